@@ -1,0 +1,237 @@
+"""Checkpoints that a run can go on from, sample grids, and the progress bar."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torchvision.utils import make_grid, save_image
+
+from gan_aug.errors import GanAugError
+from gan_aug.files import replace_file
+from gan_aug.resumable import ResumableModule
+
+GRID_SIDE = 6
+"""Images along each side of a sample grid."""
+PLAIN_SECONDS = 30
+"""How often progress is printed as a line where there is no terminal (a Slurm log)."""
+
+
+def _resumable(module: LightningModule) -> ResumableModule:
+    assert isinstance(module, ResumableModule)
+    return module
+
+
+class Checkpoints(Checkpoint):
+    """Saves last.ckpt every so often, and best.ckpt by the module's `monitor` if it has one.
+
+    A checkpoint holds all that the rest of the run depends on, random states included. It is
+    written under a temporary name and renamed, and never from weights that are not finite.
+
+    Args:
+        folder: where checkpoints go.
+        every_n_seconds: least time between two saves of last.ckpt; the end is always saved.
+        origin: kept in each checkpoint, so that a model can be rebuilt from it alone.
+    """
+
+    def __init__(self, folder: Path, every_n_seconds: float, origin: dict[str, Any]) -> None:
+        self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+        self.every_n_seconds = every_n_seconds
+        self.origin = origin
+        self.best_score: float | None = None
+        self._saved_at = time.monotonic()
+        self._to_restore: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return random states, the best score and whether early stopping has struck."""
+        version, keys, *rest = np.random.get_state(legacy=True)
+        return {
+            "best_score": self.best_score,
+            "should_stop": self._trainer.should_stop,
+            "python": random.getstate(),
+            "numpy": (version, np.asarray(keys).tolist(), *rest),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the states until training starts: building the rest uses random numbers."""
+        self.best_score = state_dict["best_score"]
+        self._to_restore = state_dict
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Remember the trainer."""
+        self._trainer = trainer
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the origin."""
+        checkpoint["gan_aug"] = self.origin
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore the random states of a resumed run."""
+        if self._to_restore is not None:
+            state = self._to_restore
+            random.setstate(state["python"])
+            np.random.set_state(state["numpy"])
+            torch.set_rng_state(state["torch"])
+            if state["cuda"]:
+                torch.cuda.set_rng_state_all(state["cuda"])
+            trainer.should_stop = state["should_stop"]
+            self._to_restore = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save mid-epoch when it is time; the last batch is left to the epoch's end."""
+        if not trainer.is_last_batch and self._is_due():
+            self._save_last(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best and, when it is time, the last."""
+        monitor = getattr(pl_module, "monitor", None)
+        if monitor is not None:
+            score = float(trainer.callback_metrics[monitor])
+            if self.best_score is None or score < self.best_score:
+                self.best_score = score
+                self._save(trainer, self.best)
+        if self._is_due():
+            self._save_last(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the end of training."""
+        self._save_last(trainer, pl_module)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self.every_n_seconds
+
+    def _save_last(self, trainer: Trainer, module: LightningModule) -> None:
+        if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
+            raise GanAugError(
+                f"training diverged: weights are not finite at batch "
+                f"{_resumable(module).batches_done}; the last good checkpoint is kept"
+            )
+        # A log that lagged behind the checkpoint would have a hole after a kill.
+        for logger in trainer.loggers:
+            logger.save()
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.flush()
+        self._save(trainer, self.last)
+        self._saved_at = time.monotonic()
+
+    def _save(self, trainer: Trainer, path: Path) -> None:
+        replace_file(path, lambda temporary: trainer.save_checkpoint(temporary))
+
+
+class SampleGrids(Callback):
+    """Writes real images beside samples from fixed latents, to samples/ and TensorBoard.
+
+    Args:
+        every_n_epochs: how often.
+    """
+
+    def __init__(self, every_n_epochs: int) -> None:
+        self.every_n_epochs = every_n_epochs
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write a grid every n epochs and after the last one."""
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs and epoch != trainer.max_epochs:
+            return
+        n = GRID_SIDE**2
+        fakes = pl_module.synthesise(n, torch.Generator().manual_seed(0))  # type: ignore[operator]
+        reals = torch.tensor(trainer.datamodule.real_table.images[:n])  # type: ignore[attr-defined]
+        grids = [
+            make_grid(images, nrow=GRID_SIDE, padding=1)
+            for images in (reals.float() / 255, (fakes + 1) / 2)
+        ]
+        height = max(grid.shape[1] for grid in grids)
+        gap = torch.ones(grids[0].shape[0], height, 8)
+        padded = [torch.nn.functional.pad(g, (0, 0, 0, height - g.shape[1])) for g in grids]
+        sheet = torch.cat([padded[0], gap, padded[1]], dim=2)
+        path = Path(trainer.default_root_dir) / "samples" / f"epoch_{epoch:05d}.png"
+        replace_file(path, lambda temporary: save_image(sheet, temporary, format="png"))
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                step = _resumable(pl_module).batches_done
+                logger.experiment.add_image("samples (left real, right generated)", sheet, step)
+
+
+class ProgressBar(Callback):
+    """One bar for the whole training with the latest losses and the time left.
+
+    Without a terminal it prints a line now and then instead.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._printed_at = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        self._total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("[bold]training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("training", total=self._total, numbers="")
+            self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        module = _resumable(pl_module)
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=module.batches_done, numbers=_numbers(module.latest)
+            )
+        elif time.monotonic() - self._printed_at >= PLAIN_SECONDS:
+            self._printed_at = time.monotonic()
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            step = f"batch {module.batches_done}/{self._total}"
+            self._console.print(f"{epoch}, {step}: {_numbers(module.latest)}", highlight=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _numbers(latest: dict[str, float]) -> str:
+    shown = ("loss_d", "loss_g", "train/loss", "val/loss", "val/accuracy", "images_per_second")
+    return " ".join(f"{name}={latest[name]:.3g}" for name in shown if name in latest)

@@ -1,0 +1,114 @@
+"""The classifier's LightningModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from gan_aug.metrics.classification import (
+    best_threshold,
+    classification_metrics,
+    to_probabilities,
+)
+from gan_aug.resumable import ResumableModule
+
+
+class Classifier(ResumableModule):
+    """Cross-entropy training; validation decides when to stop, the checkpoint and the threshold.
+
+    Args:
+        network: images (B, C, H, W) in [-1, 1] to logits (B, 2).
+        optimizer: makes the optimizer from the parameters.
+        patience: epochs without a lower validation loss before training stops.
+
+    Attributes:
+        results: after a test, the content of metrics.json.
+    """
+
+    monitor = "val/loss"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        patience: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._optimizer = optimizer
+        self.patience = patience
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+        self.results: dict[str, object] = {}
+
+    def configure_optimizers(self) -> Optimizer:
+        """Return the optimizer."""
+        return self._optimizer(self.network.parameters())
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Stop early on the validation loss."""
+        return [EarlyStopping(self.monitor, patience=self.patience, check_finite=True)]
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy of a batch."""
+        logits = self.network(batch["image"])
+        loss = F.cross_entropy(logits, batch["label"])
+        logs = self.logs_this_batch
+        self.batches_done += 1
+        if logs:
+            right = (logits.argmax(dim=1) == batch["label"]).float().mean()
+            speed = self.images_per_second(len(batch["label"]))
+            self.log_now(
+                {
+                    "train/loss": loss.item(),
+                    "train/accuracy": right.item(),
+                    "images_per_second": speed,
+                }
+            )
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect logits and labels."""
+        self._outputs.append((self.network(batch["image"]).cpu(), batch["label"].cpu()))
+
+    test_step = validation_step
+
+    def _collected(self) -> tuple[Tensor, Tensor]:
+        logits, labels = (torch.cat(column) for column in zip(*self._outputs, strict=True))
+        self._outputs = []
+        return logits, labels
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics; remember the probabilities for the threshold."""
+        logits, labels = self._collected()
+        loss = F.cross_entropy(logits, labels)
+        probabilities = to_probabilities(logits)
+        threshold = best_threshold(probabilities, labels)
+        metrics = classification_metrics(probabilities, labels, 0.5)
+        self.results = {
+            "batches": self.batches_done,
+            "threshold": threshold,
+            "validation": _at_both(probabilities, labels, threshold) | {"loss": loss.item()},
+        }
+        if self.trainer.state.fn == "fit":
+            self.log(self.monitor, loss, logger=False)
+            self.log_now({self.monitor: loss.item()} | {f"val/{k}": v for k, v in metrics.items()})
+
+    def on_test_epoch_end(self) -> None:
+        """Measure on the test images, at 0.5 and at the threshold chosen on validation."""
+        logits, labels = self._collected()
+        threshold = self.results["threshold"]
+        assert isinstance(threshold, float), "validate before the test: it chooses the threshold"
+        self.results["test"] = _at_both(to_probabilities(logits), labels, threshold)
+
+
+def _at_both(probabilities: Tensor, labels: Tensor, threshold: float) -> dict[str, object]:
+    return {
+        "at_0.5": classification_metrics(probabilities, labels, 0.5),
+        "at_validation_threshold": classification_metrics(probabilities, labels, threshold),
+    }

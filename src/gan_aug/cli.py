@@ -1,0 +1,109 @@
+"""What every command shares: finding conf/, one-line errors, resuming, the table of a multirun."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_aug.errors import GanAugError
+from gan_aug.run import one_line, runs_of
+from gan_aug.sweep import print_table
+
+Task = Callable[[DictConfig], object]
+
+
+def conf_dir() -> Path:
+    """Return the configuration folder: inside an installed wheel, or at the top of the source."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parents[1] / "conf"
+
+
+def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
+    """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
+
+    HYDRA_FULL_ERROR=1 shows tracebacks.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        def main() -> None:
+            show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+            # Hydra would print its own several lines; this makes it raise instead.
+            os.environ["HYDRA_FULL_ERROR"] = "1"
+            try:
+                try:
+                    sys.argv[1:] = _with_folder_to_resume(sys.argv[1:])
+                    _run_hydra(task, config_name)
+                finally:
+                    print_table()
+            except KeyboardInterrupt:
+                _fail("stopped by hand; repeat the command with resume=true to go on", 130)
+            except (GanAugError, HydraException, OmegaConfBaseException) as error:
+                if show_traceback:
+                    raise
+                _fail(_without_class(one_line(error)), 1)
+            except Exception as error:
+                if show_traceback:
+                    raise
+                _fail(f"{one_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+
+        return main
+
+    return decorate
+
+
+def _run_hydra(task: Task, config_name: str) -> None:
+    failure: list[Exception] = []
+
+    @functools.wraps(task)
+    def quiet(cfg: DictConfig) -> object:
+        try:
+            return task(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra names the job, goes on with the others and raises at the end
+            failure.append(error)  # past Hydra, which would print lines of its own
+            return None
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(quiet)()
+    if failure:
+        raise failure[0]
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _without_class(message: str) -> str:
+    """Drop the exception's class name that `one_line` puts before Hydra's messages."""
+    name, _, rest = message.partition(": ")
+    return rest if name.isidentifier() and rest else message
+
+
+def _with_folder_to_resume(arguments: list[str]) -> list[str]:
+    """Point `resume=true` at the folder of the latest run of the same command under runs/."""
+    given = any(a.startswith(("hydra.run.dir=", "hydra.sweep.dir=")) for a in arguments)
+    if "resume=true" not in [a.lower() for a in arguments] or given:
+        return arguments
+    found = sorted(runs_of(arguments, Path("runs")), key=lambda run: run[0])
+    if not found:
+        raise GanAugError(
+            "resume=true: no run of this command under runs/; repeat the command exactly, in the "
+            "same folder, or name the run with hydra.run.dir=DIR"
+        )
+    _, folder, record = found[-1]
+    if record["sweep_folder"] is not None:
+        return [*arguments, f"hydra.sweep.dir={record['sweep_folder']}"]
+    return [*arguments, f"hydra.run.dir={folder}"]

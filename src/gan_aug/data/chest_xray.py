@@ -1,0 +1,156 @@
+"""Kaggle's "Chest X-Ray Images (Pneumonia)" (Kermany et al. 2018), as real copies come."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gan_aug.data.decode import decode_files
+from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
+from gan_aug.data.splits import Source
+from gan_aug.errors import GanAugError
+
+KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
+EXTENSIONS = frozenset({".jpeg", ".jpg", ".png"})
+
+_PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+")
+_NORMAL = re.compile(r"(?:NORMAL2-)?(IM-\d+)-\d+")
+
+
+def parse_name(stem: str, class_name: str) -> tuple[str | None, str]:
+    """Read patient and subtype off a file name.
+
+    `NORMAL2-IM-0123-0001` and `IM-0123-0001` may or may not be one person; they are treated as
+    one, which can only make the validation cut stricter.
+
+    Args:
+        stem: file name without extension.
+        class_name: the class folder it lies in, lower case.
+
+    Returns:
+        Patient id (None when the name has none) and an element of `SUBTYPES`.
+    """
+    if match := _PNEUMONIA.match(stem):
+        return match[1], match[2]
+    if match := _NORMAL.match(stem):
+        return match[1], "normal" if class_name == "normal" else "unknown"
+    return None, "normal" if class_name == "normal" else "unknown"
+
+
+def find_root(root: Path) -> Path:
+    """Find the folder that holds train/ and test/, at most two `chest_xray/` deep.
+
+    Raises:
+        GanAugError: no such folder.
+    """
+    if not root.is_dir():
+        raise GanAugError(f"data.root={root}: no such folder")
+    for folder in (root, root / "chest_xray", root / "chest_xray" / "chest_xray"):
+        if (folder / "train").is_dir() and (folder / "test").is_dir():
+            return folder
+    raise GanAugError(
+        f"data.root={root}: has no train/ and test/ (each with NORMAL/ and PNEUMONIA/); "
+        "point data.root at the folder that holds them"
+    )
+
+
+def download() -> Path:
+    """Download the data set with kagglehub (needs the network) and return its folder.
+
+    Raises:
+        GanAugError: the download failed.
+    """
+    import kagglehub
+
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE_NAME))
+    except Exception as error:
+        raise GanAugError(
+            f"data.download=true: kagglehub could not fetch {KAGGLE_NAME} "
+            f"({type(error).__name__}: {error}); download it by hand and set data.root"
+        ) from error
+
+
+def list_images(root: Path, split: str) -> list[tuple[str, str]]:
+    """List (relative path, class) of one split's images, sorted; hidden files are not images.
+
+    Raises:
+        GanAugError: a class folder is missing or has no images.
+    """
+    found = []
+    for class_name in CLASSES:
+        folders = [p for p in (root / split).iterdir() if p.name.lower() == class_name]
+        if not folders:
+            raise GanAugError(f"{root / split / class_name.upper()}: class folder is missing")
+        names = sorted(
+            p.name
+            for p in folders[0].iterdir()
+            if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
+        )
+        if not names:
+            raise GanAugError(f"{folders[0]}: class folder has no .jpeg, .jpg or .png file")
+        found += [(f"{split}/{folders[0].name}/{name}", class_name) for name in names]
+    return found
+
+
+@dataclass(frozen=True)
+class ChestXray:
+    """Folder of X-rays in Kaggle's layout.
+
+    A `val/` folder (16 images in Kaggle's copy) is not used: validation is cut by patient.
+
+    Attributes:
+        root: the data set's folder, or None.
+        download: fetch it with kagglehub when `root` is None.
+        on_bad_file: `error` or `skip`.
+    """
+
+    root: str | None
+    download: bool
+    on_bad_file: str
+
+    def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
+        """Decode (or map from the cache) both splits.
+
+        Raises:
+            GanAugError: no data, a bad layout, or a bad file.
+        """
+        if self.root is not None:
+            root = find_root(Path(self.root).expanduser())
+        elif self.download:
+            root = find_root(download())
+        else:
+            raise GanAugError(
+                "data=chest_xray needs data.root=DIR (your copy of the data set), or "
+                "data.download=true (fetched with kagglehub), or data=phantom (made-up images)"
+            )
+        entries = {split: list_images(root, split) for split in ("train", "test")}
+        every = entries["train"] + entries["test"]
+        images, hashes, bad = decode_files(
+            root, [name for name, _ in every], image_size, channels, cache_dir, self.on_bad_file
+        )
+        good = [(n, c, h) for (n, c), h in zip(every, hashes, strict=True) if h is not None]
+        parsed = [parse_name(Path(name).stem, class_name) for name, class_name, _ in good]
+        table = ImageTable(
+            images=images,
+            labels=np.array([CLASSES.index(c) for _, c, _ in good], np.int64),
+            subtypes=np.array([SUBTYPES.index(s) for _, s in parsed], np.int64),
+            # Without an id in its name an image counts as a patient of its own.
+            patients=np.array([p or n for (p, _), (n, _, _) in zip(parsed, good, strict=True)]),
+            paths=np.array([name for name, _, _ in good]),
+            hashes=np.array([h for _, _, h in good]),
+        )
+        n_train = sum(name.startswith("train/") for name, _, _ in good)
+        notes = {
+            "root": str(root),
+            "bad_files_skipped": bad,
+            "files_without_patient_id": sum(p is None for p, _ in parsed),
+        }
+        return Source(
+            train=table.take(slice(None, n_train)),
+            test=table.take(slice(n_train, None)),
+            notes=notes,
+        )

@@ -1,0 +1,167 @@
+"""The one LightningDataModule, for GANs and classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.prepare import Prepared
+from gan_aug.errors import GanAugError
+
+EVALUATION_BATCH = 256
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Scale uint8 images (B, C, H, W) to float32 in [-1, 1], in channels_last memory."""
+    scaled = images.to(torch.float32, memory_format=torch.channels_last)
+    return scaled.div_(127.5).sub_(1.0)
+
+
+class Batches:
+    """Training batches from an endless stream: the images shuffled, then shuffled anew, and so on.
+
+    Batch k of the stream is a function of the seed and k alone, and k is the number of batches the
+    model says it has done. So a resumed run reads on where it stopped, mid-epoch too.
+
+    Args:
+        images: uint8 (N, C, H, W), on the device that trains.
+        labels: int64 (N,), on the same device.
+        batch_size: images a batch; never fewer.
+        per_epoch: batches that count as one epoch.
+        seed: fixes the order.
+        position: tells k.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        per_epoch: int,
+        seed: int,
+        position: Callable[[], int],
+    ) -> None:
+        self._images, self._labels = images, labels
+        self._batch_size, self._per_epoch = batch_size, per_epoch
+        self._seed, self._position = seed, position
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __len__(self) -> int:
+        return self._per_epoch
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        while True:  # Lightning asks for len(self) batches an epoch
+            rows = self.rows(self._position()).to(self._images.device)
+            yield {
+                "image": to_float(self._images.index_select(0, rows)),
+                "label": self._labels.index_select(0, rows),
+            }
+
+    def rows(self, batch: int) -> Tensor:
+        """Return the int64 (batch_size,) image positions of this batch of the stream."""
+        start, n = batch * self._batch_size, len(self._labels)
+        parts: list[Tensor] = []
+        wanted = self._batch_size
+        while wanted:
+            offset = start % n
+            parts.append(self._pass(start // n)[offset : offset + wanted])
+            start, wanted = start + len(parts[-1]), wanted - len(parts[-1])
+        return torch.cat(parts)
+
+    def _pass(self, number: int) -> Tensor:
+        if self._order[0] != number:
+            state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+            self._order = (number, torch.randperm(len(self._labels), generator=generator))
+        return self._order[1]
+
+
+class EvaluationBatches:
+    """All images of a table once, in order."""
+
+    def __init__(self, table: ImageTable) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return -(-len(self._table) // EVALUATION_BATCH)
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for i in range(len(self)):
+            part = self._table.take(slice(i * EVALUATION_BATCH, (i + 1) * EVALUATION_BATCH))
+            yield {
+                "image": to_float(torch.tensor(part.images)),
+                "label": torch.tensor(part.labels),
+            }
+
+
+class DataModule(LightningDataModule):
+    """Serves a draw: real and synthetic training images, validation and test images.
+
+    An epoch is one pass over the real training images (whole batches, at least one), whatever the
+    number of synthetic images: more images never means more steps.
+
+    Args:
+        prepared: the images.
+        batch_size: images in a training batch.
+        seed: fixes the batch order.
+        train_class: train on this class only (a GAN without labels), or None for all.
+
+    Raises:
+        GanAugError: nothing to train on.
+    """
+
+    def __init__(
+        self, prepared: Prepared, batch_size: int, seed: int, train_class: str | None
+    ) -> None:
+        super().__init__()
+        self.splits = prepared.splits
+        self.batch_size, self.seed = batch_size, seed
+        self.real_table = self.splits.train
+        if train_class is not None:
+            of_class = self.real_table.labels == CLASSES.index(train_class)
+            self.real_table = self.real_table.take(of_class)
+        if not len(self.real_table):
+            raise GanAugError(
+                f"data.subset.{train_class}: no {train_class} training images to train on"
+            )
+        images, labels = [self.real_table.images], [self.real_table.labels]
+        if prepared.synthetic is not None:
+            images.append(prepared.synthetic.images)
+            labels.append(prepared.synthetic.labels)
+        self._images = torch.from_numpy(np.concatenate(images))
+        self._labels = torch.from_numpy(np.concatenate(labels))
+        self._test_reads = 0
+
+    def train_dataloader(self) -> Batches:
+        """Return the endless stream of training batches, on the training device."""
+        trainer = self.trainer
+        assert trainer is not None
+        device = trainer.strategy.root_device
+        return Batches(
+            self._images.to(device),
+            self._labels.to(device),
+            self.batch_size,
+            max(1, len(self.real_table) // self.batch_size),
+            self.seed,
+            lambda: int(trainer.lightning_module.batches_done),  # type: ignore[arg-type]
+        )
+
+    def val_dataloader(self) -> EvaluationBatches:
+        """Return the validation images."""
+        return EvaluationBatches(self.splits.validation)
+
+    def test_dataloader(self) -> EvaluationBatches:
+        """Return the test images, once.
+
+        Raises:
+            RuntimeError: they have been read before (measurement rule 5).
+        """
+        self._test_reads += 1
+        if self._test_reads > 1:
+            raise RuntimeError("the test images are read once, at the end")
+        return EvaluationBatches(self.splits.test)

@@ -1,0 +1,61 @@
+"""From the `data` node of the configuration to the images of a run. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from gan_aug.data.cache import default_cache_dir
+from gan_aug.data.image_table import CLASSES
+from gan_aug.data.splits import Splits, check_disjoint, make_splits
+from gan_aug.data.synthetic import SyntheticSet, read_set
+from gan_aug.errors import GanAugError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a run.
+
+    Attributes:
+        splits: real images.
+        synthetic: generated images that join training, or None.
+    """
+
+    splits: Splits
+    synthetic: SyntheticSet | None
+
+
+def prepare(data: DictConfig) -> Prepared:
+    """Load, cut and check the images that `data` asks for.
+
+    Raises:
+        GanAugError: anything wrong with the data or what is asked of it.
+    """
+    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
+    source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
+    splits = make_splits(
+        source,
+        draw=data.draw,
+        subset={name: data.subset[name] for name in CLASSES},
+        holdout_per_class=data.holdout_per_class,
+        val_per_class=data.val_per_class,
+    )
+    check_disjoint(splits)
+    synthetic = None
+    if data.synthetic.dir is not None:
+        synthetic = read_set(
+            Path(data.synthetic.dir).expanduser(),
+            data.synthetic.count,
+            data.image_size,
+            data.channels,
+            splits,
+        )
+    elif data.synthetic.count:
+        raise GanAugError(
+            f"data.synthetic.count={data.synthetic.count}: needs data.synthetic.dir=DIR, "
+            "the synthetic/ folder of a GAN run"
+        )
+    return Prepared(splits, synthetic)

@@ -1,0 +1,247 @@
+"""From a data set to the images of one draw: holdout, validation by patient, training subset.
+
+Every cut is made over units: images linked by a common patient or by being exact duplicates. So
+neither a patient nor a duplicate can lie on both sides of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.errors import GanAugError
+
+_HOLDOUT_STREAM = 20180222
+"""Seeds the holdout, which is the same for every draw (the data set's publication day)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set supplies.
+
+    Attributes:
+        train: the official training split.
+        test: the official test split.
+        validation: an official validation split to use as it is; None cuts one by patient.
+        notes: facts worth keeping with a run (root folder, skipped files ...).
+    """
+
+    train: ImageTable
+    test: ImageTable
+    validation: ImageTable | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the content: split, class and source hash of every image."""
+        splits = {"train": self.train, "test": self.test, "validation": self.validation}
+        rows = sorted(
+            f"{name} {label} {image}"
+            for name, table in splits.items()
+            if table is not None
+            for label, image in zip(table.labels, table.hashes, strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The images of one draw; no patient and no duplicate is in two of them.
+
+    Attributes:
+        train: the draw's training images.
+        validation: decides early stopping and thresholds.
+        test: read once, at the end.
+        development: images set aside from the test split (`data.holdout_per_class`), the same for
+            every draw.
+        fingerprint: of the data set, before any cut.
+        draw: the integer that fixed the choice.
+        notes: counts and facts for run.json.
+    """
+
+    train: ImageTable
+    validation: ImageTable
+    test: ImageTable
+    development: ImageTable
+    fingerprint: str
+    draw: int
+    notes: dict[str, Any]
+
+
+def units(table: ImageTable) -> NDArray[np.int64]:
+    """Number the connected groups of images that share a patient or a source hash.
+
+    Returns:
+        int64 (N,): equal numbers for images that must stay on one side of a cut.
+    """
+    parent = list(range(len(table)))
+
+    def find(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for column in (table.patients, table.hashes):
+        first: dict[str, int] = {}
+        for row, value in enumerate(column.tolist()):
+            other = first.setdefault(value, row)
+            parent[find(row)] = find(other)
+    return np.array([find(i) for i in range(len(table))], np.int64)
+
+
+def _pick(
+    table: ImageTable, per_class: int, seed: np.random.SeedSequence, key: str
+) -> NDArray[np.bool_]:
+    """Choose whole units at random that hold exactly `per_class` images of each class."""
+    group = units(table)
+    chosen = np.zeros(len(table), bool)
+    for label, name in enumerate(CLASSES):
+        wanted = per_class - int((chosen & (table.labels == label)).sum())
+        candidates = np.unique(group[(table.labels == label) & ~chosen])
+        for unit in np.random.default_rng(seed.spawn(1)[0]).permutation(candidates):
+            if wanted <= 0:
+                break
+            members = group == unit
+            pure = bool((table.labels[members] == label).all())
+            if pure and members.sum() <= wanted:
+                chosen |= members
+                wanted -= int(members.sum())
+        if wanted != 0:
+            have = int((table.labels == label).sum())
+            raise GanAugError(
+                f"{key}={per_class}: cannot set aside exactly {per_class} {name} images in whole "
+                f"patients out of {have}; choose a smaller {key}"
+            )
+    return chosen
+
+
+def _check_labels(table: ImageTable) -> None:
+    label_of: dict[str, tuple[int, str]] = {}
+    rows = zip(table.hashes.tolist(), table.labels.tolist(), table.paths.tolist(), strict=True)
+    for image, label, path in rows:
+        other, where = label_of.setdefault(image, (label, path))
+        if other != label:
+            raise GanAugError(
+                f"{path}: the same image as {where}, in another class; delete the wrong one"
+            )
+
+
+def _extra_copies(table: ImageTable) -> NDArray[np.bool_]:
+    extra = np.ones(len(table), bool)
+    extra[np.unique(table.hashes, return_index=True)[1]] = False
+    return extra
+
+
+def make_splits(
+    source: Source,
+    draw: int,
+    subset: Mapping[str, int | None],
+    holdout_per_class: int,
+    val_per_class: int,
+) -> Splits:
+    """Cut one draw's training, validation, test and development images.
+
+    A draw keeps its validation patients when `subset` changes, and a smaller subset is part of a
+    larger one, so that training-set sizes can be compared within a draw.
+
+    Args:
+        source: the data set.
+        draw: which random choice.
+        subset: training images per class; None takes all that are left.
+        holdout_per_class: images per class set aside from the train and from the test split (the
+            original project set aside 30); the same for every draw.
+        val_per_class: validation images per class, cut by patient from train images outside the
+            draw (unused where the data set brings an official validation split).
+
+    Returns:
+        The draw.
+
+    Raises:
+        GanAugError: more images are asked for than there are, or an image is in two classes.
+    """
+    for table in (source.train, source.test):
+        _check_labels(table)
+    train, test, development = source.train, source.test, source.test.take(slice(0, 0))
+    if holdout_per_class:
+        streams = np.random.SeedSequence(_HOLDOUT_STREAM).spawn(2)
+        train = train.take(~_pick(train, holdout_per_class, streams[0], "data.holdout_per_class"))
+        aside = _pick(test, holdout_per_class, streams[1], "data.holdout_per_class")
+        test, development = test.take(~aside), test.take(aside)
+
+    # Training images must be new to everything that is measured on, and count once.
+    held = set(source.test.hashes.tolist())
+    if source.validation is not None:
+        held |= set(source.validation.hashes.tolist())
+    crossing = np.array([h in held for h in train.hashes.tolist()], bool)
+    pool = train.take(~crossing)
+    repeated = _extra_copies(pool)
+    pool = pool.take(~repeated)
+
+    streams = np.random.SeedSequence([draw]).spawn(1 + len(CLASSES))
+    if source.validation is None:
+        in_val = _pick(pool, val_per_class, streams[0], "data.val_per_class")
+        validation, pool = pool.take(in_val), pool.take(~in_val)
+    else:
+        validation = source.validation
+
+    rows = []
+    for label, name in enumerate(CLASSES):
+        members = np.flatnonzero(pool.labels == label)
+        wanted = subset[name]
+        if wanted is not None and wanted > len(members):
+            raise GanAugError(
+                f"data.subset.{name}={wanted}: only {len(members)} {name} training images are left "
+                f"after holdout, validation and duplicates; choose at most {len(members)}"
+            )
+        rows.append(np.random.default_rng(streams[1 + label]).permutation(members)[:wanted])
+    chosen = pool.take(np.concatenate(rows))
+    notes = source.notes | {
+        "fingerprint": source.fingerprint(),
+        "draw": draw,
+        "available": {"train": train.counts(), "test": test.counts()},
+        "used": {
+            "train": chosen.counts(),
+            "validation": validation.counts(),
+            "test": test.counts(),
+            "development": development.counts(),
+        },
+        "duplicates": {
+            "extra_copies_in_train": int(_extra_copies(source.train).sum()),
+            "extra_copies_in_test": int(_extra_copies(source.test).sum()),
+            "train_copies_of_held_out_images": int(crossing.sum()),
+            "left_out_of_training": int(crossing.sum() + repeated.sum()),
+        },
+    }
+    return Splits(chosen, validation, test, development, notes["fingerprint"], draw, notes)
+
+
+def check_disjoint(splits: Splits) -> None:
+    """Check rule 2 and 3: no duplicate crosses a split, no patient crosses the validation cut.
+
+    Raises:
+        GanAugError: naming what crosses.
+    """
+    named = {
+        "training": splits.train,
+        "validation": splits.validation,
+        "test": splits.test,
+        "development": splits.development,
+    }
+    seen: dict[str, str] = {}
+    for name, table in named.items():
+        for image, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True):
+            if seen.setdefault(image, name) != name:
+                raise GanAugError(f"{path}: the same image is in {seen[image]} and in {name}")
+    if len(splits.train) != len(set(splits.train.hashes.tolist())):
+        copies = Counter(splits.train.hashes.tolist()).most_common(1)[0]
+        raise GanAugError(f"image {copies[0][:12]} counts {copies[1]} times in training")
+    both = set(splits.train.patients.tolist()) & set(splits.validation.patients.tolist())
+    if both:
+        raise GanAugError(f"patient {min(both)} is in training and in validation")

@@ -1,0 +1,142 @@
+"""Fit a GAN or a classifier and write what its run folder promises."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from gan_aug.callbacks import Checkpoints, ProgressBar
+from gan_aug.classifier import Classifier
+from gan_aug.csv_logger import MetricsCSV
+from gan_aug.data.datamodule import DataModule
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.synthetic import write_set
+from gan_aug.files import replace_file, write_json
+from gan_aug.gans.base import GAN
+from gan_aug.plots import confusion_figure
+from gan_aug.resumable import ResumableModule
+from gan_aug.run import Run
+from gan_aug.synthesis import images_by_class, manifest_head, origin_of
+
+_NOISE = (
+    ".*does not have many workers.*",
+    ".*number of training batches.*is smaller than the logging interval.*",
+    ".*Checkpoint directory.*exists and is not empty.*",
+    ".*in eval mode at the start of training.*",
+    ".*dataloader is not resumable.*",
+)
+"""Lightning's advice that does not hold here."""
+
+
+def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
+    """Train from scratch or from the run folder's last checkpoint, then write the results.
+
+    Raises:
+        GanAugError: training failed in a way the user can act on.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    module: ResumableModule = instantiate(cfg.model.module, _convert_="all")
+    datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
+    origin = origin_of(run.config, datamodule)
+    last = run.folder / "checkpoints" / "last.ckpt"
+    done = _batches_done(last)
+    trainer: pl.Trainer = instantiate(
+        cfg.trainer,
+        logger=[
+            # Both drop what an interrupted attempt wrote beyond its last checkpoint.
+            TensorBoardLogger(run.folder, name="", version="", purge_step=done + 1),
+            MetricsCSV(run.folder / "metrics.csv", keep_until=done),
+        ],
+        callbacks=[
+            ProgressBar(),
+            Checkpoints(
+                last.parent,
+                cfg.callbacks.checkpoint.every_n_seconds,
+                {"config": run.config, "origin": origin},
+            ),
+        ],
+        default_root_dir=str(run.folder),
+        _convert_="all",
+    )
+    trainer.fit(module, datamodule, ckpt_path=last if last.exists() else None, weights_only=True)
+    if isinstance(module, GAN):
+        _finish_gan(cfg, module, run, origin)
+    elif isinstance(module, Classifier):
+        _finish_classifier(trainer, module, datamodule, run)
+    for logger in trainer.loggers:
+        logger.finalize("success")
+
+
+def _batches_done(last: Path) -> int:
+    """Return how far the checkpoint is, 0 without one."""
+    if not last.exists():
+        return 0
+    return int(torch.load(last, map_location="cpu", weights_only=True)["batches_done"])
+
+
+def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
+    """Write synthetic/ and metrics.json."""
+    folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
+    if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
+        images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
+        write_set(folder, images, manifest_head(origin, checkpoint, cfg.generate.seed))
+    shown = ("loss_d", "loss_g", "D(x)", "spread_of_fakes_to_reals")
+    headline = {name: module.latest[name] for name in shown if name in module.latest}
+    metrics = {"headline": headline, "batches": module.batches_done, "last_logged": module.latest}
+    write_json(run.folder / "metrics.json", metrics)
+    print(f"samples     {run.folder / 'samples'}")
+    print(f"synthetic   {folder} ({cfg.generate.count} images of each class fitted)")
+    print(f"checkpoint  {checkpoint}")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _finish_classifier(
+    trainer: pl.Trainer, module: Classifier, datamodule: DataModule, run: Run
+) -> None:
+    """Read the test images, once, with the best checkpoint and the threshold of validation."""
+    best = run.folder / "checkpoints" / "best.ckpt"
+    trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    trainer.test(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    test: Any = module.results["test"]
+    figure = confusion_figure(test)
+    replace_file(
+        run.folder / "confusion_matrix.png",
+        lambda path: figure.savefig(path, format="png", bbox_inches="tight"),
+    )
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure("test/confusion_matrix", figure, module.batches_done)
+        logger.log_metrics(
+            {f"test/{name}": value for name, value in test["at_0.5"].items()}, module.batches_done
+        )
+    shown = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc")
+    headline = {f"test_{name}": test["at_0.5"][name] for name in shown}
+    write_json(run.folder / "metrics.json", {"headline": headline} | module.results)
+    Console().print(_table(test))
+    print(f"results     {run.folder / 'metrics.json'}")
+    print(f"checkpoint  {best}")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _table(test: dict[str, dict[str, float]]) -> Table:
+    table = Table(title="test images")
+    table.add_column("metric")
+    for name in test:
+        table.add_column(name.replace("_", " "), justify="right")
+    for metric in next(iter(test.values())):
+        values = [test[name][metric] for name in test]
+        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
+    return table

@@ -1,0 +1,39 @@
+"""`python -m gan_aug.generate`: write a synthetic set from a GAN's checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+from gan_aug.errors import GanAugError
+
+
+@command("generate")
+def main(cfg: DictConfig) -> None:
+    """Rebuild the generator from the checkpoint alone and write `output_dir`."""
+    check_config(cfg)
+    checkpoint = Path(cfg.checkpoint).expanduser()
+    if not checkpoint.is_file():
+        raise GanAugError(f"checkpoint={checkpoint}: no such file")
+    folder = Path(cfg.output_dir).expanduser()
+    if folder.exists():
+        raise GanAugError(f"output_dir={folder}: exists already; choose another folder")
+
+    from gan_aug.data.synthetic import write_set
+    from gan_aug.restore import load_gan
+    from gan_aug.synthesis import images_by_class, manifest_head
+
+    gan, origin = load_gan(checkpoint)
+    write_set(
+        folder,
+        images_by_class(gan, origin, cfg.count, cfg.seed),
+        manifest_head(origin, checkpoint, cfg.seed),
+    )
+    print(f"{folder}: {cfg.count} images of each class that {origin['model']} was fitted on")
+
+
+if __name__ == "__main__":
+    main()

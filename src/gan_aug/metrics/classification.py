@@ -1,0 +1,68 @@
+"""How good a classifier's probabilities are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_average_precision,
+    binary_calibration_error,
+    binary_confusion_matrix,
+    binary_roc,
+)
+
+
+def best_threshold(probabilities: Tensor, labels: Tensor) -> float:
+    """Choose the threshold with the largest sensitivity + specificity (Youden 1950).
+
+    Args:
+        probabilities: (N,) of pneumonia, in [0, 1].
+        labels: (N,) 0 normal, 1 pneumonia; both must occur.
+
+    Returns:
+        A threshold in (0, 1]; an image counts as pneumonia at or above it. Of several equally good
+        ones the one nearest to 0.5.
+    """
+    false_positive, true_positive, thresholds = binary_roc(probabilities.double(), labels)
+    youden = true_positive - false_positive
+    best = thresholds[youden >= youden.max() - 1e-12]
+    return float(best[(best - 0.5).abs().argmin()])
+
+
+def classification_metrics(
+    probabilities: Tensor, labels: Tensor, threshold: float
+) -> dict[str, float]:
+    """Measure a binary classifier; pneumonia is the positive class.
+
+    Args:
+        probabilities: (N,) of pneumonia, in [0, 1].
+        labels: (N,) 0 normal, 1 pneumonia; both must occur.
+        threshold: an image counts as pneumonia at or above it.
+
+    Returns:
+        accuracy, balanced_accuracy, sensitivity, specificity, auroc, auprc (average precision),
+        calibration_error (expected, 15 equal bins; Guo et al. 2017, arXiv:1706.04599, eq. 3), and
+        the counts tn, fp, fn, tp. All rates are shares in [0, 1].
+    """
+    predicted = (probabilities.double() >= threshold).long()
+    (tn, fp), (fn, tp) = binary_confusion_matrix(predicted, labels).tolist()
+    sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
+    return {
+        "accuracy": (tp + tn) / (tp + tn + fp + fn),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "auroc": binary_auroc(probabilities, labels).item(),
+        "auprc": binary_average_precision(probabilities, labels).item(),
+        "calibration_error": binary_calibration_error(probabilities, labels, n_bins=15).item(),
+        "tn": tn,
+        "fp": fp,
+        "fn": fn,
+        "tp": tp,
+    }
+
+
+def to_probabilities(logits: Tensor) -> Tensor:
+    """Turn logits (N, 2) into probabilities (N,) of pneumonia."""
+    return torch.softmax(logits.float(), dim=1)[:, 1]

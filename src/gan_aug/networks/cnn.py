@@ -1,0 +1,40 @@
+"""The original project's classifier: two convolutions, two linear layers."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class SmallCNN(nn.Module):
+    """conv-ReLU-pool, conv-ReLU-pool, linear-ReLU, linear.
+
+    Args:
+        image_size: side length, at least 8.
+        channels: of the images.
+        classes: how many logits.
+        width: feature maps of the first convolution; the second has twice as many.
+        hidden: units of the first linear layer.
+    """
+
+    def __init__(
+        self, image_size: int, channels: int, classes: int, width: int, hidden: int
+    ) -> None:
+        super().__init__()
+        side = image_size // 4
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(2 * width * side * side, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
+        logits: Tensor = self.layers(images)
+        return logits

@@ -1,0 +1,58 @@
+"""What GANs and classifiers share: a batch counter that outlives a killed process, and logging."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
+Scalars = dict[str, float]
+
+
+class ResumableModule(LightningModule):
+    """A LightningModule that knows how many batches it has trained on.
+
+    `batches_done` is saved with the weights. The data order and a GAN's place in its step ratio are
+    functions of it, so a resumed run goes on exactly where its checkpoint was made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches_done = 0
+        self.latest: Scalars = {}
+        self._timer = (0, time.perf_counter())
+
+    @property
+    def logs_this_batch(self) -> bool:
+        """Whether the batch in hand is one of every `log_every_n_steps`."""
+        return (self.batches_done + 1) % int(self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
+
+    def log_now(self, scalars: Scalars) -> None:
+        """Send scalars to every logger under the number of batches done, and to the progress bar.
+
+        Lightning's own `log` costs time in every step and counts a GAN's steps twice.
+        """
+        self.latest |= scalars
+        for logger in self.loggers:
+            logger.log_metrics(scalars, step=self.batches_done)
+
+    def images_per_second(self, batch_size: int) -> float:
+        """Return training images per second since the last call."""
+        batches, now = self.batches_done, time.perf_counter()
+        (batches_before, before), self._timer = self._timer, (batches, now)
+        return (batches - batches_before) * batch_size / max(now - before, 1e-9)
+
+    def on_train_start(self) -> None:
+        """Start the clock behind `images_per_second`."""
+        self._timer = (self.batches_done, time.perf_counter())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the batch counter and the latest scalars."""
+        checkpoint["batches_done"] = self.batches_done
+        checkpoint["latest"] = self.latest
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the batch counter and the latest scalars."""
+        self.batches_done = int(checkpoint["batches_done"])
+        self.latest = dict(checkpoint["latest"])

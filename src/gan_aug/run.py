@@ -1,0 +1,206 @@
+"""The run folder: run.json with status and provenance, the resolved config, and resuming."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.errors import GanAugError
+from gan_aug.files import write_json, write_text
+
+PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
+RECORD = "run.json"
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree this code runs from, None for an installed wheel."""
+    here = Path(__file__).resolve().parent
+    if here.parent.name != "src":
+        return None
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
+
+
+class Run:
+    """One command's output folder.
+
+    Attributes:
+        folder: the folder.
+        config: the resolved configuration as plain containers.
+        finished: whether an earlier command already did all of it.
+    """
+
+    def __init__(self, folder: Path, cfg: DictConfig) -> None:
+        self.folder = folder
+        self.config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+        self.config.pop("resume", None)
+        self._path = folder / RECORD
+        self._seconds_before = 0.0
+        self._record: dict[str, Any] = {}
+        self.finished = False
+
+    def __enter__(self) -> Run:
+        """Claim the folder.
+
+        Raises:
+            GanAugError: another process works in it, or it holds a run with other settings.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise GanAugError(
+                f"{self.folder}: another process is running in this folder; wait for it, or choose "
+                "another hydra.run.dir"
+            ) from None
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _open(self) -> None:
+        earlier = read_record(self.folder) or {}
+        if earlier:
+            changed = _differences(earlier["config"], self.config)
+            if changed:
+                raise GanAugError(
+                    f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
+                    "choose another hydra.run.dir, or repeat its command to go on with it"
+                )
+            self.finished = earlier["status"] == "finished"
+            self._seconds_before = earlier.get("seconds", 0.0)
+        self._started = time.monotonic()
+        if self.finished:
+            self._record = earlier
+            return
+        hydra = HydraConfig.get()
+        self._record = {
+            "status": "running",
+            "reason": None,
+            "name": self.config["name"],
+            "command": ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
+            "overrides": list(hydra.overrides.task),
+            "sweep_folder": hydra.sweep.dir if hydra.mode == RunMode.MULTIRUN else None,
+            "started": earlier.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
+            "resumed": earlier.get("resumed", -1) + 1,
+            "seconds": self._seconds_before,
+            "seed": self.config["seed"],
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "config": self.config,
+        }
+        self._write()
+        config = OmegaConf.to_yaml(OmegaConf.create(self.config))
+        write_text(self.folder / ".hydra" / "config.yaml", config)
+        write_text(
+            self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(hydra.overrides.task)
+        )
+        write_text(self.folder / ".hydra" / "hydra.yaml", OmegaConf.to_yaml({"hydra": hydra}))
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self._record |= facts
+        self._write()
+
+    def _write(self) -> None:
+        self._record["seconds"] = round(self._seconds_before + time.monotonic() - self._started, 3)
+        write_json(self._path, self._record)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Record how it ended."""
+        try:
+            if not self.finished:
+                if error is None:
+                    self.record(status="finished", reason=None)
+                elif isinstance(error, Exception):
+                    self.record(status="failed", reason=one_line(error))
+                else:
+                    self.record(status="interrupted", reason="stopped by hand; resume=true goes on")
+        finally:
+            self._lock.release()
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message meant for the user, on one line.
+
+    Hydra wraps what a constructor raises; the innermost GanAugError is what the user can act on.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, GanAugError):
+            return " ".join(str(found).split())
+        found = found.__cause__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Read a folder's run.json, or None where there is none."""
+    try:
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            changed.append(f"{prefix}{key}: {before} then, {after} now")
+    return changed
+
+
+def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[str, Any]]]:
+    """Find the runs that these command-line arguments started, wherever `resume` stood in them."""
+    wanted = _without_resume(command)
+    for path in root.glob(f"**/{RECORD}"):
+        record = read_record(path.parent)
+        if record and _without_resume(record["command"][3:]) == wanted:
+            yield path.stat().st_mtime, path.parent, record
+
+
+def _without_resume(arguments: list[str]) -> list[str]:
+    return [a for a in arguments if not a.startswith("resume=")]
+
+
+@contextmanager
+def open_run(cfg: DictConfig) -> Iterator[Run]:
+    """Open the folder that Hydra chose for this job.
+
+    Raises:
+        GanAugError: see `Run.__enter__`.
+    """
+    with Run(Path(HydraConfig.get().runtime.output_dir), cfg) as run:
+        yield run

@@ -1,0 +1,56 @@
+"""The table at the end of a multirun: what each job was, how it ended, its main numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from gan_aug.run import read_record
+
+_folder: Path | None = None
+
+
+class RememberSweep(Callback):
+    """A Hydra callback that notes where a multirun writes.
+
+    The table is not printed from `on_multirun_end`: Hydra skips that when a job failed.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the sweep's folder."""
+        global _folder
+        _folder = Path(config.hydra.sweep.dir)
+
+
+def print_table() -> None:
+    """Print a row for each job of the multirun this process started, if it started one."""
+    if _folder is None:
+        return
+    jobs = sorted(_folder.glob("*/run.json"), key=lambda path: int(path.parent.name))
+    rows = [(path.parent, read_record(path.parent) or {}, _headline(path.parent)) for path in jobs]
+    names = list(dict.fromkeys(name for _, _, numbers in rows for name in numbers))
+    # A swept key differs between jobs; the rest of the overrides would only fill the table.
+    common = set.intersection(*(set(r["overrides"]) for _, r, _ in rows)) if rows else set()
+    table = Table(title=str(_folder))
+    for title in ("job", "overrides", "status", *names):
+        table.add_column(title)
+    for folder, record, numbers in rows:
+        status = record["status"] + (f": {record['reason']}" if record["reason"] else "")
+        own = [o for o in record["overrides"] if o not in common]
+        values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
+        table.add_row(folder.name, " ".join(own), status, *values)
+    Console().print(table)
+
+
+def _headline(folder: Path) -> dict[str, float]:
+    try:
+        numbers: dict[str, float] = json.loads((folder / "metrics.json").read_text())["headline"]
+    except FileNotFoundError:
+        return {}
+    return numbers

@@ -1,0 +1,73 @@
+"""From a trained GAN to a synthetic set: which classes it makes and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gan_aug.data.datamodule import DataModule
+from gan_aug.gans.base import GAN
+
+
+def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, Any]:
+    """Describe what a model is fitted on.
+
+    Args:
+        config: the run's resolved configuration.
+        datamodule: serves its images.
+
+    Returns:
+        model, data set, class, draw, seed, data fingerprint, and the SHA-256 of every real
+        training image.
+    """
+    splits = datamodule.splits
+    return {
+        "model": config["model"]["name"],
+        "data": config["data"]["name"],
+        "train_class": config["data"]["train_class"],
+        "draw": splits.draw,
+        "training_seed": config["seed"],
+        "data_fingerprint": splits.fingerprint,
+        "seen_hashes": sorted(datamodule.real_table.hashes.tolist()),
+    }
+
+
+def images_by_class(
+    gan: GAN, origin: Mapping[str, Any], count: int, seed: int
+) -> dict[str, NDArray[np.uint8]]:
+    """Generate `count` images of each class that the GAN was fitted on.
+
+    The one place that gives generated images their labels: a GAN without conditioning makes
+    images of the class it was fitted on.
+
+    Args:
+        gan: trained.
+        origin: from `origin_of`.
+        count: images per class.
+        seed: fixes the latents; the first images do not depend on `count`.
+
+    Returns:
+        Class name to uint8 (count, C, H, W).
+    """
+    gan.eval()
+    images = gan.synthesise(count, torch.Generator().manual_seed(seed))
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return {origin["train_class"]: pixels.numpy()}
+
+
+def manifest_head(origin: Mapping[str, Any], checkpoint: Path, seed: int) -> dict[str, Any]:
+    """Return what a manifest says of the generator.
+
+    Args:
+        origin: from `origin_of`.
+        checkpoint: the file that holds the generator.
+        seed: of the latents.
+    """
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    return {**origin, "checkpoint_sha256": digest, "seed": seed}

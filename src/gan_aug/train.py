@@ -1,0 +1,33 @@
+"""`python -m gan_aug.train`: fit the model that the configuration describes."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+from gan_aug.data.prepare import prepare
+from gan_aug.show import print_config, print_data
+from gan_aug.run import open_run
+
+
+@command("train")
+def main(cfg: DictConfig) -> None:
+    """Check the configuration and the data first; torch is loaded only when both are sound."""
+    check_config(cfg)
+    with open_run(cfg) as run:
+        if run.finished:
+            print(f"{run.folder}: finished already, nothing to do")
+            return
+        print_config(run)
+        prepared = prepare(cfg.data)
+        run.record(data=prepared.splits.notes)
+        print_data(cfg.data, prepared)
+
+        from gan_aug.fit import fit
+
+        fit(cfg, prepared, run)
+
+
+if __name__ == "__main__":
+    main()
