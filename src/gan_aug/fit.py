@@ -29,13 +29,14 @@ from gan_aug.run import Run
 from gan_aug.synthesis import images_by_class, manifest_head, origin_of
 
 _NOISE = (
-    ".*does not have many workers.*",
-    ".*number of training batches.*is smaller than the logging interval.*",
-    ".*Checkpoint directory.*exists and is not empty.*",
-    ".*in eval mode at the start of training.*",
-    ".*dataloader is not resumable.*",
+    "You passed in a `val_dataloader` but have no `validation_step`",
+    "The number of training batches .* is smaller than the logging interval",
+    "Found .* module.* in eval mode at the start of training",
+    "You're resuming from a checkpoint that ended before the epoch ended",
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "torch.searchsorted\\(\\): input value tensor is non-contiguous",
 )
-"""Lightning's advice that does not hold here."""
+"""Library warnings that do not hold here, or that a user cannot act on."""
 
 
 def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:

@@ -63,7 +63,8 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
     if name == "hinge":
         if real_label != 1.0:
             raise GanAugError(
-                f"model.real_label={real_label}: the hinge loss has no label; set model.real_label=1"
+                f"model.real_label={real_label}: the hinge loss has no label; "
+                "set model.real_label=1"
             )
         return AdversarialLoss(
             real=lambda logits: F.relu(1.0 - logits).mean(),

@@ -183,16 +183,17 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
 
 
 def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[str, Any]]]:
-    """Find the runs that these command-line arguments started, wherever `resume` stood in them."""
-    wanted = _without_resume(command)
+    """Find the runs that these command-line arguments started, apart from how they name folders."""
+    wanted = _essence(command)
     for path in root.glob(f"**/{RECORD}"):
         record = read_record(path.parent)
-        if record and _without_resume(record["command"][3:]) == wanted:
+        if record and _essence(record["command"][3:]) == wanted:
             yield path.stat().st_mtime, path.parent, record
 
 
-def _without_resume(arguments: list[str]) -> list[str]:
-    return [a for a in arguments if not a.startswith("resume=")]
+def _essence(arguments: list[str]) -> list[str]:
+    names = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=")
+    return [a for a in arguments if not a.startswith(names)]
 
 
 @contextmanager

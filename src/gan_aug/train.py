@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
-from gan_aug.show import print_config, print_data
 from gan_aug.run import open_run
+from gan_aug.show import print_config, print_data
 
 
 @command("train")

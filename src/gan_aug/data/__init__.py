@@ -1,0 +1,1 @@
+"""Where images come from, splits, draws, the cache, synthetic sets and the DataModule."""

@@ -53,7 +53,7 @@ def load_or_build(
                 _write(cache_dir, folder, images, index)
     except OSError as error:
         raise GanAugError(
-            f"data.cache_dir={cache_dir}: cannot be written ({error}); choose another data.cache_dir"
+            f"data.cache_dir={cache_dir}: cannot be written ({error}); choose another folder"
         ) from error
     return np.load(folder / "images.npy", mmap_mode="r"), json.loads(
         (folder / "index.json").read_text()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 
@@ -57,11 +57,9 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
                 else:
                     picture = image.copy()
         picture = picture.convert(mode).resize((image_size, image_size), Image.Resampling.BILINEAR)
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"refused as a decompression bomb ({error})") from error
-    except Image.DecompressionBombWarning as error:
-        raise ValueError(f"refused as a decompression bomb ({error})") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError("not an image that Pillow can read") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"cannot be decoded ({error})") from error

@@ -39,7 +39,8 @@ class PneumoniaMNIST:
         """
         if image_size not in SIZES:
             raise GanAugError(
-                f"data.image_size={image_size}: data=pneumoniamnist has {', '.join(map(str, SIZES))}"
+                f"data.image_size={image_size}: data=pneumoniamnist has only "
+                f"{', '.join(map(str, SIZES))}"
             )
         if self.root is not None and not Path(self.root).expanduser().is_dir():
             raise GanAugError(f"data.root={self.root}: no such folder")

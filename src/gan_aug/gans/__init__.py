@@ -1,0 +1,1 @@
+"""How a pair of networks is trained, one file a procedure."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
-from gan_aug.errors import GanAugError
 from gan_aug.callbacks import SampleGrids
+from gan_aug.errors import GanAugError
 from gan_aug.resumable import ResumableModule
 
 Batch = dict[str, Tensor]
@@ -68,11 +68,8 @@ class GAN(ResumableModule):
         super().__init__()
         self.automatic_optimization = False
         # channels_last is what CPU and GPU convolutions run fastest in; values do not change.
-        self.generator = cast(nn.Module, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-        self.discriminator = cast(
-            nn.Module,
-            discriminator.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        )
+        self.generator = generator.to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self._optimizer_g, self._optimizer_d = optimizer_g, optimizer_d
         self.d_steps, self.g_steps = d_steps, g_steps

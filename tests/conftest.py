@@ -1,0 +1,61 @@
+"""Fixtures: the command line as a user types it, small data, the real X-rays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import REAL, environment, write_image
+
+# One thread each: the suite runs two workers on two cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def command(tmp_path: Path, cache_home: Path) -> Any:
+    """Run `python -m gan_aug.NAME ARGUMENTS` in an empty folder."""
+
+    def run(name: str, *arguments: object, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"gan_aug.{name}", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(cache_home),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def real_xrays() -> Path:
+    """The real data set; tests that need it are skipped where it is absent."""
+    if not REAL.is_dir():
+        pytest.skip("the real X-rays are not here")
+    return REAL
+
+
+@pytest.fixture
+def kaggle_folder(tmp_path: Path) -> Path:
+    """A small data set in Kaggle's layout: 24 + 24 to train on, 8 + 8 to test on."""
+    root = tmp_path / "xrays"
+    seed = 0
+    for split, n in (("train", 24), ("test", 8)):
+        for i in range(n):
+            patient = 500 * (split == "test") + i
+            kind = "bacteria" if i % 2 else "virus"
+            write_image(root / split / "NORMAL" / f"IM-{patient:04d}-0001.jpeg", seed)
+            name = f"person{patient}_{kind}_{i}.jpeg"
+            write_image(root / split / "PNEUMONIA" / name, seed + 1)
+            seed += 2
+    return root

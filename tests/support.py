@@ -1,0 +1,38 @@
+"""What tests share: tiny configurations, the environment of a command, small images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent / "shared" / "chest_xray"
+
+TINY_DATA = (
+    "data=phantom",
+    "data.source.train_per_class=80",
+    "data.source.test_per_class=20",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "data.holdout_per_class=5",
+    "data.val_per_class=10",
+    "data.subset.normal=40",
+    "data.subset.pneumonia=36",
+)
+TINY_GAN = ("+experiment=dcgan_pneumonia", *TINY_DATA, "model.width=4", "generate.count=10")
+TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, "model.width=4", "model.hidden=16")
+
+
+def environment(cache_home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}
+    return kept | {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
+
+
+def write_image(path: Path, seed: int, size: tuple[int, int] = (50, 40)) -> None:
+    """Write an image of noise that no other seed gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0]), np.uint8)
+    Image.fromarray(pixels).save(path)

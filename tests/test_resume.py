@@ -1,0 +1,141 @@
+"""A killed run, repeated, ends with the weights and logs of one that was not killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY_CNN, TINY_GAN, environment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+KILLS = 20
+CASES = {
+    # 2:3 so that a kill also falls between the steps of a cycle
+    "gan": (*TINY_GAN, "trainer.max_epochs=60", "model.d_steps=2", "model.g_steps=3"),
+    "cnn": (*TINY_CNN, "trainer.max_epochs=60", "model.patience=100", "model.lr=1e-4"),
+}
+SAVE_ALWAYS = "callbacks.checkpoint.every_n_seconds=0"
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    path = folder / "checkpoints" / f"{name}.ckpt"
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    return state
+
+
+def assert_same_weights(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert not different
+
+
+def logged(folder: Path) -> list[list[str]]:
+    with (folder / "metrics.csv").open() as file:
+        return [row for row in csv.reader(file) if row[1] != "images_per_second"]
+
+
+def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if tag != "images_per_second"
+    }
+
+
+def results(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    content.pop("last_logged", None)  # holds images per second
+    return content
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    assert_same_weights(weights(a), weights(b))
+    assert logged(a) == logged(b)
+    assert tensorboard_scalars(a) == tensorboard_scalars(b)
+    assert results(a) == results(b)
+    assert json.loads((b / "run.json").read_text())["status"] == "finished"
+
+
+def start(folder: Path, cache_home: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gan_aug.train", *arguments, f"hydra.run.dir={folder}"],
+        env=environment(cache_home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def kill_while_training(process: subprocess.Popen[bytes], folder: Path, chance: float) -> bool:
+    """Wait for this process's first checkpoint, then a random while, then kill -9."""
+    last = folder / "checkpoints" / "last.ckpt"
+    before = last.stat().st_mtime_ns if last.exists() else 0
+    while process.poll() is None:
+        if last.exists() and last.stat().st_mtime_ns != before:
+            time.sleep(chance)
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path) -> None:
+    arguments = (*CASES[case], SAVE_ALWAYS)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start(whole, cache_home, *arguments).wait() == 0
+    chance = random.Random(0)
+    kills, places = 0, []
+    while kills < KILLS:
+        process = start(killed, cache_home, *arguments)
+        if not kill_while_training(process, killed, chance.uniform(0, 0.15)):
+            break
+        kills += 1
+        done = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
+        places.append(int(done["batches_done"]))
+    assert kills == KILLS, f"finished after {kills} kills, at batches {places}"
+    print(f"{case}: killed after batches {places}")
+    assert start(killed, cache_home, *arguments).wait() == 0
+    assert json.loads((killed / "run.json").read_text())["resumed"] == KILLS
+    assert_same_run(whole, killed)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_kill_and_resume_true(
+    case: str, tmp_path: Path, cache_home: Path, command: Callable[..., Any]
+) -> None:
+    """The short form: `resume=true` finds the run by its command."""
+    arguments = (*CASES[case], SAVE_ALWAYS, "trainer.max_epochs=12")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_aug.train", *arguments],
+        cwd=tmp_path,
+        env=environment(cache_home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (found := list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))):
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = found[0].parents[1]
+    assert json.loads((folder / "run.json").read_text())["status"] == "running"
+    resumed = command("train", *arguments, "resume=true")
+    assert resumed.returncode == 0, resumed.stderr
+    assert command("train", *arguments, f"hydra.run.dir={tmp_path / 'whole'}").returncode == 0
+    assert_same_run(tmp_path / "whole", folder)
+    again = command("train", *arguments, "resume=true")
+    assert "finished already" in again.stdout
