@@ -70,6 +70,11 @@ def _run_hydra(task: Task, config_name: str) -> None:
     def quiet(cfg: DictConfig) -> object:
         try:
             return task(cfg)
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into exit(1).
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, goes on with the others and raises at the end

@@ -99,26 +99,28 @@ def units(table: ImageTable) -> NDArray[np.int64]:
 def _pick(
     table: ImageTable, per_class: int, seed: np.random.SeedSequence, key: str
 ) -> NDArray[np.bool_]:
-    """Choose whole units at random that hold exactly `per_class` images of each class."""
+    """Choose whole units at random that hold `per_class` images of each class.
+
+    Where whole units cannot give just that number it is the next smaller one they can.
+    """
     group = units(table)
     chosen = np.zeros(len(table), bool)
     for label, name in enumerate(CLASSES):
-        wanted = per_class - int((chosen & (table.labels == label)).sum())
-        candidates = np.unique(group[(table.labels == label) & ~chosen])
-        for unit in np.random.default_rng(seed.spawn(1)[0]).permutation(candidates):
-            if wanted <= 0:
-                break
+        of_class = table.labels == label
+        if per_class >= of_class.sum():
+            raise GanAugError(
+                f"{key}={per_class}: there are only {int(of_class.sum())} {name} images to set "
+                f"these aside from; choose a smaller {key}"
+            )
+        wanted = per_class
+        for unit in np.random.default_rng(seed.spawn(1)[0]).permutation(np.unique(group[of_class])):
             members = group == unit
-            pure = bool((table.labels[members] == label).all())
+            pure = bool(of_class[members].all())
             if pure and members.sum() <= wanted:
                 chosen |= members
                 wanted -= int(members.sum())
-        if wanted != 0:
-            have = int((table.labels == label).sum())
-            raise GanAugError(
-                f"{key}={per_class}: cannot set aside exactly {per_class} {name} images in whole "
-                f"patients out of {have}; choose a smaller {key}"
-            )
+            if wanted == 0:
+                break
     return chosen
 
 

@@ -1,0 +1,34 @@
+# Every target works alone on a fresh clone: .venv is made when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow bench lint
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/ready ## Make .venv with everything in it
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gan_aug needs Python 3.11 or newer; make PYTHON=python3.x ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: .venv/ready ## Run the whole job on made-up images (a few minutes)
+	$(BIN)/python -m gan_aug.demo
+
+test: .venv/ready ## Run the fast tests
+	$(BIN)/python -m pytest -n 2
+
+test-slow: .venv/ready ## Run the slow tests (kill and resume, wheel, real X-rays)
+	$(BIN)/python -m pytest -n 2 -m slow
+
+bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds the JPEG part
+	$(BIN)/python experiments/speed/bench.py $(if $(DATA),--data $(DATA))
+
+lint: .venv/ready ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,166 @@
+"""The rules of measurement that a split must keep, each broken on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
+from gan_aug.errors import GanAugError
+
+SUBSET = {"normal": 30, "pneumonia": 30}
+
+
+def table(
+    per_class: int, name: str, images_per_patient: int = 3, offset: int = 0
+) -> ImageTable:
+    n = 2 * per_class
+    labels = np.repeat([0, 1], per_class).astype(np.int64)
+    return ImageTable(
+        images=np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(4, 2),
+        labels=labels,
+        subtypes=labels,
+        patients=np.array(
+            [f"{CLASSES[k]}{name}{(i + offset) // images_per_patient}" for i, k in enumerate(labels)]
+        ),
+        paths=np.array([f"{name}/{i}" for i in range(n)]),
+        hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
+    )
+
+
+def source(**changes: Any) -> Source:
+    return dataclasses.replace(Source(table(90, "train"), table(20, "test")), **changes)
+
+
+def cut(data: Source, draw: int = 0, **changes: Any) -> Splits:
+    settings = {"subset": SUBSET, "holdout_per_class": 6, "val_per_class": 12} | changes
+    return make_splits(data, draw, **settings)
+
+
+def with_hash(t: ImageTable, rows: dict[int, str]) -> ImageTable:
+    hashes = t.hashes.astype(object)
+    for row, value in rows.items():
+        hashes[row] = value
+    return dataclasses.replace(t, hashes=hashes.astype(str))
+
+
+def test_counts_are_what_was_asked_for() -> None:
+    splits = cut(source())
+    assert splits.train.counts() == SUBSET
+    assert splits.validation.counts() == {"normal": 12, "pneumonia": 12}
+    assert splits.test.counts() == {"normal": 14, "pneumonia": 14}
+    assert splits.development.counts() == {"normal": 6, "pneumonia": 6}
+    assert splits.notes["available"]["train"] == {"normal": 84, "pneumonia": 84}
+
+
+def test_null_takes_all_that_are_left() -> None:
+    splits = cut(source(), subset={"normal": None, "pneumonia": None})
+    assert splits.train.counts() == {"normal": 72, "pneumonia": 72}
+
+
+def test_no_patient_crosses_the_validation_cut() -> None:
+    for draw in range(20):
+        splits = cut(source(), draw)
+        assert not set(splits.train.patients) & set(splits.validation.patients)
+
+
+def test_a_draw_is_fixed_by_its_number() -> None:
+    same = [cut(source(), 3).train.hashes.tolist() for _ in range(2)]
+    assert same[0] == same[1]
+    assert set(same[0]) != set(cut(source(), 4).train.hashes.tolist())
+
+
+def test_smaller_draws_are_part_of_larger_ones_with_the_same_validation() -> None:
+    small = cut(source(), subset={"normal": 10, "pneumonia": 10})
+    large = cut(source())
+    assert set(small.train.hashes) < set(large.train.hashes)
+    assert small.validation.hashes.tolist() == large.validation.hashes.tolist()
+
+
+def test_whole_patients_when_the_number_does_not_divide() -> None:
+    splits = cut(source(), val_per_class=13)
+    assert splits.validation.counts() == {"normal": 12, "pneumonia": 12}
+
+
+def test_the_holdout_is_the_same_for_every_draw() -> None:
+    kept = {tuple(cut(source(), draw).development.hashes) for draw in range(5)}
+    assert len(kept) == 1
+
+
+def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
+    """Copies under another patient's name: they must not bridge the cut either."""
+    copies = {i: "twin" for i in (0, 30, 60)} | {100: "other", 140: "other"}
+    data = source(train=with_hash(table(90, "train"), copies))
+    for draw in range(20):
+        splits = cut(data, draw, subset={"normal": None, "pneumonia": None})
+        check_disjoint(splits)
+        hashes = splits.train.hashes.tolist() + splits.validation.hashes.tolist()
+        assert hashes.count("twin") <= 1
+        assert hashes.count("other") <= 1
+    assert splits.notes["duplicates"]["extra_copies_in_train"] == 3
+
+
+def test_a_copy_of_a_test_image_leaves_training() -> None:
+    data = source(train=with_hash(table(90, "train"), {5: "hash-test-0", 100: "hash-test-30"}))
+    splits = cut(data, subset={"normal": None, "pneumonia": None}, holdout_per_class=0)
+    assert splits.notes["duplicates"]["train_copies_of_held_out_images"] == 2
+    held = set(splits.test.hashes.tolist())
+    assert not held & set(splits.train.hashes.tolist())
+    assert not held & set(splits.validation.hashes.tolist())
+
+
+def test_one_image_in_two_classes_is_refused() -> None:
+    data = source(train=with_hash(table(90, "train"), {0: "same", 100: "same"}))
+    with pytest.raises(GanAugError, match="another class"):
+        cut(data)
+
+
+def test_an_official_validation_split_is_used_as_it_is() -> None:
+    data = source(validation=table(7, "val"))
+    splits = cut(data)
+    assert splits.validation.paths.tolist() == table(7, "val").paths.tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"subset": {"normal": 30, "pneumonia": 73}}, "data.subset.pneumonia=73: only 72"),
+        ({"val_per_class": 100}, "data.val_per_class=100"),
+        ({"holdout_per_class": 21}, "data.holdout_per_class=21"),
+    ],
+)
+def test_too_much_asked(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(GanAugError, match=key):
+        cut(source(), **changes)
+
+
+def test_a_patient_on_both_sides_is_caught() -> None:
+    splits = cut(source())
+    stolen = dataclasses.replace(
+        splits.validation,
+        patients=np.concatenate([splits.train.patients[:1], splits.validation.patients[1:]]),
+    )
+    with pytest.raises(GanAugError, match="patient .* is in training and in validation"):
+        check_disjoint(dataclasses.replace(splits, validation=stolen))
+
+
+@pytest.mark.parametrize("other", ["validation", "test", "development"])
+def test_a_duplicate_across_splits_is_caught(other: str) -> None:
+    splits = cut(source())
+    leaked = with_hash(getattr(splits, other), {0: str(splits.train.hashes[0])})
+    with pytest.raises(GanAugError, match=f"the same image is in training and in {other}"):
+        check_disjoint(dataclasses.replace(splits, **{other: leaked}))
+
+
+def test_the_fingerprint_is_of_content() -> None:
+    data = source()
+    moved = dataclasses.replace(data.train, paths=np.array([f"x/{p}" for p in data.train.paths]))
+    assert source(train=moved).fingerprint() == data.fingerprint()
+    changed = with_hash(data.train, {0: "new"})
+    assert source(train=changed).fingerprint() != data.fingerprint()
+    relabelled = dataclasses.replace(data.train, labels=1 - data.train.labels)
+    assert source(train=relabelled).fingerprint() != data.fingerprint()

@@ -1,0 +1,262 @@
+"""Every bad input gives one clear line through the command line, fast, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY_CNN, TINY_DATA, TINY_GAN, environment, write_image
+
+Command = Callable[..., Any]
+SMALL = ("data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16")
+
+
+def assert_one_line(result: Any, *parts: str) -> None:
+    """One line on stderr that holds `parts`, exit code not 0, no traceback."""
+    lines = [line for line in result.stderr.splitlines() if "first use" not in line]
+    assert result.returncode != 0
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    for part in parts:
+        assert part in lines[0]
+
+
+BAD_SETTINGS = [
+    (["model.lrr=1"], ["model.lrr"]),
+    (["data=nonsense"], ["data/nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
+    (["+experiment=nonsense"], ["experiment/nonsense", "dcgan_pneumonia"]),
+    (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
+    (["model.lr_g=-1"], ["model.lr_g=-1", "above 0"]),
+    (["model.lr_d=fast"], ["model.lr_d=fast", "above 0"]),
+    (["model.loss=wasserstein"], ["model.loss=wasserstein", "hinge"]),
+    (["data.image_size=48"], ["data.image_size=48", "powers of two from 32"]),
+    (["data.image_size=16"], ["data.image_size=16", "powers of two from 32"]),
+    (["data.channels=2"], ["data.channels=2", "1, 3"]),
+    (["data.batch_size=abc"], ["data.batch_size=abc"]),
+    (["data.on_bad_file=ignore"], ["data.on_bad_file=ignore", "error, skip"]),
+    (["data.train_class=null"], ["data.train_class", "normal or pneumonia"]),
+    (["data.train_class=cat"], ["data.train_class=cat"]),
+    (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
+    (["seed=-1"], ["seed=-1"]),
+    (["trainer=tpu"], ["trainer/tpu", "cpu", "gpu"]),
+    (["data.subset.pneumonia=5000"], ["data.subset.pneumonia=5000", "only"]),
+    (["data.val_per_class=5000"], ["data.val_per_class=5000"]),
+    (["data.holdout_per_class=5000"], ["data.holdout_per_class=5000"]),
+    (["data.synthetic.count=5"], ["data.synthetic.count=5", "data.synthetic.dir"]),
+    (["model.loss=hinge"], ["model.real_label=0.9", "model.real_label=1"]),
+    (["resume=true"], ["resume=true", "no run of this command"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "parts"), BAD_SETTINGS, ids=lambda v: str(v[0])[:40])
+def test_bad_settings(overrides: list[str], parts: list[str], command: Command) -> None:
+    assert_one_line(command("train", *TINY_GAN, *overrides), *parts)
+
+
+def test_experiment_that_needs_a_synthetic_set(command: Command) -> None:
+    result = command("train", "+experiment=cnn_gan_aug", *TINY_DATA)
+    assert_one_line(result, "data.synthetic.dir")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        ([], ["data.root", "data.download=true", "data=phantom"]),
+        (["data.root=nowhere"], ["data.root=nowhere", "no such folder"]),
+        (["data.root=."], ["data.root=.", "train/ and test/"]),
+        (
+            ["data=pneumoniamnist", "data.root=."],
+            ["pneumoniamnist_64.npz", "data.download=true"],
+        ),
+        (["data=pneumoniamnist", "data.image_size=32"], ["data.image_size=32", "28, 64, 128, 224"]),
+    ],
+    ids=["absent", "missing", "empty", "mnist_file", "mnist_size"],
+)
+def test_no_data_never_means_other_data(
+    overrides: list[str], parts: list[str], command: Command
+) -> None:
+    assert_one_line(command("train", "+experiment=cnn_baseline", *overrides), *parts)
+
+
+def test_download_is_tried_when_asked(command: Command, tmp_path: Path) -> None:
+    """Up to the call: here the network is closed by an unreachable proxy."""
+    result = command("train", "+experiment=cnn_baseline", "data.download=true")
+    if result.returncode == 0:
+        pytest.skip("this machine has the data set or a way to it")
+    assert_one_line(result, "kagglehub", "data.root")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Make a PNG that claims a size and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
+    )
+
+
+def break_file(path: Path, how: str) -> None:
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:300])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "not an image":
+        path.write_text("hello")
+    elif how == "bomb":
+        path.write_bytes(png_header(60_000, 60_000))
+    elif how == "large":  # Pillow only warns of this size
+        path.write_bytes(png_header(12_000, 9_000))
+    elif how == "dangling link":
+        path.unlink()
+        path.symlink_to("nowhere.jpeg")
+    elif how == "folder":
+        path.unlink()
+        path.mkdir()
+
+
+BROKEN = ["truncated", "empty", "not an image", "bomb", "large", "dangling link", "folder"]
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_bad_file_is_named(how: str, command: Command, kaggle_folder: Path) -> None:
+    bad = kaggle_folder / "train" / "PNEUMONIA" / "person3_bacteria_3.jpeg"
+    break_file(bad, how)
+    result = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL)
+    assert_one_line(result, str(bad), "data.on_bad_file=skip")
+
+
+def test_bad_files_can_be_skipped_and_are_listed(command: Command, kaggle_folder: Path) -> None:
+    names = [f"person{i}_bacteria_{i}.jpeg" for i in (1, 3)]
+    for name, how in zip(names, ("truncated", "empty"), strict=True):
+        break_file(kaggle_folder / "train" / "PNEUMONIA" / name, how)
+    result = command(
+        "train",
+        "+experiment=cnn_baseline",
+        f"data.root={kaggle_folder}",
+        "data.holdout_per_class=0",
+        "data.subset.pneumonia=16",
+        "data.on_bad_file=skip",
+        "trainer.max_epochs=1",
+        "hydra.run.dir=run",
+        *SMALL,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "bad files skipped: 2" in result.stdout
+    data = json.loads((kaggle_folder.parent / "run" / "run.json").read_text())["data"]
+    assert sorted(data["bad_files_skipped"]) == [f"train/PNEUMONIA/{name}" for name in names]
+    assert data["available"]["train"] == {"normal": 24, "pneumonia": 22}
+    # The cache remembers the bad files: without `skip` they are an error again.
+    again = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL)
+    assert_one_line(again, names[0], "1 more bad file")
+
+
+def test_missing_class_folder(command: Command, kaggle_folder: Path) -> None:
+    shutil.rmtree(kaggle_folder / "test" / "NORMAL")
+    result = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}")
+    assert_one_line(result, str(kaggle_folder / "test" / "NORMAL"), "missing")
+
+
+def test_empty_class_folder(command: Command, kaggle_folder: Path) -> None:
+    folder = kaggle_folder / "train" / "NORMAL"
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / ".DS_Store").write_bytes(b"x")
+    result = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}")
+    assert_one_line(result, str(folder), "no .jpeg")
+
+
+def test_one_image_in_two_classes(command: Command, kaggle_folder: Path) -> None:
+    shutil.copy(
+        kaggle_folder / "train" / "NORMAL" / "IM-0003-0001.jpeg",
+        kaggle_folder / "train" / "PNEUMONIA" / "person99_virus_1.jpeg",
+    )
+    result = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL)
+    assert_one_line(result, "person99_virus_1.jpeg", "IM-0003-0001.jpeg", "another class")
+
+
+def test_a_run_folder_with_other_settings_is_left_alone(command: Command, tmp_path: Path) -> None:
+    arguments = [*TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=run"]
+    assert command("train", *arguments).returncode == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    result = command("train", *arguments, "model.lr=0.01")
+    assert_one_line(result, "model.lr: 0.001 then, 0.01 now")
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+
+
+def test_a_failure_is_recorded_with_its_reason(command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY_CNN, "data.subset.normal=999", "hydra.run.dir=run")
+    assert_one_line(result, "data.subset.normal=999")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert "data.subset.normal=999" in record["reason"]
+
+
+def test_traceback_on_request(tmp_path: Path, cache_home: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.train", "+experiment=cnn_baseline"],
+        cwd=tmp_path,
+        env=environment(cache_home) | {"HYDRA_FULL_ERROR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["output_dir=x"], ["checkpoint"]),
+        (["checkpoint=none.ckpt", "output_dir=x"], ["checkpoint=none.ckpt", "no such file"]),
+        (["checkpoint=text.ckpt", "output_dir=x"], ["text.ckpt", "not a checkpoint"]),
+        (["checkpoint=text.ckpt", "output_dir=there"], ["output_dir=there", "exists already"]),
+        (["checkpoint=text.ckpt", "output_dir=x", "count=0"], ["count=0", "from 1"]),
+    ],
+)
+def test_generate(
+    arguments: list[str], parts: list[str], command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "text.ckpt").write_text("hello")
+    (tmp_path / "there").mkdir()
+    assert_one_line(command("generate", *arguments), *parts)
+
+
+def test_hidden_files_and_other_names_are_not_images(
+    command: Command, kaggle_folder: Path
+) -> None:
+    """A real copy: nested, with __MACOSX, AppleDouble files, val/ and mixed extensions."""
+    nested = kaggle_folder.parent / "copy" / "chest_xray" / "chest_xray"
+    nested.parent.mkdir(parents=True)
+    kaggle_folder.rename(nested)
+    (nested.parent / "__MACOSX").mkdir()
+    (nested / "train" / "NORMAL" / "._IM-0001-0001.jpeg").write_bytes(b"x")
+    (nested / "train" / ".DS_Store").write_bytes(b"x")
+    write_image(nested / "val" / "NORMAL" / "IM-9999-0001.jpeg", 900)
+    write_image(nested / "train" / "NORMAL" / "IM-8888-0001.PNG", 901)
+    write_image(nested / "train" / "NORMAL" / "IM-8889-0001.jpg", 902)
+    result = command(
+        "train",
+        "+experiment=cnn_baseline",
+        f"data.root={kaggle_folder.parent / 'copy'}",
+        "data.holdout_per_class=0",
+        "data.subset.pneumonia=16",
+        "trainer.max_epochs=1",
+        *SMALL,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "available for training: 26 normal, 24 pneumonia" in result.stdout
