@@ -14,6 +14,7 @@ from support import REAL, environment, write_image
 # One thread each: the suite runs two workers on two cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
@@ -23,7 +24,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(tmp_path: Path, cache_home: Path) -> Any:
     """Run `python -m gan_aug.NAME ARGUMENTS` in an empty folder."""
 
-    def run(name: str, *arguments: object, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+    def run(name: str, *arguments: object, cwd: Path = tmp_path) -> Any:
         return subprocess.run(
             [sys.executable, "-m", f"gan_aug.{name}", *map(str, arguments)],
             cwd=cwd,

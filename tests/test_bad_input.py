@@ -98,7 +98,9 @@ def png_header(width: int, height: int) -> bytes:
     """Make a PNG that claims a size and holds nothing."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
@@ -228,17 +230,13 @@ def test_traceback_on_request(tmp_path: Path, cache_home: Path) -> None:
         (["checkpoint=text.ckpt", "output_dir=x", "count=0"], ["count=0", "from 1"]),
     ],
 )
-def test_generate(
-    arguments: list[str], parts: list[str], command: Command, tmp_path: Path
-) -> None:
+def test_generate(arguments: list[str], parts: list[str], command: Command, tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("hello")
     (tmp_path / "there").mkdir()
     assert_one_line(command("generate", *arguments), *parts)
 
 
-def test_hidden_files_and_other_names_are_not_images(
-    command: Command, kaggle_folder: Path
-) -> None:
+def test_hidden_files_and_other_names_are_not_images(command: Command, kaggle_folder: Path) -> None:
     """A real copy: nested, with __MACOSX, AppleDouble files, val/ and mixed extensions."""
     nested = kaggle_folder.parent / "copy" / "chest_xray" / "chest_xray"
     nested.parent.mkdir(parents=True)

@@ -30,11 +30,17 @@ def test_sizes_the_dcgan_cannot_take(size: int) -> None:
 
 def test_dcgan_is_the_papers_at_64_pixels() -> None:
     """Figure 1: 1024, 512, 256 and 128 feature maps at width 128."""
-    maps = [m.out_channels for m in Generator(64, 3, 100, 128).modules()
-            if isinstance(m, nn.ConvTranspose2d)]
+    maps = [
+        m.out_channels
+        for m in Generator(64, 3, 100, 128).modules()
+        if isinstance(m, nn.ConvTranspose2d)
+    ]
     assert maps == [1024, 512, 256, 128, 3]
-    maps = [m.out_channels for m in Discriminator(64, 3, 128, False).modules()
-            if isinstance(m, nn.Conv2d)]
+    maps = [
+        m.out_channels
+        for m in Discriminator(64, 3, 128, False).modules()
+        if isinstance(m, nn.Conv2d)
+    ]
     assert maps == [128, 256, 512, 1024, 1]
 
 

@@ -16,7 +16,7 @@ GAN_EPOCHS = 200
 
 def main() -> None:
     """Train the DCGAN, then the classifier without and with its images, and sum up."""
-    print("demo: data=phantom, chest radiographs made up by gan_aug; the numbers are not about X-rays")
+    print("demo: data=phantom, radiographs made up by gan_aug; its numbers are not about X-rays")
     folder = Path("runs") / "demo" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     gan, real, mixed = (folder / name for name in ("dcgan", "cnn_real", "cnn_real_gan"))
     _train(gan, "+experiment=dcgan_pneumonia", f"trainer.max_epochs={GAN_EPOCHS}")

@@ -45,7 +45,9 @@ def print_table() -> None:
         own = [o for o in record["overrides"] if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
         table.add_row(folder.name, " ".join(own), status, *values)
-    Console().print(table)
+    console = Console()
+    # A log file has no width of its own; 80 columns would cut the table.
+    Console(width=console.width if console.is_terminal else 200).print(table)
 
 
 def _headline(folder: Path) -> dict[str, float]:

@@ -14,11 +14,11 @@ from gan_aug.show import print_config, print_data
 @command("train")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
-    check_config(cfg)
     with open_run(cfg) as run:
         if run.finished:
             print(f"{run.folder}: finished already, nothing to do")
             return
+        check_config(cfg)
         print_config(run)
         prepared = prepare(cfg.data)
         run.record(data=prepared.splits.notes)

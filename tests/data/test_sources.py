@@ -52,8 +52,7 @@ def test_real_xrays(real_xrays: Path, tmp_path: Path) -> None:
 
 def test_phantoms_are_fixed_by_their_seed(tmp_path: Path) -> None:
     a, b, c = (
-        Phantom(10, 4, seed).load(32, 1, tmp_path / str(i))
-        for i, seed in enumerate((0, 0, 1))
+        Phantom(10, 4, seed).load(32, 1, tmp_path / str(i)) for i, seed in enumerate((0, 0, 1))
     )
     np.testing.assert_array_equal(a.train.images, b.train.images)
     assert a.fingerprint() == b.fingerprint() != c.fingerprint()

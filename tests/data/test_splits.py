@@ -15,18 +15,15 @@ from gan_aug.errors import GanAugError
 SUBSET = {"normal": 30, "pneumonia": 30}
 
 
-def table(
-    per_class: int, name: str, images_per_patient: int = 3, offset: int = 0
-) -> ImageTable:
+def table(per_class: int, name: str) -> ImageTable:
+    """Three images a patient."""
     n = 2 * per_class
     labels = np.repeat([0, 1], per_class).astype(np.int64)
     return ImageTable(
         images=np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(4, 2),
         labels=labels,
         subtypes=labels,
-        patients=np.array(
-            [f"{CLASSES[k]}{name}{(i + offset) // images_per_patient}" for i, k in enumerate(labels)]
-        ),
+        patients=np.array([f"{CLASSES[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
         paths=np.array([f"{name}/{i}" for i in range(n)]),
         hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
     )
@@ -93,7 +90,7 @@ def test_the_holdout_is_the_same_for_every_draw() -> None:
 
 def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
     """Copies under another patient's name: they must not bridge the cut either."""
-    copies = {i: "twin" for i in (0, 30, 60)} | {100: "other", 140: "other"}
+    copies = dict.fromkeys((0, 30, 60), "twin") | {100: "other", 140: "other"}
     data = source(train=with_hash(table(90, "train"), copies))
     for draw in range(20):
         splits = cut(data, draw, subset={"normal": None, "pneumonia": None})

@@ -130,7 +130,7 @@ def test_step_ratio(
 
 
 def test_one_batch_is_the_textbook_update(blobs: torch.Tensor) -> None:
-    """One step written out by hand, without freezing, reuse or Lightning, gives the same weights."""
+    """The step written out by hand, without freezing or Lightning, gives the same weights."""
     gan, other = make(), make()
     stream = Batches(blobs, torch.ones(64, dtype=torch.int64), 16, 1, 0, lambda: 0)
     torch.manual_seed(1)
@@ -203,9 +203,7 @@ def test_scalars(blobs: torch.Tensor) -> None:
         "images_per_second", "spread_of_fakes_to_reals",
     ):  # fmt: skip
         assert len(logger.of(name)) == 8, name
-    for parts in zip(
-        *map(logger.of, ("loss_d", "loss_d/real", "loss_d/fake")), strict=True
-    ):
+    for parts in zip(*map(logger.of, ("loss_d", "loss_d/real", "loss_d/fake")), strict=True):
         assert parts[0] == pytest.approx(parts[1] + parts[2])
     # The generator's step raises what the discriminator says of its images.
     pairs = zip(logger.of("D(G(z))/before_g_step"), logger.of("D(G(z))/after_g_step"), strict=True)
@@ -233,10 +231,12 @@ def test_a_collapsed_generator_ends_with_a_reason(blobs: torch.Tensor) -> None:
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
     """Generated discs come to look like the real ones: bright middle, dark border."""
+    torch.manual_seed(0)
     gan = make(
         lr=2e-3,
         loss=loss,
         real_label=1.0,
+        ema_decay=0.95,
         discriminator=Discriminator(32, 1, 8, spectral_norm),
         generator=Generator(32, 1, 8, 8),
     )
@@ -247,8 +247,8 @@ def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
         return (made.mean(0) - mean).abs().mean().item()
 
     start = distance()
-    train(gan, blobs, 150)
-    assert distance() < 0.45 * start
+    train(gan, blobs, 400)
+    assert distance() < 0.6 * start  # 0.10 to 0.36 were seen
 
 
 def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count() -> None:

@@ -1,0 +1,368 @@
+"""What README says to type, in a small form."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchvision.datasets import ImageFolder
+
+Command = Callable[..., Any]
+SHORT = "trainer.max_epochs=4"
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def gan_run(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    folder = tmp_path_factory.mktemp("gan") / "run"
+    subprocess.run(
+        [sys.executable, "-m", "gan_aug.train", *TINY_GAN, SHORT, f"hydra.run.dir={folder}",
+         "model.sample_every_n_epochs=2", "trainer.log_every_n_steps=2"],
+        env=environment(cache_home),
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
+    record = read(gan_run / "run.json")
+    assert record["status"] == "finished"
+    assert record["seed"] == 0
+    assert torch.__version__.startswith(record["versions"]["torch"])
+    assert record["data"]["fingerprint"]
+    assert record["seconds"] > 0
+    assert record["command"][:3] == ["python", "-m", "gan_aug.train"]
+    config = (gan_run / ".hydra" / "config.yaml").read_text()
+    assert "image_size: 32" in config
+    assert "${" not in config
+    for name in ("metrics.json", "metrics.csv", "config_tree.txt", "checkpoints/last.ckpt"):
+        assert (gan_run / name).stat().st_size > 0
+    assert [p.name for p in sorted((gan_run / "samples").iterdir())] == [
+        "epoch_00002.png",
+        "epoch_00004.png",
+    ]
+    events = EventAccumulator(str(gan_run)).Reload()
+    assert {"loss_d", "loss_g", "D(x)", "gradient_norm/g"} <= set(events.Tags()["scalars"])
+    assert len(events.Images("samples (left real, right generated)")) == 2
+    manifest = read(gan_run / "synthetic" / "manifest.json")
+    assert manifest["count"] == {"pneumonia": 10}
+    assert len(manifest["seen_hashes"]) == 36
+    assert manifest["data_fingerprint"] == record["data"]["fingerprint"]
+    assert len(ImageFolder(str(gan_run / "synthetic"))) == 10
+
+
+def test_the_classifier_with_and_without_the_gan(
+    gan_run: Path, command: Command, tmp_path: Path
+) -> None:
+    real = command("train", *TINY_CNN, SHORT, "hydra.run.dir=real")
+    mixed = command(
+        "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], SHORT, "hydra.run.dir=mixed",
+        f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=8",
+    )  # fmt: skip
+    for result, name in ((real, "real"), (mixed, "mixed")):
+        assert result.returncode == 0, result.stderr
+        metrics = read(tmp_path / name / "metrics.json")
+        for threshold in ("at_0.5", "at_validation_threshold"):
+            assert 0 <= metrics["test"][threshold]["auroc"] <= 1
+            counts = [metrics["test"][threshold][k] for k in ("tn", "fp", "fn", "tp")]
+            assert sum(counts) == 30
+        assert f"{metrics['test']['at_0.5']['accuracy']:.4f}" in result.stdout
+        assert (tmp_path / name / "checkpoints" / "best.ckpt").exists()
+        assert (tmp_path / name / "confusion_matrix.png").exists()
+        events = EventAccumulator(str(tmp_path / name)).Reload()
+        assert "test/confusion_matrix" in events.Tags()["images"]
+    assert "synthetic images added to training: 8" in mixed.stdout
+    batches = [
+        torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
+        for n in ("real", "mixed")
+    ]
+    assert batches[0] == batches[1]
+
+
+def test_a_gan_of_another_draw_is_refused(gan_run: Path, command: Command) -> None:
+    result = command(
+        "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], "draw=1", "data.synthetic.count=8",
+        f"data.synthetic.dir={gan_run / 'synthetic'}",
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert result.stderr.startswith("error: data.synthetic.dir=")
+    assert "draw=1" in result.stderr
+
+
+def test_generate_repeats_the_runs_own_set(gan_run: Path, command: Command, tmp_path: Path) -> None:
+    checkpoint = gan_run / "checkpoints" / "last.ckpt"
+    for seed, name in ((0, "same"), (1, "other")):
+        result = command(
+            "generate", f"checkpoint={checkpoint}", "count=12", f"output_dir={name}", f"seed={seed}"
+        )
+        assert result.returncode == 0, result.stderr
+    own = read(gan_run / "synthetic" / "manifest.json")
+    same, other = (read(tmp_path / name / "manifest.json") for name in ("same", "other"))
+    assert own["files"].items() <= same["files"].items()
+    assert len(same["files"]) == 12
+    assert not set(same["files"].values()) & set(other["files"].values())
+    assert same["checkpoint_sha256"] == own["checkpoint_sha256"]
+    assert same["seen_hashes"] == own["seen_hashes"]
+
+
+@pytest.mark.parametrize("arguments", [TINY_GAN, TINY_CNN], ids=["gan", "cnn"])
+def test_the_same_command_gives_the_same_weights(
+    arguments: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    states = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        result = command("train", *arguments, SHORT, f"seed={seed}", f"hydra.run.dir={name}")
+        assert result.returncode == 0, result.stderr
+        path = tmp_path / name / "checkpoints" / "last.ckpt"
+        states.append(torch.load(path, weights_only=True)["state_dict"])
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not all(torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+def test_multirun_goes_on_past_a_failure_and_prints_a_table(
+    command: Command, tmp_path: Path
+) -> None:
+    arguments = (*TINY_GAN, "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    swept = ("hydra.sweep.dir=sweep", "model.d_steps=0,1,2", "model.lr_g=1e-4,1e-3")
+    result = command("train", "-m", *arguments, *swept)
+    assert result.returncode != 0
+    table = result.stdout[result.stdout.index("overrides") :]
+    assert table.count("finished") == 4
+    assert table.count("failed") == 2
+    assert "loss_d" in table
+    statuses = [read(tmp_path / "sweep" / str(i) / "run.json")["status"] for i in range(6)]
+    assert statuses == ["failed"] * 2 + ["finished"] * 4
+    assert "Traceback" not in result.stderr
+
+
+def test_multirun_over_counts(gan_run: Path, command: Command, tmp_path: Path) -> None:
+    result = command(
+        "train", "-m", "+experiment=cnn_gan_aug", *TINY_CNN[1:], SHORT, "hydra.sweep.dir=sweep",
+        f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=0,5,10",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "test_accuracy" in result.stdout
+    for job, count in enumerate((0, 5, 10)):
+        assert f"data.synthetic.count={count}" in result.stdout
+        assert read(tmp_path / "sweep" / str(job) / "run.json")["config"]["data"]["synthetic"][
+            "count"
+        ] == count  # fmt: skip
+
+
+def test_count_zero_is_the_baseline(gan_run: Path, command: Command, tmp_path: Path) -> None:
+    command("train", *TINY_CNN, SHORT, "hydra.run.dir=real")
+    command(
+        "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], SHORT, "hydra.run.dir=none",
+        f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=0",
+    )  # fmt: skip
+    real, none = (read(tmp_path / name / "metrics.json") for name in ("real", "none"))
+    assert real["test"] == none["test"]
+
+
+def test_ctrl_c_leaves_a_run_to_resume(command: Command, tmp_path: Path, cache_home: Path) -> None:
+    arguments = (*TINY_GAN, "callbacks.checkpoint.every_n_seconds=0", "hydra.run.dir=run")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_aug.train", *arguments, "trainer.max_epochs=500"],
+        cwd=tmp_path,
+        env=environment(cache_home),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "resume=true" in errors
+    assert "Traceback" not in errors
+    assert read(tmp_path / "run" / "run.json")["status"] == "interrupted"
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["batches_done"] > 0
+
+
+def test_two_processes_never_share_a_folder(
+    command: Command, tmp_path: Path, cache_home: Path
+) -> None:
+    arguments = (*TINY_GAN, "trainer.max_epochs=500", "hydra.run.dir=run")
+    first = subprocess.Popen(
+        [sys.executable, "-m", "gan_aug.train", *arguments],
+        cwd=tmp_path,
+        env=environment(cache_home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (tmp_path / "run" / "run.json").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        second = command("train", *arguments)
+        assert second.returncode != 0
+        assert "another process is running in this folder" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.mark.parametrize("debug", ["fast", "overfit", "profiler"])
+def test_debug(debug: str, command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY_CNN, f"+debug={debug}", "hydra.run.dir=run")
+    assert result.returncode == 0, result.stderr
+    if debug == "profiler":
+        (table,) = (tmp_path / "run").glob("fit-profile*")
+        assert "run_training_batch" in table.read_text()
+    if debug == "overfit":
+        rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+        accuracy = [float(r.split(",")[2]) for r in rows if ",train/accuracy," in r]
+        assert min(accuracy[-4:]) == 1.0
+    if debug == "fast":
+        state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+        assert state["batches_done"] == 4
+
+
+@pytest.mark.parametrize("name", ["train", "generate"])
+def test_help(name: str, command: Command) -> None:
+    result = command(name, "--help")
+    assert result.returncode == 0
+    assert f"python -m gan_aug.{name}" in result.stdout
+
+
+def test_help_and_config_errors_load_no_torch() -> None:
+    """What makes them answer at once; seconds themselves are in `make bench`."""
+    for arguments in (["--help"], ["+experiment=dcgan_pneumonia", "model.d_steps=0"]):
+        code = (
+            "import sys, gan_aug.train as t\n"
+            f"sys.argv = ['train', *{arguments!r}]\n"
+            "try: t.main()\n"
+            "except SystemExit: pass\n"
+            "assert 'torch' not in sys.modules and 'lightning' not in sys.modules\n"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+
+
+def test_every_model_composes_with_every_data_set() -> None:
+    from hydra import compose, initialize_config_dir
+    from hydra.utils import get_class
+
+    models, datas = (
+        sorted(p.stem for p in (ROOT / "conf" / group).glob("*.yaml") if p.stem != "base")
+        for group in ("model", "data")
+    )
+    assert {"dcgan", "cnn"} <= set(models)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for model in models:
+            for data in datas:
+                cfg = compose("train", [f"model={model}", f"data={data}", "data.channels=3"])
+                kind = get_class(cfg.model.module._target_)
+                assert getattr(kind, "conditioning", None) == cfg.model.get("conditioning")
+                assert (cfg.model.kind, cfg.model.name, cfg.data.name) == (
+                    "classifier" if model == "cnn" else "gan",
+                    model,
+                    data,
+                )
+
+
+def test_commands_in_the_readme_name_things_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    experiments = set(re.findall(r"\+experiment=(\w+)", text))
+    assert experiments
+    for name in experiments:
+        assert (ROOT / "conf" / "experiment" / f"{name}.yaml").exists()
+    for name in set(re.findall(r"python -m gan_aug\.(\w+)", text)):
+        assert (ROOT / "src" / "gan_aug" / f"{name}.py").exists()
+
+
+@pytest.mark.slow
+def test_the_three_commands_on_real_xrays(
+    real_xrays: Path, command: Command, tmp_path: Path
+) -> None:
+    """README's commands, with fewer GAN epochs."""
+    root = f"data.root={real_xrays}"
+    gan = command(
+        "train", "+experiment=dcgan_pneumonia", root, "trainer.max_epochs=3", "hydra.run.dir=gan"
+    )
+    assert gan.returncode == 0, gan.stderr
+    assert "available for training: 1311 normal, 3845 pneumonia" in gan.stdout
+    assert "test: 204 normal, 360 pneumonia" in gan.stdout
+    real = command("train", "+experiment=cnn_baseline", root, "hydra.run.dir=real")
+    mixed = command(
+        "train", "+experiment=cnn_gan_aug", root, "data.synthetic.dir=gan/synthetic",
+        "data.synthetic.count=100", "hydra.run.dir=mixed",
+    )  # fmt: skip
+    for result, name in ((real, "real"), (mixed, "mixed")):
+        assert result.returncode == 0, result.stderr
+        metrics = read(tmp_path / name / "metrics.json")
+        # A constant guess gives 0.638; 0.77 to 0.85 were seen.
+        assert 0.7 < metrics["test"]["at_0.5"]["accuracy"] < 0.95
+        assert metrics["validation"]["at_0.5"]["accuracy"] > 0.9
+
+
+@pytest.mark.slow
+def test_a_wheel_works_in_another_environment(tmp_path: Path, cache_home: Path) -> None:
+    """Built from the repository, installed elsewhere, run in an empty folder."""
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    (site,) = (tmp_path / "env" / "lib").glob("*/site-packages")
+    # The dependencies (gigabytes) are lent; a plain path entry does not lend gan_aug itself,
+    # which is installed in editable form there.
+    (site / "lent.pth").write_text(str(Path(torch.__file__).parents[1]))
+    install = [str(python), "-m", "pip", "install", "--no-deps", "--quiet", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = subprocess.run(
+        [str(python), "-m", "gan_aug.train", "+experiment=dcgan_pneumonia", *TINY_DATA,
+         "model.width=4", "trainer.max_epochs=2", "generate.count=4"],
+        cwd=empty,
+        env=environment(cache_home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (record,) = empty.glob("runs/dcgan_pneumonia/*/run.json")
+    assert read(record)["status"] == "finished"
+    where = "import gan_aug; print(gan_aug.__file__)"
+    found = subprocess.run([str(python), "-c", where], capture_output=True, text=True, check=True)
+    assert str(tmp_path / "env") in found.stdout
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path, cache_home: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.demo"],
+        cwd=tmp_path,
+        env=environment(cache_home) | {"OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert "data=phantom" in lines[0]
+    summary = result.stdout[result.stdout.rindex("data=phantom") :]
+    for part in ("samples", "checkpoint", "TensorBoard", "real + 100 DCGAN pneumonia"):
+        assert part in summary
