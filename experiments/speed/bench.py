@@ -1,0 +1,266 @@
+"""Speed against a plain PyTorch loop, as ratios measured in one run: `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from gan_aug.cli import conf_dir
+from gan_aug.data.chest_xray import ChestXray
+from gan_aug.data.datamodule import Batches
+from gan_aug.data.radiograph import render
+from gan_aug.networks.cnn import SmallCNN
+from gan_aug.networks.dcgan import Discriminator, Generator
+
+BATCH = 64
+SIZE = 64
+ROUNDS = 5
+STEPS = 12
+"""Timed steps of each contestant in a round; two more come first, untimed."""
+
+Row = tuple[str, float, float, str]
+
+
+class ExampleLoop:
+    """A step as pytorch/examples/dcgan/main.py has it, on the same networks, with logits."""
+
+    def __init__(self, width: int) -> None:
+        self.generator = Generator(SIZE, 1, 100, width)
+        self.discriminator = Discriminator(SIZE, 1, width, False)
+        self.optimizer_d, self.optimizer_g = (
+            torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999))
+            for net in (self.discriminator, self.generator)
+        )
+        self.criterion = nn.BCEWithLogitsLoss()
+
+    def step(self, real: torch.Tensor) -> tuple[float, ...]:
+        self.discriminator.zero_grad()
+        label = torch.full((len(real),), 0.9)
+        output = self.discriminator(real)
+        error_real = self.criterion(output, label)
+        error_real.backward()
+        d_x = output.mean().item()
+        fake = self.generator(torch.randn(len(real), 100))
+        label.fill_(0.0)
+        output = self.discriminator(fake.detach())
+        error_fake = self.criterion(output, label)
+        error_fake.backward()
+        d_g_z1 = output.mean().item()
+        error_d = error_real + error_fake
+        self.optimizer_d.step()
+        self.generator.zero_grad()
+        label.fill_(1.0)
+        output = self.discriminator(fake)
+        error_g = self.criterion(output, label)
+        error_g.backward()
+        d_g_z2 = output.mean().item()
+        self.optimizer_g.step()
+        return error_d.item(), error_g.item(), d_x, d_g_z1, d_g_z2
+
+
+class Clock(pl.Callback):
+    """Times of the ends of batches."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def our_module(*overrides: str) -> Any:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        cfg = compose("train", [*overrides, "model.sample_every_n_epochs=100000"])
+    return instantiate(cfg.model.module, _convert_="all")
+
+
+def fit(module: Any, images: torch.Tensor, labels: torch.Tensor, steps: int) -> list[float]:
+    """Train through Lightning as `gan_aug.train` does; return the time of each batch's end."""
+    clock = Clock()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[clock],
+        deterministic=True,
+        log_every_n_steps=10,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    module.configure_callbacks = list
+    module.batches_done = 0
+    trainer.fit(module, Batches(images, labels, BATCH, steps, 0, lambda: module.batches_done))
+    return clock.ends
+
+
+def step_rows(width: int) -> Iterator[Row]:
+    """A training step on images that are in memory already."""
+    images = torch.randint(0, 256, (512, 1, SIZE, SIZE), dtype=torch.uint8)
+    labels = torch.ones(512, dtype=torch.int64)
+    real = torch.rand(BATCH, 1, SIZE, SIZE) * 2 - 1
+    example = ExampleLoop(width)
+    plain = our_module(f"model.width={width}", "model.ema_decay=0", "model.augment=null")
+    full = our_module(f"model.width={width}")
+    times: dict[str, list[float]] = {"example": [], "plain": [], "full": []}
+    for _ in range(ROUNDS):
+        for _ in range(2):
+            example.step(real)
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            example.step(real)
+        times["example"].append((time.perf_counter() - start) / STEPS)
+        for name, module in (("plain", plain), ("full", full)):
+            ends = fit(module, images, labels, STEPS + 2)
+            times[name].append((ends[-1] - ends[1]) / STEPS)
+    theirs = statistics.median(times["example"])
+    for name, what in (
+        ("plain", "same job"),
+        ("full", "ours with EMA and augmentation"),
+    ):
+        ratios = [a / b for a, b in zip(times["example"], times[name], strict=True)]
+        yield (
+            f"DCGAN step, width {width}, {what}",
+            theirs,
+            statistics.median(times[name]),
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        )
+
+
+def loader(root: Path) -> DataLoader[Any]:
+    """ImageFolder with two workers, as the example reads its images."""
+    transform = transforms.Compose(
+        [
+            transforms.Grayscale(),
+            transforms.Resize((SIZE, SIZE)),
+            transforms.ToTensor(),
+            transforms.Normalize(0.5, 0.5),
+        ]
+    )
+    folder = datasets.ImageFolder(str(root / "train"), transform)
+    return DataLoader(folder, BATCH, shuffle=True, num_workers=2, drop_last=True)
+
+
+def epoch_rows(root: Path) -> Iterator[Row]:
+    """Whole epochs over the training folder's JPEGs, data loading included."""
+    example, gan = ExampleLoop(32), our_module("model.ema_decay=0", "model.augment=null")
+    network = SmallCNN(SIZE, 1, 2, 16, 128)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    classifier = our_module("model=cnn")
+
+    def example_cnn(image: torch.Tensor, label: torch.Tensor) -> float:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(image), label)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def example_epoch(step: Callable[..., Any], with_labels: bool) -> float:
+        start = time.perf_counter()
+        for image, label in loader(root):
+            step(image, label) if with_labels else step(image)
+        return time.perf_counter() - start
+
+    def our_epoch(module: Any, cache: str) -> float:
+        start = time.perf_counter()
+        table = ChestXray(str(root), False, "error").load(SIZE, 1, Path(cache)).train
+        images, labels = torch.tensor(table.images), torch.tensor(table.labels)
+        fit(module, images, labels, len(images) // BATCH)
+        return time.perf_counter() - start
+
+    for name, step, with_labels, module in (
+        ("DCGAN, width 32", example.step, False, gan),
+        ("small CNN", example_cnn, True, classifier),
+    ):
+        with tempfile.TemporaryDirectory() as cache:
+            theirs, first, later = [], 0.0, []
+            for i in range(3):
+                theirs.append(example_epoch(step, with_labels))
+                seconds = our_epoch(module, cache)
+                if i == 0:
+                    first = seconds
+                else:
+                    later.append(seconds)
+        yield f"epoch of {name}, first (decodes)", theirs[0], first, f"{theirs[0] / first:.2f}"
+        ratios = [a / b for a, b in zip(theirs[1:], later, strict=True)]
+        yield (
+            f"epoch of {name}, second on",
+            statistics.median(theirs[1:]),
+            statistics.median(later),
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        )
+
+
+def phantom_jpegs(root: Path) -> None:
+    """Write a folder of 224x224 RGB JPEGs like the resized copies of the data set."""
+    for split, n in (("train", 1000), ("test", 10)):
+        for name, pattern in (("NORMAL", "none"), ("PNEUMONIA", "lobar")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(n):
+                image = Image.fromarray(render(pattern, (n, name == "NORMAL", i), 224))
+                image.convert("RGB").save(folder / f"{i:05d}.jpeg", quality=90)
+
+
+def command_rows() -> Iterator[tuple[str, float]]:
+    for arguments in (["--help"], ["model.d_steps=0"], ["data=nonsense"]):
+        seconds = []
+        for _ in range(5):
+            with tempfile.TemporaryDirectory() as empty:
+                start = time.perf_counter()
+                command = [sys.executable, "-m", "gan_aug.train", *arguments]
+                subprocess.run(command, cwd=empty, capture_output=True, check=False)
+                seconds.append(time.perf_counter() - start)
+        yield f"train {' '.join(arguments)}", statistics.median(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="X-rays in Kaggle's layout; default: phantoms")
+    data = parser.parse_args().data
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    console = Console()
+    console.print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"batch {BATCH}, {SIZE}x{SIZE}; JPEGs: {'the X-rays of --data' if data else 'phantoms'}"
+    )
+    table = Table()
+    for title in ("what", "PyTorch example, s", "gan_aug, s", "times as fast (range)"):
+        table.add_column(title, justify="left" if title == "what" else "right")
+    with contextlib.ExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            phantom_jpegs(data)
+        rows = [*step_rows(32), *step_rows(64), *epoch_rows(data)]
+    for what, theirs, ours, ratio in rows:
+        table.add_row(what, f"{theirs:.3f}", f"{ours:.3f}", ratio)
+    console.print(table)
+    for what, seconds in command_rows():
+        console.print(f"{what}: {seconds:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
