@@ -46,6 +46,11 @@ BAD_SETTINGS = [
     (["data.train_class=cat"], ["data.train_class=cat"]),
     (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
     (["seed=-1"], ["seed=-1"]),
+    (["seed=5000000000"], ["seed=5000000000"]),
+    (["data.source.seed=-1"], ["data.source.seed=-1"]),
+    (["trainer.devices=2"], ["trainer.devices=2", "one of 1"]),
+    (["data.synthetic.dir=x"], ["data.synthetic.dir=x", "real images only"]),
+    (["++resume=true"], ["resume=true", "holds no run"]),
     (["trainer=tpu"], ["trainer/tpu", "cpu", "gpu"]),
     (["data.subset.pneumonia=5000"], ["data.subset.pneumonia=5000", "only"]),
     (["data.val_per_class=5000"], ["data.val_per_class=5000"]),
@@ -59,6 +64,11 @@ BAD_SETTINGS = [
 @pytest.mark.parametrize(("overrides", "parts"), BAD_SETTINGS, ids=lambda v: str(v[0])[:40])
 def test_bad_settings(overrides: list[str], parts: list[str], command: Command) -> None:
     assert_one_line(command("train", *TINY_GAN, *overrides), *parts)
+
+
+def test_a_size_that_phantoms_cannot_have(command: Command) -> None:
+    result = command("train", *TINY_CNN, "data.image_size=8")
+    assert_one_line(result, "data.image_size=8", "16")
 
 
 def test_experiment_that_needs_a_synthetic_set(command: Command) -> None:
@@ -197,6 +207,23 @@ def test_a_run_folder_with_other_settings_is_left_alone(command: Command, tmp_pa
     result = command("train", *arguments, "model.lr=0.01")
     assert_one_line(result, "model.lr: 0.001 then, 0.01 now")
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
+
+
+def test_somebody_elses_run_json_is_left_alone(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "run.json").write_text("hello")
+    result = command("train", *TINY_CNN, "resume=true")
+    assert_one_line(result, "no run of this command")
+    result = command("train", *TINY_CNN, "hydra.run.dir=runs/x")
+    assert_one_line(result, "runs/x/run.json", "cannot be read")
+    assert (tmp_path / "runs" / "x" / "run.json").read_text() == "hello"
+
+
+def test_a_diverged_classifier_keeps_no_bad_weights(command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY_CNN, "model.lr=1e30", "hydra.run.dir=run")
+    assert_one_line(result, "not finite")
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 
 def test_a_failure_is_recorded_with_its_reason(command: Command, tmp_path: Path) -> None:

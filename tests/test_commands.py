@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment
@@ -165,6 +166,21 @@ def test_multirun_over_counts(gan_run: Path, command: Command, tmp_path: Path) -
         ] == count  # fmt: skip
 
 
+def test_a_multirun_can_be_resumed(command: Command, tmp_path: Path) -> None:
+    """Finished jobs are left alone, the others are done."""
+    arguments = ("-m", *TINY_CNN, "trainer.max_epochs=1", "seed=0,1")
+    assert command("train", *arguments).returncode == 0
+    (sweep,) = tmp_path.glob("runs/cnn_baseline_multirun/*")
+    unfinished = read(sweep / "1" / "run.json") | {"status": "running"}
+    (sweep / "1" / "run.json").write_text(json.dumps(unfinished))
+    again = command("train", *arguments, "resume=true")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("finished already") == 1
+    assert [read(sweep / job / "run.json")["status"] for job in "01"] == ["finished"] * 2
+    assert read(sweep / "1" / "run.json")["resumed"] == 1
+    assert len(list(tmp_path.glob("runs/cnn_baseline_multirun/*"))) == 1
+
+
 def test_count_zero_is_the_baseline(gan_run: Path, command: Command, tmp_path: Path) -> None:
     command("train", *TINY_CNN, SHORT, "hydra.run.dir=real")
     command(
@@ -234,6 +250,34 @@ def test_debug(debug: str, command: Command, tmp_path: Path) -> None:
     if debug == "fast":
         state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
         assert state["batches_done"] == 4
+
+
+def test_every_option_of_the_dcgan_in_colour(command: Command) -> None:
+    result = command(
+        "train", *TINY_GAN, "data.channels=3", "data.image_size=64", "trainer.max_epochs=1",
+        "model.spectral_norm=true", "model.loss=hinge", "model.real_label=1", "model.augment=null",
+        "model.ema_decay=0", "model.d_steps=1", "model.g_steps=5", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_pneumoniamnist_end_to_end(command: Command, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 60), ("val", 20), ("test", 20)):
+        labels = np.arange(n) % 2
+        noise = random.normal(90, 20, (n, 28, 28)) + 60 * labels[:, None, None]
+        arrays[f"{split}_images"] = noise.clip(0, 255).astype(np.uint8)
+        arrays[f"{split}_labels"] = labels[:, None]
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    result = command(
+        "train", "model=cnn", "data=pneumoniamnist", "data.root=.", "data.image_size=28",
+        "data.batch_size=10", "trainer.max_epochs=10", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "validation: 10 normal, 10 pneumonia" in result.stdout
+    # Brightness gives the class away: anything that learns is right.
+    assert read(tmp_path / "run" / "metrics.json")["test"]["at_0.5"]["accuracy"] > 0.9
 
 
 @pytest.mark.parametrize("name", ["train", "generate"])

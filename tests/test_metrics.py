@@ -53,8 +53,20 @@ def test_the_threshold_is_the_best_of_all(sample: tuple[torch.Tensor, torch.Tens
     assert chosen["balanced_accuracy"] == pytest.approx(best)
 
 
+def test_the_threshold_lies_midway_in_its_gap() -> None:
+    scores, labels = torch.tensor([0.1, 0.2, 0.998, 0.999]), torch.tensor([0, 0, 1, 1])
+    assert best_threshold(scores, labels) == pytest.approx(0.599)
+
+
+def test_of_equal_thresholds_the_one_nearest_to_a_half() -> None:
+    scores = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.6, 0.9])
+    labels = torch.tensor([0, 1, 0, 1, 0, 1])
+    # 0.15 and 0.35 and 0.75 are equally good: one error in each class, or two in one.
+    assert best_threshold(scores, labels) == pytest.approx(0.35)
+
+
 def test_an_image_at_the_threshold_counts_as_pneumonia() -> None:
     scores, labels = torch.tensor([0.2, 0.7, 0.7, 0.9]), torch.tensor([0, 1, 1, 1])
-    threshold = best_threshold(scores, labels)
-    assert threshold == pytest.approx(0.7)
-    assert classification_metrics(scores, labels, threshold)["accuracy"] == 1.0
+    at = scores[1].double().item()
+    assert classification_metrics(scores, labels, at)["accuracy"] == 1.0
+    assert classification_metrics(scores, labels, at + 1e-9)["accuracy"] == 0.5

@@ -113,6 +113,52 @@ def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path
     assert_same_run(whole, killed)
 
 
+def test_a_kill_between_the_test_and_the_end(
+    tmp_path: Path, cache_home: Path, command: Callable[..., Any]
+) -> None:
+    """The test's rows are written again, not twice."""
+    arguments = (*TINY_CNN, "trainer.max_epochs=4")
+    assert command("train", *arguments, "hydra.run.dir=whole").returncode == 0
+    assert command("train", *arguments, "hydra.run.dir=killed").returncode == 0
+    path = tmp_path / "killed" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    assert command("train", *arguments, "hydra.run.dir=killed").returncode == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert sum(row[1] == "test/accuracy" for row in logged(tmp_path / "killed")) == 1
+
+
+def test_a_run_does_not_go_on_with_other_images(
+    command: Callable[..., Any], kaggle_folder: Path
+) -> None:
+    arguments = (
+        "+experiment=cnn_baseline", f"data.root={kaggle_folder}", "data.holdout_per_class=0",
+        "data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16",
+        "data.subset.pneumonia=16", "trainer.max_epochs=1", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert command("train", *arguments).returncode == 0
+    path = kaggle_folder.parent / "run" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    (kaggle_folder / "train" / "PNEUMONIA" / "person3_bacteria_3.jpeg").unlink()
+    result = command("train", *arguments)
+    assert result.returncode != 0
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "was fitted on other images" in result.stderr
+
+
+def test_sigterm_is_not_success(tmp_path: Path, cache_home: Path) -> None:
+    """Slurm's time limit sends it."""
+    folder = tmp_path / "run"
+    process = start(folder, cache_home, *TINY_GAN, SAVE_ALWAYS, "trainer.max_epochs=500")
+    while not (folder / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert b"resume=true" in errors
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_one_kill_and_resume_true(
     case: str, tmp_path: Path, cache_home: Path, command: Callable[..., Any]

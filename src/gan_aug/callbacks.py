@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,20 @@ class Checkpoints(Checkpoint):
         folder: where checkpoints go.
         every_n_seconds: least time between two saves of last.ckpt; the end is always saved.
         origin: kept in each checkpoint, so that a model can be rebuilt from it alone.
+        on_save: called after each save of last.ckpt.
     """
 
-    def __init__(self, folder: Path, every_n_seconds: float, origin: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every_n_seconds: float,
+        origin: dict[str, Any],
+        on_save: Callable[[], None],
+    ) -> None:
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
         self.every_n_seconds = every_n_seconds
         self.origin = origin
+        self.on_save = on_save
         self.best_score: float | None = None
         self._saved_at = time.monotonic()
         self._to_restore: dict[str, Any] | None = None
@@ -112,7 +121,7 @@ class Checkpoints(Checkpoint):
             score = float(trainer.callback_metrics[monitor])
             if self.best_score is None or score < self.best_score:
                 self.best_score = score
-                self._save(trainer, self.best)
+                self._save(trainer, pl_module, self.best)
         if self._is_due():
             self._save_last(trainer, pl_module)
 
@@ -124,20 +133,22 @@ class Checkpoints(Checkpoint):
         return time.monotonic() - self._saved_at >= self.every_n_seconds
 
     def _save_last(self, trainer: Trainer, module: LightningModule) -> None:
-        if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
-            raise GanAugError(
-                f"training diverged: weights are not finite at batch "
-                f"{_resumable(module).batches_done}; the last good checkpoint is kept"
-            )
         # A log that lagged behind the checkpoint would have a hole after a kill.
         for logger in trainer.loggers:
             logger.save()
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()
-        self._save(trainer, self.last)
+        self._save(trainer, module, self.last)
         self._saved_at = time.monotonic()
+        self.on_save()
 
-    def _save(self, trainer: Trainer, path: Path) -> None:
+    def _save(self, trainer: Trainer, module: LightningModule, path: Path) -> None:
+        if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
+            raise GanAugError(
+                f"training diverged: weights are not finite at batch "
+                f"{_resumable(module).batches_done}; the last good checkpoint is kept; "
+                "lower the learning rate"
+            )
         replace_file(path, lambda temporary: trainer.save_checkpoint(temporary))
 
 

@@ -39,12 +39,15 @@ _SHARE: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to belo
 _BOOL: Rule = (lambda v: isinstance(v, bool), "true or false")
 
 RULES: dict[str, Rule] = {
-    "seed": _at_least(0),
+    "seed": (lambda v: _is_int(v) and 0 <= v < 2**32, "a whole number from 0 to 4294967295"),
     "draw": _at_least(0),
     "resume": _BOOL,
     "generate.count": _at_least(1),
     "generate.seed": _at_least(0),
     "count": _at_least(1),
+    "data.source.train_per_class": _at_least(1),
+    "data.source.test_per_class": _at_least(1),
+    "data.source.seed": _at_least(0),
     "data.download": _BOOL,
     "data.image_size": _at_least(8),
     "data.channels": _one_of(1, 3),
@@ -70,6 +73,7 @@ RULES: dict[str, Rule] = {
     "model.loss": _one_of("non_saturating", "hinge", "least_squares"),
     "model.spectral_norm": _BOOL,
     "model.sample_every_n_epochs": _at_least(1),
+    "trainer.devices": _one_of(1),
     "trainer.max_epochs": _at_least(1),
     "trainer.log_every_n_steps": _at_least(1),
     "callbacks.checkpoint.every_n_seconds": _NOT_NEGATIVE,
@@ -104,6 +108,11 @@ def _check_model(cfg: DictConfig) -> None:
             else (f"sizes from {takes.min_size}")
         )
         raise GanAugError(f"data.image_size={size}: model={name} takes {wanted}")
+    if cfg.model.kind == "gan" and cfg.data.synthetic.dir is not None:
+        raise GanAugError(
+            f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "
+            "synthetic images join the training of a classifier (model=cnn)"
+        )
     if cfg.model.kind == "gan" and cfg.model.conditioning == "none" and not cfg.data.train_class:
         raise GanAugError(
             f"data.train_class=null: model={name} has no labels and is fitted on one class; "

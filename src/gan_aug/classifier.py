@@ -73,8 +73,10 @@ class Classifier(ResumableModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Collect logits and labels."""
-        self._outputs.append((self.network(batch["image"]).cpu(), batch["label"].cpu()))
+        """Collect logits and labels, in full precision also where training is in less."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.network(batch["image"].float())
+        self._outputs.append((logits.cpu(), batch["label"].cpu()))
 
     test_step = validation_step
 
@@ -91,7 +93,7 @@ class Classifier(ResumableModule):
         threshold = best_threshold(probabilities, labels)
         metrics = classification_metrics(probabilities, labels, 0.5)
         self.results = {
-            "batches": self.batches_done,
+            "best_batches": self.batches_done,
             "threshold": threshold,
             "validation": _at_both(probabilities, labels, threshold) | {"loss": loss.item()},
         }

@@ -49,6 +49,11 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
                     print_table()
             except KeyboardInterrupt:
                 _fail("stopped by hand; repeat the command with resume=true to go on", 130)
+            except SystemExit as error:
+                if type(error) is SystemExit:
+                    raise
+                # Lightning's SIGTERMException (a Slurm time limit, say) would exit with 0.
+                _fail("stopped by SIGTERM; repeat the command with resume=true to go on", 143)
             except (GanAugError, HydraException, OmegaConfBaseException) as error:
                 if show_traceback:
                     raise

@@ -21,6 +21,7 @@ from gan_aug.csv_logger import MetricsCSV
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import write_set
+from gan_aug.errors import GanAugError
 from gan_aug.files import replace_file, write_json
 from gan_aug.gans.base import GAN
 from gan_aug.plots import confusion_figure
@@ -48,12 +49,14 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
+    # Deterministic mode would also fill all new memory, at a fifth of the time; nothing reads it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module: ResumableModule = instantiate(cfg.model.module, _convert_="all")
     datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
     origin = origin_of(run.config, datamodule)
     last = run.folder / "checkpoints" / "last.ckpt"
-    done = _batches_done(last)
+    done = _batches_done(last, origin)
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=[
@@ -67,6 +70,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
                 last.parent,
                 cfg.callbacks.checkpoint.every_n_seconds,
                 {"config": run.config, "origin": origin},
+                on_save=run.record,
             ),
         ],
         default_root_dir=str(run.folder),
@@ -81,11 +85,21 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         logger.finalize("success")
 
 
-def _batches_done(last: Path) -> int:
-    """Return how far the checkpoint is, 0 without one."""
+def _batches_done(last: Path, origin: dict[str, Any]) -> int:
+    """Return how far the checkpoint is, 0 without one.
+
+    Raises:
+        GanAugError: it was fitted on other images than there are now.
+    """
     if not last.exists():
         return 0
-    return int(torch.load(last, map_location="cpu", weights_only=True)["batches_done"])
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    if checkpoint["gan_aug"]["origin"] != origin:
+        raise GanAugError(
+            f"{last}: was fitted on other images: the data set or the synthetic set has changed "
+            "since; restore the images, or start again in another hydra.run.dir"
+        )
+    return int(checkpoint["batches_done"])
 
 
 def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
@@ -108,10 +122,13 @@ def _finish_classifier(
     trainer: pl.Trainer, module: Classifier, datamodule: DataModule, run: Run
 ) -> None:
     """Read the test images, once, with the best checkpoint and the threshold of validation."""
+    trained = module.batches_done
     best = run.folder / "checkpoints" / "best.ckpt"
     trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
     trainer.test(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
     test: Any = module.results["test"]
+    # One past the training's last batch: a run resumed after this point drops and rewrites it.
+    step = trained + 1
     figure = confusion_figure(test)
     replace_file(
         run.folder / "confusion_matrix.png",
@@ -119,14 +136,16 @@ def _finish_classifier(
     )
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure("test/confusion_matrix", figure, module.batches_done)
-        logger.log_metrics(
-            {f"test/{name}": value for name, value in test["at_0.5"].items()}, module.batches_done
-        )
+            logger.experiment.add_figure("test/confusion_matrix", figure, step)
+        logger.log_metrics({f"test/{k}": value for k, value in test["at_0.5"].items()}, step)
     shown = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc")
     headline = {f"test_{name}": test["at_0.5"][name] for name in shown}
-    write_json(run.folder / "metrics.json", {"headline": headline} | module.results)
+    write_json(
+        run.folder / "metrics.json",
+        {"headline": headline, "trained_batches": trained} | module.results,
+    )
     Console().print(_table(test))
+    print(f"trained     {trained} batches, best after {module.results['best_batches']}")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"checkpoint  {best}")
     print(f"tensorboard tensorboard --logdir {run.folder}")

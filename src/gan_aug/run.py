@@ -52,7 +52,7 @@ class Run:
     def __init__(self, folder: Path, cfg: DictConfig) -> None:
         self.folder = folder
         self.config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-        self.config.pop("resume", None)
+        self._resume = bool(self.config.pop("resume", False))
         self._path = folder / RECORD
         self._seconds_before = 0.0
         self._record: dict[str, Any] = {}
@@ -91,6 +91,8 @@ class Run:
                 )
             self.finished = earlier["status"] == "finished"
             self._seconds_before = earlier.get("seconds", 0.0)
+        elif self._resume and HydraConfig.get().mode == RunMode.RUN:
+            raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
         if self.finished:
             self._record = earlier
@@ -102,6 +104,7 @@ class Run:
             "name": self.config["name"],
             "command": ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
             "overrides": list(hydra.overrides.task),
+            "job": hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
             "sweep_folder": hydra.sweep.dir if hydra.mode == RunMode.MULTIRUN else None,
             "started": earlier.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
             "resumed": earlier.get("resumed", -1) + 1,
@@ -144,7 +147,9 @@ class Run:
                 elif isinstance(error, Exception):
                     self.record(status="failed", reason=one_line(error))
                 else:
-                    self.record(status="interrupted", reason="stopped by hand; resume=true goes on")
+                    self.record(
+                        status="interrupted", reason="stopped from outside; resume=true goes on"
+                    )
         finally:
             self._lock.release()
 
@@ -163,11 +168,20 @@ def one_line(error: BaseException) -> str:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Read a folder's run.json, or None where there is none."""
+    """Read a folder's run.json, or None where there is none.
+
+    Raises:
+        GanAugError: it is damaged, or no record of gan_aug.
+    """
+    path = folder / RECORD
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+        record = json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise GanAugError(f"{path}: cannot be read ({error}); remove it or restore it") from error
+    if not isinstance(record, dict) or not {"status", "config", "command"} <= record.keys():
+        raise GanAugError(f"{path}: is not a record of gan_aug; choose another hydra.run.dir")
     return record
 
 
@@ -186,7 +200,10 @@ def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[
     """Find the runs that these command-line arguments started, apart from how they name folders."""
     wanted = _essence(command)
     for path in root.glob(f"**/{RECORD}"):
-        record = read_record(path.parent)
+        try:
+            record = read_record(path.parent)
+        except GanAugError:
+            continue  # somebody else's file
         if record and _essence(record["command"][3:]) == wanted:
             yield path.stat().st_mtime, path.parent, record
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.run import read_record
+from gan_aug.run import RECORD, read_record
 
 _folder: Path | None = None
 
@@ -32,19 +32,20 @@ def print_table() -> None:
     """Print a row for each job of the multirun this process started, if it started one."""
     if _folder is None:
         return
-    jobs = sorted(_folder.glob("*/run.json"), key=lambda path: int(path.parent.name))
-    rows = [(path.parent, read_record(path.parent) or {}, _headline(path.parent)) for path in jobs]
-    names = list(dict.fromkeys(name for _, _, numbers in rows for name in numbers))
+    folders = [path.parent for path in _folder.rglob(RECORD)]
+    rows = [(read_record(folder) or {}, _headline(folder)) for folder in folders]
+    rows.sort(key=lambda row: row[0]["job"])
+    names = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
     # A swept key differs between jobs; the rest of the overrides would only fill the table.
-    common = set.intersection(*(set(r["overrides"]) for _, r, _ in rows)) if rows else set()
+    common = set.intersection(*(set(r["overrides"]) for r, _ in rows)) if rows else set()
     table = Table(title=str(_folder))
     for title in ("job", "overrides", "status", *names):
         table.add_column(title)
-    for folder, record, numbers in rows:
+    for record, numbers in rows:
         status = record["status"] + (f": {record['reason']}" if record["reason"] else "")
         own = [o for o in record["overrides"] if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
-        table.add_row(folder.name, " ".join(own), status, *values)
+        table.add_row(str(record["job"]), " ".join(own), status, *values)
     console = Console()
     # A log file has no width of its own; 80 columns would cut the table.
     Console(width=console.width if console.is_terminal else 200).print(table)

@@ -23,10 +23,10 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
         datamodule: serves its images.
 
     Returns:
-        model, data set, class, draw, seed, data fingerprint, and the SHA-256 of every real
-        training image.
+        model, data set, class, draw, seed, data fingerprint, the SHA-256 of every real training
+        image, and what is known of the synthetic images, if any.
     """
-    splits = datamodule.splits
+    splits, synthetic = datamodule.splits, datamodule.synthetic
     return {
         "model": config["model"]["name"],
         "data": config["data"]["name"],
@@ -35,6 +35,7 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
         "training_seed": config["seed"],
         "data_fingerprint": splits.fingerprint,
         "seen_hashes": sorted(datamodule.real_table.hashes.tolist()),
+        "synthetic": None if synthetic is None else synthetic.facts(),
     }
 
 

@@ -21,7 +21,11 @@ def main(cfg: DictConfig) -> None:
         check_config(cfg)
         print_config(run)
         prepared = prepare(cfg.data)
-        run.record(data=prepared.splits.notes)
+        synthetic = prepared.synthetic
+        run.record(
+            data=prepared.splits.notes,
+            synthetic=None if synthetic is None else synthetic.facts(),
+        )
         print_data(cfg.data, prepared)
 
         from gan_aug.fit import fit

@@ -86,6 +86,46 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path: Path) -> None:
     assert new_hashes[1] != hashes[1]
 
 
+def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> None:
+    """What the cache remembers must come from the file's content."""
+    write_image(tmp_path / "a.png", 0)
+    (tmp_path / "b.png").symlink_to(tmp_path / "later.png")
+
+    def read() -> tuple[int, dict[str, str]]:
+        images, _, bad = decode_files(
+            tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip"
+        )
+        return len(images), bad
+
+    count, bad = read()
+    assert count == 1
+    assert "cannot be read" in bad["b.png"]
+    write_image(tmp_path / "later.png", 1)
+    assert read() == (2, {})
+
+
+def test_damage_never_escapes_as_another_error() -> None:
+    """Random bytes changed in every kind of file: an image, or ValueError."""
+    random = np.random.default_rng(0)
+    refused = 0
+    for form in ("palette", "grey jpeg", "16-bit", "alpha"):
+        for _ in range(300):
+            data = bytearray(FORMS[form])
+            for place in random.integers(0, len(data), random.integers(1, 8)):
+                data[place] = random.integers(256)
+            try:
+                assert decode(bytes(data), 16, 1).shape == (1, 16, 16)
+            except ValueError:
+                refused += 1
+    assert refused > 100
+
+
+def test_a_large_sound_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan_aug.data.decode.MAX_PIXELS", 97 * 61 - 1)
+    with pytest.raises(ValueError, match="97x61 pixels"):
+        decode(FORMS["grey png"], 32, 1)
+
+
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     write_image(tmp_path / "a.png", 0)

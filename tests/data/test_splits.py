@@ -101,6 +101,15 @@ def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
     assert splits.notes["duplicates"]["extra_copies_in_train"] == 3
 
 
+def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
+    data = source(train=with_hash(table(90, "train"), {0: "twin", 30: "twin"}))
+    for draw in range(20):
+        splits = cut(data, draw, subset={"normal": None, "pneumonia": None}, holdout_per_class=0)
+        linked = {"normaltrain0", "normaltrain10"}
+        sides = [bool(linked & set(t.patients)) for t in (splits.train, splits.validation)]
+        assert sum(sides) == 1
+
+
 def test_a_copy_of_a_test_image_leaves_training() -> None:
     data = source(train=with_hash(table(90, "train"), {5: "hash-test-0", 100: "hash-test-30"}))
     splits = cut(data, subset={"normal": None, "pneumonia": None}, holdout_per_class=0)

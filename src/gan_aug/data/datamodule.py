@@ -119,7 +119,7 @@ class DataModule(LightningDataModule):
         self, prepared: Prepared, batch_size: int, seed: int, train_class: str | None
     ) -> None:
         super().__init__()
-        self.splits = prepared.splits
+        self.splits, self.synthetic = prepared.splits, prepared.synthetic
         self.batch_size, self.seed = batch_size, seed
         self.real_table = self.splits.train
         if train_class is not None:

@@ -20,6 +20,11 @@ from rich.progress import track
 from gan_aug.data.cache import load_or_build
 from gan_aug.errors import GanAugError
 
+MAX_PIXELS = 89_478_485
+"""Larger images are refused as decompression bombs; the size Pillow starts to warn at."""
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 PREPROCESSING = "square bilinear resize, 16-bit divided by 257, version 1"
 """Part of every cache key: change it whenever pixels would change."""
 
@@ -44,24 +49,22 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
         raise ValueError("the file is empty")
     mode = "L" if channels == 1 else "RGB"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                # JPEG only: decodes at a fraction of the size where that loses nothing.
-                image.draft(mode, (2 * image_size, 2 * image_size))
-                if image.mode.startswith("I"):
-                    deep = np.asarray(image).astype(np.float32)
-                    picture = Image.fromarray((deep / 257.0).round().clip(0, 255).astype(np.uint8))
-                elif image.mode in ("P", "PA", "RGBA", "LA"):
-                    picture = image.convert("RGBA").convert("RGB")
-                else:
-                    picture = image.copy()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels: a decompression bomb?")
+            # JPEG only: decodes at a fraction of the size where that loses nothing.
+            image.draft(mode, (2 * image_size, 2 * image_size))
+            if image.mode.startswith("I"):
+                deep = np.asarray(image).astype(np.float32)
+                picture = Image.fromarray((deep / 257.0).round().clip(0, 255).astype(np.uint8))
+            elif image.mode in ("P", "PA", "RGBA", "LA"):
+                picture = image.convert("RGBA").convert("RGB")
+            else:
+                picture = image.copy()
         picture = picture.convert(mode).resize((image_size, image_size), Image.Resampling.BILINEAR)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"refused as a decompression bomb ({error})") from error
     except UnidentifiedImageError as error:
         raise ValueError("not an image that Pillow can read") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow lets almost anything escape from a damaged file
         raise ValueError(f"cannot be decoded ({error})") from error
     array = np.asarray(picture)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
@@ -75,7 +78,7 @@ def decode_files(
     cache_dir: Path,
     on_bad_file: str,
 ) -> tuple[NDArray[np.uint8], list[str | None], dict[str, str]]:
-    """Decode files through the cache.
+    """Decode files through the cache; a file that cannot be read at all is never cached.
 
     Args:
         root: the folder that `names` are relative to.
@@ -92,27 +95,29 @@ def decode_files(
     Raises:
         GanAugError: a file is bad and `on_bad_file` is `error`; the message names the file.
     """
-    stats = []
+    stats: list[tuple[str, int, int]] = []
+    unreadable: dict[str, str] = {}
     for name in names:
         try:
-            stat = (root / name).stat()
-            stats.append([name, stat.st_size, stat.st_mtime_ns])
-        except OSError:
-            stats.append([name, -1, -1])  # a dangling link: reported below as unreadable
+            with (root / name).open("rb") as file:
+                stat = os.fstat(file.fileno())
+            stats.append((name, stat.st_size, stat.st_mtime_ns))
+        except OSError as error:
+            unreadable[name] = f"cannot be read ({error.strerror})"
     key = {"files": stats, "size": image_size, "channels": channels, "how": PREPROCESSING}
 
     def build() -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        return _decode_all(root, names, image_size, channels)
+        return _decode_all(root, [name for name, *_ in stats], image_size, channels)
 
     images, index = load_or_build(cache_dir, key, build)
-    bad: dict[str, str] = index["bad"]
+    bad: dict[str, str] = unreadable | index["bad"]
     if bad and on_bad_file == "error":
         name, reason = next(iter(bad.items()))
         more = f" (and {len(bad) - 1} more bad files)" if len(bad) > 1 else ""
         raise GanAugError(
             f"{root / name}: {reason}{more}; mend or remove it, or set data.on_bad_file=skip"
         )
-    return images, index["hashes"], bad
+    return images, [index["hashes"].get(name) for name in names], bad
 
 
 def _decode_all(
@@ -122,7 +127,7 @@ def _decode_all(
         try:
             data = (root / name).read_bytes()
         except OSError as error:
-            return None, f"cannot be read ({error.strerror})"
+            raise GanAugError(f"{root / name}: cannot be read ({error.strerror})") from error
         try:
             return decode(data, image_size, channels), hashlib.sha256(data).hexdigest()
         except ValueError as error:
@@ -141,6 +146,7 @@ def _decode_all(
     good = [image for image, _ in results if image is not None]
     shape = (0, channels, image_size, image_size)
     images = np.stack(good) if good else np.zeros(shape, np.uint8)
-    hashes = [text if image is not None else None for image, text in results]
-    bad = {n: text for n, (image, text) in zip(names, results, strict=True) if image is None}
+    named = list(zip(names, results, strict=True))
+    hashes = {name: text for name, (image, text) in named if image is not None}
+    bad = {name: text for name, (image, text) in named if image is None}
     return images, {"hashes": hashes, "bad": bad}

@@ -18,9 +18,13 @@ from gan_aug.data.cache import load_or_build
 from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
 from gan_aug.data.radiograph import render
 from gan_aug.data.splits import Source
+from gan_aug.errors import GanAugError
 
 VERSION = 1
 """Part of the cache key: change it whenever `render` draws other pixels."""
+
+MIN_SIZE = 16
+"""What `render` takes."""
 
 _SECOND_IMAGE = 0.25
 """Share of images that are a second one of the patient before, as real data sets have."""
@@ -43,7 +47,13 @@ class Phantom:
     seed: int
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
-        """Draw (or map from the cache) both splits."""
+        """Draw (or map from the cache) both splits.
+
+        Raises:
+            GanAugError: a size too small to draw.
+        """
+        if image_size < MIN_SIZE:
+            raise GanAugError(f"data.image_size={image_size}: data=phantom starts at {MIN_SIZE}")
         splits = {"train": self.train_per_class, "test": self.test_per_class}
         plans = [plan for number, n in enumerate(splits.values()) for plan in self._plan(number, n)]
         key = {"phantom": VERSION, "size": image_size, "channels": channels, **vars(self)}

@@ -97,13 +97,16 @@ def units(table: ImageTable) -> NDArray[np.int64]:
 
 
 def _pick(
-    table: ImageTable, per_class: int, seed: np.random.SeedSequence, key: str
+    table: ImageTable,
+    group: NDArray[np.int64],
+    per_class: int,
+    seed: np.random.SeedSequence,
+    key: str,
 ) -> NDArray[np.bool_]:
     """Choose whole units at random that hold `per_class` images of each class.
 
     Where whole units cannot give just that number it is the next smaller one they can.
     """
-    group = units(table)
     chosen = np.zeros(len(table), bool)
     for label, name in enumerate(CLASSES):
         of_class = table.labels == label
@@ -173,8 +176,10 @@ def make_splits(
     train, test, development = source.train, source.test, source.test.take(slice(0, 0))
     if holdout_per_class:
         streams = np.random.SeedSequence(_HOLDOUT_STREAM).spawn(2)
-        train = train.take(~_pick(train, holdout_per_class, streams[0], "data.holdout_per_class"))
-        aside = _pick(test, holdout_per_class, streams[1], "data.holdout_per_class")
+        key = "data.holdout_per_class"
+        aside = _pick(train, units(train), holdout_per_class, streams[0], key)
+        train = train.take(~aside)
+        aside = _pick(test, units(test), holdout_per_class, streams[1], key)
         test, development = test.take(~aside), test.take(aside)
 
     # Training images must be new to everything that is measured on, and count once.
@@ -182,13 +187,14 @@ def make_splits(
     if source.validation is not None:
         held |= set(source.validation.hashes.tolist())
     crossing = np.array([h in held for h in train.hashes.tolist()], bool)
-    pool = train.take(~crossing)
-    repeated = _extra_copies(pool)
-    pool = pool.take(~repeated)
+    repeated = _extra_copies(train) & ~crossing
+    # Units come from all images: a copy that is left out may be what links two patients.
+    group = units(train)[~crossing & ~repeated]
+    pool = train.take(~crossing & ~repeated)
 
     streams = np.random.SeedSequence([draw]).spawn(1 + len(CLASSES))
     if source.validation is None:
-        in_val = _pick(pool, val_per_class, streams[0], "data.val_per_class")
+        in_val = _pick(pool, group, val_per_class, streams[0], "data.val_per_class")
         validation, pool = pool.take(in_val), pool.take(~in_val)
     else:
         validation = source.validation

@@ -37,6 +37,13 @@ class SyntheticSet:
     labels: NDArray[np.int64]
     manifest: dict[str, Any]
 
+    def facts(self) -> dict[str, Any]:
+        """Return what a run that trains on the images records of them."""
+        kept = ("model", "draw", "data_fingerprint", "checkpoint_sha256", "seed")
+        used = {name: int((self.labels == i).sum()) for i, name in enumerate(CLASSES)}
+        pixels = hashlib.sha256(self.images.tobytes()).hexdigest()
+        return {key: self.manifest.get(key) for key in kept} | {"used": used, "sha256": pixels}
+
 
 def write_set(
     folder: Path, images: Mapping[str, NDArray[np.uint8]], origin: Mapping[str, Any]
