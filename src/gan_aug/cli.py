@@ -41,6 +41,9 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
             show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
             # Hydra would print its own several lines; this makes it raise instead.
             os.environ["HYDRA_FULL_ERROR"] = "1"
+            # Threads that spin while they wait starve each other when the machine is shared: a
+            # DCGAN step beside one busy process took 0.48 s with the default and 0.30 s with this.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             try:
                 try:
                     sys.argv[1:] = _with_folder_to_resume(sys.argv[1:])

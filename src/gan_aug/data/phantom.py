@@ -16,15 +16,12 @@ from rich.progress import track
 
 from gan_aug.data.cache import load_or_build
 from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
-from gan_aug.data.radiograph import render
+from gan_aug.data.radiograph import MIN_SIZE, render
 from gan_aug.data.splits import Source
 from gan_aug.errors import GanAugError
 
 VERSION = 1
 """Part of the cache key: change it whenever `render` draws other pixels."""
-
-MIN_SIZE = 16
-"""What `render` takes."""
 
 _SECOND_IMAGE = 0.25
 """Share of images that are a second one of the patient before, as real data sets have."""

@@ -10,19 +10,16 @@ ways.  Left in the image is the patient's right, as on a film.  Fields are (work
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from gan_aug.data.fields import Field, blob, capsule, chord, grid, noise, spline, step, tube
+
 __all__ = ["PATTERNS", "render"]
 
 PATTERNS = ("none", "lobar", "patchy", "interstitial")
-
-Field = NDArray[np.floating[Any]]
 
 MIN_SIZE = 16
 WORK_SIZE = 128  # smaller pictures are rendered at least this large, then box-averaged down
@@ -108,78 +105,13 @@ def _streams(seed: int | tuple[int, ...], count: int) -> list[np.random.Generato
     return [np.random.Generator(np.random.PCG64(child)) for child in sequence.spawn(count)]
 
 
-@lru_cache(maxsize=16)
-def _grid(work: int) -> tuple[Field, Field]:
-    """Pixel centres x and y, in [-1, 1]."""
-    axis = ((np.arange(work) + 0.5) * (2.0 / work) - 1.0).astype(np.float32)
-    x, y = (np.ascontiguousarray(g) for g in np.meshgrid(axis, axis))
-    x.flags.writeable = y.flags.writeable = False
-    return x, y
-
-
-@lru_cache(maxsize=64)
-def _spline(work: int, knots: int) -> NDArray[np.float32]:
-    """Cubic B-spline weights (work, knots + 3) over [-1, 1]."""
-    t = (np.arange(work) + 0.5) * (knots / work)
-    d = np.abs(t[:, None] - (np.arange(knots + 3) - 1.0)[None, :])
-    near, far = 2 / 3 - d**2 + d**3 / 2, np.clip(2 - d, 0, None) ** 3 / 6
-    weights = np.where(d < 1, near, far).astype(np.float32)
-    weights.flags.writeable = False
-    return weights
-
-
-def _noise(rng: np.random.Generator, work: int, knots: int) -> Field:
-    """Smooth random field, sd about 1, with `knots` cells across the picture."""
-    cells = rng.standard_normal((knots + 3, knots + 3), dtype=np.float32)
-    weights = _spline(work, knots)
-    return 2.0 * (weights @ cells @ weights.T)
-
-
-def _step(x: Field) -> Field:
-    """Smooth step from 0 (x <= -1) to 1 (x >= 1); in place, as much of the time goes here."""
-    t: Field = 0.5 * x
-    t += 0.5
-    np.clip(t, 0.0, 1.0, out=t)
-    s: Field = -2.0 * t
-    s += 3.0
-    s *= t
-    s *= t
-    return s
-
-
-def _chord(r2: Field) -> Field:
-    """Path length through a unit ball at squared radius r2, relative to its centre."""
-    length: Field = np.sqrt(np.maximum(1.0 - r2, 0.0))
-    return length
-
-
-def _blob(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float) -> Field:
-    """Gaussian bump of height 1."""
-    bump: Field = np.exp(-(((x - cx) / rx) ** 2) - ((y - cy) / ry) ** 2)
-    return bump
-
-
-def _tube(d2: Field) -> Field:
-    """Bone with a denser rim, d2 the squared distance from its axis over its squared radius."""
-    bone: Field = np.maximum(1.0 - d2 * d2, 0.0) * (0.65 + 0.6 * d2)
-    return bone
-
-
-def _capsule(x: Field, y: Field, a: tuple[float, float], b: tuple[float, float]) -> Field:
-    """Squared distance to the segment a-b."""
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    t = np.clip(((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-    d2: Field = (x - a[0] - t * dx) ** 2 + (y - a[1] - t * dy) ** 2
-    return d2
-
-
 def _ribs(body: _Body, ax: Field, y: Field, u: Field) -> Field:
     """Bone of the ribs seen through the chest, u = |x| / (half-width of the rib cage).
 
     A rib is a tilted ring: the back half falls from the spine to the side, the front half falls
     on from there, and where the ring turns at the side the ray runs along the bone.
     """
-    c = _chord(u * u)
+    c = chord(u * u)
     spacing = (body.base + 0.14 - body.apex) / body.ribs
     along = np.minimum(0.62 / np.sqrt(c * c + 0.05), 2.2)
     total = np.zeros_like(u)
@@ -189,9 +121,9 @@ def _ribs(body: _Body, ax: Field, y: Field, u: Field) -> Field:
         phase = (y - body.apex - 0.02 - fall + (0.0 if front else 0.10) * ax * (1 - u)) / spacing
         shown = (phase > 0) & (phase < body.ribs + 1)
         # In front the bone turns into cartilage, which does not show.
-        fade = _step((u - 0.62) / 0.25) if front else _step((ax - 0.1) / 0.05)
-        total += weight * _tube(((phase - np.floor(phase) - 0.5) / half) ** 2) * shown * fade
-    return total * along * _step((1.03 - u) / 0.03)
+        fade = step((u - 0.62) / 0.25) if front else step((ax - 0.1) / 0.05)
+        total += weight * tube(((phase - np.floor(phase) - 0.5) / half) ** 2) * shown * fade
+    return total * along * step((1.03 - u) / 0.03)
 
 
 def _vessels(rng: np.random.Generator, pose: _Pose, work: int, prominence: float) -> Field:
@@ -230,7 +162,7 @@ def _opacity(
     """Fraction 0..1 of the lung's air that pneumonia has replaced."""
     work = len(x)
     severity = float(rng.beta(*SEVERITY_BETA))
-    rough = _noise(rng, work, 7)
+    rough = noise(rng, work, 7)
 
     def spot(side: float) -> tuple[float, float]:
         """A place in the lung of one side, further out the lower it lies."""
@@ -246,22 +178,22 @@ def _opacity(
         cx, cy = spot(-1.0 if rng.random() < 0.58 else 1.0)
         rx, ry = rng.uniform(0.22, 0.44), rng.uniform(0.20, 0.42)
         r = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2) + 0.16 * rough
-        fill = _step((1.0 - r) / 0.75)
+        fill = step((1.0 - r) / 0.75)
         if rng.random() < 0.4:  # a fissure bounds the lobe on one side
             tilt, way = rng.uniform(-0.3, 0.3), 1.0 if rng.random() < 0.5 else -1.0
-            fill *= _step(way * (y - cy - tilt * (x - cx)) / 0.05 + 0.8)
+            fill *= step(way * (y - cy - tilt * (x - cx)) / 0.05 + 0.8)
     elif pattern == "patchy":
         low, high = PATCHY_FILL
         fill = np.zeros_like(x)
         for k in range(int(rng.integers(5, 12))):
             cx, cy = spot(-1.0 if k % 2 else 1.0)
             rx, ry = rng.uniform(0.07, 0.17, 2).tolist()
-            fill = np.maximum(fill, rng.uniform(0.5, 1.0) * _blob(x, y, cx, cy, rx, ry))
+            fill = np.maximum(fill, rng.uniform(0.5, 1.0) * blob(x, y, cx, cy, rx, ry))
         fill *= np.clip(1.0 + 0.35 * rough, 0.2, 1.6)
     else:
         low, high = INTERSTITIAL_FILL
-        mesh = np.exp(-2.0 * np.abs(_noise(rng, work, 22)))  # thin walls where the field is nil
-        haze = 0.35 + 0.40 * _blob(np.abs(x), y, 0.22, 0.05, 0.30, 0.45) + 0.12 * rough
+        mesh = np.exp(-2.0 * np.abs(noise(rng, work, 22)))  # thin walls where the field is nil
+        haze = 0.35 + 0.40 * blob(np.abs(x), y, 0.22, 0.05, 0.30, 0.45) + 0.12 * rough
         fill = np.maximum(haze * (1.0 + 0.55 * mesh), 0) + 0.3 * vessels
     fill *= low + (high - low) * severity
     return np.clip(fill, 0.0, 0.95, out=fill)
@@ -276,7 +208,7 @@ def _attenuation(
     work: int,
 ) -> Field:
     """Attenuation along each ray: 0 beside the body, about 1 through the heart."""
-    x, y = pose.to_body(*_grid(work))
+    x, y = pose.to_body(*grid(work))
     x = x - body.scoliosis * np.sin(2.5 * y)
     ax, left = np.abs(x), (x > 0).astype(np.float32)  # the patient's left
     middle = x - pose.yaw
@@ -287,25 +219,25 @@ def _attenuation(
 
     # Soft tissue: a torso that narrows into the neck, shoulder girdle, arms, head.
     flare = body.width * 0.93 + body.wall - body.neck
-    torso = body.neck + flare * _step((y - body.shoulder - 0.02) / 0.17)
-    flank = ax / (torso + 0.10 * _step((y - 0.2) / 0.6))
-    trunk = _chord(flank * flank * flank) * (0.66 + 0.34 * _step((y + 0.45) / 0.38))
+    torso = body.neck + flare * step((y - body.shoulder - 0.02) / 0.17)
+    flank = ax / (torso + 0.10 * step((y - 0.2) / 0.6))
+    trunk = chord(flank * flank * flank) * (0.66 + 0.34 * step((y + 0.45) / 0.38))
     joint = (body.width + body.wall + 0.02, body.shoulder + 0.24)
     angle = body.arm_angle + pose.arms
     hand = (joint[0] + 1.3 * float(np.sin(angle)), joint[1] + 1.3 * float(np.cos(angle)))
-    arm = _capsule(ax, y, joint, hand)
-    girdle = _capsule(ax, y, (0.2, body.shoulder + 0.12), joint)
-    head = _chord((x / 0.36) ** 2 + ((y - body.shoulder + 0.46) / 0.40) ** 2)
-    limbs = 0.18 * _chord(arm / 0.175**2) ** 2 + 0.12 * _chord(girdle / 0.16**2) ** 2
+    arm = capsule(ax, y, joint, hand)
+    girdle = capsule(ax, y, (0.2, body.shoulder + 0.12), joint)
+    head = chord((x / 0.36) ** 2 + ((y - body.shoulder + 0.46) / 0.40) ** 2)
+    limbs = 0.18 * chord(arm / 0.175**2) ** 2 + 0.12 * chord(girdle / 0.16**2) ** 2
     tissue = np.sqrt(trunk**2 + limbs + 1.1 * head**2)
 
     # Lungs: inside the cage, below the apices, beside the mediastinum, above the diaphragm.
     dome = body.base - 0.20 * pose.breath + body.dome_gap * left
     dome = dome + 0.55 * np.maximum(ax - 0.55 * body.width, -0.3) ** 2 / body.width
     dome = dome + 0.55 * np.maximum(u - 0.68, 0.0) ** 2  # costophrenic angle
-    inside = _step((0.985 - u) / 0.03) * np.sqrt(np.maximum(1.0 - 0.75 * u**4, 0.05))
+    inside = step((0.985 - u) / 0.03) * np.sqrt(np.maximum(1.0 - 0.75 * u**4, 0.05))
     top = body.apex + 1.3 * np.maximum(np.abs(ax - 0.27) - 0.04, 0.0) ** 2
-    inside *= _step((y - top - 0.06) / 0.09)
+    inside *= step((y - top - 0.06) / 0.09)
     knob = 0.035 * np.exp(-(((y + 0.22) / 0.09) ** 2)) * left  # arch of the aorta
     edge = 0.125 + body.thymus * np.exp(-(((y + 0.28) / 0.20) ** 2)) + knob
     hx, hy, hl, hw = body.heart
@@ -316,18 +248,18 @@ def _attenuation(
     near, far = np.abs(middle) - edge, hw * (np.sqrt(heart) - 1.0)
     mix = np.clip(0.5 + (near - far) / 0.20, 0.0, 1.0)
     gap = near + (far - near) * mix - 0.10 * mix * (1.0 - mix)
-    lung = inside * _step(gap / 0.025) * _step((dome - y) / 0.022)
+    lung = inside * step(gap / 0.025) * step((dome - y) / 0.022)
     # The lung behind heart and diaphragm still holds some air.
-    deep = inside * (0.16 * _step((dome + 0.08 - y) / 0.12) * _step((ax - 0.10) / 0.05))
+    deep = inside * (0.16 * step((dome + 0.08 - y) / 0.12) * step((ax - 0.10) / 0.05))
 
     prominence = rng.uniform(0.75, 1.35)
     vessels = _vessels(rng, pose, work, prominence)
-    lost = 0.06 * _noise(rng, work, 5) + 0.04 * _noise(rng, work, 26)
+    lost = 0.06 * noise(rng, work, 5) + 0.04 * noise(rng, work, 26)
     if rng.random() < BENIGN_RATE:  # nipple, skin fold, summed vessels, an old scar
         for _ in range(int(rng.integers(1, 4))):
             cx = (1.0 if rng.random() < 0.5 else -1.0) * rng.uniform(0.2, 0.55)
             cy, (rx, ry) = rng.uniform(-0.4, 0.4), rng.uniform(0.03, 0.12, 2).tolist()
-            lost += rng.uniform(*BENIGN_FILL) * _blob(x, y, cx, cy, rx, ry)
+            lost += rng.uniform(*BENIGN_FILL) * blob(x, y, cx, cy, rx, ry)
     if pattern != "none":
         lost += _opacity(pattern, ill, x, y, body, vessels)
     air = pose.air * np.maximum(lung, deep) * (1.0 - np.clip(lost, -0.3, 0.97))
@@ -335,39 +267,39 @@ def _attenuation(
 
     # What overlies the lungs: vessels and hila, heart and abdomen, ribs.
     markings = 0.13 * vessels * np.maximum(lung, 0.3 * deep) * pose.air
-    markings += 0.10 * _blob(ax, y, 0.19, 0.0, 0.07, 0.13) * lung
+    markings += 0.10 * blob(ax, y, 0.19, 0.0, 0.07, 0.13) * lung
     ray += body.vessels * prominence * markings
-    ray += 0.13 * _chord(heart) + 0.06 * _step((y - dome) / 0.03) * _step((1.1 - u) / 0.1)
-    veil = _step((y - body.apex) / 0.06) * (1.0 - 0.5 * _step((y - dome - 0.03) / 0.05))
+    ray += 0.13 * chord(heart) + 0.06 * step((y - dome) / 0.03) * step((1.1 - u) / 0.1)
+    veil = step((y - body.apex) / 0.06) * (1.0 - 0.5 * step((y - dome - 0.03) / 0.05))
     ray += body.rib_bone * _ribs(body, ax, y, u) * veil
 
     # Spine with vertebral bodies, and the air-filled trachea in front of it.
     back2 = (ax / body.spine) ** 2
     discs = np.cos((2 * np.pi / 0.105) * y + 1.2 * back2)
     ray += np.maximum(1.0 - back2 * back2, 0.0) * (0.17 + 0.045 * discs)
-    ray -= 0.10 * np.exp(-(((middle - 0.015) / 0.035) ** 2)) * _step((-0.10 - y) / 0.06)
+    ray -= 0.10 * np.exp(-(((middle - 0.015) / 0.035) ** 2)) * step((-0.10 - y) / 0.06)
 
     # Clavicles, humeri, shoulder blades.
     cy, rise = body.clavicle
     reach = np.clip((ax - 0.07) / 0.62, 0.0, 1.0)
     line = cy - rise * reach - 0.045 * np.sin(6.0 * reach) * (1 - 0.5 * reach)
-    ends = _step((ax - 0.09) / 0.03) * _step((joint[0] - 0.02 - ax) / 0.04)
-    ray += 0.15 * _tube(((y - line) / (0.026 + 0.008 * reach)) ** 2) * ends
-    ray += 0.22 * _tube(arm / 0.052**2)
-    blade = _capsule(ax, y, (joint[0] - 0.10, joint[1]), (0.50 * body.width, 0.0))
-    ray += 0.05 * _step((0.10 - np.sqrt(blade)) / 0.05) * _step((y + 0.62) / 0.05)
+    ends = step((ax - 0.09) / 0.03) * step((joint[0] - 0.02 - ax) / 0.04)
+    ray += 0.15 * tube(((y - line) / (0.026 + 0.008 * reach)) ** 2) * ends
+    ray += 0.22 * tube(arm / 0.052**2)
+    blade = capsule(ax, y, (joint[0] - 0.10, joint[1]), (0.50 * body.width, 0.0))
+    ray += 0.05 * step((0.10 - np.sqrt(blade)) / 0.05) * step((y + 0.62) / 0.05)
 
     # Gas in stomach and bowel.
-    below = _step((y - dome - 0.04) / 0.05)
+    below = step((y - dome - 0.04) / 0.05)
     if rng.random() < 0.6:
         cx, cy = rng.uniform(0.2, 0.42), body.base + rng.uniform(0.1, 0.22)
         rx, ry = rng.uniform(0.08, 0.17, 2).tolist()
-        ray -= rng.uniform(0.12, 0.40) * _blob(x, y, cx, cy, rx, ry) * below
+        ray -= rng.uniform(0.12, 0.40) * blob(x, y, cx, cy, rx, ry) * below
     if rng.random() < 0.5:
-        loops = np.clip(_noise(rng, work, 9) - 0.5, 0.0, 1.5)
-        ray -= 0.22 * loops * _step((y - 0.75) / 0.15) * below
-    ray += 0.02 * _noise(rng, work, 12) * tissue
-    total: Field = np.maximum(ray, 0.0) * _step(tissue / 0.1 - 0.2)
+        loops = np.clip(noise(rng, work, 9) - 0.5, 0.0, 1.5)
+        ray -= 0.22 * loops * step((y - 0.75) / 0.15) * below
+    ray += 0.02 * noise(rng, work, 12) * tissue
+    total: Field = np.maximum(ray, 0.0) * step(tissue / 0.1 - 0.2)
     return total
 
 
@@ -376,7 +308,7 @@ def _film(ray: Field, rng: np.random.Generator, work: int) -> Field:
     u = rng.uniform
     light = np.exp(-2.0 * ray)
     coarse = Image.fromarray(light).resize((11, 11), Image.Resampling.BOX)
-    weights = _spline(work, 8)  # smooths as it enlarges, as scatter does
+    weights = spline(work, 8)  # smooths as it enlarges, as scatter does
     light += u(0.03, 0.16) * np.minimum(weights @ np.asarray(coarse) @ weights.T, 0.5)
     light = ndimage.gaussian_filter(light, work * u(0.0015, 0.005), mode="nearest", truncate=3.0)
     grain = rng.standard_normal(light.shape, dtype=np.float32)
@@ -393,19 +325,19 @@ def _film(ray: Field, rng: np.random.Generator, work: int) -> Field:
 
 def _extras(grey: Field, rng: np.random.Generator, work: int) -> Field:
     """Side marker and monitoring lead, which lie on top of the patient."""
-    x, y = _grid(work)
+    x, y = grid(work)
     if rng.random() < 0.55:
         cx = rng.uniform(-0.93, -0.8) * (1.0 if rng.random() < 0.8 else -1.0)
         cy, h = rng.uniform(-0.9, 0.1), rng.uniform(0.035, 0.06)
         px, py = (x - cx) / h, (y - cy) / h
-        ink = _step((0.22 - np.abs(px + 0.6)) / 0.2) * _step((1 - np.abs(py)) / 0.2)
+        ink = step((0.22 - np.abs(px + 0.6)) / 0.2) * step((1 - np.abs(py)) / 0.2)
         if cx < 0:  # "R": stem, bowl, leg
             bowl = np.abs(np.sqrt((px + 0.1) ** 2 + (py + 0.45) ** 2) - 0.5) - 0.2
             leg = np.abs(px - 0.75 * py + 0.1) - 0.25
-            ink = np.maximum(ink, _step(-bowl / 0.15))
-            ink = np.maximum(ink, _step(-leg / 0.2) * ((py > 0) & (py < 1)))
+            ink = np.maximum(ink, step(-bowl / 0.15))
+            ink = np.maximum(ink, step(-leg / 0.2) * ((py > 0) & (py < 1)))
         else:  # "L": stem, foot
-            foot = _step((0.22 - np.abs(py - 0.8)) / 0.2) * _step((0.6 - np.abs(px)) / 0.2)
+            foot = step((0.22 - np.abs(py - 0.8)) / 0.2) * step((0.6 - np.abs(px)) / 0.2)
             ink = np.maximum(ink, foot)
         grey = grey + (rng.uniform(0.75, 1.0) - grey) * ink
     if rng.random() < 0.15:
