@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -111,44 +112,50 @@ class Checkpoints(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save mid-epoch when it is time; the last batch is left to the epoch's end."""
-        if not trainer.is_last_batch and self._is_due():
-            self._save_last(trainer, pl_module)
+        if not trainer.is_last_batch and self._is_due(_resumable(pl_module)):
+            self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best and, when it is time, the last."""
         monitor = getattr(pl_module, "monitor", None)
         if monitor is not None:
             score = float(trainer.callback_metrics[monitor])
-            if self.best_score is None or score < self.best_score:
+            if math.isfinite(score) and (self.best_score is None or score < self.best_score):
                 self.best_score = score
-                self._save(trainer, pl_module, self.best)
-        if self._is_due():
-            self._save_last(trainer, pl_module)
+                self._save(trainer, self.best)
+        if self._is_due(_resumable(pl_module)):
+            self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end of training."""
-        self._save_last(trainer, pl_module)
+        """Save the end of training.
 
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._saved_at >= self.every_n_seconds
+        Raises:
+            GanAugError: its weights, or all of its validation losses, are not finite.
+        """
+        module = _resumable(pl_module)
+        never_good = hasattr(module, "monitor") and self.best_score is None
+        if never_good or not module.finite:
+            raise GanAugError(
+                "training diverged: weights or loss are not finite at batch "
+                f"{module.batches_done}; the last good checkpoint is kept; lower the learning rate"
+            )
+        self._save_last(trainer)
 
-    def _save_last(self, trainer: Trainer, module: LightningModule) -> None:
+    def _is_due(self, module: ResumableModule) -> bool:
+        waited = time.monotonic() - self._saved_at
+        return waited >= self.every_n_seconds and module.healthy
+
+    def _save_last(self, trainer: Trainer) -> None:
         # A log that lagged behind the checkpoint would have a hole after a kill.
         for logger in trainer.loggers:
             logger.save()
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()
-        self._save(trainer, module, self.last)
+        self._save(trainer, self.last)
         self._saved_at = time.monotonic()
         self.on_save()
 
-    def _save(self, trainer: Trainer, module: LightningModule, path: Path) -> None:
-        if not all(torch.isfinite(tensor).all() for tensor in module.state_dict().values()):
-            raise GanAugError(
-                f"training diverged: weights are not finite at batch "
-                f"{_resumable(module).batches_done}; the last good checkpoint is kept; "
-                "lower the learning rate"
-            )
+    def _save(self, trainer: Trainer, path: Path) -> None:
         replace_file(path, lambda temporary: trainer.save_checkpoint(temporary))
 
 

@@ -49,7 +49,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in _NOISE:
         warnings.filterwarnings("ignore", message)
-    # Deterministic mode would also fill all new memory, at a fifth of the time; nothing reads it.
+    # Deterministic mode would also fill all new memory, which nothing here reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     module: ResumableModule = instantiate(cfg.model.module, _convert_="all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 
 Scalars = dict[str, float]
@@ -27,6 +28,16 @@ class ResumableModule(LightningModule):
     def logs_this_batch(self) -> bool:
         """Whether the batch in hand is one of every `log_every_n_steps`."""
         return (self.batches_done + 1) % int(self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
+
+    @property
+    def finite(self) -> bool:
+        """Whether no weight is infinite or not a number."""
+        return all(bool(torch.isfinite(t).all()) for t in self.state_dict().values())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the weights are worth keeping over those of the last checkpoint."""
+        return self.finite
 
     def log_now(self, scalars: Scalars) -> None:
         """Send scalars to every logger under the number of batches done, and to the progress bar.

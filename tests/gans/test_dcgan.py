@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from gan_aug.callbacks import Checkpoints
 from gan_aug.data.datamodule import Batches, to_float
 from gan_aug.errors import GanAugError
 from gan_aug.gans.dcgan import DCGAN
@@ -85,7 +87,7 @@ def train(
         logger=logger or False,
         callbacks=callbacks,
         log_every_n_steps=1,
-        enable_checkpointing=False,
+        enable_checkpointing=any(isinstance(c, Checkpoints) for c in callbacks or []),
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -217,14 +219,25 @@ def test_a_diverged_training_ends_with_a_reason(blobs: torch.Tensor) -> None:
         train(gan, blobs, 20)
 
 
-def test_a_collapsed_generator_ends_with_a_reason(blobs: torch.Tensor) -> None:
+def test_a_collapsed_generator_ends_with_a_reason(blobs: torch.Tensor, tmp_path: Path) -> None:
     gan = make()
     last = gan.generator.layers[-2]
     with torch.no_grad():
         last.weight.zero_()  # every image the same
     gan._optimizer_g = partial(torch.optim.Adam, lr=1e-12)
+    saves = Checkpoints(tmp_path, 0, {}, on_save=lambda: None)
     with pytest.raises(GanAugError, match="the generator collapsed.*5 logged steps"):
-        train(gan, blobs, 20)
+        train(gan, blobs, 20, callbacks=[saves])
+    assert not list(tmp_path.iterdir())  # what is saved is good
+
+
+def test_a_good_training_is_saved(blobs: torch.Tensor, tmp_path: Path) -> None:
+    gan = make()
+    train(gan, blobs, 4, callbacks=[Checkpoints(tmp_path, 0, {"a": 1}, on_save=lambda: None)])
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert saved["batches_done"] == 4
+    assert saved["gan_aug"] == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "hinge", "least_squares"])

@@ -78,6 +78,11 @@ class GAN(ResumableModule):
         self.sample_every_n_epochs = sample_every_n_epochs
         self._flat_steps = 0
 
+    @property
+    def healthy(self) -> bool:
+        """Not while the samples look collapsed: the run may be about to end."""
+        return self._flat_steps == 0 and self.finite
+
     @abstractmethod
     def fake(self, batch: Batch) -> Tensor:
         """Generate as many images as `batch` holds: (B, C, H, W) in [-1, 1], with gradients."""
