@@ -59,8 +59,10 @@ def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
         "epoch_00004.png",
     ]
     events = EventAccumulator(str(gan_run)).Reload()
-    assert {"loss_d", "loss_g", "D(x)", "gradient_norm/g"} <= set(events.Tags()["scalars"])
-    assert len(events.Images("samples (left real, right generated)")) == 2
+    assert {"loss/d", "loss/g", "score/D(x)", "health/gradient_norm_g"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert len(events.Images("samples/left real, right generated")) == 2
     manifest = read(gan_run / "synthetic" / "manifest.json")
     assert manifest["count"] == {"pneumonia": 10}
     assert len(manifest["seen_hashes"]) == 36
@@ -146,7 +148,7 @@ def test_multirun_goes_on_past_a_failure_and_prints_a_table(
     table = result.stdout[result.stdout.index("overrides") :]
     assert table.count("finished") == 4
     assert table.count("failed") == 2
-    assert "loss_d" in table
+    assert "loss/d" in table
     statuses = [read(tmp_path / "sweep" / str(i) / "run.json")["status"] for i in range(6)]
     assert statuses == ["failed"] * 2 + ["finished"] * 4
     assert "Traceback" not in result.stderr

@@ -42,7 +42,7 @@ def assert_same_weights(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) 
 
 def logged(folder: Path) -> list[list[str]]:
     with (folder / "metrics.csv").open() as file:
-        return [row for row in csv.reader(file) if row[1] != "images_per_second"]
+        return [row for row in csv.reader(file) if row[1] != "speed/images_per_second"]
 
 
 def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -50,7 +50,7 @@ def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if tag != "images_per_second"
+        if tag != "speed/images_per_second"
     }
 
 

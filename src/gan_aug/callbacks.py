@@ -190,7 +190,7 @@ class SampleGrids(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 step = _resumable(pl_module).batches_done
-                logger.experiment.add_image("samples (left real, right generated)", sheet, step)
+                logger.experiment.add_image("samples/left real, right generated", sheet, step)
 
 
 class ProgressBar(Callback):
@@ -251,5 +251,12 @@ class ProgressBar(Callback):
 
 
 def _numbers(latest: dict[str, float]) -> str:
-    shown = ("loss_d", "loss_g", "train/loss", "val/loss", "val/accuracy", "images_per_second")
-    return " ".join(f"{name}={latest[name]:.3g}" for name in shown if name in latest)
+    shown = (
+        "loss/d",
+        "loss/g",
+        "train/loss",
+        "val/loss",
+        "val/accuracy",
+        "speed/images_per_second",
+    )
+    return " ".join(f"{name}={latest[name]:.4g}" for name in shown if name in latest)

@@ -67,7 +67,7 @@ class Classifier(ResumableModule):
                 {
                     "train/loss": loss.item(),
                     "train/accuracy": right.item(),
-                    "images_per_second": speed,
+                    "speed/images_per_second": speed,
                 }
             )
         return loss

@@ -200,22 +200,27 @@ def test_scalars(blobs: torch.Tensor) -> None:
     logger = Scalars()
     train(make(lr=2e-3), blobs, 8, logger=logger)
     for name in (
-        "loss_d", "loss_d/real", "loss_d/fake", "loss_g", "loss_g/adversarial", "D(x)",
-        "D(G(z))/before_g_step", "D(G(z))/after_g_step", "gradient_norm/d", "gradient_norm/g",
-        "images_per_second", "spread_of_fakes_to_reals",
+        "loss/d", "loss/d_real", "loss/d_fake", "loss/g", "loss/g_adversarial", "score/D(x)",
+        "score/D(G(z)) before g step", "score/D(G(z)) after g step", "health/gradient_norm_d",
+        "health/gradient_norm_g",
+        "speed/images_per_second", "health/spread_of_fakes_to_reals",
     ):  # fmt: skip
         assert len(logger.of(name)) == 8, name
-    for parts in zip(*map(logger.of, ("loss_d", "loss_d/real", "loss_d/fake")), strict=True):
+    for parts in zip(*map(logger.of, ("loss/d", "loss/d_real", "loss/d_fake")), strict=True):
         assert parts[0] == pytest.approx(parts[1] + parts[2])
     # The generator's step raises what the discriminator says of its images.
-    pairs = zip(logger.of("D(G(z))/before_g_step"), logger.of("D(G(z))/after_g_step"), strict=True)
+    pairs = zip(
+        logger.of("score/D(G(z)) before g step"),
+        logger.of("score/D(G(z)) after g step"),
+        strict=True,
+    )
     assert sum(after > before for before, after in pairs) >= 7
     assert {step for step, _ in logger.rows} == set(range(1, 9))
 
 
 def test_a_diverged_training_ends_with_a_reason(blobs: torch.Tensor) -> None:
     gan = make(lr=1e30, loss="least_squares", real_label=1.0)
-    with pytest.raises(GanAugError, match=r"training diverged: loss_\w/\w+ is (nan|inf)"):
+    with pytest.raises(GanAugError, match=r"training diverged: loss/\w+ is (nan|inf)"):
         train(gan, blobs, 20)
 
 

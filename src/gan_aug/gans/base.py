@@ -128,7 +128,7 @@ class GAN(ResumableModule):
         real = batch | {"image": self.augment(batch["image"])}
         d_losses = self.discriminator_losses(real, self.augment(fakes.detach()))
         self._step(optimizer_d, d_losses)
-        terms = {f"loss_d/{name}": loss for name, loss in d_losses.items()}
+        terms = {f"loss/d_{name}": loss for name, loss in d_losses.items()}
         norms = {"d": self.discriminator}
         if cycle_ends:
             for i in range(self.g_steps):
@@ -138,7 +138,7 @@ class GAN(ResumableModule):
                     g_losses = self.generator_losses(batch, self.augment(fakes))
                     self._step(optimizer_g, g_losses)
                 self._update_ema()
-            terms |= {f"loss_g/{name}": loss for name, loss in g_losses.items()}
+            terms |= {f"loss/g_{name}": loss for name, loss in g_losses.items()}
             norms |= {"g": self.generator}
         logs = self.logs_this_batch
         self.batches_done += 1
@@ -169,7 +169,7 @@ class GAN(ResumableModule):
         if len(fakes) > 1:
             spread = (fakes.std(dim=0).mean() / reals.std(dim=0).mean().clamp_min(1e-6)).item()
             self._flat_steps = self._flat_steps + 1 if spread < COLLAPSED_BELOW else 0
-            self.log_now({"spread_of_fakes_to_reals": spread})
+            self.log_now({"health/spread_of_fakes_to_reals": spread})
         if self._flat_steps >= COLLAPSE_PATIENCE:
             raise GanAugError(
                 f"the generator collapsed: its images have not differed for {self._flat_steps} "
@@ -182,13 +182,15 @@ class GAN(ResumableModule):
     ) -> None:
         scalars = {name: loss.item() for name, loss in (terms | extra).items()}
         for player in ("d", "g"):
-            own = [loss.item() for name, loss in terms.items() if name[:6] == f"loss_{player}"]
+            own = [
+                loss.item() for name, loss in terms.items() if name.startswith(f"loss/{player}_")
+            ]
             if own:
-                scalars[f"loss_{player}"] = sum(own)
+                scalars[f"loss/{player}"] = sum(own)
         for player, network in norms.items():
             gradients = [p.grad for p in network.parameters() if p.grad is not None]
-            scalars[f"gradient_norm/{player}"] = nn.utils.get_total_norm(gradients).item()
-        scalars["images_per_second"] = self.images_per_second(len(batch["image"]))
+            scalars[f"health/gradient_norm_{player}"] = nn.utils.get_total_norm(gradients).item()
+        scalars["speed/images_per_second"] = self.images_per_second(len(batch["image"]))
         self.log_now(scalars)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -59,9 +59,9 @@ class DCGAN(GAN):
         assert self._latents is not None
         again = without_side_effects(self.generator, self._latents)
         return {
-            "D(x)": score(batch["image"]),
-            "D(G(z))/before_g_step": score(fakes),
-            "D(G(z))/after_g_step": score(again),
+            "score/D(x)": score(batch["image"]),
+            "score/D(G(z)) before g step": score(fakes),
+            "score/D(G(z)) after g step": score(again),
         }
 
     @torch.no_grad()
