@@ -251,12 +251,8 @@ class ProgressBar(Callback):
 
 
 def _numbers(latest: dict[str, float]) -> str:
-    shown = (
-        "loss/d",
-        "loss/g",
-        "train/loss",
-        "val/loss",
-        "val/accuracy",
-        "speed/images_per_second",
-    )
-    return " ".join(f"{name}={latest[name]:.4g}" for name in shown if name in latest)
+    shown = ("loss/d", "loss/g", "train/loss", "val/loss", "val/accuracy")
+    numbers = [f"{name}={latest[name]:.3f}" for name in shown if name in latest]
+    if "speed/images_per_second" in latest:
+        numbers.append(f"{latest['speed/images_per_second']:.0f} images/s")
+    return " ".join(numbers)

@@ -60,11 +60,12 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
             except (GanAugError, HydraException, OmegaConfBaseException) as error:
                 if show_traceback:
                     raise
-                _fail(_without_class(one_line(error)), 1)
+                _fail(one_line(error), 1)
             except Exception as error:
                 if show_traceback:
                     raise
-                _fail(f"{one_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+                name = type(error).__name__
+                _fail(f"{name}: {one_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
 
         return main
 
@@ -97,12 +98,6 @@ def _run_hydra(task: Task, config_name: str) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
-
-
-def _without_class(message: str) -> str:
-    """Drop the exception's class name that `one_line` puts before Hydra's messages."""
-    name, _, rest = message.partition(": ")
-    return rest if name.isidentifier() and rest else message
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:

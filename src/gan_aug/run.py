@@ -164,7 +164,7 @@ def one_line(error: BaseException) -> str:
         if isinstance(found, GanAugError):
             return " ".join(str(found).split())
         found = found.__cause__
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
