@@ -108,7 +108,7 @@ def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) 
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
         write_set(folder, images, manifest_head(origin, checkpoint, cfg.generate.seed))
-    shown = ("loss/d", "loss/g", "score/D(x)", "health/spread_of_fakes_to_reals")
+    shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
     headline = {name: module.latest[name] for name in shown if name in module.latest}
     metrics = {"headline": headline, "batches": module.batches_done, "last_logged": module.latest}
     write_json(run.folder / "metrics.json", metrics)

@@ -201,9 +201,9 @@ def test_scalars(blobs: torch.Tensor) -> None:
     train(make(lr=2e-3), blobs, 8, logger=logger)
     for name in (
         "loss/d", "loss/d_real", "loss/d_fake", "loss/g", "loss/g_adversarial", "score/D(x)",
-        "score/D(G(z)) before g step", "score/D(G(z)) after g step", "health/gradient_norm_d",
-        "health/gradient_norm_g",
-        "speed/images_per_second", "health/spread_of_fakes_to_reals",
+        "score/D(G(z)) before g step", "score/D(G(z)) after g step", "stability/gradient_norm_d",
+        "stability/gradient_norm_g",
+        "speed/images_per_second", "stability/spread_of_fakes_to_reals",
     ):  # fmt: skip
         assert len(logger.of(name)) == 8, name
     for parts in zip(*map(logger.of, ("loss/d", "loss/d_real", "loss/d_fake")), strict=True):

@@ -169,7 +169,7 @@ class GAN(ResumableModule):
         if len(fakes) > 1:
             spread = (fakes.std(dim=0).mean() / reals.std(dim=0).mean().clamp_min(1e-6)).item()
             self._flat_steps = self._flat_steps + 1 if spread < COLLAPSED_BELOW else 0
-            self.log_now({"health/spread_of_fakes_to_reals": spread})
+            self.log_now({"stability/spread_of_fakes_to_reals": spread})
         if self._flat_steps >= COLLAPSE_PATIENCE:
             raise GanAugError(
                 f"the generator collapsed: its images have not differed for {self._flat_steps} "
@@ -189,7 +189,7 @@ class GAN(ResumableModule):
                 scalars[f"loss/{player}"] = sum(own)
         for player, network in norms.items():
             gradients = [p.grad for p in network.parameters() if p.grad is not None]
-            scalars[f"health/gradient_norm_{player}"] = nn.utils.get_total_norm(gradients).item()
+            scalars[f"stability/gradient_norm_{player}"] = nn.utils.get_total_norm(gradients).item()
         scalars["speed/images_per_second"] = self.images_per_second(len(batch["image"]))
         self.log_now(scalars)
 
