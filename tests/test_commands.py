@@ -202,6 +202,8 @@ def test_ctrl_c_leaves_a_run_to_resume(command: Command, tmp_path: Path, cache_h
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        # A background job of a script is started with SIGINT ignored; a person's is not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
