@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +33,28 @@ TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, "model.width=4", "model.hidd
 def environment(cache_home: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}
     return kept | {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
+
+
+def start(cache_home: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """Start `python -m gan_aug.train ARGUMENTS` and go on."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gan_aug.train", *arguments],
+        cwd=cwd,
+        env=environment(cache_home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A background job of a script is started with SIGINT ignored; a person's is not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_for(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
+    """Wait until the process has written a file."""
+    while not (found := next(folder.glob(pattern), None)):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.005)
+    return found
 
 
 def write_image(path: Path, seed: int, size: tuple[int, int] = (50, 40)) -> None:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment
+from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import ImageFolder
 
@@ -98,14 +97,27 @@ def test_the_classifier_with_and_without_the_gan(
     assert batches[0] == batches[1]
 
 
-def test_a_gan_of_another_draw_is_refused(gan_run: Path, command: Command) -> None:
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("draw=1", "draw=1"),
+        ("data.image_size=64", "its image_size is 32"),
+        ("data.channels=3", "its channels is 1"),
+        ("data.synthetic.count=11", "has 10 pneumonia images"),
+    ],
+)
+def test_a_set_that_does_not_fit_is_refused(
+    override: str, part: str, gan_run: Path, command: Command
+) -> None:
     result = command(
-        "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], "draw=1", "data.synthetic.count=8",
-        f"data.synthetic.dir={gan_run / 'synthetic'}",
+        "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:],
+        f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=8", override,
     )  # fmt: skip
     assert result.returncode != 0
-    assert result.stderr.startswith("error: data.synthetic.dir=")
-    assert "draw=1" in result.stderr
+    lines = [line for line in result.stderr.splitlines() if "first use" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: data.synthetic.")
+    assert part in lines[0]
 
 
 def test_generate_repeats_the_runs_own_set(gan_run: Path, command: Command, tmp_path: Path) -> None:
@@ -193,21 +205,10 @@ def test_count_zero_is_the_baseline(gan_run: Path, command: Command, tmp_path: P
     assert real["test"] == none["test"]
 
 
-def test_ctrl_c_leaves_a_run_to_resume(command: Command, tmp_path: Path, cache_home: Path) -> None:
+def test_ctrl_c_leaves_a_run_to_resume(tmp_path: Path, cache_home: Path) -> None:
     arguments = (*TINY_GAN, "callbacks.checkpoint.every_n_seconds=0", "hydra.run.dir=run")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gan_aug.train", *arguments, "trainer.max_epochs=500"],
-        cwd=tmp_path,
-        env=environment(cache_home),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # A background job of a script is started with SIGINT ignored; a person's is not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    process = start(cache_home, *arguments, "trainer.max_epochs=500", cwd=tmp_path)
+    wait_for(process, tmp_path, "run/checkpoints/last.ckpt")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -221,17 +222,9 @@ def test_two_processes_never_share_a_folder(
     command: Command, tmp_path: Path, cache_home: Path
 ) -> None:
     arguments = (*TINY_GAN, "trainer.max_epochs=500", "hydra.run.dir=run")
-    first = subprocess.Popen(
-        [sys.executable, "-m", "gan_aug.train", *arguments],
-        cwd=tmp_path,
-        env=environment(cache_home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = start(cache_home, *arguments, cwd=tmp_path)
     try:
-        while not (tmp_path / "run" / "run.json").exists():
-            assert first.poll() is None
-            time.sleep(0.01)
+        wait_for(first, tmp_path, "run/run.json")
         second = command("train", *arguments)
         assert second.returncode != 0
         assert "another process is running in this folder" in second.stderr

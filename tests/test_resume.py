@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import TINY_CNN, TINY_GAN, environment
+from support import TINY_CNN, TINY_GAN, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 KILLS = 20
@@ -68,16 +66,7 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert json.loads((b / "run.json").read_text())["status"] == "finished"
 
 
-def start(folder: Path, cache_home: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "gan_aug.train", *arguments, f"hydra.run.dir={folder}"],
-        env=environment(cache_home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-
-
-def kill_while_training(process: subprocess.Popen[bytes], folder: Path, chance: float) -> bool:
+def kill_while_training(process: subprocess.Popen[str], folder: Path, chance: float) -> bool:
     """Wait for this process's first checkpoint, then a random while, then kill -9."""
     last = folder / "checkpoints" / "last.ckpt"
     before = last.stat().st_mtime_ns if last.exists() else 0
@@ -96,11 +85,11 @@ def kill_while_training(process: subprocess.Popen[bytes], folder: Path, chance: 
 def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path) -> None:
     arguments = (*CASES[case], SAVE_ALWAYS)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole, cache_home, *arguments).wait() == 0
+    assert start(cache_home, *arguments, f"hydra.run.dir={whole}").wait() == 0
     chance = random.Random(0)
     kills, places = 0, []
     while kills < KILLS:
-        process = start(killed, cache_home, *arguments)
+        process = start(cache_home, *arguments, f"hydra.run.dir={killed}")
         if not kill_while_training(process, killed, chance.uniform(0, 0.15)):
             break
         kills += 1
@@ -108,7 +97,7 @@ def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path
         places.append(int(done["batches_done"]))
     assert kills == KILLS, f"finished after {kills} kills, at batches {places}"
     print(f"{case}: killed after batches {places}")
-    assert start(killed, cache_home, *arguments).wait() == 0
+    assert start(cache_home, *arguments, f"hydra.run.dir={killed}").wait() == 0
     assert json.loads((killed / "run.json").read_text())["resumed"] == KILLS
     assert_same_run(whole, killed)
 
@@ -148,14 +137,13 @@ def test_a_run_does_not_go_on_with_other_images(
 def test_sigterm_is_not_success(tmp_path: Path, cache_home: Path) -> None:
     """Slurm's time limit sends it."""
     folder = tmp_path / "run"
-    process = start(folder, cache_home, *TINY_GAN, SAVE_ALWAYS, "trainer.max_epochs=500")
-    while not (folder / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    arguments = (*TINY_GAN, SAVE_ALWAYS, "trainer.max_epochs=500", f"hydra.run.dir={folder}")
+    process = start(cache_home, *arguments)
+    wait_for(process, tmp_path, "run/checkpoints/last.ckpt")
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert b"resume=true" in errors
+    assert "resume=true" in errors
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
 
 
@@ -165,19 +153,10 @@ def test_one_kill_and_resume_true(
 ) -> None:
     """The short form: `resume=true` finds the run by its command."""
     arguments = (*CASES[case], SAVE_ALWAYS, "trainer.max_epochs=12")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gan_aug.train", *arguments],
-        cwd=tmp_path,
-        env=environment(cache_home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not (found := list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))):
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
+    process = start(cache_home, *arguments, cwd=tmp_path)
+    folder = wait_for(process, tmp_path, "runs/*/*/checkpoints/last.ckpt").parents[1]
+    process.kill()
     process.wait()
-    folder = found[0].parents[1]
     assert json.loads((folder / "run.json").read_text())["status"] == "running"
     resumed = command("train", *arguments, "resume=true")
     assert resumed.returncode == 0, resumed.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -51,15 +50,3 @@ class ImageTable:
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
         return {name: int((self.labels == i).sum()) for i, name in enumerate(CLASSES)}
-
-
-def concatenate(tables: Sequence[ImageTable]) -> ImageTable:
-    """Stack tables row-wise.
-
-    Args:
-        tables: at least one table, all of the same image shape.
-    """
-    columns = (
-        np.concatenate([getattr(t, field.name) for t in tables]) for field in fields(ImageTable)
-    )
-    return ImageTable(*columns)

@@ -182,9 +182,7 @@ class GAN(ResumableModule):
     ) -> None:
         scalars = {name: loss.item() for name, loss in (terms | extra).items()}
         for player in ("d", "g"):
-            own = [
-                loss.item() for name, loss in terms.items() if name.startswith(f"loss/{player}_")
-            ]
+            own = [scalars[name] for name in terms if name.startswith(f"loss/{player}_")]
             if own:
                 scalars[f"loss/{player}"] = sum(own)
         for player, network in norms.items():

@@ -10,7 +10,7 @@ from gan_aug.errors import GanAugError
 
 MIN_SIZE = 32
 MAX_MULTIPLE = 16
-"""Feature maps stop doubling at this multiple of the width, or 512 pixels would need 8192."""
+"""Feature maps stop doubling at this multiple of the width: large images would need thousands."""
 
 
 def _multiples(image_size: int) -> list[int]:
