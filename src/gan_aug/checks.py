@@ -54,6 +54,7 @@ RULES: dict[str, Rule] = {
     "data.batch_size": _at_least(2),
     "data.holdout_per_class": _at_least(0),
     "data.val_per_class": _at_least(1),
+    "data.internal_per_class": _at_least(0),
     "data.subset.normal": _or_null(_at_least(0)),
     "data.subset.pneumonia": _or_null(_at_least(0)),
     "data.synthetic.count": _or_null(_at_least(0)),

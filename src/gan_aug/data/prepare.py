@@ -42,6 +42,7 @@ def prepare(data: DictConfig) -> Prepared:
         subset={name: data.subset[name] for name in CLASSES},
         holdout_per_class=data.holdout_per_class,
         val_per_class=data.val_per_class,
+        internal_per_class=data.internal_per_class,
     )
     check_disjoint(splits)
     synthetic = None

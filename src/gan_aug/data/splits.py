@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class Splits:
         test: read once, at the end.
         development: images set aside from the test split (`data.holdout_per_class`), the same for
             every draw.
+        internal: a test of the training split's own distribution: patients of the training folder
+            that are in no other part of the draw (`data.internal_per_class`).
+        spare: training images that the draw did not choose, of patients outside `internal`.
         fingerprint: of the data set, before any cut.
         draw: the integer that fixed the choice.
         notes: counts and facts for run.json.
@@ -69,6 +73,8 @@ class Splits:
     validation: ImageTable
     test: ImageTable
     development: ImageTable
+    internal: ImageTable
+    spare: ImageTable
     fingerprint: str
     draw: int
     notes: dict[str, Any]
@@ -127,6 +133,33 @@ def _pick(
     return chosen
 
 
+def _last_units(
+    table: ImageTable, group: NDArray[np.int64], order: list[NDArray[np.int64]], per_class: int
+) -> NDArray[np.bool_]:
+    """Choose whole units from the end of each class's order, about `per_class` images of each.
+
+    Taking the end leaves the start, which training takes, as it is without an internal test.
+    """
+    chosen = np.zeros(len(table), bool)
+    for label, members in enumerate(order):
+        # A unit is as early as its earliest image: taken last, it frees no place in training.
+        numbers, first = np.unique(group[members], return_index=True)
+        wanted = per_class
+        for unit in numbers[np.argsort(-first)]:
+            rows = group == unit
+            if wanted == 0:
+                break
+            if (table.labels[rows] == label).all() and rows.sum() <= wanted:
+                chosen |= rows
+                wanted -= int(rows.sum())
+        if wanted == per_class and per_class:
+            raise GanAugError(
+                f"data.internal_per_class={per_class}: too few {CLASSES[label]} images are left "
+                "for it; choose a smaller number"
+            )
+    return chosen
+
+
 def _check_labels(table: ImageTable) -> None:
     label_of: dict[str, tuple[int, str]] = {}
     rows = zip(table.hashes.tolist(), table.labels.tolist(), table.paths.tolist(), strict=True)
@@ -150,11 +183,12 @@ def make_splits(
     subset: Mapping[str, int | None],
     holdout_per_class: int,
     val_per_class: int,
+    internal_per_class: int = 0,
 ) -> Splits:
-    """Cut one draw's training, validation, test and development images.
+    """Cut one draw's training, validation, internal test, test and development images.
 
-    A draw keeps its validation patients when `subset` changes, and a smaller subset is part of a
-    larger one, so that training-set sizes can be compared within a draw.
+    A draw keeps its validation and internal test patients when `subset` changes, and a smaller
+    subset is part of a larger one, so that training-set sizes can be compared within a draw.
 
     Args:
         source: the data set.
@@ -164,6 +198,7 @@ def make_splits(
             original project set aside 30); the same for every draw.
         val_per_class: validation images per class, cut by patient from train images outside the
             draw (unused where the data set brings an official validation split).
+        internal_per_class: images per class of the internal test, cut by patient; 0 cuts none.
 
     Returns:
         The draw.
@@ -195,21 +230,31 @@ def make_splits(
     streams = np.random.SeedSequence([draw]).spawn(1 + len(CLASSES))
     if source.validation is None:
         in_val = _pick(pool, group, val_per_class, streams[0], "data.val_per_class")
-        validation, pool = pool.take(in_val), pool.take(~in_val)
+        validation, pool, group = pool.take(in_val), pool.take(~in_val), group[~in_val]
     else:
         validation = source.validation
 
+    order = [
+        np.random.default_rng(streams[1 + label]).permutation(np.flatnonzero(pool.labels == label))
+        for label in range(len(CLASSES))
+    ]
+    in_internal = _last_units(pool, group, order, internal_per_class)
     rows = []
     for label, name in enumerate(CLASSES):
-        members = np.flatnonzero(pool.labels == label)
+        members = order[label][~in_internal[order[label]]]
         wanted = subset[name]
         if wanted is not None and wanted > len(members):
             raise GanAugError(
                 f"data.subset.{name}={wanted}: only {len(members)} {name} training images are left "
-                f"after holdout, validation and duplicates; choose at most {len(members)}"
+                f"after holdout, validation, internal test and duplicates; choose at most "
+                f"{len(members)}"
             )
-        rows.append(np.random.default_rng(streams[1 + label]).permutation(members)[:wanted])
+        rows.append(members[:wanted])
     chosen = pool.take(np.concatenate(rows))
+    internal = pool.take(in_internal)
+    unused = ~in_internal
+    unused[np.concatenate(rows)] = False
+    spare = pool.take(unused)
     notes = source.notes | {
         "fingerprint": source.fingerprint(),
         "draw": draw,
@@ -219,6 +264,7 @@ def make_splits(
             "validation": validation.counts(),
             "test": test.counts(),
             "development": development.counts(),
+            "internal": internal.counts(),
         },
         "duplicates": {
             "extra_copies_in_train": int(_extra_copies(source.train).sum()),
@@ -227,11 +273,21 @@ def make_splits(
             "left_out_of_training": int(crossing.sum() + repeated.sum()),
         },
     }
-    return Splits(chosen, validation, test, development, notes["fingerprint"], draw, notes)
+    return Splits(
+        train=chosen,
+        validation=validation,
+        test=test,
+        development=development,
+        internal=internal,
+        spare=spare,
+        fingerprint=notes["fingerprint"],
+        draw=draw,
+        notes=notes,
+    )
 
 
 def check_disjoint(splits: Splits) -> None:
-    """Check rule 2 and 3: no duplicate crosses a split, no patient crosses the validation cut.
+    """Check rule 2 and 3: no duplicate crosses a split, no patient a cut of the training folder.
 
     Raises:
         GanAugError: naming what crosses.
@@ -241,6 +297,7 @@ def check_disjoint(splits: Splits) -> None:
         "validation": splits.validation,
         "test": splits.test,
         "development": splits.development,
+        "internal test": splits.internal,
     }
     seen: dict[str, str] = {}
     for name, table in named.items():
@@ -250,6 +307,7 @@ def check_disjoint(splits: Splits) -> None:
     if len(splits.train) != len(set(splits.train.hashes.tolist())):
         copies = Counter(splits.train.hashes.tolist()).most_common(1)[0]
         raise GanAugError(f"image {copies[0][:12]} counts {copies[1]} times in training")
-    both = set(splits.train.patients.tolist()) & set(splits.validation.patients.tolist())
-    if both:
-        raise GanAugError(f"patient {min(both)} is in training and in validation")
+    cuts = {k: set(named[k].patients.tolist()) for k in ("training", "validation", "internal test")}
+    for one, other in combinations(cuts, 2):
+        if both := cuts[one] & cuts[other]:
+            raise GanAugError(f"patient {min(both)} is in {one} and in {other}")

@@ -183,7 +183,7 @@ def check_manifest(
     if unknown := classes - set(CLASSES):
         raise GanAugError(f"{where}: has class {min(unknown)}; known are {', '.join(CLASSES)}")
     seen = set(manifest["seen_hashes"])
-    for name in ("test", "development", "validation"):
+    for name in ("test", "development", "validation", "internal"):
         leaked = seen & set(getattr(splits, name).hashes.tolist())
         if leaked:
             raise GanAugError(
