@@ -1,6 +1,8 @@
-"""Differentiable augmentation for GANs on few images."""
+"""Random changes of images: differentiable ones for GANs, the classic ones for classifiers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -67,3 +69,53 @@ class DiffAugment(nn.Module):
         hit = (steps >= low) & (steps < low + length)
         keep = ~(hit[0][:, :, None] & hit[1][:, None, :])
         return images * keep[:, None]
+
+
+class ClassicAugment(nn.Module):
+    """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness.
+
+    Each image of a batch gets changes of its own. The border is repeated where the image ends.
+
+    Args:
+        flip: probability of a left-right flip.
+        degrees: rotation, uniform in [-degrees, degrees].
+        shift: each way, uniform up to this share of the side.
+        scale: lowest and highest magnification (above 1 crops), uniform between.
+        contrast: factor about the image's mean, uniform in [1 - contrast, 1 + contrast].
+        brightness: added shift, uniform in [-brightness, brightness], on the [-1, 1] scale.
+    """
+
+    def __init__(
+        self,
+        flip: float,
+        degrees: float,
+        shift: float,
+        scale: Sequence[float],
+        contrast: float,
+        brightness: float,
+    ) -> None:
+        super().__init__()
+        self.flip, self.degrees, self.shift = flip, degrees, shift
+        self.smallest, self.largest = scale
+        self.contrast, self.brightness = contrast, brightness
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Change images (B, C, H, W) in [-1, 1]; the result stays in that range."""
+        n, device = len(images), images.device
+
+        def uniform(low: float, high: float) -> Tensor:
+            return torch.rand(n, device=device) * (high - low) + low
+
+        angle = torch.deg2rad(uniform(-self.degrees, self.degrees))
+        # affine_grid maps places of the result to places of the image: a scale of 2 divides by 2.
+        factor = 1 / uniform(self.smallest, self.largest)
+        mirror = torch.where(torch.rand(n, device=device) < self.flip, -1.0, 1.0)
+        cos, sin = angle.cos() * factor, angle.sin() * factor
+        x, y = (2 * uniform(-self.shift, self.shift) for _ in "xy")
+        theta = torch.stack([cos * mirror, -sin, x, sin * mirror, cos, y], dim=1).view(n, 2, 3)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        mean = moved.mean(dim=(1, 2, 3), keepdim=True)
+        gain = uniform(1 - self.contrast, 1 + self.contrast).view(n, 1, 1, 1)
+        lift = uniform(-self.brightness, self.brightness).view(n, 1, 1, 1)
+        return ((moved - mean) * gain + mean + lift).clamp(-1, 1)

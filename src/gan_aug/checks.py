@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,63 +21,67 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _at_least(least: int) -> Rule:
+def at_least(least: int) -> Rule:
+    """Return the rule of whole numbers from `least`."""
     return lambda v: _is_int(v) and v >= least, f"a whole number from {least}"
 
 
-def _or_null(rule: Rule) -> Rule:
+def or_null(rule: Rule) -> Rule:
+    """Return a rule that also takes null."""
     return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
 
 
-def _one_of(*choices: Any) -> Rule:
+def one_of(*choices: Any) -> Rule:
+    """Return the rule of a few choices."""
     return lambda v: v in choices, f"one of {', '.join(str(c).lower() for c in choices)}"
 
 
-_POSITIVE: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
-_NOT_NEGATIVE: Rule = (lambda v: _is_number(v) and v >= 0, "a number from 0")
-_SHARE: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1")
-_BOOL: Rule = (lambda v: isinstance(v, bool), "true or false")
+positive: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
+not_negative: Rule = (lambda v: _is_number(v) and v >= 0, "a number from 0")
+share: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1")
+is_bool: Rule = (lambda v: isinstance(v, bool), "true or false")
 
 RULES: dict[str, Rule] = {
     "seed": (lambda v: _is_int(v) and 0 <= v < 2**32, "a whole number from 0 to 4294967295"),
-    "draw": _at_least(0),
-    "resume": _BOOL,
-    "generate.count": _at_least(1),
-    "generate.seed": _at_least(0),
-    "count": _at_least(1),
-    "data.source.train_per_class": _at_least(1),
-    "data.source.test_per_class": _at_least(1),
-    "data.source.seed": _at_least(0),
-    "data.download": _BOOL,
-    "data.image_size": _at_least(8),
-    "data.channels": _one_of(1, 3),
-    "data.batch_size": _at_least(2),
-    "data.holdout_per_class": _at_least(0),
-    "data.val_per_class": _at_least(1),
-    "data.internal_per_class": _at_least(0),
-    "data.subset.normal": _or_null(_at_least(0)),
-    "data.subset.pneumonia": _or_null(_at_least(0)),
-    "data.synthetic.count": _or_null(_at_least(0)),
-    "data.on_bad_file": _one_of("error", "skip"),
-    "data.train_class": _one_of(None, *CLASSES),
-    "model.lr": _POSITIVE,
-    "model.lr_g": _POSITIVE,
-    "model.lr_d": _POSITIVE,
-    "model.d_steps": _at_least(1),
-    "model.g_steps": _at_least(1),
-    "model.width": _at_least(1),
-    "model.hidden": _at_least(1),
-    "model.patience": _at_least(1),
-    "model.latent_dim": _at_least(1),
-    "model.ema_decay": _SHARE,
+    "draw": at_least(0),
+    "resume": is_bool,
+    "generate.count": at_least(1),
+    "generate.seed": at_least(0),
+    "count": at_least(1),
+    "data.source.train_per_class": at_least(1),
+    "data.source.test_per_class": at_least(1),
+    "data.source.seed": at_least(0),
+    "data.download": is_bool,
+    "data.image_size": at_least(8),
+    "data.channels": one_of(1, 3),
+    "data.batch_size": at_least(2),
+    "data.holdout_per_class": at_least(0),
+    "data.val_per_class": at_least(1),
+    "data.internal_per_class": at_least(0),
+    "data.subset.normal": or_null(at_least(0)),
+    "data.subset.pneumonia": or_null(at_least(0)),
+    "data.synthetic.count": or_null(at_least(0)),
+    "data.on_bad_file": one_of("error", "skip"),
+    "data.train_class": one_of(None, *CLASSES),
+    "model.lr": positive,
+    "model.lr_g": positive,
+    "model.lr_d": positive,
+    "model.d_steps": at_least(1),
+    "model.g_steps": at_least(1),
+    "model.width": at_least(1),
+    "model.hidden": at_least(1),
+    "model.patience": or_null(at_least(1)),
+    "model.latent_dim": at_least(1),
+    "model.ema_decay": share,
     "model.real_label": (lambda v: _is_number(v) and 0.5 < v <= 1, "a number in (0.5, 1]"),
-    "model.loss": _one_of("non_saturating", "hinge", "least_squares"),
-    "model.spectral_norm": _BOOL,
-    "model.sample_every_n_epochs": _at_least(1),
-    "trainer.devices": _one_of(1),
-    "trainer.max_epochs": _at_least(1),
-    "trainer.log_every_n_steps": _at_least(1),
-    "callbacks.checkpoint.every_n_seconds": _NOT_NEGATIVE,
+    "model.loss": one_of("non_saturating", "hinge", "least_squares"),
+    "model.spectral_norm": is_bool,
+    "model.sample_every_n_epochs": at_least(1),
+    "trainer.devices": one_of(1),
+    "trainer.max_epochs": or_null(at_least(1)),
+    "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.log_every_n_steps": at_least(1),
+    "callbacks.checkpoint.every_n_seconds": not_negative,
 }
 """What each key may hold; keys that a configuration does not have are passed over."""
 
@@ -92,15 +96,26 @@ def check_config(cfg: DictConfig) -> None:
         MissingMandatoryValue: a key that must be given was not.
     """
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    for key, (holds, wanted) in RULES.items():
+    check_ranges(cfg, RULES)
+    if "model" in cfg and "data" in cfg:
+        _check_size(cfg)
+        if "study" not in cfg:  # which sets classes and synthetic images itself
+            _check_task(cfg)
+
+
+def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -> None:
+    """Check those keys of `rules` that a configuration has; `prefix` says where it hangs.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    for key, (holds, wanted) in rules.items():
         value = OmegaConf.select(cfg, key, default=_ABSENT)
         if value is not _ABSENT and not holds(value):
-            raise GanAugError(f"{key}={value}: must be {wanted}")
-    if "model" in cfg and "data" in cfg:
-        _check_model(cfg)
+            raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
 
 
-def _check_model(cfg: DictConfig) -> None:
+def _check_size(cfg: DictConfig) -> None:
     size, takes, name = cfg.data.image_size, cfg.model.takes, cfg.model.name
     if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
         wanted = (
@@ -109,6 +124,10 @@ def _check_model(cfg: DictConfig) -> None:
             else (f"sizes from {takes.min_size}")
         )
         raise GanAugError(f"data.image_size={size}: model={name} takes {wanted}")
+
+
+def _check_task(cfg: DictConfig) -> None:
+    name = cfg.model.name
     if cfg.model.kind == "gan" and cfg.data.synthetic.dir is not None:
         raise GanAugError(
             f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "

@@ -25,7 +25,7 @@ class Classifier(ResumableModule):
     Args:
         network: images (B, C, H, W) in [-1, 1] to logits (B, 2).
         optimizer: makes the optimizer from the parameters.
-        patience: epochs without a lower validation loss before training stops.
+        patience: epochs without a lower validation loss before training stops; None: it does not.
 
     Attributes:
         results: after a test, the content of metrics.json.
@@ -37,7 +37,7 @@ class Classifier(ResumableModule):
         self,
         network: nn.Module,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        patience: int,
+        patience: int | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -51,13 +51,25 @@ class Classifier(ResumableModule):
         return self._optimizer(self.network.parameters())
 
     def configure_callbacks(self) -> list[Callback]:
-        """Stop early on the validation loss."""
+        """Stop early on the validation loss, with `patience`."""
+        if self.patience is None:
+            return []
         return [EarlyStopping(self.monitor, patience=self.patience, check_finite=True)]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of a batch."""
+        """Return the mean cross-entropy of a batch.
+
+        Args:
+            batch: image and label; in a study also `target` (B, 2), the probabilities to learn,
+                and `weight` (B,) of each image in the mean.
+            batch_idx: unused.
+        """
         logits = self.network(batch["image"])
-        loss = F.cross_entropy(logits, batch["label"])
+        if "weight" in batch:
+            losses = F.cross_entropy(logits, batch["target"], reduction="none")
+            loss = (losses * batch["weight"]).sum() / batch["weight"].sum()
+        else:
+            loss = F.cross_entropy(logits, batch["label"])
         logs = self.logs_this_batch
         self.batches_done += 1
         if logs:

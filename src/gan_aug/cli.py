@@ -30,10 +30,19 @@ def conf_dir() -> Path:
     return shipped if shipped.is_dir() else package.parents[1] / "conf"
 
 
-def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
+def command(
+    config_name: str,
+    at_end: Callable[[], None] = print_table,
+    to_go_on: str = "repeat the command with resume=true to go on",
+) -> Callable[[Task], Callable[[], None]]:
     """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
 
     HYDRA_FULL_ERROR=1 shows tracebacks.
+
+    Args:
+        config_name: the configuration in conf/.
+        at_end: called when all jobs are done, also when some failed.
+        to_go_on: what a user does after the command was stopped.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
@@ -49,14 +58,14 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
                     sys.argv[1:] = _with_folder_to_resume(sys.argv[1:])
                     _run_hydra(task, config_name)
                 finally:
-                    print_table()
+                    at_end()
             except KeyboardInterrupt:
-                _fail("stopped by hand; repeat the command with resume=true to go on", 130)
+                _fail(f"stopped by hand; {to_go_on}", 130)
             except SystemExit as error:
                 if type(error) is SystemExit:
                     raise
                 # Lightning's SIGTERMException (a Slurm time limit, say) would exit with 0.
-                _fail("stopped by SIGTERM; repeat the command with resume=true to go on", 143)
+                _fail(f"stopped by SIGTERM; {to_go_on}", 143)
             except (GanAugError, HydraException, OmegaConfBaseException) as error:
                 if show_traceback:
                     raise

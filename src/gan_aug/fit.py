@@ -46,9 +46,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     Raises:
         GanAugError: training failed in a way the user can act on.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in _NOISE:
-        warnings.filterwarnings("ignore", message)
+    quieten()
     # Deterministic mode would also fill all new memory, which nothing here reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -83,6 +81,13 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
         logger.finalize("success")
+
+
+def quieten() -> None:
+    """Silence what libraries say that a user cannot act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message)
 
 
 def _batches_done(last: Path, origin: dict[str, Any]) -> int:

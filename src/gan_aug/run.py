@@ -147,9 +147,7 @@ class Run:
                 elif isinstance(error, Exception):
                     self.record(status="failed", reason=one_line(error))
                 else:
-                    self.record(
-                        status="interrupted", reason="stopped from outside; resume=true goes on"
-                    )
+                    self.record(status="interrupted", reason="stopped from outside; can go on")
         finally:
             self._lock.release()
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from gan_aug.run import RECORD, read_record
 
 _folder: Path | None = None
+_finished_before: set[Path] = set()
 
 
 class RememberSweep(Callback):
@@ -26,6 +27,9 @@ class RememberSweep(Callback):
         """Note the sweep's folder."""
         global _folder
         _folder = Path(config.hydra.sweep.dir)
+        for path in _folder.rglob(RECORD):
+            if (read_record(path.parent) or {}).get("status") == "finished":
+                _finished_before.add(path.parent)
 
 
 def print_table() -> None:
@@ -33,8 +37,14 @@ def print_table() -> None:
     if _folder is None:
         return
     folders = [path.parent for path in _folder.rglob(RECORD)]
-    rows = [(read_record(folder) or {}, _headline(folder)) for folder in folders]
-    rows.sort(key=lambda row: row[0]["job"])
+    rows = []
+    for folder in folders:
+        record = read_record(folder) or {}
+        if folder in _finished_before:
+            record["status"] = "skipped, finished before"
+        rows.append((record, _headline(folder)))
+    # A study's folder may hold draws that were run alone, without a job number.
+    rows.sort(key=lambda row: (row[0]["job"] is None, row[0]["job"], row[0]["started"]))
     names = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
     # A swept key differs between jobs; the rest of the overrides would only fill the table.
     common = set.intersection(*(set(r["overrides"]) for r, _ in rows)) if rows else set()

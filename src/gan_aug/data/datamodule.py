@@ -22,11 +22,44 @@ def to_float(images: Tensor) -> Tensor:
     return scaled.div_(127.5).sub_(1.0)
 
 
-class Batches:
-    """Training batches from an endless stream: the images shuffled, then shuffled anew, and so on.
+class Stream:
+    """An endless stream of image positions: all shuffled, then all shuffled anew, and so on.
 
-    Batch k of the stream is a function of the seed and k alone, and k is the number of batches the
-    model says it has done. So a resumed run reads on where it stopped, mid-epoch too.
+    What it gives is a function of the seed and the position in the stream alone.
+
+    Args:
+        n: how many images there are.
+        seed: fixes the order.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self._n, self._seed = n, seed
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def rows(self, batch: int, size: int) -> Tensor:
+        """Return the int64 (size,) positions of this batch, where all have the same size."""
+        start = batch * size
+        parts: list[Tensor] = []
+        wanted = size
+        while wanted:
+            offset = start % self._n
+            parts.append(self._pass(start // self._n)[offset : offset + wanted])
+            start, wanted = start + len(parts[-1]), wanted - len(parts[-1])
+        return torch.cat(parts)
+
+    def _pass(self, number: int) -> Tensor:
+        if self._order[0] != number:
+            state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
+            generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+            self._order = (number, torch.randperm(self._n, generator=generator))
+        return self._order[1]
+
+
+class Batches:
+    """Training batches from an endless stream.
+
+    Batch k is a function of the seed and k alone, and k is the number of batches the model says it
+    has done. So a resumed run reads on where it stopped, mid-epoch too.
 
     Args:
         images: uint8 (N, C, H, W), on the device that trains.
@@ -48,8 +81,7 @@ class Batches:
     ) -> None:
         self._images, self._labels = images, labels
         self._batch_size, self._per_epoch = batch_size, per_epoch
-        self._seed, self._position = seed, position
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._stream, self._position = Stream(len(labels), seed), position
 
     def __len__(self) -> int:
         return self._per_epoch
@@ -64,21 +96,7 @@ class Batches:
 
     def rows(self, batch: int) -> Tensor:
         """Return the int64 (batch_size,) image positions of this batch of the stream."""
-        start, n = batch * self._batch_size, len(self._labels)
-        parts: list[Tensor] = []
-        wanted = self._batch_size
-        while wanted:
-            offset = start % n
-            parts.append(self._pass(start // n)[offset : offset + wanted])
-            start, wanted = start + len(parts[-1]), wanted - len(parts[-1])
-        return torch.cat(parts)
-
-    def _pass(self, number: int) -> Tensor:
-        if self._order[0] != number:
-            state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
-            self._order = (number, torch.randperm(len(self._labels), generator=generator))
-        return self._order[1]
+        return self._stream.rows(batch, self._batch_size)
 
 
 class EvaluationBatches:

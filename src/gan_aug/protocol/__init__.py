@@ -1,0 +1,1 @@
+"""One draw of a study: GANs, synthetic sets, one fit of the classifier for each arm."""

@@ -1,0 +1,108 @@
+"""Checks of a study's settings, made before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.checks import (
+    at_least,
+    check_ranges,
+    is_bool,
+    not_negative,
+    one_of,
+    or_null,
+    positive,
+    share,
+)
+from gan_aug.data.image_table import CLASSES
+from gan_aug.errors import GanAugError
+
+SPLITS = ("validation", "internal", "development", "test")
+
+STUDY_RULES = {
+    "repeats": at_least(1),
+    "steps": at_least(1),
+    "validate_every": at_least(1),
+    "gan_batches": at_least(1),
+    "primary": one_of(*SPLITS),
+    "count.normal": at_least(0),
+    "count.pneumonia": at_least(0),
+}
+
+ARM_RULES = {
+    "balanced": is_bool,
+    "stream": at_least(0),
+    "pretrain": share,
+    "extra.source": one_of("none", "gan", "duplicate", "real"),
+    "extra.count.normal": at_least(0),
+    "extra.count.pneumonia": at_least(0),
+    "extra.ratio": or_null(share),
+    "extra.weight": positive,
+    "extra.label_smoothing": share,
+    "extra.filter.min_confidence": share,
+    "extra.filter.min_distance": not_negative,
+    "extra.filter.candidates": at_least(1),
+}
+
+
+def check_study(cfg: DictConfig) -> None:
+    """Check what `gan_aug.checks.check_config` does not know: the study and its arms.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    check_ranges(cfg.study, STUDY_RULES, "study.")
+    if not cfg.arms:
+        raise GanAugError(
+            "arms: there are none; add +study=seed_protocol, or another of conf/study"
+        )
+    for name, arm in cfg.arms.items():
+        check_ranges(arm, ARM_RULES, f"arms.{name}.")
+        if "/" in str(name):
+            raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
+        filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"
+        if filtered and "real" not in cfg.arms:
+            raise GanAugError(
+                f"arms.{name}.extra.filter.min_confidence: needs the arm real, which judges; add "
+                "'+arm@arms.real=real'"
+            )
+    if cfg.trainer.max_epochs is not None:
+        raise GanAugError(
+            f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
+            "study.gan_batches for the GAN and study.steps for the classifier"
+        )
+    if cfg.study.validate_every > cfg.study.steps:
+        raise GanAugError(
+            f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
+            f"{cfg.study.steps}"
+        )
+    if cfg.data.train_class is not None or cfg.data.synthetic.dir is not None:
+        raise GanAugError(
+            "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
+        )
+    _check_splits(cfg)
+    pairs = [list(cfg.study.question.values()), *cfg.study.comparisons]
+    for arm in {arm for pair in pairs for arm in pair}:
+        if arm not in cfg.arms:
+            raise GanAugError(
+                f"study.question, study.comparisons: name the arm {arm}, which is not among "
+                f"{', '.join(map(str, cfg.arms))}"
+            )
+    for name in CLASSES:
+        if cfg.data.subset[name] == 0:
+            raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
+
+
+def _check_splits(cfg: DictConfig) -> None:
+    chosen = OmegaConf.to_container(cfg.study.splits)
+    assert isinstance(chosen, list)
+    if unknown := set(chosen) - set(SPLITS):
+        raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(SPLITS)}")
+    for name in ("validation", cfg.study.primary):
+        if name not in chosen:
+            raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
+    for name, key in (("internal", "internal_per_class"), ("development", "holdout_per_class")):
+        if name in chosen and not cfg.data[key]:
+            raise GanAugError(
+                f"study.splits: {name} needs data.{key} above 0; set it, or leave {name} out"
+            )

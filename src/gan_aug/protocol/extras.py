@@ -1,0 +1,155 @@
+"""The images that an arm adds to the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.synthetic import read_set
+from gan_aug.errors import GanAugError
+from gan_aug.protocol.batches import Extra
+from gan_aug.protocol.fitting import Fit, fit_arm, probabilities
+from gan_aug.protocol.gans import FittedGAN, find_or_fit, write_synthetic
+from gan_aug.protocol.seeds import stream_seed
+
+
+class Extras:
+    """Supplies what the arms of one draw add; what several arms need is made once.
+
+    Args:
+        cfg: the study's configuration.
+        prepared: the draw.
+        folder: the job's; synthetic sets are written into it.
+
+    Attributes:
+        gans: class name to the GAN that made its images, as far as any arm needed one.
+    """
+
+    def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
+        self._cfg, self._prepared, self._folder = cfg, prepared, folder
+        self._splits = prepared.splits
+        self._generated: dict[str, NDArray[np.uint8]] = {}
+        self._judge: Fit | None = None
+        self.gans: dict[str, FittedGAN] = {}
+
+    def of(self, arm: DictConfig) -> Extra:
+        """Return the images that an arm adds.
+
+        Raises:
+            GanAugError: there are not as many as it asks for.
+        """
+        empty = self._splits.train.images[:0]
+        images, labels = [np.asarray(empty)], [np.zeros(0, np.int64)]
+        for label, name in enumerate(CLASSES):
+            count = arm.extra.count[name] if arm.extra.source != "none" else 0
+            if count:
+                images.append(self._take(arm, name, count))
+                labels.append(np.full(count, label, np.int64))
+        return Extra(np.concatenate(images), np.concatenate(labels))
+
+    def generated(self, name: str) -> NDArray[np.uint8]:
+        """Return all images generated of a class, uint8 (N, C, H, W)."""
+        return self._generated[name]
+
+    def _take(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+        if arm.extra.source == "gan":
+            return self._from_gan(arm, name, count)
+        if arm.extra.source == "duplicate":
+            table = _of_class(self._splits.train, name)
+            # Whole copies first: each image is copied as often as any other, within one.
+            order = self._random("duplicate", name).permutation(len(table))
+            return np.asarray(table.images)[np.resize(order, count)]
+        table = _of_class(self._splits.spare, name)
+        if count > len(table):
+            raise GanAugError(
+                f"arm {arm.title!r}: extra.count.{name}={count}: the draw leaves only {len(table)} "
+                f"{name} training images over; ask for fewer"
+            )
+        order = self._random("real", name).permutation(len(table))
+        return np.asarray(table.images)[order[:count]]
+
+    def _random(self, *purpose: str) -> np.random.Generator:
+        return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
+
+    def _from_gan(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+        candidates = self._candidates(name)
+        wanted = arm.extra.filter
+        if not (wanted.min_confidence or wanted.min_distance):
+            return candidates[:count]
+        candidates = candidates[: count * wanted.candidates]
+        keep = np.ones(len(candidates), bool)
+        if wanted.min_confidence:
+            if self._judge is None:
+                splits, nothing = self._splits, Extra(candidates[:0], np.zeros(0, np.int64))
+                # As the arm `real` is fitted, whichever arms there are.
+                plain = self._cfg.arms.real
+                self._judge = fit_arm(
+                    self._cfg, plain, splits.train, splits.validation, nothing, "judge"
+                )
+            pneumonia = probabilities(self._judge.module, candidates).numpy()
+            confidence = pneumonia if name == "pneumonia" else 1 - pneumonia
+            keep &= confidence >= wanted.min_confidence
+        if wanted.min_distance:
+            real = np.asarray(_of_class(self._splits.train, name).images)
+            usual = np.median(nearest_distance(real, real, same=True))
+            keep &= nearest_distance(candidates, real) >= wanted.min_distance * usual
+        if keep.sum() < count:
+            raise GanAugError(
+                f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
+                f"the filter, {count} are wanted; raise extra.filter.candidates or loosen it"
+            )
+        return candidates[keep][:count]
+
+    def _candidates(self, name: str) -> NDArray[np.uint8]:
+        """Fit the GAN, generate as many images as any arm needs, and read them back, checked."""
+        if name not in self._generated:
+            gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
+            folder = self._folder / "synthetic" / f"{name}_gan"
+            seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
+            write_synthetic(gan, folder, self._most(name), seed)
+            data = self._cfg.data
+            found = read_set(folder, None, data.image_size, data.channels, self._splits)
+            self._generated[name] = found.images[found.labels == CLASSES.index(name)]
+        return self._generated[name]
+
+    def _most(self, name: str) -> int:
+        """Return the largest number of images of a class that any arm needs to choose from."""
+        needs = []
+        for arm in self._cfg.arms.values():
+            if arm.extra.source == "gan":
+                wanted = arm.extra.filter
+                filtered = wanted.min_confidence or wanted.min_distance
+                times = wanted.candidates if filtered else 1
+                needs.append(arm.extra.count[name] * times)
+        return max(needs)
+
+
+def nearest_distance(
+    images: NDArray[np.uint8], others: NDArray[np.uint8], same: bool = False
+) -> NDArray[np.float64]:
+    """Return each image's root mean square distance to its nearest neighbour.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        others: uint8 (M, C, H, W).
+        same: the two are the same images; an image is not its own neighbour.
+
+    Returns:
+        (N,) on the scale of the pixels, 0 to 255.
+    """
+    a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
+    distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    if same:
+        distances.fill_diagonal_(torch.inf)
+    nearest: NDArray[np.float64] = distances.min(dim=1).values.numpy() / a.shape[1] ** 0.5
+    return nearest
+
+
+def _of_class(table: ImageTable, name: str) -> ImageTable:
+    return table.take(table.labels == CLASSES.index(name))

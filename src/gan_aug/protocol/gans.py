@@ -1,0 +1,146 @@
+"""The GANs of a draw: found if they have been fitted before, fitted otherwise."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.image_table import CLASSES
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import write_set
+from gan_aug.errors import GanAugError
+from gan_aug.fit import fit
+from gan_aug.protocol.seeds import stream_seed
+from gan_aug.restore import load_gan
+from gan_aug.run import Run, read_record
+from gan_aug.synthesis import images_by_class, manifest_head
+
+_UNLIKE = ("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source")
+"""Data settings that change no pixel of a GAN's images; those are known by their hashes."""
+
+
+@dataclass(frozen=True)
+class FittedGAN:
+    """A GAN of one class.
+
+    Attributes:
+        folder: its run folder.
+        reused: whether it had been fitted before this job.
+        seconds: what its fit took.
+        batches: what it was trained on.
+        sha256: of its checkpoint.
+    """
+
+    folder: Path
+    reused: bool
+    seconds: float
+    batches: int
+    sha256: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the generator."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+
+def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
+    """Return the configuration of `gan_aug.train` that fits a draw's GAN of one class.
+
+    Args:
+        cfg: the study's configuration.
+        class_name: the class to fit it on.
+        n_images: how many training images of that class there are.
+    """
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    kept = {key: copy.deepcopy(config[key]) for key in ("data", "model", "trainer", "callbacks")}
+    kept["data"] |= {
+        "train_class": class_name,
+        "subset": {name: n_images if name == class_name else 0 for name in CLASSES},
+    }
+    per_epoch = max(1, n_images // config["data"]["batch_size"])
+    kept["trainer"]["max_epochs"] = -(-config["study"]["gan_batches"] // per_epoch)
+    return OmegaConf.create(
+        {
+            "name": f"gan_{class_name}",
+            "seed": stream_seed("gan", config["seed"], config["draw"], class_name),
+            "draw": config["draw"],
+            "generate": {"count": 64, "seed": 0},
+            **kept,
+        }
+    )
+
+
+def gan_key(config: DictConfig, splits: Splits) -> str:
+    """Return what two GANs share only if they are the same: settings, draw and training images."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    del settings["callbacks"]
+    for name in _UNLIKE:
+        settings["data"].pop(name, None)
+    of_class = splits.train.labels == CLASSES.index(config.data.train_class)
+    seen = sorted(splits.train.hashes[of_class].tolist())
+    content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedGAN:
+    """Return the draw's GAN of one class, fitting it unless some job has, or going on with it.
+
+    Jobs that want the same GAN at once fit it once: the others wait.
+
+    Raises:
+        GanAugError: no images of the class, or its training failed.
+    """
+    splits = prepared.splits
+    n_images = splits.train.counts()[class_name]
+    config = gan_config(cfg, class_name, n_images)
+    folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for the {class_name} GAN that another job is fitting: {folder}", flush=True)
+        lock.acquire()
+    try:
+        record = read_record(folder) or {}
+        reused = record.get("status") == "finished"
+        if not reused:
+            print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
+            with Run(folder, config) as run:
+                run.record(data=splits.notes, synthetic=None)
+                fit(config, Prepared(splits, None), run)
+            record = read_record(folder) or {}
+    finally:
+        lock.release()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return FittedGAN(
+        folder=folder,
+        reused=reused,
+        seconds=record["seconds"],
+        batches=metrics["batches"],
+        sha256=hashlib.sha256((folder / "checkpoints" / "last.ckpt").read_bytes()).hexdigest(),
+    )
+
+
+def write_synthetic(gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
+    """Write a synthetic set of `count` images, unless an earlier attempt has.
+
+    Raises:
+        GanAugError: there is another set in the folder.
+    """
+    if not folder.exists():
+        module, origin = load_gan(gan.checkpoint)
+        images = images_by_class(module, origin, count, seed)
+        write_set(folder, images, manifest_head(origin, gan.checkpoint, seed))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    found = (manifest["checkpoint_sha256"], max(manifest["count"].values()), manifest["seed"])
+    if found != (gan.sha256, count, seed):
+        raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")

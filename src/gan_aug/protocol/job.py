@@ -1,0 +1,158 @@
+"""One draw, all arms: what `python -m gan_aug.study` does once the data is ready."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
+from gan_aug.files import replace_file, write_json
+from gan_aug.fit import quieten
+from gan_aug.protocol.batches import Extra
+from gan_aug.protocol.extras import Extras
+from gan_aug.protocol.fitting import fit_arm, measure
+from gan_aug.protocol.rules import check_rules
+from gan_aug.run import Run
+
+GRID_SIDE = 8
+"""Images along each side of a picture."""
+
+
+def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
+    """Fit every arm `study.repeats` times and write metrics.json, fits/ and grids/.
+
+    Fits that an earlier attempt finished are kept.
+
+    Raises:
+        GanAugError: an arm cannot have the images it asks for, or a training failed.
+    """
+    quieten()
+    splits = prepared.splits
+    extras = Extras(cfg, prepared, run.folder)
+    tables = {name: getattr(splits, name) for name in cfg.study.splits}
+    fits: list[dict[str, Any]] = []
+    added: dict[str, dict[str, int]] = {}
+    for name, arm in cfg.arms.items():
+        extra = extras.of(arm)
+        added[str(name)] = extra.counts()
+        for repeat in range(cfg.study.repeats):
+            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, extra, run.folder))
+        run.record()
+    _write_grids(run.folder / "grids", splits, extras)
+    metrics = {
+        "headline": _headline(cfg, fits),
+        "draw": cfg.draw,
+        "condition": OmegaConf.to_container(cfg.study.condition, resolve=True),
+        "question": OmegaConf.to_container(cfg.study.question, resolve=True),
+        "comparisons": OmegaConf.to_container(cfg.study.comparisons, resolve=True),
+        "primary": cfg.study.primary,
+        "splits": {name: table.counts() for name, table in tables.items()},
+        "arms": {
+            str(name): {"title": arm.title, "extra": added[str(name)]}
+            for name, arm in cfg.arms.items()
+        },
+        "gans": {
+            name: {
+                "seconds": gan.seconds,
+                "batches": gan.batches,
+                "checkpoint_sha256": gan.sha256,
+                "reused": gan.reused,
+                "folder": str(gan.folder),
+            }
+            for name, gan in extras.gans.items()
+        },
+        "fits": fits,
+    }
+    metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
+    write_json(run.folder / "metrics.json", metrics)
+    _print_table(cfg, metrics)
+    print(f"results     {run.folder / 'metrics.json'}")
+
+
+def _one_fit(
+    cfg: DictConfig,
+    name: str,
+    repeat: int,
+    splits: Splits,
+    tables: dict[str, ImageTable],
+    extra: Extra,
+    folder: Path,
+) -> dict[str, Any]:
+    path = folder / "fits" / f"{name}_{repeat}.json"
+    if path.exists():  # the JSON is written last, so the arrays beside it are whole
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, extra, repeat)
+    metrics, arrays = measure(fitted, tables)
+    result = {
+        "arm": name,
+        "repeat": repeat,
+        "steps": fitted.steps,
+        "seconds": fitted.seconds,
+        "initial_weights": fitted.initial_weights,
+        "curve": fitted.curve,
+        **metrics,
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
+    write_json(path, result)
+    print(
+        f"  {name} {repeat}: {cfg.study.primary} accuracy "
+        f"{result[cfg.study.primary]['at_0.5']['accuracy']:.4f}, {fitted.seconds:.1f} s",
+        flush=True,
+    )
+    return result
+
+
+def _mean(fits: list[dict[str, Any]], arm: str, split: str, metric: str) -> float:
+    return float(np.mean([f[split]["at_0.5"][metric] for f in fits if f["arm"] == arm]))
+
+
+def _headline(cfg: DictConfig, fits: list[dict[str, Any]]) -> dict[str, float]:
+    """Return an arm's mean accuracy each, for the multirun's table."""
+    split = cfg.study.primary
+    return {f"{arm}": _mean(fits, str(arm), split, "accuracy") for arm in cfg.arms}
+
+
+def _print_table(cfg: DictConfig, metrics: dict[str, Any]) -> None:
+    split = metrics["primary"]
+    table = Table(title=f"draw {cfg.draw}, {split} images, at 0.5, mean of {cfg.study.repeats}")
+    shown = ("accuracy", "sensitivity", "specificity", "auroc")
+    for title in ("arm", *shown):
+        table.add_column(title)
+    for arm in metrics["arms"]:
+        values = (_mean(metrics["fits"], arm, split, name) for name in shown)
+        table.add_row(arm, *(f"{value:.4f}" for value in values))
+    Console().print(table)
+
+
+def _write_grids(folder: Path, splits: Splits, extras: Extras) -> None:
+    """Draw the first real and the first generated images of each class that has a GAN."""
+    for label, name in enumerate(CLASSES):
+        if name in extras.gans:
+            real = np.asarray(splits.train.images[splits.train.labels == label][: GRID_SIDE**2])
+            _write_grid(folder / f"real_{name}.png", real)
+            _write_grid(folder / f"synthetic_{name}.png", extras.generated(name))
+
+
+def _write_grid(path: Path, images: NDArray[np.uint8]) -> None:
+    n, channels, height, width = images[: GRID_SIDE**2].shape
+    rows = -(-n // GRID_SIDE)
+    sheet = np.full((rows * (height + 2), GRID_SIDE * (width + 2), channels), 255, np.uint8)
+    for i in range(n):
+        y, x = i // GRID_SIDE * (height + 2), i % GRID_SIDE * (width + 2)
+        sheet[y : y + height, x : x + width] = images[i].transpose(1, 2, 0)
+    picture = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+    replace_file(path, lambda p: picture.save(p, "PNG"))

@@ -1,0 +1,95 @@
+"""The rules of measurement, checked on what a job has done (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan_aug.data.splits import Splits, check_disjoint
+from gan_aug.errors import GanAugError
+
+PLAIN = {"real", "classic", "oversample", "duplicate"}
+
+
+def check_rules(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
+) -> list[dict[str, Any]]:
+    """Check the rules that one draw can keep or break; the report checks those over draws.
+
+    Args:
+        cfg: the study's configuration.
+        splits: the draw.
+        metrics: the job's results.
+        folder: the job's, with its synthetic sets.
+
+    Returns:
+        For each rule its number, title, whether it was kept, and what was found.
+    """
+    return [
+        {"rule": rule, "title": title, "passed": passed, "detail": detail}
+        for rule, title, (passed, detail) in (
+            (1, "A GAN saw only training images of its own draw", _seen(splits, folder)),
+            (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
+            (3, "Validation and internal test are cut by patient", _patients(splits)),
+            (4, "All arms have the same initial weights and number of steps", _equal(metrics)),
+            (5, "Test images decide nothing", _decided(cfg)),
+            (6, "Controls ride along", _controls(metrics)),
+            (7, "Accuracy stands beside threshold-free metrics", _beside(metrics)),
+        )
+    ]
+
+
+def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
+    own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
+    for path in folder.glob("synthetic/*/manifest.json"):
+        seen = json.loads(path.read_text())["seen_hashes"]
+        n += len(seen)
+        foreign += len(set(seen) - own)
+    return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
+
+
+def _duplicates(splits: Splits) -> tuple[bool, str]:
+    try:
+        check_disjoint(splits)
+    except GanAugError as error:
+        return False, str(error)
+    return True, f"{splits.notes['duplicates']['left_out_of_training']} copies left out of training"
+
+
+def _patients(splits: Splits) -> tuple[bool, str]:
+    groups = [set(t.patients.tolist()) for t in (splits.train, splits.validation, splits.internal)]
+    common = len(groups[0] & groups[1]) + len(groups[0] & groups[2]) + len(groups[1] & groups[2])
+    return common == 0, f"{sum(map(len, groups))} patients, {common} on both sides of a cut"
+
+
+def _equal(metrics: dict[str, Any]) -> tuple[bool, str]:
+    steps = {fit["steps"] for fit in metrics["fits"]}
+    starts: dict[int, set[str]] = {}
+    for fit in metrics["fits"]:
+        starts.setdefault(fit["repeat"], set()).add(fit["initial_weights"])
+    same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
+    return same, f"steps {sorted(steps)}, different initial weights in a repeat: {not same}"
+
+
+def _decided(cfg: DictConfig) -> tuple[bool, str]:
+    stops = cfg.classifier.patience is not None
+    detail = "the last weights are used, no early stopping; the threshold comes from validation"
+    return not stops, detail if not stops else "early stopping is on"
+
+
+def _controls(metrics: dict[str, Any]) -> tuple[bool, str]:
+    missing = PLAIN - metrics["arms"].keys()
+    return not missing, f"missing: {', '.join(sorted(missing))}" if missing else "all are there"
+
+
+def _beside(metrics: dict[str, Any]) -> tuple[bool, str]:
+    wanted = {"balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc"}
+    found = all(
+        wanted <= fit[split]["at_0.5"].keys() and "at_validation_threshold" in fit[split]
+        for fit in metrics["fits"]
+        for split in metrics["splits"]
+    )
+    return found, "at 0.5 and at the threshold chosen on validation, for every fit and split"

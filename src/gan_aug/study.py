@@ -1,0 +1,34 @@
+"""`python -m gan_aug.study`: one draw of training images, all arms; with -m, many draws."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+from gan_aug.data.prepare import prepare
+from gan_aug.protocol.checks import check_study
+from gan_aug.run import open_run
+from gan_aug.show import print_data
+
+
+@command("study")
+def main(cfg: DictConfig) -> None:
+    """Check the configuration and the data first; torch is loaded only when both are sound."""
+    with open_run(cfg) as run:
+        if run.finished:
+            print(f"{run.folder}: finished already, skipped")
+            return
+        check_config(cfg)
+        check_study(cfg)
+        prepared = prepare(cfg.data)
+        run.record(data=prepared.splits.notes)
+        print_data(cfg.data, prepared)
+
+        from gan_aug.protocol.job import run_draw
+
+        run_draw(cfg, prepared, run)
+
+
+if __name__ == "__main__":
+    main()
