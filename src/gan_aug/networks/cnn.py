@@ -8,6 +8,8 @@ from torch import Tensor, nn
 class SmallCNN(nn.Module):
     """conv-ReLU-pool, conv-ReLU-pool, linear-ReLU, linear.
 
+    The maximum is taken before the ReLU: the same function and gradients, at a quarter of its cost.
+
     Args:
         image_size: side length, at least 8.
         channels: of the images.
@@ -23,11 +25,11 @@ class SmallCNN(nn.Module):
         side = image_size // 4
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
             nn.Conv2d(width, 2 * width, 3, padding=1),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
             nn.Flatten(),
             nn.Linear(2 * width * side * side, hidden),
             nn.ReLU(inplace=True),

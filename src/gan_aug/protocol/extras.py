@@ -127,7 +127,7 @@ class Extras:
                 filtered = wanted.min_confidence or wanted.min_distance
                 times = wanted.candidates if filtered else 1
                 needs.append(arm.extra.count[name] * times)
-        return max(needs)
+        return int(max(needs))
 
 
 def nearest_distance(

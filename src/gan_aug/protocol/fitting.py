@@ -110,7 +110,6 @@ def fit_arm(
     curve = _Curve()
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
-        precision="32-true",  # of small networks, half precision saves nothing and costs digits
         max_epochs=1,
         log_every_n_steps=study.validate_every,
         val_check_interval=study.validate_every,
