@@ -28,6 +28,18 @@ TINY_DATA = (
 )
 TINY_GAN = ("+experiment=dcgan_pneumonia", *TINY_DATA, "model.width=4", "generate.count=10")
 TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, "model.width=4", "model.hidden=16")
+TINY_STUDY = (
+    *TINY_DATA,
+    "data.source.train_per_class=120",
+    "data.internal_per_class=10",
+    "model.width=4",
+    "classifier.width=4",
+    "classifier.hidden=16",
+    "study.count.pneumonia=10",
+    "study.steps=20",
+    "study.validate_every=10",
+    "study.gan_batches=12",
+)
 
 
 def environment(cache_home: Path) -> dict[str, str]:
@@ -35,10 +47,12 @@ def environment(cache_home: Path) -> dict[str, str]:
     return kept | {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
 
 
-def start(cache_home: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-    """Start `python -m gan_aug.train ARGUMENTS` and go on."""
+def start(
+    cache_home: Path, *arguments: str, cwd: Path | None = None, name: str = "train"
+) -> subprocess.Popen[str]:
+    """Start `python -m gan_aug.NAME ARGUMENTS` and go on."""
     return subprocess.Popen(
-        [sys.executable, "-m", "gan_aug.train", *arguments],
+        [sys.executable, "-m", f"gan_aug.{name}", *arguments],
         cwd=cwd,
         env=environment(cache_home),
         stdout=subprocess.DEVNULL,

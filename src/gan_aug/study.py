@@ -8,11 +8,12 @@ from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.protocol.checks import check_study
+from gan_aug.protocol.ending import finish
 from gan_aug.run import open_run
 from gan_aug.show import print_data
 
 
-@command("study")
+@command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
     with open_run(cfg) as run:

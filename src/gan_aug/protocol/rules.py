@@ -11,9 +11,6 @@ from omegaconf import DictConfig
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.errors import GanAugError
 
-PLAIN = {"real", "classic", "oversample", "duplicate"}
-
-
 def check_rules(
     cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
@@ -36,7 +33,7 @@ def check_rules(
             (3, "Validation and internal test are cut by patient", _patients(splits)),
             (4, "All arms have the same initial weights and number of steps", _equal(metrics)),
             (5, "Test images decide nothing", _decided(cfg)),
-            (6, "Controls ride along", _controls(metrics)),
+            (6, "Controls ride along", _controls(cfg)),
             (7, "Accuracy stands beside threshold-free metrics", _beside(metrics)),
         )
     ]
@@ -80,9 +77,20 @@ def _decided(cfg: DictConfig) -> tuple[bool, str]:
     return not stops, detail if not stops else "early stopping is on"
 
 
-def _controls(metrics: dict[str, Any]) -> tuple[bool, str]:
-    missing = PLAIN - metrics["arms"].keys()
-    return not missing, f"missing: {', '.join(sorted(missing))}" if missing else "all are there"
+def _controls(cfg: DictConfig) -> tuple[bool, str]:
+    arms = cfg.arms.values()
+    found = {
+        "real": any(_plain(arm) for arm in arms),
+        "classic": any(arm.augment and arm.extra.source == "none" for arm in arms),
+        "oversample": any(arm.balanced and arm.extra.source == "none" for arm in arms),
+        "duplicate": any(arm.extra.source == "duplicate" for arm in arms),
+    }
+    missing = [name for name, there in found.items() if not there]
+    return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
+
+
+def _plain(arm: DictConfig) -> bool:
+    return arm.extra.source == "none" and not (arm.augment or arm.balanced)
 
 
 def _beside(metrics: dict[str, Any]) -> tuple[bool, str]:

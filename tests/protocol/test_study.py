@@ -1,0 +1,238 @@
+"""The study command, as a user types it, in a small form."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from support import ROOT, TINY_STUDY, environment, start
+
+from gan_aug.checks import check_config
+from gan_aug.protocol.checks import check_study
+
+Command = Callable[..., Any]
+STUDY = ("+study=seed_protocol", *TINY_STUDY)
+STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
+ARMS = ["real", "classic", "oversample", "duplicate", "more_real", "gan", "classic_gan"]
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """Two draws of the protocol, by multirun; returns the folder it was started in."""
+    folder = tmp_path_factory.mktemp("study")
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.study", "-m", *STUDY, "draw=range(0,2)", "study_dir=s"],
+        cwd=folder,
+        env=environment(cache_home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (folder / "stdout.txt").write_text(result.stdout)
+    return folder
+
+
+def test_a_draw_holds_every_arm(study: Path) -> None:
+    for draw in (0, 1):
+        metrics = read(study / "s" / f"draw_{draw}" / "metrics.json")
+        assert list(metrics["arms"]) == ARMS
+        fits = {(f["arm"], f["repeat"]) for f in metrics["fits"]}
+        assert fits == {(arm, repeat) for arm in ARMS for repeat in (0, 1)}
+        assert {f["steps"] for f in metrics["fits"]} == {20}
+        for repeat in (0, 1):
+            starts = {f["initial_weights"] for f in metrics["fits"] if f["repeat"] == repeat}
+            assert len(starts) == 1
+        assert len({f["initial_weights"] for f in metrics["fits"]}) == 2
+        extras = {arm: sum(metrics["arms"][arm]["extra"].values()) for arm in ARMS}
+        assert extras == dict.fromkeys(ARMS, 10) | {"real": 0, "classic": 0, "oversample": 0}
+        assert [c["passed"] for c in metrics["checks"]] == [True] * 7
+        for fit in metrics["fits"]:
+            assert [point["step"] for point in fit["curve"]] == [10, 20]
+            for split in ("validation", "internal", "development", "test"):
+                counts = [fit[split]["at_0.5"][k] for k in ("tn", "fp", "fn", "tp")]
+                assert sum(counts) == sum(metrics["splits"][split].values())
+    seen = [read(study / f"s/draw_{d}/metrics.json")["gans"]["pneumonia"] for d in (0, 1)]
+    assert seen[0]["checkpoint_sha256"] != seen[1]["checkpoint_sha256"]
+
+
+def test_metrics_follow_from_the_kept_probabilities(study: Path) -> None:
+    folder = study / "s" / "draw_0"
+    for fit in read(folder / "metrics.json")["fits"]:
+        arrays = np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz")
+        called = arrays["test"] >= 0.5
+        assert fit["test"]["at_0.5"]["accuracy"] == pytest.approx(
+            (called == arrays["test_labels"]).mean()
+        )
+
+
+def test_the_report_and_the_table_are_there(study: Path) -> None:
+    for name in ("report.html", "results.csv", "summary.json"):
+        assert (study / "s" / name).stat().st_size > 0
+    assert len((study / "s" / "results.csv").read_text().splitlines()) == 1 + 2 * 2 * len(ARMS)
+    printed = (study / "stdout.txt").read_text()
+    assert printed.count("finished") == 2
+    assert "report.html" in printed
+
+
+def test_finished_draws_are_skipped_and_the_others_done(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+    before = (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns
+    result = command("study", "-m", *STUDY, "draw=0,1,-1,2", "study_dir=s")
+    assert result.returncode != 0
+    assert result.stdout.count("skipped, finished before") == 2
+    assert "draw=-1: must be a whole number from 0" in result.stdout
+    assert (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns == before
+    assert read(tmp_path / "s/draw_-1/run.json")["status"] == "failed"
+    assert "draw=-1" in read(tmp_path / "s/draw_-1/run.json")["reason"]
+    assert read(tmp_path / "s/draw_2/run.json")["status"] == "finished"
+    assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * 2 * len(ARMS)
+
+
+def test_a_gan_is_found_again_by_another_study(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(study / "runs", tmp_path / "runs")
+    # Other classifier settings and other normal images leave the pneumonia GAN what it was.
+    again = ("classifier.lr=1e-4", "study.repeats=1", "study_dir=other", "data.subset.normal=30")
+    result = command("study", *STUDY, *again)
+    assert result.returncode == 0, result.stderr
+    gan = read(tmp_path / "other/metrics.json" if (tmp_path / "other/metrics.json").exists()
+               else tmp_path / "other/draw_0/metrics.json")["gans"]["pneumonia"]  # fmt: skip
+    assert gan["reused"]
+    assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 2
+    result = command("study", *STUDY, "study_dir=third", "model.lr_g=1e-3", "study.repeats=1")
+    assert result.returncode == 0, result.stderr
+    assert not read(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
+
+
+def test_two_jobs_at_once_fit_a_gan_once(tmp_path: Path, cache_home: Path) -> None:
+    jobs = [
+        start(cache_home, *STUDY, f"study_dir={name}", "study.repeats=1", "study.gan_batches=60",
+              cwd=tmp_path, name="study")
+        for name in "ab"
+    ]  # fmt: skip
+    for job in jobs:
+        assert job.wait(timeout=300) == 0, job.communicate()[1]
+    gans = [read(tmp_path / name / "draw_0/metrics.json")["gans"]["pneumonia"] for name in "ab"]
+    assert sorted(gan["reused"] for gan in gans) == [False, True]
+    assert gans[0]["checkpoint_sha256"] == gans[1]["checkpoint_sha256"]
+
+
+def test_a_killed_multirun_gives_the_same_results(
+    study: Path, tmp_path: Path, cache_home: Path
+) -> None:
+    """Killed once while the GAN trains, once between two fits, then finished."""
+    arguments = ("-m", *STUDY, "draw=range(0,2)", "study_dir=s")
+    for pattern in ("runs/gans/*/checkpoints/last.ckpt", "s/draw_1/fits/duplicate_0.json"):
+        process = start(
+            cache_home, *arguments, "callbacks.checkpoint.every_n_seconds=0",
+            cwd=tmp_path, name="study",
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not next(tmp_path.glob(pattern), None):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "s" / "draw_1" / "metrics.json").exists()
+    last = start(
+        cache_home, *arguments, "callbacks.checkpoint.every_n_seconds=0", cwd=tmp_path, name="study"
+    )
+    assert last.wait(timeout=300) == 0, last.communicate()[1]
+    killed, whole = ((folder / "s" / "results.csv").read_bytes() for folder in (tmp_path, study))
+    assert killed == whole
+
+
+def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(study / "runs", tmp_path / "runs")
+    shutil.copytree(study / "s" / "draw_0", tmp_path / "s" / "draw_0")
+    folder = tmp_path / "s" / "draw_0"
+    shutil.rmtree(folder / "fits")
+    (folder / "metrics.json").unlink()
+    record = read(folder / "run.json") | {"status": "interrupted"}
+    (folder / "run.json").write_text(json.dumps(record))
+    from gan_aug.data.prepare import prepare
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("study", list(STUDY))
+    test_image = prepare(cfg.data).splits.test.hashes[0]
+    path = folder / "synthetic" / "pneumonia_gan" / "manifest.json"
+    manifest = read(path)
+    manifest["seen_hashes"].append(str(test_image))
+    path.write_text(json.dumps(manifest))
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode != 0
+    assert "its generator saw 1 test images" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert read(folder / "run.json")["status"] == "failed"
+
+
+def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None:
+    arguments = (*STUDY, "study.repeats=1", "arms.gan.extra.filter.candidates=3")
+    strict = command("study", *arguments, "arms.gan.extra.filter.min_distance=1000", "study_dir=s")
+    assert strict.returncode != 0
+    assert "only 0 of 30 pneumonia GAN images pass the filter" in strict.stderr
+    loose = command(
+        "study", *arguments, "arms.gan.extra.filter.min_distance=0.01",
+        "arms.gan.extra.filter.min_confidence=0.01", "study_dir=t",
+    )  # fmt: skip
+    assert loose.returncode == 0, loose.stderr
+    assert read(tmp_path / "t/draw_0/metrics.json")["arms"]["gan"]["extra"]["pneumonia"] == 10
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("study.steps=0", ["study.steps=0", "whole number from 1"]),
+        ("study.primary=train", ["study.primary=train", "development"]),
+        ("study.splits=[test]", ["study.splits", "validation"]),
+        ("study.question.arm=nobody", ["nobody", "classic_gan"]),
+        ("arms.gan.extra.ratio=2", ["arms.gan.extra.ratio=2", "null"]),
+        ("arms.gan.extra.source=web", ["arms.gan.extra.source=web", "duplicate"]),
+        ("arms.gan.pretrain=0.5", ["both classes"]),
+        ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
+        ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
+        ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
+        ("data.train_class=normal", ["data.train_class"]),
+        ("study.count.pneumonia=5000", ["only", "pneumonia training images over"]),
+        ("+arm@arms.x=nonsense", ["arm/nonsense", "more_real"]),
+        ("data.subset.normal=0", ["data.subset.normal=0"]),
+    ],
+)
+def test_bad_settings_give_one_line(override: str, parts: list[str], command: Command) -> None:
+    result = command("study", *STUDY, override, "study.gan_batches=1")
+    lines = [line for line in result.stderr.splitlines() if "first use" not in line]
+    assert result.returncode == 1
+    assert len(lines) == 1, result.stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("data", ["phantom", "chest_xray", "pneumoniamnist"])
+def test_every_study_composes_with_every_data_set(name: str, data: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("study", [f"+study={name}", f"data={data}"])
+    check_config(cfg)
+    check_study(cfg)
+    assert cfg.name == name
