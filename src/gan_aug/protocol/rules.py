@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.errors import GanAugError
 
+
 def check_rules(
     cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
 ) -> list[dict[str, Any]]:
