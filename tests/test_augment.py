@@ -1,10 +1,13 @@
-"""Differentiable augmentation: what it changes, and that gradients pass."""
+"""What the random changes of images do, and that gradients pass the differentiable ones."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 
-from gan_aug.augment import DiffAugment
+from gan_aug.augment import ClassicAugment, DiffAugment
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "translation": 0.0, "cutout": 0.0}
 
@@ -72,3 +75,55 @@ def test_gradients_and_memory_format() -> None:
     assert source.grad is not None
     assert (source.grad != 0).float().mean() > 0.7
     assert changed.is_contiguous(memory_format=torch.channels_last)
+
+
+STILL: dict[str, Any] = {
+    "flip": 0.0,
+    "degrees": 0.0,
+    "shift": 0.0,
+    "scale": (1.0, 1.0),
+    "contrast": 0.0,
+    "brightness": 0.0,
+}
+
+
+def classic(**changes: Any) -> torch.Tensor:
+    torch.manual_seed(1)
+    return ClassicAugment(**STILL | changes)(images())
+
+
+def test_classic_off_changes_nothing() -> None:
+    torch.testing.assert_close(classic(), images(), atol=1e-5, rtol=0)
+
+
+def test_classic_flip_mirrors_left_and_right() -> None:
+    torch.testing.assert_close(classic(flip=1.0), images().flip(-1), atol=1e-5, rtol=0)
+    half = torch.isclose(classic(flip=0.5), images(), atol=1e-5).flatten(1).all(dim=1)
+    assert 16 < half.sum() < 48
+
+
+def test_classic_shift_stays_within_its_reach() -> None:
+    ramp = (torch.arange(16) / 16 - 0.5).expand(200, 1, 16, 16).contiguous()
+    moved = ClassicAugment(**STILL | {"shift": 0.25})(ramp)
+    pixels = ((moved - ramp) * 16)[:, 0, 8, 8]
+    assert pixels.abs().max() <= 4.01
+    assert pixels.max() > 3
+    assert pixels.min() < -3
+
+
+def test_classic_rotation_and_scale_keep_the_centre() -> None:
+    spot = torch.full((50, 1, 17, 17), -1.0)
+    spot[:, :, 7:10, 7:10] = 1.0
+    turned = ClassicAugment(**STILL | {"degrees": 45.0, "scale": (0.8, 1.25)})(spot)
+    assert (turned[:, 0, 8, 8] > 0.9).all()
+    sizes = (turned > 0).sum(dim=(1, 2, 3))
+    assert sizes.min() < 9 < sizes.max()
+
+
+@pytest.mark.parametrize("change", [{"contrast": 0.5}, {"brightness": 0.5}, {"degrees": 20.0}])
+def test_classic_changes_every_image_differently_and_stays_in_range(change: dict[str, Any]) -> None:
+    torch.manual_seed(2)
+    same = images(1).expand(32, -1, -1, -1)
+    changed = ClassicAugment(**STILL | change)(same)
+    assert changed.std(dim=0).max() > 0.05
+    assert changed.abs().max() <= 1

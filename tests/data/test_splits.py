@@ -83,6 +83,31 @@ def test_whole_patients_when_the_number_does_not_divide() -> None:
     assert splits.validation.counts() == {"normal": 12, "pneumonia": 12}
 
 
+def test_the_internal_test_shares_no_patient_with_anything() -> None:
+    for draw in range(20):
+        splits = cut(source(), draw, internal_per_class=12)
+        assert splits.internal.counts() == {"normal": 12, "pneumonia": 12}
+        check_disjoint(splits)
+        used = [splits.train, splits.validation, splits.spare]
+        patients = set().union(*(t.patients.tolist() for t in used))
+        assert not patients & set(splits.internal.patients.tolist())
+
+
+def test_the_internal_test_does_not_depend_on_the_size_of_training() -> None:
+    sizes = ({"normal": 10, "pneumonia": 10}, SUBSET, {"normal": None, "pneumonia": None})
+    cuts = [cut(source(), subset=size, internal_per_class=12) for size in sizes]
+    assert len({tuple(c.internal.hashes.tolist()) for c in cuts}) == 1
+    assert set(cuts[0].train.hashes) < set(cuts[1].train.hashes) < set(cuts[2].train.hashes)
+    assert len(cuts[2].spare) == 0
+    assert len(cuts[0].train) + len(cuts[0].spare) == len(cuts[2].train)
+
+
+def test_the_internal_test_is_taken_from_the_end_of_a_draw() -> None:
+    data = source(train=dataclasses.replace(table(90, "train"), patients=table(90, "x").hashes))
+    without, with_it = (cut(data, internal_per_class=n) for n in (0, 12))
+    assert without.train.hashes.tolist() == with_it.train.hashes.tolist()
+
+
 def test_the_holdout_is_the_same_for_every_draw() -> None:
     kept = {tuple(cut(source(), draw).development.hashes) for draw in range(5)}
     assert len(kept) == 1
@@ -137,6 +162,7 @@ def test_an_official_validation_split_is_used_as_it_is() -> None:
         ({"subset": {"normal": 30, "pneumonia": 73}}, "data.subset.pneumonia=73: only 72"),
         ({"val_per_class": 100}, "data.val_per_class=100"),
         ({"holdout_per_class": 21}, "data.holdout_per_class=21"),
+        ({"internal_per_class": 1}, "data.internal_per_class=1"),
     ],
 )
 def test_too_much_asked(changes: dict[str, Any], key: str) -> None:
@@ -144,19 +170,19 @@ def test_too_much_asked(changes: dict[str, Any], key: str) -> None:
         cut(source(), **changes)
 
 
-def test_a_patient_on_both_sides_is_caught() -> None:
-    splits = cut(source())
-    stolen = dataclasses.replace(
-        splits.validation,
-        patients=np.concatenate([splits.train.patients[:1], splits.validation.patients[1:]]),
-    )
-    with pytest.raises(GanAugError, match="patient .* is in training and in validation"):
-        check_disjoint(dataclasses.replace(splits, validation=stolen))
+@pytest.mark.parametrize("side", ["validation", "internal"])
+def test_a_patient_on_both_sides_is_caught(side: str) -> None:
+    splits = cut(source(), internal_per_class=12)
+    other = getattr(splits, side)
+    patients = np.concatenate([splits.train.patients[:1], other.patients[1:]])
+    stolen = dataclasses.replace(other, patients=patients)
+    with pytest.raises(GanAugError, match=f"patient .* is in training and in {side}"):
+        check_disjoint(dataclasses.replace(splits, **{side: stolen}))
 
 
-@pytest.mark.parametrize("other", ["validation", "test", "development"])
+@pytest.mark.parametrize("other", ["validation", "test", "development", "internal"])
 def test_a_duplicate_across_splits_is_caught(other: str) -> None:
-    splits = cut(source())
+    splits = cut(source(), internal_per_class=12)
     leaked = with_hash(getattr(splits, other), {0: str(splits.train.hashes[0])})
     with pytest.raises(GanAugError, match=f"the same image is in training and in {other}"):
         check_disjoint(dataclasses.replace(splits, **{other: leaked}))
