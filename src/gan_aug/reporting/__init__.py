@@ -1,0 +1,40 @@
+"""The report of a study: report.html, results.csv, summary.json and figures/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gan_aug.files import replace_file, write_json, write_text
+from gan_aug.reporting.analysis import summarise
+from gan_aug.reporting.answer import sentences
+from gan_aug.reporting.figures import all_figures
+from gan_aug.reporting.page import render
+from gan_aug.reporting.results import read_study
+
+
+def build(study_dir: Path) -> Path:
+    """Write the report of all finished draws under a folder.
+
+    Args:
+        study_dir: of `gan_aug.study`.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        GanAugError: no finished draw, a damaged file, or draws that do not belong together.
+    """
+    study = read_study(study_dir)
+    summary = summarise(study)
+    titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
+    summary["answer"] = sentences(summary, titles)
+    figures = all_figures(study, summary)
+    for name, figure in figures.items():
+        replace_file(
+            study_dir / "figures" / f"{name}.png",
+            lambda path, figure=figure: figure.savefig(path, format="png", dpi=150),  # type: ignore[misc]
+        )
+    write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
+    write_json(study_dir / "summary.json", summary)
+    write_text(study_dir / "report.html", render(study, summary, figures))
+    return study_dir / "report.html"

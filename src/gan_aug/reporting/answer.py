@@ -1,0 +1,73 @@
+"""The sentence that answers the study's question, written from the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LEVEL = 0.05
+
+
+def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
+    """Return one sentence for each condition, after a warning if a measurement rule was broken.
+
+    Args:
+        summary: from `gan_aug.reporting.analysis.summarise`.
+        titles: the arms' names to what they are.
+    """
+    broken = [f"{r['rule']} ({r['title']})" for r in summary["rules"] if not r["passed"]]
+    first = []
+    if broken:
+        first = [f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."]
+    return first + [
+        _sentence(summary, block, titles)
+        for block in summary["splits"][summary["primary"]]["accuracy"]
+    ]
+
+
+def points(share: float) -> str:
+    """Return a share as signed points of a hundred."""
+    return f"{100 * share:+.1f}"
+
+
+def verdict(comparison: dict[str, Any]) -> str:
+    """Return yes, worse or no: what corrected test and interval agree on."""
+    if comparison["p_holm"] is None:
+        return "unknown"
+    if comparison["p_holm"] < LEVEL and comparison["low"] > 0:
+        return "yes"
+    if comparison["p_holm"] < LEVEL and comparison["high"] < 0:
+        return "worse"
+    return "no"
+
+
+def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, str]) -> str:
+    arm, reference = summary["question"].values()
+    found = {(c["arm"], c["reference"]): c for c in block["comparisons"]}
+    against = found[arm, reference]
+    where = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in block["condition"].items())
+    where = f"With {where}: " if where else ""
+    change = f"{points(against['mean'])} points of {summary['primary']} accuracy"
+    subject = f"{arm} ({titles[arm]}) against {reference}"
+    draws = f"{against['draws']} draws" if against["draws"] > 1 else "1 draw"
+    if against["p_holm"] is None:
+        return (
+            f"{where}Not enough draws to answer: {subject} gave {change} over {draws}, "
+            "which noise alone can give."
+        )
+    numbers = (
+        f"{change} (95% interval {points(against['low'])} to {points(against['high'])}, {draws}, "
+        f"p = {against['p_holm']:.2g} after Holm)"
+    )
+    answer = verdict(against)
+    start = {"yes": "Yes, it helped", "worse": "It made it worse", "no": "No gain was shown"}
+    text = f"{where}{start[answer]}: {subject} gave {numbers}"
+    control = found.get((arm, "duplicate"))
+    if control is None or control["p_holm"] is None:
+        return f"{text}."
+    copies = f"{points(control['mean'])} ({points(control['low'])} to {points(control['high'])})"
+    if answer == "yes" and verdict(control) != "yes":
+        shown = "but that is not shown to be more than as many copies of real images give"
+        return f"{text}; {shown}: {copies}."
+    if answer == "yes":
+        return f"{text}, and more than as many copies of real images give: {copies}."
+    return f"{text}; against as many copies of real images: {copies}."

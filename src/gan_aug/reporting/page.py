@@ -1,0 +1,101 @@
+"""report.html: one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan_aug.reporting.answer import points, verdict
+from gan_aug.reporting.results import LOWER_IS_BETTER, METRICS, Study
+from gan_aug.reporting.statistics import LEAST_DRAWS, RESAMPLES
+
+CAPTIONS = {
+    "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
+    "shows no difference.",
+    "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",
+    "gain_by_size": "Left: accuracy against the size of the training set (bands: 95% t intervals). "
+    "Right: difference from `real` in the same draws.",
+    "roc": "Mean ROC curve over draws with its 95% band; dotted: `real`.",
+    "learning_curves": "Mean and standard deviation over draws and repeats.",
+}
+MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
+"""Figures that stand with the answer; the others come after the tables."""
+
+
+def render(study: Study, summary: dict[str, Any], figures: dict[str, Figure]) -> str:
+    """Return the page as HTML.
+
+    Args:
+        study: the study.
+        summary: its numbers, with `answer`.
+        figures: name to figure.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "points": _points, "p": _p, "minutes": _minutes}
+    environment.globals |= {"verdict": verdict}
+    return environment.get_template("report.html.j2").render(
+        study=study,
+        summary=summary,
+        metrics=METRICS,
+        lower_is_better=LOWER_IS_BETTER,
+        labels=[study.label(condition) for condition in study.conditions],
+        arms=study.first["arms"],
+        figures={name: _png(figure) for name, figure in figures.items()},
+        captions=CAPTIONS,
+        main=MAIN,
+        grids=_grids(study),
+        least=LEAST_DRAWS,
+        resamples=RESAMPLES,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def _points(share: float | None) -> str:
+    return "" if share is None else points(share)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+def _png(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return _uri(buffer.getvalue())
+
+
+def _grids(study: Study) -> dict[str, str]:
+    """Return the first draw's sheets of real and generated images, by title."""
+    job = study.jobs[0]
+    found = {}
+    for path in sorted((job.folder / "grids").glob("*.png")):
+        kind, _, name = path.stem.partition("_")
+        buffer = io.BytesIO()
+        Image.open(path).save(buffer, "PNG", optimize=True)
+        found[f"{kind} {name}, draw {job.metrics['draw']}"] = _uri(buffer.getvalue())
+    return found

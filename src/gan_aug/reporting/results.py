@@ -1,0 +1,219 @@
+"""Reading a study's folder: its finished draws, and what became of the others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gan_aug.errors import GanAugError
+from gan_aug.run import RECORD, read_record
+
+METRICS = {
+    "accuracy": "accuracy at 0.5",
+    "accuracy_at_validation_threshold": "accuracy at the validation threshold",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "calibration_error": "calibration error",
+}
+LOWER_IS_BETTER = {"calibration_error"}
+_FREE = (
+    "draw",
+    "study_dir",
+    "gans_dir",
+    "data.draw",
+    "data.root",
+    "data.cache_dir",
+    "study.folder",
+)
+"""Settings that may differ between the jobs of a study."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One finished draw under one condition.
+
+    Attributes:
+        folder: where it lies.
+        record: its run.json.
+        metrics: its metrics.json.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def condition(self) -> tuple[Any, ...]:
+        """The swept settings' values."""
+        return tuple(self.metrics["condition"].values())
+
+    def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
+        """Return the probabilities and labels by split of one fit."""
+        with np.load(self.folder / "fits" / f"{arm}_{repeat}.npz") as found:
+            return dict(found)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All jobs of a study.
+
+    Attributes:
+        folder: the study's.
+        jobs: finished ones, by condition and draw.
+        unfinished: folder, status and reason of the others.
+    """
+
+    folder: Path
+    jobs: list[Job]
+    unfinished: list[dict[str, str]]
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """What all jobs share: question, comparisons, arms' titles, primary split, splits."""
+        return self.jobs[0].metrics
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.jobs[0].record["name"])
+
+    @property
+    def primary(self) -> str:
+        """The split that conclusions are about."""
+        return str(self.first["primary"])
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the swept settings."""
+        return list(self.first["condition"])
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms' names."""
+        return list(self.first["arms"])
+
+    @cached_property
+    def conditions(self) -> list[tuple[Any, ...]]:
+        """The swept settings' values, in ascending order, null last."""
+        found = {job.condition for job in self.jobs}
+        return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
+
+    def label(self, condition: tuple[Any, ...]) -> str:
+        """Return a condition in words; empty where nothing is swept."""
+        values = ("all" if value is None else value for value in condition)
+        return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
+
+    def of(self, condition: tuple[Any, ...]) -> list[Job]:
+        """Return the jobs of one condition."""
+        return [job for job in self.jobs if job.condition == condition]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for each condition, draw, arm and repeat; a column for each split and metric."""
+        rows = []
+        for job in self.jobs:
+            for fit in job.metrics["fits"]:
+                row = dict(job.metrics["condition"])
+                row |= {"draw": job.metrics["draw"]}
+                row |= {k: fit[k] for k in ("arm", "repeat", "steps", "threshold")}
+                for split in job.metrics["splits"]:
+                    for metric in METRICS:
+                        row[f"{split}_{metric}"] = value_of(fit[split], metric)
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def by_draw(self, condition: tuple[Any, ...], split: str, metric: str) -> pd.DataFrame:
+        """Return the mean over repeats: a row for each draw, a column for each arm."""
+        table = self.table
+        chosen = np.ones(len(table), bool)
+        for key, value in zip(self.keys, condition, strict=True):
+            chosen &= (table[key].isna() if value is None else table[key] == value).to_numpy()
+        return table[chosen].pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
+
+
+def value_of(measured: dict[str, Any], metric: str) -> float:
+    """Return one metric from what a fit measured on a split."""
+    if metric == "accuracy_at_validation_threshold":
+        return float(measured["at_validation_threshold"]["accuracy"])
+    return float(measured["at_0.5"][metric])
+
+
+def read_study(folder: Path) -> Study:
+    """Read all jobs under a folder.
+
+    Raises:
+        GanAugError: no such folder, no finished draw, a damaged file, or jobs that do not belong
+            together.
+    """
+    if not folder.is_dir():
+        raise GanAugError(f"study_dir={folder}: no such folder")
+    jobs, unfinished = [], []
+    for path in sorted(folder.rglob(RECORD)):
+        record = read_record(path.parent)
+        assert record is not None
+        if record["status"] == "finished":
+            jobs.append(Job(path.parent, record, _read_metrics(path.parent / "metrics.json")))
+        else:
+            name = str(path.parent.relative_to(folder))
+            reason = str(record["reason"] or "")
+            unfinished.append({"job": name, "status": str(record["status"]), "reason": reason})
+    if not jobs:
+        raise GanAugError(
+            f"study_dir={folder}: holds no finished draw; run python -m gan_aug.study first"
+        )
+    first: dict[tuple[Any, ...], Job] = {}
+    for job in jobs:
+        _check_same(jobs[0], job, first.setdefault(job.condition, job))
+    study = Study(folder, jobs, unfinished)
+    order = {condition: i for i, condition in enumerate(study.conditions)}
+    jobs.sort(key=lambda job: (order[job.condition], job.metrics["draw"]))
+    return study
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    needed = {"draw", "condition", "question", "comparisons", "primary", "splits", "arms", "gans"}
+    try:
+        found = json.loads(path.read_text())
+        missing = (needed | {"fits", "checks"}) - found.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise GanAugError(f"{path}: cannot be read ({error}); run that draw again") from error
+    if missing:
+        raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; is it a draw of a study?")
+    return dict(found)
+
+
+def _check_same(one: Job, other: Job, alike: Job) -> None:
+    """Check that a job belongs to the study of `one` and has the settings of `alike`."""
+    prints = [job.record["data"]["fingerprint"] for job in (one, other)]
+    if prints[0] != prints[1]:
+        raise GanAugError(
+            f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
+            f"({prints[0]}); a study is about one data set"
+        )
+    if list(one.metrics["arms"]) != list(other.metrics["arms"]):
+        raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
+    before, after = (_flat(job.record["config"]) for job in (alike, other))
+    for key in sorted(before.keys() | after.keys()):
+        if key not in _FREE and before.get(key) != after.get(key):
+            raise GanAugError(
+                f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "
+                f"{before.get(key)}; a report needs draws with the same settings"
+            )
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(config, dict):
+        return {prefix[:-1]: config}
+    return {
+        k: v for name, inner in config.items() for k, v in _flat(inner, f"{prefix}{name}.").items()
+    }

@@ -1,0 +1,178 @@
+"""Paired comparisons over draws. A draw is the unit: repeats are averaged before anything else."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+
+RESAMPLES = 9999
+CONFIDENCE = 0.95
+LEAST_DRAWS = 5
+"""With fewer there is neither an interval nor a test."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm against another, on the draws that have both.
+
+    Attributes:
+        draws: how many.
+        mean: of the differences, arm minus reference.
+        sd: of the differences, None with one draw.
+        low: lower end of the 95% interval; None with too few draws, like the following.
+        high: upper end.
+        p: of the paired t-test.
+        p_wilcoxon: of the signed-rank test, a second opinion.
+        p_holm: `p` after Holm's correction over the family; filled in by `correct`.
+        better: draws in which the arm was better.
+        worse: draws in which it was worse.
+    """
+
+    draws: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_wilcoxon: float | None
+    p_holm: float | None
+    better: int
+    worse: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+def bca_interval(values: Numbers) -> tuple[float, float]:
+    """Return the 95% interval of the mean: bootstrap, bias-corrected and accelerated (Efron 1987).
+
+    Args:
+        values: (n,), n at least 2; equal values give an interval of no width.
+    """
+    if np.ptp(values) < 1e-12:
+        return float(values[0]), float(values[0])
+    found = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def compare(arm: Numbers, reference: Numbers, higher_is_better: bool = True) -> Comparison:
+    """Compare two arms, draw by draw.
+
+    Args:
+        arm: (n,) one value a draw.
+        reference: (n,) of the same draws in the same order.
+        higher_is_better: which sign counts as better.
+    """
+    differences = np.asarray(arm, float) - np.asarray(reference, float)
+    n = len(differences)
+    low = high = p = p_wilcoxon = None
+    if n >= LEAST_DRAWS:
+        low, high = bca_interval(differences)
+        if np.ptp(differences) < 1e-12:
+            # Equal in every draw: no evidence where they are 0, and no noise where they are not.
+            p = p_wilcoxon = 1.0 if abs(differences[0]) < 1e-12 else 0.0
+        else:
+            p = float(stats.ttest_rel(arm, reference).pvalue)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of ties, which the normal approximation handles
+                p_wilcoxon = float(stats.wilcoxon(differences, zero_method="zsplit").pvalue)
+    sign = 1 if higher_is_better else -1
+    return Comparison(
+        draws=n,
+        mean=float(differences.mean()),
+        sd=float(differences.std(ddof=1)) if n > 1 else None,
+        low=low,
+        high=high,
+        p=p,
+        p_wilcoxon=p_wilcoxon,
+        p_holm=None,
+        better=int((sign * differences > 1e-12).sum()),
+        worse=int((sign * differences < -1e-12).sum()),
+    )
+
+
+def correct(family: list[Comparison]) -> list[Comparison]:
+    """Fill in `p_holm` over a family of comparisons (Holm 1979)."""
+    tested = [i for i, c in enumerate(family) if c.p is not None]
+    if not tested:
+        return family
+    corrected = multipletests([family[i].p for i in tested], method="holm")[1]
+    done = list(family)
+    for i, p in zip(tested, corrected, strict=True):
+        done[i] = Comparison(**asdict(family[i]) | {"p_holm": float(p)})
+    return done
+
+
+def draws_needed(sd: float, difference: float) -> int | None:
+    """Return the draws that show a true difference with 80% power at 5%, two-sided.
+
+    Args:
+        sd: of the paired differences.
+        difference: to be shown, above 0, in the same unit.
+
+    Returns:
+        The number, at least 5; None where it is beyond a million.
+    """
+    if sd <= 0:
+        return LEAST_DRAWS
+    effect = difference / sd
+    if effect < 0.003:
+        return None
+    n = 2.0
+    power = TTestPower()
+    # solve_power fails to converge for large effects: step up to them instead.
+    if effect < 1:
+        n = float(power.solve_power(effect_size=effect, alpha=0.05, power=0.8))
+    else:
+        while power.power(effect, n, 0.05) < 0.8:
+            n += 1
+    return max(LEAST_DRAWS, int(np.ceil(n - 1e-9)))
+
+
+def visible_difference(sd: float, draws: int) -> float:
+    """Return the smallest true difference that so many draws show with 80% power at 5%."""
+    if sd <= 0:
+        return 0.0
+    low, high, power = 0.0, 1000.0, TTestPower()
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power.power(middle, draws, 0.05) >= 0.8 else (middle, high)
+    return high * sd
+
+
+def interval_over_images(
+    arm: NDArray[np.bool_], reference: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return a 95% interval of the difference in accuracy that resamples draws and test images.
+
+    The interval over draws holds for these test images; this one asks for other patients as well.
+
+    Args:
+        arm: (draws, repeats, images) whether each image was classified rightly.
+        reference: the same of the other arm.
+    """
+    differences = arm.mean(axis=1) - reference.mean(axis=1)
+    random = np.random.default_rng(0)
+    n_draws, n_images = differences.shape
+    draws = random.multinomial(n_draws, np.full(n_draws, 1 / n_draws), 2000) / n_draws
+    images = random.multinomial(n_images, np.full(n_images, 1 / n_images), 2000) / n_images
+    means = np.einsum("bd,di,bi->b", draws, differences, images, optimize=True)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
