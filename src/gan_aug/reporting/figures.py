@@ -210,7 +210,8 @@ def roc(study: Study) -> Figure | None:
     columns = min(4, len(curves))
     rows = -(-len(curves) // columns)
     figure = _figure(2.6 * columns, 2.7 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
+    grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    panels = list(grid_of_axes.flat)
     base = curves.get("real")
     for i, (axes, (arm, values)) in enumerate(zip(panels, curves.items(), strict=False)):
         mean, half = t_band(values)
@@ -227,7 +228,7 @@ def roc(study: Study) -> Figure | None:
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.01)
         axes.spines[["top", "right"]].set_visible(False)
-    for axes in list(panels)[len(curves) :]:
+    for axes in panels[len(curves) :]:
         axes.set_visible(False)
     figure.supxlabel("1 - specificity", fontsize=10)
     figure.supylabel("sensitivity", fontsize=10)

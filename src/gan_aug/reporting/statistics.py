@@ -148,10 +148,10 @@ def draws_needed(sd: float, difference: float) -> int | None:
 
 def visible_difference(sd: float, draws: int) -> float:
     """Return the smallest true difference that so many draws show with 80% power at 5%."""
-    if sd <= 0:
-        return 0.0
-    low, high, power = 0.0, 1000.0, TTestPower()
-    for _ in range(60):
+    power, low, high = TTestPower(), 0.0, 0.01
+    while power.power(high, draws, 0.05) < 0.8:
+        low, high = high, 2 * high
+    for _ in range(40):
         middle = (low + high) / 2
         low, high = (low, middle) if power.power(middle, draws, 0.05) >= 0.8 else (middle, high)
     return high * sd
