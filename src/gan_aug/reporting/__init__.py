@@ -29,10 +29,10 @@ def build(study_dir: Path) -> Path:
     titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
     summary["answer"] = sentences(summary, titles)
     figures = all_figures(study, summary)
-    for name, figure in figures.items():
+    for name, png in figures.items():
         replace_file(
             study_dir / "figures" / f"{name}.png",
-            lambda path, figure=figure: figure.savefig(path, format="png", dpi=150),  # type: ignore[misc]
+            lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
         )
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
     write_json(study_dir / "summary.json", summary)

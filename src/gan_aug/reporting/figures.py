@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +22,12 @@ SWEPT_ARM = re.compile(r"(.+)_(\d+)$")
 Condition = tuple[Any, ...]
 
 
-def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, Figure]:
-    """Draw the figures that the study has numbers for; keys are file names without ending."""
+def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, bytes]:
+    """Draw the figures that the study has numbers for.
+
+    Returns:
+        File name without ending to PNG.
+    """
     drawn: dict[str, Callable[[], Figure | None]] = {
         "paired_differences": lambda: paired_differences(study, summary),
         "accuracy_by_count": lambda: accuracy_by_count(study),
@@ -31,11 +36,17 @@ def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, Figure]:
         "learning_curves": lambda: learning_curves(study),
     }
     figures = {name: draw() for name, draw in drawn.items()}
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    return {name: _png(figure) for name, figure in figures.items() if figure is not None}
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained", dpi=150)
+    return Figure(figsize=(width, height), layout="constrained", dpi=140)
 
 
 def _tidy(axes: Axes) -> None:
@@ -196,16 +207,11 @@ def roc(study: Study) -> Figure | None:
         of_draws = []
         for job in study.jobs:
             repeats = [f["repeat"] for f in job.metrics["fits"] if f["arm"] == arm]
-            arrays = [job.arrays(arm, repeat) for repeat in repeats]
-            of_draws.append(
-                np.mean(
-                    [
-                        roc_curve(a[study.primary], a[f"{study.primary}_labels"], grid)
-                        for a in arrays
-                    ],
-                    axis=0,
-                )
-            )
+            found = [job.arrays(arm, repeat) for repeat in repeats]
+            split = study.primary
+            of_repeats = [roc_curve(a[split], a[f"{split}_labels"], grid) for a in found]
+            if of_repeats:
+                of_draws.append(np.mean(of_repeats, axis=0))
         curves[arm] = np.array(of_draws)
     columns = min(4, len(curves))
     rows = -(-len(curves) // columns)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_aug.reporting.answer import points, verdict
@@ -28,13 +27,13 @@ MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 """Figures that stand with the answer; the others come after the tables."""
 
 
-def render(study: Study, summary: dict[str, Any], figures: dict[str, Figure]) -> str:
+def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> str:
     """Return the page as HTML.
 
     Args:
         study: the study.
         summary: its numbers, with `answer`.
-        figures: name to figure.
+        figures: name to PNG.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -52,7 +51,7 @@ def render(study: Study, summary: dict[str, Any], figures: dict[str, Figure]) ->
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],
         arms=study.first["arms"],
-        figures={name: _png(figure) for name, figure in figures.items()},
+        figures={name: _uri(png) for name, png in figures.items()},
         captions=CAPTIONS,
         main=MAIN,
         grids=_grids(study),
@@ -81,12 +80,6 @@ def _minutes(seconds: float) -> str:
 
 def _uri(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return _uri(buffer.getvalue())
 
 
 def _grids(study: Study) -> dict[str, str]:

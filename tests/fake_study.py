@@ -1,0 +1,122 @@
+"""Writes what `gan_aug.study` leaves, with effects that are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ARMS = ("real", "classic", "oversample", "duplicate", "gan", "classic_gan")
+RULES = (1, 2, 3, 4, 5, 6, 7)
+N = 40
+"""Test images of each class."""
+
+
+def write_study(
+    folder: Path,
+    effects: dict[str, float],
+    draws: int = 10,
+    repeats: int = 2,
+    noise: float = 0.004,
+    conditions: tuple[dict[str, Any], ...] = ({},),
+    seed: int = 0,
+) -> Path:
+    """Write a study in which arms differ from `real` by `effects` (shares) plus noise."""
+    random = np.random.default_rng(seed)
+    for condition in conditions:
+        for draw in range(draws):
+            level = 0.8 + random.normal(0, 0.02)
+            where = "/".join(f"{k}_{v}" for k, v in condition.items()) or "."
+            _write_job(
+                folder / where / f"draw_{draw}",
+                draw,
+                condition,
+                level,
+                effects,
+                repeats,
+                noise,
+                random,
+            )
+    return folder
+
+
+def _write_job(
+    folder: Path,
+    draw: int,
+    condition: dict[str, Any],
+    level: float,
+    effects: dict[str, float],
+    repeats: int,
+    noise: float,
+    random: np.random.Generator,
+) -> None:
+    (folder / "fits").mkdir(parents=True)
+    fits = []
+    labels = np.repeat([0, 1], N)
+    for arm in effects:
+        for repeat in range(repeats):
+            accuracy = level + effects[arm] + random.normal(0, noise)
+            fits.append(
+                {"arm": arm, "repeat": repeat, "steps": 20, "seconds": float(random.random()),
+                 "initial_weights": f"{draw}-{repeat}", "threshold": 0.5,
+                 "curve": [{"step": s, "train_loss": 1 / s, "val_loss": 2 / s, "val_auroc": 0.9}
+                           for s in (10, 20)]}
+                | {split: _measured(accuracy) for split in ("validation", "internal", "test")}
+            )  # fmt: skip
+            right = random.random(2 * N) < accuracy
+            probabilities = np.where(right == (labels == 1), 0.9, 0.1)
+            arrays = {"test": probabilities, "test_labels": labels}
+            np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
+    counts = {"normal": N, "pneumonia": N}
+    metrics = {
+        "headline": {},
+        "draw": draw,
+        "condition": condition,
+        "question": {"arm": "gan" if "gan" in effects else "gan_50", "reference": "real"},
+        "comparisons": [["classic_gan", "classic"]] if "classic_gan" in effects else [],
+        "primary": "test",
+        "splits": dict.fromkeys(("validation", "internal", "test"), counts),
+        "arms": {
+            arm: {"title": f"title of {arm}", "extra": {"normal": 0, "pneumonia": _added(arm)}}
+            for arm in effects
+        },
+        "gans": {
+            "pneumonia": {"seconds": 9.0, "batches": 5, "checkpoint_sha256": f"{condition} {draw}",
+                          "reused": False, "folder": "x"}
+        },
+        "fits": fits,
+        "checks": [
+            {"rule": rule, "title": f"rule {rule}", "passed": True, "detail": "fine"}
+            for rule in RULES
+        ],
+    }  # fmt: skip
+    record = {
+        "status": "finished", "reason": None, "name": "fake", "command": ["python", "-m", "x"],
+        "git_commit": "c0ffee", "versions": {"torch": "2"}, "python": "3", "machine": "m",
+        "seconds": 1.0, "started": "2026", "job": 0, "overrides": [],
+        "data": {"fingerprint": "f", "used": {"train": counts, "test": counts}},
+        "config": {"data": {"name": "fake"}, "draw": draw,
+                   "study": {"repeats": repeats, **condition}},
+    }  # fmt: skip
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "run.json").write_text(json.dumps(record))
+
+
+def _added(arm: str) -> int:
+    tail = arm.rpartition("_")[2]
+    return int(tail) if tail.isdigit() else 10 * (arm in ("duplicate", "gan", "classic_gan"))
+
+
+def _measured(accuracy: float) -> dict[str, Any]:
+    names = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc")
+    found = dict.fromkeys(names, accuracy) | {"calibration_error": 1 - accuracy}
+    return {"at_0.5": found, "at_validation_threshold": found}
+
+
+def change(path: Path, edit: Any) -> None:
+    """Edit a JSON file in place."""
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))

@@ -1,0 +1,240 @@
+"""The report on studies whose effects are known."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fake_study import ARMS, change, write_study
+from scipy import stats
+from torchmetrics.functional.classification import binary_roc
+
+from gan_aug.errors import GanAugError
+from gan_aug.reporting import build
+from gan_aug.reporting.figures import roc_curve
+
+Command = Callable[..., Any]
+NONE = dict.fromkeys(ARMS, 0.0)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return content
+
+
+def pair(summary: dict[str, Any], arm: str, reference: str, **where: Any) -> dict[str, Any]:
+    split, metric = where.get("split", "test"), where.get("metric", "accuracy")
+    found = summary["splits"][split][metric][where.get("block", 0)]["comparisons"]
+    (one,) = [c for c in found if (c["arm"], c["reference"]) == (arm, reference)]
+    return dict(one)
+
+
+def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.02}))
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert len(table) == 10 * 2 * len(ARMS)
+    means = table.groupby(["draw", "arm"])["test_accuracy"].mean().unstack()
+    found = pair(read(tmp_path), "gan", "duplicate")
+    differences = means["gan"] - means["duplicate"]
+    assert found["mean"] == pytest.approx(differences.mean())
+    assert found["sd"] == pytest.approx(differences.std())
+    assert found["p"] == pytest.approx(stats.ttest_rel(means["gan"], means["duplicate"]).pvalue)
+    family = [c for c in read(tmp_path)["splits"]["test"]["accuracy"][0]["comparisons"]
+              if c["reference"] == "duplicate"]  # fmt: skip
+    smallest = min(c["p"] for c in family)
+    assert min(c["p_holm"] for c in family) == pytest.approx(min(1, smallest * len(family)))
+    arm = read(tmp_path)["splits"]["test"]["accuracy"][0]["arms"]["gan"]
+    assert arm["mean"] == pytest.approx(means["gan"].mean())
+    assert arm["sd"] == pytest.approx(means["gan"].std())
+    within = table[table["arm"] == "gan"].groupby("draw")["test_accuracy"].var().mean()
+    assert arm["sd_between_repeats"] == pytest.approx(np.sqrt(within))
+    assert pair(read(tmp_path), "classic_gan", "classic")["draws"] == 10
+
+
+def test_results_hold_no_times(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE))
+    assert "seconds" not in (tmp_path / "results.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("effects", "start", "part"),
+    [
+        ({"gan": 0.03}, "Yes, it helped", "and more than as many copies"),
+        ({"gan": 0.03, "duplicate": 0.03}, "Yes, it helped", "not shown to be more than"),
+        ({"gan": -0.03}, "It made it worse", "95% interval -"),
+        ({}, "No gain was shown", "95% interval"),
+    ],
+)
+def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | effects))
+    (answer,) = read(tmp_path)["answer"]
+    assert answer.startswith(start)
+    assert part in answer
+    found = pair(read(tmp_path), "gan", "real")
+    assert f"{100 * found['mean']:+.1f} points" in answer
+    assert answer.replace("&", "&amp;") in (tmp_path / "report.html").read_text()
+
+
+def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
+    answers = read(tmp_path)["answer"]
+    assert answers[0].startswith("Careful")
+    assert "9 (" in answers[0]
+    assert answers[1].startswith("Not enough draws to answer")
+    assert "interval" not in answers[1]
+
+
+def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(
+        tmp_path / "draw_3" / "metrics.json",
+        lambda m: m["checks"][0].update(passed=False, detail="7 foreign images"),
+    )
+    build(tmp_path)
+    assert read(tmp_path)["answer"][0].startswith("Careful")
+    html = (tmp_path / "report.html").read_text()
+    assert html.count("\u2717") == 1
+    assert "7 foreign images; in draw_3" in html
+
+
+def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(
+        tmp_path / "draw_3" / "metrics.json",
+        lambda m: m["gans"]["pneumonia"].update(checkpoint_sha256="{} 2"),
+    )
+    build(tmp_path)
+    assert [r["rule"] for r in read(tmp_path)["rules"] if not r["passed"]] == [8]
+
+
+def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+
+    def drop(metrics: dict[str, Any]) -> None:
+        metrics["fits"] = [f for f in metrics["fits"] if f["arm"] != "gan"]
+
+    change(tmp_path / "draw_3" / "metrics.json", drop)
+    build(tmp_path)
+    summary = read(tmp_path)
+    assert pair(summary, "gan", "real")["draws"] == 9
+    assert pair(summary, "classic", "real")["draws"] == 10
+    assert [r["rule"] for r in summary["rules"] if not r["passed"]] == [9]
+
+
+def test_failed_draws_are_listed_and_do_not_stop_it(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(tmp_path / "draw_2" / "run.json", lambda r: r.update(status="failed", reason="no disk"))
+    build(tmp_path)
+    assert read(tmp_path)["draws"] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert "no disk" in (tmp_path / "report.html").read_text()
+
+
+def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.05}))
+    found = pair(read(tmp_path), "gan", "real", metric="calibration_error")
+    assert found["mean"] < 0
+    assert (found["better"], found["worse"]) == (10, 0)
+
+
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
+    html = build(write_study(tmp_path, NONE)).read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:)""", html)
+    assert "@import" not in html
+    assert "url(" not in html
+    assert html.count("data:image/png;base64,") >= 3
+    for name in ("paired_differences", "roc", "learning_curves"):
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 0
+
+
+def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
+    conditions = tuple({"per_class": n} for n in (None, 300, 50))
+    build(write_study(tmp_path, NONE, conditions=conditions))
+    summary = read(tmp_path)
+    blocks = summary["splits"]["test"]["accuracy"]
+    assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
+    assert ["per_class = all" in a for a in summary["answer"]] == [False, False, True]
+    assert (tmp_path / "figures" / "gain_by_size.png").exists()
+    # The family of Holm's correction is all arms at all sizes.
+    ps = [c["p"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]
+    holm = [c["p_holm"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]
+    assert len(ps) == 3 * (len(ARMS) - 1)
+    assert min(holm) == pytest.approx(min(1.0, len(ps) * min(ps)))
+
+
+def test_counts_are_drawn(tmp_path: Path) -> None:
+    build(write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02}))
+    assert (tmp_path / "figures" / "accuracy_by_count.png").exists()
+
+
+def test_roc_agrees_with_torchmetrics() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 300)
+    probabilities = np.round(np.clip(0.3 * labels + random.normal(0.4, 0.2, 300), 0, 1), 2)
+    false, true, _ = binary_roc(torch.tensor(probabilities), torch.tensor(labels))
+    grid = np.linspace(0, 1, 400)
+    area = np.trapezoid(roc_curve(probabilities, labels, grid), grid)
+    expected = np.trapezoid(true.numpy(), false.numpy())
+    assert area == pytest.approx(expected, abs=2e-3)
+    assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
+
+
+def test_it_can_be_made_again_at_any_time(tmp_path: Path, command: Command) -> None:
+    write_study(tmp_path / "s", NONE)
+    texts = []
+    for _ in range(2):
+        result = command("report", "study_dir=s")
+        assert result.returncode == 0, result.stderr
+        assert "report.html" in result.stdout
+        texts.append([(tmp_path / "s" / n).read_bytes() for n in ("results.csv", "summary.json")])
+    assert texts[0] == texts[1]
+
+
+def other_data(record: dict[str, Any]) -> None:
+    record["data"]["fingerprint"] = "other"
+
+
+def other_settings(record: dict[str, Any]) -> None:
+    record["config"]["study"]["repeats"] = 5
+
+
+@pytest.mark.parametrize(
+    ("edit", "parts"),
+    [
+        (other_data, ["draw_4", "other data"]),
+        (other_settings, ["draw_4", "study.repeats=5"]),
+    ],
+)
+def test_draws_that_do_not_belong_together(
+    edit: Callable[[dict[str, Any]], None], parts: list[str], tmp_path: Path
+) -> None:
+    write_study(tmp_path, NONE)
+    change(tmp_path / "draw_4" / "run.json", edit)
+    with pytest.raises(GanAugError) as caught:
+        build(tmp_path)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_bad_folders_give_one_line(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "empty").mkdir()
+    write_study(tmp_path / "torn", NONE, draws=5)
+    (tmp_path / "torn" / "draw_1" / "metrics.json").write_text("{")
+    write_study(tmp_path / "lacking", NONE, draws=5)
+    change(tmp_path / "lacking" / "draw_1" / "metrics.json", lambda m: m.pop("fits"))
+    for name, part in (
+        ("nowhere", "no such folder"),
+        ("empty", "no finished draw"),
+        ("torn", "draw_1/metrics.json: cannot be read"),
+        ("lacking", "lacks fits"),
+    ):
+        result = command("report", f"study_dir={name}")
+        assert result.returncode == 1
+        (line,) = result.stderr.splitlines()
+        assert part in line
