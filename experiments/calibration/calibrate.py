@@ -65,9 +65,7 @@ def _print(values: pd.DataFrame, size: int, metric: str) -> None:
             difference = values[arm] - values["real"]
             p = stats.ttest_1samp(difference, 0).pvalue
             mean, error = 100 * difference.mean(), 100 * difference.std() / np.sqrt(len(values))
-            print(
-                f"  {arm} over all draws: {mean:+.2f} points (standard error {error:.2f}, p {p:.2f})"
-            )
+            print(f"  {arm}, all draws: {mean:+.2f} points (standard error {error:.2f}, p {p:.2f})")
 
 
 if __name__ == "__main__":
