@@ -69,7 +69,8 @@ def _equal(metrics: dict[str, Any]) -> tuple[bool, str]:
     for fit in metrics["fits"]:
         starts.setdefault(fit["repeat"], set()).add(fit["initial_weights"])
     same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
-    return same, f"steps {sorted(steps)}, different initial weights in a repeat: {not same}"
+    n = sum(map(len, starts.values()))
+    return same, f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats"
 
 
 def _decided(cfg: DictConfig) -> tuple[bool, str]:
