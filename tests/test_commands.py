@@ -277,24 +277,30 @@ def test_pneumoniamnist_end_to_end(command: Command, tmp_path: Path) -> None:
     assert read(tmp_path / "run" / "metrics.json")["test"]["at_0.5"]["accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("name", ["train", "generate"])
+@pytest.mark.parametrize("name", ["train", "generate", "study", "report"])
 def test_help(name: str, command: Command) -> None:
     result = command(name, "--help")
     assert result.returncode == 0
     assert f"python -m gan_aug.{name}" in result.stdout
 
 
-def test_help_and_config_errors_load_no_torch() -> None:
+def test_help_and_config_errors_load_no_torch(tmp_path: Path) -> None:
     """What makes them answer at once; seconds themselves are in `make bench`."""
-    for arguments in (["--help"], ["+experiment=dcgan_pneumonia", "model.d_steps=0"]):
+    for name, arguments in (
+        ("train", ["--help"]),
+        ("train", ["+experiment=dcgan_pneumonia", "model.d_steps=0"]),
+        ("study", ["+study=seed_protocol", "study.steps=0"]),
+    ):
         code = (
-            "import sys, gan_aug.train as t\n"
-            f"sys.argv = ['train', *{arguments!r}]\n"
+            f"import sys, gan_aug.{name} as t\n"
+            f"sys.argv = ['{name}', *{arguments!r}]\n"
             "try: t.main()\n"
             "except SystemExit: pass\n"
             "assert 'torch' not in sys.modules and 'lightning' not in sys.modules\n"
         )
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+        )
         assert result.returncode == 0, result.stderr
 
 
@@ -320,12 +326,14 @@ def test_every_model_composes_with_every_data_set() -> None:
                 )
 
 
-def test_commands_in_the_readme_name_things_that_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    experiments = set(re.findall(r"\+experiment=(\w+)", text))
-    assert experiments
-    for name in experiments:
-        assert (ROOT / "conf" / "experiment" / f"{name}.yaml").exists()
+def test_commands_in_the_readmes_name_things_that_exist() -> None:
+    readmes = [ROOT / "README.md", ROOT / "README.ko.md", *ROOT.glob("experiments/*/README.md")]
+    text = "\n".join(path.read_text() for path in readmes)
+    for group in ("experiment", "study"):
+        names = set(re.findall(rf"\+{group}=(\w+)", text))
+        assert names
+        for name in names:
+            assert (ROOT / "conf" / group / f"{name}.yaml").exists()
     for name in set(re.findall(r"python -m gan_aug\.(\w+)", text)):
         assert (ROOT / "src" / "gan_aug" / f"{name}.py").exists()
 
