@@ -152,10 +152,10 @@ def _last_units(
             if (table.labels[rows] == label).all() and rows.sum() <= wanted:
                 chosen |= rows
                 wanted -= int(rows.sum())
-        if wanted == per_class and per_class:
+        if per_class and (wanted == per_class or per_class >= len(members)):
             raise GanAugError(
-                f"data.internal_per_class={per_class}: too few {CLASSES[label]} images are left "
-                "for it; choose a smaller number"
+                f"data.internal_per_class={per_class}: only {len(members)} {CLASSES[label]} "
+                "images are left to take it from, and training needs some; choose a smaller number"
             )
     return chosen
 
