@@ -251,10 +251,10 @@ def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
     """Generated discs come to look like the real ones: bright middle, dark border."""
     torch.manual_seed(0)
     gan = make(
-        lr=2e-3,
+        lr=1e-3,
         loss=loss,
         real_label=1.0,
-        ema_decay=0.95,
+        ema_decay=0.98,
         discriminator=Discriminator(32, 1, 8, spectral_norm),
         generator=Generator(32, 1, 8, 8),
     )
@@ -265,8 +265,8 @@ def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
         return (made.mean(0) - mean).abs().mean().item()
 
     start = distance()
-    train(gan, blobs, 400)
-    assert distance() < 0.6 * start  # 0.10 to 0.36 were seen
+    train(gan, blobs, 600)
+    assert distance() < 0.6 * start  # 0.08 to 0.34 were seen, over seeds
 
 
 def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count() -> None:
