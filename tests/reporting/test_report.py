@@ -161,6 +161,10 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
     assert ["per_class = all" in a for a in summary["answer"]] == [False, False, True]
     assert (tmp_path / "figures" / "gain_by_size.png").exists()
+    table = pd.read_csv(tmp_path / "results.csv")
+    of_size = table[(table["arm"] == "gan") & (table["per_class"] == 50)]
+    within = of_size.groupby("draw")["test_accuracy"].var().mean()
+    assert blocks[0]["arms"]["gan"]["sd_between_repeats"] == pytest.approx(np.sqrt(within))
     # The family of Holm's correction is all arms at all sizes.
     ps = [c["p"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]
     holm = [c["p_holm"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]

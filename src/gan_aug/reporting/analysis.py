@@ -69,8 +69,7 @@ def arm_statistics(study: Study, split: str, metric: str) -> dict[tuple[Conditio
     found: dict[tuple[Condition, str], Any] = {}
     for condition in study.conditions:
         values = study.by_draw(condition, split, metric)
-        jobs = {job.metrics["draw"] for job in study.of(condition)}
-        repeats = study.table[study.table["draw"].isin(jobs)]
+        repeats = study.rows(condition)
         for arm in study.arms:
             of_arm = values[arm].dropna()
             within = repeats[repeats["arm"] == arm].groupby("draw")[f"{split}_{metric}"].var()

@@ -132,13 +132,18 @@ class Study:
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def by_draw(self, condition: tuple[Any, ...], split: str, metric: str) -> pd.DataFrame:
-        """Return the mean over repeats: a row for each draw, a column for each arm."""
+    def rows(self, condition: tuple[Any, ...]) -> pd.DataFrame:
+        """Return the part of the table that belongs to one condition."""
         table = self.table
         chosen = np.ones(len(table), bool)
         for key, value in zip(self.keys, condition, strict=True):
             chosen &= (table[key].isna() if value is None else table[key] == value).to_numpy()
-        return table[chosen].pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
+        return table[chosen]
+
+    def by_draw(self, condition: tuple[Any, ...], split: str, metric: str) -> pd.DataFrame:
+        """Return the mean over repeats: a row for each draw, a column for each arm."""
+        rows = self.rows(condition)
+        return rows.pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
 
 
 def value_of(measured: dict[str, Any], metric: str) -> float:
