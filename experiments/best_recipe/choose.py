@@ -1,13 +1,12 @@
-"""Apply the rule that chooses the recipe: python experiments/best_recipe/choose.py STUDY_DIR.
+"""Apply the rule that chooses the recipe: python experiments/best_recipe/choose.py RESULTS.csv...
 
 The rule was written down before the search had finished. It reads validation and development images
-of draws 0 to 9; the search does not measure on test images.
+of draws 0 to 9, of one or more rounds of the search; the search does not measure on test images.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 
@@ -26,7 +25,9 @@ def rank(results: pd.DataFrame, arms: list[str], reference: str) -> pd.DataFrame
 
 def main() -> None:
     """Print both rankings; the first row of each is the choice."""
-    results = pd.read_csv(Path(sys.argv[1]) / "results.csv")
+    rounds = pd.concat(pd.read_csv(path) for path in sys.argv[1:])
+    # real and classic are in every round, with the same numbers
+    results = rounds.drop_duplicates(["draw", "arm", "repeat"])
     arms = set(results["arm"])
     plain = sorted(a for a in arms if a.startswith(("pretrain", "few", "quarter", "half")))
     classic = sorted(a for a in arms if a.startswith("classic_gan"))
