@@ -97,11 +97,18 @@ def _write_job(
         "git_commit": "c0ffee", "versions": {"torch": "2"}, "python": "3", "machine": "m",
         "seconds": 1.0, "started": "2026", "job": 0, "overrides": [],
         "data": {"fingerprint": "f", "used": {"train": counts, "test": counts}},
-        "config": {"data": {"name": "fake"}, "draw": draw,
-                   "study": {"repeats": repeats, **condition}},
+        "config": {"data": {"name": "fake"}, "draw": draw, "arms": {a: _arm(a) for a in effects},
+                   "study": {"repeats": repeats, "question": metrics["question"], **condition}},
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.json").write_text(json.dumps(record))
+
+
+def _arm(arm: str) -> dict[str, Any]:
+    source = {"gan": "gan", "duplicate": "duplicate"}.get(arm.partition("_")[0], "none")
+    extra = {"source": source, "count": {"normal": 0, "pneumonia": _added(arm)}, "ratio": None,
+             "weight": 1, "label_smoothing": 0, "augment": None}  # fmt: skip
+    return {"balanced": False, "augment": None, "stream": 0, "pretrain": 0, "extra": extra}
 
 
 def _added(arm: str) -> int:

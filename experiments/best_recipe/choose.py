@@ -17,8 +17,12 @@ LEAST_VALIDATION = -0.01
 def rank(results: pd.DataFrame, arms: list[str], reference: str) -> pd.DataFrame:
     """Rank arms by development accuracy at 0.5, then by development AUROC; means over draws."""
     columns = ["development_accuracy", "development_auroc", "validation_accuracy"]
-    means = results.groupby("arm")[columns].mean()
-    table = means.loc[arms] - means.loc[reference]
+    by_draw = results.pivot_table(index="draw", columns="arm", values=columns)
+    differences = {
+        arm: by_draw.xs(arm, axis=1, level="arm") - by_draw.xs(reference, axis=1, level="arm")
+        for arm in arms
+    }
+    table = pd.DataFrame({arm: d.dropna()[columns].mean() for arm, d in differences.items()}).T
     table["allowed"] = table["validation_accuracy"] >= LEAST_VALIDATION
     return table.sort_values(["allowed", *columns[:2]], ascending=False)
 

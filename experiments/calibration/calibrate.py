@@ -28,7 +28,7 @@ def share(hits: int, n: int) -> str:
 def main() -> None:
     """Print the table of experiments/calibration/README.md."""
     results = pd.read_csv(Path(sys.argv[1]) / "results.csv")
-    for size in (10, 20):
+    for size in (5, 10, 20):
         for metric in METRICS:
             values = results.pivot_table(index="draw", columns="arm", values=f"test_{metric}")
             _print(values, size, metric)

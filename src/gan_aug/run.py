@@ -43,14 +43,20 @@ def _git_commit() -> str | None:
 class Run:
     """One command's output folder.
 
+    Args:
+        folder: the folder.
+        cfg: the configuration.
+        may_differ: settings, or groups of them, in which an earlier part of the run may differ.
+
     Attributes:
         folder: the folder.
         config: the resolved configuration as plain containers.
         finished: whether an earlier command already did all of it.
     """
 
-    def __init__(self, folder: Path, cfg: DictConfig) -> None:
+    def __init__(self, folder: Path, cfg: DictConfig, may_differ: tuple[str, ...] = ()) -> None:
         self.folder = folder
+        self._may_differ = may_differ
         self.config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
         self._resume = bool(self.config.pop("resume", False))
         self._path = folder / RECORD
@@ -83,8 +89,12 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder) or {}
         if earlier:
-            changed = _differences(earlier["config"], self.config)
-            if changed:
+            changed = [
+                f"{key}: {before} then, {after} now"
+                for key, before, after in _differences(earlier["config"], self.config)
+                if not any(f"{key}.".startswith(f"{name}.") for name in self._may_differ)
+            ]
+            if changed and self._has_work():
                 raise GanAugError(
                     f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
                     "choose another hydra.run.dir, or repeat its command to go on with it"
@@ -123,6 +133,17 @@ class Run:
             self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(hydra.overrides.task)
         )
         write_text(self.folder / ".hydra" / "hydra.yaml", OmegaConf.to_yaml({"hydra": hydra}))
+
+    def _has_work(self) -> bool:
+        """Tell whether an earlier command left more than records of how it failed."""
+        records = (RECORD, ".lock", ".hydra")
+        return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the code that is running."""
+        commit: str | None = self._record["git_commit"]
+        return commit
 
     def record(self, **facts: Any) -> None:
         """Add facts to run.json."""
@@ -183,15 +204,15 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    changed = []
+def _differences(
+    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            changed += _differences(before, after, f"{prefix}{key}.")
+            yield from _differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            changed.append(f"{prefix}{key}: {before} then, {after} now")
-    return changed
+            yield f"{prefix}{key}", before, after
 
 
 def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[str, Any]]]:

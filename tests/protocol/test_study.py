@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_study import change
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from support import ROOT, TINY_STUDY, environment, start
 
 from gan_aug.checks import check_config
 from gan_aug.protocol.checks import check_study
+from gan_aug.protocol.controls import control_of
 
 Command = Callable[..., Any]
 STUDY = ("+study=seed_protocol", *TINY_STUDY)
@@ -160,16 +163,68 @@ def test_a_killed_multirun_gives_the_same_results(
     assert killed == whole
 
 
+def reopened(study: Path, folder: Path) -> Path:
+    """Copy a finished draw and its GANs as if it had been stopped before its end."""
+    shutil.copytree(study / "runs", folder / "runs")
+    draw = folder / "s" / "draw_0"
+    shutil.copytree(study / "s" / "draw_0", draw)
+    (draw / "metrics.json").unlink()
+    change(draw / "run.json", lambda record: record.update(status="interrupted"))
+    return draw
+
+
+def test_fits_on_other_data_are_refused(study: Path, command: Command, tmp_path: Path) -> None:
+    draw = reopened(study, tmp_path)
+    change(draw / "fits" / "classic_1.json", lambda fit: fit.update(fingerprint="0ther"))
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode != 0
+    (line,) = result.stderr.splitlines()
+    assert "classic_1.json: was fitted on other data (fingerprint 0ther)" in line
+
+
+def test_a_threshold_that_validation_does_not_give_breaks_rule_5(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+    change(draw / "fits" / "classic_1.json", lambda fit: fit.update(threshold=0.123))
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
+    assert [c["rule"] for c in broken] == [5]
+    assert "classic" in broken[0]["detail"]
+
+
+def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path) -> None:
+    for override in ("study.steps=0", "data.subset.normal=0"):
+        result = command("study", *STUDY, override, "study_dir=s")
+        assert override in result.stderr  # and not the settings of the one before
+
+
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [
+        ("seed_protocol", "duplicate"),
+        ("best_recipe", "duplicate"),
+        ("size_sweep", "duplicate"),
+        ("count_sweep", "duplicate_100"),
+        ("seed_protocol arms.gan.extra.count.pneumonia=400", None),
+        ("seed_protocol arms.gan.extra.ratio=0.25", None),
+        ("seed_protocol arms.duplicate.pretrain=0.33", None),
+    ],
+)
+def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: str | None) -> None:
+    study, *overrides = name.split()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("study", [f"+study={study}", *overrides])
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    assert control_of(config) == control
+
+
 def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
     study: Path, command: Command, tmp_path: Path
 ) -> None:
-    shutil.copytree(study / "runs", tmp_path / "runs")
-    shutil.copytree(study / "s" / "draw_0", tmp_path / "s" / "draw_0")
-    folder = tmp_path / "s" / "draw_0"
+    folder = reopened(study, tmp_path)
     shutil.rmtree(folder / "fits")
-    (folder / "metrics.json").unlink()
-    record = read(folder / "run.json") | {"status": "interrupted"}
-    (folder / "run.json").write_text(json.dumps(record))
     from gan_aug.data.prepare import prepare
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -209,6 +264,8 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("arms.gan.extra.ratio=2", ["arms.gan.extra.ratio=2", "null"]),
         ("arms.gan.extra.source=web", ["arms.gan.extra.source=web", "duplicate"]),
         ("arms.gan.pretrain=0.5", ["both classes"]),
+        ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=20"]),
+        ("arms.gan.pretrain=0.5 arms.gan.extra.ratio=0.5", ["arms.gan.extra.ratio=0.5"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
@@ -219,7 +276,7 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
     ],
 )
 def test_bad_settings_give_one_line(override: str, parts: list[str], command: Command) -> None:
-    result = command("study", *STUDY, override, "study.gan_batches=1")
+    result = command("study", *STUDY, *override.split(), "study.gan_batches=1")
     lines = [line for line in result.stderr.splitlines() if "first use" not in line]
     assert result.returncode == 1
     assert len(lines) == 1, result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
     assert arm["sd"] == pytest.approx(means["gan"].std())
     within = table[table["arm"] == "gan"].groupby("draw")["test_accuracy"].var().mean()
     assert arm["sd_between_repeats"] == pytest.approx(np.sqrt(within))
-    assert pair(read(tmp_path), "classic_gan", "classic")["draws"] == 10
+    named = pair(read(tmp_path), "classic_gan", "classic")
+    assert (named["draws"], named["p_holm"]) == (10, named["p"])  # the only named pair
 
 
 def test_results_hold_no_times(tmp_path: Path) -> None:
@@ -80,6 +82,36 @@ def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: 
     found = pair(read(tmp_path), "gan", "real")
     assert f"{100 * found['mean']:+.1f} points" in answer
     assert answer.replace("&", "&amp;") in (tmp_path / "report.html").read_text()
+
+
+def test_pairs_that_the_study_names_are_corrected_together(tmp_path: Path) -> None:
+    effects = {
+        "real": 0.0,
+        "duplicate_50": 0.0,
+        "duplicate_100": 0.0,
+        "gan_50": 0.01,
+        "gan_100": 0.01,
+    }
+    write_study(tmp_path, effects)
+    named = [["gan_50", "duplicate_50"], ["gan_100", "duplicate_100"]]
+    for path in tmp_path.glob("*/metrics.json"):
+        change(path, lambda m: m.update(comparisons=named))
+    build(tmp_path)
+    found = [pair(read(tmp_path), *names) for names in named]
+    assert min(c["p_holm"] for c in found) == pytest.approx(2 * min(c["p"] for c in found))
+    # The control of gan_50, which is asked about, is found by what it adds, not by its name.
+    assert read(tmp_path)["control"] == "duplicate_50"
+    assert "as many copies of real images" in read(tmp_path)["answer"][0]
+
+
+def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE | {"gan": 0.03})
+    for path in tmp_path.glob("*/run.json"):
+        change(path, lambda r: r["config"]["arms"]["gan"]["extra"].update(ratio=0.25))
+    build(tmp_path)
+    assert read(tmp_path)["control"] is None
+    (answer,) = read(tmp_path)["answer"]
+    assert "no arm of this study adds as many copies of real images, used alike" in answer
 
 
 def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
@@ -141,6 +173,26 @@ def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
     found = pair(read(tmp_path), "gan", "real", metric="calibration_error")
     assert found["mean"] < 0
     assert (found["better"], found["worse"]) == (10, 0)
+    html = (tmp_path / "report.html").read_text()
+    falls = re.findall(r'class="n (yes|worse)">-', html)
+    assert falls
+    assert set(falls) == {"yes"}  # nothing fell but the calibration errors
+
+
+def test_a_size_with_few_draws_takes_no_other_size_s_interval(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE, conditions=({"per_class": 50},), draws=4)
+    write_study(tmp_path, NONE, conditions=({"per_class": 300},), draws=6)
+    html = build(tmp_path).read_text()
+    (line,) = re.findall("Resampling the test images as well.*", html)
+    assert "per_class=300: " in line
+    assert "per_class=50" not in line
+
+
+def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    started = time.time()
+    report = build(tmp_path)
+    assert abs(report.stat().st_mtime - started) < 0.2 < time.time() - started
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:

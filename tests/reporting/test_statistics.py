@@ -26,7 +26,7 @@ ARM = REFERENCE + RANDOM.normal(0.01, 0.01, 12)
 
 
 def bca_by_hand(values: np.ndarray, seed: int, resamples: int = 40000) -> tuple[float, float]:
-    """Efron 1987, written out."""
+    """Efron 1987, written out, with the expanded percentiles of Hesterberg 2015."""
     random = np.random.default_rng(seed)
     n = len(values)
     means = values[random.integers(0, n, (resamples, n))].mean(axis=1)
@@ -34,7 +34,7 @@ def bca_by_hand(values: np.ndarray, seed: int, resamples: int = 40000) -> tuple[
     jackknife = np.array([np.delete(values, i).mean() for i in range(n)])
     d = jackknife.mean() - jackknife
     a = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
-    z = stats.norm.ppf([0.025, 0.975])
+    z = np.sqrt(n / (n - 1)) * stats.t.ppf([0.025, 0.975], n - 1)
     low, high = np.quantile(means, stats.norm.cdf(z0 + (z0 + z) / (1 - a * (z0 + z))))
     return float(low), float(high)
 
@@ -46,6 +46,14 @@ def test_the_interval_is_bca(values: np.ndarray) -> None:
     assert bca_interval(values) == pytest.approx(expected, abs=0.04 * width)
     plain = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
     assert bca_interval(values) != pytest.approx(plain, abs=0.001 * width)
+
+
+@pytest.mark.parametrize(("draws", "least"), [(5, 360), (10, 370)])
+def test_the_interval_covers_with_few_draws(draws: int, least: int) -> None:
+    random = np.random.default_rng(1)
+    intervals = [bca_interval(random.normal(0, 1, draws)) for _ in range(400)]
+    covered = sum(low <= 0 <= high for low, high in intervals)
+    assert covered >= least  # 336 and 358 without the widening
 
 
 def test_the_tests_are_those_of_scipy() -> None:
@@ -107,13 +115,14 @@ def test_holm_agrees_with_statsmodels() -> None:
     assert [c.p_holm for c in correct(family)] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
 @pytest.mark.parametrize(("sd", "difference"), [(0.02, 0.01), (0.037, 0.03), (0.01, 0.03)])
-def test_draws_needed_have_the_power(sd: float, difference: float) -> None:
-    n = draws_needed(sd, difference)
+def test_draws_needed_have_the_power(sd: float, difference: float, alpha: float) -> None:
+    n = draws_needed(sd, difference, alpha)
     assert n is not None
 
     def power(draws: float) -> float:
-        return float(tt_solve_power(difference / sd, draws, 0.05, None))
+        return float(tt_solve_power(difference / sd, draws, alpha, None))
 
     assert power(n) >= 0.8
     assert n == 5 or power(n - 1) < 0.8

@@ -59,7 +59,9 @@ class PneumoniaMNIST:
                 f"data=pneumoniamnist: pneumoniamnist{suffix}.npz could not be read from "
                 f"{self.root or '~/.medmnist'} ({error}); set data.download=true or data.root=DIR"
             ) from error
-        return Source(train=train, test=test, validation=val, notes={"root": self.root})
+        n = sum(len(table) for table in (train, val, test))
+        notes = {"root": self.root, "files_without_patient_id": n}
+        return Source(train=train, test=test, validation=val, notes=notes)
 
 
 def _table(

@@ -58,6 +58,16 @@ def check_study(cfg: DictConfig) -> None:
         )
     for name, arm in cfg.arms.items():
         check_ranges(arm, ARM_RULES, f"arms.{name}.")
+        if arm.pretrain and arm.extra.ratio is not None:
+            raise GanAugError(
+                f"arms.{name}.extra.ratio={arm.extra.ratio}: pretrain={arm.pretrain} keeps extra "
+                "and real images apart, so a batch has no ratio; leave one of the two out"
+            )
+        if arm.pretrain and round(arm.pretrain * cfg.study.steps) == 0:
+            raise GanAugError(
+                f"arms.{name}.pretrain={arm.pretrain}: is no whole step of study.steps="
+                f"{cfg.study.steps}; raise it, or set it to 0"
+            )
         if "/" in str(name):
             raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
         filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"

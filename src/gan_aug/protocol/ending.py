@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from omegaconf import DictConfig
 
 from gan_aug.sweep import RememberSweep, print_table
@@ -32,9 +33,14 @@ def finish() -> None:
     print_table()
     if _study_dir is None or isinstance(sys.exception(), KeyboardInterrupt):
         return
+    results = list(_study_dir.rglob("metrics.json"))
+    if not results:
+        return
     report = _study_dir / "report.html"
-    results = [path.stat().st_mtime for path in _study_dir.rglob("metrics.json")]
-    if results and not (report.exists() and report.stat().st_mtime >= max(results)):
-        from gan_aug.reporting import build
+    # Commands that end together write it one after the other, and the last one has all draws.
+    with FileLock(_study_dir / ".report.lock"):
+        latest = max(path.stat().st_mtime for path in results)
+        if not report.exists() or report.stat().st_mtime < latest:
+            from gan_aug.reporting import build
 
-        print(f"report      {build(_study_dir)}")
+            print(f"report      {build(_study_dir)}")

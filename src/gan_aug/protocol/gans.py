@@ -25,6 +25,7 @@ from gan_aug.synthesis import images_by_class, manifest_head
 
 _UNLIKE = ("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source")
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
+_MAY_DIFFER = ("callbacks", *(f"data.{name}" for name in _UNLIKE))
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
         reused = record.get("status") == "finished"
         if not reused:
             print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
-            with Run(folder, config) as run:
+            with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
                 fit(config, Prepared(splits, None), run)
             record = read_record(folder) or {}

@@ -17,6 +17,7 @@ from rich.table import Table
 from gan_aug.data.image_table import CLASSES, ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
+from gan_aug.errors import GanAugError
 from gan_aug.files import replace_file, write_json
 from gan_aug.fit import quieten
 from gan_aug.protocol.batches import Extra
@@ -47,7 +48,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         extra = extras.of(arm)
         added[str(name)] = extra.counts()
         for repeat in range(cfg.study.repeats):
-            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, extra, run.folder))
+            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, extra, run))
         run.record()
     _write_grids(run.folder / "grids", splits, extras)
     metrics = {
@@ -87,11 +88,16 @@ def _one_fit(
     splits: Splits,
     tables: dict[str, ImageTable],
     extra: Extra,
-    folder: Path,
+    run: Run,
 ) -> dict[str, Any]:
-    path = folder / "fits" / f"{name}_{repeat}.json"
+    path = run.folder / "fits" / f"{name}_{repeat}.json"
     if path.exists():  # the JSON is written last, so the arrays beside it are whole
         found: dict[str, Any] = json.loads(path.read_text())
+        if found["fingerprint"] != splits.fingerprint:
+            raise GanAugError(
+                f"{path}: was fitted on other data (fingerprint {found['fingerprint']}) than there "
+                f"is now ({splits.fingerprint}); remove {run.folder} to run this draw again"
+            )
         return found
     fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, extra, repeat)
     metrics, arrays = measure(fitted, tables)
@@ -101,6 +107,8 @@ def _one_fit(
         "steps": fitted.steps,
         "seconds": fitted.seconds,
         "initial_weights": fitted.initial_weights,
+        "fingerprint": splits.fingerprint,
+        "git_commit": run.commit,
         "curve": fitted.curve,
         **metrics,
     }

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.errors import GanAugError
+from gan_aug.metrics.classification import best_threshold
+from gan_aug.protocol.controls import control_of
 
 
 def check_rules(
@@ -33,7 +37,7 @@ def check_rules(
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
             (3, "Validation and internal test are cut by patient", _patients(splits)),
             (4, "All arms have the same initial weights and number of steps", _equal(metrics)),
-            (5, "Test images decide nothing", _decided(cfg)),
+            (5, "Test images decide nothing", _decided(cfg, metrics, folder)),
             (6, "Controls ride along", _controls(cfg)),
             (7, "Accuracy stands beside threshold-free metrics", _beside(metrics)),
         )
@@ -46,6 +50,8 @@ def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
         seen = json.loads(path.read_text())["seen_hashes"]
         n += len(seen)
         foreign += len(set(seen) - own)
+    if not n:
+        return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
 
 
@@ -60,7 +66,11 @@ def _duplicates(splits: Splits) -> tuple[bool, str]:
 def _patients(splits: Splits) -> tuple[bool, str]:
     groups = [set(t.patients.tolist()) for t in (splits.train, splits.validation, splits.internal)]
     common = len(groups[0] & groups[1]) + len(groups[0] & groups[2]) + len(groups[1] & groups[2])
-    return common == 0, f"{sum(map(len, groups))} patients, {common} on both sides of a cut"
+    unknown = splits.notes.get("files_without_patient_id", 0)
+    detail = f"{sum(map(len, groups))} patients, {common} on both sides of a cut"
+    if unknown:
+        detail += f"; {unknown} images of the data set do not tell their patient"
+    return common == 0 and not unknown, detail
 
 
 def _equal(metrics: dict[str, Any]) -> tuple[bool, str]:
@@ -73,10 +83,17 @@ def _equal(metrics: dict[str, Any]) -> tuple[bool, str]:
     return same, f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats"
 
 
-def _decided(cfg: DictConfig) -> tuple[bool, str]:
-    stops = cfg.classifier.patience is not None
-    detail = "the last weights are used, no early stopping; the threshold comes from validation"
-    return not stops, detail if not stops else "early stopping is on"
+def _decided(cfg: DictConfig, metrics: dict[str, Any], folder: Path) -> tuple[bool, str]:
+    if cfg.classifier.patience is not None:
+        return False, "early stopping is on"
+    for fit in metrics["fits"]:
+        with np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz") as arrays:
+            scores, labels = (arrays[name] for name in ("validation", "validation_labels"))
+        found = best_threshold(torch.from_numpy(scores), torch.from_numpy(labels))
+        if found != fit["threshold"]:
+            return False, f"the threshold of {fit['arm']} is not the one that validation gives"
+    n = len(metrics["fits"])
+    return True, f"last weights, no early stopping; {n} thresholds are those of validation"
 
 
 def _controls(cfg: DictConfig) -> tuple[bool, str]:
@@ -85,9 +102,13 @@ def _controls(cfg: DictConfig) -> tuple[bool, str]:
         "real": any(_plain(arm) for arm in arms),
         "classic": any(arm.augment and arm.extra.source == "none" for arm in arms),
         "oversample": any(arm.balanced and arm.extra.source == "none" for arm in arms),
-        "duplicate": any(arm.extra.source == "duplicate" for arm in arms),
     }
     missing = [name for name, there in found.items() if not there]
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    asked = config["study"]["question"]["arm"]
+    control = control_of(config)
+    if control is None and config["arms"][asked]["extra"]["source"] == "gan":
+        missing.append(f"copies of real images, used just as {asked} uses GAN images")
     return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from gan_aug.files import replace_file, write_json, write_text
@@ -24,6 +26,7 @@ def build(study_dir: Path) -> Path:
     Raises:
         GanAugError: no finished draw, a damaged file, or draws that do not belong together.
     """
+    started = time.time()
     study = read_study(study_dir)
     summary = summarise(study)
     titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
@@ -36,5 +39,7 @@ def build(study_dir: Path) -> Path:
         )
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
     write_json(study_dir / "summary.json", summary)
-    write_text(study_dir / "report.html", render(study, summary, figures))
-    return study_dir / "report.html"
+    report = study_dir / "report.html"
+    write_text(report, render(study, summary, figures))
+    os.utime(report, (started, started))  # a draw that ended since then is not in it
+    return report

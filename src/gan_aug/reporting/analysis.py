@@ -36,7 +36,8 @@ def splits_to_report(study: Study) -> list[str]:
 def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
     """Compare all arms with `real`, with `duplicate`, and the pairs that the study names.
 
-    Holm's correction is over all arms and conditions compared with the same reference.
+    Holm's correction is over all arms and conditions compared with `real`, likewise with
+    `duplicate`, and over all pairs that the study names.
     """
     better_up = metric not in LOWER_IS_BETTER
     found: dict[Key, Comparison] = {}
@@ -47,8 +48,10 @@ def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
                 both = values[[arm, reference]].dropna()
                 pair = (both[arm].to_numpy(float), both[reference].to_numpy(float))
                 found[condition, arm, reference] = compare(*pair, better_up)
-    for reference in {key[2] for key in found}:
-        family = [key for key in found if key[2] == reference]
+    families: dict[str, list[Key]] = {}
+    for key in found:
+        families.setdefault(key[2] if key[2] in REFERENCES else "named", []).append(key)
+    for family in families.values():
         for key, corrected in zip(family, correct([found[k] for k in family]), strict=True):
             found[key] = corrected
     return found
@@ -59,7 +62,11 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
         for arm in study.arms:
             if reference in study.arms and arm not in (reference, "real"):
                 yield arm, reference
-    for arm, reference in (study.first["question"].values(), *study.first["comparisons"]):
+    asked, against = study.first["question"].values()
+    named = [(asked, against), *map(tuple, study.first["comparisons"])]
+    if study.control:
+        named.append((asked, study.control))
+    for arm, reference in dict.fromkeys(named):
         if reference not in REFERENCES:
             yield arm, reference
 
@@ -107,6 +114,7 @@ def summarise(study: Study) -> dict[str, Any]:
     return {
         "study": study.name,
         "question": {"arm": question, "reference": reference},
+        "control": study.control,
         "primary": study.primary,
         "draws": sorted({job.metrics["draw"] for job in study.jobs}),
         "splits": splits,
@@ -130,36 +138,50 @@ def summarise(study: Study) -> dict[str, Any]:
 def _over_images(
     study: Study, condition: Condition, arm: str, reference: str
 ) -> list[float] | None:
-    jobs = study.of(condition)
-    if len(jobs) < LEAST_DRAWS:
+    repeats = range(study.jobs[0].record["config"]["study"]["repeats"])
+    wanted = {(name, repeat) for name in (arm, reference) for repeat in repeats}
+    jobs = [
+        job
+        for job in study.of(condition)
+        if wanted <= {(f["arm"], f["repeat"]) for f in job.metrics["fits"]}
+    ]
+    # Validation and internal test hold other patients in every draw.
+    if len(jobs) < LEAST_DRAWS or study.primary not in ("test", "development"):
         return None
     right = {}
     for name in (arm, reference):
-        of_draws = []
-        for job in jobs:
-            repeats = [f["repeat"] for f in job.metrics["fits"] if f["arm"] == name]
-            arrays = [job.arrays(name, repeat) for repeat in repeats]
-            of_draws.append(
-                [(a[study.primary] >= 0.5) == a[f"{study.primary}_labels"] for a in arrays]
-            )
-        shapes = {np.shape(x) for x in of_draws}
-        if len(shapes) > 1:  # the internal test differs between draws
-            return None
-        right[name] = np.array(of_draws)
+        arrays = [[job.arrays(name, repeat) for repeat in repeats] for job in jobs]
+        labels = f"{study.primary}_labels"
+        right[name] = np.array(
+            [[(a[study.primary] >= 0.5) == a[labels] for a in d] for d in arrays]
+        )
     return list(interval_over_images(right[arm], right[reference]))
 
 
 def power(study: Study) -> list[dict[str, Any]]:
-    """Return, for accuracy at 0.5 against `real`, what so many draws can show."""
+    """Return, for accuracy at 0.5 against `real`, what so many draws can show.
+
+    `draws_needed` is for one test at 5%, `draws_needed_holm` for the first step of Holm's
+    correction over all that is compared with `real`.
+    """
     found = []
-    for (condition, arm, reference), c in comparisons(study, study.primary, "accuracy").items():
-        if reference == "real" and c.sd is not None:
+    against_real = {
+        key: c
+        for key, c in comparisons(study, study.primary, "accuracy").items()
+        if key[2] == "real"
+    }
+    for (condition, arm, _), c in against_real.items():
+        if c.sd is not None:
+            sd, first_step = c.sd, 0.05 / len(against_real)
             found.append(
                 {
                     "condition": dict(zip(study.keys, condition, strict=True)),
                     "arm": arm,
                     "sd": c.sd,
-                    "draws_needed": {str(p): draws_needed(c.sd, p / 100) for p in POINTS},
+                    "draws_needed": {str(p): draws_needed(sd, p / 100) for p in POINTS},
+                    "draws_needed_holm": {
+                        str(p): draws_needed(sd, p / 100, first_step) for p in POINTS
+                    },
                     "visible": visible_difference(c.sd, c.draws) if c.draws > 1 else None,
                 }
             )
@@ -196,6 +218,8 @@ def _refitted(study: Study) -> dict[str, Any]:
             seen.setdefault(key, set()).add(job.metrics["draw"])
     shared = [key for key, draws in seen.items() if len(draws) > 1]
     detail = f"{len(seen)} GANs for {len({j.metrics['draw'] for j in study.jobs})} draws"
+    if not seen:
+        detail = "the study has no GAN"
     if shared:
         detail = f"{len(shared)} GANs serve several draws"
     title = "A GAN is fitted for each draw"
@@ -247,17 +271,25 @@ def costs(study: Study) -> dict[str, Any]:
 def provenance(study: Study) -> dict[str, Any]:
     """Return what the numbers came from; lists hold every value that occurs."""
 
-    def all_of(key: str) -> list[str]:
-        return sorted({str(job.record[key]) for job in study.jobs})
+    def all_of(*keys: str) -> list[Any]:
+        found: list[Any] = []
+        for job in study.jobs:
+            value: Any = job.record
+            for key in keys:
+                value = value[key]
+            if value not in found:
+                found.append(value)
+        return found
 
+    fitted_by = {fit.get("git_commit") for job in study.jobs for fit in job.metrics["fits"]}
     record = study.jobs[0].record
     return {
         "fingerprint": record["data"]["fingerprint"],
         "data": record["config"]["data"]["name"],
-        "images": record["data"]["used"],
-        "versions": record["versions"],
-        "python": record["python"],
+        "images": all_of("data", "used"),
+        "versions": all_of("versions"),
+        "python": all_of("python"),
         "machine": all_of("machine"),
-        "git_commit": all_of("git_commit"),
+        "git_commit": sorted({*all_of("git_commit"), *fitted_by} - {None}),
         "commands": sorted({" ".join(job.record["command"]) for job in study.jobs}),
     }

@@ -29,14 +29,15 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}"
 
 
-def verdict(comparison: dict[str, Any]) -> str:
+def verdict(comparison: dict[str, Any], lower_is_better: bool = False) -> str:
     """Return yes, worse or no: what corrected test and interval agree on."""
     if comparison["p_holm"] is None:
         return "unknown"
+    up, down = ("worse", "yes") if lower_is_better else ("yes", "worse")
     if comparison["p_holm"] < LEVEL and comparison["low"] > 0:
-        return "yes"
+        return up
     if comparison["p_holm"] < LEVEL and comparison["high"] < 0:
-        return "worse"
+        return down
     return "no"
 
 
@@ -61,9 +62,11 @@ def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, 
     answer = verdict(against)
     start = {"yes": "Yes, it helped", "worse": "It made it worse", "no": "No gain was shown"}
     text = f"{where}{start[answer]}: {subject} gave {numbers}"
-    control = found.get((arm, "duplicate"))
-    if control is None or control["p_holm"] is None:
-        return f"{text}."
+    control = found.get((arm, summary["control"]))
+    if control is None:
+        return f"{text}; no arm of this study adds as many copies of real images, used alike."
+    if control["p_holm"] is None:
+        return f"{text}; too few draws have the copies of real images to compare with."
     copies = f"{points(control['mean'])} ({points(control['low'])} to {points(control['high'])})"
     if answer == "yes" and verdict(control) != "yes":
         shown = "but that is not shown to be more than as many copies of real images give"

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gan_aug.errors import GanAugError
+from gan_aug.protocol.controls import control_of
 from gan_aug.run import RECORD, read_record
 
 METRICS = {
@@ -32,6 +33,7 @@ _FREE = (
     "gans_dir",
     "data.draw",
     "data.root",
+    "data.source.root",
     "data.cache_dir",
     "study.folder",
 )
@@ -91,6 +93,11 @@ class Study:
     def primary(self) -> str:
         """The split that conclusions are about."""
         return str(self.first["primary"])
+
+    @property
+    def control(self) -> str | None:
+        """The arm that uses copies of real images just as the asked arm uses GAN images."""
+        return control_of(self.jobs[0].record["config"])
 
     @property
     def keys(self) -> list[str]:

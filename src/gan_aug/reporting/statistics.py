@@ -55,16 +55,22 @@ class Comparison:
 def bca_interval(values: Numbers) -> tuple[float, float]:
     """Return the 95% interval of the mean: bootstrap, bias-corrected and accelerated (Efron 1987).
 
+    With few draws such intervals are too short: for 10 normal differences they cover 89 times in a
+    hundred. Its percentiles are therefore moved outwards as the t distribution asks (Hesterberg
+    2015, "What Teachers Should Know About the Bootstrap", section 5.3, expanded percentiles).
+
     Args:
         values: (n,), n at least 2; equal values give an interval of no width.
     """
     if np.ptp(values) < 1e-12:
         return float(values[0]), float(values[0])
+    n = len(values)
+    outwards = np.sqrt(n / (n - 1)) * stats.t.ppf((1 - CONFIDENCE) / 2, n - 1)
     found = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
+        confidence_level=1 - 2 * stats.norm.cdf(outwards),
         method="BCa",
         rng=np.random.default_rng(0),
     )
@@ -122,12 +128,13 @@ def correct(family: list[Comparison]) -> list[Comparison]:
     return done
 
 
-def draws_needed(sd: float, difference: float) -> int | None:
-    """Return the draws that show a true difference with 80% power at 5%, two-sided.
+def draws_needed(sd: float, difference: float, alpha: float = 0.05) -> int | None:
+    """Return the draws that show a true difference with 80% power, two-sided.
 
     Args:
         sd: of the paired differences.
         difference: to be shown, above 0, in the same unit.
+        alpha: level of the test.
 
     Returns:
         The number, at least 5; None where it is beyond a million.
@@ -141,9 +148,9 @@ def draws_needed(sd: float, difference: float) -> int | None:
     power = TTestPower()
     # solve_power fails to converge for large effects: step up to them instead.
     if effect < 1:
-        n = float(power.solve_power(effect_size=effect, alpha=0.05, power=0.8))
+        n = float(power.solve_power(effect_size=effect, alpha=alpha, power=0.8))
     else:
-        while power.power(effect, n, 0.05) < 0.8:
+        while power.power(effect, n, alpha) < 0.8:
             n += 1
     return max(LEAST_DRAWS, int(np.ceil(n - 1e-9)))
 
