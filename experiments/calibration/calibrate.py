@@ -1,71 +1,94 @@
-"""Is the instrument right? python experiments/calibration/calibrate.py STUDY_DIR
+"""Is the instrument right? python experiments/calibration/calibrate.py AGAIN.csv PLANTED.csv
 
-Parts the draws of the calibration study into small studies, runs the report's own comparison on
-each, and counts how often it errs.
+Parts the draws of the two calibration studies into small studies, runs the report's own comparison
+on each, and counts how often it errs. Prints the tables of README.md.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gan_aug.reporting.statistics import bca_interval, compare, correct
+from gan_aug.reporting.statistics import Comparison, bca_interval, compare, correct
 
-AGAIN = ["real_again_1", "real_again_2", "real_again_3"]
-METRICS = ("accuracy", "accuracy_at_validation_threshold", "balanced_accuracy", "auroc")
+EQUAL = ["real_again_1", "real_again_2", "real_again_3"]
+PLANTED = "more_real"
+METRICS = ("accuracy", "accuracy_at_validation_threshold", "auroc")
+SIZES = (5, 10, 20)
 
 
 def share(hits: int, n: int) -> str:
     """Return a share with its exact 95% interval (Clopper-Pearson)."""
     low, high = stats.binomtest(hits, n).proportion_ci()
-    return f"{hits}/{n} = {100 * hits / n:.1f} % (95% interval {100 * low:.1f} to {100 * high:.1f})"
+    return f"{hits}/{n} = {100 * hits / n:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def families(values: pd.DataFrame, size: int) -> Iterator[dict[str, Comparison]]:
+    """Compare every arm with `real` in each run of `size` draws, as the report does."""
+    arms = [arm for arm in values.columns if arm != "real"]
+    for start in range(0, len(values) - size + 1, size):
+        part = values.iloc[start : start + size]
+        real = part["real"].to_numpy()
+        found = correct([compare(part[arm].to_numpy(), real) for arm in arms])
+        yield dict(zip(arms, found, strict=True))
+
+
+def by_draw(results: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return a row for each draw, a column for each arm."""
+    return results.pivot_table(index="draw", columns="arm", values=f"test_{metric}")
+
+
+def equal_arms(results: pd.DataFrame) -> None:
+    """Print how often arms that are equal are called different."""
+    print(
+        "| metric | draws | studies that call any of 3 equal arms different | one test, p < 0.05 |"
+    )
+    print("| --- | --- | --- | --- |")
+    for metric in METRICS:
+        for size in SIZES:
+            studies = list(families(by_draw(results, metric), size))
+            called = sum(any(_below(s[arm].p_holm) for arm in EQUAL) for s in studies)
+            single = sum(_below(s[arm].p) for s in studies for arm in EQUAL)
+            shares = f"{share(called, len(studies))} | {share(single, len(EQUAL) * len(studies))}"
+            print(f"| {metric} | {size} | {shares} |")
+    values = by_draw(results, "accuracy")
+    for arm in EQUAL:
+        d = 100 * (values[arm] - values["real"])
+        error = d.std() / np.sqrt(len(d))
+        print(f"\n{arm}, {len(d)} draws: {d.mean():+.2f} points, standard error {error:.2f}")
+
+
+def planted(results: pd.DataFrame, title: str) -> None:
+    """Print how often a true effect is found, and its interval covers it."""
+    for metric in METRICS:
+        values = by_draw(results, metric)
+        d = (values[PLANTED] - values["real"]).to_numpy()
+        low, high = bca_interval(d)
+        true = f"{100 * d.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+        for size in SIZES:
+            studies = [s[PLANTED] for s in families(values, size)]
+            found = sum(_below(c.p_holm) and c.mean > 0 for c in studies)
+            covered = sum(c.low <= d.mean() <= c.high for c in studies if c.low is not None)
+            shares = f"{share(found, len(studies))} | {share(covered, len(studies))}"
+            print(f"| {title} | {metric} | {true} | {size} | {shares} |")
+
+
+def _below(p: float | None) -> bool:
+    return p is not None and p < 0.05
 
 
 def main() -> None:
-    """Print the table of experiments/calibration/README.md."""
-    results = pd.read_csv(Path(sys.argv[1]) / "results.csv")
-    for size in (5, 10, 20):
-        for metric in METRICS:
-            values = results.pivot_table(index="draw", columns="arm", values=f"test_{metric}")
-            _print(values, size, metric)
-
-
-def _print(values: pd.DataFrame, size: int, metric: str) -> None:
-    true = float((values["more_real"] - values["real"]).mean())
-    parts = [values.iloc[i : i + size] for i in range(0, len(values) - size + 1, size)]
-    called = uncorrected = found = covered = 0
-    for part in parts:
-        family = correct(
-            [compare(part[a].to_numpy(), part["real"].to_numpy()) for a in (*AGAIN, "more_real")]
-        )
-        null = family[:-1]
-        called += any(c.p_holm < 0.05 for c in null if c.p_holm is not None)
-        uncorrected += sum(c.p < 0.05 for c in null if c.p is not None)
-        planted = family[-1]
-        found += planted.p_holm is not None and planted.p_holm < 0.05 and planted.mean > 0
-        low, high = bca_interval((part["more_real"] - part["real"]).to_numpy())
-        covered += low <= true <= high
-    n = len(parts)
-    print(f"{metric}, {n} studies of {size} draws")
-    print(f"  A/A: studies that call any of 3 equal arms different  {share(called, n)}")
-    print(f"  A/A: single comparisons with p < 0.05, uncorrected    {share(uncorrected, 3 * n)}")
-    low, high = bca_interval((values["more_real"] - values["real"]).to_numpy())
-    print(
-        f"  planted: {100 * true:+.2f} points over all {len(values)} draws "
-        f"({100 * low:+.2f} to {100 * high:+.2f})"
-    )
-    print(f"  planted: studies that find it                         {share(found, n)}")
-    print(f"  planted: intervals that cover that value              {share(covered, n)}")
-    if metric == "accuracy":
-        for arm in AGAIN:
-            difference = values[arm] - values["real"]
-            p = stats.ttest_1samp(difference, 0).pvalue
-            mean, error = 100 * difference.mean(), 100 * difference.std() / np.sqrt(len(values))
-            print(f"  {arm}, all draws: {mean:+.2f} points (standard error {error:.2f}, p {p:.2f})")
+    """Print both tables."""
+    again, strong = (pd.read_csv(path) for path in sys.argv[1:])
+    equal_arms(again)
+    print("\n| images | metric | effect over all draws | draws | found | interval covers it |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    planted(strong, "15 + 400 of each class")
+    planted(again, "50 + 50 of each class")
 
 
 if __name__ == "__main__":

@@ -138,11 +138,11 @@ def _last_units(
 ) -> NDArray[np.bool_]:
     """Choose whole units from the end of each class's order, about `per_class` images of each.
 
-    Taking the end leaves the start, which training takes, as it is without an internal test.
+    Taking the end leaves the start, which training takes, as it is without an internal test. A unit
+    is as early as its earliest image, so units of a single image are taken more often than others.
     """
     chosen = np.zeros(len(table), bool)
     for label, members in enumerate(order):
-        # A unit is as early as its earliest image: taken last, it frees no place in training.
         numbers, first = np.unique(group[members], return_index=True)
         wanted = per_class
         for unit in numbers[np.argsort(-first)]:

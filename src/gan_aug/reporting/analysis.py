@@ -114,6 +114,7 @@ def summarise(study: Study) -> dict[str, Any]:
     return {
         "study": study.name,
         "question": {"arm": question, "reference": reference},
+        "adds": study.jobs[0].record["config"]["arms"][question]["extra"]["source"],
         "control": study.control,
         "primary": study.primary,
         "draws": sorted({job.metrics["draw"] for job in study.jobs}),

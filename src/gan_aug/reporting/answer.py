@@ -63,6 +63,8 @@ def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, 
     start = {"yes": "Yes, it helped", "worse": "It made it worse", "no": "No gain was shown"}
     text = f"{where}{start[answer]}: {subject} gave {numbers}"
     control = found.get((arm, summary["control"]))
+    if control is None and summary["adds"] != "gan":
+        return f"{text}."
     if control is None:
         return f"{text}; no arm of this study adds as many copies of real images, used alike."
     if control["p_holm"] is None:
