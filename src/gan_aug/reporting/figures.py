@@ -178,7 +178,8 @@ def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
     right.axhline(0, color="#333", linewidth=1)
     left.set_ylabel(f"{study.primary} accuracy at 0.5, %")
     right.set_ylabel("difference from `real`, points (95% interval)")
-    left.legend(frameon=False, fontsize=8)
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
     return figure
 
 
