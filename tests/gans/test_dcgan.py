@@ -266,7 +266,7 @@ def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
 
     start = distance()
     train(gan, blobs, 600)
-    assert distance() < 0.6 * start  # 0.08 to 0.34 were seen, over seeds
+    assert distance() < 0.6 * start  # 0.08 to 0.34 were seen with two seeds
 
 
 def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from omegaconf import OmegaConf
 from support import ROOT, TINY_STUDY, environment, start
 
 from gan_aug.checks import check_config
+from gan_aug.data.prepare import prepare
+from gan_aug.protocol import rules
 from gan_aug.protocol.checks import check_study
 from gan_aug.protocol.controls import control_of
 
@@ -218,6 +221,34 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
         cfg = compose("study", [f"+study={study}", *overrides])
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     assert control_of(config) == control
+    passed, detail = rules._controls(cfg)  # rule 6
+    assert passed == (control is not None)
+    assert passed or "copies of real images, used just as gan" in detail
+
+
+def test_images_that_do_not_tell_their_patient_break_rule_3() -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        splits = prepare(compose("study", list(STUDY)).data).splits
+    assert rules._patients(splits)[0]
+    passed, detail = rules._patients(
+        replace(splits, notes=splits.notes | {"files_without_patient_id": 3})
+    )
+    assert not passed
+    assert "3 images of the data set do not tell their patient" in detail
+
+
+def test_a_half_fitted_gan_is_gone_on_with_whatever_its_checkpoints_say(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+    shutil.rmtree(draw / "synthetic")
+    for path in (tmp_path / "runs" / "gans").glob("*/run.json"):
+        change(path, lambda record: record.update(status="interrupted"))
+        change(path, lambda r: r["config"]["callbacks"]["checkpoint"].update(every_n_seconds=7))
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    found = [read(path)["status"] for path in (tmp_path / "runs" / "gans").glob("*/run.json")]
+    assert sorted(found) == ["finished", "interrupted"]  # the other draw's is not wanted
 
 
 def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
@@ -225,8 +256,6 @@ def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
 ) -> None:
     folder = reopened(study, tmp_path)
     shutil.rmtree(folder / "fits")
-    from gan_aug.data.prepare import prepare
-
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("study", list(STUDY))
     test_image = prepare(cfg.data).splits.test.hashes[0]

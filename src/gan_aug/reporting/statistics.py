@@ -55,9 +55,9 @@ class Comparison:
 def bca_interval(values: Numbers) -> tuple[float, float]:
     """Return the 95% interval of the mean: bootstrap, bias-corrected and accelerated (Efron 1987).
 
-    With few draws such intervals are too short: for 10 normal differences they cover 89 times in a
-    hundred. Its percentiles are therefore moved outwards as the t distribution asks (Hesterberg
-    2015, "What Teachers Should Know About the Bootstrap", section 5.3, expanded percentiles).
+    With few draws such intervals are too short (experiments/calibration). Its percentiles are
+    therefore moved outwards as the t distribution asks (Hesterberg 2015, "What Teachers Should Know
+    About the Bootstrap", expanded percentiles).
 
     Args:
         values: (n,), n at least 2; equal values give an interval of no width.
