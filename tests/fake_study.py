@@ -22,8 +22,12 @@ def write_study(
     noise: float = 0.004,
     conditions: tuple[dict[str, Any], ...] = ({},),
     seed: int = 0,
+    quality: float | None = None,
 ) -> Path:
-    """Write a study in which arms differ from `real` by `effects` (shares) plus noise."""
+    """Write a study in which arms differ from `real` by `effects` (shares) plus noise.
+
+    `quality` is how strongly KID falls with the gain of a draw; None: not measured.
+    """
     random = np.random.default_rng(seed)
     for condition in conditions:
         for draw in range(draws):
@@ -38,6 +42,7 @@ def write_study(
                 repeats,
                 noise,
                 random,
+                quality,
             )
     return folder
 
@@ -51,6 +56,7 @@ def _write_job(
     repeats: int,
     noise: float,
     random: np.random.Generator,
+    quality: float | None,
 ) -> None:
     (folder / "fits").mkdir(parents=True)
     fits = []
@@ -92,6 +98,15 @@ def _write_job(
             for rule in RULES
         ],
     }  # fmt: skip
+    if quality is not None:
+        gain = np.diff([np.mean([f["test"]["at_0.5"]["accuracy"] for f in fits if f["arm"] == arm])
+                        for arm in ("real", "gan")])[0]  # fmt: skip
+        values = {"generated": {"kid": 1 - quality * gain, "precision": random.random()},
+                  "real": {"kid": 0.01, "precision": 0.9}}  # fmt: skip
+        metrics["quality"] = {
+            "extractor": "cnn-c0ffee00", "good": {"kid": "lower", "precision": "higher"},
+            "classes": {"pneumonia": {"values": values, "images": {"measured": 150}}},
+        }  # fmt: skip
     record = {
         "status": "finished", "reason": None, "name": "fake", "command": ["python", "-m", "x"],
         "git_commit": "c0ffee", "versions": {"torch": "2"}, "python": "3", "machine": "m",

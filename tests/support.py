@@ -28,9 +28,17 @@ TINY_DATA = (
 )
 TINY_GAN = ("+experiment=dcgan_pneumonia", *TINY_DATA, "model.width=4", "generate.count=10")
 TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, "model.width=4", "model.hidden=16")
+TINY_QUALITY = (
+    "quality.count=10",
+    "quality.judge_steps=20",
+    "quality.fit_steps=10",
+    "quality.classifier.width=4",
+    "quality.classifier.hidden=16",
+)
 TINY_STUDY = (
     *TINY_DATA,
-    "data.source.train_per_class=120",
+    *TINY_QUALITY,
+    "data.source.train_per_class=200",
     "data.internal_per_class=10",
     "model.width=4",
     "classifier.width=4",

@@ -42,7 +42,7 @@ def _resumable(module: LightningModule) -> ResumableModule:
 
 
 class Checkpoints(Checkpoint):
-    """Saves last.ckpt every so often, and best.ckpt by the module's `monitor` if it has one.
+    """Saves last.ckpt every so often, and best.ckpt when the module's `score` is a new best.
 
     A checkpoint holds all that the rest of the run depends on, random states included. It is
     written under a temporary name and renamed, and never from weights that are not finite.
@@ -117,13 +117,13 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best and, when it is time, the last."""
-        monitor = getattr(pl_module, "monitor", None)
-        if monitor is not None:
-            score = float(trainer.callback_metrics[monitor])
-            if math.isfinite(score) and (self.best_score is None or score < self.best_score):
-                self.best_score = score
-                self._save(trainer, self.best)
-        if self._is_due(_resumable(pl_module)):
+        module = _resumable(pl_module)
+        score, module.score = module.score, None
+        is_best = score is not None and (self.best_score is None or score < self.best_score)
+        if score is not None and math.isfinite(score) and is_best:
+            self.best_score = score
+            self._save(trainer, self.best)
+        if self._is_due(module):
             self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -81,6 +81,12 @@ RULES: dict[str, Rule] = {
     "trainer.max_epochs": or_null(at_least(1)),
     "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
     "trainer.log_every_n_steps": at_least(1),
+    "quality.count": at_least(10),
+    "quality.seed": at_least(0),
+    "quality.judge_steps": at_least(1),
+    "quality.fit_steps": at_least(1),
+    "quality.every_n_epochs": or_null(at_least(1)),
+    "controls": is_bool,
     "callbacks.checkpoint.every_n_seconds": not_negative,
 }
 """What each key may hold; keys that a configuration does not have are passed over."""

@@ -111,6 +111,7 @@ class Classifier(ResumableModule):
         }
         if self.trainer.state.fn == "fit":
             self.log(self.monitor, loss, logger=False)
+            self.score = loss.item()
             self.log_now({self.monitor: loss.item()} | {f"val/{k}": v for k, v in metrics.items()})
 
     def on_test_epoch_end(self) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from hydra.utils import instantiate
+from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +34,8 @@ _NOISE = (
     "You passed in a `val_dataloader` but have no `validation_step`",
     "The number of training batches .* is smaller than the logging interval",
     "Found .* module.* in eval mode at the start of training",
+    "You defined a `validation_step` but have no `val_dataloader`",
+    "Metric `Kernel Inception Distance` will save all extracted features",
     "You're resuming from a checkpoint that ended before the epoch ended",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "torch.searchsorted\\(\\): input value tensor is non-contiguous",
@@ -55,6 +58,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     origin = origin_of(run.config, datamodule)
     last = run.folder / "checkpoints" / "last.ckpt"
     done = _batches_done(last, origin)
+    measures = _quality_curves(cfg, datamodule, origin)
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=[
@@ -64,6 +68,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         ],
         callbacks=[
             ProgressBar(),
+            *measures,
             Checkpoints(
                 last.parent,
                 cfg.callbacks.checkpoint.every_n_seconds,
@@ -90,6 +95,20 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def _quality_curves(
+    cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]
+) -> list[Callback]:
+    """Return what measures a GAN while it trains, where that is asked for and comes to pass."""
+    every = OmegaConf.select(cfg, "quality.every_n_epochs")
+    if cfg.model.kind != "gan" or every is None:
+        return []
+    if every > cfg.trainer.max_epochs and cfg.quality.select is None:
+        return []
+    from gan_aug.quality.curves import QualityCurves
+
+    return [QualityCurves(cfg.quality, datamodule.splits, origin)]
+
+
 def _batches_done(last: Path, origin: dict[str, Any]) -> int:
     """Return how far the checkpoint is, 0 without one.
 
@@ -110,9 +129,12 @@ def _batches_done(last: Path, origin: dict[str, Any]) -> int:
 def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
+    if OmegaConf.select(cfg, "quality.select") is not None:
+        checkpoint = checkpoint.with_name("best.ckpt")
+        module.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
-        write_set(folder, images, manifest_head(origin, checkpoint, cfg.generate.seed))
+        write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
     shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
     headline = {name: module.latest[name] for name in shown if name in module.latest}
     metrics = {"headline": headline, "batches": module.batches_done, "last_logged": module.latest}

@@ -16,7 +16,7 @@ def main(cfg: DictConfig) -> None:
     """Rebuild the generator from the checkpoint alone and write `output_dir`."""
     check_config(cfg)
     checkpoint = Path(cfg.checkpoint).expanduser()
-    if not checkpoint.is_file():
+    if not checkpoint.is_file():  # before torch is loaded
         raise GanAugError(f"checkpoint={checkpoint}: no such file")
     folder = Path(cfg.output_dir).expanduser()
     if folder.exists():
@@ -26,11 +26,11 @@ def main(cfg: DictConfig) -> None:
     from gan_aug.restore import load_gan
     from gan_aug.synthesis import images_by_class, manifest_head
 
-    gan, origin = load_gan(checkpoint)
+    gan, origin, config = load_gan(checkpoint)
     write_set(
         folder,
         images_by_class(gan, origin, cfg.count, cfg.seed),
-        manifest_head(origin, checkpoint, cfg.seed),
+        manifest_head(origin, config, checkpoint, cfg.seed),
     )
     print(f"{folder}: {cfg.count} images of each class that {origin['model']} was fitted on")
 

@@ -16,12 +16,18 @@ class ResumableModule(LightningModule):
 
     `batches_done` is saved with the weights. The data order and a GAN's place in its step ratio are
     functions of it, so a resumed run goes on exactly where its checkpoint was made.
+
+    Attributes:
+        batches_done: batches trained on.
+        latest: the latest value of every logged scalar.
+        score: a new value of what chooses the best checkpoint, lower is better; None: no new one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.batches_done = 0
         self.latest: Scalars = {}
+        self.score: float | None = None
         self._timer = (0, time.perf_counter())
 
     @property

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan_aug.data.datamodule import DataModule
+from gan_aug.data.prepare import data_settings
 from gan_aug.gans.base import GAN
 
 
@@ -62,13 +63,17 @@ def images_by_class(
     return {origin["train_class"]: pixels.numpy()}
 
 
-def manifest_head(origin: Mapping[str, Any], checkpoint: Path, seed: int) -> dict[str, Any]:
+def manifest_head(
+    origin: Mapping[str, Any], config: Mapping[str, Any], checkpoint: Path, seed: int
+) -> dict[str, Any]:
     """Return what a manifest says of the generator.
 
     Args:
         origin: from `origin_of`.
+        config: the configuration of the run that fitted it.
         checkpoint: the file that holds the generator.
         seed: of the latents.
     """
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    return {**origin, "checkpoint_sha256": digest, "seed": seed}
+    settings = data_settings(config["data"], None)
+    return {**origin, "checkpoint_sha256": digest, "seed": seed, "data_settings": settings}

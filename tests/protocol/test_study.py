@@ -76,6 +76,29 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
     assert seen[0]["checkpoint_sha256"] != seen[1]["checkpoint_sha256"]
 
 
+def test_the_gans_of_every_draw_are_measured_by_one_judge(study: Path) -> None:
+    found = [read(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
+    assert found[0]["extractor"] == found[1]["extractor"]
+    assert len(list((study / "runs" / "judges").glob("*.pt"))) == 1
+    for quality in found:
+        assert list(quality["classes"]) == ["pneumonia"]
+        values = quality["classes"]["pneumonia"]["values"]
+        assert set(quality["good"]) <= values["generated"].keys()
+        # A GAN of 12 batches against real X-rays.
+        assert values["generated"]["swd"] > 1.5 * values["real"]["swd"]
+        assert quality["classes"]["pneumonia"]["images"]["measured"] == 10
+    html = (study / "s" / "report.html").read_text()
+    assert "Quality of the GAN images" in html
+
+
+def test_quality_is_refused_before_the_gans_are_fitted(command: Command, tmp_path: Path) -> None:
+    result = command("study", *STUDY, "quality.count=100", "study_dir=s")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: quality.count=100: only ")
+    assert not (tmp_path / "runs" / "gans").exists()
+
+
 def test_metrics_follow_from_the_kept_probabilities(study: Path) -> None:
     folder = study / "s" / "draw_0"
     for fit in read(folder / "metrics.json")["fits"]:

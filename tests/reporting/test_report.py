@@ -26,7 +26,11 @@ NONE = dict.fromkeys(ARMS, 0.0)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return read_json(folder / "summary.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
     return content
 
 
@@ -250,6 +254,51 @@ def test_it_can_be_made_again_at_any_time(tmp_path: Path, command: Command) -> N
         assert "report.html" in result.stdout
         texts.append([(tmp_path / "s" / n).read_bytes() for n in ("results.csv", "summary.json")])
     assert texts[0] == texts[1]
+
+
+def quality_row(folder: Path, value: str) -> dict[str, Any]:
+    (row,) = [r for r in read(folder)["quality"] if r["value"] == value]
+    return dict(row)
+
+
+def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE, quality=1.0))
+    kid, precision = quality_row(tmp_path, "kid"), quality_row(tmp_path, "precision")
+    values = [
+        read_json(path)["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
+        for path in tmp_path.rglob("draw_*/metrics.json")
+    ]
+    assert kid["generated"] == pytest.approx(np.mean(values))
+    assert kid["generated_sd"] == pytest.approx(np.std(values, ddof=1))
+    assert kid["floor"] == pytest.approx(0.01)
+    assert (kid["n"], kid["extractor"]) == (150, "cnn-c0ffee00")
+    assert kid["rho"] == pytest.approx(-1)  # KID falls as the gain rises
+    assert kid["p_holm"] < 0.001
+    assert precision["p_holm"] == pytest.approx(max(precision["p"], 2 * kid["p"]))
+    page = (tmp_path / "report.html").read_text()
+    assert "Quality of the GAN images" in page
+    assert "cnn-c0ffee00" in page
+    assert (tmp_path / "figures" / "quality_against_gain.png").stat().st_size > 1000
+
+
+def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path) -> None:
+    build(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))
+    assert quality_row(tmp_path / "few", "kid")["rho"] is None
+    write_study(tmp_path / "mixed", NONE, quality=1.0)
+    change(
+        tmp_path / "mixed" / "draw_3" / "metrics.json",
+        lambda m: m["quality"].update(extractor="cnn-deadbeef"),
+    )
+    build(tmp_path / "mixed")
+    row = quality_row(tmp_path / "mixed", "kid")
+    assert row["rho"] is None
+    assert row["extractor"] == "cnn-c0ffee00, cnn-deadbeef"
+
+
+def test_a_study_without_quality_has_no_section_of_it(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE))
+    assert read(tmp_path)["quality"] == []
+    assert "Quality of the GAN images" not in (tmp_path / "report.html").read_text()
 
 
 def other_data(record: dict[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -26,6 +28,24 @@ class Prepared:
 
     splits: Splits
     synthetic: SyntheticSet | None
+
+
+def data_settings(
+    data: Mapping[str, Any], root: str | None, download: bool = False
+) -> dict[str, Any]:
+    """Return a run's `data` settings for use elsewhere: real images, in another folder.
+
+    Args:
+        data: the resolved settings of the run.
+        root: where the data set is now.
+        download: whether to fetch it where it is not.
+    """
+    kept = {key: value for key, value in data.items() if key not in ("cache_dir", "download")}
+    source = {key: value for key, value in data["source"].items() if key != "download"}
+    if "root" in source:
+        source |= {"root": root, "download": download}
+    no_images = {"dir": None, "count": None}
+    return kept | {"root": root, "source": source, "cache_dir": None, "synthetic": no_images}
 
 
 def prepare(data: DictConfig) -> Prepared:

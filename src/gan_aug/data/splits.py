@@ -64,6 +64,8 @@ class Splits:
         internal: a test of the training split's own distribution: patients of the training folder
             that are in no other part of the draw (`data.internal_per_class`).
         spare: training images that the draw did not choose, of patients outside `internal`.
+        patient_units: patient of the training folder to the number of the group (`units`) that must
+            stay on one side of a cut; the same for every draw.
         fingerprint: of the data set, before any cut.
         draw: the integer that fixed the choice.
         notes: counts and facts for run.json.
@@ -75,6 +77,7 @@ class Splits:
     development: ImageTable
     internal: ImageTable
     spare: ImageTable
+    patient_units: Mapping[str, int]
     fingerprint: str
     draw: int
     notes: dict[str, Any]
@@ -224,7 +227,8 @@ def make_splits(
     crossing = np.array([h in held for h in train.hashes.tolist()], bool)
     repeated = _extra_copies(train) & ~crossing
     # Units come from all images: a copy that is left out may be what links two patients.
-    group = units(train)[~crossing & ~repeated]
+    groups = units(train)
+    group = groups[~crossing & ~repeated]
     pool = train.take(~crossing & ~repeated)
 
     streams = np.random.SeedSequence([draw]).spawn(1 + len(CLASSES))
@@ -280,6 +284,7 @@ def make_splits(
         development=development,
         internal=internal,
         spare=spare,
+        patient_units=dict(zip(train.patients.tolist(), groups.tolist(), strict=True)),
         fingerprint=notes["fingerprint"],
         draw=draw,
         notes=notes,

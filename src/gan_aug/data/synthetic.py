@@ -93,7 +93,12 @@ def _encode(image: NDArray[np.uint8]) -> bytes:
 
 
 def read_set(
-    folder: Path, count: int | None, image_size: int, channels: int, splits: Splits
+    folder: Path,
+    count: int | None,
+    image_size: int,
+    channels: int,
+    splits: Splits,
+    key: str = "data.synthetic.dir",
 ) -> SyntheticSet:
     """Read the first `count` images of each class in a set, once its manifest has been checked.
 
@@ -103,6 +108,7 @@ def read_set(
         image_size: the size that training uses.
         channels: the channels that training uses.
         splits: the draw that the images are to join.
+        key: the setting that named the folder.
 
     Returns:
         The images, in the order of classes and file names.
@@ -111,8 +117,8 @@ def read_set(
         GanAugError: not a synthetic set, too few images, another size or class, a file that was
             changed, or a generator that saw images it must not have seen.
     """
-    manifest = _read_manifest(folder)
-    check_manifest(folder, manifest, image_size, channels, splits)
+    manifest = read_manifest(folder, key)
+    check_manifest(folder, manifest, image_size, channels, splits, key)
     images, labels = [], []
     for name in CLASSES:
         files = sorted(f for f in manifest["files"] if f.startswith(f"{name}/"))
@@ -134,15 +140,20 @@ def read_set(
     )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, key: str) -> dict[str, Any]:
+    """Read what a synthetic set says of itself.
+
+    Raises:
+        GanAugError: not a synthetic set, or a damaged one.
+    """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise GanAugError(f"data.synthetic.dir={folder}: no such folder")
+        raise GanAugError(f"{key}={folder}: no such folder")
     try:
         manifest = json.loads(path.read_text())
     except FileNotFoundError:
         raise GanAugError(
-            f"data.synthetic.dir={folder}: has no {MANIFEST}; "
+            f"{key}={folder}: has no {MANIFEST}; "
             "only sets written by gan_aug.train or gan_aug.generate can be used"
         ) from None
     except (OSError, ValueError) as error:
@@ -166,18 +177,23 @@ def _read_image(path: Path, expected: str, channels: int) -> NDArray[np.uint8]:
 
 
 def check_manifest(
-    folder: Path, manifest: Mapping[str, Any], image_size: int, channels: int, splits: Splits
+    folder: Path,
+    manifest: Mapping[str, Any],
+    image_size: int,
+    channels: int,
+    splits: Splits,
+    key: str,
 ) -> None:
     """Refuse a set that does not fit, or whose generator saw more than the draw's training images.
 
     Raises:
         GanAugError: naming the set and the reason.
     """
-    where = f"data.synthetic.dir={folder}"
-    for key, wanted in (("image_size", image_size), ("channels", channels)):
-        if manifest[key] != wanted:
+    where = f"{key}={folder}"
+    for name, wanted in (("image_size", image_size), ("channels", channels)):
+        if manifest[name] != wanted:
             raise GanAugError(
-                f"{where}: its {key} is {manifest[key]}, training uses data.{key}={wanted}"
+                f"{where}: its {name} is {manifest[name]}, training uses data.{name}={wanted}"
             )
     classes = {file.split("/")[0] for file in manifest["files"]}
     if unknown := classes - set(CLASSES):

@@ -40,3 +40,8 @@ class SmallCNN(nn.Module):
         """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
         logits: Tensor = self.layers(images)
         return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to the last hidden layer (B, hidden)."""
+        hidden: Tensor = self.layers[:-1](images)
+        return hidden

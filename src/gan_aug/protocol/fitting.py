@@ -118,7 +118,7 @@ def fit_arm(
         callbacks=[curve],
         _convert_="all",
     )
-    trainer.fit(module, _as_loader(batches), _as_loader(EvaluationBatches(validation)))
+    trainer.fit(module, as_loader(batches), as_loader(EvaluationBatches(validation)))
     if not module.finite:
         raise GanAugError(
             f"arm {arm.title!r}: training diverged, weights are not finite; lower classifier.lr"
@@ -128,7 +128,7 @@ def fit_arm(
     return Fit(module, module.batches_done, seconds, initial, curve.points)
 
 
-def _as_loader(batches: Any) -> DataLoader[Any]:
+def as_loader(batches: Any) -> DataLoader[Any]:
     """Lightning takes any iterable of batches; its type hints name DataLoader only."""
     loader: DataLoader[Any] = batches
     return loader

@@ -138,9 +138,9 @@ def write_synthetic(gan: FittedGAN, folder: Path, count: int, seed: int) -> None
         GanAugError: there is another set in the folder.
     """
     if not folder.exists():
-        module, origin = load_gan(gan.checkpoint)
+        module, origin, config = load_gan(gan.checkpoint)
         images = images_by_class(module, origin, count, seed)
-        write_set(folder, images, manifest_head(origin, gan.checkpoint, seed))
+        write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
     manifest = json.loads((folder / "manifest.json").read_text())
     found = (manifest["checkpoint_sha256"], max(manifest["count"].values()), manifest["seed"])
     if found != (gan.sha256, count, seed):

@@ -23,6 +23,7 @@ from gan_aug.fit import quieten
 from gan_aug.protocol.batches import Extra
 from gan_aug.protocol.extras import Extras
 from gan_aug.protocol.fitting import fit_arm, measure
+from gan_aug.protocol.quality import held_out_of, measure_gans
 from gan_aug.protocol.rules import check_rules
 from gan_aug.run import Run
 
@@ -40,6 +41,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     """
     quieten()
     splits = prepared.splits
+    held_out = held_out_of(cfg, splits)
     extras = Extras(cfg, prepared, run.folder)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     fits: list[dict[str, Any]] = []
@@ -75,6 +77,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         },
         "fits": fits,
     }
+    if held_out is not None:
+        metrics["quality"] = measure_gans(cfg, splits, held_out, extras.gans)
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
     write_json(run.folder / "metrics.json", metrics)
     _print_table(cfg, metrics)

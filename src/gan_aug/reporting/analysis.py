@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_aug.reporting.quality import summarise_quality
 from gan_aug.reporting.results import LOWER_IS_BETTER, METRICS, Study
 from gan_aug.reporting.statistics import (
     LEAST_DRAWS,
@@ -129,6 +130,7 @@ def summarise(study: Study) -> dict[str, Any]:
             for condition in study.conditions
         ],
         "power": power(study),
+        "quality": summarise_quality(study),
         "rules": rules(study),
         "costs": costs(study),
         "provenance": provenance(study),

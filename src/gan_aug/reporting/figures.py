@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from gan_aug.reporting.quality import quality_against_gain
 from gan_aug.reporting.results import Study
 
 COLOURS = ("#4c5b6b", "#1b7f79", "#b8860b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d")
@@ -34,6 +35,7 @@ def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, bytes]:
         "gain_by_size": lambda: gain_by_size(study, summary),
         "roc": lambda: roc(study),
         "learning_curves": lambda: learning_curves(study),
+        "quality_against_gain": lambda: quality_against_gain(study, summary["quality"]),
     }
     figures = {name: draw() for name, draw in drawn.items()}
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}

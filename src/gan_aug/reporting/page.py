@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from gan_aug.reporting.answer import points, verdict
+from gan_aug.reporting.quality import name_of
 from gan_aug.reporting.results import LOWER_IS_BETTER, METRICS, Study
 from gan_aug.reporting.statistics import LEAST_DRAWS, RESAMPLES
 
@@ -22,6 +23,8 @@ CAPTIONS = {
     "Right: difference from `real` in the same draws.",
     "roc": "Mean ROC curve over draws with its 95% band; dotted: `real`.",
     "learning_curves": "Mean and standard deviation over draws and repeats.",
+    "quality_against_gain": "Each dot is a draw: the quality of its GAN's images against the gain "
+    "of the asked arm. Dashed: the mean of unseen real images. rho: Spearman; p after Holm.",
 }
 MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 """Figures that stand with the answer; the others come after the tables."""
@@ -42,7 +45,13 @@ def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "points": _points, "p": _p, "minutes": _minutes}
+    environment.filters |= {
+        "percent": _percent,
+        "points": _points,
+        "p": _p,
+        "minutes": _minutes,
+        "value": name_of,
+    }
     environment.globals |= {"verdict": verdict}
     return environment.get_template("report.html.j2").render(
         study=study,

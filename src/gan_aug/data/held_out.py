@@ -1,0 +1,131 @@
+"""Real images that no GAN of the draw has seen, for measuring generated ones. Loads no torch.
+
+The training folder's patients are cut into two halves, the same for every draw. One half fits the
+judge, the classifier that supplies features and opinions. From the other half come the images to
+compare with, less all patients that the draw trains or validates on. The test images stay unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.splits import Splits
+from gan_aug.errors import GanAugError
+
+_HALVES_STREAM = 20200216
+_SIDES_STREAM = 20200217
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Real images by what they are for; no patient is in two of these, nor in the draw's training.
+
+    Attributes:
+        judge: fit the judge; may hold training and validation images of the draw.
+        reference: what generated images are compared with.
+        floor: real images measured in place of generated ones: the best that a metric can read.
+    """
+
+    judge: ImageTable
+    reference: ImageTable
+    floor: ImageTable
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return images by part and class."""
+        parts = {"judge": self.judge, "reference": self.reference, "floor": self.floor}
+        return {name: table.counts() for name, table in parts.items()}
+
+
+def concatenate(*tables: ImageTable) -> ImageTable:
+    """Return the rows of all tables."""
+
+    def join(a: ImageTable, b: ImageTable) -> ImageTable:
+        columns = ("images", "labels", "subtypes", "patients", "paths", "hashes")
+        return ImageTable(*(np.concatenate([getattr(a, c), getattr(b, c)]) for c in columns))
+
+    return reduce(join, tables)
+
+
+def judge_images(splits: Splits) -> ImageTable:
+    """Return the images that fit the judge: half of the training folder's patients.
+
+    They do not depend on the draw, so that numbers of several draws have the same judge.
+    """
+    table = _training_folder(splits)
+    return table.take(_in_judge_half(splits, table))
+
+
+def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut:
+    """Cut the images that a draw's generated images are measured with.
+
+    Args:
+        splits: the draw.
+        count: images of each class in `reference` and in `floor`.
+        needed: classes that must have as many; of the others there may be fewer.
+
+    Raises:
+        GanAugError: there are not as many.
+    """
+    table = _training_folder(splits)
+    unit = _units_of(splits, table)
+    in_judge = _in_judge_half(splits, table)
+    seen = np.isin(unit, np.concatenate([_units_of(splits, t) for t in _in_use(splits)]))
+    free = ~in_judge & ~seen
+    sides: tuple[list[NDArray[np.int64]], ...] = ([], [])
+    side_of: dict[int, int] = {}
+    random = np.random.default_rng(_SIDES_STREAM)
+    for label, name in enumerate(CLASSES):
+        rows = np.flatnonzero(free & (table.labels == label))
+        # Whole units in random order, the first on one side and the next on the other; one that
+        # has images of both classes stays where it is.
+        for place, number in enumerate(random.permutation(np.unique(unit[rows])).tolist()):
+            side_of.setdefault(number, place % 2)
+        on_side = np.array([side_of[number] for number in unit[rows].tolist()], np.int64)
+        left = int(np.bincount(on_side, minlength=2).min())
+        if left < count and name in needed:
+            raise GanAugError(
+                f"quality.count={count}: only {left} {name} images that the GAN has not seen are "
+                "left on each side; choose a smaller quality.count, or leave it more of them (a "
+                f"smaller data.subset.{name})"
+            )
+        for place, side in enumerate(sides):
+            side.append(rows[on_side == place][:count])
+    reference, floor = (table.take(np.concatenate(side)) for side in sides)
+    return HeldOut(table.take(in_judge), reference, floor)
+
+
+def _in_use(splits: Splits) -> tuple[ImageTable, ...]:
+    """Return what fits or chooses a model in this draw, as far as it is of the training folder."""
+    return (splits.train, _cut_validation(splits))
+
+
+def _cut_validation(splits: Splits) -> ImageTable:
+    """Return the validation images, unless the data set brought them as a split of its own."""
+    own = np.array([p in splits.patient_units for p in splits.validation.patients.tolist()], bool)
+    return splits.validation.take(own)
+
+
+def _training_folder(splits: Splits) -> ImageTable:
+    """Return the training folder's images, each once, in an order that no draw changes."""
+    table = concatenate(splits.train, _cut_validation(splits), splits.internal, splits.spare)
+    return table.take(np.argsort(table.hashes, kind="stable"))
+
+
+def _units_of(splits: Splits, table: ImageTable) -> NDArray[np.int64]:
+    return np.array([splits.patient_units[p] for p in table.patients.tolist()], np.int64)
+
+
+def _in_judge_half(splits: Splits, table: ImageTable) -> NDArray[np.bool_]:
+    unit = _units_of(splits, table)
+    random = np.random.default_rng(_HALVES_STREAM)
+    chosen = []
+    for label in range(len(CLASSES)):
+        of_class = np.unique(unit[table.labels == label])
+        chosen.append(random.permutation(of_class)[: len(of_class) // 2])
+    return np.isin(unit, np.concatenate(chosen))

@@ -1,0 +1,32 @@
+"""`python -m gan_aug.evaluate`: how good are the images of a GAN or of a synthetic set?"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+
+
+@command("evaluate", to_go_on="repeat the command")
+def main(cfg: DictConfig) -> None:
+    """Read what the images were made from, then measure them."""
+    from gan_aug.quality.subject import load_subject, with_data
+    from gan_aug.run import open_run
+
+    cfg = with_data(cfg)
+    with open_run(cfg) as run:
+        if run.finished:
+            print(f"{run.folder}: finished already, nothing to do")
+            return
+        check_config(cfg)
+        subject = load_subject(cfg)
+        run.record(data=subject.splits.notes)
+
+        from gan_aug.quality.report import evaluate
+
+        evaluate(cfg, subject, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""GAN-test: train on real images, test on generated ones."""
+
+from __future__ import annotations
+
+from gan_aug.metrics.sample import Context, Sample
+
+
+def gan_test(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
+    """Train on the draw's real images, test on generated ones (Shmelkov et al. 2018, GAN-test).
+
+    arXiv:1807.09499, section 3. Generated images have one class, so accuracy is the share that is
+    taken for it.
+
+    Args:
+        real: unused; the floor says what the classifier makes of real images.
+        fake: see `Metric`.
+        context: the draw's training images of both classes.
+
+    Returns:
+        `gan_test`, a share in [0, 1]; more than the floor means samples that are too easy.
+    """
+    images = {context.label: context.train.images, context.other: context.other_train}
+    predict = context.fit(images, "gan_test")
+    share = (context.of_class(predict(fake.images)) >= 0.5).double().mean()
+    return {"gan_test": share.item()}

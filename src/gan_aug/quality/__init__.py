@@ -1,0 +1,1 @@
+"""How good generated images are: the judge, the extractors, and every metric beside its floor."""

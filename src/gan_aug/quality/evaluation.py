@@ -1,0 +1,204 @@
+"""Every metric of a draw's generated images, each beside its floor."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from gan_aug.data.held_out import HeldOut, judge_images
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.splits import Splits
+from gan_aug.errors import GanAugError
+from gan_aug.gans.base import GAN
+from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
+from gan_aug.quality.extractors import Extractor
+from gan_aug.quality.judge import Judge, find_or_fit_judge, fit_classifier, predictor
+
+FLOOR, GENERATED = "real", "generated"
+Values = dict[str, float]
+
+
+def metrics_of(quality: DictConfig) -> dict[str, Metric]:
+    """Return the metrics that a configuration asks for.
+
+    Raises:
+        GanAugError: one that there is not.
+    """
+    for name in quality.use:
+        if name not in quality.metrics:
+            raise GanAugError(
+                f"quality.use: {name} is none of {', '.join(map(str, quality.metrics))}"
+            )
+    return {name: instantiate(quality.metrics[name].function) for name in quality.use}
+
+
+def directions_of(quality: DictConfig) -> dict[str, str]:
+    """Return what is good for each value: lower, higher, or as near to the floor as possible."""
+    return {
+        str(value): str(direction)
+        for name in quality.use
+        for value, direction in quality.metrics[name].good.items()
+    }
+
+
+class Evaluator:
+    """Measures images of a draw; judge, extractor and fitted classifiers are made once.
+
+    Args:
+        quality: conf/quality.
+        splits: the draw.
+
+    Attributes:
+        judge: the judge of the data set.
+        extractor: what features come from.
+    """
+
+    def __init__(self, quality: DictConfig, splits: Splits) -> None:
+        self._quality, self._splits = quality, splits
+        self._metrics = metrics_of(quality)
+        self._fits: dict[tuple[str, str], Predict] = {}
+        self.judge: Judge = find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
+        self.extractor: Extractor = instantiate(quality.extractor)(self.judge)
+
+    def sample(self, images: Images) -> Sample:
+        """Return images with what extractor and judge make of them, once somebody asks."""
+        return Sample(np.ascontiguousarray(images), self.extractor, self.judge.pneumonia)
+
+    def train_sample(self, name: str) -> Sample:
+        """Return the draw's training images of a class."""
+        return self.sample(of_class(self._splits.train, name))
+
+    def context(
+        self, name: str, other_real: Images, discriminator: Callable[[Images], Tensor] | None
+    ) -> Context:
+        """Return the context of a class.
+
+        Args:
+            name: the class.
+            other_real: unseen real images of the other class.
+            discriminator: of the GAN, if there is one.
+        """
+        label = CLASSES.index(name)
+        train = self.train_sample(name)
+        return Context(
+            label=label,
+            train=train,
+            members=train,
+            other_train=of_class(self._splits.train, CLASSES[1 - label]),
+            other_real=other_real,
+            fit=self._fit,
+            discriminator=discriminator,
+            seed=self._quality.seed,
+        )
+
+    def measure(self, real: Sample, fake: Sample, context: Context) -> tuple[Values, Values]:
+        """Return all values, and the seconds that each metric took."""
+        values: Values = {}
+        seconds: Values = {}
+        for name, metric in self._metrics.items():
+            started = time.perf_counter()
+            values |= metric(real, fake, context)
+            seconds[name] = round(time.perf_counter() - started, 3)
+        return values, seconds
+
+    def against_floor(
+        self,
+        rows: Mapping[str, Images],
+        name: str,
+        held_out: HeldOut,
+        discriminator: Callable[[Images], Tensor] | None,
+    ) -> dict[str, Any]:
+        """Measure sets of images of one class, and unseen real images in their place.
+
+        Args:
+            rows: title to images.
+            name: the class.
+            held_out: real images.
+            discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
+
+        Returns:
+            `values`: row to values, the floor first; `seconds` by metric of the first of `rows`;
+            `images`: how many, by what they were for.
+        """
+        other = CLASSES[1 - CLASSES.index(name)]
+        real, floor = (self.sample(of_class(t, name)) for t in (held_out.reference, held_out.floor))
+        context = self.context(name, of_class(held_out.reference, other), discriminator)
+        values = {FLOOR: self.measure(real, floor, replace(context, members=floor))[0]}
+        seconds: Values = {}
+        for title, images in rows.items():
+            asked = context if title == GENERATED else replace(context, discriminator=None)
+            values[title], took = self.measure(real, self.sample(images), asked)
+            seconds = seconds or took
+        counts = {
+            "measured": len(next(iter(rows.values()))),
+            "reference": len(real),
+            "floor": len(floor),
+            "train": len(context.train),
+            f"{other} to train classifiers": len(context.other_train),
+            f"{other} to test classifiers": len(context.other_real),
+        }
+        return {"values": values, "seconds": seconds, "images": counts}
+
+    def judge_on_unseen(self, held_out: HeldOut) -> Values:
+        """Return the share of unseen real images of each class that the judge gets right."""
+        both = [held_out.reference, held_out.floor]
+        found = {}
+        for label, name in enumerate(CLASSES):
+            images = np.concatenate([of_class(table, name) for table in both])
+            right = (self.judge.pneumonia(images) >= 0.5) == bool(label)
+            found[name] = right.double().mean().item()
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return what numbers are published with."""
+        return {
+            "extractor": self.extractor.label,
+            "extractor_sha256": self.extractor.sha256,
+            "judge": self.judge.facts(),
+        }
+
+    def _fit(self, images: Mapping[int, Images], purpose: str) -> Predict:
+        digest = hashlib.sha256()
+        for label in sorted(images):
+            digest.update(images[label].tobytes())
+        key = (purpose, digest.hexdigest())
+        if key not in self._fits:
+            if empty := [CLASSES[k] for k in images if not len(images[k])]:
+                raise GanAugError(
+                    f"quality.use: {purpose} trains a classifier and the GAN's draw has no "
+                    f"{empty[0]} training images; add +data.subset.{empty[0]}=400, or leave "
+                    "gan_train and gan_test out of quality.use"
+                )
+            self._fits[key] = predictor(
+                fit_classifier(self._quality, images, self._quality.fit_steps, purpose)
+            )
+        return self._fits[key]
+
+
+def of_class(table: ImageTable, name: str) -> Images:
+    """Return the images of a class, uint8 (N, C, H, W)."""
+    return np.asarray(table.images[table.labels == CLASSES.index(name)])
+
+
+def discriminator_of(gan: GAN) -> Callable[[Images], Tensor]:
+    """Return a GAN's discriminator, in evaluation mode, as a function of uint8 images."""
+
+    @torch.no_grad()
+    def logits(images: Images) -> Tensor:
+        gan.discriminator.eval()
+        parts = [
+            gan.discriminator(torch.tensor(images[i : i + 100]).float().div(127.5).sub(1))
+            for i in range(0, len(images), 100)
+        ]
+        return torch.cat(parts)
+
+    return logits

@@ -1,0 +1,192 @@
+"""The judge: the study's classifier, fitted once for a data set, kept with its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from filelock import FileLock
+from hydra.utils import instantiate
+from lightning.pytorch.utilities.seed import isolate_rng
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from gan_aug.classifier import Classifier
+from gan_aug.data.datamodule import Batches, EvaluationBatches
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.errors import GanAugError
+from gan_aug.files import replace_file
+from gan_aug.metrics.sample import Images, Predict
+from gan_aug.networks.cnn import SmallCNN
+from gan_aug.protocol.fitting import as_loader, probabilities
+from gan_aug.protocol.seeds import stream_seed
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A fitted classifier.
+
+    Attributes:
+        module: in evaluation mode, on the CPU.
+        sha256: of its weights.
+        feature_scale: what the features of `SmallCNN.features` are divided by: their root mean
+            square on the images that the judge was fitted on. KID's kernel expects such a scale.
+        images: how many images of each class it was fitted on.
+    """
+
+    module: Classifier
+    sha256: str
+    feature_scale: float
+    images: dict[str, int]
+
+    def pneumonia(self, images: Images) -> torch.Tensor:
+        """Return float64 (N,) probabilities of pneumonia."""
+        return probabilities(self.module, images)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a number that depends on the judge is published with."""
+        return {"sha256": self.sha256, "fitted_on": self.images}
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _switches_kept() -> Iterator[None]:
+    """Undo what Lightning's trainer switches for the whole process, a GAN's training included."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def fit_classifier(
+    quality: DictConfig, images: Mapping[int, Images], steps: int, purpose: str
+) -> Classifier:
+    """Fit the classifier on images by label, each class equally often.
+
+    Random states and torch's switches outside are left as they were.
+
+    Args:
+        quality: conf/quality; its `classifier` says which.
+        images: label to uint8 (N, C, H, W); no class is empty.
+        steps: optimizer steps.
+        purpose: fixes initial weights and order.
+
+    Raises:
+        GanAugError: training diverged.
+    """
+    images = dict(sorted(images.items()))  # the same classifier in whatever order they come
+    largest = max(map(len, images.values()))
+    # The smaller class is repeated, whole copies first.
+    shown = np.concatenate([x[np.resize(np.arange(len(x)), largest)] for x in images.values()])
+    labels = np.repeat(np.array(list(images), np.int64), largest)
+    with _switches_kept(), isolate_rng():  # seeding reaches a GPU's generator too
+        pl.seed_everything(stream_seed("classifier", purpose), verbose=False)
+        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+        batches = Batches(
+            torch.from_numpy(shown),
+            torch.from_numpy(labels),
+            BATCH,
+            steps,
+            stream_seed("classifier order", purpose),
+            lambda: module.batches_done,
+        )
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            deterministic=True,
+            max_epochs=1,
+            log_every_n_steps=steps + 1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, as_loader(batches))
+    if not module.finite:
+        raise GanAugError(f"the classifier for {purpose} diverged; lower quality.classifier.lr")
+    return module.cpu().eval()
+
+
+def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) -> Judge:
+    """Return the judge of a data set, fitting it unless some command has.
+
+    Args:
+        quality: conf/quality; `judges_dir`, `judge_steps` and `classifier`.
+        table: the images of `gan_aug.data.held_out.judge_images`.
+        fingerprint: of the data set.
+
+    Raises:
+        GanAugError: a class without images, or a damaged file.
+    """
+    counts = table.counts()
+    if empty := [name for name, n in counts.items() if not n]:
+        raise GanAugError(f"the judge needs images of each class, there are no {empty[0]} ones")
+    settings = OmegaConf.to_container(quality.classifier.module, resolve=True)
+    shape, steps = list(table.images.shape[1:]), quality.judge_steps
+    content = [settings, steps, BATCH, shape, fingerprint, sorted(table.hashes.tolist())]
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    path = Path(quality.judges_dir).expanduser() / f"{key}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            print(f"fitting the judge on {counts['normal']} + {counts['pneumonia']} images: {path}")
+            images = {
+                label: np.asarray(table.images[table.labels == label])
+                for label in range(len(CLASSES))
+            }
+            fitted = fit_classifier(quality, images, steps, "judge")
+            saved = {
+                "state_dict": fitted.state_dict(),
+                "sha256": weights_hash(fitted),
+                "feature_scale": _root_mean_square(fitted, table),
+            }
+            replace_file(path, lambda temporary: torch.save(saved, temporary))
+    with isolate_rng(include_cuda=False):
+        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(found["state_dict"])
+        sha256, scale = found["sha256"], float(found["feature_scale"])
+    except Exception as error:  # torch.load raises almost anything on a damaged file
+        raise GanAugError(
+            f"{path}: cannot be read ({type(error).__name__}); remove it, it is fitted again"
+        ) from error
+    if weights_hash(module) != sha256:
+        raise GanAugError(f"{path}: its weights are not those it was saved with; remove it")
+    return Judge(module.eval(), sha256, scale, counts)
+
+
+@torch.no_grad()
+def _root_mean_square(module: Classifier, table: ImageTable) -> float:
+    assert isinstance(module.network, SmallCNN)
+    parts = [
+        module.network.features(batch["image"]).square().mean(dim=1)
+        for batch in EvaluationBatches(table)
+    ]
+    return float(torch.cat(parts).mean().sqrt())
+
+
+def predictor(module: Classifier) -> Predict:
+    """Return a classifier as a function from images to probabilities of pneumonia."""
+    return lambda images: probabilities(module, images)

@@ -1,0 +1,111 @@
+"""What is to be measured or explained: a GAN's checkpoint or a synthetic set, and its draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.image_table import CLASSES
+from gan_aug.data.prepare import data_settings, prepare
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import read_manifest, read_set
+from gan_aug.errors import GanAugError
+from gan_aug.gans.base import GAN
+from gan_aug.metrics.sample import Images
+from gan_aug.restore import load_gan, read_checkpoint
+from gan_aug.synthesis import images_by_class
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Generated images and what their generator saw.
+
+    Attributes:
+        images: class to uint8 (N, C, H, W).
+        splits: the draw.
+        gan: where there is a checkpoint.
+    """
+
+    images: dict[str, Images]
+    splits: Splits
+    gan: GAN | None
+
+
+def with_data(cfg: DictConfig) -> DictConfig:
+    """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
+
+    Raises:
+        GanAugError: not just one of checkpoint and synthetic.dir, or a file that is not one.
+    """
+    folder = cfg.synthetic.dir if "synthetic" in cfg else None
+    if (cfg.checkpoint is None) == (folder is None):
+        what = "checkpoint=RUN/checkpoints/last.ckpt"
+        raise GanAugError(
+            f"checkpoint, synthetic.dir: set just one, {what} or synthetic.dir=RUN/synthetic"
+            if "synthetic" in cfg
+            else f"checkpoint=null: name a GAN, {what}"
+        )
+    if folder is None:
+        content = read_checkpoint(Path(cfg.checkpoint).expanduser())
+        settings: dict[str, Any] = content["gan_aug"]["config"]["data"]
+        root = cfg.data.root or settings["root"]
+    else:
+        manifest = read_manifest(Path(folder).expanduser(), "synthetic.dir")
+        if "data_settings" not in manifest:
+            raise GanAugError(
+                f"synthetic.dir={folder}: was written by an earlier gan_aug and does not say how "
+                "its draw was made; generate the set again"
+            )
+        settings, root = manifest["data_settings"], cfg.data.root
+    given = {key: value for key, value in cfg.data.items() if value is not None}
+    merged = OmegaConf.create(dict(cfg.items()))
+    merged.data = OmegaConf.merge(data_settings(settings, root, cfg.data.download), given)
+    return merged
+
+
+def load_subject(cfg: DictConfig) -> Subject:
+    """Load or generate the images, and cut the draw that the generator was fitted on.
+
+    Args:
+        cfg: from `with_data`.
+
+    Raises:
+        GanAugError: the data is not what the generator was fitted on, or there are too few images.
+    """
+    splits = prepare(cfg.data).splits
+    count = cfg.quality.count
+    if cfg.checkpoint is not None:
+        gan, origin, _ = load_gan(Path(cfg.checkpoint).expanduser())
+        _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
+        return Subject(images_by_class(gan, origin, count, cfg.seed), splits, gan)
+    folder = Path(cfg.synthetic.dir).expanduser()
+    size = (cfg.data.image_size, cfg.data.channels)
+    found = read_set(folder, None, *size, splits, "synthetic.dir")
+    _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
+    images = {}
+    for label, name in enumerate(CLASSES):
+        of_class = found.images[found.labels == label]
+        if 0 < len(of_class) < count:
+            raise GanAugError(
+                f"quality.count={count}: {folder} has {len(of_class)} {name} images; set "
+                f"quality.count={len(of_class)}, or measure the checkpoint, which makes any number"
+            )
+        if len(of_class):
+            images[name] = of_class[:count]
+    return Subject(images, splits, None)
+
+
+def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:
+    if origin["data_fingerprint"] != splits.fingerprint:
+        raise GanAugError(
+            f"{where}: was fitted on data {origin['data_fingerprint']}, data.root holds "
+            f"{splits.fingerprint}; name the data set it was fitted on"
+        )
+    if foreign := set(origin["seen_hashes"]) - set(splits.train.hashes.tolist()):
+        raise GanAugError(
+            f"{where}: its generator saw {len(foreign)} images that are not training images of its "
+            "draw with these data settings; leave the data settings as they were"
+        )

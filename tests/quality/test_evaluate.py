@@ -1,0 +1,205 @@
+"""The evaluate command, and quality while a GAN trains, on made-up X-rays."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from support import TINY_GAN, TINY_QUALITY, environment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+Command = Callable[..., Any]
+GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4")
+SELECTED = (*GAN, "quality.every_n_epochs=2", "quality.select=kid")
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    return state
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A folder with a GAN run that measured itself, `gan`, and one that did not, `plain`."""
+    folder = tmp_path_factory.mktemp("quality")
+    for name, arguments in (("gan", SELECTED), ("plain", GAN)):
+        subprocess.run(
+            [sys.executable, "-m", "gan_aug.train", *arguments, f"hydra.run.dir={name}"],
+            cwd=folder,
+            env=environment(cache_home),
+            check=True,
+            capture_output=True,
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(home: Path, cache_home: Path) -> Path:
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.evaluate", "checkpoint=gan/checkpoints/last.ckpt",
+         "controls=true", *TINY_QUALITY, "hydra.run.dir=out"],
+        cwd=home,
+        env=environment(cache_home),
+        check=True,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    (home / "stdout.txt").write_text(result.stdout)
+    return home / "out"
+
+
+def test_every_number_stands_beside_its_floor(evaluated: Path) -> None:
+    metrics = read(evaluated / "metrics.json")
+    values = metrics["classes"]["pneumonia"]["values"]
+    assert list(values) == ["real", "generated", "copies", "one image", "flipped", "noise"]
+    assert set(metrics["good"]) == values["generated"].keys() - {"swd_16", "swd_32"}
+    assert values["generated"].keys() == values["real"].keys()
+    assert values["copies"]["nearest_pixel"] == pytest.approx(0, abs=1e-3)
+    assert values["copies"]["copying_pixel"] == pytest.approx(1)
+    assert values["one image"]["ms_ssim"] == pytest.approx(1, abs=1e-4)
+    assert values["noise"]["swd"] > 1.3 * values["real"]["swd"]
+    assert "membership_auc" not in values["noise"]  # noise has no discriminator
+    images = metrics["classes"]["pneumonia"]["images"]
+    assert (images["measured"], images["reference"], images["floor"]) == (10, 10, 10)
+    shares = metrics["judge"]["right_on_unseen_real"]
+    assert all(0 <= share <= 1 for share in shares.values())
+
+
+def test_an_evaluation_leaves_table_and_pictures(evaluated: Path) -> None:
+    metrics = read(evaluated / "metrics.json")
+    with (evaluated / "quality.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["extractor"] for row in rows} == {metrics["extractor"]}
+    assert metrics["extractor"].endswith(metrics["extractor_sha256"][:8])
+    (kid,) = [r for r in rows if (r["images"], r["metric"]) == ("generated", "kid")]
+    assert float(kid["value"]) == metrics["classes"]["pneumonia"]["values"]["generated"]["kid"]
+    for space in ("pixel", "feature"):
+        with Image.open(evaluated / f"closest_{space}_pneumonia.png") as picture:
+            assert min(picture.size) > 400
+    printed = (evaluated.parent / "stdout.txt").read_text()
+    assert "unseen real" in printed
+    assert metrics["extractor"] in printed
+    assert read(evaluated / "run.json")["status"] == "finished"
+
+
+def test_a_synthetic_set_gives_the_numbers_of_its_checkpoint(
+    home: Path, evaluated: Path, command: Command
+) -> None:
+    """The run's set was made by its best checkpoint, with the same seed."""
+    for name, what in (
+        ("set", "synthetic.dir=gan/synthetic"),
+        ("best", "checkpoint=gan/checkpoints/best.ckpt"),
+    ):
+        result = command("evaluate", what, *TINY_QUALITY, f"hydra.run.dir={name}", cwd=home)
+        assert result.returncode == 0, result.stderr
+    found = [read(home / n / "metrics.json")["classes"]["pneumonia"] for n in ("set", "best")]
+    of_set, of_checkpoint = (f["values"]["generated"] for f in found)
+    assert of_checkpoint.keys() - of_set.keys() == {"membership_auc"}
+    assert of_set == {k: v for k, v in of_checkpoint.items() if k in of_set}
+
+
+def test_measuring_changes_nothing_of_the_training(home: Path) -> None:
+    measured, plain = (weights(home / n / "checkpoints" / "last.ckpt") for n in ("gan", "plain"))
+    assert all(torch.equal(measured[name], plain[name]) for name in plain)
+
+
+def test_curves_are_logged_with_the_extractors_name(home: Path, evaluated: Path) -> None:
+    extractor = read(evaluated / "metrics.json")["extractor"]
+    events = EventAccumulator(str(home / "gan")).Reload()
+    kid = events.Scalars(f"quality {extractor}/kid pneumonia")
+    assert [event.step for event in kid] == [8, 16]  # 4 batches an epoch, every 2 epochs
+    tags = EventAccumulator(str(home / "plain")).Reload().Tags()["scalars"]
+    assert not [tag for tag in tags if tag.startswith("quality")]
+
+
+def test_the_selected_checkpoint_is_the_one_with_the_lowest_kid(home: Path) -> None:
+    events = EventAccumulator(str(home / "gan")).Reload()
+    (tag,) = [t for t in events.Tags()["scalars"] if "/kid" in t]
+    scores = {event.step: event.value for event in events.Scalars(tag)}
+    best = torch.load(home / "gan" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["batches_done"] == min(scores, key=lambda step: scores[step])
+    manifest = read(home / "gan" / "synthetic" / "manifest.json")
+    digest = hashlib.sha256((home / "gan" / "checkpoints" / "best.ckpt").read_bytes()).hexdigest()
+    assert manifest["checkpoint_sha256"] == digest
+
+
+def test_a_run_with_curves_can_be_gone_on_with(home: Path, command: Command) -> None:
+    """Interrupted after its first measurement, it ends with the same curves and best checkpoint."""
+    half = command("train", *SELECTED, "hydra.run.dir=again", "trainer.max_epochs=2", cwd=home)
+    assert half.returncode == 0, half.stderr
+    record = read(home / "again" / "run.json")
+    record["status"] = "interrupted"
+    record["config"]["trainer"]["max_epochs"] = 4
+    (home / "again" / "run.json").write_text(json.dumps(record))
+    shutil.rmtree(home / "again" / "synthetic")
+    result = command("train", *SELECTED, "hydra.run.dir=again", cwd=home)
+    assert result.returncode == 0, result.stderr
+    for name in ("last", "best"):
+        once, twice = (weights(home / f / "checkpoints" / f"{name}.ckpt") for f in ("gan", "again"))
+        assert all(torch.equal(once[k], twice[k]) for k in once)
+
+    def curves(folder: str) -> list[str]:
+        lines = (home / folder / "metrics.csv").read_text().splitlines()
+        return [line for line in lines if "quality" in line]
+
+    assert len(curves("gan")) == 2 * 7
+    assert curves("gan") == curves("again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "checkpoint, synthetic.dir: set just one"),
+        (["checkpoint=x", "synthetic.dir=y"], "checkpoint, synthetic.dir: set just one"),
+        (["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
+        (["synthetic.dir=nowhere"], "synthetic.dir=nowhere: no such folder"),
+        (["synthetic.dir=gan/synthetic", "quality.count=12"], "has 10 pneumonia images"),
+        (["checkpoint=gan/checkpoints/last.ckpt", "quality.count=500"], "quality.count=500: only"),
+        (
+            ["checkpoint=gan/checkpoints/last.ckpt", "quality.use=[kidd]"],
+            "quality.use: kidd is none",
+        ),
+        (["checkpoint=gan/checkpoints/last.ckpt", "quality.count=0"], "quality.count=0: must be"),
+        (["checkpoint=gan/checkpoints/last.ckpt", "+data.draw=1"], "its generator saw"),
+        (
+            ["checkpoint=gan/checkpoints/last.ckpt", "+data.source.seed=1"],
+            "name the data set it was fitted on",
+        ),
+        (
+            ["checkpoint=gan/checkpoints/last.ckpt", "+data.subset.normal=0"],
+            "add +data.subset.normal=400",
+        ),
+    ],
+)
+def test_bad_input_gives_one_line(
+    arguments: list[str], part: str, home: Path, command: Command
+) -> None:
+    settings = [*TINY_QUALITY, *arguments]
+    result = command("evaluate", *settings, "hydra.run.dir=bad", cwd=home)
+    shutil.rmtree(home / "bad", ignore_errors=True)
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
+    assert line.startswith("error: ")
+    assert part in line
+
+
+def test_what_cannot_choose_is_refused(command: Command, tmp_path: Path) -> None:
+    result = command("train", *GAN, "quality.every_n_epochs=2", "quality.select=ms_ssim")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: quality.select=ms_ssim: choose one of kid, ")
