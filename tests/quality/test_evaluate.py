@@ -92,7 +92,7 @@ def test_an_evaluation_leaves_table_and_pictures(evaluated: Path) -> None:
         with Image.open(evaluated / f"closest_{space}_pneumonia.png") as picture:
             assert min(picture.size) > 400
     printed = (evaluated.parent / "stdout.txt").read_text()
-    assert "unseen real" in printed
+    assert "real (floor)" in printed
     assert metrics["extractor"] in printed
     assert read(evaluated / "run.json")["status"] == "finished"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from gan_aug.quality.pairs import pairs_figure
 from gan_aug.quality.subject import Subject
 from gan_aug.run import Run
 
-ARROWS = {"lower": "lower is better", "higher": "higher is better", "floor": "as real is best"}
+GOOD = {"lower": "low", "higher": "high", "floor": "as real"}
 
 
 def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -107,14 +108,18 @@ def table_of(metrics: dict[str, Any], name: str) -> Table:
     found = metrics["classes"][name]
     titles = [GENERATED, FLOOR, *(t for t in found["values"] if t not in (GENERATED, FLOOR))]
     n = found["images"]["measured"]
-    table = Table(title=f"{name}: {n} images, features of {metrics['extractor']}")
-    table.add_column("")
+    table = Table(
+        title=f"{name}: {n} images, features of {metrics['extractor']}",
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("", no_wrap=True)
     for title in titles:
-        table.add_column("unseen real (floor)" if title == FLOOR else title, justify="right")
-    table.add_column("")
+        table.add_column("real (floor)" if title == FLOOR else title, justify="right")
+    table.add_column("good")
     for value, good in metrics["good"].items():
         cells = [found["values"][t].get(value) for t in titles]
         if any(cell is not None for cell in cells):
-            shown = ["" if cell is None else f"{cell:.4g}" for cell in cells]
-            table.add_row(value, *shown, ARROWS[good])
+            shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
+            table.add_row(value, *shown, GOOD[good])
     return table
