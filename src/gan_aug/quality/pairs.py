@@ -38,7 +38,7 @@ def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -
             if column < len(rows):
                 _show(upper, sample.images[rows[column]])
                 _show(lower, train.images[neighbours[column]])
-                upper.set_title(f"{distance[column]:.1f}", fontsize=8)
+                upper.set_title(f"{distance[column]:.3g}", fontsize=8)
             for axis in (upper, lower):
                 axis.set_xticks([])
                 axis.set_yticks([])

@@ -1,0 +1,207 @@
+"""The real images that generated ones are measured with share no patient with a GAN's training."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
+from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.splits import Source, Splits, make_splits
+from gan_aug.errors import GanAugError
+
+PARTS = ("judge", "reference", "floor")
+SUBSET = {"normal": 40, "pneumonia": 40}
+
+
+def table(per_class: int, name: str) -> ImageTable:
+    """Three images a patient."""
+    n = 2 * per_class
+    labels = np.repeat([0, 1], per_class).astype(np.int64)
+    return ImageTable(
+        images=np.arange(n, dtype=np.uint16).astype(np.uint8)[:, None, None, None].repeat(4, 2),
+        labels=labels,
+        subtypes=labels,
+        patients=np.array([f"{CLASSES[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
+        paths=np.array([f"{name}/{i}" for i in range(n)]),
+        hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
+    )
+
+
+def with_values(t: ImageTable, column: str, rows: dict[int, str]) -> ImageTable:
+    values = getattr(t, column).astype(object)
+    for row, value in rows.items():
+        values[row] = value
+    return dataclasses.replace(t, **{column: values.astype(str)})
+
+
+def draw(number: int = 0, **changes: Any) -> Splits:
+    """Cut a draw of 300 training images a class."""
+    content = {"train": table(300, "train"), "test": table(30, "test")}
+    content |= {k: changes.pop(k) for k in ("train", "test", "validation") if k in changes}
+    settings = {"subset": SUBSET, "holdout_per_class": 6, "val_per_class": 12} | changes
+    return make_splits(Source(**content), number, **settings)
+
+
+def held_out(splits: Splits, count: int = 30) -> HeldOut:
+    return cut_held_out(splits, count, CLASSES)
+
+
+def units_of(splits: Splits, part: ImageTable) -> set[int]:
+    return {splits.patient_units[p] for p in part.patients.tolist()}
+
+
+def check_apart(splits: Splits, found: HeldOut) -> None:
+    """Check that no patient, group of linked patients or image crosses."""
+    named = {name: getattr(found, name) for name in PARTS}
+    pairs = [("judge", "reference"), ("judge", "floor"), ("reference", "floor")]
+    for one, other in pairs:
+        a, b = named[one], named[other]
+        assert not set(a.patients.tolist()) & set(b.patients.tolist()), (one, other)
+        assert not units_of(splits, a) & units_of(splits, b), (one, other)
+        assert not set(a.hashes.tolist()) & set(b.hashes.tolist()), (one, other)
+    for name in ("reference", "floor"):
+        for used in (splits.train, splits.validation):
+            assert not units_of(splits, named[name]) & units_of(splits, used)
+            assert not set(named[name].hashes.tolist()) & set(used.hashes.tolist())
+
+
+@pytest.mark.parametrize("internal", [0, 30])
+def test_no_patient_is_in_two_parts_or_in_the_draws_training(internal: int) -> None:
+    for number in range(15):
+        splits = draw(number, internal_per_class=internal)
+        check_apart(splits, held_out(splits))
+
+
+def test_the_check_finds_a_stolen_patient() -> None:
+    splits = draw()
+    found = held_out(splits)
+    with pytest.raises(AssertionError):
+        check_apart(splits, dataclasses.replace(found, floor=found.reference.take(slice(0, 1))))
+    with pytest.raises(AssertionError):
+        check_apart(splits, dataclasses.replace(found, floor=splits.train))
+
+
+def test_as_many_images_of_each_class_as_asked_for() -> None:
+    for count in (10, 30):
+        found = held_out(draw(), count)
+        assert found.reference.counts() == dict.fromkeys(CLASSES, count)
+        assert found.floor.counts() == dict.fromkeys(CLASSES, count)
+        assert found.counts()["floor"] == found.floor.counts()
+        assert len(set(found.reference.hashes.tolist())) == 2 * count
+
+
+def test_half_of_the_training_folder_fits_the_judge_whatever_the_draw() -> None:
+    variants = [
+        draw(0),
+        draw(7),
+        draw(1, internal_per_class=30),
+        draw(2, subset={"normal": None, "pneumonia": 5}),
+        draw(3, val_per_class=30),
+    ]
+    judges = [judge_images(splits) for splits in variants]
+    assert len({tuple(j.hashes.tolist()) for j in judges}) == 1
+    assert judges[0].counts() == dict.fromkeys(CLASSES, 147)  # of 294 after the holdout
+    same = held_out(variants[0]).judge
+    assert same.hashes.tolist() == judges[0].hashes.tolist()
+
+
+def test_a_draw_gives_the_same_images_twice() -> None:
+    parts = [[getattr(held_out(draw(4)), n).hashes.tolist() for n in PARTS] for _ in range(2)]
+    assert parts[0] == parts[1]
+
+
+def test_rows_stay_together() -> None:
+    """Image, label and patient of a row are those of its source."""
+    source = table(300, "train")
+    where = {h: i for i, h in enumerate(source.hashes.tolist())}
+    found = held_out(draw())
+    for name in PARTS:
+        part = getattr(found, name)
+        expected = source.take(np.array([where[h] for h in part.hashes.tolist()]))
+        assert np.array_equal(part.images, expected.images)
+        assert part.labels.tolist() == expected.labels.tolist()
+        assert part.patients.tolist() == expected.patients.tolist()
+
+
+def test_test_development_and_set_aside_images_are_never_used() -> None:
+    for number in range(5):
+        splits = draw(number)
+        kept = set(table(30, "test").hashes.tolist())
+        available = [splits.train, splits.validation, splits.internal, splits.spare]
+        folder = set().union(*(t.hashes.tolist() for t in available))
+        for name in PARTS:
+            hashes = set(getattr(held_out(splits), name).hashes.tolist())
+            assert not hashes & kept
+            assert hashes <= folder
+
+
+def test_an_image_that_is_also_a_test_image_is_never_used() -> None:
+    copies = {row: f"hash-test-{row // 10}" for row in range(0, 300, 10)}
+    splits = draw(train=with_values(table(300, "train"), "hashes", copies))
+    for name in PARTS:
+        hashes = getattr(held_out(splits, 20), name).hashes.tolist()
+        assert not [h for h in hashes if h.startswith("hash-test")]
+
+
+def test_an_official_validation_split_is_not_taken_from() -> None:
+    splits = draw(validation=table(20, "val"))
+    found = held_out(splits)
+    check_apart(dataclasses.replace(splits, validation=splits.validation.take(slice(0, 0))), found)
+    for name in PARTS:
+        assert not [h for h in getattr(found, name).hashes.tolist() if h.startswith("hash-val")]
+
+
+def test_too_much_asked() -> None:
+    with pytest.raises(GanAugError, match="quality.count=100: only [0-9]+ normal images") as error:
+        held_out(draw(), 100)
+    assert "data.subset.normal" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    left = re.search("only ([0-9]+)", str(error.value))
+    assert left
+    most = int(left[1])
+    assert held_out(draw(), most).floor.counts()["normal"] == most
+    some = cut_held_out(draw(subset={"normal": 40, "pneumonia": None}), 20, ["normal"])
+    assert some.floor.counts() == {"normal": 20, "pneumonia": 0}
+
+
+def test_patients_linked_by_a_copy_stay_on_one_side() -> None:
+    """Thirty pairs of patients of a class share a file; the second copy is left out."""
+    links = {}
+    for label in (0, 1):
+        for i in range(30):
+            first = 300 * label + 6 * i
+            links |= {first: f"twin-{label}-{i}", first + 3: f"twin-{label}-{i}"}
+    source = with_values(table(300, "train"), "hashes", links)
+    pairs = [{str(source.patients[r]), str(source.patients[r + 3])} for r in list(links)[::2]]
+    whole = 0
+    for number in range(10):
+        splits = draw(number, train=source, holdout_per_class=0)
+        found = held_out(splits, 15)
+        check_apart(splits, found)
+        outside = set(splits.train.patients.tolist()) | set(splits.validation.patients.tolist())
+        for pair in pairs:
+            sides = [bool(pair & set(getattr(found, name).patients.tolist())) for name in PARTS]
+            assert sum(sides) <= 1
+            assert not (any(sides[1:]) and pair & outside)
+            whole += any(sides[1:])
+    assert whole > 10  # the links were put to the test
+
+
+def test_a_patient_with_images_of_both_classes_stays_on_one_side() -> None:
+    both = {}
+    for i in range(40):
+        both |= {3 * i + row: f"both{i}" for row in (0, 1, 2)}
+        both |= {300 + 3 * i + row: f"both{i}" for row in (0, 1, 2)}
+    source = with_values(table(300, "train"), "patients", both)
+    seen = 0
+    for number in range(10):
+        splits = draw(number, train=source, holdout_per_class=0, val_per_class=9)
+        found = held_out(splits, 15)
+        check_apart(splits, found)
+        seen += sum(p.startswith("both") for p in found.reference.patients.tolist())
+    assert seen > 0

@@ -1,0 +1,375 @@
+"""What every metric makes of real images (its floor) and of generators with a known fault.
+
+Made-up X-rays, all of the same posture: so left and right matter here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from support import ROOT
+from torch import Tensor
+
+from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
+from gan_aug.data.image_table import CLASSES
+from gan_aug.data.prepare import prepare
+from gan_aug.data.splits import Splits
+from gan_aug.errors import GanAugError
+from gan_aug.metrics.density_coverage import density_coverage
+from gan_aug.metrics.memorisation import flat
+from gan_aug.metrics.precision_recall import distances, precision_recall
+from gan_aug.metrics.sample import Images, Sample
+from gan_aug.quality.controls import broken_generators
+from gan_aug.quality.evaluation import FLOOR, GENERATED, Evaluator, of_class
+from gan_aug.quality.judge import find_or_fit_judge, fit_classifier, weights_hash
+
+COUNT = 90
+CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")
+SETTINGS = (
+    "data=phantom",
+    "data.source.train_per_class=460",
+    "data.source.test_per_class=10",
+    "data.image_size=32",
+    "data.val_per_class=6",
+    "data.subset.normal=40",
+    "data.subset.pneumonia=40",
+    f"quality.count={COUNT}",
+    "quality.judge_steps=120",
+    "quality.fit_steps=60",
+    "quality.metrics.ms_ssim.function.pairs=100",
+)
+
+
+@pytest.fixture(scope="module")
+def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfig:
+    folder = tmp_path_factory.mktemp("judges")
+    places = (f"data.cache_dir={cache_home}", f"quality.judges_dir={folder}")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        found = compose("train", [*SETTINGS, *places])
+        found.quality.use = list(found.quality.metrics)
+        return found
+
+
+def using(cfg: DictConfig, *names: str) -> DictConfig:
+    """Return conf/quality with these metrics."""
+    changed = cfg.copy()
+    changed.quality.use = list(names)
+    quality: DictConfig = changed.quality
+    return quality
+
+
+@pytest.fixture(scope="module")
+def splits(cfg: DictConfig) -> Splits:
+    return prepare(cfg.data).splits
+
+
+@pytest.fixture(scope="module")
+def held_out(splits: Splits) -> HeldOut:
+    return cut_held_out(splits, COUNT, CLASSES)
+
+
+@pytest.fixture(scope="module")
+def evaluator(cfg: DictConfig, splits: Splits) -> Evaluator:
+    return Evaluator(cfg.quality, splits)
+
+
+def faults(splits: Splits, held_out: HeldOut, name: str) -> dict[str, Images]:
+    """Return the broken generators' images, and real ones of the other class."""
+    other = CLASSES[1 - CLASSES.index(name)]
+    made = broken_generators(of_class(splits.train, name), of_class(held_out.floor, name), seed=0)
+    return made | {"wrong class": of_class(held_out.floor, other)}
+
+
+Values = dict[str, dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values:
+    """Every metric."""
+    rows = faults(splits, held_out, "pneumonia")
+    values: Values = evaluator.against_floor(rows, "pneumonia", held_out, None)["values"]
+    return values
+
+
+@pytest.fixture(scope="module")
+def normal(cfg: DictConfig, splits: Splits, held_out: HeldOut) -> Values:
+    """Those that take no time."""
+    rows = faults(splits, held_out, "normal")
+    values: Values = Evaluator(using(cfg, *CHEAP), splits).against_floor(
+        rows, "normal", held_out, None
+    )["values"]
+    return values
+
+
+@pytest.fixture(params=CLASSES)
+def values(request: pytest.FixtureRequest) -> Values:
+    """Each class in turn."""
+    found: Values = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_floor_is_that_of_good_images(values: Values) -> None:
+    floor = values[FLOOR]
+    assert abs(floor["kid"]) < 0.15
+    assert floor["fid"] < 1
+    for name in ("precision", "recall", "coverage"):
+        assert floor[name] > 0.85
+    assert 0.85 < floor["density"] < 1.25
+    for space in ("pixel", "feature"):
+        assert 0.35 < floor[f"copying_{space}"] < 0.65
+    assert floor["judged_as_class"] > 0.55
+
+
+def test_the_floor_of_what_fits_a_classifier(pneumonia: Values) -> None:
+    floor = pneumonia[FLOOR]
+    assert floor["gan_train_auroc"] > 0.7
+    assert floor["gan_train_accuracy"] > 0.6
+    assert floor["gan_test"] > 0.6
+    assert 0.5 < floor["ms_ssim"] < 0.8
+
+
+def test_copies_are_found_out_by_memorisation_alone(values: Values) -> None:
+    copies, floor = values["copies"], values[FLOOR]
+    for space in ("pixel", "feature"):
+        assert copies[f"copying_{space}"] == pytest.approx(1, abs=1e-6)
+        assert copies[f"nearest_{space}"] == pytest.approx(0, abs=1e-6)
+        assert floor[f"nearest_{space}"] > 0.5
+    # To all else they are as good as real images.
+    assert abs(copies["kid"]) < 0.15
+    assert copies["fid"] < values["noise"]["fid"] / 5
+    for name in ("precision", "recall", "coverage"):
+        assert copies[name] > 0.5
+
+
+def test_copies_are_too_easy_for_a_classifier_that_knows_them(pneumonia: Values) -> None:
+    assert pneumonia["copies"]["gan_test"] > pneumonia[FLOOR]["gan_test"] + 0.05
+
+
+def test_one_image_has_no_recall_and_no_coverage(values: Values) -> None:
+    one, floor = values["one image"], values[FLOOR]
+    assert one["recall"] == 0
+    assert one["coverage"] < 0.15
+    assert one["fid"] > 10 * floor["fid"]
+    assert one["kid"] > 0.1
+    # Precision and density say nothing of it: the image is a real one, good or bad luck decides.
+
+
+def test_one_image_is_all_alike_and_teaches_nothing(pneumonia: Values) -> None:
+    one, floor = pneumonia["one image"], pneumonia[FLOOR]
+    assert one["ms_ssim"] == pytest.approx(1, abs=1e-6)
+    assert one["swd"] > 2 * floor["swd"]
+    assert one["gan_train_accuracy"] < 0.6
+    assert one["gan_train_auroc"] < floor["gan_train_auroc"] - 0.1
+
+
+def test_noise_is_far_from_real_images(values: Values) -> None:
+    noise, floor = values["noise"], values[FLOOR]
+    assert noise["kid"] > 0.3
+    assert noise["fid"] > 10 * floor["fid"]
+    assert noise["recall"] < 0.15
+    assert noise["coverage"] < 0.5
+    assert noise["copying_pixel"] < 0.15
+    assert noise["nearest_pixel"] > 1.2 * floor["nearest_pixel"]
+
+
+def test_noise_is_far_from_real_images_at_each_scale(pneumonia: Values) -> None:
+    noise, floor = pneumonia["noise"], pneumonia[FLOOR]
+    for name in ("swd", "swd_32", "swd_16"):
+        assert noise[name] > 2 * floor[name]
+    assert noise["gan_train_accuracy"] < 0.6
+
+
+def test_precision_does_not_see_noise_with_the_judges_features_but_does_in_pixels(
+    values: Values, splits: Splits, held_out: HeldOut, evaluator: Evaluator
+) -> None:
+    """The judge was never shown noise: all of it lands among real images in its last layer."""
+    assert values["noise"]["precision"] > 0.8
+    assert values["noise"]["density"] > 0.8
+    made = faults(splits, held_out, "pneumonia")
+    sides = (of_class(held_out.reference, "pneumonia"), of_class(held_out.floor, "pneumonia"))
+    real, floor, noise = (
+        Sample(x, flat, evaluator.judge.pneumonia) for x in (*sides, made["noise"])
+    )
+    context = evaluator.context("pneumonia", of_class(held_out.reference, "normal"), None)
+    assert precision_recall(real, floor, context)["precision"] > 0.7
+    assert precision_recall(real, noise, context)["precision"] < 0.1
+    assert density_coverage(real, noise, context)["density"] < 0.1
+
+
+def test_flipped_images_are_seen_by_kid_fid_and_coverage(values: Values) -> None:
+    """The heart is on the other side; the judge's features know the place of things."""
+    flipped, floor = values["flipped"], values[FLOOR]
+    assert flipped["kid"] > 0.3
+    assert flipped["fid"] > 10 * floor["fid"]
+    assert flipped["coverage"] < floor["coverage"] - 0.02
+    assert flipped["copying_pixel"] < 0.3
+
+
+def test_flipped_images_are_seen_by_swd_but_not_by_ms_ssim(pneumonia: Values) -> None:
+    """Patches keep their side; pairs of flipped images are as alike as before."""
+    flipped, floor = pneumonia["flipped"], pneumonia[FLOOR]
+    assert flipped["swd"] > 1.5 * floor["swd"]
+    assert flipped["ms_ssim"] == pytest.approx(floor["ms_ssim"], abs=1e-6)
+
+
+def test_images_of_the_wrong_class_are_judged_so(values: Values) -> None:
+    wrong, floor = values["wrong class"], values[FLOOR]
+    assert wrong["judged_as_class"] < 0.45 < 0.55 < floor["judged_as_class"]
+    assert wrong["kid"] > 0.3
+    assert wrong["fid"] > 10 * floor["fid"]
+    assert wrong["copying_feature"] < 0.4
+
+
+def test_images_of_the_wrong_class_teach_nothing(pneumonia: Values) -> None:
+    wrong, floor = pneumonia["wrong class"], pneumonia[FLOOR]
+    assert wrong["gan_train_auroc"] < 0.6
+    assert wrong["gan_train_accuracy"] < 0.6
+    assert wrong["gan_test"] < 0.4 < floor["gan_test"]
+
+
+def memorised(known: Images) -> Callable[[Images], Tensor]:
+    """Return a discriminator: the nearer to an image that it knows, the more real."""
+    return lambda images: -distances(flat(images), flat(known)).min(dim=1).values
+
+
+def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
+    cfg: DictConfig, splits: Splits, held_out: HeldOut
+) -> None:
+    asked = Evaluator(using(cfg, "membership"), splits)
+    name = "pneumonia"
+    rows = {GENERATED: of_class(held_out.floor, name), "noise": of_class(held_out.floor, name)}
+
+    def auc(discriminator: Callable[[Images], Tensor] | None) -> dict[str, Any]:
+        found = asked.against_floor(rows, name, held_out, discriminator)["values"]
+        assert found["noise"] == {}  # only the GAN's own images have a discriminator
+        return {row: found[row].get("membership_auc") for row in (FLOOR, GENERATED)}
+
+    knows = auc(memorised(of_class(splits.train, name)))
+    assert knows[GENERATED] == pytest.approx(1)
+    assert 0.35 < knows[FLOOR] < 0.65  # it knows neither half of the unseen images
+    assert auc(lambda x: torch.zeros(len(x))) == {FLOOR: 0.5, GENERATED: 0.5}
+    of_contrast = auc(lambda x: torch.tensor(x).float().std(dim=(1, 2, 3)))
+    assert 0.3 < of_contrast[FLOOR] < 0.7
+    assert 0.3 < of_contrast[GENERATED] < 0.7
+    assert auc(None) == {FLOOR: None, GENERATED: None}
+
+
+def states() -> list[Any]:
+    """Return all global random states, and torch's switches."""
+    kind, keys, *rest = np.random.get_state()
+    flags = (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+    python = random.getstate()
+    return [python, kind, keys.tolist(), rest, torch.get_rng_state().tolist(), flags]
+
+
+@pytest.fixture
+def other_switches() -> Iterator[None]:
+    """Switches that are not those a classifier is fitted with."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = True
+    yield
+    torch.use_deterministic_algorithms(before[0])
+    torch.backends.cudnn.benchmark = before[1]
+
+
+@pytest.mark.usefixtures("other_switches")
+def test_the_same_images_give_the_same_values_and_no_global_random_number_is_drawn(
+    cfg: DictConfig, pneumonia: Values, splits: Splits, held_out: HeldOut, tmp_path: Path
+) -> None:
+    # Other random states than when `pneumonia` was measured.
+    torch.manual_seed(31)
+    np.random.seed(31)
+    random.seed(31)
+    before = states()
+    evaluator = Evaluator(cfg.quality, splits)
+    rows = {"noise": faults(splits, held_out, "pneumonia")["noise"]}
+    again = evaluator.against_floor(rows, "pneumonia", held_out, None)["values"]
+    assert states() == before
+    assert again == {row: pneumonia[row] for row in (FLOOR, "noise")}
+
+    quality = cfg.copy().quality
+    quality.update(judges_dir=str(tmp_path), judge_steps=2)
+    find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
+    assert states() == before
+
+
+def test_a_judge_is_found_again(cfg: DictConfig, evaluator: Evaluator, splits: Splits) -> None:
+    files = sorted(Path(cfg.quality.judges_dir).glob("*.pt"))
+    changed = [f.stat().st_mtime_ns for f in files]
+    found = find_or_fit_judge(cfg.quality, judge_images(splits), splits.fingerprint)
+    assert found.facts() == evaluator.judge.facts()
+    assert found.sha256 == weights_hash(found.module)
+    assert [f.stat().st_mtime_ns for f in files] == changed
+    assert len(files) == 1
+
+
+def test_a_judge_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
+    cfg: DictConfig, splits: Splits, tmp_path: Path
+) -> None:
+    quality = cfg.copy().quality
+    other = cfg.copy().data
+    other.update(draw=3, subset={"normal": 20, "pneumonia": 30})
+    hashes = []
+    for name, draw in (("a", splits), ("b", prepare(other).splits)):
+        quality.update(judges_dir=str(tmp_path / name), judge_steps=3)
+        judge = find_or_fit_judge(quality, judge_images(draw), draw.fingerprint)
+        hashes.append(judge.sha256)
+    assert hashes[0] == hashes[1]
+    quality.judge_steps = 4
+    judge = find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
+    assert judge.sha256 != hashes[0]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other weights", "something else"])
+def test_a_damaged_judge_gives_one_line(
+    damage: str, cfg: DictConfig, splits: Splits, tmp_path: Path
+) -> None:
+    quality = cfg.copy().quality
+    quality.update(judges_dir=str(tmp_path), judge_steps=2)
+    table = judge_images(splits)
+    find_or_fit_judge(quality, table, splits.fingerprint)
+    (path,) = tmp_path.glob("*.pt")
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "something else":
+        torch.save(["no judge"], path)
+    else:
+        content = torch.load(path, weights_only=True)
+        next(iter(content["state_dict"].values()))[0] += 1
+        torch.save(content, path)
+    with pytest.raises(GanAugError) as error:
+        find_or_fit_judge(quality, table, splits.fingerprint)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(str(path))
+    assert "remove it" in line
+    path.unlink()
+    find_or_fit_judge(quality, table, splits.fingerprint)
+
+
+def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
+    cfg: DictConfig, splits: Splits
+) -> None:
+    images = {label: of_class(splits.train, name) for label, name in enumerate(CLASSES)}
+    backwards = dict(reversed(images.items()))
+    fits = [fit_classifier(cfg.quality, x, 3, "test") for x in (images, backwards)]
+    assert weights_hash(fits[0]) == weights_hash(fits[1])
+
+
+def test_a_class_without_images_gives_one_line(
+    evaluator: Evaluator, splits: Splits, held_out: HeldOut
+) -> None:
+    asked = evaluator.context("pneumonia", of_class(held_out.reference, "normal"), None)
+    none = replace(asked, other_train=asked.other_train[:0])
+    with pytest.raises(GanAugError, match="data.subset.normal") as error:
+        none.fit({1: none.train.images, 0: none.other_train}, "gan_test")
+    assert len(str(error.value).splitlines()) == 1
