@@ -134,6 +134,11 @@ def _check_size(cfg: DictConfig) -> None:
 
 def _check_task(cfg: DictConfig) -> None:
     name = cfg.model.name
+    if cfg.quality.select is not None and cfg.quality.every_n_epochs is None:
+        raise GanAugError(
+            f"quality.select={cfg.quality.select}: chooses by what is measured in training; set "
+            "quality.every_n_epochs"
+        )
     if cfg.model.kind == "gan" and cfg.data.synthetic.dir is not None:
         raise GanAugError(
             f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "

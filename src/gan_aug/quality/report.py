@@ -28,7 +28,7 @@ from gan_aug.quality.pairs import pairs_figure
 from gan_aug.quality.subject import Subject
 from gan_aug.run import Run
 
-GOOD = {"lower": "low", "higher": "high", "floor": "as real"}
+GOOD = {"lower": "↓", "higher": "↑", "floor": "="}
 
 
 def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -109,17 +109,18 @@ def table_of(metrics: dict[str, Any], name: str) -> Table:
     titles = [GENERATED, FLOOR, *(t for t in found["values"] if t not in (GENERATED, FLOOR))]
     n = found["images"]["measured"]
     table = Table(
-        title=f"{name}: {n} images, features of {metrics['extractor']}",
+        title=f"{name}, N = {n}, features of {metrics['extractor']}; floor: unseen real images",
+        caption="↓ lower is better, ↑ higher is better, = as the floor is best",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
     table.add_column("", no_wrap=True)
     for title in titles:
-        table.add_column("real (floor)" if title == FLOOR else title, justify="right")
-    table.add_column("good")
+        name_of_set = "floor" if title == FLOOR else title
+        table.add_column(name_of_set, justify="right", no_wrap=True)
     for value, good in metrics["good"].items():
         cells = [found["values"][t].get(value) for t in titles]
         if any(cell is not None for cell in cells):
             shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
-            table.add_row(value, *shown, GOOD[good])
+            table.add_row(f"{GOOD[good]} {value}", *shown)
     return table
