@@ -30,6 +30,9 @@ from gan_aug.run import Run
 
 GOOD = {"lower": "↓", "higher": "↑", "floor": "="}
 
+HEADLINE = ("kid", "recall", "ms_ssim", "swd", "copying_pixel")
+"""What the table of a multirun shows, as far as it was measured."""
+
 
 def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     """Measure a subject and write the results into the run's folder.
@@ -55,7 +58,7 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     headline = {
         f"{name}_{value}": found["values"][GENERATED][value]
         for name, found in classes.items()
-        for value in good
+        for value in HEADLINE
         if value in found["values"][GENERATED]
     }
     metrics = {"headline": headline, **facts, "good": good, "classes": classes}

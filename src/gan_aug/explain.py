@@ -1,0 +1,32 @@
+"""`python -m gan_aug.explain`: what did a GAN's two networks learn, and the classifier?"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+
+
+@command("explain", to_go_on="repeat the command")
+def main(cfg: DictConfig) -> None:
+    """Read what the GAN was fitted on, then look into it."""
+    from gan_aug.quality.subject import load_subject, with_data
+    from gan_aug.run import open_run
+
+    cfg = with_data(cfg)
+    with open_run(cfg) as run:
+        if run.finished:
+            print(f"{run.folder}: finished already, nothing to do")
+            return
+        check_config(cfg)
+        from gan_aug.explaining.command import check_settings, explain
+
+        check_settings(cfg)
+        subject = load_subject(cfg)
+        run.record(data=subject.splits.notes)
+        explain(cfg, subject, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What the explain command does: sheets, explain.json, explain.html, metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from matplotlib.image import imread
+from numpy.typing import NDArray
+from omegaconf import DictConfig, ListConfig
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from gan_aug.checks import Rule, at_least, check_ranges, or_null
+from gan_aug.data.held_out import cut_held_out, judge_images
+from gan_aug.data.image_table import CLASSES
+from gan_aug.explaining.copies import explainable, with_random_weights
+from gan_aug.explaining.filters import chosen_layers
+from gan_aug.explaining.looks import (
+    PROJECTED,
+    Figures,
+    Versions,
+    look_at_filters,
+    look_at_latents,
+    look_at_maps,
+)
+from gan_aug.explaining.maps import Explained, logit, logit_difference
+from gan_aug.explaining.page import render
+from gan_aug.explaining.sheets import png_of
+from gan_aug.files import replace_file, write_json, write_text
+from gan_aug.fit import quieten
+from gan_aug.metrics.sample import Images
+from gan_aug.protocol.seeds import stream_seed
+from gan_aug.quality.evaluation import of_class
+from gan_aug.quality.judge import find_or_fit_judge
+from gan_aug.quality.subject import Subject
+from gan_aug.restore import read_checkpoint
+from gan_aug.run import Run
+
+LAYERS: Rule = (
+    lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(at_least(0)[0], v)),
+    "a list of whole numbers from 0, as in layers=[0,2]",
+)
+RULES: dict[str, Rule] = {
+    "layers": or_null(LAYERS),
+    "filters": at_least(1),
+    "patches": at_least(1),
+    "images": at_least(1),
+}
+OUTPUTS = {
+    "discriminator": ("discriminator", "its logit of real"),
+    "cnn": ("classifier", "its logit of pneumonia less normal"),
+}
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Check the settings that this command alone has.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    check_ranges(cfg, RULES)
+
+
+def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
+    """Look into a GAN and the judge of its data set, and write what is seen into the run's folder.
+
+    Args:
+        cfg: from `gan_aug.quality.subject.with_data`.
+        subject: with a GAN.
+        run: the open run.
+
+    Raises:
+        GanAugError: a layer that there is not, too few real images, a judge that cannot be fitted.
+    """
+    quieten()
+    gan = subject.gan
+    assert gan is not None
+    discriminator = logit(explainable(gan.discriminator))
+    layers = chosen_layers(discriminator.layers, cfg.layers)
+    made = list(subject.images)
+    held_out = cut_held_out(subject.splits, cfg.quality.count, made)
+    unseen, train = held_out.reference, subject.splits.train
+    real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
+    generated = _scaled(np.concatenate(list(subject.images.values())))
+    known = _scaled(np.concatenate([of_class(train, name) for name in made]))
+    groups = {
+        f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images]) for name in CLASSES
+    } | {f"generated {name}": _scaled(i[: cfg.images]) for name, i in subject.images.items()}
+    groups = {title: images for title, images in groups.items() if len(images)}
+
+    config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
+    judge = find_or_fit_judge(cfg.quality, judge_images(subject.splits), subject.splits.fingerprint)
+    networks = {
+        "discriminator": _versions(
+            discriminator,
+            lambda: instantiate(config["model"]["module"], _convert_="all").discriminator,
+            logit,
+            [real, generated],
+            cfg.seed,
+        ),
+        "cnn": _versions(
+            logit_difference(explainable(judge.module.network)),
+            lambda: instantiate(cfg.quality.classifier.module, _convert_="all").network,
+            logit_difference,
+            [],
+            cfg.seed,
+        ),
+    }
+    numbers: dict[str, Any] = {
+        "images": {title: len(images) for title, images in groups.items()}
+        | {"for filters": {"real": len(real), "generated": len(generated)}},
+        "judge": judge.facts(),
+    }
+    excited = {"real": real, "generated": generated}
+    numbers["filters"], figures = look_at_filters(
+        networks["discriminator"], layers, excited, cfg.filters, cfg.patches
+    )
+    # Each class counts the same, however many of its images are left.
+    baseline = torch.stack(
+        [groups[t].mean(dim=0) for t in groups if t.startswith("unseen real")]
+    ).mean(dim=0, keepdim=True)
+    numbers["maps"], found = look_at_maps(networks, OUTPUTS, groups, baseline)
+    figures |= found
+    latents, found = look_at_latents(
+        gan.ema_generator.requires_grad_(False).eval(),
+        int(gan.ema_generator.latent_dim),  # type: ignore[arg-type]
+        {
+            "unseen real": _spaced(real),
+            "training": _spaced(known),
+            "generated": _spaced(generated),
+        },
+        stream_seed("explain latents", cfg.seed),
+    )
+    _write(run.folder, numbers | latents, figures | found, str(cfg.checkpoint))
+
+
+def _scaled(images: Images) -> Tensor:
+    return torch.tensor(images).float().div(127.5).sub(1)
+
+
+def _spaced(images: Tensor) -> Tensor:
+    """Return at most `PROJECTED` images from all over a set."""
+    return images[np.linspace(0, len(images) - 1, min(PROJECTED, len(images))).astype(int)]
+
+
+def _versions(
+    trained: Explained,
+    build: Callable[[], nn.Module],
+    explained: Callable[[nn.Module], Explained],
+    batches: list[Tensor],
+    seed: int,
+) -> Versions:
+    random, other = (
+        explained(with_random_weights(build, stream_seed("explain weights", seed, i), batches))
+        for i in range(2)
+    )
+    return Versions(trained, random, other)
+
+
+def _write(folder: Path, numbers: dict[str, Any], figures: Figures, checkpoint: str) -> None:
+    pngs = {name: png_of(figure) for name, figure in figures.items()}
+    writer = SummaryWriter(folder)
+    for name, png in pngs.items():
+        path = folder / f"{name}.png"
+        replace_file(path, lambda temporary, png=png: temporary.write_bytes(png))  # type: ignore[misc]
+        pixels: NDArray[np.float32] = imread(path)
+        writer.add_image(f"explain/{name}", pixels[..., :3], dataformats="HWC")
+    writer.close()
+    maps, projection = numbers["maps"], numbers["projection"]
+    headline = {
+        f"{network}_{method}_rho_with_random": maps[network][method]["trained_and_random"]["mean"]
+        for network in maps
+        for method in ("grad_cam", "integrated_gradients")
+    } | {
+        "projection_rms_unseen": projection["unseen real"]["rms_mean"],
+        "projection_rms_training": projection["training"]["rms_mean"],
+    }
+    write_json(folder / "explain.json", numbers)
+    write_json(folder / "metrics.json", {"headline": headline})
+    write_text(folder / "explain.html", render(checkpoint, numbers, pngs))
+    for name, value in headline.items():
+        print(f"{name:<52}{value:8.3f}")
+    print(f"page        {folder / 'explain.html'}")
+    print(f"sheets      {folder}/*.png, and in TensorBoard: tensorboard --logdir {folder}")
+    print(f"numbers     {folder / 'explain.json'}")

@@ -1,0 +1,68 @@
+"""Copies of networks that can be explained, and copies with other random weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class GuidedLeakyReLU(nn.ReLU):
+    """A leaky ReLU that captum's guided backpropagation knows as a ReLU: its gradient is clamped.
+
+    Args:
+        slope: for negative inputs.
+    """
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return inputs of any shape, the negative ones times the slope."""
+        return F.leaky_relu(inputs, self.slope)
+
+
+def explainable(network: nn.Module) -> nn.Module:
+    """Return a frozen copy in evaluation mode that gradients and captum's hooks pass through.
+
+    Its activations are not in place (captum reads what they were given) and its leaky ReLUs are
+    `GuidedLeakyReLU`s. The function is the same.
+    """
+    found = copy.deepcopy(network).eval().requires_grad_(False)
+    for parent in list(found.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.LeakyReLU):
+                setattr(parent, name, GuidedLeakyReLU(child.negative_slope))
+            elif isinstance(child, nn.ReLU):
+                setattr(parent, name, nn.ReLU())
+    return found
+
+
+def with_random_weights(
+    build: Callable[[], nn.Module], seed: int, batches: Iterable[Tensor]
+) -> nn.Module:
+    """Return a network as it was before training, but with the batch norm statistics of its inputs.
+
+    With the initial statistics in place of measured ones, the signal of small initial weights
+    would fade from layer to layer, and the control would differ by more than its weights.
+
+    Args:
+        build: makes a freshly initialised network.
+        seed: fixes its weights; random states outside are left as they were.
+        batches: images (B, C, H, W) in [-1, 1], in the batches that training would show.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = build()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # the mean over all batches
+        network.train()
+        for images in batches:
+            network(images)
+    return explainable(network)

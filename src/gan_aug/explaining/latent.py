@@ -1,0 +1,138 @@
+"""A generator's latent space: ways through it, its middle, and what lies nearest to an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+BATCH = 64
+CANDIDATES = 1024
+LEARNING_RATE = 0.1
+
+
+@torch.no_grad()
+def images_of(generator: nn.Module, latents: Tensor) -> Tensor:
+    """Map latents (N, d) to images (N, C, H, W) in [-1, 1]."""
+    return torch.cat([generator(batch) for batch in torch.split(latents, BATCH)])
+
+
+def slerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
+    """Interpolate along the great circle (Shoemake 1985; for latents White 2016, arXiv:1609.04468).
+
+    A straight line would cross lengths that N(0, 1) latents of many dimensions never have.
+
+    Args:
+        a: (N, d), neither 0 nor parallel to `b`.
+        b: (N, d).
+        steps: points on the way, both ends among them.
+
+    Returns:
+        (N, steps, d).
+    """
+    cosine = torch.cosine_similarity(a, b, dim=1).clamp(-1, 1)
+    angle = torch.arccos(cosine)[:, None, None]
+    share = torch.linspace(0, 1, steps)[None, :, None]
+    weights = torch.sin((1 - share) * angle), torch.sin(share * angle)
+    return (weights[0] * a[:, None] + weights[1] * b[:, None]) / torch.sin(angle)
+
+
+def interpolation(
+    generator: nn.Module, latent_dim: int, rows: int, steps: int, random: torch.Generator
+) -> Tensor:
+    """Return images on ways between random latents: (rows, steps, C, H, W)."""
+    a, b = torch.randn(2, rows, latent_dim, generator=random)
+    images = images_of(generator, slerp(a, b, steps).flatten(0, 1))
+    return images.reshape(rows, steps, *images.shape[1:])
+
+
+def largest_jump(strips: Tensor) -> float:
+    """Return the largest step of a strip over its mean step, as a mean over strips.
+
+    1 is an even walk; a walk from one remembered image to the next would have one large step.
+
+    Args:
+        strips: (rows, steps, C, H, W).
+    """
+    step = strips.diff(dim=1).flatten(2).square().mean(dim=2).sqrt()
+    return float((step.amax(dim=1) / step.mean(dim=1).clamp_min(1e-12)).mean())
+
+
+def truncation(
+    generator: nn.Module,
+    latent_dim: int,
+    scales: Sequence[float],
+    count: int,
+    random: torch.Generator,
+) -> Tensor:
+    """Return images of the same latents scaled: (count, len(scales), C, H, W)."""
+    latents = torch.randn(count, latent_dim, generator=random)
+    return torch.stack([images_of(generator, scale * latents) for scale in scales], dim=1)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The generator's nearest images.
+
+    Attributes:
+        images: (N, C, H, W) in [-1, 1].
+        rms: (N,) root mean square errors, in grey levels of 0 to 255.
+        lengths: (N,) of the latents, over the root of their dimensions: about 1 where the
+            generator draws them.
+    """
+
+    images: Tensor
+    rms: Tensor
+    lengths: Tensor
+
+
+def project(
+    generator: nn.Module, latent_dim: int, images: Tensor, steps: int, random: torch.Generator
+) -> Projection:
+    """Look for the latents whose images are nearest, by Adam on the mean square error of pixels.
+
+    Args:
+        generator: frozen, in evaluation mode.
+        latent_dim: of its latents.
+        images: (N, C, H, W) in [-1, 1].
+        steps: of Adam, from the nearest of `CANDIDATES` random latents.
+        random: what those are drawn from.
+    """
+    candidates = torch.randn(CANDIDATES, latent_dim, generator=random)
+    distances = [
+        torch.cdist(images.flatten(1), images_of(generator, batch).flatten(1))
+        for batch in torch.split(candidates, BATCH)
+    ]
+    latents = candidates[torch.cat(distances, dim=1).argmin(dim=1)].clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([latents], lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        # The sum over images: each one's steps do not depend on the others.
+        (generator(latents) - images).square().mean(dim=(1, 2, 3)).sum().backward()
+        optimizer.step()
+        schedule.step()
+    found = latents.detach()
+    nearest = images_of(generator, found)
+    return Projection(
+        nearest,
+        127.5 * (nearest - images).square().mean(dim=(1, 2, 3)).sqrt(),
+        found.norm(dim=1) / math.sqrt(latent_dim),
+    )
+
+
+def share_nearer(train: Tensor, unseen: Tensor) -> float:
+    """Return the share of pairs in which the training image has the smaller error.
+
+    Args:
+        train: (N,) errors of training images.
+        unseen: (M,) errors of images that the generator was not fitted on.
+
+    Returns:
+        0.5 where they cannot be told apart, 1 where every training image projects better.
+    """
+    pairs = unseen[None] - train[:, None]
+    return float(((pairs > 0).double() + 0.5 * (pairs == 0).double()).mean())
