@@ -83,7 +83,9 @@ def _get(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except ImportError as error:
-        raise GanAugError(f"extractor={name}: needs a package ({error}); pip install it") from error
+        raise GanAugError(
+            f"extractor={name}: needs a package ({error}): pip install 'gan_aug[extractors]'"
+        ) from error
     except Exception as error:  # URLError, HTTPError, RuntimeError ... by library
         raise GanAugError(
             f"extractor={name}: its weights are not on this machine and could not be fetched "
