@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -103,10 +104,43 @@ def check_config(cfg: DictConfig) -> None:
     """
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     check_ranges(cfg, RULES)
+    if "quality" in cfg:
+        _check_quality(cfg)
     if "model" in cfg and "data" in cfg:
         _check_size(cfg)
         if "study" not in cfg:  # which sets classes and synthetic images itself
             _check_task(cfg)
+
+
+def check_subject(cfg: DictConfig) -> None:
+    """Check what names the images to measure or explain, before torch is loaded to read them.
+
+    Raises:
+        GanAugError: not just one of checkpoint and synthetic.dir, nothing there, or a bad setting.
+    """
+    check_ranges(cfg, RULES)
+    _check_quality(cfg)
+    what = "checkpoint=RUN/checkpoints/last.ckpt"
+    if "synthetic" not in cfg:
+        if cfg.checkpoint is None:
+            raise GanAugError(f"checkpoint=null: name a GAN, {what}")
+    elif (cfg.checkpoint is None) == (cfg.synthetic.dir is None):
+        raise GanAugError(
+            f"checkpoint, synthetic.dir: set just one, {what} or synthetic.dir=RUN/synthetic"
+        )
+    if cfg.checkpoint is None:
+        if not Path(cfg.synthetic.dir).expanduser().is_dir():
+            raise GanAugError(f"synthetic.dir={cfg.synthetic.dir}: no such folder")
+    elif not Path(cfg.checkpoint).expanduser().is_file():
+        raise GanAugError(f"checkpoint={cfg.checkpoint}: no such file")
+
+
+def _check_quality(cfg: DictConfig) -> None:
+    for name in cfg.quality.use:
+        if name not in cfg.quality.metrics:
+            raise GanAugError(
+                f"quality.use: {name} is none of {', '.join(map(str, cfg.quality.metrics))}"
+            )
 
 
 def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -> None:

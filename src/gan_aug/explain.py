@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config
+from gan_aug.checks import check_config, check_subject
 from gan_aug.cli import command
+from gan_aug.run import open_run
 
 
 @command("explain", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read what the GAN was fitted on, then look into it."""
+    check_subject(cfg)
+
     from gan_aug.quality.subject import load_subject, with_data
-    from gan_aug.run import open_run
 
     cfg = with_data(cfg)
     with open_run(cfg) as run:

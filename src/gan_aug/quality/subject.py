@@ -37,23 +37,19 @@ class Subject:
 def with_data(cfg: DictConfig) -> DictConfig:
     """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
 
+    Args:
+        cfg: passed `gan_aug.checks.check_subject`.
+
     Raises:
-        GanAugError: not just one of checkpoint and synthetic.dir, or a file that is not one.
+        GanAugError: no checkpoint, or no synthetic set, of gan_aug.
     """
-    folder = cfg.synthetic.dir if "synthetic" in cfg else None
-    if (cfg.checkpoint is None) == (folder is None):
-        what = "checkpoint=RUN/checkpoints/last.ckpt"
-        raise GanAugError(
-            f"checkpoint, synthetic.dir: set just one, {what} or synthetic.dir=RUN/synthetic"
-            if "synthetic" in cfg
-            else f"checkpoint=null: name a GAN, {what}"
-        )
-    if folder is None:
+    if cfg.checkpoint is not None:
         content = read_checkpoint(Path(cfg.checkpoint).expanduser())
         settings: dict[str, Any] = content["gan_aug"]["config"]["data"]
         root = cfg.data.root or settings["root"]
     else:
-        manifest = read_manifest(Path(folder).expanduser(), "synthetic.dir")
+        folder = Path(cfg.synthetic.dir).expanduser()
+        manifest = read_manifest(folder, "synthetic.dir")
         if "data_settings" not in manifest:
             raise GanAugError(
                 f"synthetic.dir={folder}: was written by an earlier gan_aug and does not say how "
