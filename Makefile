@@ -20,7 +20,7 @@ demo: .venv/ready ## Run the whole job on made-up images (a few minutes)
 	$(BIN)/python -m gan_aug.demo
 
 test: .venv/ready ## Run the fast tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: .venv/ready ## Run the slow tests (kill and resume, wheel, real X-rays)
 	$(BIN)/python -m pytest -n 2 -m slow

@@ -147,6 +147,7 @@ def test_sigterm_is_not_success(tmp_path: Path, cache_home: Path) -> None:
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_one_kill_and_resume_true(
     case: str, tmp_path: Path, cache_home: Path, command: Callable[..., Any]

@@ -150,6 +150,7 @@ def test_a_gan_is_found_again_by_another_study(
     assert not read(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
 
 
+@pytest.mark.slow
 def test_two_jobs_at_once_fit_a_gan_once(tmp_path: Path, cache_home: Path) -> None:
     jobs = [
         start(cache_home, *STUDY, f"study_dir={name}", "study.repeats=1", "study.gan_batches=60",
