@@ -102,6 +102,7 @@ def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path
     assert_same_run(whole, killed)
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_test_and_the_end(
     tmp_path: Path, cache_home: Path, command: Callable[..., Any]
 ) -> None:

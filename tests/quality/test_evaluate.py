@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,15 @@ from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from PIL import Image
-from support import TINY_GAN, TINY_QUALITY, environment
+from support import ROOT, TINY_GAN, TINY_QUALITY, environment
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_aug.checks import check_subject
+from gan_aug.data.held_out import cut_held_out
+from gan_aug.errors import GanAugError
+from gan_aug.quality.subject import load_subject, with_data
 
 Command = Callable[..., Any]
 GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4")
@@ -162,6 +169,9 @@ def test_a_run_with_curves_can_be_gone_on_with(home: Path, command: Command) -> 
     assert curves("gan") == curves("again")
 
 
+LAST = "checkpoint=gan/checkpoints/last.ckpt"
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -169,22 +179,9 @@ def test_a_run_with_curves_can_be_gone_on_with(home: Path, command: Command) -> 
         (["checkpoint=x", "synthetic.dir=y"], "checkpoint, synthetic.dir: set just one"),
         (["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
         (["synthetic.dir=nowhere"], "synthetic.dir=nowhere: no such folder"),
-        (["synthetic.dir=gan/synthetic", "quality.count=12"], "has 10 pneumonia images"),
-        (["checkpoint=gan/checkpoints/last.ckpt", "quality.count=500"], "quality.count=500: only"),
-        (
-            ["checkpoint=gan/checkpoints/last.ckpt", "quality.use=[kidd]"],
-            "quality.use: kidd is none",
-        ),
-        (["checkpoint=gan/checkpoints/last.ckpt", "quality.count=0"], "quality.count=0: must be"),
-        (["checkpoint=gan/checkpoints/last.ckpt", "+data.draw=1"], "its generator saw"),
-        (
-            ["checkpoint=gan/checkpoints/last.ckpt", "+data.source.seed=1"],
-            "name the data set it was fitted on",
-        ),
-        (
-            ["checkpoint=gan/checkpoints/last.ckpt", "+data.subset.normal=0"],
-            "add +data.subset.normal=400",
-        ),
+        ([LAST, "quality.use=[kidd]"], "quality.use: kidd is none of"),
+        ([LAST, "quality.count=0"], "quality.count=0: must be"),
+        ([LAST, "+data.subset.normal=0"], "add +data.subset.normal=400"),
     ],
 )
 def test_bad_input_gives_one_line(
@@ -197,6 +194,37 @@ def test_bad_input_gives_one_line(
     (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
     assert line.startswith("error: ")
     assert part in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["synthetic.dir=gan/synthetic", "quality.count=12"], "has 10 pneumonia images"),
+        ([LAST, "quality.count=500"], "quality.count=500: only"),
+        ([LAST, "+data.draw=1"], "its generator saw"),
+        ([LAST, "+data.source.seed=1"], "name the data set it was fitted on"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_refused(
+    arguments: list[str],
+    part: str,
+    home: Path,
+    cache_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the command does it, without a process each."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("evaluate", [*TINY_QUALITY, *arguments])
+    check_subject(cfg)
+
+    def load() -> None:
+        subject = load_subject(with_data(cfg))
+        cut_held_out(subject.splits, cfg.quality.count, list(subject.images))
+
+    with pytest.raises(GanAugError, match=re.escape(part)):
+        load()
 
 
 @pytest.mark.parametrize(
