@@ -2,97 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.image_table import CLASSES
 from gan_aug.errors import GanAugError
-
-Rule = tuple[Callable[[Any], bool], str]
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def at_least(least: int) -> Rule:
-    """Return the rule of whole numbers from `least`."""
-    return lambda v: _is_int(v) and v >= least, f"a whole number from {least}"
-
-
-def or_null(rule: Rule) -> Rule:
-    """Return a rule that also takes null."""
-    return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
-
-
-def one_of(*choices: Any) -> Rule:
-    """Return the rule of a few choices."""
-    return lambda v: v in choices, f"one of {', '.join(str(c).lower() for c in choices)}"
-
-
-positive: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
-not_negative: Rule = (lambda v: _is_number(v) and v >= 0, "a number from 0")
-share: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1")
-is_bool: Rule = (lambda v: isinstance(v, bool), "true or false")
-
-RULES: dict[str, Rule] = {
-    "seed": (lambda v: _is_int(v) and 0 <= v < 2**32, "a whole number from 0 to 4294967295"),
-    "draw": at_least(0),
-    "resume": is_bool,
-    "generate.count": at_least(1),
-    "generate.seed": at_least(0),
-    "count": at_least(1),
-    "data.source.train_per_class": at_least(1),
-    "data.source.test_per_class": at_least(1),
-    "data.source.seed": at_least(0),
-    "data.download": is_bool,
-    "data.image_size": at_least(8),
-    "data.channels": one_of(1, 3),
-    "data.batch_size": at_least(2),
-    "data.holdout_per_class": at_least(0),
-    "data.val_per_class": at_least(1),
-    "data.internal_per_class": at_least(0),
-    "data.subset.normal": or_null(at_least(0)),
-    "data.subset.pneumonia": or_null(at_least(0)),
-    "data.synthetic.count": or_null(at_least(0)),
-    "data.on_bad_file": one_of("error", "skip"),
-    "data.train_class": one_of(None, *CLASSES),
-    "model.lr": positive,
-    "model.lr_g": positive,
-    "model.lr_d": positive,
-    "model.d_steps": at_least(1),
-    "model.g_steps": at_least(1),
-    "model.width": at_least(1),
-    "model.hidden": at_least(1),
-    "model.patience": or_null(at_least(1)),
-    "model.latent_dim": at_least(1),
-    "model.ema_decay": share,
-    "model.real_label": (lambda v: _is_number(v) and 0.5 < v <= 1, "a number in (0.5, 1]"),
-    "model.loss": one_of("non_saturating", "hinge", "least_squares"),
-    "model.spectral_norm": is_bool,
-    "model.sample_every_n_epochs": at_least(1),
-    "trainer.devices": one_of(1),
-    "trainer.max_epochs": or_null(at_least(1)),
-    "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
-    "trainer.log_every_n_steps": at_least(1),
-    "quality.count": at_least(10),
-    "quality.seed": at_least(0),
-    "quality.judge_steps": at_least(1),
-    "quality.fit_steps": at_least(1),
-    "quality.every_n_epochs": or_null(at_least(1)),
-    "controls": is_bool,
-    "callbacks.checkpoint.every_n_seconds": not_negative,
-}
-"""What each key may hold; keys that a configuration does not have are passed over."""
-
-_ABSENT = object()
+from gan_aug.ranges import MODEL_RULES, RULES, check_augment, check_ranges
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -104,6 +20,11 @@ def check_config(cfg: DictConfig) -> None:
     """
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     check_ranges(cfg, RULES)
+    for node in ("model", "classifier"):
+        if node in cfg:
+            check_ranges(cfg[node], MODEL_RULES, f"{node}.")
+    if OmegaConf.select(cfg, "model.augment") is not None:
+        check_augment(cfg.model.augment, "model.augment")
     if "quality" in cfg:
         _check_quality(cfg)
     if "model" in cfg and "data" in cfg:
@@ -136,23 +57,12 @@ def check_subject(cfg: DictConfig) -> None:
 
 
 def _check_quality(cfg: DictConfig) -> None:
+    check_ranges(cfg.quality.classifier, MODEL_RULES, "quality.classifier.")
     for name in cfg.quality.use:
         if name not in cfg.quality.metrics:
             raise GanAugError(
                 f"quality.use: {name} is none of {', '.join(map(str, cfg.quality.metrics))}"
             )
-
-
-def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -> None:
-    """Check those keys of `rules` that a configuration has; `prefix` says where it hangs.
-
-    Raises:
-        GanAugError: naming the key, its value and what it may hold.
-    """
-    for key, (holds, wanted) in rules.items():
-        value = OmegaConf.select(cfg, key, default=_ABSENT)
-        if value is not _ABSENT and not holds(value):
-            raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
 
 
 def _check_size(cfg: DictConfig) -> None:

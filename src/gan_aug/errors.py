@@ -1,4 +1,8 @@
-"""The one exception whose message is meant for the person at the keyboard."""
+"""What is meant for the person at the keyboard: the one exception, and warnings."""
+
+from __future__ import annotations
+
+import sys
 
 
 class GanAugError(Exception):
@@ -7,3 +11,8 @@ class GanAugError(Exception):
     The message is one line: which file or key, what is wrong, what to do. The command line prints
     it without a traceback and exits with a code that is not 0.
     """
+
+
+def warn(message: str) -> None:
+    """Print a line about something that the run goes on in spite of."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -1,15 +1,73 @@
-"""Rebuild a trained model from its checkpoint alone."""
+"""Read checkpoints, which may be damaged or come from anyone, and rebuild a GAN from one alone."""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
 
+from gan_aug.data.stored import check_plain
 from gan_aug.errors import GanAugError
 from gan_aug.gans.base import GAN
+from gan_aug.ranges import MODEL_RULES, RULES, check_ranges
+from gan_aug.rebuild import rebuild, same_shapes
+
+_ORIGIN = {
+    "model": str,
+    "data": str,
+    "train_class": (str, type(None)),
+    "draw": int,
+    "data_fingerprint": str,
+    "seen_hashes": list,
+}
+
+
+def read_weights(path: Path, where: str) -> dict[str, Any]:
+    """Read a file of `torch.save`, whole or not at all.
+
+    torch does not check what it reads; the zip archive it wrote has a CRC of every part.
+
+    Args:
+        path: the file.
+        where: what to call it in messages.
+
+    Raises:
+        GanAugError: no such file, a damaged one, or one that holds something else.
+    """
+    if not path.is_file():
+        raise GanAugError(f"{where}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except Exception as error:  # zipfile raises almost anything on damaged headers
+        raise GanAugError(
+            f"{where}: is damaged or not a checkpoint of gan_aug ({type(error).__name__}: {error})"
+            f"{_other(path)}"
+        ) from error
+    if bad is not None:
+        raise GanAugError(f"{where}: is damaged (its part {bad} fails its CRC){_other(path)}")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # and so does torch.load on a foreign file
+        raise GanAugError(
+            f"{where}: is not a checkpoint of gan_aug ({type(error).__name__}){_other(path)}"
+        ) from error
+    if not isinstance(found, dict):
+        raise GanAugError(f"{where}: is not a checkpoint of gan_aug{_other(path)}")
+    return found
+
+
+def _other(path: Path) -> str:
+    """Return what to use in place of a bad checkpoint."""
+    previous = path.with_name("previous.ckpt")
+    if path != previous and previous.is_file():
+        return f"; use the one before it, {previous}"
+    return "; name another one, or train again"
 
 
 def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]:
@@ -23,40 +81,113 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
         Its content; `gan_aug` holds `config` and `origin` (`gan_aug.synthesis.origin_of`).
 
     Raises:
-        GanAugError: not such a file.
+        GanAugError: not such a file, a damaged one, or settings out of range.
     """
-    if not checkpoint.is_file():
-        raise GanAugError(f"{key}={checkpoint}: no such file")
+    where = f"{key}={checkpoint}"
+    content = read_weights(checkpoint, where)
+    _check_content(content, where)
+    config = content["gan_aug"]["config"]
+    check_plain(config, where)
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        _ = content["gan_aug"]["config"], content["gan_aug"]["origin"], content["state_dict"]
-    except Exception as error:  # torch.load raises almost anything on a foreign file
-        raise GanAugError(
-            f"{key}={checkpoint}: is not a checkpoint of gan_aug ({type(error).__name__})"
-        ) from error
-    found: dict[str, Any] = content
-    return found
+        cfg = OmegaConf.create(config)
+        check_ranges(cfg, RULES)
+        check_ranges(cfg.model, MODEL_RULES, "model.")
+    except Exception as error:  # OmegaConf too may not take what a file holds
+        raise GanAugError(f"{where}: its configuration is not sound: {error}") from error
+    return content
 
 
-def load_gan(checkpoint: Path) -> tuple[GAN, dict[str, Any], dict[str, Any]]:
+def _check_content(content: Mapping[str, Any], where: str) -> None:
+    """Check that a checkpoint holds what is read of it."""
+
+    def need(node: Any, name: str, kind: Any) -> Any:
+        found = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(found, kind):
+            raise GanAugError(
+                f"{where}: is not a checkpoint of gan_aug (it has no sound {name}); name another"
+            )
+        return found
+
+    own = need(content, "gan_aug", dict)
+    config, origin = need(own, "config", dict), need(own, "origin", dict)
+    need(config, "data", dict)
+    need(need(config, "model", dict), "module", dict)
+    for name, kind in _ORIGIN.items():
+        need(origin, name, kind)
+    if not origin["seen_hashes"] or not all(isinstance(h, str) for h in origin["seen_hashes"]):
+        raise GanAugError(f"{where}: does not say which images it was fitted on (seen_hashes)")
+    state = need(content, "state_dict", dict)
+    if not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise GanAugError(f"{where}: its state_dict holds something else than weights")
+
+
+def load_gan(
+    checkpoint: Path, build: Callable[[], GAN] | None = None
+) -> tuple[GAN, dict[str, Any], dict[str, Any]]:
     """Load a GAN on the CPU.
 
     Args:
         checkpoint: a file that a GAN run wrote.
+        build: makes the GAN where its configuration is the user's own; None: the checkpoint says
+            what it is, and can only name classes of gan_aug.
 
     Returns:
         The GAN in evaluation mode, what it was fitted on (`gan_aug.synthesis.origin_of`), and the
         run's configuration.
 
     Raises:
-        GanAugError: not such a file.
+        GanAugError: not such a file, or a damaged one.
     """
     content = read_checkpoint(checkpoint)
+    where = f"checkpoint={checkpoint}"
     config, origin = content["gan_aug"]["config"], content["gan_aug"]["origin"]
-    module = instantiate(config["model"]["module"], _convert_="all")
-    if not isinstance(module, GAN):
+    if build is None:
+        gan = rebuild_gan(config, content["state_dict"], where)
+    else:
+        gan = build()
+        check_fits(gan, content["state_dict"], where)
+        gan.load_state_dict(content["state_dict"])
+    return gan.eval(), origin, config
+
+
+def rebuild_gan(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> GAN:
+    """Build the GAN that a checkpoint's configuration describes and give it its weights.
+
+    Args:
+        config: the configuration in the checkpoint.
+        state: the weights.
+        where: the checkpoint, for messages.
+
+    Raises:
+        GanAugError: a class that is not gan_aug's, weights of other networks, or not finite.
+    """
+    node = config["model"]["module"]
+    with torch.device("meta"):  # takes no memory, whatever widths the file claims
+        sketch = rebuild(node, where, "model.module")
+    if not isinstance(sketch, GAN):
         raise GanAugError(
-            f"checkpoint={checkpoint}: holds a {config['model']['name']}, which generates nothing"
+            f"{where}: holds a {config['model'].get('name')}, which generates nothing"
         )
-    module.load_state_dict(content["state_dict"])
-    return module.eval(), origin, config
+    check_fits(sketch, state, where)
+    gan: GAN = rebuild(node, where, "model.module")
+    gan.load_state_dict(state)
+    return gan
+
+
+def check_fits(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Check that saved weights are those of a module, and finite.
+
+    Raises:
+        GanAugError: they are not.
+    """
+    if difference := same_shapes(module, state):
+        raise GanAugError(
+            f"{where}: its weights are of other networks than its configuration says "
+            f"({difference}); name another one, or train again"
+        )
+    for name, tensor in state.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise GanAugError(
+                f"{where}: {name} holds weights that are not finite; name another one, or train "
+                "again"
+            )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +90,7 @@ def test_a_generator_that_saw_one_held_out_image_is_refused(
 def test_a_generator_of_another_draw_is_refused(
     tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits, draw=7, seen_hashes=["foreign"])
+    folder = write(tmp_path / "set", images, splits, draw=7, seen_hashes=["f" * 64])
     with pytest.raises(GanAugError, match="not training images of draw=0"):
         read_set(folder, None, 16, 1, splits)
 
@@ -132,13 +136,20 @@ def test_a_swapped_file_is_refused(
         read_set(folder, None, 16, 1, splits)
 
 
+def a_fifo(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
         (lambda f: (f / "manifest.json").unlink(), "has no manifest.json"),
         (lambda f: (f / "manifest.json").write_text("{"), "cannot be read"),
-        (lambda f: (f / "manifest.json").write_text("[]"), "lacks"),
-        (lambda f: (f / "manifest.json").write_text(json.dumps({"files": {}})), "seen_hashes"),
+        (lambda f: (f / "manifest.json").write_text("[]"), "does not hold a mapping"),
+        (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"), "cannot be read"),
+        (a_fifo, "not a regular file"),
+        (lambda f: (f / "manifest.json").write_text(json.dumps({"files": {}})), "lacks"),
         (lambda f: (f / "pneumonia" / "00000.png").unlink(), "00000.png: cannot be read"),
     ],
 )
@@ -148,4 +159,97 @@ def test_damaged_sets(
     folder = write(tmp_path / "set", images, splits)
     break_it(folder)
     with pytest.raises(GanAugError, match=message):
+        read_set(folder, None, 16, 1, splits)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pneumonia/../../outside/0.png",
+        "../outside/0.png",
+        "/etc/0.png",
+        "pneumonia/x/0.png",
+        "pneumonia\\0.png",
+        "pneumonia/.0.png",
+        "pneumonia/0.jpg",
+        "0.png",
+        "",
+    ],
+)
+def test_file_names_stay_in_the_set(
+    name: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = write(tmp_path / "set", images, splits)
+    outside = tmp_path / "outside" / "0.png"
+    outside.parent.mkdir()
+    shutil.copy(folder / "pneumonia" / "00000.png", outside)
+    edit(folder, lambda m: m["files"].update({name: m["files"]["pneumonia/00000.png"]}))
+    with pytest.raises(GanAugError, match="is not CLASS/NAME.png inside the set") as caught:
+        read_set(folder, None, 16, 1, splits)
+    assert str(folder / "manifest.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["class folder", "image"])
+def test_links_that_lead_out_of_the_set_are_refused(
+    what: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = write(tmp_path / "set", images, splits)
+    place = folder / "pneumonia" if what == "class folder" else folder / "pneumonia" / "00003.png"
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GanAugError, match="is a link that leads out of the set"):
+        read_set(folder, None, 16, 1, splits)
+
+
+@pytest.mark.parametrize("seen", [None, [], ["x"], [7], "a" * 64, {}], ids=str)
+def test_a_set_that_does_not_say_what_was_seen_is_refused(
+    seen: Any, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = write(tmp_path / "set", images, splits)
+    edit(folder, lambda m: m.update(seen_hashes=seen) if seen is not None else m.pop("seen_hashes"))
+    with pytest.raises(GanAugError, match=r"manifest\.json: .*seen_hashes"):
+        read_set(folder, None, 16, 1, splits)
+
+
+@pytest.mark.parametrize("split", ["test", "validation", "development"])
+def test_real_held_out_images_are_no_synthetic_set(
+    split: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    """Even with a manifest that looks sound."""
+    passed = images["pneumonia"].copy()
+    passed[4] = getattr(splits, split).images[0]
+    folder = write(tmp_path / "set", {"pneumonia": passed}, splits)
+    with pytest.raises(GanAugError, match=rf"00004\.png: is the {split} image .* pixel for pixel"):
+        read_set(folder, None, 16, 1, splits)
+
+
+@pytest.mark.parametrize("kind", ["larger", "colour", "jpeg"])
+def test_an_image_that_is_not_what_the_manifest_says(
+    kind: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = write(tmp_path / "set", images, splits)
+    path = folder / "pneumonia" / "00000.png"
+    with Image.open(path) as image:
+        other = image.resize((32, 32)) if kind == "larger" else image.convert("RGB")
+    other.save(path, "JPEG" if kind == "jpeg" else "PNG")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    edit(folder, lambda m: m["files"].update({"pneumonia/00000.png": digest}))
+    with pytest.raises(GanAugError, match=r"00000\.png: is no PNG of 16x16 pixels in mode L"):
+        read_set(folder, None, 16, 1, splits)
+
+
+@pytest.mark.parametrize("key", ["files", "image_size", "channels", "draw", "data_fingerprint"])
+def test_what_the_manifest_says_is_of_its_kind(
+    key: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = edit(write(tmp_path / "set", images, splits), lambda m: m.update({key: [1]}))
+    with pytest.raises(GanAugError, match=rf"manifest\.json: lacks a sound {key}"):
         read_set(folder, None, 16, 1, splits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ from PIL import Image
 from gan_aug.data.image_table import CLASSES
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError
+from gan_aug.files import not_writable, read_json
 
 MANIFEST = "manifest.json"
+_FILE = re.compile(r"\w[\w-]*/\w[\w-]*\.png")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,19 @@ def write_set(
         origin: what the manifest says of the generator (see `gan_aug.synthesis`).
 
     Raises:
-        GanAugError: the folder exists already.
+        GanAugError: the folder exists already, or cannot be written.
     """
     if folder.exists():
         raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
+    try:
+        _write_set(folder, images, origin)
+    except OSError as error:
+        raise not_writable(folder, error) from error
+
+
+def _write_set(
+    folder: Path, images: Mapping[str, NDArray[np.uint8]], origin: Mapping[str, Any]
+) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -119,19 +132,18 @@ def read_set(
     """
     manifest = read_manifest(folder, key)
     check_manifest(folder, manifest, image_size, channels, splits, key)
-    images, labels = [], []
-    for name in CLASSES:
-        files = sorted(f for f in manifest["files"] if f.startswith(f"{name}/"))
-        if not files:
-            continue
-        if count is not None and count > len(files):
+    files, labels = [], []
+    for label, name in enumerate(CLASSES):
+        of_class = sorted(f for f in manifest["files"] if f.startswith(f"{name}/"))
+        if of_class and count is not None and count > len(of_class):
             raise GanAugError(
-                f"data.synthetic.count={count}: {folder} has {len(files)} {name} images; "
+                f"data.synthetic.count={count}: {folder} has {len(of_class)} {name} images; "
                 "generate more (generate.count) or ask for fewer"
             )
-        for file in files[:count]:
-            images.append(_read_image(folder / file, manifest["files"][file], channels))
-            labels.append(CLASSES.index(name))
+        files += of_class[:count]
+        labels += [label] * len(of_class[:count])
+    images = [_read_image(folder, file, manifest) for file in files]
+    _check_not_real(folder, files, images, splits)
     shape = (len(images), channels, image_size, image_size)
     return SyntheticSet(
         np.stack(images) if images else np.zeros(shape, np.uint8),
@@ -141,39 +153,94 @@ def read_set(
 
 
 def read_manifest(folder: Path, key: str) -> dict[str, Any]:
-    """Read what a synthetic set says of itself.
+    """Read what a synthetic set says of itself; it may come from anyone.
 
     Raises:
-        GanAugError: not a synthetic set, or a damaged one.
+        GanAugError: not a synthetic set, a damaged one, or one whose manifest names files outside
+            it or does not say what its generator saw.
     """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise GanAugError(f"{key}={folder}: no such folder")
-    try:
-        manifest = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         raise GanAugError(
             f"{key}={folder}: has no {MANIFEST}; "
             "only sets written by gan_aug.train or gan_aug.generate can be used"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise GanAugError(f"{path}: cannot be read ({error})") from error
-    needed = {"files", "image_size", "channels", "seen_hashes", "data_fingerprint", "draw"}
-    missing = needed - set(manifest) if isinstance(manifest, dict) else needed
-    if missing:
-        raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; generate the set again")
-    return dict(manifest)
+        )
+    manifest = read_json(path, "generate the set again")
+    wanted = {
+        "files": dict,
+        "image_size": int,
+        "channels": int,
+        "seen_hashes": list,
+        "data_fingerprint": str,
+        "draw": int,
+    }
+    for name, kind in wanted.items():
+        if not isinstance(manifest.get(name), kind):
+            raise GanAugError(f"{path}: lacks a sound {name}; generate the set again")
+    for file, digest in manifest["files"].items():
+        if not _FILE.fullmatch(file) or not isinstance(digest, str):
+            raise GanAugError(
+                f"{path}: files: {file!r} is not CLASS/NAME.png inside the set; generate the set "
+                "again"
+            )
+    seen = manifest["seen_hashes"]
+    if not seen or not all(isinstance(h, str) and _SHA256.fullmatch(h) for h in seen):
+        raise GanAugError(
+            f"{path}: seen_hashes does not hold the SHA-256 of the images that the generator saw, "
+            "so nothing shows that it saw no test image; generate the set again"
+        )
+    return manifest
 
 
-def _read_image(path: Path, expected: str, channels: int) -> NDArray[np.uint8]:
+def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray[np.uint8]:
+    path = folder / file
+    if folder.resolve() not in path.resolve().parents:
+        raise GanAugError(f"{path}: is a link that leads out of the set; generate the set again")
+    if path.exists() and not path.is_file():
+        raise GanAugError(f"{path}: is not a regular file; generate the set again")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise GanAugError(f"{path}: cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != expected:
+        raise GanAugError(
+            f"{path}: cannot be read ({error.strerror}); generate the set again"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != manifest["files"][file]:
         raise GanAugError(f"{path}: is not the file its manifest lists; generate the set again")
-    array = np.asarray(Image.open(io.BytesIO(data)))
+    channels, size = manifest["channels"], manifest["image_size"]
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            # Before any pixel is decoded: a small file can claim to be a huge picture.
+            if (image.format, image.mode, image.size) != ("PNG", mode, (size, size)):
+                raise ValueError(f"{image.format} {image.mode} {image.size[0]}x{image.size[1]}")
+            array = np.asarray(image)
+    except Exception as error:  # Pillow lets almost anything escape from a damaged file
+        raise GanAugError(
+            f"{path}: is no PNG of {size}x{size} pixels in mode {mode} ({error}); generate the set "
+            "again"
+        ) from error
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def _check_not_real(
+    folder: Path, files: list[str], images: list[NDArray[np.uint8]], splits: Splits
+) -> None:
+    """Refuse held-out images passed as generated ones, whatever the manifest says."""
+    held: dict[bytes, str] = {}
+    for name in ("test", "development", "validation", "internal"):
+        table = getattr(splits, name)
+        held |= {
+            np.ascontiguousarray(image).tobytes(): f"the {name} image {path}"
+            for image, path in zip(table.images, table.paths.tolist(), strict=True)
+        }
+    for file, image in zip(files, images, strict=True):
+        if (found := held.get(np.ascontiguousarray(image).tobytes())) is not None:
+            raise GanAugError(
+                f"{folder / file}: is {found}, pixel for pixel, not a generated one; do not use "
+                "this set"
+            )
 
 
 def check_manifest(

@@ -15,7 +15,6 @@ from omegaconf import DictConfig, ListConfig
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gan_aug.checks import Rule, at_least, check_ranges, or_null
 from gan_aug.data.held_out import cut_held_out, judge_images
 from gan_aug.data.image_table import CLASSES
 from gan_aug.explaining.copies import explainable, with_random_weights
@@ -38,6 +37,8 @@ from gan_aug.protocol.seeds import stream_seed
 from gan_aug.quality.evaluation import of_class
 from gan_aug.quality.judge import find_or_fit_judge
 from gan_aug.quality.subject import Subject
+from gan_aug.ranges import Rule, at_least, check_ranges, or_null
+from gan_aug.rebuild import rebuild
 from gan_aug.restore import read_checkpoint
 from gan_aug.run import Run
 
@@ -93,12 +94,13 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     } | {f"generated {name}": _scaled(i[: cfg.images]) for name, i in subject.images.items()}
     groups = {title: images for title, images in groups.items() if len(images)}
 
+    where = f"checkpoint={cfg.checkpoint}"
     config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
     judge = find_or_fit_judge(cfg.quality, judge_images(subject.splits), subject.splits.fingerprint)
     networks = {
         "discriminator": _versions(
             discriminator,
-            lambda: instantiate(config["model"]["module"], _convert_="all").discriminator,
+            lambda: rebuild(config["model"]["module"], where, "model.module").discriminator,
             logit,
             [real, generated],
             cfg.seed,

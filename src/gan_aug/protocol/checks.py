@@ -4,38 +4,50 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.checks import (
+from gan_aug.data.image_table import CLASSES
+from gan_aug.errors import GanAugError
+from gan_aug.ranges import (
     at_least,
+    check_augment,
     check_ranges,
+    count,
     is_bool,
+    names,
     not_negative,
     one_of,
     or_null,
+    pairs,
     positive,
     share,
+    text,
+    whole,
 )
-from gan_aug.data.image_table import CLASSES
-from gan_aug.errors import GanAugError
 
 SPLITS = ("validation", "internal", "development", "test")
 
 STUDY_RULES = {
-    "repeats": at_least(1),
+    "folder": text,
+    "repeats": whole(1, 1000),
     "steps": at_least(1),
     "validate_every": at_least(1),
     "gan_batches": at_least(1),
     "primary": one_of(*SPLITS),
-    "count.normal": at_least(0),
-    "count.pneumonia": at_least(0),
+    "splits": names,
+    "comparisons": pairs,
+    "question.arm": text,
+    "question.reference": text,
+    "count.normal": count,
+    "count.pneumonia": count,
 }
 
 ARM_RULES = {
+    "title": text,
     "balanced": is_bool,
     "stream": at_least(0),
     "pretrain": share,
     "extra.source": one_of("none", "gan", "duplicate", "real"),
-    "extra.count.normal": at_least(0),
-    "extra.count.pneumonia": at_least(0),
+    "extra.count.normal": count,
+    "extra.count.pneumonia": count,
     "extra.ratio": or_null(share),
     "extra.weight": positive,
     "extra.label_smoothing": share,
@@ -57,25 +69,7 @@ def check_study(cfg: DictConfig) -> None:
             "arms: there are none; add +study=seed_protocol, or another of conf/study"
         )
     for name, arm in cfg.arms.items():
-        check_ranges(arm, ARM_RULES, f"arms.{name}.")
-        if arm.pretrain and arm.extra.ratio is not None:
-            raise GanAugError(
-                f"arms.{name}.extra.ratio={arm.extra.ratio}: pretrain={arm.pretrain} keeps extra "
-                "and real images apart, so a batch has no ratio; leave one of the two out"
-            )
-        if arm.pretrain and round(arm.pretrain * cfg.study.steps) == 0:
-            raise GanAugError(
-                f"arms.{name}.pretrain={arm.pretrain}: is no whole step of study.steps="
-                f"{cfg.study.steps}; raise it, or set it to 0"
-            )
-        if "/" in str(name):
-            raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
-        filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"
-        if filtered and "real" not in cfg.arms:
-            raise GanAugError(
-                f"arms.{name}.extra.filter.min_confidence: needs the arm real, which judges; add "
-                "'+arm@arms.real=real'"
-            )
+        _check_arm(cfg, str(name), arm)
     if cfg.trainer.max_epochs is not None:
         raise GanAugError(
             f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
@@ -91,8 +85,7 @@ def check_study(cfg: DictConfig) -> None:
             "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
         )
     _check_splits(cfg)
-    pairs = [list(cfg.study.question.values()), *cfg.study.comparisons]
-    for arm in {arm for pair in pairs for arm in pair}:
+    for arm in {str(arm) for pair in asked_pairs(cfg) for arm in pair}:
         if arm not in cfg.arms:
             raise GanAugError(
                 f"study.question, study.comparisons: name the arm {arm}, which is not among "
@@ -101,6 +94,65 @@ def check_study(cfg: DictConfig) -> None:
     for name in CLASSES:
         if cfg.data.subset[name] == 0:
             raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
+
+
+def asked_pairs(cfg: DictConfig) -> list[list[str]]:
+    """Return the pairs of arms that a study names: its question, then its comparisons.
+
+    Raises:
+        GanAugError: the question is none.
+    """
+    if set(cfg.study.question) != {"arm", "reference"}:
+        raise GanAugError(
+            f"study.question={cfg.study.question}: must be {{arm: NAME, reference: NAME}}"
+        )
+    return [[cfg.study.question.arm, cfg.study.question.reference], *cfg.study.comparisons]
+
+
+def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    check_ranges(arm, ARM_RULES, f"arms.{name}.")
+    for key, node in (("augment", arm.augment), ("extra.augment", arm.extra.augment)):
+        check_augment(node, f"arms.{name}.{key}")
+    if "/" in name:
+        raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
+    filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"
+    if filtered and "real" not in cfg.arms:
+        raise GanAugError(
+            f"arms.{name}.extra.filter.min_confidence: needs the arm real, which judges; add "
+            "'+arm@arms.real=real'"
+        )
+    _check_pretraining(cfg, name, arm)
+    if arm.extra.ratio is not None and arm.extra.source != "none":
+        size = cfg.data.batch_size
+        added = round(arm.extra.ratio * size)
+        if not 0 < added < size:
+            left = "no added image" if added == 0 else "no real image"
+            raise GanAugError(
+                f"arms.{name}.extra.ratio={arm.extra.ratio}: leaves {left} in a batch of {size} "
+                f"(data.batch_size); choose a ratio from {1 / size:.3g} to {1 - 1 / size:.3g}, or "
+                "null"
+            )
+
+
+def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    if not arm.pretrain:
+        return
+    if arm.extra.ratio is not None:
+        raise GanAugError(
+            f"arms.{name}.extra.ratio={arm.extra.ratio}: pretrain={arm.pretrain} keeps extra "
+            "and real images apart, so a batch has no ratio; leave one of the two out"
+        )
+    if not 0 < round(arm.pretrain * cfg.study.steps) < cfg.study.steps:
+        raise GanAugError(
+            f"arms.{name}.pretrain={arm.pretrain}: leaves no step of study.steps="
+            f"{cfg.study.steps} on one of its sides; choose another, or set it to 0"
+        )
+    counts = {label: arm.extra.count[label] for label in CLASSES}
+    if arm.extra.source == "none" or not all(counts.values()):
+        raise GanAugError(
+            f"arms.{name}.pretrain={arm.pretrain}: needs extra images of both classes, it has "
+            f"{counts}; raise arms.{name}.extra.count"
+        )
 
 
 def _check_splits(cfg: DictConfig) -> None:

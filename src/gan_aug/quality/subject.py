@@ -8,11 +8,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_aug.data.held_out import FEWEST
 from gan_aug.data.image_table import CLASSES
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import read_manifest, read_set
-from gan_aug.errors import GanAugError
+from gan_aug.data.stored import check_stored_data
+from gan_aug.data.synthetic import MANIFEST, read_manifest, read_set
+from gan_aug.errors import GanAugError, warn
 from gan_aug.gans.base import GAN
 from gan_aug.metrics.sample import Images
 from gan_aug.restore import load_gan, read_checkpoint
@@ -45,8 +47,10 @@ def with_data(cfg: DictConfig) -> DictConfig:
     """
     if cfg.checkpoint is not None:
         content = read_checkpoint(Path(cfg.checkpoint).expanduser())
-        settings: dict[str, Any] = content["gan_aug"]["config"]["data"]
-        root = cfg.data.root or settings["root"]
+        settings = check_stored_data(
+            content["gan_aug"]["config"]["data"], f"checkpoint={cfg.checkpoint}: data"
+        )
+        root = cfg.data.root or settings.get("root")
     else:
         folder = Path(cfg.synthetic.dir).expanduser()
         manifest = read_manifest(folder, "synthetic.dir")
@@ -55,7 +59,8 @@ def with_data(cfg: DictConfig) -> DictConfig:
                 f"synthetic.dir={folder}: was written by an earlier gan_aug and does not say how "
                 "its draw was made; generate the set again"
             )
-        settings, root = manifest["data_settings"], cfg.data.root
+        where = f"{folder / MANIFEST}: data_settings"
+        settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
     given = {key: value for key, value in cfg.data.items() if value is not None}
     merged = OmegaConf.create(dict(cfg.items()))
     merged.data = OmegaConf.merge(data_settings(settings, root, cfg.data.download), given)
@@ -84,11 +89,13 @@ def load_subject(cfg: DictConfig) -> Subject:
     images = {}
     for label, name in enumerate(CLASSES):
         of_class = found.images[found.labels == label]
-        if 0 < len(of_class) < count:
+        if 0 < len(of_class) < FEWEST:
             raise GanAugError(
-                f"quality.count={count}: {folder} has {len(of_class)} {name} images; set "
-                f"quality.count={len(of_class)}, or measure the checkpoint, which makes any number"
+                f"synthetic.dir={folder}: has only {len(of_class)} {name} images, {FEWEST} are the "
+                "fewest; generate more, or measure the checkpoint, which makes any number"
             )
+        if 0 < len(of_class) < count:
+            warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
         if len(of_class):
             images[name] = of_class[:count]
     return Subject(images, splits, None)

@@ -1,0 +1,87 @@
+"""Data settings that a checkpoint or a manifest carries: what a file may say of a data set."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import gan_aug.data
+from gan_aug.errors import GanAugError
+
+_PLAIN = (str, int, float, bool, type(None))
+_NEEDED = {
+    *("name", "image_size", "channels", "draw", "subset"),
+    *("holdout_per_class", "val_per_class", "internal_per_class"),
+}
+"""What the draw of a generator is cut again from."""
+
+
+@functools.cache
+def known_sources() -> frozenset[str]:
+    """Return the dotted names of gan_aug's own data sets: classes of gan_aug.data with `load`."""
+    modules = [
+        importlib.import_module(f"{gan_aug.data.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(gan_aug.data.__path__)
+    ]
+    return frozenset(
+        f"{kind.__module__}.{kind.__qualname__}"
+        for module in modules
+        for kind in vars(module).values()
+        if inspect.isclass(kind) and hasattr(kind, "load") and kind.__module__ == module.__name__
+    )
+
+
+def check_stored_data(settings: Any, where: str) -> dict[str, Any]:
+    """Check the `data` settings of a file before they join a configuration.
+
+    Args:
+        settings: what the file holds.
+        where: the file and the key, for messages.
+
+    Returns:
+        The settings.
+
+    Raises:
+        GanAugError: they name a data set that is not gan_aug's, or are no plain values.
+    """
+    source = settings.get("source") if isinstance(settings, dict) else None
+    if not isinstance(source, dict):
+        raise GanAugError(f"{where}: holds no data settings; use a file that gan_aug wrote")
+    if missing := _NEEDED - settings.keys():
+        raise GanAugError(f"{where}: lacks {min(missing)}; use a file that gan_aug wrote")
+    name = source.get("_target_")
+    if not isinstance(name, str) or name not in known_sources():
+        raise GanAugError(
+            f"{where}.source names {name!r}, which is none of gan_aug's data sets; a file can only "
+            "name those; use a file that gan_aug wrote"
+        )
+    for key, value in source.items():
+        if not isinstance(value, _PLAIN) or (key.startswith("_") and key != "_target_"):
+            raise GanAugError(
+                f"{where}.source.{key}: is no plain value; use a file that gan_aug wrote"
+            )
+    check_plain(settings, where)
+    return dict(settings)
+
+
+def check_plain(node: Any, where: str) -> None:
+    """Refuse text of a file that OmegaConf would resolve into something else.
+
+    Args:
+        node: plain containers; what gan_aug stores is resolved already.
+        where: the file, for messages.
+
+    Raises:
+        GanAugError: naming the file and the text.
+    """
+    if isinstance(node, Mapping):
+        node = [*node, *node.values()]
+    if isinstance(node, list):
+        for inner in node:
+            check_plain(inner, where)
+    elif isinstance(node, str) and "${" in node:
+        raise GanAugError(f"{where}: {node!r} is no plain value; use a file that gan_aug wrote")

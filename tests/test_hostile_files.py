@@ -1,0 +1,335 @@
+"""A file is data: whatever it says, nothing in it is run, and damage is named, not used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY_GAN, TINY_QUALITY, environment
+from torch import nn
+
+from gan_aug.data.stored import check_plain, known_sources
+from gan_aug.errors import GanAugError
+from gan_aug.gans.dcgan import DCGAN
+from gan_aug.rebuild import known_classes, rebuild
+from gan_aug.restore import load_gan, read_checkpoint
+
+Command = Callable[..., Any]
+GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4",
+       "callbacks.checkpoint.every_n_seconds=0")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A folder with a GAN run, `gan`."""
+    folder = tmp_path_factory.mktemp("hostile")
+    subprocess.run(
+        [sys.executable, "-m", "gan_aug.train", *GAN, "hydra.run.dir=gan"],
+        cwd=folder,
+        env=environment(cache_home),
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def the_line(result: Any) -> str:
+    """The one line of a refusal."""
+    assert result.returncode == 1, result.stdout + result.stderr
+    (line,) = [x for x in result.stderr.splitlines() if "first use" not in x]
+    assert line.startswith("error: ")
+    return str(line)
+
+
+def changed(home: Path, folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """Write a checkpoint that differs from the sound one by `edit`."""
+    content = torch.load(home / "gan" / "checkpoints" / "last.ckpt", weights_only=True)
+    edit(content)
+    path = folder / "changed.ckpt"
+    torch.save(content, path)
+    return path
+
+
+def attack(flag: Path) -> dict[str, Any]:
+    return {"_target_": "sympy.sympify", "a": f"__import__('os').system('touch {flag}')"}
+
+
+def config_of(content: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = content["gan_aug"]["config"]
+    return config
+
+
+@pytest.mark.parametrize("name", ["generate", "evaluate", "explain"])
+@pytest.mark.parametrize("key", ["model.module.augment", "model.module", "data.source"])
+def test_a_checkpoint_runs_no_code(
+    name: str, key: str, home: Path, command: Command, tmp_path: Path
+) -> None:
+    flag = tmp_path / "flag"
+
+    def plant(content: dict[str, Any]) -> None:
+        *path, last = key.split(".")
+        node = config_of(content)
+        for part in path:
+            node = node[part]
+        node[last] = attack(flag)
+
+    checkpoint = changed(home, tmp_path, plant)
+    if (name, key) == ("generate", "data.source"):
+        pytest.skip("generate reads no data set")
+    output = ["output_dir=made"] if name == "generate" else ["hydra.run.dir=out", *TINY_QUALITY]
+    line = the_line(command(name, f"checkpoint={checkpoint}", *output))
+    assert not flag.exists()
+    for part in (f"checkpoint={checkpoint}", key, "sympy.sympify", "none of gan_aug's"):
+        assert part in line
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_manifest_runs_no_code(home: Path, command: Command, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    shutil.copytree(home / "gan" / "synthetic", tmp_path / "set")
+    path = tmp_path / "set" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["data_settings"]["source"] = attack(flag)
+    path.write_text(json.dumps(manifest))
+    line = the_line(command("evaluate", "synthetic.dir=set", *TINY_QUALITY, "hydra.run.dir=out"))
+    assert not flag.exists()
+    for part in (str(Path("set") / "manifest.json"), "data_settings.source", "sympy.sympify"):
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"_target_": "os.system", "command": "true"},
+        {"_target_": "builtins.eval"},
+        {"_target_": "hydra.utils.instantiate"},
+        {"_target_": "hydra._internal.instantiate._instantiate2.instantiate"},
+        {"_target_": "torch.load", "f": "x"},
+        {"_target_": "gan_aug.cli.subprocess.run"},
+        {"_target_": "gan_aug.rebuild.importlib.import_module", "name": "antigravity"},
+        {"_target_": "gan_aug.gans.dcgan.torch.load"},
+        {"_target_": "gan_aug.gans.base.GAN"},
+        {"_target_": "torch.optim.Optimizer", "_partial_": True},
+        {"_target_": "torch.optim.lr_scheduler.LambdaLR", "_partial_": True},
+        {"_target_": ["gan_aug.networks.cnn.SmallCNN"]},
+        {"_target_": "gan_aug.networks.cnn.SmallCNN", "_partial_": True},
+        {"_target_": "torch.optim.Adam", "lr": 1.0},
+        {"_target_": "torch.optim.Adam", "_partial_": "${oc.env:HOME}"},
+        {"_target_": "torch.optim.Adam", "_partial_": True, "colour": 1},
+        {"_target_": "gan_aug.networks.cnn.SmallCNN", "_args_": [1], "width": 1},
+        {"_target_": "gan_aug.augment.DiffAugment", "brightness": {"_target_": "os.getcwd"}},
+        [{"_target_": "os.getcwd"}],
+        {1, 2},
+    ],
+    ids=str,
+)
+def test_only_known_classes_are_built(node: Any) -> None:
+    with pytest.raises(GanAugError, match=r"^FILE: key"):
+        rebuild(node, "FILE", "key")
+
+
+def test_known_classes_are_gan_augs_own_and_a_few_optimizers() -> None:
+    names = set(known_classes())
+    assert {
+        "gan_aug.gans.dcgan.DCGAN",
+        "gan_aug.networks.dcgan.Generator",
+        "torch.optim.Adam",
+    } <= names
+    for name, kind in known_classes().items():
+        assert name.startswith(("gan_aug.gans.", "gan_aug.networks.", "gan_aug.augment.",
+                                "gan_aug.classifier.", "torch.optim."))  # fmt: skip
+        assert issubclass(kind, nn.Module | torch.optim.Optimizer)
+    assert {name.rpartition(".")[2] for name in known_sources()} == {
+        "ChestXray", "Phantom", "PneumoniaMNIST",
+    }  # fmt: skip
+
+
+def test_stored_text_is_not_resolved() -> None:
+    for node in ({"a": ["x", {"b": "${oc.env:HOME}"}]}, ["${x}"], {"${y}": 1}):
+        with pytest.raises(GanAugError, match="FILE"):
+            check_plain(node, "FILE")
+    check_plain({"a": ["x", 1, None, {"b": 2.0}], "$": "{"}, "FILE")
+
+
+def test_a_sound_checkpoint_gives_its_gan(home: Path) -> None:
+    path = home / "gan" / "checkpoints" / "last.ckpt"
+    gan, origin, _ = load_gan(path)
+    assert isinstance(gan, DCGAN)
+    assert origin["train_class"] == "pneumonia"
+    saved = torch.load(path, weights_only=True)["state_dict"]
+    assert all(torch.equal(saved[name], tensor) for name, tensor in gan.state_dict().items())
+
+
+def nan_weights(content: dict[str, Any]) -> None:
+    for tensor in content["state_dict"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(float("nan"))
+
+
+def narrower(content: dict[str, Any]) -> None:
+    for player in ("generator", "discriminator"):
+        config_of(content)["model"]["module"][player]["width"] = 2
+
+
+DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "nan weights": (nan_weights, "holds weights that are not finite"),
+    "another width": (narrower, "its weights are of other networks"),
+    "a missing weight": (
+        lambda c: c["state_dict"].pop(next(iter(c["state_dict"]))), "is missing"),
+    "no state": (lambda c: c.pop("state_dict"), "no sound state_dict"),
+    "no origin": (lambda c: c["gan_aug"].pop("origin"), "no sound origin"),
+    "nothing seen": (
+        lambda c: c["gan_aug"]["origin"].update(seen_hashes=[]), "seen_hashes"),
+    "a huge width": (
+        lambda c: config_of(c)["model"].update(width=10**9), "model.width=1000000000"),
+    "huge networks": (
+        lambda c: config_of(c)["model"]["module"]["generator"].update(width=30_000),
+        "its weights are of other networks"),
+    "an interpolation": (
+        lambda c: config_of(c).update(name="${oc.env:HOME}"), "is no plain value"),
+    "a classifier": (
+        lambda c: config_of(c)["model"].update(
+            module={"_target_": "gan_aug.augment.DiffAugment", "brightness": 0, "contrast": 0,
+                    "translation": 0, "cutout": 0}), "generates nothing"),
+    "text": (lambda c: config_of(c)["model"].update(module="x"), "no sound module"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_a_checkpoint_lacks_is_named(name: str, home: Path, tmp_path: Path) -> None:
+    edit, part = DAMAGES[name]
+    path = changed(home, tmp_path, edit)
+    with pytest.raises(GanAugError) as caught:
+        load_gan(path)
+    assert part in str(caught.value)
+    assert str(caught.value).startswith(f"checkpoint={path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def flip(path: Path, place: int) -> None:
+    """Flip one bit."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def inside_a_weight(path: Path) -> int:
+    """Return a place in the middle of the largest part of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        part = max(archive.infolist(), key=lambda info: info.file_size)
+        return part.header_offset + 200 + part.file_size // 2
+
+
+def test_one_flipped_bit_is_found_wherever_it_is(home: Path, tmp_path: Path) -> None:
+    """In a weight it is always found; elsewhere it is found, or changes nothing that is read."""
+    sound = home / "gan" / "checkpoints" / "last.ckpt"
+    path = tmp_path / "flipped.ckpt"
+    shutil.copy(sound, path)
+    flip(path, inside_a_weight(path))
+    with pytest.raises(GanAugError, match=r"is damaged \(its part .* fails its CRC\)"):
+        read_checkpoint(path)
+    state = torch.load(sound, weights_only=True)["state_dict"]
+    size = sound.stat().st_size
+    refused = 0
+    for place in range(size // 120, size, size // 60):
+        shutil.copy(sound, path)
+        flip(path, place)
+        try:
+            found = read_checkpoint(path)["state_dict"]
+        except GanAugError:
+            refused += 1
+        else:
+            assert all(torch.equal(state[name], found[name]) for name in state)
+    assert refused > 40
+
+
+def test_generate_refuses_a_damaged_checkpoint_and_names_the_one_before(
+    home: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(home / "gan" / "checkpoints", tmp_path / "checkpoints")
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    flip(last, inside_a_weight(last))
+    line = the_line(command("generate", f"checkpoint={last}", "output_dir=made"))
+    assert "last.ckpt: is damaged" in line
+    previous = last.with_name("previous.ckpt")
+    assert str(previous) in line
+    assert not (tmp_path / "made").exists()
+    result = command("generate", f"checkpoint={previous}", "output_dir=made", "count=3")
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "made").glob("*/*.png"))) == 3
+
+
+def interrupted(home: Path, folder: Path) -> Path:
+    """Copy the run as if it had been stopped before its end."""
+    run = folder / "gan"
+    shutil.copytree(home / "gan", run)
+    shutil.rmtree(run / "synthetic")
+    (run / "metrics.json").unlink()
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"status": "running"}))
+    return run
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "gone", "nan"])
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+    how: str, home: Path, command: Command, tmp_path: Path
+) -> None:
+    run = interrupted(home, tmp_path)
+    last = run / "checkpoints" / "last.ckpt"
+    if how == "flipped":
+        flip(last, inside_a_weight(last))
+    elif how == "cut":
+        last.write_bytes(last.read_bytes()[:1000])
+    elif how == "nan":
+        shutil.move(changed(home, tmp_path, nan_weights), last)
+    else:
+        last.unlink()
+    result = command("train", *GAN, "hydra.run.dir=gan")
+    assert result.returncode == 0, result.stderr
+    warned = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    assert len(warned) == (how != "gone")
+    assert all("last.ckpt" in x and "going on from" in x for x in warned)
+    assert (run / "checkpoints" / "damaged.ckpt").exists() == (how != "gone")
+    sound, again = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (home / "gan", run)
+    )
+    assert all(torch.equal(sound[name], again[name]) for name in sound)
+    rows = [(f / "metrics.csv").read_text().splitlines() for f in (home / "gan", run)]
+    kept = [[r for r in of_run if "images_per_second" not in r] for of_run in rows]
+    assert kept[0] == kept[1]
+
+
+def test_a_run_without_a_sound_checkpoint_is_refused_and_kept(
+    home: Path, command: Command, tmp_path: Path
+) -> None:
+    run = interrupted(home, tmp_path)
+    for name in ("last", "previous"):
+        path = run / "checkpoints" / f"{name}.ckpt"
+        path.write_bytes(path.read_bytes()[:1000])
+    line = the_line(command("train", *GAN, "hydra.run.dir=gan"))
+    assert "last.ckpt: is damaged" in line
+    assert f"remove {run} to start again" in line
+    assert (run / "checkpoints" / "last.ckpt").stat().st_size == 1000
+
+
+def test_rows_that_metrics_csv_lost_are_told(home: Path, command: Command, tmp_path: Path) -> None:
+    run = interrupted(home, tmp_path)
+    path = run / "metrics.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2])[:-4])
+    result = command("train", *GAN, "hydra.run.dir=gan")
+    assert result.returncode == 0, result.stderr
+    lost = json.loads((run / "run.json").read_text())["metrics_csv_rows_lost"]
+    assert lost > 0
+    (warned,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    assert f"metrics.csv: was damaged, {lost} rows" in warned
+    assert len(path.read_text().splitlines()) == len(lines) - lost
