@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig
@@ -11,21 +11,17 @@ from rich.syntax import Syntax
 from rich.tree import Tree
 
 from gan_aug.data.prepare import Prepared
-from gan_aug.files import write_text
-from gan_aug.run import Run
+from gan_aug.errors import warn
 
 
-def print_config(run: Run) -> None:
-    """Print the resolved configuration as a tree and save it as config_tree.txt."""
-    tree = Tree(str(run.folder), guide_style="dim")
-    for key, value in run.config.items():
+def print_config(config: Mapping[str, Any]) -> None:
+    """Print all settings, resolved, as a tree."""
+    tree = Tree("settings", guide_style="dim")
+    for key, value in config.items():
         branch = tree.add(key, style="bold")
         for line in _lines(value):
             branch.add(Syntax(line, "yaml", background_color="default"))
     Console().print(tree)
-    text = io.StringIO()
-    Console(file=text, width=160).print(tree)
-    write_text(run.folder / "config_tree.txt", text.getvalue())
 
 
 def _lines(value: Any, prefix: str = "") -> list[str]:
@@ -37,6 +33,8 @@ def _lines(value: Any, prefix: str = "") -> list[str]:
 def print_data(data: DictConfig, prepared: Prepared) -> None:
     """Print how many images of which kind the run uses, and where they come from."""
     notes = prepared.splits.notes
+    for warning in notes.get("warnings", []):
+        warn(warning)
     print(f"data={data.name} ({notes['root']}), fingerprint {notes['fingerprint']}")
     for name, counts in {
         "available for training": notes["available"]["train"],
@@ -45,6 +43,8 @@ def print_data(data: DictConfig, prepared: Prepared) -> None:
         print(f"  {name}: " + ", ".join(f"{n} {label}" for label, n in counts.items()))
     if notes["duplicates"]["left_out_of_training"]:
         print(f"  exact duplicates left out: {notes['duplicates']['left_out_of_training']}")
+    if scaled := notes.get("scaled"):
+        print(f"  {scaled}")
     if skipped := notes.get("bad_files_skipped"):
         print(f"  bad files skipped: {len(skipped)} (listed in run.json)")
     if prepared.synthetic is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +58,53 @@ def test_black_and_white() -> None:
     assert image.max() == 255
 
 
+def sixteen_bit(largest: int) -> Image.Image:
+    """A gradient from black to `largest` of 65535."""
+    return Image.fromarray((gradient() / 255 * largest).round().astype(np.uint16))
+
+
+def deep_colour(largest: int, kind: int) -> bytes:
+    """A 16-bit PNG of colour type 2 (RGB), 4 (grey and alpha) or 6 (RGBA)."""
+    samples = {2: 3, 4: 2, 6: 4}[kind]
+    grey = (gradient() / 255 * largest).round().astype(">u2")
+    pixels = np.repeat(grey[..., None], samples, axis=2)
+    if kind != 2:
+        pixels[..., -1] = 65535
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    height, width = grey.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_unscaled_values_in_a_16_bit_file_are_refused(bits: int) -> None:
+    """They would come out nearly black."""
+    with pytest.raises(ValueError, match=f"16-bit samples up to {2**bits - 1} of 65535"):
+        decode(encode(sixteen_bit(2**bits - 1)), 32, 1)
+
+
+@pytest.mark.parametrize("kind", [2, 4, 6])
+def test_deep_colour_is_read_in_its_full_range_only(kind: int) -> None:
+    expected = decode(FORMS["grey png"], 32, 1).astype(int)
+    image = decode(deep_colour(65535, kind), 32, 1).astype(int)
+    assert np.abs(image - expected).max() <= 4
+    with pytest.raises(ValueError, match="probably 10- to 14-bit values"):
+        decode(deep_colour(4095, kind), 32, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_samples_without_a_stated_range_are_refused(dtype: type) -> None:
+    data = encode(Image.fromarray(gradient().astype(dtype)), "TIFF")
+    with pytest.raises(ValueError, match="black and white the file does not say"):
+        decode(data, 32, 1)
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", FORMS["grey png"][:90], FORMS["rgb jpeg"][:300]])
 def test_bad_bytes(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"empty|not an image|cannot be decoded"):
@@ -102,6 +152,15 @@ def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> No
     assert "cannot be read" in bad["b.png"]
     write_image(tmp_path / "later.png", 1)
     assert read() == (2, {})
+
+
+def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
+    """Nobody would ever write into it."""
+    os.mkfifo(tmp_path / "a.png")
+    write_image(tmp_path / "b.png", 0)
+    images, _, bad = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
+    assert len(images) == 1
+    assert bad == {"a.png": "cannot be read (not a regular file)"}
 
 
 def test_damage_never_escapes_as_another_error() -> None:

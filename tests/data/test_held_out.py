@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 import numpy as np
@@ -156,15 +155,28 @@ def test_an_official_validation_split_is_not_taken_from() -> None:
         assert not [h for h in getattr(found, name).hashes.tolist() if h.startswith("hash-val")]
 
 
-def test_too_much_asked() -> None:
-    with pytest.raises(GanAugError, match="quality.count=100: only [0-9]+ normal images") as error:
-        held_out(draw(), 100)
+def test_too_much_asked_gives_what_there_is_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = held_out(draw(), 100)
+    counts = taken.floor.counts()
+    assert counts == taken.reference.counts()
+    assert all(10 <= n < 100 for n in counts.values())
+    assert [
+        line.split(": only ")[1].split(" that")[0] for line in capsys.readouterr().err.splitlines()
+    ] == [f"{n} {name} images" for name, n in counts.items()]
+    held_out(draw(), 10)
+    assert capsys.readouterr().err == ""
+
+
+def test_hardly_any_are_refused() -> None:
+    with pytest.raises(GanAugError, match=r"only [0-9] normal images .*10 are the fewest") as error:
+        held_out(draw(subset={"normal": None, "pneumonia": 10}), 100)
     assert "data.subset.normal" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
-    left = re.search("only ([0-9]+)", str(error.value))
-    assert left
-    most = int(left[1])
-    assert held_out(draw(), most).floor.counts()["normal"] == most
+
+
+def test_other_classes_may_have_fewer() -> None:
     some = cut_held_out(draw(subset={"normal": 40, "pneumonia": None}), 20, ["normal"])
     assert some.floor.counts() == {"normal": 20, "pneumonia": 0}
 

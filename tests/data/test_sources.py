@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gan_aug.data.chest_xray import ChestXray, parse_name
+from gan_aug.data.chest_xray import ChestXray, contradictions, list_images, parse_name
 from gan_aug.data.image_table import SUBTYPES
 from gan_aug.data.phantom import Phantom
 from gan_aug.data.pneumoniamnist import PneumoniaMNIST
-from gan_aug.data.splits import check_disjoint, make_splits
+from gan_aug.data.splits import Source, check_disjoint, make_splits
 from gan_aug.errors import GanAugError
 
 
@@ -88,7 +92,101 @@ def test_pneumoniamnist_reads_a_file_that_is_there(size: int, tmp_path: Path) ->
     np.testing.assert_array_equal(source.test.labels, arrays["test_labels"][:, 0])
 
 
+@pytest.mark.parametrize(
+    ("there", "wanted", "taken"),
+    [
+        ([28], 32, 28),
+        ([28], 64, 28),
+        ([28, 64], 32, 64),
+        ([28, 64, 224], 64, 64),
+        ([64, 128], 200, 128),
+        ([128], 28, 128),
+    ],
+)
+def test_pneumoniamnist_takes_the_file_there_is_and_says_so(
+    there: list[int], wanted: int, taken: int, tmp_path: Path
+) -> None:
+    arrays = {size: write_npz(tmp_path, size) for size in there}
+    source = PneumoniaMNIST(str(tmp_path), download=False).load(wanted, 3, tmp_path)
+    assert source.train.images.shape == (12, 3, wanted, wanted)
+    first = arrays[taken]["train_images"][0]
+    size = (wanted, wanted)
+    expected = np.asarray(Image.fromarray(first).resize(size, Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(source.train.images[0, 1], expected)
+    # The same file is the same data set at any size.
+    assert source.train.hashes[0] == hashlib.sha256(first.tobytes()).hexdigest()
+    if wanted == taken:
+        assert "scaled" not in source.notes
+    else:
+        assert source.notes["scaled"].startswith(f"images scaled from {taken} to {wanted} pixels")
+
+
+def other_shape(arrays: dict[str, np.ndarray]) -> None:
+    arrays["train_images"] = arrays["train_images"][:, :20]
+
+
+def other_labels(arrays: dict[str, np.ndarray]) -> None:
+    arrays["val_labels"] = arrays["val_labels"] + 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [(other_shape, "train_images are not uint8"), (other_labels, "val_labels are not a 0 or 1")],
+)
+def test_pneumoniamnist_with_other_arrays(
+    edit: Callable[[dict[str, np.ndarray]], None], message: str, tmp_path: Path
+) -> None:
+    arrays = write_npz(tmp_path, 28)
+    edit(arrays)
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    with pytest.raises(GanAugError, match=rf"pneumoniamnist\.npz: {message}"):
+        PneumoniaMNIST(str(tmp_path), download=False).load(28, 1, tmp_path)
+
+
 def test_pneumoniamnist_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "pneumoniamnist_64.npz").write_bytes(b"hello")
     with pytest.raises(GanAugError, match=r"pneumoniamnist_64\.npz could not be read"):
         PneumoniaMNIST(str(tmp_path), download=False).load(64, 1, tmp_path)
+
+
+def test_pneumoniamnist_that_is_absent(tmp_path: Path) -> None:
+    with pytest.raises(GanAugError, match=r"holds none of pneumoniamnist\.npz, .*download=true"):
+        PneumoniaMNIST(str(tmp_path), download=False).load(64, 1, tmp_path)
+
+
+def load_xrays(root: Path, cache: Path) -> Source:
+    return ChestXray(str(root), download=False, on_bad_file="error").load(16, 1, cache)
+
+
+def test_two_folders_of_one_class_are_refused(kaggle_folder: Path, tmp_path: Path) -> None:
+    """One of them would be dropped, which one the file system's order would say."""
+    (kaggle_folder / "train" / "normal").mkdir()
+    with pytest.raises(GanAugError, match=r"train/NORMAL and normal: two folders of one class"):
+        load_xrays(kaggle_folder, tmp_path / "cache")
+
+
+def test_a_class_folder_that_is_a_file(kaggle_folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(kaggle_folder / "test" / "NORMAL")
+    (kaggle_folder / "test" / "NORMAL").write_text("")
+    with pytest.raises(GanAugError, match="test/NORMAL: should be the class folder"):
+        load_xrays(kaggle_folder, tmp_path / "cache")
+
+
+def test_swapped_class_folders_are_warned_of(kaggle_folder: Path, tmp_path: Path) -> None:
+    assert load_xrays(kaggle_folder, tmp_path / "cache").notes["warnings"] == []
+    train = kaggle_folder / "train"
+    (train / "NORMAL").rename(train / "x")
+    (train / "PNEUMONIA").rename(train / "NORMAL")
+    (train / "x").rename(train / "PNEUMONIA")
+    warnings = load_xrays(kaggle_folder, tmp_path / "cache").notes["warnings"]
+    assert [warning.split(" are named")[0] for warning in warnings] == [
+        "24 of 24 files in train/NORMAL",
+        "24 of 24 files in train/PNEUMONIA",
+    ]
+    assert all("are the class folders swapped?" in warning for warning in warnings)
+
+
+def test_the_real_xrays_contradict_nothing(real_xrays: Path) -> None:
+    names = [n for split in ("train", "test") for n in list_images(real_xrays, split)]
+    assert len(names) == 5840
+    assert contradictions(names) == []

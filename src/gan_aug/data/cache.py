@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from gan_aug.errors import GanAugError
+from gan_aug.errors import GanAugError, warn
+from gan_aug.files import sha256_of
 
 Built = tuple[NDArray[np.uint8], dict[str, Any]]
+FILES = ("images.npy", "index.json")
+HASHES = "sha256.json"
 
 
 def default_cache_dir() -> Path:
@@ -31,6 +35,7 @@ def load_or_build(
     """Return images and their index from the cache, building the entry on first use.
 
     Two processes that want the same entry at once build it once: the second waits on a file lock.
+    An entry is checked by hash whenever it is read; a damaged one is said to be so and built again.
 
     Args:
         cache_dir: where entries live.
@@ -41,30 +46,74 @@ def load_or_build(
         Read-only memory-mapped images and the index.
 
     Raises:
-        GanAugError: the cache folder cannot be written.
+        GanAugError: the cache folder cannot be written, or `build` raised it.
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir / digest
+    lock = FileLock(cache_dir / f"{digest}.lock")
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f"{digest}.lock"):
-            if not folder.exists():
-                images, index = build()
-                _write(cache_dir, folder, images, index)
+        lock.acquire()
     except OSError as error:
-        raise GanAugError(
-            f"data.cache_dir={cache_dir}: cannot be written ({error}); choose another folder"
-        ) from error
-    return np.load(folder / "images.npy", mmap_mode="r"), json.loads(
-        (folder / "index.json").read_text()
+        raise _not_writable(cache_dir, error) from error
+    try:
+        if folder.exists() and (fault := _fault(folder)):
+            warn(f"{folder}: this cache entry {fault}; making it again")
+            _remove(folder)
+        if not folder.exists():
+            images, index = build()
+            try:
+                _write(cache_dir, folder, images, index)
+            except OSError as error:
+                raise _not_writable(cache_dir, error) from error
+        images = np.load(folder / FILES[0], mmap_mode="r", allow_pickle=False)
+        return images, json.loads((folder / FILES[1]).read_text())
+    finally:
+        lock.release()
+
+
+def _not_writable(cache_dir: Path, error: OSError) -> GanAugError:
+    return GanAugError(
+        f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error}); free space "
+        "there, or choose another folder"
     )
+
+
+def _fault(folder: Path) -> str | None:
+    """Return what is wrong with an entry, None for a sound one."""
+    if not folder.is_dir():
+        return "is no folder"
+    try:
+        wanted = json.loads((folder / HASHES).read_text())
+    except FileNotFoundError:
+        return f"has no {HASHES} (an earlier version made it, or it is damaged)"
+    except (OSError, ValueError) as error:
+        return f"is damaged ({HASHES}: {error})"
+    for name in FILES:
+        try:
+            same = sha256_of(folder / name) == wanted.get(name)
+        except (OSError, AttributeError) as error:
+            return f"is damaged ({name}: {error})"
+        if not same:
+            return f"is damaged ({name} has changed since it was written)"
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """Take an entry away; a process that has mapped it keeps what it has."""
+    with suppress(OSError):
+        aside = Path(tempfile.mkdtemp(dir=folder.parent)) / "damaged"
+        folder.rename(aside)
+        shutil.rmtree(aside.parent, ignore_errors=True)
 
 
 def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: dict[str, Any]) -> None:
     temporary = Path(tempfile.mkdtemp(dir=cache_dir))
     try:
-        np.save(temporary / "images.npy", images)
-        (temporary / "index.json").write_text(json.dumps(index))
+        np.save(temporary / FILES[0], images)
+        (temporary / FILES[1]).write_text(json.dumps(index))
+        hashes = {name: sha256_of(temporary / name) for name in FILES}
+        (temporary / HASHES).write_text(json.dumps(hashes))
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +80,20 @@ def list_images(root: Path, split: str) -> list[tuple[str, str]]:
     """List (relative path, class) of one split's images, sorted; hidden files are not images.
 
     Raises:
-        GanAugError: a class folder is missing or has no images.
+        GanAugError: a class folder is missing, there twice, or has no images.
     """
     found = []
     for class_name in CLASSES:
-        folders = [p for p in (root / split).iterdir() if p.name.lower() == class_name]
+        folders = sorted(p for p in (root / split).iterdir() if p.name.lower() == class_name)
         if not folders:
             raise GanAugError(f"{root / split / class_name.upper()}: class folder is missing")
+        if len(folders) > 1:
+            raise GanAugError(
+                f"{folders[0]} and {folders[1].name}: two folders of one class; put the images "
+                "into one of them and remove the other"
+            )
+        if not folders[0].is_dir():
+            raise GanAugError(f"{folders[0]}: should be the class folder, and is no folder")
         names = sorted(
             p.name
             for p in folders[0].iterdir()
@@ -94,6 +103,30 @@ def list_images(root: Path, split: str) -> list[tuple[str, str]]:
             raise GanAugError(f"{folders[0]}: class folder has no .jpeg, .jpg or .png file")
         found += [(f"{split}/{folders[0].name}/{name}", class_name) for name in names]
     return found
+
+
+def contradictions(names: Iterable[tuple[str, str]]) -> list[str]:
+    """Say where file names contradict the class folders that they lie in.
+
+    Args:
+        names: (relative path, class) of images.
+
+    Returns:
+        A sentence for each folder with such files.
+    """
+    wrong: dict[str, list[str]] = {}
+    total: Counter[str] = Counter()
+    for name, class_name in names:
+        folder, _, file = name.rpartition("/")
+        total[folder] += 1
+        pattern = _PNEUMONIA if class_name == "normal" else _NORMAL
+        if pattern.match(file):
+            wrong.setdefault(folder, []).append(file)
+    return [
+        f"{len(files)} of {total[folder]} files in {folder} are named like the other class "
+        f"({files[0]}): are the class folders swapped?"
+        for folder, files in wrong.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -148,6 +181,7 @@ class ChestXray:
             "root": str(root),
             "bad_files_skipped": bad,
             "files_without_patient_id": sum(p is None for p, _ in parsed),
+            "warnings": contradictions((name, class_name) for name, class_name, _ in good),
         }
         return Source(
             train=table.take(slice(None, n_train)),

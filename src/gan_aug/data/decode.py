@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,25 +15,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
 
 from gan_aug.data.cache import load_or_build
 from gan_aug.errors import GanAugError
+from gan_aug.progress import track
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused as decompression bombs; the size Pillow starts to warn at."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-PREPROCESSING = "square bilinear resize, 16-bit divided by 257, version 1"
-"""Part of every cache key: change it whenever pixels would change."""
+PREPROCESSING = "square bilinear resize, 16-bit divided by 257, version 2"
+"""Part of every cache key: change it whenever pixels, or what is refused, would change."""
+
+LEAST_BRIGHT = 2**14
+"""A 16-bit image whose samples are all below this uses less than a quarter of its range."""
 
 
 def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
     """Decode one encoded image (JPEG or PNG; grey, RGB, palette, alpha or 16-bit; any size).
 
-    The picture is squeezed to a square, as torchvision's `Resize((s, s))` does.
+    The picture is squeezed to a square, as torchvision's `Resize((s, s))` does. 16-bit samples are
+    divided by 257, since PNG scales them to the full range (PNG specification, 3rd edition, section
+    12.4).
 
     Args:
         data: the file's bytes.
@@ -43,7 +48,9 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
         uint8 (C, image_size, image_size).
 
     Raises:
-        ValueError: not an image, truncated, or so large that it looks like a decompression bomb.
+        ValueError: not an image, truncated, so large that it looks like a decompression bomb, or
+            with samples whose range the file does not say: floats, 32-bit integers, and 16-bit
+            ones that look like unscaled 10- to 14-bit values.
     """
     if not data:
         raise ValueError("the file is empty")
@@ -54,13 +61,24 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
                 raise ValueError(f"{image.width}x{image.height} pixels: a decompression bomb?")
             # JPEG only: decodes at a fraction of the size where that loses nothing.
             image.draft(mode, (2 * image_size, 2 * image_size))
+            if image.mode == "F" or (image.mode == "I" and not is_16_bit_png(data)):
+                kind = "floating-point" if image.mode == "F" else "32-bit"
+                raise ValueError(
+                    f"{kind} samples, whose black and white the file does not say; save it with 8 "
+                    "or 16 bits"
+                )
             if image.mode.startswith("I"):
                 deep = np.asarray(image).astype(np.float32)
+                _check_depth(int(deep.max()))
                 picture = Image.fromarray((deep / 257.0).round().clip(0, 255).astype(np.uint8))
             elif image.mode in ("P", "PA", "RGBA", "LA"):
                 picture = image.convert("RGBA").convert("RGB")
             else:
                 picture = image.copy()
+            if is_16_bit_png(data) and not image.mode.startswith("I"):
+                # Pillow keeps the high byte of colour samples.
+                colour = np.asarray(picture.convert("RGB"))
+                _check_depth(257 * int(colour.max()))
         picture = picture.convert(mode).resize((image_size, image_size), Image.Resampling.BILINEAR)
     except UnidentifiedImageError as error:
         raise ValueError("not an image that Pillow can read") from error
@@ -68,6 +86,19 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
         raise ValueError(f"cannot be decoded ({error})") from error
     array = np.asarray(picture)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def is_16_bit_png(data: bytes) -> bool:
+    """Tell whether encoded bytes are a PNG with 16 bits a sample (byte 24, in its IHDR)."""
+    return data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:25] == b"\x10"
+
+
+def _check_depth(largest: int) -> None:
+    if largest < LEAST_BRIGHT:
+        raise ValueError(
+            f"16-bit samples up to {largest} of 65535: probably 10- to 14-bit values that were not "
+            "scaled; scale them to the full range, or save the image with 8 bits"
+        )
 
 
 def decode_files(
@@ -99,9 +130,11 @@ def decode_files(
     unreadable: dict[str, str] = {}
     for name in names:
         try:
-            with (root / name).open("rb") as file:
-                stat = os.fstat(file.fileno())
-            stats.append((name, stat.st_size, stat.st_mtime_ns))
+            found = (root / name).stat()
+            if not stat.S_ISREG(found.st_mode):  # to open a FIFO is to wait for ever
+                raise OSError(0, "not a regular file")
+            (root / name).open("rb").close()
+            stats.append((name, found.st_size, found.st_mtime_ns))
         except OSError as error:
             unreadable[name] = f"cannot be read ({error.strerror})"
     key = {"files": stats, "size": image_size, "channels": channels, "how": PREPROCESSING}
@@ -140,7 +173,6 @@ def _decode_all(
                 pool.map(one, names),
                 description="Decoding images (first use)",
                 total=len(names),
-                console=Console(stderr=True),
             )
         )
     good = [image for image, _ in results if image is not None]

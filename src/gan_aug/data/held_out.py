@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from gan_aug.data.image_table import CLASSES, ImageTable
 from gan_aug.data.splits import Splits
-from gan_aug.errors import GanAugError
+from gan_aug.errors import GanAugError, warn
 
 _HALVES_STREAM = 20200216
 _SIDES_STREAM = 20200217
+FEWEST = 10
+"""Images to measure with; features of fewer say nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,16 @@ def judge_images(splits: Splits) -> ImageTable:
 def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut:
     """Cut the images that a draw's generated images are measured with.
 
+    A class has as many in `reference` as in `floor`: `count`, or as many as there are, which is
+    said.
+
     Args:
         splits: the draw.
-        count: images of each class in `reference` and in `floor`.
-        needed: classes that must have as many; of the others there may be fewer.
+        count: images of each class in `reference` and in `floor`, at the most.
+        needed: classes that are measured; of the others there may be fewer than `FEWEST`.
 
     Raises:
-        GanAugError: there are not as many.
+        GanAugError: a class that is measured has fewer than `FEWEST`.
     """
     table = _training_folder(splits)
     unit = _units_of(splits, table)
@@ -88,14 +93,20 @@ def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut
             side_of.setdefault(number, place % 2)
         on_side = np.array([side_of[number] for number in unit[rows].tolist()], np.int64)
         left = int(np.bincount(on_side, minlength=2).min())
-        if left < count and name in needed:
+        if left < FEWEST and name in needed:
             raise GanAugError(
                 f"quality.count={count}: only {left} {name} images that the GAN has not seen are "
-                "left on each side; choose a smaller quality.count, or leave it more of them (a "
-                f"smaller data.subset.{name})"
+                f"left on each side, {FEWEST} are the fewest; leave it more of them (a smaller "
+                f"data.subset.{name}), or measure no quality (quality.use=[])"
+            )
+        taken = min(count, left) if name in needed else count
+        if taken < count and name in needed:
+            warn(
+                f"quality.count={count}: only {taken} {name} images that the GAN has not seen are "
+                f"left on each side; {name} is measured with N = {taken}"
             )
         for place, side in enumerate(sides):
-            side.append(rows[on_side == place][:count])
+            side.append(rows[on_side == place][:taken])
     reference, floor = (table.take(np.concatenate(side)) for side in sides)
     return HeldOut(table.take(in_judge), reference, floor)
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from gan_aug.data.cache import load_or_build
 from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
 from gan_aug.data.radiograph import MIN_SIZE, render
 from gan_aug.data.splits import Source
 from gan_aug.errors import GanAugError
+from gan_aug.progress import track
 
 VERSION = 1
 """Part of the cache key: change it whenever `render` draws other pixels."""
@@ -64,7 +63,6 @@ class Phantom:
                     pool.map(one, plans),
                     description="Drawing phantoms (first use)",
                     total=len(plans),
-                    console=Console(stderr=True),
                 )
                 images = np.stack(list(drawn))[:, None]
             hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
