@@ -26,8 +26,9 @@ from rich.progress import (
 )
 from torchvision.utils import make_grid, save_image
 
+from gan_aug.csv_logger import MetricsCSV
 from gan_aug.errors import GanAugError
-from gan_aug.files import replace_file
+from gan_aug.files import keep_again, replace_file
 from gan_aug.resumable import ResumableModule
 
 GRID_SIDE = 6
@@ -45,7 +46,8 @@ class Checkpoints(Checkpoint):
     """Saves last.ckpt every so often, and best.ckpt when the module's `score` is a new best.
 
     A checkpoint holds all that the rest of the run depends on, random states included. It is
-    written under a temporary name and renamed, and never from weights that are not finite.
+    written under a temporary name and renamed, and never from weights that are not finite. The
+    last.ckpt before it is kept as previous.ckpt, in case the file is damaged on disk.
 
     Args:
         folder: where checkpoints go.
@@ -93,8 +95,10 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the origin."""
+        """Add the origin, and how many rows of metrics.csv there should be."""
         checkpoint["gan_aug"] = self.origin
+        rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsCSV)]
+        checkpoint["metrics_rows"] = sum(rows)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the random states of a resumed run."""
@@ -151,6 +155,8 @@ class Checkpoints(Checkpoint):
             logger.save()
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()
+        if self.last.exists():
+            keep_again(self.last, self.last.with_name("previous.ckpt"))
         self._save(trainer, self.last)
         self._saved_at = time.monotonic()
         self.on_save()

@@ -21,12 +21,16 @@ class MetricsCSV(Logger):
     Args:
         path: the file.
         keep_until: rows of later batches are dropped on start: a resumed run writes them again.
+
+    Attributes:
+        rows: how many the file has.
     """
 
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
-        rows = path.read_text().splitlines()[1:] if path.exists() else []
-        kept = [row for row in rows if row.count(",") == 2 and int(row.split(",")[0]) <= keep_until]
+        text = path.read_text(errors="replace") if path.exists() else ""
+        kept = [row for row in text.splitlines()[1:] if 0 <= _batch_of(row) <= keep_until]
+        self.rows = len(kept)
         write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
         self._file = path.open("a", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
@@ -46,6 +50,7 @@ class MetricsCSV(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row for each scalar."""
+        self.rows += len(metrics)
         self._writer.writerows([step, name, repr(float(value))] for name, value in metrics.items())
 
     def save(self) -> None:
@@ -56,3 +61,9 @@ class MetricsCSV(Logger):
     def finalize(self, status: str) -> None:
         """Flush; the file stays open, for the test after the fit."""
         self.save()
+
+
+def _batch_of(row: str) -> int:
+    """Return the batch of a row, -1 where the row is damaged."""
+    batch, *rest = row.split(",")
+    return int(batch) if len(rest) == 2 and batch.isdecimal() and rest[1] else -1

@@ -22,10 +22,11 @@ from gan_aug.csv_logger import MetricsCSV
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import write_set
-from gan_aug.errors import GanAugError
-from gan_aug.files import replace_file, write_json
+from gan_aug.errors import GanAugError, warn
+from gan_aug.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.gans.base import GAN
 from gan_aug.plots import confusion_figure
+from gan_aug.restore import check_fits, read_checkpoint
 from gan_aug.resumable import ResumableModule
 from gan_aug.run import Run
 from gan_aug.synthesis import images_by_class, manifest_head, origin_of
@@ -56,21 +57,29 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     module: ResumableModule = instantiate(cfg.model.module, _convert_="all")
     datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
     origin = origin_of(run.config, datamodule)
-    last = run.folder / "checkpoints" / "last.ckpt"
-    done = _batches_done(last, origin)
+    folder = run.folder / "checkpoints"
+    start, done, rows = _starting_point(folder, module, origin)
+    csv = MetricsCSV(run.folder / "metrics.csv", keep_until=done)
+    if csv.rows < rows:
+        lost = rows - csv.rows
+        run.record(metrics_csv_rows_lost=lost)
+        warn(
+            f"{run.folder / 'metrics.csv'}: was damaged, {lost} rows up to batch {done} are gone; "
+            "TensorBoard's files may still have them"
+        )
     measures = _quality_curves(cfg, datamodule, origin)
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         logger=[
             # Both drop what an interrupted attempt wrote beyond its last checkpoint.
             TensorBoardLogger(run.folder, name="", version="", purge_step=done + 1),
-            MetricsCSV(run.folder / "metrics.csv", keep_until=done),
+            csv,
         ],
         callbacks=[
             ProgressBar(),
             *measures,
             Checkpoints(
-                last.parent,
+                folder,
                 cfg.callbacks.checkpoint.every_n_seconds,
                 {"config": run.config, "origin": origin},
                 on_save=run.record,
@@ -79,7 +88,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         default_root_dir=str(run.folder),
         _convert_="all",
     )
-    trainer.fit(module, datamodule, ckpt_path=last if last.exists() else None, weights_only=True)
+    trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin)
     elif isinstance(module, Classifier):
@@ -109,21 +118,60 @@ def _quality_curves(
     return [QualityCurves(cfg.quality, datamodule.splits, origin)]
 
 
-def _batches_done(last: Path, origin: dict[str, Any]) -> int:
-    """Return how far the checkpoint is, 0 without one.
+def _starting_point(
+    folder: Path, module: ResumableModule, origin: dict[str, Any]
+) -> tuple[Path | None, int, int]:
+    """Return the newest sound checkpoint to go on from, its batches, and its rows of metrics.csv.
+
+    A damaged last.ckpt is set aside as damaged.ckpt, and the one before it is taken.
 
     Raises:
-        GanAugError: it was fitted on other images than there are now.
+        GanAugError: no checkpoint is sound, best.ckpt is not, or they are of other images.
     """
-    if not last.exists():
-        return 0
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    if checkpoint["gan_aug"]["origin"] != origin:
-        raise GanAugError(
-            f"{last}: was fitted on other images: the data set or the synthetic set has changed "
-            "since; restore the images, or start again in another hydra.run.dir"
-        )
-    return int(checkpoint["batches_done"])
+    reasons = []
+    last = folder / "last.ckpt"
+    for path in (last, folder / "previous.ckpt"):
+        if not path.exists():
+            continue
+        try:
+            content = read_checkpoint(path, "checkpoint")
+            check_fits(module, content["state_dict"], str(path))
+            _check_state(content, path)
+        except GanAugError as error:
+            reasons.append(str(error))
+            continue
+        if content["gan_aug"]["origin"] != origin:
+            raise GanAugError(
+                f"{path}: was fitted on other images: the data set or the synthetic set has "
+                "changed since; restore the images, or start again in another hydra.run.dir"
+            )
+        if reasons:
+            last.replace(folder / "damaged.ckpt")
+            warn(f"{reasons[0]}: going on from {path}")
+        if path != last:
+            keep_again(path, last)
+        _check_best(folder / "best.ckpt", content)
+        return last, int(content["batches_done"]), int(content.get("metrics_rows", 0))
+    if reasons:
+        raise GanAugError(f"{reasons[0]}; remove {folder.parent} to start again")
+    return None, 0, 0
+
+
+def _check_state(content: dict[str, Any], path: Path) -> None:
+    """Check that a checkpoint holds all that Lightning restores."""
+    needed = {"batches_done", "latest", "optimizer_states", "loops", "callbacks", "epoch"}
+    if missing := needed - content.keys():
+        raise GanAugError(f"{path}: lacks {min(missing)}")
+
+
+def _check_best(path: Path, content: dict[str, Any]) -> None:
+    """Check best.ckpt now: it is read only at the end, when all the time is spent."""
+    states = [s for s in content["callbacks"].values() if isinstance(s, dict)]
+    if any(state.get("best_score") is not None for state in states):
+        try:
+            read_checkpoint(path)
+        except GanAugError as error:
+            raise GanAugError(f"{error}; remove {path.parents[1]} to start again") from error
 
 
 def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
@@ -131,13 +179,18 @@ def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) 
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
     if OmegaConf.select(cfg, "quality.select") is not None:
         checkpoint = checkpoint.with_name("best.ckpt")
-        module.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
         write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
     shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
     headline = {name: module.latest[name] for name in shown if name in module.latest}
-    metrics = {"headline": headline, "batches": module.batches_done, "last_logged": module.latest}
+    metrics = {
+        "headline": headline,
+        "batches": module.batches_done,
+        "last_logged": module.latest,
+        "checkpoint_sha256": sha256_of(checkpoint),
+    }
     write_json(run.folder / "metrics.json", metrics)
     print(f"samples     {run.folder / 'samples'}")
     print(f"synthetic   {folder} ({cfg.generate.count} images per class)")

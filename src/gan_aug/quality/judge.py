@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,12 +23,13 @@ from torch import nn
 from gan_aug.classifier import Classifier
 from gan_aug.data.datamodule import Batches, EvaluationBatches
 from gan_aug.data.image_table import CLASSES, ImageTable
-from gan_aug.errors import GanAugError
+from gan_aug.errors import GanAugError, warn
 from gan_aug.files import replace_file
 from gan_aug.metrics.sample import Images, Predict
 from gan_aug.networks.cnn import SmallCNN
 from gan_aug.protocol.fitting import as_loader, probabilities
 from gan_aug.protocol.seeds import stream_seed
+from gan_aug.restore import check_fits, read_weights
 
 BATCH = 64
 
@@ -136,8 +138,10 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
         table: the images of `gan_aug.data.held_out.judge_images`.
         fingerprint: of the data set.
 
+    A damaged file is said to be so, and the judge fitted again: the same, bit for bit on a CPU.
+
     Raises:
-        GanAugError: a class without images, or a damaged file.
+        GanAugError: a class without images.
     """
     counts = table.counts()
     if empty := [name for name, n in counts.items() if not n]:
@@ -148,32 +152,45 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
     path = Path(quality.judges_dir).expanduser() / f"{key}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            print(f"fitting the judge on {counts['normal']} + {counts['pneumonia']} images: {path}")
-            images = {
-                label: np.asarray(table.images[table.labels == label])
-                for label in range(len(CLASSES))
-            }
-            fitted = fit_classifier(quality, images, steps, "judge")
-            saved = {
-                "state_dict": fitted.state_dict(),
-                "sha256": weights_hash(fitted),
-                "feature_scale": _root_mean_square(fitted, table),
-            }
-            replace_file(path, lambda temporary: torch.save(saved, temporary))
     with isolate_rng(include_cuda=False):
         module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+    with FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            try:
+                return _read(path, module, counts)
+            except GanAugError as error:
+                warn(f"{error}; fitting the judge again")
+        print(f"fitting the judge on {counts['normal']} + {counts['pneumonia']} images: {path}")
+        images = {
+            label: np.asarray(table.images[table.labels == label]) for label in range(len(CLASSES))
+        }
+        fitted = fit_classifier(quality, images, steps, "judge")
+        saved = {
+            "state_dict": fitted.state_dict(),
+            "sha256": weights_hash(fitted),
+            "feature_scale": _root_mean_square(fitted, table),
+        }
+        buffer = io.BytesIO()
+        torch.save(saved, buffer)
+        replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+        return _read(path, module, counts)
+
+
+def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
+    """Read a judge that was kept.
+
+    Raises:
+        GanAugError: the file is damaged.
+    """
+    found = read_weights(path, str(path))
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        module.load_state_dict(found["state_dict"])
-        sha256, scale = found["sha256"], float(found["feature_scale"])
-    except Exception as error:  # torch.load raises almost anything on a damaged file
-        raise GanAugError(
-            f"{path}: cannot be read ({type(error).__name__}); remove it, it is fitted again"
-        ) from error
-    if weights_hash(module) != sha256:
-        raise GanAugError(f"{path}: its weights are not those it was saved with; remove it")
+        state, sha256, scale = found["state_dict"], found["sha256"], float(found["feature_scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise GanAugError(f"{path}: is no judge ({error})") from error
+    check_fits(module, state, str(path))
+    module.load_state_dict(state)
+    if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
+        raise GanAugError(f"{path}: its weights are not those it was saved with")
     return Judge(module.eval(), sha256, scale, counts)
 
 
