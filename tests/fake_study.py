@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from gan_aug.metrics.classification import best_threshold, classification_metrics
+
+CONFIG_STUDY = ("condition", "question", "comparisons", "primary")
 ARMS = ("real", "classic", "oversample", "duplicate", "gan", "classic_gan")
 RULES = (1, 2, 3, 4, 5, 6, 7)
-N = 40
-"""Test images of each class."""
+N = 200
+"""Images of each class in each split: accuracy comes in steps of 0.25 %."""
+SPLITS = ("validation", "internal", "test")
 
 
 def write_study(
@@ -64,17 +69,22 @@ def _write_job(
     for arm in effects:
         for repeat in range(repeats):
             accuracy = level + effects[arm] + random.normal(0, noise)
+            arrays: dict[str, Any] = {}
+            for split in SPLITS:
+                wrong = random.permutation(2 * N)[: round((1 - accuracy) * 2 * N)]
+                called = labels.copy()
+                called[wrong] = 1 - called[wrong]
+                # Not all alike, so that no two draws have the same predictions.
+                scores = np.where(called == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 2 * N)
+                arrays |= {split: scores, f"{split}_labels": labels}
+            np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
             fits.append(
                 {"arm": arm, "repeat": repeat, "steps": 20, "seconds": float(random.random()),
-                 "initial_weights": f"{draw}-{repeat}", "threshold": 0.5,
+                 "initial_weights": f"{draw}-{repeat}",
                  "curve": [{"step": s, "train_loss": 1 / s, "val_loss": 2 / s, "val_auroc": 0.9}
                            for s in (10, 20)]}
-                | {split: _measured(accuracy) for split in ("validation", "internal", "test")}
+                | measured(arrays)
             )  # fmt: skip
-            right = random.random(2 * N) < accuracy
-            probabilities = np.where(right == (labels == 1), 0.9, 0.1)
-            arrays = {"test": probabilities, "test_labels": labels}
-            np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
     counts = {"normal": N, "pneumonia": N}
     metrics = {
         "headline": {},
@@ -83,7 +93,7 @@ def _write_job(
         "question": {"arm": "gan" if "gan" in effects else "gan_50", "reference": "real"},
         "comparisons": [["classic_gan", "classic"]] if "classic_gan" in effects else [],
         "primary": "test",
-        "splits": dict.fromkeys(("validation", "internal", "test"), counts),
+        "splits": dict.fromkeys(SPLITS, counts),
         "arms": {
             arm: {"title": f"title of {arm}", "extra": {"normal": 0, "pneumonia": _added(arm)}}
             for arm in effects
@@ -113,7 +123,8 @@ def _write_job(
         "seconds": 1.0, "started": "2026", "job": 0, "overrides": [],
         "data": {"fingerprint": "f", "used": {"train": counts, "test": counts}},
         "config": {"data": {"name": "fake"}, "draw": draw, "arms": {a: _arm(a) for a in effects},
-                   "study": {"repeats": repeats, "question": metrics["question"], **condition}},
+                   "study": {"repeats": repeats, "folder": folder.name, **condition}
+                   | {key: metrics[key] for key in CONFIG_STUDY}},
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.json").write_text(json.dumps(record))
@@ -131,10 +142,18 @@ def _added(arm: str) -> int:
     return int(tail) if tail.isdigit() else 10 * (arm in ("duplicate", "gan", "classic_gan"))
 
 
-def _measured(accuracy: float) -> dict[str, Any]:
-    names = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc")
-    found = dict.fromkeys(names, accuracy) | {"calibration_error": 1 - accuracy}
-    return {"at_0.5": found, "at_validation_threshold": found}
+def measured(arrays: dict[str, Any]) -> dict[str, Any]:
+    """What `gan_aug.protocol.fitting.measure` makes of a fit's predictions."""
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    threshold = best_threshold(tensors["validation"], tensors["validation_labels"])
+    found: dict[str, Any] = {"threshold": threshold}
+    for split in SPLITS:
+        given = (tensors[split], tensors[f"{split}_labels"])
+        found[split] = {
+            "at_0.5": classification_metrics(*given, 0.5),
+            "at_validation_threshold": classification_metrics(*given, threshold),
+        }
+    return found
 
 
 def change(path: Path, edit: Any) -> None:

@@ -6,12 +6,13 @@ import os
 import time
 from pathlib import Path
 
+from gan_aug.errors import warn
 from gan_aug.files import replace_file, write_json, write_text
 from gan_aug.reporting.analysis import summarise
 from gan_aug.reporting.answer import sentences
 from gan_aug.reporting.figures import all_figures
 from gan_aug.reporting.page import render
-from gan_aug.reporting.results import read_study
+from gan_aug.reporting.results import LEFT_OUT, read_study
 
 
 def build(study_dir: Path) -> Path:
@@ -24,13 +25,15 @@ def build(study_dir: Path) -> Path:
         The path of report.html.
 
     Raises:
-        GanAugError: no finished draw, a damaged file, or draws that do not belong together.
+        GanAugError: no sound finished draw, or draws that do not belong together.
     """
     started = time.time()
     study = read_study(study_dir)
     summary = summarise(study)
     titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
     summary["answer"] = sentences(summary, titles)
+    for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
+        warn(f"left out of the report: {left_out['reason']}")
     figures = all_figures(study, summary)
     for name, png in figures.items():
         replace_file(

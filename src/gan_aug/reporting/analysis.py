@@ -116,6 +116,7 @@ def summarise(study: Study) -> dict[str, Any]:
         "study": study.name,
         "question": {"arm": question, "reference": reference},
         "adds": study.jobs[0].record["config"]["arms"][question]["extra"]["source"],
+        "shown_added": {arm: _shown_added(study, arm) for arm in study.arms},
         "control": study.control,
         "primary": study.primary,
         "draws": sorted({job.metrics["draw"] for job in study.jobs}),
@@ -135,7 +136,21 @@ def summarise(study: Study) -> dict[str, Any]:
         "costs": costs(study),
         "provenance": provenance(study),
         "unfinished": study.unfinished,
+        "warnings": sorted(
+            {w for job in study.jobs for w in job.record["data"].get("warnings", [])}
+        ),
     }
+
+
+def _shown_added(study: Study, arm: str) -> float | None:
+    """Return the share of added images among those that an arm was shown; None: not counted."""
+    used = [
+        fit.get("used") for job in study.jobs for fit in job.metrics["fits"] if fit["arm"] == arm
+    ]
+    if not used or not all(used):
+        return None
+    shown = {part: sum(sum(u[part]["shown"].values()) for u in used if u) for part in used[0]}
+    return float(shown["added"] / sum(shown.values()))
 
 
 def _over_images(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from gan_aug.reporting.results import LEFT_OUT
+
 LEVEL = 0.05
+BESIDE = {
+    "accuracy_at_validation_threshold": "at the one chosen on validation",
+    "auroc": "in AUROC",
+}
 
 
 def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
@@ -18,9 +24,14 @@ def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
     first = []
     if broken:
         first = [f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."]
+    left_out = [u["job"] for u in summary["unfinished"] if u["status"] == LEFT_OUT]
+    if left_out:
+        first.append(f"Careful: left out because their files disagree: {', '.join(left_out)}.")
+    first += [f"Careful: {warning}" for warning in summary["warnings"]]
+    of_split = summary["splits"][summary["primary"]]
     return first + [
-        _sentence(summary, block, titles)
-        for block in summary["splits"][summary["primary"]]["accuracy"]
+        f"{_sentence(summary, block, titles)}{_beside(summary, of_split, i)}"
+        for i, block in enumerate(of_split["accuracy"])
     ]
 
 
@@ -39,6 +50,18 @@ def verdict(comparison: dict[str, Any], lower_is_better: bool = False) -> str:
     if comparison["p_holm"] < LEVEL and comparison["high"] < 0:
         return down
     return "no"
+
+
+def _beside(summary: dict[str, Any], of_split: dict[str, Any], i: int) -> str:
+    """Return the same difference where a shifted threshold cannot look like a gain (rule 7)."""
+    asked = tuple(summary["question"].values())
+    parts = []
+    for metric, title in BESIDE.items():
+        found = of_split[metric][i]["comparisons"]
+        (c,) = [c for c in found if (c["arm"], c["reference"]) == asked]
+        if c["low"] is not None:
+            parts.append(f"{title} {points(c['mean'])} ({points(c['low'])} to {points(c['high'])})")
+    return f" That is at a threshold of 0.5; {', '.join(parts)}." if parts else ""
 
 
 def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, str]) -> str:

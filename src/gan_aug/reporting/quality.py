@@ -52,8 +52,9 @@ def summarise_quality(study: Study) -> list[dict[str, Any]]:
     rows of its condition and class.
 
     Returns:
-        condition, class, value, good, n, extractor, generated, generated_sd, floor, floor_sd,
-        rho, p, p_holm (None with fewer draws than a test needs, or where nothing varies).
+        condition, class, value, good, n (fewest and most images of a draw), extractor, generated,
+        generated_sd, floor, floor_sd, rho, p, p_holm (None with fewer draws than a test needs, or
+        where nothing varies).
     """
     if not measured(study):
         return []
@@ -66,11 +67,17 @@ def summarise_quality(study: Study) -> list[dict[str, Any]]:
                 _row(jobs, gains, name, value, good)
                 | {"condition": dict(zip(study.keys, condition, strict=True))}
                 for value, good in jobs[0].metrics["quality"]["good"].items()
-                if value in jobs[0].metrics["quality"]["classes"][name]["values"]["generated"]
+                if all(value in _generated(job, name) for job in jobs)
             ]
             _correct(family)
             rows += family
     return rows
+
+
+def _generated(job: Job, name: str) -> dict[str, float]:
+    """Return the values of a class in a draw; draws may have been measured with other settings."""
+    found = job.metrics["quality"]["classes"].get(name)
+    return dict(found["values"]["generated"]) if found else {}
 
 
 def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
@@ -92,7 +99,7 @@ def _row(
 ) -> dict[str, Any]:
     generated = values_of(jobs, name, "generated", value)
     floor = values_of(jobs, name, "real", value)
-    quality = jobs[0].metrics["quality"]
+    counts = [job.metrics["quality"]["classes"][name]["images"]["measured"] for job in jobs]
     extractors = sorted({job.metrics["quality"]["extractor"] for job in jobs})
     rho = p = None
     varies = np.ptp(generated) > 0 and np.ptp(gains) > 0
@@ -104,7 +111,7 @@ def _row(
         "class": name,
         "value": value,
         "good": good,
-        "n": quality["classes"][name]["images"]["measured"],
+        "n": [min(counts), max(counts)],
         "extractor": ", ".join(extractors),
         "generated": float(generated.mean()),
         "generated_sd": float(generated.std(ddof=1)) if len(jobs) > 1 else None,

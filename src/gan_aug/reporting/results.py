@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gan_aug.errors import GanAugError
+from gan_aug.files import read_json, sha256_of
 from gan_aug.protocol.controls import control_of
-from gan_aug.run import RECORD, read_record
+from gan_aug.reporting.verify import read_predictions, verify_draw
+from gan_aug.run import RECORD, read_record, status_of
 
 METRICS = {
     "accuracy": "accuracy at 0.5",
@@ -27,6 +28,8 @@ METRICS = {
     "calibration_error": "calibration error",
 }
 LOWER_IS_BETTER = {"calibration_error"}
+LEFT_OUT = "left out"
+"""The status of a draw whose files disagree."""
 _FREE = (
     "draw",
     "study_dir",
@@ -37,7 +40,7 @@ _FREE = (
     "data.cache_dir",
     "study.folder",
 )
-"""Settings that may differ between the jobs of a study."""
+"""Settings that may differ between the jobs of a study; so may those of `quality`."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,7 @@ class Job:
 
     def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
         """Return the probabilities and labels by split of one fit."""
-        with np.load(self.folder / "fits" / f"{arm}_{repeat}.npz") as found:
-            return dict(found)
+        return read_predictions(self.folder, arm, repeat, self.metrics["splits"])
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Study:
     Attributes:
         folder: the study's.
         jobs: finished ones, by condition and draw.
-        unfinished: folder, status and reason of the others.
+        unfinished: folder, status and reason of the others, and of those left out as damaged.
     """
 
     folder: Path
@@ -164,24 +166,31 @@ def read_study(folder: Path) -> Study:
     """Read all jobs under a folder.
 
     Raises:
-        GanAugError: no such folder, no finished draw, a damaged file, or jobs that do not belong
-            together.
+        GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
     """
     if not folder.is_dir():
         raise GanAugError(f"study_dir={folder}: no such folder")
-    jobs, unfinished = [], []
+    jobs: list[Job] = []
+    unfinished: list[dict[str, str]] = []
     for path in sorted(folder.rglob(RECORD)):
-        record = read_record(path.parent)
-        assert record is not None
-        if record["status"] == "finished":
-            jobs.append(Job(path.parent, record, _read_metrics(path.parent / "metrics.json")))
-        else:
-            name = str(path.parent.relative_to(folder))
-            reason = str(record["reason"] or "")
-            unfinished.append({"job": name, "status": str(record["status"]), "reason": reason})
+        name, job = str(path.parent.relative_to(folder)), None
+        try:
+            record = read_record(path.parent)
+            assert record is not None
+            if record["status"] == "finished":
+                job = Job(path.parent, record, _read_metrics(path.parent / "metrics.json"))
+                verify_draw(*vars(job).values())
+                jobs.append(job)
+            else:
+                status, reason = status_of(path.parent, record), str(record.get("reason") or "")
+                unfinished.append({"job": name, "status": status, "reason": reason})
+        except GanAugError as error:
+            unfinished.append({"job": name, "status": LEFT_OUT, "reason": str(error)})
+    jobs = _without_copies(folder, jobs, unfinished)
     if not jobs:
+        reason = f" ({unfinished[0]['reason']})" if unfinished else ""
         raise GanAugError(
-            f"study_dir={folder}: holds no finished draw; run python -m gan_aug.study first"
+            f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
         )
     first: dict[tuple[Any, ...], Job] = {}
     for job in jobs:
@@ -192,16 +201,45 @@ def read_study(folder: Path) -> Study:
     return study
 
 
+def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, str]]) -> list[Job]:
+    """Return the jobs without those that hold another one's results, which are listed instead."""
+    # The one that lies where it was run comes first, and is kept.
+    ordered = sorted(jobs, key=lambda job: not _at_home(folder, job))
+    draws: dict[Any, Job] = {}
+    predictions: dict[str, Job] = {}
+    kept = []
+    for job in ordered:
+        name = str(job.folder.relative_to(folder))
+        other = draws.get((job.condition, job.metrics["draw"]))
+        what = f"is draw {job.metrics['draw']} once more"
+        hashes = [sha256_of(path) for path in sorted((job.folder / "fits").glob("*.npz"))]
+        if other is None:
+            # Under another condition the same draw may have the same fits, of `real` say.
+            of_draw = job.metrics["draw"]
+            found = (predictions[h] for h in hashes if h in predictions)
+            other = next((j for j in found if j.metrics["draw"] != of_draw), None)
+            what = "has predictions of another draw"
+        if other is not None:
+            where = other.folder.relative_to(folder)
+            reason = f"{name}: {what}, as {where} has it; remove one of the two"
+            unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
+            continue
+        draws[job.condition, job.metrics["draw"]] = job
+        predictions |= dict.fromkeys(hashes, job)
+        kept.append(job)
+    return [job for job in jobs if job in kept]
+
+
+def _at_home(folder: Path, job: Job) -> bool:
+    return bool(str(job.folder.relative_to(folder)) == job.record["config"]["study"].get("folder"))
+
+
 def _read_metrics(path: Path) -> dict[str, Any]:
     needed = {"draw", "condition", "question", "comparisons", "primary", "splits", "arms", "gans"}
-    try:
-        found = json.loads(path.read_text())
-        missing = (needed | {"fits", "checks"}) - found.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise GanAugError(f"{path}: cannot be read ({error}); run that draw again") from error
-    if missing:
+    found = read_json(path, "run that draw again")
+    if missing := (needed | {"fits", "checks"}) - found.keys():
         raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; is it a draw of a study?")
-    return dict(found)
+    return found
 
 
 def _check_same(one: Job, other: Job, alike: Job) -> None:
@@ -216,7 +254,8 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
     before, after = (_flat(job.record["config"]) for job in (alike, other))
     for key in sorted(before.keys() | after.keys()):
-        if key not in _FREE and before.get(key) != after.get(key):
+        free = key in _FREE or key.startswith(("quality.", "callbacks."))
+        if not free and before.get(key) != after.get(key):
             raise GanAugError(
                 f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "
                 f"{before.get(key)}; a report needs draws with the same settings"
