@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -21,6 +25,10 @@ from gan_aug.run import one_line, runs_of
 from gan_aug.sweep import print_table
 
 Task = Callable[[DictConfig], object]
+
+
+class Terminated(SystemExit):
+    """SIGTERM came: a Slurm time limit, say."""
 
 
 def conf_dir() -> Path:
@@ -53,6 +61,8 @@ def command(
             # Threads that spin while they wait starve each other when the machine is shared: a
             # DCGAN step beside one busy process took 0.48 s with the default and 0.30 s with this.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+            # Without this SIGTERM would end the process between two fits with nothing recorded.
+            signal.signal(signal.SIGTERM, _terminate)
             try:
                 try:
                     sys.argv[1:] = _with_folder_to_resume(sys.argv[1:])
@@ -64,21 +74,59 @@ def command(
             except SystemExit as error:
                 if type(error) is SystemExit:
                     raise
-                # Lightning's SIGTERMException (a Slurm time limit, say) would exit with 0.
+                # Lightning's SIGTERMException, like ours, would exit with 0.
                 _fail(f"stopped by SIGTERM; {to_go_on}", 143)
-            except (GanAugError, HydraException, OmegaConfBaseException) as error:
-                if show_traceback:
-                    raise
-                _fail(one_line(error), 1)
             except Exception as error:
                 if show_traceback:
                     raise
-                name = type(error).__name__
-                _fail(f"{name}: {one_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+                _fail(message_of(error), 1)
 
         return main
 
     return decorate
+
+
+def message_of(error: Exception) -> str:
+    """Return what the person at the keyboard is told of an error, on one line."""
+    message = one_line(error)
+    if isinstance(error, OverrideParseException):
+        return quoting(error.override)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename}: {error.strerror}; name another file or folder, or mend this one, "
+            "and repeat the command"
+        )
+    if isinstance(error, MemoryError) or "can't allocate memory" in message:
+        return (
+            f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "
+            "the number of images"
+        )
+    if isinstance(error, GanAugError | HydraException | OmegaConfBaseException):
+        return message
+    return f"{type(error).__name__}: {message} (HYDRA_FULL_ERROR=1 shows the traceback)"
+
+
+def quoted(key: str, value: object) -> str:
+    """Return KEY="VALUE" as Hydra's grammar takes any value."""
+    # Its only escapes are backslashes before a quote.
+    text = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), str(value))
+    return f'{key}="{text}"'
+
+
+def quoting(argument: str) -> str:
+    """Say how to write an argument that Hydra's grammar refuses (facebookresearch/hydra 1.3)."""
+    key, equals, value = argument.partition("=")
+    if not equals or not key.isascii() or " " in key:
+        return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
+    return (
+        f"{argument}: its value has letters that need quotes (spaces, Korean, ' = {{ }} and the "
+        f"like); type {shlex.quote(quoted(key, value))}"
+    )
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the recording
+    raise Terminated(143)
 
 
 def _run_hydra(task: Task, config_name: str) -> None:
@@ -122,5 +170,5 @@ def _with_folder_to_resume(arguments: list[str]) -> list[str]:
         )
     _, folder, record = found[-1]
     if record["sweep_folder"] is not None:
-        return [*arguments, f"hydra.sweep.dir={record['sweep_folder']}"]
-    return [*arguments, f"hydra.run.dir={folder}"]
+        return [*arguments, quoted("hydra.sweep.dir", record["sweep_folder"])]
+    return [*arguments, quoted("hydra.run.dir", folder)]

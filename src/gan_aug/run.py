@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.errors import GanAugError
-from gan_aug.files import write_json, write_text
+from gan_aug.files import not_writable, read_json, write_json, write_text
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 RECORD = "run.json"
@@ -40,6 +39,21 @@ def _git_commit() -> str | None:
     return found.stdout.strip() or None
 
 
+class Busy(GanAugError):
+    """Another process works in the folder.
+
+    Attributes:
+        folder: which.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder}: another process is running in this folder; wait for it, or choose another "
+            "hydra.run.dir"
+        )
+        self.folder = folder
+
+
 class Run:
     """One command's output folder.
 
@@ -47,6 +61,7 @@ class Run:
         folder: the folder.
         cfg: the configuration.
         may_differ: settings, or groups of them, in which an earlier part of the run may differ.
+        redo: those that may differ too, and for which a finished run is opened once more.
 
     Attributes:
         folder: the folder.
@@ -54,31 +69,39 @@ class Run:
         finished: whether an earlier command already did all of it.
     """
 
-    def __init__(self, folder: Path, cfg: DictConfig, may_differ: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cfg: DictConfig,
+        may_differ: tuple[str, ...] = (),
+        redo: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
-        self._may_differ = may_differ
+        self._may_differ, self._redo = may_differ, redo
         self.config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
         self._resume = bool(self.config.pop("resume", False))
+        self._verbose = bool(self.config.pop("verbose", False))
         self._path = folder / RECORD
         self._seconds_before = 0.0
         self._record: dict[str, Any] = {}
+        self._finished_before: dict[str, Any] | None = None
         self.finished = False
 
     def __enter__(self) -> Run:
         """Claim the folder.
 
         Raises:
-            GanAugError: another process works in it, or it holds a run with other settings.
+            Busy: another process works in it.
+            GanAugError: it holds a run with other settings, or cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".lock")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".lock")
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise GanAugError(
-                f"{self.folder}: another process is running in this folder; wait for it, or choose "
-                "another hydra.run.dir"
-            ) from None
+            raise Busy(self.folder) from None
+        except OSError as error:
+            raise not_writable(self.folder, error) from error
         try:
             self._open()
         except BaseException:
@@ -89,17 +112,23 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder) or {}
         if earlier:
+            differences = list(_differences(earlier["config"], self.config))
             changed = [
                 f"{key}: {before} then, {after} now"
-                for key, before, after in _differences(earlier["config"], self.config)
-                if not any(f"{key}.".startswith(f"{name}.") for name in self._may_differ)
+                for key, before, after in differences
+                if not _among(key, self._may_differ + self._redo)
             ]
             if changed and self._has_work():
                 raise GanAugError(
                     f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
                     "choose another hydra.run.dir, or repeat its command to go on with it"
                 )
-            self.finished = earlier["status"] == "finished"
+            if earlier["status"] == "finished":
+                again = [key for key, *_ in differences if _among(key, self._redo)]
+                self.finished = not again
+                self._finished_before = earlier
+                if again:
+                    print(f"{self.folder}: opened again for {', '.join(again[:5])}")
             self._seconds_before = earlier.get("seconds", 0.0)
         elif self._resume and HydraConfig.get().mode == RunMode.RUN:
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
@@ -134,6 +163,14 @@ class Run:
         )
         write_text(self.folder / ".hydra" / "hydra.yaml", OmegaConf.to_yaml({"hydra": hydra}))
 
+    def show(self) -> None:
+        """Say in a line what is run; with verbose=true all settings."""
+        print(f"{self.folder}: {' '.join(self._record['overrides']) or self.config['name']}")
+        if self._verbose:
+            from gan_aug.show import print_config
+
+            print_config(self.config)
+
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
         records = (RECORD, ".lock", ".hydra")
@@ -160,17 +197,31 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Record how it ended."""
+        """Record how it ended.
+
+        Raises:
+            GanAugError: in place of an OSError that names no file.
+        """
+        clearer = None
+        if isinstance(error, OSError) and error.filename is None:
+            clearer = not_writable(self.folder, error)
         try:
             if not self.finished:
-                if error is None:
-                    self.record(status="finished", reason=None)
-                elif isinstance(error, Exception):
-                    self.record(status="failed", reason=one_line(error))
-                else:
-                    self.record(status="interrupted", reason="stopped from outside; can go on")
+                self._record_end(clearer or error)
         finally:
             self._lock.release()
+        if clearer is not None:
+            raise clearer from error
+
+    def _record_end(self, error: BaseException | None) -> None:
+        if error is None:
+            self.record(status="finished", reason=None)
+        elif self._finished_before is not None:
+            write_json(self._path, self._finished_before)  # its results are still there
+        elif isinstance(error, Exception):
+            self.record(status="failed", reason=one_line(error))
+        else:
+            self.record(status="interrupted", reason="stopped from outside; can go on")
 
 
 def one_line(error: BaseException) -> str:
@@ -193,15 +244,46 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         GanAugError: it is damaged, or no record of gan_aug.
     """
     path = folder / RECORD
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise GanAugError(f"{path}: cannot be read ({error}); remove it or restore it") from error
-    if not isinstance(record, dict) or not {"status", "config", "command"} <= record.keys():
+    record = read_json(path, "remove it or restore it")
+    kinds = {"status": str, "config": dict, "command": list, "overrides": list}
+    if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
         raise GanAugError(f"{path}: is not a record of gan_aug; choose another hydra.run.dir")
     return record
+
+
+def status_of(folder: Path, record: dict[str, Any]) -> str:
+    """Return how a run stands; one that says it is running while nobody holds its lock was killed.
+
+    Args:
+        folder: the run's.
+        record: its run.json.
+    """
+    if record["status"] != "running" or is_busy(folder):
+        return str(record["status"])
+    return "killed"
+
+
+def wait_until_free(folder: Path) -> None:
+    """Wait while some process works in a run's folder."""
+    with FileLock(folder / ".lock"):
+        return
+
+
+def is_busy(folder: Path) -> bool:
+    """Tell whether some process works in a run's folder."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that only others may write tells nothing
+        return False
+
+
+def _among(key: str, names: tuple[str, ...]) -> bool:
+    return any(f"{key}.".startswith(f"{name}.") for name in names)
 
 
 def _differences(
@@ -233,11 +315,15 @@ def _essence(arguments: list[str]) -> list[str]:
 
 
 @contextmanager
-def open_run(cfg: DictConfig) -> Iterator[Run]:
-    """Open the folder that Hydra chose for this job.
+def open_run(
+    cfg: DictConfig, may_differ: tuple[str, ...] = (), redo: tuple[str, ...] = ()
+) -> Iterator[Run]:
+    """Open the folder that Hydra chose for this job; the arguments are those of `Run`.
 
     Raises:
         GanAugError: see `Run.__enter__`.
     """
-    with Run(Path(HydraConfig.get().runtime.output_dir), cfg) as run:
+    with Run(Path(HydraConfig.get().runtime.output_dir), cfg, may_differ, redo) as run:
+        if not run.finished:
+            run.show()
         yield run

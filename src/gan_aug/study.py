@@ -8,27 +8,38 @@ from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.protocol.checks import check_study
-from gan_aug.protocol.ending import finish
-from gan_aug.run import open_run
+from gan_aug.protocol.ending import finish, leave_to_the_other
+from gan_aug.run import Busy, open_run
 from gan_aug.show import print_data
+
+MAY_DIFFER = (
+    *("callbacks", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
+    *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
+)
+"""Where the images are and how often is saved: the images themselves are known by their hashes."""
+REDO = ("quality", "study.question", "study.comparisons")
+"""What touches no fit may be changed on a finished draw, whose fits are then kept."""
 
 
 @command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
-    with open_run(cfg) as run:
-        if run.finished:
-            print(f"{run.folder}: finished already, skipped")
-            return
-        check_config(cfg)
-        check_study(cfg)
-        prepared = prepare(cfg.data)
-        run.record(data=prepared.splits.notes)
-        print_data(cfg.data, prepared)
+    try:
+        with open_run(cfg, MAY_DIFFER, REDO) as run:
+            if run.finished:
+                print(f"{run.folder}: finished already, skipped")
+                return
+            check_config(cfg)
+            check_study(cfg)
+            prepared = prepare(cfg.data)
+            run.record(data=prepared.splits.notes)
+            print_data(cfg.data, prepared)
 
-        from gan_aug.protocol.job import run_draw
+            from gan_aug.protocol.job import run_draw
 
-        run_draw(cfg, prepared, run)
+            run_draw(cfg, prepared, run)
+    except Busy as error:
+        leave_to_the_other(error)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,14 @@ from numpy.typing import NDArray
 
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.prepare import data_settings
+from gan_aug.files import sha256_of
 from gan_aug.gans.base import GAN
+from gan_aug.progress import track
+
+AT_ONCE = 1024
+"""Images that are floating-point numbers at the same time."""
+SHOWN_FROM = 4 * AT_ONCE
+"""With more images than this the progress is shown."""
 
 
 def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, Any]:
@@ -58,9 +64,15 @@ def images_by_class(
         Class name to uint8 (count, C, H, W).
     """
     gan.eval()
-    images = gan.synthesise(count, torch.Generator().manual_seed(seed))
-    pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return {origin["train_class"]: pixels.numpy()}
+    random = torch.Generator().manual_seed(seed)
+    starts: Iterable[int] = range(0, count, AT_ONCE)
+    if count > SHOWN_FROM:
+        starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
+    parts = []
+    for start in starts:
+        images = gan.synthesise(min(AT_ONCE, count - start), random)
+        parts.append(((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+    return {origin["train_class"]: torch.cat(parts).numpy()}
 
 
 def manifest_head(
@@ -74,6 +86,10 @@ def manifest_head(
         checkpoint: the file that holds the generator.
         seed: of the latents.
     """
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     settings = data_settings(config["data"], None)
-    return {**origin, "checkpoint_sha256": digest, "seed": seed, "data_settings": settings}
+    return {
+        **origin,
+        "checkpoint_sha256": sha256_of(checkpoint),
+        "seed": seed,
+        "data_settings": settings,
+    }

@@ -8,7 +8,7 @@ from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.run import open_run
-from gan_aug.show import print_config, print_data
+from gan_aug.show import print_data
 
 
 @command("train")
@@ -19,7 +19,6 @@ def main(cfg: DictConfig) -> None:
             print(f"{run.folder}: finished already, nothing to do")
             return
         check_config(cfg)
-        print_config(run)
         prepared = prepare(cfg.data)
         synthetic = prepared.synthetic
         run.record(

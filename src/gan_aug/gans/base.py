@@ -97,7 +97,12 @@ class GAN(ResumableModule):
 
     @abstractmethod
     def synthesise(self, n: int, random: torch.Generator) -> Tensor:
-        """Return n images (n, C, H, W) in [-1, 1] from the EMA generator; `random` is a CPU one."""
+        """Return n images (n, C, H, W) in [-1, 1] from the EMA generator.
+
+        Args:
+            n: how many. Calls of 1024 and a last of fewer give what one call would.
+            random: on the CPU.
+        """
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """Return the generator's and the discriminator's optimizer."""

@@ -72,6 +72,7 @@ class ArmBatches:
         self._images = torch.from_numpy(np.concatenate([images, extra.images]))
         self._labels = torch.from_numpy(np.concatenate([labels, extra.labels]))
         self._n_real = len(labels)
+        self._shown = torch.zeros(len(self._labels), dtype=torch.int64)
         self._settings = arm["extra"]
         self._augment, self._augment_extra = augment, augment_extra
         self._steps, self._position = steps, position
@@ -109,7 +110,27 @@ class ArmBatches:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:  # Lightning asks for len(self) batches
-            yield self._batch(self.rows(self._position()))
+            rows = self.rows(self._position())
+            self._shown += torch.bincount(rows, minlength=len(self._shown))
+            yield self._batch(rows)
+
+    def used(self) -> dict[str, Any]:
+        """Return what has been trained on so far, counted batch by batch.
+
+        Returns:
+            For `real` and `added`: by class how many `images` were shown at all, and how often any
+            was `shown`.
+        """
+        parts = {"real": slice(None, self._n_real), "added": slice(self._n_real, None)}
+        return {name: self._tally(part) for name, part in parts.items()}
+
+    def _tally(self, part: slice) -> dict[str, dict[str, int]]:
+        shown, labels = self._shown[part], self._labels[part]
+        of_class = {name: shown[labels == i] for i, name in enumerate(CLASSES)}
+        return {
+            "images": {name: int((times > 0).sum()) for name, times in of_class.items()},
+            "shown": {name: int(times.sum()) for name, times in of_class.items()},
+        }
 
     def rows(self, batch: int) -> Tensor:
         """Return the int64 image positions of a batch; extra images follow the real ones."""

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from gan_aug.errors import GanAugError
+from gan_aug.run import Busy, read_record, wait_until_free
 from gan_aug.sweep import RememberSweep, print_table
 
 _study_dir: Path | None = None
+_with_others: list[Path] = []
+"""Draws that other processes were running when their turn came here."""
 
 
 class RememberStudy(RememberSweep):
@@ -28,19 +34,45 @@ class RememberStudy(RememberSweep):
         self.on_run_start(config)
 
 
+def leave_to_the_other(busy: Busy) -> None:
+    """Go on with a multirun's other draws where another process runs this one.
+
+    Raises:
+        Busy: this is no multirun.
+    """
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        raise busy
+    print(f"{busy.folder}: another process is running this draw; going on with the others")
+    _with_others.append(busy.folder)
+
+
 def finish() -> None:
-    """Print the table of jobs and, where there are new results, write the report."""
+    """Wait for draws that others run, print the table and, with new results, write the report.
+
+    Raises:
+        GanAugError: another process stopped before the end of its draw.
+    """
+    stopped = isinstance(sys.exception(), KeyboardInterrupt | SystemExit)
+    for folder in [] if stopped else _with_others:
+        print(f"{folder}: waiting for the other process", flush=True)
+        wait_until_free(folder)
     print_table()
-    if _study_dir is None or isinstance(sys.exception(), KeyboardInterrupt):
-        return
-    results = list(_study_dir.rglob("metrics.json"))
+    if _study_dir is not None and not stopped:
+        _write_report(_study_dir)
+    for folder in [] if stopped else _with_others:
+        if (read_record(folder) or {}).get("status") != "finished":
+            raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
+
+
+def _write_report(study_dir: Path) -> None:
+    results = list(study_dir.rglob("metrics.json"))
     if not results:
         return
-    report = _study_dir / "report.html"
+    report = study_dir / "report.html"
     # Commands that end together write it one after the other, and the last one has all draws.
-    with FileLock(_study_dir / ".report.lock"):
+    with FileLock(study_dir / ".report.lock"):
         latest = max(path.stat().st_mtime for path in results)
         if not report.exists() or report.stat().st_mtime < latest:
             from gan_aug.reporting import build
 
-            print(f"report      {build(_study_dir)}")
+            print(f"report      {build(study_dir)}")

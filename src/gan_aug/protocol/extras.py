@@ -57,6 +57,20 @@ class Extras:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
         return self._generated[name]
 
+    def check_real(self, arm_name: str, arm: DictConfig) -> None:
+        """Check that the draw leaves as many real images over as an arm adds.
+
+        Raises:
+            GanAugError: it does not.
+        """
+        for name in CLASSES if arm.extra.source == "real" else ():
+            count, left = arm.extra.count[name], self._splits.spare.counts()[name]
+            if count > left:
+                raise GanAugError(
+                    f"arms.{arm_name}.extra.count.{name}={count}: the draw leaves only {left} "
+                    f"{name} training images over; ask for fewer"
+                )
+
     def _take(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
         if arm.extra.source == "gan":
             return self._from_gan(arm, name, count)
@@ -66,11 +80,6 @@ class Extras:
             order = self._random("duplicate", name).permutation(len(table))
             return np.asarray(table.images)[np.resize(order, count)]
         table = _of_class(self._splits.spare, name)
-        if count > len(table):
-            raise GanAugError(
-                f"arm {arm.title!r}: extra.count.{name}={count}: the draw leaves only {len(table)} "
-                f"{name} training images over; ask for fewer"
-            )
         order = self._random("real", name).permutation(len(table))
         return np.asarray(table.images)[order[:count]]
 
@@ -112,7 +121,7 @@ class Extras:
             gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
             folder = self._folder / "synthetic" / f"{name}_gan"
             seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
-            write_synthetic(gan, folder, self._most(name), seed)
+            write_synthetic(self._cfg, gan, folder, self._most(name), seed)
             data = self._cfg.data
             found = read_set(folder, None, data.image_size, data.channels, self._splits)
             self._generated[name] = found.images[found.labels == CLASSES.index(name)]

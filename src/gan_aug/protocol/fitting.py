@@ -40,6 +40,7 @@ class Fit:
         seconds: wall time of the fit.
         initial_weights: hash of the weights it started from.
         curve: at each validation: step, train_loss, val_loss, val_auroc.
+        used: `ArmBatches.used` after the last step.
     """
 
     module: Classifier
@@ -47,6 +48,7 @@ class Fit:
     seconds: float
     initial_weights: str
     curve: list[dict[str, float]]
+    used: dict[str, Any]
 
 
 class _Curve(Callback):
@@ -125,7 +127,7 @@ def fit_arm(
         )
     module.cpu().eval()
     seconds = round(time.monotonic() - started, 3)
-    return Fit(module, module.batches_done, seconds, initial, curve.points)
+    return Fit(module, module.batches_done, seconds, initial, curve.points, batches.used())
 
 
 def as_loader(batches: Any) -> DataLoader[Any]:

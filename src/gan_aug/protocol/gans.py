@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.image_table import CLASSES
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import write_set
+from gan_aug.data.synthetic import read_manifest, write_set
 from gan_aug.errors import GanAugError
+from gan_aug.files import read_json, sha256_of
 from gan_aug.fit import fit
+from gan_aug.gans.base import GAN
 from gan_aug.protocol.seeds import stream_seed
 from gan_aug.restore import load_gan
 from gan_aug.run import Run, read_record
@@ -121,27 +124,49 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
             record = read_record(folder) or {}
     finally:
         lock.release()
-    metrics = json.loads((folder / "metrics.json").read_text())
-    return FittedGAN(
-        folder=folder,
-        reused=reused,
-        seconds=record["seconds"],
-        batches=metrics["batches"],
-        sha256=hashlib.sha256((folder / "checkpoints" / "last.ckpt").read_bytes()).hexdigest(),
-    )
+    return _fitted(folder, record, reused)
 
 
-def write_synthetic(gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
+def _fitted(folder: Path, record: dict[str, Any], reused: bool) -> FittedGAN:
+    """Describe a finished GAN, whose checkpoint must be the one that its run ended with.
+
+    Raises:
+        GanAugError: it is damaged.
+    """
+    remedy = f"remove {folder}, the GAN is then fitted again"
+    metrics = read_json(folder / "metrics.json", remedy)
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        raise GanAugError(f"{checkpoint}: is missing; {remedy}")
+    sha256 = sha256_of(checkpoint)
+    # A GAN of an earlier version has no hash; its archive's CRCs are checked when it is read.
+    if metrics.get("checkpoint_sha256", sha256) != sha256:
+        raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
+    try:
+        seconds, batches = float(record["seconds"]), int(metrics["batches"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise GanAugError(f"{folder}: its records are damaged ({error}); {remedy}") from error
+    return FittedGAN(folder, reused, seconds, batches, sha256)
+
+
+def own_gan(cfg: DictConfig) -> GAN:
+    """Build the GAN of the study's own configuration, untrained."""
+    gan: GAN = instantiate(cfg.model.module, _convert_="all")
+    return gan
+
+
+def write_synthetic(cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
     """Write a synthetic set of `count` images, unless an earlier attempt has.
 
     Raises:
         GanAugError: there is another set in the folder.
     """
     if not folder.exists():
-        module, origin, config = load_gan(gan.checkpoint)
+        module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
         images = images_by_class(module, origin, count, seed)
         write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    found = (manifest["checkpoint_sha256"], max(manifest["count"].values()), manifest["seed"])
-    if found != (gan.sha256, count, seed):
+    manifest = read_manifest(folder, "synthetic set")
+    counts = list((manifest.get("count") or {}).values())
+    found = (manifest.get("checkpoint_sha256"), counts, manifest.get("seed"))
+    if found != (gan.sha256, [count], seed):
         raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from rich.table import Table
 from gan_aug.data.image_table import CLASSES, ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.errors import GanAugError
-from gan_aug.files import replace_file, write_json
+from gan_aug.errors import GanAugError, warn
+from gan_aug.files import read_json, replace_file, sha256_of, write_json
 from gan_aug.fit import quieten
 from gan_aug.protocol.batches import Extra
 from gan_aug.protocol.extras import Extras
 from gan_aug.protocol.fitting import fit_arm, measure
+from gan_aug.protocol.preflight import check_first
 from gan_aug.protocol.quality import held_out_of, measure_gans
 from gan_aug.protocol.rules import check_rules
 from gan_aug.run import Run
@@ -43,6 +43,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     splits = prepared.splits
     held_out = held_out_of(cfg, splits)
     extras = Extras(cfg, prepared, run.folder)
+    check_first(cfg, extras)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     fits: list[dict[str, Any]] = []
     added: dict[str, dict[str, int]] = {}
@@ -81,6 +82,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         metrics["quality"] = measure_gans(cfg, splits, held_out, extras.gans)
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
     write_json(run.folder / "metrics.json", metrics)
+    run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
     _print_table(cfg, metrics)
     print(f"results     {run.folder / 'metrics.json'}")
 
@@ -95,13 +97,7 @@ def _one_fit(
     run: Run,
 ) -> dict[str, Any]:
     path = run.folder / "fits" / f"{name}_{repeat}.json"
-    if path.exists():  # the JSON is written last, so the arrays beside it are whole
-        found: dict[str, Any] = json.loads(path.read_text())
-        if found["fingerprint"] != splits.fingerprint:
-            raise GanAugError(
-                f"{path}: was fitted on other data (fingerprint {found['fingerprint']}) than there "
-                f"is now ({splits.fingerprint}); remove {run.folder} to run this draw again"
-            )
+    if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
     fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, extra, repeat)
     metrics, arrays = measure(fitted, tables)
@@ -114,11 +110,13 @@ def _one_fit(
         "fingerprint": splits.fingerprint,
         "git_commit": run.commit,
         "curve": fitted.curve,
+        "used": fitted.used,
         **metrics,
     }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
+    result["npz_sha256"] = sha256_of(path.with_suffix(".npz"))
     write_json(path, result)
     print(
         f"  {name} {repeat}: {cfg.study.primary} accuracy "
@@ -126,6 +124,30 @@ def _one_fit(
         flush=True,
     )
     return result
+
+
+def _finished_fit(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Return a fit that an earlier attempt finished; None where there is none, or a damaged one.
+
+    Raises:
+        GanAugError: it is of other data.
+    """
+    arrays = path.with_suffix(".npz")
+    if not path.exists():  # the JSON is written last, so the arrays beside it are whole
+        return None
+    try:
+        found = read_json(path, "fitting again")
+        if found.get("npz_sha256") != (sha256_of(arrays) if arrays.is_file() else None):
+            raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
+    except GanAugError as error:
+        warn(str(error))
+        return None
+    if found["fingerprint"] != fingerprint:
+        raise GanAugError(
+            f"{path}: was fitted on other data (fingerprint {found['fingerprint']}) than there "
+            f"is now ({fingerprint}); remove {path.parents[1]} to run this draw again"
+        )
+    return found
 
 
 def _mean(fits: list[dict[str, Any]], arm: str, split: str, metric: str) -> float:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.image_table import CLASSES
 from gan_aug.data.splits import Splits
-from gan_aug.protocol.gans import FittedGAN
+from gan_aug.protocol.gans import FittedGAN, own_gan
 from gan_aug.protocol.seeds import stream_seed
 from gan_aug.quality.evaluation import GENERATED, Evaluator, directions_of, discriminator_of
 from gan_aug.restore import load_gan
@@ -20,7 +20,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
     """Cut the real images to measure with; None where the study measures no quality.
 
     Raises:
-        GanAugError: there are too few; better now than after the GANs are fitted.
+        GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
     arms = [arm.extra for arm in cfg.arms.values() if arm.extra.source == "gan"]
     made = [name for name in CLASSES if any(extra.count[name] for extra in arms)]
@@ -35,7 +35,7 @@ def measure_gans(
     """Measure what the GANs of a draw generate, beside unseen real images.
 
     The images are of the same latents as the draw's synthetic set, which is the first of them (an
-    arm's filter comes after); their number is `quality.count` in every draw.
+    arm's filter comes after); their number is `quality.count`, or that of the unseen real ones.
 
     Args:
         cfg: the study's configuration.
@@ -49,7 +49,7 @@ def measure_gans(
     evaluator = Evaluator(cfg.quality, splits)
     classes = {}
     for name, fitted in gans.items():
-        gan, origin, _ = load_gan(fitted.checkpoint)
+        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(cfg))
         seed = stream_seed("latents", cfg.seed, cfg.draw, name)
         images = images_by_class(gan, origin, cfg.quality.count, seed)[name]
         rows = {GENERATED: images}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.splits import Splits, check_disjoint
+from gan_aug.data.synthetic import read_manifest
 from gan_aug.errors import GanAugError
 from gan_aug.metrics.classification import best_threshold
 from gan_aug.protocol.controls import control_of
@@ -36,7 +36,11 @@ def check_rules(
             (1, "A GAN saw only training images of its own draw", _seen(splits, folder)),
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
             (3, "Validation and internal test are cut by patient", _patients(splits)),
-            (4, "All arms have the same initial weights and number of steps", _equal(metrics)),
+            (
+                4,
+                "All arms have the same weights and steps, and used what they say",
+                _equal(cfg, splits, metrics),
+            ),
             (5, "Test images decide nothing", _decided(cfg, metrics, folder)),
             (6, "Controls ride along", _controls(cfg)),
             (7, "Accuracy stands beside threshold-free metrics", _beside(metrics)),
@@ -47,7 +51,7 @@ def check_rules(
 def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
     own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
     for path in folder.glob("synthetic/*/manifest.json"):
-        seen = json.loads(path.read_text())["seen_hashes"]
+        seen = read_manifest(path.parent, "synthetic set")["seen_hashes"]
         n += len(seen)
         foreign += len(set(seen) - own)
     if not n:
@@ -73,14 +77,42 @@ def _patients(splits: Splits) -> tuple[bool, str]:
     return common == 0 and not unknown, detail
 
 
-def _equal(metrics: dict[str, Any]) -> tuple[bool, str]:
+def _equal(cfg: DictConfig, splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
     steps = {fit["steps"] for fit in metrics["fits"]}
     starts: dict[int, set[str]] = {}
     for fit in metrics["fits"]:
         starts.setdefault(fit["repeat"], set()).add(fit["initial_weights"])
     same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
     n = sum(map(len, starts.values()))
-    return same, f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats"
+    wrong = [found for fit in metrics["fits"] if (found := _misused(cfg, splits, metrics, fit))]
+    counted = f"{len(metrics['fits'])} fits used the images they say"
+    return (
+        same and not wrong,
+        f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats; "
+        f"{wrong[0] if wrong else counted}",
+    )
+
+
+def _misused(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], fit: dict[str, Any]
+) -> str | None:
+    """Return how the images that a fit was shown differ from what its arm says; None: they do not.
+
+    `used` was counted while it trained.
+    """
+    name, used = fit["arm"], fit["used"]
+    shown = {part: sum(used[part]["shown"].values()) for part in used}
+    if sum(shown.values()) != fit["steps"] * cfg.data.batch_size:
+        return f"{name} was shown {sum(shown.values())} images in {fit['steps']} batches"
+    for part, says in (("real", splits.train.counts()), ("added", metrics["arms"][name]["extra"])):
+        if used[part]["images"] != says:
+            return f"{name} used {used[part]['images']} {part} images of {says}"
+    arm = cfg.arms[name]
+    if arm.extra.ratio is not None and shown["added"]:
+        share = shown["added"] / sum(shown.values())
+        if abs(share - arm.extra.ratio) > 0.5 / cfg.data.batch_size:
+            return f"{name} was shown {share:.1%} added images, not {arm.extra.ratio:.1%}"
+    return None
 
 
 def _decided(cfg: DictConfig, metrics: dict[str, Any], folder: Path) -> tuple[bool, str]:

@@ -110,6 +110,8 @@ class Evaluator:
     ) -> dict[str, Any]:
         """Measure sets of images of one class, and unseen real images in their place.
 
+        All sets are cut to the size of the smallest: the same N in all that is compared.
+
         Args:
             rows: title to images.
             name: the class.
@@ -121,16 +123,18 @@ class Evaluator:
             `images`: how many, by what they were for.
         """
         other = CLASSES[1 - CLASSES.index(name)]
-        real, floor = (self.sample(of_class(t, name)) for t in (held_out.reference, held_out.floor))
+        unseen = [of_class(table, name) for table in (held_out.reference, held_out.floor)]
+        n = min(map(len, [*unseen, *rows.values()]))
+        real, floor = (self.sample(images[:n]) for images in unseen)
         context = self.context(name, of_class(held_out.reference, other), discriminator)
         values = {FLOOR: self.measure(real, floor, replace(context, members=floor))[0]}
         seconds: Values = {}
         for title, images in rows.items():
             asked = context if title == GENERATED else replace(context, discriminator=None)
-            values[title], took = self.measure(real, self.sample(images), asked)
+            values[title], took = self.measure(real, self.sample(images[:n]), asked)
             seconds = seconds or took
         counts = {
-            "measured": len(next(iter(rows.values()))),
+            "measured": n,
             "reference": len(real),
             "floor": len(floor),
             "train": len(context.train),

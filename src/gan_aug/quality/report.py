@@ -12,9 +12,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.data.held_out import HeldOut, cut_held_out
+from gan_aug.data.held_out import cut_held_out
 from gan_aug.files import replace_file, write_json, write_text
 from gan_aug.fit import quieten
+from gan_aug.metrics.sample import Images
 from gan_aug.quality.controls import broken_generators
 from gan_aug.quality.evaluation import (
     FLOOR,
@@ -51,7 +52,8 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
             seen, unseen = of_class(subject.splits.train, name), of_class(held_out.floor, name)
             rows |= broken_generators(seen, unseen, cfg.quality.seed)
         classes[name] = evaluator.against_floor(rows, name, held_out, discriminator)
-        _write_pairs(evaluator, images, held_out, name, run)
+        n = classes[name]["images"]["measured"]
+        _write_pairs(evaluator, images[:n], of_class(held_out.floor, name)[:n], name, run)
     good = directions_of(cfg.quality)
     facts = evaluator.facts()
     facts["judge"]["right_on_unseen_real"] = evaluator.judge_on_unseen(held_out)
@@ -73,11 +75,11 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     print(f"copies?     {run.folder}/closest_*.png")
 
 
-def _write_pairs(evaluator: Evaluator, images: Any, held_out: HeldOut, name: str, run: Run) -> None:
+def _write_pairs(evaluator: Evaluator, images: Images, unseen: Images, name: str, run: Run) -> None:
     for space in ("pixel", "feature"):
         figure = pairs_figure(
             evaluator.sample(images),
-            evaluator.sample(of_class(held_out.floor, name)),
+            evaluator.sample(unseen),
             evaluator.train_sample(name),
             space,
         )
