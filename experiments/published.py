@@ -1,0 +1,90 @@
+"""Recompute what README's first screen says from committed results: experiments/published.py.
+
+Differences are in points of a hundred, paired within draws, with the 95 % intervals of the reports;
+with only five draws (size_sweep) those of the t distribution: resampling cannot leave their range.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from gan_aug.reporting.statistics import Comparison, compare
+
+HERE = Path(__file__).parent
+STUDIES = ("seed_protocol", "best_recipe", "size_sweep")
+AT_VALIDATION = "test_accuracy_at_validation_threshold"
+
+
+def read(study: str, name: str = "results.csv") -> pd.DataFrame:
+    """Read every draw, arm and repeat of a study."""
+    return pd.read_csv(HERE / study / name)
+
+
+def difference(table: pd.DataFrame, arm: str, reference: str, column: str) -> Comparison:
+    """Compare two arms over the draws that have both; repeats are averaged first."""
+    means = table.pivot_table(index="draw", columns="arm", values=column)[[arm, reference]].dropna()
+    return compare(means[arm].to_numpy(), means[reference].to_numpy())
+
+
+def larger(column: str, few: int, many: int) -> Comparison:
+    """Compare real images only, `many` of each class with `few`, in the same draws."""
+    table = read("size_sweep")
+    real = table[table["arm"] == "real"]
+    means = real.pivot_table(index="draw", columns="per_class", values=column)
+    return compare(means[many].to_numpy(), means[few].to_numpy())
+
+
+def words(c: Comparison) -> str:
+    """Return a difference as it is published."""
+    low, high = c.low, c.high
+    if c.draws < 6 and c.sd is not None:
+        half = stats.t.ppf(0.975, c.draws - 1) * c.sd / c.draws**0.5
+        low, high = c.mean - half, c.mean + half
+    mean, low, high = (100 * np.array([c.mean, low, high], float)).round(1) + 0.0
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def figures() -> dict[str, str]:
+    """Return every figure by what it is."""
+    found: dict[str, str] = {}
+    for study in STUDIES[:2]:
+        table = read(study)
+        for arm, reference in (
+            ("gan", "real"), ("gan", "duplicate"), ("duplicate", "real"), ("classic", "real"),
+            ("classic_gan", "classic"),
+        ):  # fmt: skip
+            for title, column in (
+                ("at 0.5", "test_accuracy"),
+                ("at the validation threshold", AT_VALIDATION),
+                ("AUROC", "test_auroc"),
+                ("sensitivity", "test_sensitivity"),
+                ("specificity", "test_specificity"),
+            ):
+                compared = difference(table, arm, reference, column)
+                found[f"{study}: {arm} against {reference}, {title}"] = words(compared)
+    for column in ("test_accuracy", AT_VALIDATION, "test_auroc", "internal_accuracy"):
+        found[f"size_sweep: 300 against 50 real images of each class, {column}"] = words(
+            larger(column, 50, 300)
+        )
+    for per_class, of_size in read("size_sweep").groupby("per_class"):
+        compared = difference(of_size, "gan", "real", "test_accuracy")
+        found[f"size_sweep: gan against real with {per_class} of each class"] = words(compared)
+    tried = pd.concat([read("best_recipe", "search_1.csv"), read("best_recipe", "search_2.csv")])
+    for title, table, arm in (
+        ("draws 0 to 9", tried, "pretrain_classic"),
+        ("draws 100 to 119", read("best_recipe"), "gan"),
+    ):
+        compared = difference(table, arm, "real", "development_accuracy")
+        found[f"best_recipe: the chosen recipe on 60 development images, {title}"] = words(compared)
+    fits = {study: len(read(study)) for study in STUDIES}
+    found["fits that share the test images"] = f"{sum(fits.values())} ({fits})"
+    return found
+
+
+if __name__ == "__main__":
+    for title, figure in figures().items():
+        print(f"{title:<95} {figure}")

@@ -1,0 +1,57 @@
+"""README's first screen says what the committed results give."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import Any
+
+import pytest
+from support import ROOT
+
+ON_FIRST_SCREEN = {
+    "seed_protocol: gan against real, at 0.5",
+    "seed_protocol: gan against real, at the validation threshold",
+    "seed_protocol: gan against real, AUROC",
+    "seed_protocol: duplicate against real, at 0.5",
+    "seed_protocol: duplicate against real, at the validation threshold",
+    "seed_protocol: duplicate against real, AUROC",
+    "seed_protocol: classic against real, at 0.5",
+    "seed_protocol: classic against real, at the validation threshold",
+    "seed_protocol: classic against real, AUROC",
+    "seed_protocol: gan against duplicate, AUROC",
+    "size_sweep: 300 against 50 real images of each class, test_accuracy",
+    "size_sweep: 300 against 50 real images of each class, internal_accuracy",
+    "best_recipe: gan against real, at 0.5",
+}
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, str]:
+    path = ROOT / "experiments" / "published.py"
+    spec = importlib.util.spec_from_file_location("published", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, str] = module.figures()
+    return found
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[str, str]) -> None:
+    text = (ROOT / name).read_text()
+    screen = re.sub(r"\s+", " ", text[: text.index("## 실행" if "ko" in name else "## Try it")])
+    screen = re.sub(r"점\(", " (", screen).replace(" ~ ", " to ")
+    assert figures.keys() >= ON_FIRST_SCREEN
+    for title in ON_FIRST_SCREEN:
+        figure = figures[title].replace("+0.0 (", "0.0 (")
+        assert figure in screen, f"{title}: {figures[title]}"
+    for title in ("sensitivity", "specificity"):
+        alone = figures[f"seed_protocol: classic against real, {title}"].split()[0]
+        assert alone in screen
+
+
+def test_the_fits_that_share_the_test_images_are_counted(figures: dict[str, str]) -> None:
+    number = figures["fits that share the test images"].split()[0]
+    assert f"({number} published" in (ROOT / "README.md").read_text()
