@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import shlex
 import shutil
 import struct
 import subprocess
@@ -86,9 +89,8 @@ def test_experiment_that_needs_a_synthetic_set(command: Command) -> None:
             ["data=pneumoniamnist", "data.root=."],
             ["pneumoniamnist_64.npz", "data.download=true"],
         ),
-        (["data=pneumoniamnist", "data.image_size=32"], ["data.image_size=32", "28, 64, 128, 224"]),
     ],
-    ids=["absent", "missing", "empty", "mnist_file", "mnist_size"],
+    ids=["absent", "missing", "empty", "mnist_file"],
 )
 def test_no_data_never_means_other_data(
     overrides: list[str], parts: list[str], command: Command
@@ -139,8 +141,12 @@ def break_file(path: Path, how: str) -> None:
         path.unlink()
         path.mkdir()
 
+    elif how == "fifo":
+        path.unlink()
+        os.mkfifo(path)
 
-BROKEN = ["truncated", "empty", "not an image", "bomb", "large", "dangling link", "folder"]
+
+BROKEN = ["fifo", "truncated", "empty", "not an image", "bomb", "large", "dangling link", "folder"]
 
 
 @pytest.mark.parametrize("how", BROKEN)
@@ -232,6 +238,88 @@ def test_a_failure_is_recorded_with_its_reason(command: Command, tmp_path: Path)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "failed"
     assert "data.subset.normal=999" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    "value", ["/home/김/x", "/a/it's", "/a=b", "/a{b", "/a(b)", 'say "a\\b"', "[a", "a}"]
+)
+def test_a_path_that_needs_quotes_is_told_how(value: str, command: Command, tmp_path: Path) -> None:
+    """And what is told works, as the shell would pass it on."""
+    result = command("train", "+experiment=cnn_baseline", f"data.root={value}")
+    assert_one_line(result, f"data.root={value}: its value has letters that need quotes; type ")
+    (told,) = shlex.split(result.stderr.strip().split("; type ")[1])
+    again = command("train", "+experiment=cnn_baseline", told)
+    assert_one_line(again, f"data.root={value}: no such folder")
+
+
+def test_what_is_no_setting(command: Command) -> None:
+    assert_one_line(command("train", "김=3"), "김=3: is no setting", "KEY=VALUE")
+
+
+def limit_files(size: int) -> Callable[[], None]:
+    """Let no file grow beyond a size, as a full disk would."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize("kind", ["gan", "cnn"])
+def test_a_full_disk_is_named_and_recorded(kind: str, tmp_path: Path, cache_home: Path) -> None:
+    settings = TINY_GAN if kind == "gan" else TINY_CNN
+    arguments = [*settings, "trainer.max_epochs=2", "hydra.run.dir=run"]
+    subprocess.run(  # the cache is filled before
+        [sys.executable, "-m", "gan_aug.train", *arguments[:-1], "hydra.run.dir=first"],
+        cwd=tmp_path, env=environment(cache_home), check=True, capture_output=True,
+    )  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.train", *arguments],
+        cwd=tmp_path,
+        env=environment(cache_home),
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_files(30_000),
+    )
+    assert_one_line(result, str(tmp_path / "run"), "cannot be written", "File too large")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert "cannot be written" in record["reason"]
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_a_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    result = command("train", *TINY_CNN, "hydra.run.dir=/proc/nowhere/run")
+    assert_one_line(result, "/proc/nowhere")
+    (tmp_path / "file").write_text("")
+    result = command("train", *TINY_CNN, "hydra.run.dir=file/run")
+    assert_one_line(result, "file")
+
+
+def test_settings_are_printed_when_asked(command: Command) -> None:
+    bad = (*TINY_CNN, "data.subset.normal=999")
+    short = command("train", *bad, "hydra.run.dir=short")
+    assert_one_line(short, "data.subset.normal=999")
+    assert len(short.stdout.splitlines()) < 5
+    everything = command("train", *bad, "verbose=true", "hydra.run.dir=long")
+    assert_one_line(everything, "data.subset.normal=999")
+    assert "val_per_class: 10" in everything.stdout
+    assert len(everything.stdout.splitlines()) > 80
+
+
+def test_swapped_class_folders_are_warned_of_loudly(command: Command, kaggle_folder: Path) -> None:
+    for split in ("train", "test"):
+        folder = kaggle_folder / split
+        (folder / "NORMAL").rename(folder / "x")
+        (folder / "PNEUMONIA").rename(folder / "NORMAL")
+        (folder / "x").rename(folder / "PNEUMONIA")
+    result = command(
+        "train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL,
+        "data.holdout_per_class=0", "data.subset.pneumonia=16", "trainer.max_epochs=1",
+        "hydra.run.dir=run",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    warned = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 4
+    assert "24 of 24 files in train/NORMAL are named like the other class" in warned[0]
+    record = json.loads((kaggle_folder.parent / "run" / "run.json").read_text())
+    assert len(record["data"]["warnings"]) == 4
 
 
 def test_traceback_on_request(tmp_path: Path, cache_home: Path) -> None:

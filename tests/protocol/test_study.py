@@ -17,14 +17,17 @@ import numpy as np
 import pytest
 from fake_study import change
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from support import ROOT, TINY_STUDY, environment, start
+from omegaconf import OmegaConf, open_dict
+from support import ROOT, TINY_STUDY, environment, start, wait_for
 
 from gan_aug.checks import check_config
 from gan_aug.data.prepare import prepare
 from gan_aug.protocol import rules
 from gan_aug.protocol.checks import check_study
 from gan_aug.protocol.controls import control_of
+from gan_aug.protocol.extras import Extras
+from gan_aug.protocol.preflight import check_first
+from gan_aug.protocol.quality import held_out_of
 
 Command = Callable[..., Any]
 STUDY = ("+study=seed_protocol", *TINY_STUDY)
@@ -91,12 +94,200 @@ def test_the_gans_of_every_draw_are_measured_by_one_judge(study: Path) -> None:
     assert "Quality of the GAN images" in html
 
 
-def test_quality_is_refused_before_the_gans_are_fitted(command: Command, tmp_path: Path) -> None:
-    result = command("study", *STUDY, "quality.count=100", "study_dir=s")
+LATE = [
+    ("quality.classifier.lr=-1", "quality.classifier.lr=-1"),
+    ("quality.extractor._target_=gan_aug.nothing", "quality.extractor: cannot be built"),
+    ("classifier.module.optimizer.lr=-1", "classifier: cannot be built"),
+    ("+trainer.no_such_setting=1", "trainer: cannot be built"),
+    ("arms.classic.augment._target_=gan_aug.nothing", "arms.classic.augment: cannot be built"),
+    ("quality.metrics.kid.function._target_=os.nothing", "quality.metrics: cannot be built"),
+    ("study.count.pneumonia=5000", "arms.more_real.extra.count.pneumonia=5000: the draw leaves"),
+]
+
+
+@pytest.mark.parametrize(("override", "part"), LATE, ids=lambda v: str(v)[:40])
+def test_what_is_wrong_is_said_before_the_first_fit(
+    override: str, part: str, command: Command, tmp_path: Path
+) -> None:
+    """And the command put right may use the folder."""
+    result = command("study", *STUDY, override, "study_dir=s")
+    assert result.returncode == 1
+    (line,) = [x for x in result.stderr.splitlines() if "first use" not in x]
+    assert line.startswith("error: ")
+    assert part in line
+    assert not (tmp_path / "runs" / "gans").exists()
+    assert not (tmp_path / "s" / "draw_0" / "fits").exists()
+
+
+def test_quality_takes_what_images_there_are(command: Command, tmp_path: Path) -> None:
+    only = ("study.repeats=1", "quality.use=[kid]", "study.steps=10")
+    result = command("study", *STUDY, *only, "quality.count=1000", "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    metrics = read(tmp_path / "s" / "draw_0" / "metrics.json")
+    images = metrics["quality"]["classes"]["pneumonia"]["images"]
+    n = images["measured"]
+    assert 10 < n < 200
+    assert (images["reference"], images["floor"]) == (n, n)
+    (warned,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    assert f"quality.count=1000: only {n} pneumonia images" in warned
+    assert f"{n} generated images of each class" in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_quality_may_change_on_a_finished_draw(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    """Its fits are kept; a bad setting leaves the draw finished."""
+    shutil.copytree(study / "runs", tmp_path / "runs")
+    shutil.copytree(study / "s" / "draw_0", tmp_path / "s" / "draw_0")
+    draw = tmp_path / "s" / "draw_0"
+    fits = {path: path.stat().st_mtime_ns for path in (draw / "fits").iterdir()}
+    before = read(draw / "metrics.json")
+    bad = command("study", *STUDY, "study_dir=s", "quality.classifier.lr=-1")
+    assert bad.returncode == 1
+    assert "quality.classifier.lr=-1" in bad.stderr
+    assert read(draw / "run.json")["status"] == "finished"
+    assert read(draw / "metrics.json") == before
+    again = ("study_dir=s", "quality.use=[ms_ssim]", "study.comparisons=[[gan,classic]]")
+    result = command("study", *STUDY, *again)
+    assert result.returncode == 0, result.stderr
+    assert "opened again for quality.use, study.comparisons" in result.stdout
+    after = read(draw / "metrics.json")
+    assert list(after["quality"]["good"]) == ["ms_ssim"]
+    assert after["comparisons"] == [["gan", "classic"]]
+    assert after["fits"] == before["fits"]
+    assert {path: path.stat().st_mtime_ns for path in (draw / "fits").iterdir()} == fits
+    skipped = command("study", *STUDY, *again)
+    assert "finished already, skipped" in skipped.stdout
+    other = command("study", *STUDY, "study_dir=s", "study.steps=19")
+    assert "study.steps: 20 then, 19 now" in other.stderr
+
+
+@pytest.mark.parametrize("how", ["cut", "gone", "other", "torn"])
+def test_a_damaged_fit_is_fitted_again(
+    how: str, study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+    arrays = draw / "fits" / "classic_1.npz"
+    if how == "cut":
+        arrays.write_bytes(arrays.read_bytes()[:100])
+    elif how == "gone":
+        arrays.unlink()
+    elif how == "torn":
+        arrays.with_suffix(".json").write_text("{")
+    else:
+        shutil.copy(draw / "fits" / "real_0.npz", arrays)
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    (warned,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    assert "classic_1" in warned
+    assert "fitting again" in warned
+    whole = study / "s" / "draw_0"
+    assert (whole / "fits" / "classic_1.npz").read_bytes() == arrays.read_bytes()
+    assert read(draw / "run.json")["status"] == "finished"
+
+
+def test_a_gan_whose_checkpoint_was_changed_is_refused(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+    shutil.rmtree(draw / "fits")
+    wanted = read(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]["folder"]
+    checkpoint = tmp_path / wanted / "checkpoints" / "last.ckpt"
+    data = bytearray(checkpoint.read_bytes())
+    data[len(data) // 2] ^= 1
+    checkpoint.write_bytes(data)
+    result = command("study", *STUDY, "study_dir=s")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: quality.count=100: only ")
-    assert not (tmp_path / "runs" / "gans").exists()
+    assert "last.ckpt: is not the file that its run wrote; remove " in line
+
+
+def test_sigterm_between_fits_is_recorded(tmp_path: Path, cache_home: Path) -> None:
+    """Slurm's time limit may come at any moment."""
+    process = start(
+        cache_home, *STUDY, "study_dir=s", "study.repeats=200", cwd=tmp_path, name="study"
+    )
+    wait_for(process, tmp_path, "s/draw_0/fits/real_2.json")
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    (line,) = [x for x in errors.splitlines() if "first use" not in x]
+    assert line == "error: stopped by SIGTERM; repeat the command to go on"
+    assert read(tmp_path / "s/draw_0/run.json")["status"] == "interrupted"
+
+
+def test_two_identical_multiruns_share_the_draws(tmp_path: Path, cache_home: Path) -> None:
+    arguments = ("-m", *STUDY, "draw=range(0,3)", "study_dir=s", "study.repeats=1")
+    jobs = [start(cache_home, *arguments, cwd=tmp_path, name="study") for _ in range(2)]
+    for job in jobs:
+        _, errors = job.communicate(timeout=400)
+        assert job.returncode == 0, errors
+        assert "error" not in errors.lower()
+    statuses = [read(tmp_path / f"s/draw_{d}/run.json")["status"] for d in range(3)]
+    assert statuses == ["finished"] * 3
+    assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * len(ARMS)
+
+
+def test_what_an_arm_used_is_counted_while_it_trains(study: Path) -> None:
+    metrics = read(study / "s" / "draw_0" / "metrics.json")
+    for fit in metrics["fits"]:
+        used = fit["used"]
+        assert used["real"]["images"] == {"normal": 40, "pneumonia": 36}
+        assert used["added"]["images"] == metrics["arms"][fit["arm"]]["extra"]
+        shown = [n for part in used.values() for n in part["shown"].values()]
+        assert sum(shown) == 20 * 8
+    html = (study / "s" / "report.html").read_text()
+    assert "% of the images shown in training, counted" in html
+
+
+def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+
+    def unused(fit: dict[str, Any]) -> None:
+        fit["used"]["added"] = {"images": {"normal": 0, "pneumonia": 0},
+                                "shown": {"normal": 0, "pneumonia": 0}}  # fmt: skip
+        fit["used"]["real"]["shown"] = {"normal": 80, "pneumonia": 80}
+
+    change(draw / "fits" / "gan_1.json", unused)
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
+    assert [c["rule"] for c in broken] == [4]
+    assert "gan used {'normal': 0, 'pneumonia': 0} added images of" in broken[0]["detail"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> None:
+    """Up to the first fit, with the images it would really have."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("study", [f"+study={name}", "data=phantom"])
+    with open_dict(cfg):
+        cfg.data.cache_dir = str(cache_home / "gan_aug")
+    check_config(cfg)
+    check_study(cfg)
+    prepared = prepare(cfg.data)
+    held_out = held_out_of(cfg, prepared.splits)
+    check_first(cfg, Extras(cfg, prepared, Path("unused")))
+    measured = any(arm.extra.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
+    assert (held_out is not None) == bool(measured)
+    if held_out is not None:
+        assert held_out.floor.counts()["pneumonia"] >= 10
+
+
+@pytest.mark.slow
+def test_the_protocol_on_phantoms_as_a_new_user_types_it(command: Command, tmp_path: Path) -> None:
+    """With fewer steps, but the images, arms and metrics of the default."""
+    result = command(
+        "study", "+study=seed_protocol", "data=phantom", "study.steps=20", "study.gan_batches=10",
+        "study.validate_every=20", "study.repeats=1",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "runs" / "study" / "seed_protocol_phantom"
+    assert read(folder / "draw_0" / "run.json")["status"] == "finished"
+    images = read(folder / "draw_0" / "metrics.json")["quality"]["classes"]["pneumonia"]["images"]
+    assert f"N = {images['measured']}" in result.stderr
 
 
 def test_metrics_follow_from_the_kept_probabilities(study: Path) -> None:
@@ -316,14 +507,12 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("study.question.arm=nobody", ["nobody", "classic_gan"]),
         ("arms.gan.extra.ratio=2", ["arms.gan.extra.ratio=2", "null"]),
         ("arms.gan.extra.source=web", ["arms.gan.extra.source=web", "duplicate"]),
-        ("arms.gan.pretrain=0.5", ["both classes"]),
         ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=20"]),
         ("arms.gan.pretrain=0.5 arms.gan.extra.ratio=0.5", ["arms.gan.extra.ratio=0.5"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
         ("data.train_class=normal", ["data.train_class"]),
-        ("study.count.pneumonia=5000", ["only", "pneumonia training images over"]),
         ("+arm@arms.x=nonsense", ["arm/nonsense", "more_real"]),
         ("data.subset.normal=0", ["data.subset.normal=0"]),
     ],

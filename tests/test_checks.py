@@ -1,0 +1,109 @@
+"""Ranges of settings, in the process: what the command line refuses is in test_bad_input.py."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from support import ROOT
+
+from gan_aug.checks import check_config
+from gan_aug.errors import GanAugError
+from gan_aug.protocol.checks import check_study
+
+
+def study(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("study", ["+study=seed_protocol", "data=phantom", *overrides])
+
+
+def check(cfg: DictConfig) -> None:
+    check_config(cfg)
+    check_study(cfg)
+
+
+BAD = [
+    "quality.classifier.lr=-1",
+    "quality.classifier.width=0",
+    "quality.classifier.patience=5",
+    "quality.use=kid",
+    "quality.use=[kidd]",
+    "quality.judge_steps=0",
+    "quality.metrics.precision_recall.function.k=0",
+    "quality.metrics.ms_ssim.function.pairs=-1",
+    "classifier.lr=-1",
+    "classifier.lr=nan",
+    "classifier.lr=.inf",
+    "classifier.width=0",
+    "classifier.hidden=1e3",
+    "classifier.patience=-3",
+    "model.betas=[2,3]",
+    "model.betas=0.5",
+    "model.lr_g=.inf",
+    "model.lr_d=.nan",
+    "model.width=1000000",
+    "model.augment.cutout=5",
+    "model.augment.brightness=-1",
+    "model.augment=strong",
+    "arms.classic.augment.brightness=-5",
+    "arms.classic.augment.scale=[1.2,0.8]",
+    "arms.classic.augment.flip=2",
+    "arms.gan.extra.augment=often",
+    "study.validate_every=0",
+    "arms.gan.extra.count.pneumonia=1000000000",
+    "arms.gan.title=[a]",
+    "study.comparisons=[gan]",
+    "study.splits=test",
+    "study.repeats=0",
+    "study.count.pneumonia=-1",
+    "data.root=[q]",
+    "data.root=5",
+    'data.root="~nobody_of_that_name/x"',
+    "data.cache_dir={}",
+    "data.image_size=4096",
+    "data.batch_size=100000000",
+    "data.source.train_per_class=10000000",
+    "gans_dir=null",
+    "trainer.accelerator=tpu",
+]
+
+
+@pytest.mark.parametrize("override", BAD)
+def test_a_bad_setting_is_named_before_anything_is_fitted(override: str) -> None:
+    key = override.split("=")[0]
+    with pytest.raises(GanAugError) as caught:
+        check(study(override))
+    assert key in str(caught.value)
+    assert re.search("must be|none of|is none", str(caught.value))
+
+
+def test_the_settings_of_conf_are_sound() -> None:
+    check(study())
+    check(study("arms.gan.extra.ratio=0.25", "study.comparisons=[[gan,classic],[gan,duplicate]]"))
+    check(study("quality.use=[]", "model.augment=null", 'data.root="/home/김"'))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "batch", "left"),
+    [(0.05, 8, "no added image"), (0.0, 64, "no added image"), (0.999, 64, "no real image")],
+)
+def test_a_ratio_that_rounds_to_nothing_is_refused(ratio: float, batch: int, left: str) -> None:
+    """The arm would be `real`, and the report would still say that images were added."""
+    with pytest.raises(GanAugError, match=rf"arms\.gan\.extra\.ratio={ratio}: leaves {left} "):
+        check(study(f"arms.gan.extra.ratio={ratio}", f"data.batch_size={batch}"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        ("arms.gan.pretrain=0.999", "arms.gan.pretrain=0.999: leaves no step"),
+        ("arms.gan.pretrain=0.5", "needs extra images of both classes"),
+        ("arms.gan.pretrain=0.5 arms.gan.extra.ratio=0.5", "arms.gan.extra.ratio=0.5"),
+        ("~study.question.reference", "study.question"),
+    ],
+)
+def test_arms_that_cannot_be_are_refused(overrides: str, part: str) -> None:
+    with pytest.raises(GanAugError, match=re.escape(part)):
+        check(study(*overrides.split()))
