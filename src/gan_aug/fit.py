@@ -26,7 +26,7 @@ from gan_aug.errors import GanAugError, warn
 from gan_aug.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.gans.base import GAN
 from gan_aug.plots import confusion_figure
-from gan_aug.restore import check_fits, read_checkpoint
+from gan_aug.restore import Damaged, check_fits, read_checkpoint
 from gan_aug.resumable import ResumableModule
 from gan_aug.run import Run
 from gan_aug.synthesis import images_by_class, manifest_head, origin_of
@@ -137,8 +137,8 @@ def _starting_point(
             content = read_checkpoint(path, "checkpoint")
             check_fits(module, content["state_dict"], str(path))
             _check_state(content, path)
-        except GanAugError as error:
-            reasons.append(str(error))
+        except Damaged as error:
+            reasons.append(f"{path}: {error.what}")
             continue
         if content["gan_aug"]["origin"] != origin:
             raise GanAugError(
@@ -147,7 +147,7 @@ def _starting_point(
             )
         if reasons:
             last.replace(folder / "damaged.ckpt")
-            warn(f"{reasons[0]}: going on from {path}")
+            warn(f"{reasons[0]}; going on from {path}")
         if path != last:
             keep_again(path, last)
         _check_best(folder / "best.ckpt", content)
@@ -161,7 +161,7 @@ def _check_state(content: dict[str, Any], path: Path) -> None:
     """Check that a checkpoint holds all that Lightning restores."""
     needed = {"batches_done", "latest", "optimizer_states", "loops", "callbacks", "epoch"}
     if missing := needed - content.keys():
-        raise GanAugError(f"{path}: lacks {min(missing)}")
+        raise Damaged(str(path), f"lacks {min(missing)}")
 
 
 def _check_best(path: Path, content: dict[str, Any]) -> None:
@@ -171,7 +171,8 @@ def _check_best(path: Path, content: dict[str, Any]) -> None:
         try:
             read_checkpoint(path)
         except GanAugError as error:
-            raise GanAugError(f"{error}; remove {path.parents[1]} to start again") from error
+            what = error.what if isinstance(error, Damaged) else "is missing"
+            raise GanAugError(f"{path}: {what}; remove {path.parents[1]} to start again") from error
 
 
 def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:

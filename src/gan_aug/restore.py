@@ -27,6 +27,27 @@ _ORIGIN = {
 }
 
 
+class Damaged(GanAugError):
+    """A file of weights that cannot be used.
+
+    Args:
+        where: the file, for the message.
+        what: what is wrong with it.
+        path: the file.
+
+    Attributes:
+        what: what is wrong with it.
+    """
+
+    def __init__(self, where: str, what: str, path: Path | None = None) -> None:
+        previous = None if path is None else path.with_name("previous.ckpt")
+        remedy = "name another one, or train again"
+        if previous is not None and path != previous and previous.is_file():
+            remedy = f"use the one before it, {previous}"
+        super().__init__(f"{where}: {what}; {remedy}")
+        self.what = what
+
+
 def read_weights(path: Path, where: str) -> dict[str, Any]:
     """Read a file of `torch.save`, whole or not at all.
 
@@ -37,37 +58,30 @@ def read_weights(path: Path, where: str) -> dict[str, Any]:
         where: what to call it in messages.
 
     Raises:
-        GanAugError: no such file, a damaged one, or one that holds something else.
+        GanAugError: no such file.
+        Damaged: a damaged one, or one that holds something else.
     """
     if not path.is_file():
         raise GanAugError(f"{where}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
+            # torch stores its parts as they are; a compressed one could be of any size.
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError("a part is compressed")
             bad = archive.testzip()
     except Exception as error:  # zipfile raises almost anything on damaged headers
-        raise GanAugError(
-            f"{where}: is damaged or not a checkpoint of gan_aug ({type(error).__name__}: {error})"
-            f"{_other(path)}"
-        ) from error
+        what = f"is damaged or not a checkpoint of gan_aug ({type(error).__name__}: {error})"
+        raise Damaged(where, what, path) from error
     if bad is not None:
-        raise GanAugError(f"{where}: is damaged (its part {bad} fails its CRC){_other(path)}")
+        raise Damaged(where, f"is damaged (its part {bad} fails its CRC)", path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # and so does torch.load on a foreign file
-        raise GanAugError(
-            f"{where}: is not a checkpoint of gan_aug ({type(error).__name__}){_other(path)}"
-        ) from error
+        what = f"is not a checkpoint of gan_aug ({type(error).__name__})"
+        raise Damaged(where, what, path) from error
     if not isinstance(found, dict):
-        raise GanAugError(f"{where}: is not a checkpoint of gan_aug{_other(path)}")
+        raise Damaged(where, "is not a checkpoint of gan_aug", path)
     return found
-
-
-def _other(path: Path) -> str:
-    """Return what to use in place of a bad checkpoint."""
-    previous = path.with_name("previous.ckpt")
-    if path != previous and previous.is_file():
-        return f"; use the one before it, {previous}"
-    return "; name another one, or train again"
 
 
 def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]:
@@ -81,7 +95,8 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
         Its content; `gan_aug` holds `config` and `origin` (`gan_aug.synthesis.origin_of`).
 
     Raises:
-        GanAugError: not such a file, a damaged one, or settings out of range.
+        GanAugError: no such file.
+        Damaged: a damaged one, one of something else, or settings out of range.
     """
     where = f"{key}={checkpoint}"
     content = read_weights(checkpoint, where)
@@ -93,7 +108,7 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
         check_ranges(cfg, RULES)
         check_ranges(cfg.model, MODEL_RULES, "model.")
     except Exception as error:  # OmegaConf too may not take what a file holds
-        raise GanAugError(f"{where}: its configuration is not sound: {error}") from error
+        raise Damaged(where, f"its configuration is not sound: {error}") from error
     return content
 
 
@@ -103,9 +118,7 @@ def _check_content(content: Mapping[str, Any], where: str) -> None:
     def need(node: Any, name: str, kind: Any) -> Any:
         found = node.get(name) if isinstance(node, dict) else None
         if not isinstance(found, kind):
-            raise GanAugError(
-                f"{where}: is not a checkpoint of gan_aug (it has no sound {name}); name another"
-            )
+            raise Damaged(where, f"is not a checkpoint of gan_aug (it has no sound {name})")
         return found
 
     own = need(content, "gan_aug", dict)
@@ -115,10 +128,10 @@ def _check_content(content: Mapping[str, Any], where: str) -> None:
     for name, kind in _ORIGIN.items():
         need(origin, name, kind)
     if not origin["seen_hashes"] or not all(isinstance(h, str) for h in origin["seen_hashes"]):
-        raise GanAugError(f"{where}: does not say which images it was fitted on (seen_hashes)")
+        raise Damaged(where, "does not say which images it was fitted on (seen_hashes)")
     state = need(content, "state_dict", dict)
     if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise GanAugError(f"{where}: its state_dict holds something else than weights")
+        raise Damaged(where, "its state_dict holds something else than weights")
 
 
 def load_gan(
@@ -178,16 +191,11 @@ def check_fits(module: nn.Module, state: Mapping[str, Tensor], where: str) -> No
     """Check that saved weights are those of a module, and finite.
 
     Raises:
-        GanAugError: they are not.
+        Damaged: they are not.
     """
     if difference := same_shapes(module, state):
-        raise GanAugError(
-            f"{where}: its weights are of other networks than its configuration says "
-            f"({difference}); name another one, or train again"
-        )
+        what = f"its weights are of other networks than its configuration says ({difference})"
+        raise Damaged(where, what)
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise GanAugError(
-                f"{where}: {name} holds weights that are not finite; name another one, or train "
-                "again"
-            )
+            raise Damaged(where, f"{name} holds weights that are not finite")

@@ -242,7 +242,9 @@ def test_a_good_training_is_saved(blobs: torch.Tensor, tmp_path: Path) -> None:
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["batches_done"] == 4
     assert saved["gan_aug"] == {"a": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    before = torch.load(tmp_path / "previous.ckpt", weights_only=True)
+    assert 0 < before["batches_done"] <= 4
+    assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", "previous.ckpt"}
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "hinge", "least_squares"])

@@ -406,7 +406,8 @@ def test_a_threshold_that_validation_does_not_give_breaks_rule_5(
     draw = reopened(study, tmp_path)
     change(draw / "fits" / "classic_1.json", lambda fit: fit.update(threshold=0.123))
     result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 1
+    assert "classic 1 says threshold = 0.123, its predictions give" in result.stderr
     broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
     assert [c["rule"] for c in broken] == [5]
     assert "classic" in broken[0]["detail"]

@@ -29,7 +29,7 @@ from gan_aug.metrics.sample import Images, Predict
 from gan_aug.networks.cnn import SmallCNN
 from gan_aug.protocol.fitting import as_loader, probabilities
 from gan_aug.protocol.seeds import stream_seed
-from gan_aug.restore import check_fits, read_weights
+from gan_aug.restore import Damaged, check_fits, read_weights
 
 BATCH = 64
 
@@ -158,8 +158,8 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
         if path.exists():
             try:
                 return _read(path, module, counts)
-            except GanAugError as error:
-                warn(f"{error}; fitting the judge again")
+            except Damaged as error:
+                warn(f"{path}: {error.what}; fitting the judge again")
         print(f"fitting the judge on {counts['normal']} + {counts['pneumonia']} images: {path}")
         images = {
             label: np.asarray(table.images[table.labels == label]) for label in range(len(CLASSES))
@@ -180,17 +180,17 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
     """Read a judge that was kept.
 
     Raises:
-        GanAugError: the file is damaged.
+        Damaged: the file is.
     """
     found = read_weights(path, str(path))
     try:
         state, sha256, scale = found["state_dict"], found["sha256"], float(found["feature_scale"])
     except (KeyError, TypeError, ValueError) as error:
-        raise GanAugError(f"{path}: is no judge ({error})") from error
+        raise Damaged(str(path), f"is no judge ({error})") from error
     check_fits(module, state, str(path))
     module.load_state_dict(state)
     if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
-        raise GanAugError(f"{path}: its weights are not those it was saved with")
+        raise Damaged(str(path), "its weights are not those it was saved with")
     return Judge(module.eval(), sha256, scale, counts)
 
 

@@ -38,6 +38,10 @@ _FREE = (
     "data.root",
     "data.source.root",
     "data.cache_dir",
+    "data.download",
+    "data.source.download",
+    "data.on_bad_file",
+    "data.source.on_bad_file",
     "study.folder",
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`."""
