@@ -246,7 +246,7 @@ def test_a_failure_is_recorded_with_its_reason(command: Command, tmp_path: Path)
 def test_a_path_that_needs_quotes_is_told_how(value: str, command: Command, tmp_path: Path) -> None:
     """And what is told works, as the shell would pass it on."""
     result = command("train", "+experiment=cnn_baseline", f"data.root={value}")
-    assert_one_line(result, f"data.root={value}: its value has letters that need quotes; type ")
+    assert_one_line(result, f"data.root={value}: its value has letters that need quotes")
     (told,) = shlex.split(result.stderr.strip().split("; type ")[1])
     again = command("train", "+experiment=cnn_baseline", told)
     assert_one_line(again, f"data.root={value}: no such folder")
@@ -254,6 +254,9 @@ def test_a_path_that_needs_quotes_is_told_how(value: str, command: Command, tmp_
 
 def test_what_is_no_setting(command: Command) -> None:
     assert_one_line(command("train", "김=3"), "김=3: is no setting", "KEY=VALUE")
+    assert_one_line(
+        command("train", "model=cnn", "--draw", "3"), "unrecognized", "--draw", "--help"
+    )
 
 
 def limit_files(size: int) -> Callable[[], None]:

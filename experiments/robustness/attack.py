@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ FLAG = "code_was_run"
 """The file that planted code would make."""
 LIMIT = 120
 """Seconds."""
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def run(case: Case, base: Path) -> Answer:
     with tempfile.TemporaryDirectory(dir=base.parent) as name:
         folder = Path(name)
         shutil.copytree(base, folder, dirs_exist_ok=True, symlinks=True)
-        case.spoil(folder)
+        with _one_at_a_time:  # some change the current folder
+            case.spoil(folder)
         started = time.monotonic()
         try:
             ended = subprocess.run(
@@ -108,7 +111,7 @@ def _fault(
 
 def main() -> None:
     """Run all cases, or those that are numbered, two at a time."""
-    chosen = [int(number) for number in sys.argv[1:]]
+    chosen = sorted({int(number) for number in sys.argv[1:]})
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "sound"
         sound.make(base)

@@ -112,7 +112,7 @@ def loop(folder: Path) -> None:
 
 def all_alike(folder: Path) -> None:
     for path in (folder / "xrays" / "train" / "NORMAL").iterdir():
-        write_image(path, 7)
+        write_image(path, 999)
 
 
 def in_both_splits(folder: Path) -> None:
@@ -164,7 +164,7 @@ def zip_bomb(folder: Path) -> None:
 def infinite(content: dict[str, Any]) -> None:
     for tensor in content["state_dict"].values():
         if tensor.is_floating_point():
-            tensor.view(-1)[0] = float("inf")
+            tensor.fill_(float("inf"))
 
 
 def out_of_the_set(folder: Path) -> None:
@@ -341,7 +341,7 @@ def every(case: Callable[..., Any], flag: str) -> list[Any]:
              ("model.lr=", "must be a number above 0")),
         case("a number of epochs with a fraction", (*train, "trainer.max_epochs=2.5"),
              lambda f: None, ("trainer.max_epochs=2.5", "must be")),
-        case("no GPU", (*train, "trainer=gpu"), lambda f: None, ("trainer", "GPU")),
+        case("no GPU", (*train, "trainer=gpu"), lambda f: None, ("trainer", "gpu backend", "mend that setting")),
         case("a ratio that rounds to nothing", (*fresh, "arms.gan.extra.ratio=0.01"),
              lambda f: None, ("arms.gan.extra.ratio=0.01", "no added image", "choose")),
         case("an extractor that is not installed or fetched",
@@ -349,7 +349,7 @@ def every(case: Callable[..., Any], flag: str) -> list[Any]:
              ("extractor=inception", "extractor")),
         case("a question about no arm", (*fresh, "study.question.arm=gan2"), lambda f: None,
              ("gan2", "is not among")),
-        case("an unfinished range", (*fresh, "-m", "draw=range(0,"), lambda f: None, ("draw=range(0,",)),
+        case("an unfinished range", (*fresh, "-m", "draw=range(0,"), lambda f: None, ("draw=range(0,", "closing bracket")),
         case("a run folder inside a device", ("train", *TINY, "model=cnn", "hydra.run.dir=/dev/null/x"),
              lambda f: None, ("/dev/null",)),
         # What runs and studies left

@@ -51,9 +51,11 @@ def check_subject(cfg: DictConfig) -> None:
         )
     if cfg.checkpoint is None:
         if not Path(cfg.synthetic.dir).expanduser().is_dir():
-            raise GanAugError(f"synthetic.dir={cfg.synthetic.dir}: no such folder")
+            raise GanAugError(
+                f"synthetic.dir={cfg.synthetic.dir}: no such folder; name a synthetic/ of a GAN run"
+            )
     elif not Path(cfg.checkpoint).expanduser().is_file():
-        raise GanAugError(f"checkpoint={cfg.checkpoint}: no such file")
+        raise GanAugError(f"checkpoint={cfg.checkpoint}: no such file; name {what}")
 
 
 def _check_quality(cfg: DictConfig) -> None:

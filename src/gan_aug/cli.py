@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
@@ -65,7 +66,7 @@ def command(
             signal.signal(signal.SIGTERM, _terminate)
             try:
                 try:
-                    sys.argv[1:] = _with_folder_to_resume(sys.argv[1:])
+                    sys.argv[1:] = _with_folder_to_resume(_checked_options(sys.argv[1:]))
                     _run_hydra(task, config_name)
                 finally:
                     at_end()
@@ -120,7 +121,7 @@ def quoting(argument: str) -> str:
         return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
     return (
         f"{argument}: its value has letters that need quotes (spaces, Korean, ' = {{ }} and the "
-        f"like); type {shlex.quote(quoted(key, value))}"
+        f"like), or lacks a closing bracket; type {shlex.quote(quoted(key, value))}"
     )
 
 
@@ -155,6 +156,21 @@ def _run_hydra(task: Task, config_name: str) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _checked_options(arguments: list[str]) -> list[str]:
+    """Put -m in front, and refuse unknown options in one line; argparse would print its usage."""
+    # It also takes no settings on both sides of an option.
+    multirun = [a for a in arguments if a in ("-m", "--multirun")]
+    ordered = [*multirun, *(a for a in arguments if a not in multirun)]
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise GanAugError(f"{message}; --help and --hydra-help list what there is")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(ordered)
+    return ordered
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from gan_aug.building import build
 from gan_aug.callbacks import Checkpoints, ProgressBar
 from gan_aug.classifier import Classifier
 from gan_aug.csv_logger import MetricsCSV
@@ -54,7 +56,9 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     # Deterministic mode would also fill all new memory, which nothing here reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    module: ResumableModule = instantiate(cfg.model.module, _convert_="all")
+    module: ResumableModule = build(
+        "model.module", lambda: instantiate(cfg.model.module, _convert_="all")
+    )
     datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
     origin = origin_of(run.config, datamodule)
     folder = run.folder / "checkpoints"
@@ -68,7 +72,8 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
             "TensorBoard's files may still have them"
         )
     measures = _quality_curves(cfg, datamodule, origin)
-    trainer: pl.Trainer = instantiate(
+    build_trainer = partial(
+        instantiate,
         cfg.trainer,
         logger=[
             # Both drop what an interrupted attempt wrote beyond its last checkpoint.
@@ -88,6 +93,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         default_root_dir=str(run.folder),
         _convert_="all",
     )
+    trainer: pl.Trainer = build("trainer", build_trainer)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin)

@@ -17,7 +17,7 @@ def main(cfg: DictConfig) -> None:
     check_config(cfg)
     checkpoint = Path(cfg.checkpoint).expanduser()
     if not checkpoint.is_file():  # before torch is loaded
-        raise GanAugError(f"checkpoint={checkpoint}: no such file")
+        raise GanAugError(f"checkpoint={checkpoint}: no such file; name a GAN run's last.ckpt")
     folder = Path(cfg.output_dir).expanduser()
     if folder.exists():
         raise GanAugError(f"output_dir={folder}: exists already; choose another folder")

@@ -62,7 +62,7 @@ def read_weights(path: Path, where: str) -> dict[str, Any]:
         Damaged: a damaged one, or one that holds something else.
     """
     if not path.is_file():
-        raise GanAugError(f"{where}: no such file")
+        raise GanAugError(f"{where}: no such file; name a GAN run's last.ckpt")
     try:
         with zipfile.ZipFile(path) as archive:
             # torch stores its parts as they are; a compressed one could be of any size.

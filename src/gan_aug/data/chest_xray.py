@@ -49,7 +49,7 @@ def find_root(root: Path) -> Path:
         GanAugError: no such folder.
     """
     if not root.is_dir():
-        raise GanAugError(f"data.root={root}: no such folder")
+        raise GanAugError(f"data.root={root}: no such folder; name your copy of the data set")
     for folder in (root, root / "chest_xray", root / "chest_xray" / "chest_xray"):
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             return folder

@@ -49,7 +49,7 @@ class PneumoniaMNIST:
         """
         folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
         if self.root is not None and not folder.is_dir():
-            raise GanAugError(f"data.root={self.root}: no such folder")
+            raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
         size = self._choose(folder, image_size)
         path = folder / file_name(size)
         tables = {name: self._read(path, name, size, image_size, channels) for name in SPLITS}
@@ -90,9 +90,13 @@ class PneumoniaMNIST:
                 "to fetch it, or data.root=DIR to a folder with a sound one"
             ) from error
         if images.dtype != np.uint8 or images.shape[1:] != (size, size):
-            raise GanAugError(f"{path}: {split}_images are not uint8 (N, {size}, {size})")
+            raise GanAugError(
+                f"{path}: {split}_images are not uint8 (N, {size}, {size}); fetch the file again"
+            )
         if len(labels) != len(images) or not np.isin(labels, (0, 1)).all():
-            raise GanAugError(f"{path}: {split}_labels are not a 0 or 1 for each image")
+            raise GanAugError(
+                f"{path}: {split}_labels are not a 0 or 1 for each image; fetch the file again"
+            )
         return _table(split, images, labels, image_size, channels)
 
 

@@ -161,7 +161,7 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise GanAugError(f"{key}={folder}: no such folder")
+        raise GanAugError(f"{key}={folder}: no such folder; name a synthetic/ of a GAN run")
     if not path.exists():
         raise GanAugError(
             f"{key}={folder}: has no {MANIFEST}; "
@@ -260,7 +260,8 @@ def check_manifest(
     for name, wanted in (("image_size", image_size), ("channels", channels)):
         if manifest[name] != wanted:
             raise GanAugError(
-                f"{where}: its {name} is {manifest[name]}, training uses data.{name}={wanted}"
+                f"{where}: its {name} is {manifest[name]}, training uses data.{name}={wanted}; fit "
+                "and generate with the same"
             )
     classes = {file.split("/")[0] for file in manifest["files"]}
     if unknown := classes - set(CLASSES):

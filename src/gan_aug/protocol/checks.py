@@ -89,7 +89,7 @@ def check_study(cfg: DictConfig) -> None:
         if arm not in cfg.arms:
             raise GanAugError(
                 f"study.question, study.comparisons: name the arm {arm}, which is not among "
-                f"{', '.join(map(str, cfg.arms))}"
+                f"{', '.join(map(str, cfg.arms))}; name one of these"
             )
     for name in CLASSES:
         if cfg.data.subset[name] == 0:

@@ -173,7 +173,7 @@ def read_study(folder: Path) -> Study:
         GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
     """
     if not folder.is_dir():
-        raise GanAugError(f"study_dir={folder}: no such folder")
+        raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
     jobs: list[Job] = []
     unfinished: list[dict[str, str]] = []
     for path in sorted(folder.rglob(RECORD)):
