@@ -66,7 +66,6 @@ BAD = [
     "data.batch_size=100000000",
     "data.source.train_per_class=10000000",
     "gans_dir=null",
-    "trainer.accelerator=tpu",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 import signal
@@ -55,6 +56,9 @@ def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def results(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     content.pop("last_logged", None)  # holds images per second
+    if written := content.pop("checkpoint_sha256", None):  # it holds times, and its own folder
+        checkpoint = (folder / "checkpoints" / "last.ckpt").read_bytes()
+        assert written == hashlib.sha256(checkpoint).hexdigest()
     return content
 
 

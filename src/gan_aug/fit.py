@@ -172,8 +172,8 @@ def _check_state(content: dict[str, Any], path: Path) -> None:
 
 def _check_best(path: Path, content: dict[str, Any]) -> None:
     """Check best.ckpt now: it is read only at the end, when all the time is spent."""
-    states = [s for s in content["callbacks"].values() if isinstance(s, dict)]
-    if any(state.get("best_score") is not None for state in states):
+    state = content["callbacks"].get(Checkpoints.__qualname__)
+    if isinstance(state, dict) and state.get("best_score") is not None:
         try:
             read_checkpoint(path)
         except GanAugError as error:

@@ -119,7 +119,6 @@ RULES: dict[str, Rule] = {
     "data.synthetic.count": or_null(count),
     "data.on_bad_file": one_of("error", "skip"),
     "data.train_class": one_of(None, *CLASSES),
-    "trainer.accelerator": one_of("cpu", "gpu"),
     "trainer.devices": one_of(1),
     "trainer.max_epochs": or_null(at_least(1)),
     "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),

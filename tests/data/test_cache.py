@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "torn hashes": (lambda e: (e / "sha256.json").write_text("["), "is damaged"),
     "a list": (lambda e: (e / "sha256.json").write_text("[]"), "is damaged"),
     "a file": (lambda e: (shutil.rmtree(e), e.write_text("x")), "is no folder"),
+    "a link to nowhere": (lambda e: (shutil.rmtree(e), e.symlink_to("gone")), "is no folder"),
+    "a FIFO": (
+        lambda e: ((e / "images.npy").unlink(), os.mkfifo(e / "images.npy")),
+        "has no images.npy",
+    ),
 }
 
 

@@ -98,6 +98,23 @@ def test_deep_colour_is_read_in_its_full_range_only(kind: int) -> None:
         decode(deep_colour(4095, kind), 32, 1)
 
 
+def test_a_colour_tiff_of_12_bits_is_refused() -> None:
+    """Pillow reads 16-bit colour TIFFs too, and keeps the high byte."""
+    tags = ((256, 4, 8), (257, 4, 8), (258, 3, 16), (259, 3, 1), (262, 3, 2), (277, 3, 3))
+    pixels = np.full((8, 8, 3), 4095, "<u2").tobytes()
+    entries = (*tags[:2], (258, 3, (16, 16, 16)), *tags[3:5], (273, 4, 200), *tags[5:],
+               (278, 4, 8), (279, 4, len(pixels)))  # fmt: skip
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    for tag, kind, value in entries:
+        if isinstance(value, tuple):
+            head += struct.pack("<HHII", tag, kind, 3, 190)
+        else:
+            head += struct.pack("<HHII", tag, kind, 1, value)
+    data = (head + bytes(4)).ljust(190, b"\0") + struct.pack("<3H", 16, 16, 16) + bytes(4) + pixels
+    with pytest.raises(ValueError, match="probably 10- to 14-bit values"):
+        decode(data, 8, 1)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_samples_without_a_stated_range_are_refused(dtype: type) -> None:
     data = encode(Image.fromarray(gradient().astype(dtype)), "TIFF")

@@ -165,6 +165,12 @@ def test_two_folders_of_one_class_are_refused(kaggle_folder: Path, tmp_path: Pat
         load_xrays(kaggle_folder, tmp_path / "cache")
 
 
+def test_two_folders_of_one_split_are_refused(kaggle_folder: Path, tmp_path: Path) -> None:
+    (kaggle_folder / "Train").mkdir()
+    with pytest.raises(GanAugError, match="train: two folders of one split"):
+        load_xrays(kaggle_folder, tmp_path / "cache")
+
+
 def test_a_class_folder_that_is_a_file(kaggle_folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(kaggle_folder / "test" / "NORMAL")
     (kaggle_folder / "test" / "NORMAL").write_text("")

@@ -209,6 +209,16 @@ def test_links_that_lead_out_of_the_set_are_refused(
         read_set(folder, None, 16, 1, splits)
 
 
+def test_an_image_that_is_a_link_to_itself(
+    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    path = write(tmp_path / "set", images, splits) / "pneumonia" / "00003.png"
+    path.unlink()
+    path.symlink_to(path.name)
+    with pytest.raises(GanAugError, match="00003.png: cannot be read"):
+        read_set(tmp_path / "set", None, 16, 1, splits)
+
+
 @pytest.mark.parametrize("seen", [None, [], ["x"], [7], "a" * 64, {}], ids=str)
 def test_a_set_that_does_not_say_what_was_seen_is_refused(
     seen: Any, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits

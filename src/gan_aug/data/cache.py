@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +56,13 @@ def load_or_build(
     except OSError as error:
         raise _not_writable(cache_dir, error) from error
     try:
-        if folder.exists() and (fault := _fault(folder)):
+        # A link to nowhere is there, and in the way.
+        if os.path.lexists(folder) and (fault := _fault(folder)):
             warn(f"{folder}: this cache entry {fault}; making it again")
-            _remove(folder)
+            try:
+                _remove(folder)
+            except OSError as error:
+                raise _not_writable(cache_dir, error) from error
         if not folder.exists():
             images, index = build()
             try:
@@ -81,30 +84,28 @@ def _not_writable(cache_dir: Path, error: OSError) -> GanAugError:
 
 def _fault(folder: Path) -> str | None:
     """Return what is wrong with an entry, None for a sound one."""
-    if not folder.is_dir():
-        return "is no folder"
     try:
+        if not folder.is_dir():
+            return "is no folder"
+        for name in (HASHES, *FILES):
+            if not (folder / name).is_file():  # to open a FIFO is to wait for ever
+                return f"has no {name} (an earlier version made it, or it is damaged)"
         wanted = json.loads((folder / HASHES).read_text())
-    except FileNotFoundError:
-        return f"has no {HASHES} (an earlier version made it, or it is damaged)"
-    except (OSError, ValueError) as error:
-        return f"is damaged ({HASHES}: {error})"
-    for name in FILES:
-        try:
-            same = sha256_of(folder / name) == wanted.get(name)
-        except (OSError, AttributeError) as error:
-            return f"is damaged ({name}: {error})"
-        if not same:
-            return f"is damaged ({name} has changed since it was written)"
+        for name in FILES:
+            if sha256_of(folder / name) != wanted.get(name):
+                return f"is damaged ({name} has changed since it was written)"
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return f"is damaged ({error})"
     return None
 
 
 def _remove(folder: Path) -> None:
     """Take an entry away; a process that has mapped it keeps what it has."""
-    with suppress(OSError):
-        aside = Path(tempfile.mkdtemp(dir=folder.parent)) / "damaged"
-        folder.rename(aside)
-        shutil.rmtree(aside.parent, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        folder.rename(aside / "damaged")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: dict[str, Any]) -> None:

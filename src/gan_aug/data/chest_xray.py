@@ -82,16 +82,13 @@ def list_images(root: Path, split: str) -> list[tuple[str, str]]:
     Raises:
         GanAugError: a class folder is missing, there twice, or has no images.
     """
+    _refuse_twins([p for p in root.iterdir() if p.name.lower() == split and p.is_dir()], "split")
     found = []
     for class_name in CLASSES:
         folders = sorted(p for p in (root / split).iterdir() if p.name.lower() == class_name)
         if not folders:
             raise GanAugError(f"{root / split / class_name.upper()}: class folder is missing")
-        if len(folders) > 1:
-            raise GanAugError(
-                f"{folders[0]} and {folders[1].name}: two folders of one class; put the images "
-                "into one of them and remove the other"
-            )
+        _refuse_twins(folders, "class")
         if not folders[0].is_dir():
             raise GanAugError(f"{folders[0]}: should be the class folder, and is no folder")
         names = sorted(
@@ -103,6 +100,16 @@ def list_images(root: Path, split: str) -> list[tuple[str, str]]:
             raise GanAugError(f"{folders[0]}: class folder has no .jpeg, .jpg or .png file")
         found += [(f"{split}/{folders[0].name}/{name}", class_name) for name in names]
     return found
+
+
+def _refuse_twins(folders: list[Path], what: str) -> None:
+    """Refuse folders whose names differ by case: only one of them would be read."""
+    if len(folders) > 1:
+        one, other = sorted(folders)[:2]
+        raise GanAugError(
+            f"{one} and {other.name}: two folders of one {what}; put the images into one of them "
+            "and remove the other"
+        )
 
 
 def contradictions(names: Iterable[tuple[str, str]]) -> list[str]:
@@ -151,16 +158,20 @@ class ChestXray:
         Raises:
             GanAugError: no data, a bad layout, or a bad file.
         """
-        if self.root is not None:
-            root = find_root(Path(self.root).expanduser())
-        elif self.download:
-            root = find_root(download())
-        else:
+        if self.root is None and not self.download:
             raise GanAugError(
                 "data=chest_xray needs data.root=DIR (your copy of the data set), or "
                 "data.download=true (fetched with kagglehub), or data=phantom (made-up images)"
             )
-        entries = {split: list_images(root, split) for split in ("train", "test")}
+        folder = download() if self.root is None else Path(self.root).expanduser()
+        try:
+            root = find_root(folder)
+            entries = {split: list_images(root, split) for split in ("train", "test")}
+        except OSError as error:
+            raise GanAugError(
+                f"data.root={folder}: {error.filename} cannot be read ({error.strerror}); allow "
+                "reading it, or name another folder"
+            ) from error
         every = entries["train"] + entries["test"]
         images, hashes, bad = decode_files(
             root, [name for name, _ in every], image_size, channels, cache_dir, self.on_bad_file

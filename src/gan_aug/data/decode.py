@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from gan_aug.data.cache import load_or_build
 from gan_aug.errors import GanAugError
@@ -25,7 +25,7 @@ MAX_PIXELS = 89_478_485
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-PREPROCESSING = "square bilinear resize, 16-bit divided by 257, version 2"
+PREPROCESSING = "square bilinear resize, 16-bit divided by 257, version 3"
 """Part of every cache key: change it whenever pixels, or what is refused, would change."""
 
 LEAST_BRIGHT = 2**14
@@ -75,10 +75,10 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
                 picture = image.convert("RGBA").convert("RGB")
             else:
                 picture = image.copy()
-            if is_16_bit_png(data) and not image.mode.startswith("I"):
+            if not image.mode.startswith("I") and (is_16_bit_png(data) or _is_16_bit_tiff(image)):
                 # Pillow keeps the high byte of colour samples.
                 colour = np.asarray(picture.convert("RGB"))
-                _check_depth(257 * int(colour.max()))
+                _check_depth(256 * int(colour.max()) + 255)
         picture = picture.convert(mode).resize((image_size, image_size), Image.Resampling.BILINEAR)
     except UnidentifiedImageError as error:
         raise ValueError("not an image that Pillow can read") from error
@@ -91,6 +91,11 @@ def decode(data: bytes, image_size: int, channels: int) -> NDArray[np.uint8]:
 def is_16_bit_png(data: bytes) -> bool:
     """Tell whether encoded bytes are a PNG with 16 bits a sample (byte 24, in its IHDR)."""
     return data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:25] == b"\x10"
+
+
+def _is_16_bit_tiff(image: Image.Image) -> bool:
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    return 16 in tags.get(TiffImagePlugin.BITSPERSAMPLE, ())
 
 
 def _check_depth(largest: int) -> None:

@@ -33,7 +33,7 @@ class PneumoniaMNIST:
 
     Attributes:
         root: folder that holds (or will hold) the npz file; None is medmnist's own, ~/.medmnist.
-        download: let medmnist fetch a missing file.
+        download: let medmnist fetch a file where there is none; one that is there is not replaced.
     """
 
     root: str | None
@@ -48,13 +48,19 @@ class PneumoniaMNIST:
             GanAugError: no file, or a damaged one.
         """
         folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
-        if self.root is not None and not folder.is_dir():
-            raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
-        size = self._choose(folder, image_size)
+        try:
+            if self.root is not None and not folder.is_dir():
+                raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
+            size = self._choose(folder, image_size)
+        except OSError as error:
+            raise GanAugError(
+                f"data.root={folder}: cannot be read ({error.strerror}); allow reading it, or name "
+                "another folder"
+            ) from error
         path = folder / file_name(size)
         tables = {name: self._read(path, name, size, image_size, channels) for name in SPLITS}
         notes: dict[str, Any] = {
-            "root": self.root,
+            "root": str(folder),
             "files_without_patient_id": sum(map(len, tables.values())),
         }
         if size != image_size:
@@ -79,21 +85,24 @@ class PneumoniaMNIST:
     ) -> ImageTable:
         from medmnist import PneumoniaMNIST as Reader
 
+        fetch = not path.is_file()  # `_choose` lets this be with data.download=true only
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            folder = str(path.parent)
-            data = Reader(split=split, size=size, download=self.download, root=folder)
+            data = Reader(split=split, size=size, download=fetch, root=str(path.parent))
             images, labels = np.asarray(data.imgs), np.asarray(data.labels).reshape(-1)
         except Exception as error:  # medmnist raises bare RuntimeError, zipfile and url errors
+            failed, first = ("fetched", "") if fetch else ("read", "remove it and ")
             raise GanAugError(
-                f"data=pneumoniamnist: {path} could not be read ({error}); set data.download=true "
-                "to fetch it, or data.root=DIR to a folder with a sound one"
+                f"data=pneumoniamnist: {path} could not be {failed} ({' '.join(str(error).split())}"
+                f"); {first}repeat with data.download=true, or set data.root=DIR to a folder with "
+                "a sound one"
             ) from error
         if images.dtype != np.uint8 or images.shape[1:] != (size, size):
             raise GanAugError(
                 f"{path}: {split}_images are not uint8 (N, {size}, {size}); fetch the file again"
             )
-        if len(labels) != len(images) or not np.isin(labels, (0, 1)).all():
+        whole = labels.dtype.kind in "iu"
+        if not whole or len(labels) != len(images) or not np.isin(labels, (0, 1)).all():
             raise GanAugError(
                 f"{path}: {split}_labels are not a 0 or 1 for each image; fetch the file again"
             )

@@ -1,8 +1,10 @@
 """From a data set to the images of one draw: holdout, validation by patient, training subset.
 
-Every cut is made over units: images linked by a common patient or by being exact duplicates. So
-neither a patient nor a duplicate can lie on both sides of one. A data set's own cut between its
-training and test images is taken as it is, less duplicates; patients are not looked at there.
+Holdout, validation and internal test are cut over units: images linked by a common patient or by
+being exact duplicates. So neither a patient nor a duplicate can lie on both sides of such a cut.
+Training images are drawn one by one from what is left: a patient may have some that are drawn and
+some that are not. A data set's own splits (test, and validation where it brings one) are taken as
+they are, less duplicates; patients are not looked at there.
 """
 
 from __future__ import annotations
@@ -56,10 +58,15 @@ class Source:
 class Splits:
     """The images of one draw; no duplicate is in two of them.
 
-    Nor is a patient in two of `train`, `validation`, `internal` and `spare`, which are cut from the
-    training folder. `test` and `development` are of the data set's own test folder, which may share
-    patients with it: of Kaggle's X-rays 416 of 624 test files have the id of a training file, and
-    whether that is the same person is not known (pneumonia seems to be numbered by type).
+    Where validation is cut from the training folder, no patient of `validation` or of `internal` is
+    in another part of that folder; `train` and `spare` may share patients. Nor is a patient in both
+    `test` and `development`, which are cut from the data set's own test folder.
+
+    That folder is taken as it is and may share patients with the training folder. Of Kaggle's
+    X-rays 416 of 624 test files have the patient id (`parse_name`) of a training file; whether that
+    is the same person is not known. 170 of the test folder's 202 `personN` are in the training
+    folder too, but none as bacteria, or as virus, in both: numbers seem to be given by type. No id
+    of a normal image is in both while it keeps its `NORMAL2-`.
 
     Attributes:
         train: the draw's training images.
@@ -69,7 +76,8 @@ class Splits:
             every draw.
         internal: a test of the training split's own distribution: patients of the training folder
             that are in no other part of the draw (`data.internal_per_class`).
-        spare: training images that the draw did not choose, of patients outside `internal`.
+        spare: training images that the draw did not choose, of patients outside `internal` and a
+            cut `validation`, but not only of patients outside `train`.
         patient_units: patient of the training folder to the number of the group (`units`) that must
             stay on one side of a cut; the same for every draw.
         fingerprint: of the data set, before any cut.

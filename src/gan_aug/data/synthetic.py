@@ -62,9 +62,9 @@ def write_set(
     Raises:
         GanAugError: the folder exists already, or cannot be written.
     """
-    if folder.exists():
-        raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
     try:
+        if folder.exists():
+            raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
         _write_set(folder, images, origin)
     except OSError as error:
         raise not_writable(folder, error) from error
@@ -177,7 +177,8 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
         "draw": int,
     }
     for name, kind in wanted.items():
-        if not isinstance(manifest.get(name), kind):
+        found = manifest.get(name)
+        if type(found) is not kind or found == {}:  # true is no whole number
             raise GanAugError(f"{path}: lacks a sound {name}; generate the set again")
     for file, digest in manifest["files"].items():
         if not _FILE.fullmatch(file) or not isinstance(digest, str):
@@ -196,16 +197,17 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
 
 def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray[np.uint8]:
     path = folder / file
-    if folder.resolve() not in path.resolve().parents:
-        raise GanAugError(f"{path}: is a link that leads out of the set; generate the set again")
-    if path.exists() and not path.is_file():
-        raise GanAugError(f"{path}: is not a regular file; generate the set again")
     try:
+        if folder.resolve() not in path.resolve().parents:
+            raise GanAugError(
+                f"{path}: is a link that leads out of the set; generate the set again"
+            )
+        if path.exists() and not path.is_file():
+            raise GanAugError(f"{path}: is not a regular file; generate the set again")
         data = path.read_bytes()
-    except OSError as error:
-        raise GanAugError(
-            f"{path}: cannot be read ({error.strerror}); generate the set again"
-        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        reason = error.strerror if isinstance(error, OSError) else "a loop of links"
+        raise GanAugError(f"{path}: cannot be read ({reason}); generate the set again") from error
     if hashlib.sha256(data).hexdigest() != manifest["files"][file]:
         raise GanAugError(f"{path}: is not the file its manifest lists; generate the set again")
     channels, size = manifest["channels"], manifest["image_size"]
