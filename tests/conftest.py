@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import REAL, environment, write_image
+from support import REAL, run_command, write_image
 
 # One thread each: the suite runs two workers on two cores.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -36,15 +34,7 @@ def command(tmp_path: Path, cache_home: Path) -> Any:
     """Run `python -m gan_aug.NAME ARGUMENTS` in an empty folder."""
 
     def run(name: str, *arguments: object, cwd: Path = tmp_path) -> Any:
-        return subprocess.run(
-            [sys.executable, "-m", f"gan_aug.{name}", *map(str, arguments)],
-            cwd=cwd,
-            env=environment(cache_home),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        return run_command(cache_home, name, *arguments, cwd=cwd)
 
     return run
 

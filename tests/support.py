@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from forking import Forker
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,20 @@ TINY_STUDY = (
 def environment(cache_home: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}
     return kept | {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
+
+
+_forker = Forker()
+
+
+def run_command(
+    cache_home: Path, name: str, *arguments: object, cwd: Path, check: bool = False, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m gan_aug.NAME ARGUMENTS` to its end; `check`: it must succeed."""
+    result = _forker.run(
+        [f"gan_aug.{name}", *map(str, arguments)], cwd, environment(cache_home) | env, timeout=600
+    )
+    assert not check or result.returncode == 0, result.stdout + result.stderr
+    return result
 
 
 def start(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY_CNN, TINY_DATA, TINY_GAN, environment, write_image
+from support import TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
 
 Command = Callable[..., Any]
 SMALL = ("data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16")
@@ -268,10 +268,8 @@ def limit_files(size: int) -> Callable[[], None]:
 def test_a_full_disk_is_named_and_recorded(kind: str, tmp_path: Path, cache_home: Path) -> None:
     settings = TINY_GAN if kind == "gan" else TINY_CNN
     arguments = [*settings, "trainer.max_epochs=2", "hydra.run.dir=run"]
-    subprocess.run(  # the cache is filled before
-        [sys.executable, "-m", "gan_aug.train", *arguments[:-1], "hydra.run.dir=first"],
-        cwd=tmp_path, env=environment(cache_home), check=True, capture_output=True,
-    )  # fmt: skip
+    first = [*arguments[:-1], "hydra.run.dir=first"]  # it fills the cache
+    run_command(cache_home, "train", *first, cwd=tmp_path, check=True)
     result = subprocess.run(
         [sys.executable, "-m", "gan_aug.train", *arguments],
         cwd=tmp_path,
@@ -326,13 +324,8 @@ def test_swapped_class_folders_are_warned_of_loudly(command: Command, kaggle_fol
 
 
 def test_traceback_on_request(tmp_path: Path, cache_home: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "gan_aug.train", "+experiment=cnn_baseline"],
-        cwd=tmp_path,
-        env=environment(cache_home) | {"HYDRA_FULL_ERROR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    result = run_command(
+        cache_home, "train", "+experiment=cnn_baseline", cwd=tmp_path, HYDRA_FULL_ERROR="1"
     )
     assert result.returncode != 0
     assert "Traceback" in result.stderr

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, start, wait_for
+from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import ImageFolder
 
@@ -30,12 +30,10 @@ def read(path: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def gan_run(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     folder = tmp_path_factory.mktemp("gan") / "run"
-    subprocess.run(
-        [sys.executable, "-m", "gan_aug.train", *TINY_GAN, SHORT, f"hydra.run.dir={folder}",
-         "model.sample_every_n_epochs=2", "trainer.log_every_n_steps=2"],
-        env=environment(cache_home),
-        check=True,
-        capture_output=True,
+    run_command(
+        cache_home, "train", *TINY_GAN, SHORT, f"hydra.run.dir={folder}",
+        "model.sample_every_n_epochs=2", "trainer.log_every_n_steps=2",
+        cwd=folder.parent, check=True,
     )  # fmt: skip
     return folder
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import TINY_GAN, TINY_QUALITY, environment
+from support import TINY_GAN, TINY_QUALITY, run_command
 from torch import nn
 
 from gan_aug.data.stored import check_plain, known_sources
@@ -31,13 +29,7 @@ GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max
 def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     """A folder with a GAN run, `gan`."""
     folder = tmp_path_factory.mktemp("hostile")
-    subprocess.run(
-        [sys.executable, "-m", "gan_aug.train", *GAN, "hydra.run.dir=gan"],
-        cwd=folder,
-        env=environment(cache_home),
-        check=True,
-        capture_output=True,
-    )
+    run_command(cache_home, "train", *GAN, "hydra.run.dir=gan", cwd=folder, check=True)
     return folder
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
-from support import TINY_GAN, TINY_QUALITY, environment
+from support import TINY_GAN, TINY_QUALITY, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
@@ -106,14 +104,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
         ("train", [*GAN, "hydra.run.dir=gan"]),
         ("explain", ["checkpoint=gan/checkpoints/last.ckpt", *SMALL, "hydra.run.dir=out"]),
     ):
-        result = subprocess.run(
-            [sys.executable, "-m", f"gan_aug.{name}", *arguments],
-            cwd=folder,
-            env=environment(cache_home),
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
+        result = run_command(cache_home, name, *arguments, cwd=folder, check=True)
         (folder / f"{name}.txt").write_text(result.stdout)
         (folder / f"{name}.err").write_text(result.stderr)
     return folder

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +16,7 @@ import pytest
 from fake_study import change
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
-from support import ROOT, TINY_STUDY, environment, start, wait_for
+from support import ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.checks import check_config
 from gan_aug.data.prepare import prepare
@@ -44,14 +42,8 @@ def read(path: Path) -> dict[str, Any]:
 def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     """Two draws of the protocol, by multirun; returns the folder it was started in."""
     folder = tmp_path_factory.mktemp("study")
-    result = subprocess.run(
-        [sys.executable, "-m", "gan_aug.study", "-m", *STUDY, "draw=range(0,2)", "study_dir=s"],
-        cwd=folder,
-        env=environment(cache_home),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    arguments = ("-m", *STUDY, "draw=range(0,2)", "study_dir=s")
+    result = run_command(cache_home, "study", *arguments, cwd=folder, check=True)
     (folder / "stdout.txt").write_text(result.stdout)
     return folder
 

@@ -7,8 +7,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
-from support import ROOT, TINY_GAN, TINY_QUALITY, environment
+from support import ROOT, TINY_GAN, TINY_QUALITY, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_aug.checks import check_subject
@@ -45,27 +43,17 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     """A folder with a GAN run that measured itself, `gan`, and one that did not, `plain`."""
     folder = tmp_path_factory.mktemp("quality")
     for name, arguments in (("gan", SELECTED), ("plain", GAN)):
-        subprocess.run(
-            [sys.executable, "-m", "gan_aug.train", *arguments, f"hydra.run.dir={name}"],
-            cwd=folder,
-            env=environment(cache_home),
-            check=True,
-            capture_output=True,
-        )
+        arguments = [*arguments, f"hydra.run.dir={name}"]
+        run_command(cache_home, "train", *arguments, cwd=folder, check=True)
     return folder
 
 
 @pytest.fixture(scope="module")
 def evaluated(home: Path, cache_home: Path) -> Path:
-    result = subprocess.run(
-        [sys.executable, "-m", "gan_aug.evaluate", "checkpoint=gan/checkpoints/last.ckpt",
-         "controls=true", *TINY_QUALITY, "hydra.run.dir=out"],
-        cwd=home,
-        env=environment(cache_home),
-        check=True,
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+    arguments = ("checkpoint=gan/checkpoints/last.ckpt", "controls=true", *TINY_QUALITY)
+    result = run_command(
+        cache_home, "evaluate", *arguments, "hydra.run.dir=out", cwd=home, check=True
+    )
     (home / "stdout.txt").write_text(result.stdout)
     return home / "out"
 

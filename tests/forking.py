@@ -1,0 +1,113 @@
+"""Run commands in forks of a process that has imported the libraries: 0.3 s each instead of 5.
+
+Each command is still a process of its own, as `python -m gan_aug.NAME` is: its own folder,
+environment, arguments, streams, exit code and end. gan_aug itself is imported afresh.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = (
+    "hydra", "omegaconf", "torch", "torchvision", "lightning.pytorch", "torchmetrics", "PIL.Image",
+    "torch.utils.tensorboard", "scipy.stats", "matplotlib.pyplot", "rich.progress",
+    "torchmetrics.image.kid",
+)  # fmt: skip
+
+
+class Forker:
+    """A process that forks commands; started at the first one.
+
+    Raises:
+        subprocess.TimeoutExpired: a command took longer than it may, and was killed.
+    """
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+
+    def run(
+        self, arguments: list[str], cwd: Path, env: dict[str, str], timeout: int
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m ARGUMENTS`."""
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, __file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=env,
+            )
+            atexit.register(self._server.kill)
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            streams = [str(Path(folder) / name) for name in ("stdout", "stderr")]
+            request = {
+                "arguments": arguments,
+                "cwd": str(cwd),
+                "env": env,
+                "timeout": timeout,
+                "streams": streams,
+            }
+            print(json.dumps(request), file=self._server.stdin, flush=True)
+            code = json.loads(self._server.stdout.readline())
+            if code is None:
+                raise subprocess.TimeoutExpired(arguments, timeout)
+            printed = [Path(s).read_text(errors="replace") for s in streams]
+        return subprocess.CompletedProcess(
+            [sys.executable, "-m", *arguments], code, printed[0], printed[1]
+        )
+
+
+def become(request: dict[str, Any]) -> None:
+    """Turn this fork into the command."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number, path in ((0, os.devnull), *zip((1, 2), request["streams"], strict=True)):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    module, *arguments = request["arguments"]
+    sys.path[0] = request["cwd"]
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def main() -> None:
+    """Answer one line of JSON with the exit code of the fork that ran it, null if it hung."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            become(request)
+            return
+        hung = False
+
+        def kill(number: int, frame: object, child: int = child) -> None:
+            nonlocal hung
+            hung = True
+            os.kill(child, signal.SIGKILL)
+
+        signal.signal(signal.SIGALRM, kill)
+        signal.alarm(request["timeout"])
+        _, status = os.waitpid(child, 0)
+        signal.alarm(0)
+        print(json.dumps(None if hung else os.waitstatus_to_exitcode(status)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
