@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from support import BINARY
 
-from gan_aug.metrics.classification import best_threshold, classification_metrics
+from gan_aug.metrics.classification import choose_threshold, measure
 
 CONFIG_STUDY = ("condition", "question", "comparisons", "primary")
 ARMS = ("real", "classic", "oversample", "duplicate", "gan", "classic_gan")
@@ -76,6 +77,7 @@ def _write_job(
                 called[wrong] = 1 - called[wrong]
                 # Not all alike, so that no two draws have the same predictions.
                 scores = np.where(called == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 2 * N)
+                scores = np.stack([1 - scores, scores], axis=1)
                 arrays |= {split: scores, f"{split}_labels": labels}
             np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
             fits.append(
@@ -93,6 +95,8 @@ def _write_job(
         "question": {"arm": "gan" if "gan" in effects else "gan_50", "reference": "real"},
         "comparisons": [["classic_gan", "classic"]] if "classic_gan" in effects else [],
         "primary": "test",
+        "classes": list(BINARY),
+        "positive": BINARY.positive,
         "splits": dict.fromkeys(SPLITS, counts),
         "arms": {
             arm: {"title": f"title of {arm}", "extra": {"normal": 0, "pneumonia": _added(arm)}}
@@ -145,14 +149,10 @@ def _added(arm: str) -> int:
 def measured(arrays: dict[str, Any]) -> dict[str, Any]:
     """What `gan_aug.protocol.fitting.measure` makes of a fit's predictions."""
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    threshold = best_threshold(tensors["validation"], tensors["validation_labels"])
+    threshold = choose_threshold(tensors["validation"], tensors["validation_labels"], BINARY)
     found: dict[str, Any] = {"threshold": threshold}
     for split in SPLITS:
-        given = (tensors[split], tensors[f"{split}_labels"])
-        found[split] = {
-            "at_0.5": classification_metrics(*given, 0.5),
-            "at_validation_threshold": classification_metrics(*given, threshold),
-        }
+        found[split] = measure(tensors[split], tensors[f"{split}_labels"], BINARY, threshold)
     return found
 
 

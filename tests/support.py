@@ -13,6 +13,9 @@ import numpy as np
 from forking import Forker
 from PIL import Image
 
+from gan_aug.data.classes import Classes
+
+BINARY = Classes(("normal", "pneumonia"), "pneumonia")
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "chest_xray"
 

@@ -331,13 +331,15 @@ def test_every_model_composes_with_every_data_set() -> None:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for model in models:
             for data in datas:
-                cfg = compose("train", [f"model={model}", f"data={data}", "data.channels=3"])
+                chosen = [f"model={model}", f"data={data}", "data.channels=3"]
+                name = "bloodmnist" if data == "medmnist" else data
+                cfg = compose("train", [*chosen, *([f"data.set={name}"] if name != data else [])])
                 kind = get_class(cfg.model.module._target_)
                 assert getattr(kind, "conditioning", None) == cfg.model.get("conditioning")
                 assert (cfg.model.kind, cfg.model.name, cfg.data.name) == (
                     "classifier" if model == "cnn" else "gan",
                     model,
-                    data,
+                    name,
                 )
 
 

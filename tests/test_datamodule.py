@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import BINARY
 
 from gan_aug.data.datamodule import Batches, DataModule, to_float
 from gan_aug.data.phantom import Phantom
@@ -66,7 +67,7 @@ def served(module: DataModule) -> Batches:
 
 def test_more_images_never_mean_more_steps(prepared: Prepared) -> None:
     images = np.full((40, 1, 16, 16), 7, np.uint8)
-    synthetic = SyntheticSet(images, np.ones(40, np.int64), {})
+    synthetic = SyntheticSet(images, np.ones(40, np.int64), BINARY, {})
     real = served(DataModule(prepared, 8, 0, None))
     mixed = served(DataModule(Prepared(prepared.splits, synthetic), 8, 0, None))
     assert len(real) == len(mixed) == 50 // 8

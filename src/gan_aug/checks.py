@@ -6,7 +6,6 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.data.image_table import CLASSES
 from gan_aug.errors import GanAugError
 from gan_aug.ranges import MODEL_RULES, RULES, check_augment, check_ranges
 
@@ -79,7 +78,6 @@ def _check_size(cfg: DictConfig) -> None:
 
 
 def _check_task(cfg: DictConfig) -> None:
-    name = cfg.model.name
     if cfg.quality.select is not None and cfg.quality.every_n_epochs is None:
         raise GanAugError(
             f"quality.select={cfg.quality.select}: chooses by what is measured in training; set "
@@ -90,17 +88,8 @@ def _check_task(cfg: DictConfig) -> None:
             f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "
             "synthetic images join the training of a classifier (model=cnn)"
         )
-    if cfg.model.kind == "gan" and cfg.model.conditioning == "none" and not cfg.data.train_class:
+    if cfg.model.kind == "classifier" and cfg.data.train_class:
         raise GanAugError(
-            f"data.train_class=null: model={name} has no labels and is fitted on one class; "
-            f"set data.train_class to {' or '.join(CLASSES)}"
+            f"data.train_class={cfg.data.train_class}: a classifier needs all classes; set "
+            "data.train_class=null"
         )
-    if cfg.model.kind == "classifier":
-        if cfg.data.train_class:
-            raise GanAugError(
-                f"data.train_class={cfg.data.train_class}: a classifier needs both classes; "
-                "set data.train_class=null"
-            )
-        for name, wanted in cfg.data.subset.items():
-            if wanted == 0:
-                raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import (
-    best_threshold,
-    classification_metrics,
+    choose_threshold,
+    decisions,
+    measure,
+    metric_names,
     to_probabilities,
 )
 from gan_aug.resumable import ResumableModule
@@ -23,7 +26,9 @@ class Classifier(ResumableModule):
     """Cross-entropy training; validation decides when to stop, the checkpoint and the threshold.
 
     Args:
-        network: images (B, C, H, W) in [-1, 1] to logits (B, 2).
+        network: images (B, C, H, W) in [-1, 1] to logits (B, K).
+        classes: the names of the K classes, in the order of their labels.
+        positive: the positive one of two, or None.
         optimizer: makes the optimizer from the parameters.
         patience: epochs without a lower validation loss before training stops; None: it does not.
 
@@ -36,11 +41,14 @@ class Classifier(ResumableModule):
     def __init__(
         self,
         network: nn.Module,
+        classes: list[str],
+        positive: str | None,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         patience: int | None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.classes = Classes(tuple(classes), positive)
         self._optimizer = optimizer
         self.patience = patience
         self._outputs: list[tuple[Tensor, Tensor]] = []
@@ -60,7 +68,7 @@ class Classifier(ResumableModule):
         """Return the mean cross-entropy of a batch.
 
         Args:
-            batch: image and label; in a study also `target` (B, 2), the probabilities to learn,
+            batch: image and label; in a study also `target` (B, K), the probabilities to learn,
                 and `weight` (B,) of each image in the mean.
             batch_idx: unused.
         """
@@ -102,28 +110,23 @@ class Classifier(ResumableModule):
         logits, labels = self._collected()
         loss = F.cross_entropy(logits, labels)
         probabilities = to_probabilities(logits)
-        threshold = best_threshold(probabilities, labels)
-        metrics = classification_metrics(probabilities, labels, 0.5)
+        threshold = choose_threshold(probabilities, labels, self.classes)
+        measured = measure(probabilities, labels, self.classes, threshold)
         self.results = {
             "best_batches": self.batches_done,
             "threshold": threshold,
-            "validation": _at_both(probabilities, labels, threshold) | {"loss": loss.item()},
+            "validation": measured | {"loss": loss.item()},
         }
         if self.trainer.state.fn == "fit":
             self.log(self.monitor, loss, logger=False)
             self.score = loss.item()
-            self.log_now({self.monitor: loss.item()} | {f"val/{k}": v for k, v in metrics.items()})
+            usual = measured[decisions(self.classes)[0]]
+            shown = {f"val/{name}": usual[name] for name in metric_names(self.classes)}
+            self.log_now({self.monitor: loss.item()} | shown)
 
     def on_test_epoch_end(self) -> None:
-        """Measure on the test images, at 0.5 and at the threshold chosen on validation."""
+        """Measure on the test images, with the threshold that validation chose."""
         logits, labels = self._collected()
-        threshold = self.results["threshold"]
-        assert isinstance(threshold, float), "validate before the test: it chooses the threshold"
-        self.results["test"] = _at_both(to_probabilities(logits), labels, threshold)
-
-
-def _at_both(probabilities: Tensor, labels: Tensor, threshold: float) -> dict[str, object]:
-    return {
-        "at_0.5": classification_metrics(probabilities, labels, 0.5),
-        "at_validation_threshold": classification_metrics(probabilities, labels, threshold),
-    }
+        assert "threshold" in self.results, "validate before the test: it chooses the threshold"
+        threshold: float | None = self.results["threshold"]  # type: ignore[assignment]
+        self.results["test"] = measure(to_probabilities(logits), labels, self.classes, threshold)

@@ -66,7 +66,8 @@ def command(
             signal.signal(signal.SIGTERM, _terminate)
             try:
                 try:
-                    sys.argv[1:] = _with_folder_to_resume(_checked_options(sys.argv[1:]))
+                    arguments = _checked_options(_counts_by_class(sys.argv[1:]))
+                    sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
                 finally:
                     at_end()
@@ -171,6 +172,14 @@ def _checked_options(arguments: list[str]) -> list[str]:
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(ordered)
     return ordered
+
+
+_COUNT_OF_CLASS = re.compile(r"(data\.subset|study\.count|arms\.[^.=]+\.extra\.count)\.[^=]+=")
+
+
+def _counts_by_class(arguments: list[str]) -> list[str]:
+    """Let data.subset.CLASS=N name any class: which there are, only the data set knows."""
+    return [f"++{a}" if _COUNT_OF_CLASS.match(a) else a for a in arguments]
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from gan_aug.checks import check_config, check_subject
 from gan_aug.cli import command
+from gan_aug.data.settle import settle
 from gan_aug.run import open_run
 
 
@@ -26,6 +27,8 @@ def main(cfg: DictConfig) -> None:
 
         check_settings(cfg)
         subject = load_subject(cfg)
+        cfg = settle(cfg, subject.splits)
+        run.settled(cfg)
         run.record(data=subject.splits.notes)
         explain(cfg, subject, run)
 

@@ -27,6 +27,7 @@ from gan_aug.data.synthetic import write_set
 from gan_aug.errors import GanAugError, warn
 from gan_aug.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.gans.base import GAN
+from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.plots import confusion_figure
 from gan_aug.restore import Damaged, check_fits, read_checkpoint
 from gan_aug.resumable import ResumableModule
@@ -216,17 +217,18 @@ def _finish_classifier(
     test: Any = module.results["test"]
     # One past the training's last batch: a run resumed after this point drops and rewrites it.
     step = trained + 1
-    figure = confusion_figure(test)
+    classes = module.classes
+    figure = confusion_figure(test, classes)
     replace_file(
         run.folder / "confusion_matrix.png",
         lambda path: figure.savefig(path, format="png", bbox_inches="tight"),
     )
+    usual = test[decisions(classes)[0]]
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure("test/confusion_matrix", figure, step)
-        logger.log_metrics({f"test/{k}": value for k, value in test["at_0.5"].items()}, step)
-    shown = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc")
-    headline = {f"test_{name}": test["at_0.5"][name] for name in shown}
+        logger.log_metrics({f"test/{name}": usual[name] for name in metric_names(classes)}, step)
+    headline = {f"test_{name}": usual[name] for name in metric_names(classes)[:-2]}
     write_json(
         run.folder / "metrics.json",
         {"headline": headline, "trained_batches": trained} | module.results,

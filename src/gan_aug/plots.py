@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from gan_aug.data.image_table import CLASSES
+from gan_aug.data.classes import Classes
+from gan_aug.metrics.classification import Measured, confusion_matrix
 
 
-def confusion_figure(results: dict[str, dict[str, float]]) -> Figure:
-    """Draw a confusion matrix for each threshold.
+def confusion_figure(results: dict[str, Measured], classes: Classes) -> Figure:
+    """Draw a confusion matrix for each decision.
 
     Args:
-        results: title to a dict with the counts tn, fp, fn, tp.
+        results: decision to what `gan_aug.metrics.classification.measure` found.
+        classes: of the data set.
     """
-    figure = Figure(figsize=(3.6 * len(results), 3.4), layout="constrained")
+    k = len(classes)
+    side = 2.4 + 0.5 * k
+    figure = Figure(figsize=((side + 0.2) * len(results), side), layout="constrained")
     all_axes = figure.subplots(1, len(results), squeeze=False)[0]
-    for axes, (title, counts) in zip(all_axes, results.items(), strict=True):
-        matrix = [[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]]
+    for axes, (title, measured) in zip(all_axes, results.items(), strict=True):
+        matrix = confusion_matrix(measured, classes)
         largest = max(map(max, matrix))
         axes.imshow(matrix, cmap="Blues", vmin=0, vmax=largest)
-        for row in range(2):
-            for column in range(2):
+        for row in range(k):
+            for column in range(k):
                 n = matrix[row][column]
                 share = n / max(1, sum(matrix[row]))
                 colour = "white" if n > largest / 2 else "black"
                 text = f"{int(n)}\n{share:.0%}"
                 axes.text(column, row, text, ha="center", va="center", color=colour)
-        axes.set_xticks([0, 1], CLASSES)
-        axes.set_yticks([0, 1], CLASSES, rotation=90, va="center")
+        turned = 90 if k > 2 else 0
+        axes.set_xticks(range(k), classes.names, rotation=turned)
+        axes.set_yticks(range(k), classes.names, rotation=90 - turned, va="center")
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title(title.replace("_", " "), fontsize=10)

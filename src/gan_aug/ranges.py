@@ -9,7 +9,6 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from gan_aug.data.image_table import CLASSES
 from gan_aug.errors import GanAugError
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -60,6 +59,17 @@ def one_of(*choices: Any) -> Rule:
     return lambda v: v in choices, f"one of {', '.join(str(c).lower() for c in choices)}"
 
 
+def by_class(rule: Rule) -> Rule:
+    """Return the rule of a value for all classes, or of a mapping from class names to values."""
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, Mapping | DictConfig):
+            return all(rule[0](inner) for inner in value.values())
+        return rule[0](value)
+
+    return holds, f"{rule[1]}, for all classes or as {{CLASS: NUMBER}}"
+
+
 positive: Rule = (lambda v: _is_number(v) and v > 0, "a number above 0")
 not_negative: Rule = (lambda v: _is_number(v) and v >= 0, "a number from 0")
 share: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1")
@@ -108,17 +118,19 @@ RULES: dict[str, Rule] = {
     "data.source.seed": at_least(0),
     "data.download": is_bool,
     "data.image_size": whole(8, 1024),
-    "data.channels": one_of(1, 3),
+    "data.channels": one_of(None, 1, 3),
+    "data.target": one_of("class", "subtype"),
+    "data.positive": or_null(text),
+    "data.set": text,
     "data.batch_size": whole(2, 65536),
     "data.holdout_per_class": at_least(0),
     "data.val_per_class": at_least(1),
     "data.internal_per_class": at_least(0),
-    "data.subset.normal": or_null(at_least(0)),
-    "data.subset.pneumonia": or_null(at_least(0)),
+    "data.subset": by_class(or_null(at_least(0))),
     "data.synthetic.dir": or_null(path),
     "data.synthetic.count": or_null(count),
     "data.on_bad_file": one_of("error", "skip"),
-    "data.train_class": one_of(None, *CLASSES),
+    "data.train_class": or_null(text),
     "trainer.devices": one_of(1),
     "trainer.max_epochs": or_null(at_least(1)),
     "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
@@ -181,8 +193,12 @@ def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -
     """
     for key, (holds, wanted) in rules.items():
         value = OmegaConf.select(cfg, key, default=_ABSENT)
-        if value is not _ABSENT and not holds(value):
-            raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
+        if value is _ABSENT or holds(value):
+            continue
+        if isinstance(value, DictConfig):  # of the classes one is enough to tell
+            for name in (name for name, inner in value.items() if not holds(inner)):
+                raise GanAugError(f"{prefix}{key}.{name}={value[name]}: must be {wanted}")
+        raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
 
 
 def check_augment(node: Any, prefix: str) -> None:

@@ -65,7 +65,7 @@ class Run:
 
     Attributes:
         folder: the folder.
-        config: the resolved configuration as plain containers.
+        config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
     """
 
@@ -78,9 +78,9 @@ class Run:
     ) -> None:
         self.folder = folder
         self._may_differ, self._redo = may_differ, redo
-        self.config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-        self._resume = bool(self.config.pop("resume", False))
-        self._verbose = bool(self.config.pop("verbose", False))
+        self._resume = bool(cfg.get("resume", False))
+        self._verbose = bool(cfg.get("verbose", False))
+        self.config = self._given = _plain(cfg)
         self._path = folder / RECORD
         self._seconds_before = 0.0
         self._record: dict[str, Any] = {}
@@ -112,7 +112,8 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder) or {}
         if earlier:
-            differences = list(_differences(earlier["config"], self.config))
+            given = earlier.get("given", earlier["config"])
+            differences = list(_differences(given, self._given))
             changed = [
                 f"{key}: {before} then, {after} now"
                 for key, before, after in differences
@@ -153,6 +154,7 @@ class Run:
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}",
             "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "given": self._given,
             "config": self.config,
         }
         self._write()
@@ -170,6 +172,15 @@ class Run:
             from gan_aug.show import print_config
 
             print_config(self.config)
+
+    def settled(self, cfg: DictConfig) -> None:
+        """Take over settings that the data has settled; run.json keeps those given beside them.
+
+        Args:
+            cfg: from `gan_aug.data.settle.settle`.
+        """
+        self.config = _plain(cfg)
+        self.record(config=self.config)
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
@@ -280,6 +291,11 @@ def is_busy(folder: Path) -> bool:
         return True
     except OSError:  # a folder that only others may write tells nothing
         return False
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
 
 
 def _among(key: str, names: tuple[str, ...]) -> bool:

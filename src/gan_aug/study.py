@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
-from gan_aug.protocol.checks import check_study
+from gan_aug.data.settle import settle
+from gan_aug.protocol.checks import check_counts, check_study
 from gan_aug.protocol.ending import finish, leave_to_the_other
 from gan_aug.run import Busy, open_run
 from gan_aug.show import print_data
@@ -32,6 +33,9 @@ def main(cfg: DictConfig) -> None:
             check_config(cfg)
             check_study(cfg)
             prepared = prepare(cfg.data)
+            cfg = settle(cfg, prepared.splits)
+            run.settled(cfg)
+            check_counts(cfg)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)
 

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
 from gan_aug.run import open_run
 from gan_aug.show import print_data
 
@@ -20,6 +21,8 @@ def main(cfg: DictConfig) -> None:
             return
         check_config(cfg)
         prepared = prepare(cfg.data)
+        cfg = settle(cfg, prepared.splits)
+        run.settled(cfg)
         synthetic = prepared.synthetic
         run.record(
             data=prepared.splits.notes,

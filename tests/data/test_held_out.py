@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import BINARY
 
 from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source, Splits, make_splits
 from gan_aug.errors import GanAugError
 
@@ -24,10 +25,10 @@ def table(per_class: int, name: str) -> ImageTable:
     return ImageTable(
         images=np.arange(n, dtype=np.uint16).astype(np.uint8)[:, None, None, None].repeat(4, 2),
         labels=labels,
-        subtypes=labels,
-        patients=np.array([f"{CLASSES[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
+        patients=np.array([f"{BINARY.names[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
         paths=np.array([f"{name}/{i}" for i in range(n)]),
         hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
+        classes=BINARY,
     )
 
 
@@ -47,7 +48,7 @@ def draw(number: int = 0, **changes: Any) -> Splits:
 
 
 def held_out(splits: Splits, count: int = 30) -> HeldOut:
-    return cut_held_out(splits, count, CLASSES)
+    return cut_held_out(splits, count, BINARY.names)
 
 
 def units_of(splits: Splits, part: ImageTable) -> set[int]:
@@ -88,8 +89,8 @@ def test_the_check_finds_a_stolen_patient() -> None:
 def test_as_many_images_of_each_class_as_asked_for() -> None:
     for count in (10, 30):
         found = held_out(draw(), count)
-        assert found.reference.counts() == dict.fromkeys(CLASSES, count)
-        assert found.floor.counts() == dict.fromkeys(CLASSES, count)
+        assert found.reference.counts() == dict.fromkeys(BINARY, count)
+        assert found.floor.counts() == dict.fromkeys(BINARY, count)
         assert found.counts()["floor"] == found.floor.counts()
         assert len(set(found.reference.hashes.tolist())) == 2 * count
 
@@ -104,7 +105,7 @@ def test_half_of_the_training_folder_fits_the_judge_whatever_the_draw() -> None:
     ]
     judges = [judge_images(splits) for splits in variants]
     assert len({tuple(j.hashes.tolist()) for j in judges}) == 1
-    assert judges[0].counts() == dict.fromkeys(CLASSES, 147)  # of 294 after the holdout
+    assert judges[0].counts() == dict.fromkeys(BINARY, 147)  # of 294 after the holdout
     same = held_out(variants[0]).judge
     assert same.hashes.tolist() == judges[0].hashes.tolist()
 

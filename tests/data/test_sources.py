@@ -12,35 +12,31 @@ import pytest
 from PIL import Image
 
 from gan_aug.data.chest_xray import ChestXray, contradictions, list_images, parse_name
-from gan_aug.data.image_table import SUBTYPES
+from gan_aug.data.medmnist import MedMNIST, classes_of, file_name, single_label_sets
 from gan_aug.data.phantom import Phantom
-from gan_aug.data.pneumoniamnist import PneumoniaMNIST
 from gan_aug.data.splits import Source, check_disjoint, make_splits
 from gan_aug.errors import GanAugError
 
 
 @pytest.mark.parametrize(
-    ("stem", "folder", "patient", "subtype"),
+    ("stem", "patient", "subtype"),
     [
-        ("person12_bacteria_47", "pneumonia", "person12", "bacteria"),
-        ("person447_virus_921_1", "pneumonia", "person447", "virus"),
-        ("IM-0115-0001", "normal", "IM-0115", "normal"),
-        ("IM-0115-0001-0002", "normal", "IM-0115", "normal"),
-        ("NORMAL2-IM-0115-0001", "normal", "IM-0115", "normal"),
-        ("scan7", "normal", None, "normal"),
-        ("scan7", "pneumonia", None, "unknown"),
+        ("person12_bacteria_47", "person12", "bacteria"),
+        ("person447_virus_921_1", "person447", "virus"),
+        ("IM-0115-0001", "IM-0115", None),
+        ("IM-0115-0001-0002", "IM-0115", None),
+        ("NORMAL2-IM-0115-0001", "IM-0115", None),
+        ("scan7", None, None),
     ],
 )
-def test_names(stem: str, folder: str, patient: str | None, subtype: str) -> None:
-    assert parse_name(stem, folder) == (patient, subtype)
+def test_names(stem: str, patient: str | None, subtype: str | None) -> None:
+    assert parse_name(stem) == (patient, subtype)
 
 
 def test_real_xrays(real_xrays: Path, tmp_path: Path) -> None:
     """The counts of the original project, and what is known of these files."""
     source = ChestXray(str(real_xrays), download=False, on_bad_file="error").load(32, 1, tmp_path)
     assert source.train.counts() == {"normal": 1341, "pneumonia": 3875}
-    kinds = [int((source.train.subtypes == i).sum()) for i in range(len(SUBTYPES))]
-    assert kinds == [1341, 2530, 1345, 0]
     splits = make_splits(source, 0, {"normal": 400, "pneumonia": 300}, 30, 100)
     check_disjoint(splits)
     assert splits.notes["available"] == {
@@ -52,6 +48,35 @@ def test_real_xrays(real_xrays: Path, tmp_path: Path) -> None:
     assert duplicates["extra_copies_in_train"] + duplicates["extra_copies_in_test"] == 32
     assert duplicates["train_copies_of_held_out_images"] == 0
     assert source.notes["files_without_patient_id"] == 0
+
+
+def test_the_kinds_of_pneumonia_as_classes(real_xrays: Path, tmp_path: Path) -> None:
+    both = ChestXray(str(real_xrays), False, "error").load(16, 1, tmp_path)
+    three = ChestXray(str(real_xrays), False, "error", "subtype").load(16, 1, tmp_path)
+    assert three.train.counts() == {"normal": 1341, "bacteria": 2530, "virus": 1345}
+    assert three.test.counts() == {"normal": 234, "bacteria": 242, "virus": 148}
+    assert three.classes.positive is None
+    assert both.classes.positive == "pneumonia"
+    assert three.fingerprint() != both.fingerprint()
+    assert np.array_equal(three.train.labels == 0, both.train.labels == 0)
+
+
+def test_a_name_that_tells_no_kind_of_pneumonia(kaggle_folder: Path, tmp_path: Path) -> None:
+    path = next((kaggle_folder / "train" / "PNEUMONIA").iterdir())
+    path.rename(path.with_name("scan7.jpeg"))
+    source = ChestXray(str(kaggle_folder), False, "error", "subtype")
+    with pytest.raises(GanAugError, match=r"scan7\.jpeg: its name says neither bacteria nor virus"):
+        source.load(16, 1, tmp_path / "cache")
+
+
+def test_phantoms_of_three_classes_are_the_same_pictures(tmp_path: Path) -> None:
+    two, three = (
+        Phantom(20, 4, 0, target).load(32, 1, tmp_path) for target in ("class", "subtype")
+    )
+    assert np.array_equal(two.train.images, three.train.images)
+    assert three.classes.names == ("normal", "bacteria", "virus")
+    assert three.train.counts()["normal"] == 20
+    assert min(three.train.counts().values()) > 0
 
 
 def test_phantoms_are_fixed_by_their_seed(tmp_path: Path) -> None:
@@ -84,7 +109,7 @@ def write_npz(folder: Path, size: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("size", [28, 64, 128, 224])
 def test_pneumoniamnist_reads_a_file_that_is_there(size: int, tmp_path: Path) -> None:
     arrays = write_npz(tmp_path, size)
-    source = PneumoniaMNIST(str(tmp_path), download=False).load(size, 1, tmp_path)
+    source = MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(size, 1, tmp_path)
     np.testing.assert_array_equal(source.train.images[:, 0], arrays["train_images"])
     assert source.train.counts() == {"normal": 6, "pneumonia": 6}
     assert source.validation is not None
@@ -107,7 +132,7 @@ def test_pneumoniamnist_takes_the_file_there_is_and_says_so(
     there: list[int], wanted: int, taken: int, tmp_path: Path
 ) -> None:
     arrays = {size: write_npz(tmp_path, size) for size in there}
-    source = PneumoniaMNIST(str(tmp_path), download=False).load(wanted, 3, tmp_path)
+    source = MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(wanted, 3, tmp_path)
     assert source.train.images.shape == (12, 3, wanted, wanted)
     first = arrays[taken]["train_images"][0]
     size = (wanted, wanted)
@@ -131,7 +156,10 @@ def other_labels(arrays: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize(
     ("edit", "message"),
-    [(other_shape, "train_images are not uint8"), (other_labels, "val_labels are not a 0 or 1")],
+    [
+        (other_shape, "train_images are not uint8"),
+        (other_labels, "val_labels are not a whole number from 0 to 1"),
+    ],
 )
 def test_pneumoniamnist_with_other_arrays(
     edit: Callable[[dict[str, np.ndarray]], None], message: str, tmp_path: Path
@@ -140,18 +168,58 @@ def test_pneumoniamnist_with_other_arrays(
     edit(arrays)
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     with pytest.raises(GanAugError, match=rf"pneumoniamnist\.npz: {message}"):
-        PneumoniaMNIST(str(tmp_path), download=False).load(28, 1, tmp_path)
+        MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(28, 1, tmp_path)
 
 
 def test_pneumoniamnist_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "pneumoniamnist_64.npz").write_bytes(b"hello")
     with pytest.raises(GanAugError, match=r"pneumoniamnist_64\.npz could not be read"):
-        PneumoniaMNIST(str(tmp_path), download=False).load(64, 1, tmp_path)
+        MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(64, 1, tmp_path)
 
 
 def test_pneumoniamnist_that_is_absent(tmp_path: Path) -> None:
     with pytest.raises(GanAugError, match=r"holds none of pneumoniamnist\.npz, .*download=true"):
-        PneumoniaMNIST(str(tmp_path), download=False).load(64, 1, tmp_path)
+        MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(64, 1, tmp_path)
+
+
+def test_a_set_of_eight_classes_in_colour(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split in ("train", "val", "test"):
+        arrays[f"{split}_images"] = random.integers(0, 256, (16, 28, 28, 3), np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(16) % 8)[:, None]
+    np.savez(tmp_path / "bloodmnist.npz", **arrays)
+    source = MedMNIST("bloodmnist", str(tmp_path), download=False).load(28, None, tmp_path)
+    assert source.channels == 3
+    assert source.classes.positive is None
+    assert source.classes.names[3] == "immature_granulocytes"
+    assert source.train.counts() == dict.fromkeys(source.classes, 2)
+    assert source.validation is not None
+    assert len(source.validation) == 16
+    np.testing.assert_array_equal(source.train.images, arrays["train_images"].transpose(0, 3, 1, 2))
+    grey = MedMNIST("bloodmnist", str(tmp_path), download=False).load(28, 1, tmp_path)
+    assert grey.train.images.shape == (16, 1, 28, 28)
+    assert grey.fingerprint() == source.fingerprint()
+
+
+def test_every_set_with_one_label_has_classes() -> None:
+    found = {name: classes_of(info) for name, info in single_label_sets().items()}
+    assert {"pneumoniamnist", "bloodmnist", "retinamnist", "organsmnist"} <= found.keys()
+    assert {len(classes) for classes in found.values()} >= {2, 4, 5, 7, 8, 9, 11}
+    assert file_name("bloodmnist", 28) == "bloodmnist.npz"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("chestmnist", "is multi-label"),
+        ("organmnist3d", "is three-dimensional"),
+        ("mnist", "is no set of medmnist"),
+    ],
+)
+def test_other_sets_of_medmnist_are_refused(name: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(GanAugError, match=rf"data\.set={name}: {why}.*choose one .*bloodmnist"):
+        MedMNIST(name, str(tmp_path), download=False).load(28, 1, tmp_path)
 
 
 def load_xrays(root: Path, cache: Path) -> Source:

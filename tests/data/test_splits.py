@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import BINARY
 
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.errors import GanAugError
 
@@ -22,10 +23,10 @@ def table(per_class: int, name: str) -> ImageTable:
     return ImageTable(
         images=np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(4, 2),
         labels=labels,
-        subtypes=labels,
-        patients=np.array([f"{CLASSES[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
+        patients=np.array([f"{BINARY.names[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
         paths=np.array([f"{name}/{i}" for i in range(n)]),
         hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
+        classes=BINARY,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.data.synthetic import read_set, write_set
@@ -46,17 +48,22 @@ def write(folder: Path, images: dict[str, np.ndarray], splits: Splits, **changes
 
 def test_round_trip(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> None:
     folder = write(tmp_path / "set", images, splits)
-    made = read_set(folder, 5, 16, 1, splits)
+    made = read_set(folder, 5, 16, splits)
     np.testing.assert_array_equal(made.images, images["pneumonia"][:5])
     assert made.labels.tolist() == [1] * 5
-    assert len(read_set(folder, None, 16, 1, splits).labels) == 9
-    assert len(read_set(folder, 0, 16, 1, splits).labels) == 0
+    assert len(read_set(folder, None, 16, splits).labels) == 9
+    assert len(read_set(folder, 0, 16, splits).labels) == 0
+
+
+def in_colour(table: ImageTable) -> ImageTable:
+    return replace(table, images=np.repeat(table.images, 3, axis=1))
 
 
 def test_colour_round_trip(tmp_path: Path, splits: Splits) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16), np.uint8)
     folder = write(tmp_path / "set", {"normal": images}, splits)
-    np.testing.assert_array_equal(read_set(folder, None, 16, 3, splits).images, images)
+    coloured = replace(splits, train=in_colour(splits.train))
+    np.testing.assert_array_equal(read_set(folder, None, 16, coloured).images, images)
 
 
 def test_image_folder_reads_it(
@@ -84,7 +91,7 @@ def test_a_generator_that_saw_one_held_out_image_is_refused(
     seen = [*splits.train.hashes.tolist(), str(getattr(splits, split).hashes[0])]
     folder = write(tmp_path / "set", images, splits, seen_hashes=seen)
     with pytest.raises(GanAugError, match=f"its generator saw 1 {split} images"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 def test_a_generator_of_another_draw_is_refused(
@@ -92,7 +99,7 @@ def test_a_generator_of_another_draw_is_refused(
 ) -> None:
     folder = write(tmp_path / "set", images, splits, draw=7, seen_hashes=["f" * 64])
     with pytest.raises(GanAugError, match="not training images of draw=0"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +115,9 @@ def test_another_shape_is_refused(
     splits: Splits,
 ) -> None:
     folder = write(tmp_path / "set", images, splits)
+    coloured = replace(splits, train=in_colour(splits.train))
     with pytest.raises(GanAugError, match=message):
-        read_set(folder, None, size, channels, splits)
+        read_set(folder, None, size, splits if channels == 1 else coloured)
 
 
 def test_an_unknown_class_is_refused(
@@ -117,13 +125,13 @@ def test_an_unknown_class_is_refused(
 ) -> None:
     folder = write(tmp_path / "set", {"cat": images["pneumonia"]}, splits)
     with pytest.raises(GanAugError, match="has class cat"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 def test_too_few_images(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> None:
     folder = write(tmp_path / "set", images, splits)
     with pytest.raises(GanAugError, match=r"data\.synthetic\.count=10.*has 9 pneumonia"):
-        read_set(folder, 10, 16, 1, splits)
+        read_set(folder, 10, 16, splits)
 
 
 def test_a_swapped_file_is_refused(
@@ -133,7 +141,7 @@ def test_a_swapped_file_is_refused(
     folder = write(tmp_path / "set", images, splits)
     Image.fromarray(splits.test.images[0, 0]).save(folder / "pneumonia" / "00003.png")
     with pytest.raises(GanAugError, match=r"00003\.png: is not the file its manifest lists"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 def a_fifo(folder: Path) -> None:
@@ -159,7 +167,7 @@ def test_damaged_sets(
     folder = write(tmp_path / "set", images, splits)
     break_it(folder)
     with pytest.raises(GanAugError, match=message):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -193,7 +201,7 @@ def test_file_names_stay_in_the_set(
     shutil.copy(folder / "pneumonia" / "00000.png", outside)
     edit(folder, lambda m: m["files"].update({name: m["files"]["pneumonia/00000.png"]}))
     with pytest.raises(GanAugError, match="is not CLASS/NAME.png inside the set") as caught:
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
     assert str(folder / "manifest.json") in str(caught.value)
 
 
@@ -206,7 +214,7 @@ def test_links_that_lead_out_of_the_set_are_refused(
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(GanAugError, match="is a link that leads out of the set"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 def test_an_image_that_is_a_link_to_itself(
@@ -216,7 +224,7 @@ def test_an_image_that_is_a_link_to_itself(
     path.unlink()
     path.symlink_to(path.name)
     with pytest.raises(GanAugError, match="00003.png: cannot be read"):
-        read_set(tmp_path / "set", None, 16, 1, splits)
+        read_set(tmp_path / "set", None, 16, splits)
 
 
 @pytest.mark.parametrize("seen", [None, [], ["x"], [7], "a" * 64, {}], ids=str)
@@ -226,7 +234,7 @@ def test_a_set_that_does_not_say_what_was_seen_is_refused(
     folder = write(tmp_path / "set", images, splits)
     edit(folder, lambda m: m.update(seen_hashes=seen) if seen is not None else m.pop("seen_hashes"))
     with pytest.raises(GanAugError, match=r"manifest\.json: .*seen_hashes"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 @pytest.mark.parametrize("split", ["test", "validation", "development"])
@@ -238,7 +246,7 @@ def test_real_held_out_images_are_no_synthetic_set(
     passed[4] = getattr(splits, split).images[0]
     folder = write(tmp_path / "set", {"pneumonia": passed}, splits)
     with pytest.raises(GanAugError, match=rf"00004\.png: is the {split} image .* pixel for pixel"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 @pytest.mark.parametrize("kind", ["larger", "colour", "jpeg"])
@@ -253,7 +261,7 @@ def test_an_image_that_is_not_what_the_manifest_says(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     edit(folder, lambda m: m["files"].update({"pneumonia/00000.png": digest}))
     with pytest.raises(GanAugError, match=r"00000\.png: is no PNG of 16x16 pixels in mode L"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)
 
 
 @pytest.mark.parametrize("key", ["files", "image_size", "channels", "draw", "data_fingerprint"])
@@ -262,4 +270,4 @@ def test_what_the_manifest_says_is_of_its_kind(
 ) -> None:
     folder = edit(write(tmp_path / "set", images, splits), lambda m: m.update({key: [1]}))
     with pytest.raises(GanAugError, match=rf"manifest\.json: lacks a sound {key}"):
-        read_set(folder, None, 16, 1, splits)
+        read_set(folder, None, 16, splits)

@@ -351,7 +351,7 @@ def test_a_classifiers_maps_change_sign_with_the_class() -> None:
     images = random_images(3)
     baseline = images.mean(dim=0, keepdim=True)
     a, b = (
-        all_maps(logit_difference(explainable(n)), images, baseline) for n in (network, swapped)
+        all_maps(logit_difference(explainable(n), 1), images, baseline) for n in (network, swapped)
     )
     for method in a:
         assert a[method].abs().max() > 0

@@ -16,12 +16,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from support import ROOT
+from support import BINARY, ROOT
 from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
-from gan_aug.data.image_table import CLASSES
 from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError
 from gan_aug.metrics.density_coverage import density_coverage
@@ -36,6 +36,7 @@ COUNT = 90
 CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")
 SETTINGS = (
     "data=phantom",
+    "data.train_class=pneumonia",
     "data.source.train_per_class=460",
     "data.source.test_per_class=10",
     "data.image_size=32",
@@ -56,7 +57,7 @@ def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfi
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         found = compose("train", [*SETTINGS, *places])
         found.quality.use = list(found.quality.metrics)
-        return found
+        return settle(found, prepare(found.data).splits)
 
 
 def using(cfg: DictConfig, *names: str) -> DictConfig:
@@ -74,7 +75,7 @@ def splits(cfg: DictConfig) -> Splits:
 
 @pytest.fixture(scope="module")
 def held_out(splits: Splits) -> HeldOut:
-    return cut_held_out(splits, COUNT, CLASSES)
+    return cut_held_out(splits, COUNT, BINARY.names)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def evaluator(cfg: DictConfig, splits: Splits) -> Evaluator:
 
 def faults(splits: Splits, held_out: HeldOut, name: str) -> dict[str, Images]:
     """Return the broken generators' images, and real ones of the other class."""
-    other = CLASSES[1 - CLASSES.index(name)]
+    (other,) = set(BINARY) - {name}
     made = broken_generators(of_class(splits.train, name), of_class(held_out.floor, name), seed=0)
     return made | {"wrong class": of_class(held_out.floor, other)}
 
@@ -110,7 +111,7 @@ def normal(cfg: DictConfig, splits: Splits, held_out: HeldOut) -> Values:
     return values
 
 
-@pytest.fixture(params=CLASSES)
+@pytest.fixture(params=BINARY.names)
 def values(request: pytest.FixtureRequest) -> Values:
     """Each class in turn."""
     found: Values = request.getfixturevalue(request.param)
@@ -197,9 +198,9 @@ def test_precision_does_not_see_noise_with_the_judges_features_but_does_in_pixel
     made = faults(splits, held_out, "pneumonia")
     sides = (of_class(held_out.reference, "pneumonia"), of_class(held_out.floor, "pneumonia"))
     real, floor, noise = (
-        Sample(x, flat, evaluator.judge.pneumonia) for x in (*sides, made["noise"])
+        Sample(x, flat, evaluator.judge.probabilities) for x in (*sides, made["noise"])
     )
-    context = evaluator.context("pneumonia", of_class(held_out.reference, "normal"), None)
+    context = evaluator.context("pneumonia", held_out.reference, None)
     assert precision_recall(real, floor, context)["precision"] > 0.7
     assert precision_recall(real, noise, context)["precision"] < 0.1
     assert density_coverage(real, noise, context)["density"] < 0.1
@@ -371,7 +372,7 @@ def test_a_damaged_judge_is_fitted_again(
 def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
     cfg: DictConfig, splits: Splits
 ) -> None:
-    images = {label: of_class(splits.train, name) for label, name in enumerate(CLASSES)}
+    images = {label: of_class(splits.train, name) for label, name in enumerate(BINARY)}
     backwards = dict(reversed(images.items()))
     fits = [fit_classifier(cfg.quality, x, 3, "test") for x in (images, backwards)]
     assert weights_hash(fits[0]) == weights_hash(fits[1])
@@ -380,8 +381,8 @@ def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
 def test_a_class_without_images_gives_one_line(
     evaluator: Evaluator, splits: Splits, held_out: HeldOut
 ) -> None:
-    asked = evaluator.context("pneumonia", of_class(held_out.reference, "normal"), None)
-    none = replace(asked, other_train=asked.other_train[:0])
+    asked = evaluator.context("pneumonia", held_out.reference, None)
+    none = replace(asked, other_train={0: asked.other_train[0][:0]})
     with pytest.raises(GanAugError, match="data.subset.normal") as error:
-        none.fit({1: none.train.images, 0: none.other_train}, "gan_test")
+        none.fit({1: none.train.images, **none.other_train}, "gan_test")
     assert len(str(error.value).splitlines()) == 1

@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from support import BINARY
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from torchmetrics.image.kid import poly_mmd
@@ -60,7 +61,8 @@ def projected(features: int) -> Callable[[Images], Tensor]:
 
 def opinion(x: Images) -> Tensor:
     """Return a judge's opinion: the brighter, the more pneumonia."""
-    return torch.sigmoid(torch.from_numpy(x).double().mean(dim=(1, 2, 3)) / 10 - 12.5)
+    bright = torch.sigmoid(torch.from_numpy(x).double().mean(dim=(1, 2, 3)) / 10 - 12.5)
+    return torch.stack([1 - bright, bright], dim=1)
 
 
 def sample(content: Images, features: int = FEATURES) -> Sample:
@@ -72,7 +74,7 @@ def logistic(by_label: Mapping[int, Images], purpose: str) -> Predict:
     x = np.concatenate([v.reshape(len(v), -1) for v in by_label.values()]) / 255
     y = np.repeat(list(by_label), [len(v) for v in by_label.values()])
     fitted = LogisticRegression(max_iter=2000).fit(x, y)
-    return lambda new: torch.tensor(fitted.predict_proba(new.reshape(len(new), -1) / 255)[:, 1])
+    return lambda new: torch.tensor(fitted.predict_proba(new.reshape(len(new), -1) / 255))
 
 
 REAL, FAKE, TRAIN = sample(images(90, 1)), sample(images(90, 2, 126)), sample(images(70, 3))
@@ -81,11 +83,12 @@ OTHER_TRAIN, OTHER_REAL = images(60, 4, 130), images(80, 5, 130)
 
 def context(**changes: Any) -> Context:
     settings = {
+        "classes": BINARY,
         "label": 0,
         "train": TRAIN,
         "members": TRAIN,
-        "other_train": OTHER_TRAIN,
-        "other_real": OTHER_REAL,
+        "other_train": {1: OTHER_TRAIN},
+        "other_real": {1: OTHER_REAL},
         "fit": logistic,
         "discriminator": None,
         "seed": 0,
@@ -300,7 +303,7 @@ def test_small_images_have_fewer_scales(side: int, count: int) -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_judged_is_the_share_taken_for_the_class(label: int) -> None:
-    share = ((opinion(FAKE.images).numpy() >= 0.5) == label).mean()
+    share = ((opinion(FAKE.images)[:, 1].numpy() >= 0.5) == label).mean()
     found = judged(REAL, FAKE, context(label=label))["judged_as_class"]
     assert found == pytest.approx(share, abs=CLOSE)
     assert 0 < share < 1
@@ -308,12 +311,14 @@ def test_judged_is_the_share_taken_for_the_class(label: int) -> None:
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_gan_test_and_gan_train_are_those_of_scikit_learn(label: int) -> None:
-    asked = context(label=label)
+    other = 1 - label
+    others = {"other_train": {other: OTHER_TRAIN}, "other_real": {other: OTHER_REAL}}
+    asked = context(label=label, **others)
     predict = logistic({label: TRAIN.images, 1 - label: OTHER_TRAIN}, "")
-    share = ((predict(FAKE.images).numpy() >= 0.5) == label).mean()
+    share = ((predict(FAKE.images)[:, 1].numpy() >= 0.5) == label).mean()
     assert gan_test(REAL, FAKE, asked)["gan_test"] == pytest.approx(share, abs=CLOSE)
     predict = logistic({label: FAKE.images, 1 - label: OTHER_TRAIN}, "")
-    scores = predict(np.concatenate([REAL.images, OTHER_REAL])).numpy()
+    scores = predict(np.concatenate([REAL.images, OTHER_REAL]))[:, 1].numpy()
     truth = np.repeat([label, 1 - label], [len(REAL), len(OTHER_REAL)])
     assert gan_train(REAL, FAKE, asked) == {
         "gan_train_auroc": pytest.approx(roc_auc_score(truth, scores), abs=CLOSE),

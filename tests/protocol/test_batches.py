@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support import BINARY
 from torch import nn
 
 from gan_aug.errors import GanAugError
@@ -28,7 +29,7 @@ def arm(**changes: Any) -> dict[str, Any]:
 def extra_images(normal: int, pneumonia: int) -> Extra:
     n = normal + pneumonia
     labels = np.repeat([0, 1], [normal, pneumonia]).astype(np.int64)
-    return Extra(np.full((n, 1, 8, 8), 200, np.uint8), labels)
+    return Extra(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
 
 
 def batches(settings: dict[str, Any], extra: Extra, **changes: Any) -> ArmBatches:
@@ -86,7 +87,7 @@ def test_pretraining_comes_first_and_alone() -> None:
 
 
 def test_pretraining_needs_both_classes() -> None:
-    with pytest.raises(GanAugError, match="both classes"):
+    with pytest.raises(GanAugError, match="each class"):
         batches(arm(pretrain=0.3), extra_images(0, 5))
 
 

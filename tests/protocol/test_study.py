@@ -20,8 +20,9 @@ from support import ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.checks import check_config
 from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
 from gan_aug.protocol import rules
-from gan_aug.protocol.checks import check_study
+from gan_aug.protocol.checks import check_counts, check_study
 from gan_aug.protocol.controls import control_of
 from gan_aug.protocol.extras import Extras
 from gan_aug.protocol.preflight import check_first
@@ -260,6 +261,8 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     check_config(cfg)
     check_study(cfg)
     prepared = prepare(cfg.data)
+    cfg = settle(cfg, prepared.splits)
+    check_counts(cfg)
     held_out = held_out_of(cfg, prepared.splits)
     check_first(cfg, Extras(cfg, prepared, Path("unused")))
     measured = any(arm.extra.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
@@ -286,7 +289,7 @@ def test_metrics_follow_from_the_kept_probabilities(study: Path) -> None:
     folder = study / "s" / "draw_0"
     for fit in read(folder / "metrics.json")["fits"]:
         arrays = np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz")
-        called = arrays["test"] >= 0.5
+        called = arrays["test"].argmax(axis=1)
         assert fit["test"]["at_0.5"]["accuracy"] == pytest.approx(
             (called == arrays["test_labels"]).mean()
         )
@@ -418,7 +421,7 @@ def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path
         ("best_recipe", "duplicate"),
         ("size_sweep", "duplicate"),
         ("count_sweep", "duplicate_100"),
-        ("seed_protocol arms.gan.extra.count.pneumonia=400", None),
+        ("seed_protocol ++arms.gan.extra.count.pneumonia=400", None),
         ("seed_protocol arms.gan.extra.ratio=0.25", None),
         ("seed_protocol arms.duplicate.pretrain=0.33", None),
     ],

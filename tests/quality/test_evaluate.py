@@ -140,7 +140,7 @@ def test_a_run_with_curves_can_be_gone_on_with(home: Path, command: Command) -> 
     assert half.returncode == 0, half.stderr
     record = read(home / "again" / "run.json")
     record["status"] = "interrupted"
-    record["config"]["trainer"]["max_epochs"] = 4
+    record["given"]["trainer"]["max_epochs"] = 4
     (home / "again" / "run.json").write_text(json.dumps(record))
     shutil.rmtree(home / "again" / "synthetic")
     result = command("train", *SELECTED, "hydra.run.dir=again", cwd=home)
@@ -169,7 +169,7 @@ LAST = "checkpoint=gan/checkpoints/last.ckpt"
         (["synthetic.dir=nowhere"], "synthetic.dir=nowhere: no such folder"),
         ([LAST, "quality.use=[kidd]"], "quality.use: kidd is none of"),
         ([LAST, "quality.count=0"], "quality.count=0: must be"),
-        ([LAST, "+data.subset.normal=0"], "add +data.subset.normal=400"),
+        ([LAST, "+data.subset.normal=0"], "add data.subset.normal=400"),
     ],
 )
 def test_bad_input_gives_one_line(

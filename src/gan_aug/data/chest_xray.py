@@ -10,19 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
+from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
-from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source
 from gan_aug.errors import GanAugError
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
 EXTENSIONS = frozenset({".jpeg", ".jpg", ".png"})
 
+FOLDERS = ("normal", "pneumonia")
+TARGETS = {
+    "class": Classes(FOLDERS, "pneumonia"),
+    "subtype": Classes(("normal", "bacteria", "virus")),
+}
+"""What a classifier can be asked: the class folders, or the kind of pneumonia in the file names."""
+
 _PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+")
 _NORMAL = re.compile(r"(?:NORMAL2-)?(IM-\d+)-\d+")
 
 
-def parse_name(stem: str, class_name: str) -> tuple[str | None, str]:
+def parse_name(stem: str) -> tuple[str | None, str | None]:
     """Read patient and subtype off a file name.
 
     `NORMAL2-IM-0123-0001` and `IM-0123-0001` may or may not be one person; they are treated as
@@ -30,16 +38,15 @@ def parse_name(stem: str, class_name: str) -> tuple[str | None, str]:
 
     Args:
         stem: file name without extension.
-        class_name: the class folder it lies in, lower case.
 
     Returns:
-        Patient id (None when the name has none) and an element of `SUBTYPES`.
+        Patient id and kind of pneumonia, each None when the name has none.
     """
     if match := _PNEUMONIA.match(stem):
         return match[1], match[2]
     if match := _NORMAL.match(stem):
-        return match[1], "normal" if class_name == "normal" else "unknown"
-    return None, "normal" if class_name == "normal" else "unknown"
+        return match[1], None
+    return None, None
 
 
 def find_root(root: Path) -> Path:
@@ -84,7 +91,7 @@ def list_images(root: Path, split: str) -> list[tuple[str, str]]:
     """
     _refuse_twins([p for p in root.iterdir() if p.name.lower() == split and p.is_dir()], "split")
     found = []
-    for class_name in CLASSES:
+    for class_name in FOLDERS:
         folders = sorted(p for p in (root / split).iterdir() if p.name.lower() == class_name)
         if not folders:
             raise GanAugError(f"{root / split / class_name.upper()}: class folder is missing")
@@ -146,11 +153,13 @@ class ChestXray:
         root: the data set's folder, or None.
         download: fetch it with kagglehub when `root` is None.
         on_bad_file: `error` or `skip`.
+        target: a key of `TARGETS`.
     """
 
     root: str | None
     download: bool
     on_bad_file: str
+    target: str = "class"
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
         """Decode (or map from the cache) both splits.
@@ -177,15 +186,20 @@ class ChestXray:
             root, [name for name, _ in every], image_size, channels, cache_dir, self.on_bad_file
         )
         good = [(n, c, h) for (n, c), h in zip(every, hashes, strict=True) if h is not None]
-        parsed = [parse_name(Path(name).stem, class_name) for name, class_name, _ in good]
+        parsed = [parse_name(Path(name).stem) for name, _, _ in good]
+        classes = TARGETS[self.target]
+        labels = [
+            self._label(root / name, folder, subtype)
+            for (name, folder, _), (_, subtype) in zip(good, parsed, strict=True)
+        ]
         table = ImageTable(
             images=images,
-            labels=np.array([CLASSES.index(c) for _, c, _ in good], np.int64),
-            subtypes=np.array([SUBTYPES.index(s) for _, s in parsed], np.int64),
+            labels=np.array(labels, np.int64),
             # Without an id in its name an image counts as a patient of its own.
             patients=np.array([p or n for (p, _), (n, _, _) in zip(parsed, good, strict=True)]),
             paths=np.array([name for name, _, _ in good]),
             hashes=np.array([h for _, _, h in good]),
+            classes=classes,
         )
         n_train = sum(name.startswith("train/") for name, _, _ in good)
         notes = {
@@ -199,3 +213,14 @@ class ChestXray:
             test=table.take(slice(n_train, None)),
             notes=notes,
         )
+
+    def _label(self, path: Path, folder: str, subtype: str | None) -> int:
+        classes = TARGETS[self.target]
+        if self.target == "class" or folder == "normal":
+            return classes.label(folder)
+        if subtype is None:
+            raise GanAugError(
+                f"{path}: its name says neither bacteria nor virus, which data.target=subtype "
+                "needs; rename or remove it, or set data.target=class"
+            )
+        return classes.label(subtype)

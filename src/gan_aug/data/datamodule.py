@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.errors import GanAugError
 
@@ -141,8 +141,7 @@ class DataModule(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.real_table = self.splits.train
         if train_class is not None:
-            of_class = self.real_table.labels == CLASSES.index(train_class)
-            self.real_table = self.real_table.take(of_class)
+            self.real_table = self.real_table.of_class(train_class)
         if not len(self.real_table):
             raise GanAugError(
                 f"data.subset.{train_class}: no {train_class} training images to train on"

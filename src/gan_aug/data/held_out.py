@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError, warn
 
@@ -42,16 +41,6 @@ class HeldOut:
         """Return images by part and class."""
         parts = {"judge": self.judge, "reference": self.reference, "floor": self.floor}
         return {name: table.counts() for name, table in parts.items()}
-
-
-def concatenate(*tables: ImageTable) -> ImageTable:
-    """Return the rows of all tables."""
-
-    def join(a: ImageTable, b: ImageTable) -> ImageTable:
-        columns = ("images", "labels", "subtypes", "patients", "paths", "hashes")
-        return ImageTable(*(np.concatenate([getattr(a, c), getattr(b, c)]) for c in columns))
-
-    return reduce(join, tables)
 
 
 def judge_images(splits: Splits) -> ImageTable:
@@ -85,7 +74,7 @@ def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut
     sides: tuple[list[NDArray[np.int64]], ...] = ([], [])
     side_of: dict[int, int] = {}
     random = np.random.default_rng(_SIDES_STREAM)
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(table.classes):
         rows = np.flatnonzero(free & (table.labels == label))
         # Whole units in random order, the first on one side and the next on the other; one that
         # has images of both classes stays where it is.
@@ -136,7 +125,7 @@ def _in_judge_half(splits: Splits, table: ImageTable) -> NDArray[np.bool_]:
     unit = _units_of(splits, table)
     random = np.random.default_rng(_HALVES_STREAM)
     chosen = []
-    for label in range(len(CLASSES)):
+    for label in range(len(table.classes)):
         of_class = np.unique(unit[table.labels == label])
         chosen.append(random.permutation(of_class)[: len(of_class) // 2])
     return np.isin(unit, np.concatenate(chosen))

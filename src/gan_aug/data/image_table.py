@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSES = ("normal", "pneumonia")
-"""Class names; the label of an image is the position of its class here."""
+from gan_aug.data.classes import Classes
 
-SUBTYPES = ("normal", "bacteria", "virus", "unknown")
-"""The finer target that Kaggle's file names carry."""
+COLUMNS = ("images", "labels", "patients", "paths", "hashes")
 
 
 @dataclass(frozen=True)
@@ -20,23 +20,23 @@ class ImageTable:
 
     Attributes:
         images: uint8 (N, C, H, W), 0 to 255; may be memory-mapped.
-        labels: int64 (N,), positions in `CLASSES`.
-        subtypes: int64 (N,), positions in `SUBTYPES`.
+        labels: int64 (N,), positions in `classes`.
         patients: (N,) patient ids; images of one patient never lie on both sides of a cut.
         paths: (N,) where each image came from, relative to the data set's root.
         hashes: (N,) SHA-256 of each source (the file's bytes, or the array's where there is no
             file), so equal hashes are exact duplicates at any `image_size`.
+        classes: of the data set.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    subtypes: NDArray[np.int64]
     patients: NDArray[np.str_]
     paths: NDArray[np.str_]
     hashes: NDArray[np.str_]
+    classes: Classes
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"columns of different length: {lengths}")
 
@@ -45,8 +45,24 @@ class ImageTable:
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> ImageTable:
         """Return the table of these rows in that order; a slice copies no images."""
-        return ImageTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
-        return {name: int((self.labels == i).sum()) for i, name in enumerate(CLASSES)}
+        return {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
+
+    def of_class(self, name: str) -> ImageTable:
+        """Return the rows of a class."""
+        return self.take(self.labels == self.classes.label(name))
+
+
+def concatenate(*tables: ImageTable) -> ImageTable:
+    """Return the rows of all tables, which are of one data set."""
+
+    def join(a: ImageTable, b: ImageTable) -> ImageTable:
+        joined: dict[str, Any] = {
+            c: np.concatenate([getattr(a, c), getattr(b, c)]) for c in COLUMNS
+        }
+        return replace(a, **joined)
+
+    return reduce(join, tables)

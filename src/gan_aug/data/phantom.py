@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.cache import load_or_build
-from gan_aug.data.image_table import CLASSES, SUBTYPES, ImageTable
+from gan_aug.data.chest_xray import FOLDERS, TARGETS
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.radiograph import MIN_SIZE, render
 from gan_aug.data.splits import Source
 from gan_aug.errors import GanAugError
@@ -36,11 +37,13 @@ class Phantom:
         train_per_class: training images of each class.
         test_per_class: test images of each class.
         seed: fixes every image; other seeds are other patients.
+        target: as of the X-rays they imitate, a key of `gan_aug.data.chest_xray.TARGETS`.
     """
 
     train_per_class: int
     test_per_class: int
     seed: int
+    target: str = "class"
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
         """Draw (or map from the cache) both splits.
@@ -53,6 +56,7 @@ class Phantom:
         splits = {"train": self.train_per_class, "test": self.test_per_class}
         plans = [plan for number, n in enumerate(splits.values()) for plan in self._plan(number, n)]
         key = {"phantom": VERSION, "size": image_size, "channels": channels, **vars(self)}
+        del key["target"]  # which changes labels alone
 
         def build() -> tuple[NDArray[np.uint8], dict[str, Any]]:
             def one(plan: _Plan) -> NDArray[np.uint8]:
@@ -69,15 +73,20 @@ class Phantom:
             return np.repeat(images, channels, axis=1), {"hashes": hashes}
 
         images, index = load_or_build(cache_dir, key, build)
+        classes = TARGETS[self.target]
+        names = {
+            plan: plan.class_name if self.target == "class" else _SUBTYPE[plan.pattern]
+            for plan in plans
+        }
         table = ImageTable(
             images=images,
-            labels=np.array([CLASSES.index(p.class_name) for p in plans], np.int64),
-            subtypes=np.array([SUBTYPES.index(_SUBTYPE[p.pattern]) for p in plans], np.int64),
+            labels=np.array([classes.label(names[p]) for p in plans], np.int64),
             patients=np.array([p.patient for p in plans]),
             paths=np.array([p.path for p in plans]),
             hashes=np.array(index["hashes"]),
+            classes=classes,
         )
-        n_train = len(CLASSES) * self.train_per_class
+        n_train = len(FOLDERS) * self.train_per_class
         return Source(
             train=table.take(slice(None, n_train)),
             test=table.take(slice(n_train, None)),
@@ -87,7 +96,7 @@ class Phantom:
     def _plan(self, split: int, per_class: int) -> list[_Plan]:
         plans = []
         name = ("train", "test")[split]
-        for label, class_name in enumerate(CLASSES):
+        for label, class_name in enumerate(FOLDERS):
             random = np.random.default_rng([self.seed, split, label])
             patient = -1
             for i in range(per_class):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.cache import default_cache_dir
-from gan_aug.data.image_table import CLASSES
-from gan_aug.data.splits import Splits, check_disjoint, make_splits
+from gan_aug.data.classes import Classes
+from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.errors import GanAugError
 
@@ -55,11 +55,11 @@ def prepare(data: DictConfig) -> Prepared:
         GanAugError: anything wrong with the data or what is asked of it.
     """
     cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
-    source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
+    source: Source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
     splits = make_splits(
         source,
         draw=data.draw,
-        subset={name: data.subset[name] for name in CLASSES},
+        subset=_subset(data, source.classes),
         holdout_per_class=data.holdout_per_class,
         val_per_class=data.val_per_class,
         internal_per_class=data.internal_per_class,
@@ -71,7 +71,6 @@ def prepare(data: DictConfig) -> Prepared:
             Path(data.synthetic.dir).expanduser(),
             data.synthetic.count,
             data.image_size,
-            data.channels,
             splits,
         )
     elif data.synthetic.count:
@@ -80,3 +79,8 @@ def prepare(data: DictConfig) -> Prepared:
             "the synthetic/ folder of a GAN run"
         )
     return Prepared(splits, synthetic)
+
+
+def _subset(data: DictConfig, classes: Classes) -> dict[str, int | None]:
+    value = OmegaConf.to_container(data, resolve=True)["subset"]  # type: ignore[call-overload,index]
+    return classes.numbers(value, "data.subset")

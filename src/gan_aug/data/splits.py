@@ -18,8 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
 from gan_aug.errors import GanAugError
 
 _HOLDOUT_STREAM = 20180222
@@ -34,13 +37,26 @@ class Source:
         train: the official training split.
         test: the official test split.
         validation: an official validation split to use as it is; None cuts one by patient.
+        patients_known: whether the patients are real ones; else each group of near duplicates, or
+            each image, counts as one.
         notes: facts worth keeping with a run (root folder, skipped files ...).
     """
 
     train: ImageTable
     test: ImageTable
     validation: ImageTable | None = None
+    patients_known: bool = True
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> Classes:
+        """Class names, and which of them is the positive one."""
+        return self.train.classes
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for RGB."""
+        return int(self.train.images.shape[1])
 
     def fingerprint(self) -> str:
         """Return a hash of the content: split, class and source hash of every image."""
@@ -96,6 +112,16 @@ class Splits:
     draw: int
     notes: dict[str, Any]
 
+    @property
+    def classes(self) -> Classes:
+        """Class names, and which of them is the positive one."""
+        return self.train.classes
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for RGB."""
+        return int(self.train.images.shape[1])
+
 
 def units(table: ImageTable) -> NDArray[np.int64]:
     """Number the connected groups of images that share a patient or a source hash.
@@ -103,20 +129,15 @@ def units(table: ImageTable) -> NDArray[np.int64]:
     Returns:
         int64 (N,): equal numbers for images that must stay on one side of a cut.
     """
-    parent = list(range(len(table)))
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for column in (table.patients, table.hashes):
-        first: dict[str, int] = {}
-        for row, value in enumerate(column.tolist()):
-            other = first.setdefault(value, row)
-            parent[find(row)] = find(other)
-    return np.array([find(i) for i in range(len(table))], np.int64)
+    n = len(table)
+    columns = [np.unique(c, return_inverse=True)[1] for c in (table.patients, table.hashes)]
+    # A graph of images (0 to n - 1) and of the values they have, which link those that share one.
+    values = np.concatenate([columns[0], columns[1] + (columns[0].max(initial=-1) + 1)])
+    rows = np.tile(np.arange(n), 2)
+    size = n + int(values.max(initial=-1)) + 1
+    graph = coo_array((np.ones(2 * n, np.int8), (rows, n + values)), (size, size))
+    numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1][:n].astype(np.int64)
+    return numbers
 
 
 def _pick(
@@ -131,7 +152,7 @@ def _pick(
     Where whole units cannot give just that number it is the next smaller one they can.
     """
     chosen = np.zeros(len(table), bool)
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(table.classes):
         of_class = table.labels == label
         if per_class >= of_class.sum():
             raise GanAugError(
@@ -171,8 +192,9 @@ def _last_units(
                 wanted -= int(rows.sum())
         if per_class and (wanted == per_class or per_class >= len(members)):
             raise GanAugError(
-                f"data.internal_per_class={per_class}: only {len(members)} {CLASSES[label]} "
-                "images are left to take it from, and training needs some; choose a smaller number"
+                f"data.internal_per_class={per_class}: only {len(members)} "
+                f"{table.classes.names[label]} images are left to take it from, and training "
+                "needs some; choose a smaller number"
             )
     return chosen
 
@@ -210,7 +232,7 @@ def make_splits(
     Args:
         source: the data set.
         draw: which random choice.
-        subset: training images per class; None takes all that are left.
+        subset: training images of every class; None takes all that are left.
         holdout_per_class: images per class set aside from the train and from the test split (the
             original project set aside 30); the same for every draw.
         val_per_class: validation images per class, cut by patient from train images outside the
@@ -245,7 +267,7 @@ def make_splits(
     group = groups[~crossing & ~repeated]
     pool = train.take(~crossing & ~repeated)
 
-    streams = np.random.SeedSequence([draw]).spawn(1 + len(CLASSES))
+    streams = np.random.SeedSequence([draw]).spawn(1 + len(source.classes))
     if source.validation is None:
         in_val = _pick(pool, group, val_per_class, streams[0], "data.val_per_class")
         validation, pool, group = pool.take(in_val), pool.take(~in_val), group[~in_val]
@@ -254,11 +276,11 @@ def make_splits(
 
     order = [
         np.random.default_rng(streams[1 + label]).permutation(np.flatnonzero(pool.labels == label))
-        for label in range(len(CLASSES))
+        for label in range(len(source.classes))
     ]
     in_internal = _last_units(pool, group, order, internal_per_class)
     rows = []
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(source.classes):
         members = order[label][~in_internal[order[label]]]
         wanted = subset[name]
         if wanted is not None and wanted > len(members):
@@ -273,8 +295,18 @@ def make_splits(
     unused = ~in_internal
     unused[np.concatenate(rows)] = False
     spare = pool.take(unused)
+    warnings = list(source.notes.get("warnings", []))
+    if not source.patients_known:
+        warnings.append(
+            "which images are of one patient is not known: leakage between training and test "
+            "images of one patient cannot be excluded"
+        )
     notes = source.notes | {
+        "warnings": warnings,
         "fingerprint": source.fingerprint(),
+        "classes": list(source.classes.names),
+        "positive": source.classes.positive,
+        "patients_known": source.patients_known,
         "draw": draw,
         "available": {"train": train.counts(), "test": test.counts()},
         "used": {

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.image_table import CLASSES
+from gan_aug.data.classes import Classes, is_class_name
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError
 from gan_aug.files import not_writable, read_json
 
 MANIFEST = "manifest.json"
-_FILE = re.compile(r"\w[\w-]*/\w[\w-]*\.png")
+_FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,18 +33,20 @@ class SyntheticSet:
 
     Attributes:
         images: uint8 (N, C, H, W).
-        labels: int64 (N,), positions in `CLASSES`.
+        labels: int64 (N,), positions in `classes`.
+        classes: of the data set.
         manifest: the content of manifest.json.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    classes: Classes
     manifest: dict[str, Any]
 
     def facts(self) -> dict[str, Any]:
         """Return what a run that trains on the images records of them."""
         kept = ("model", "draw", "data_fingerprint", "checkpoint_sha256", "seed")
-        used = {name: int((self.labels == i).sum()) for i, name in enumerate(CLASSES)}
+        used = {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
         pixels = hashlib.sha256(self.images.tobytes()).hexdigest()
         return {key: self.manifest.get(key) for key in kept} | {"used": used, "sha256": pixels}
 
@@ -109,7 +111,6 @@ def read_set(
     folder: Path,
     count: int | None,
     image_size: int,
-    channels: int,
     splits: Splits,
     key: str = "data.synthetic.dir",
 ) -> SyntheticSet:
@@ -119,7 +120,6 @@ def read_set(
         folder: the synthetic set.
         count: images per class that the set has; None takes all.
         image_size: the size that training uses.
-        channels: the channels that training uses.
         splits: the draw that the images are to join.
         key: the setting that named the folder.
 
@@ -131,9 +131,9 @@ def read_set(
             changed, or a generator that saw images it must not have seen.
     """
     manifest = read_manifest(folder, key)
-    check_manifest(folder, manifest, image_size, channels, splits, key)
+    check_manifest(folder, manifest, image_size, splits, key)
     files, labels = [], []
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(splits.classes):
         of_class = sorted(f for f in manifest["files"] if f.startswith(f"{name}/"))
         if of_class and count is not None and count > len(of_class):
             raise GanAugError(
@@ -144,10 +144,11 @@ def read_set(
         labels += [label] * len(of_class[:count])
     images = [_read_image(folder, file, manifest) for file in files]
     _check_not_real(folder, files, images, splits)
-    shape = (len(images), channels, image_size, image_size)
+    shape = (len(images), splits.channels, image_size, image_size)
     return SyntheticSet(
         np.stack(images) if images else np.zeros(shape, np.uint8),
         np.array(labels, np.int64),
+        splits.classes,
         manifest,
     )
 
@@ -181,7 +182,9 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
         if type(found) is not kind or found == {}:  # true is no whole number
             raise GanAugError(f"{path}: lacks a sound {name}; generate the set again")
     for file, digest in manifest["files"].items():
-        if not _FILE.fullmatch(file) or not isinstance(digest, str):
+        matched = _FILE.fullmatch(file)
+        named = matched is not None and is_class_name(matched[1])
+        if not named or not isinstance(digest, str):
             raise GanAugError(
                 f"{path}: files: {file!r} is not CLASS/NAME.png inside the set; generate the set "
                 "again"
@@ -249,7 +252,6 @@ def check_manifest(
     folder: Path,
     manifest: Mapping[str, Any],
     image_size: int,
-    channels: int,
     splits: Splits,
     key: str,
 ) -> None:
@@ -259,15 +261,16 @@ def check_manifest(
         GanAugError: naming the set and the reason.
     """
     where = f"{key}={folder}"
-    for name, wanted in (("image_size", image_size), ("channels", channels)):
+    for name, wanted in (("image_size", image_size), ("channels", splits.channels)):
         if manifest[name] != wanted:
             raise GanAugError(
                 f"{where}: its {name} is {manifest[name]}, training uses data.{name}={wanted}; fit "
                 "and generate with the same"
             )
     classes = {file.split("/")[0] for file in manifest["files"]}
-    if unknown := classes - set(CLASSES):
-        raise GanAugError(f"{where}: has class {min(unknown)}; known are {', '.join(CLASSES)}")
+    if unknown := classes - set(splits.classes):
+        known = ", ".join(splits.classes)
+        raise GanAugError(f"{where}: has class {min(unknown)}; known are {known}")
     seen = set(manifest["seen_hashes"])
     for name in ("test", "development", "validation", "internal"):
         leaked = seen & set(getattr(splits, name).hashes.tolist())

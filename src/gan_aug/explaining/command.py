@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from gan_aug.data.held_out import cut_held_out, judge_images
-from gan_aug.data.image_table import CLASSES
 from gan_aug.explaining.copies import explainable, with_random_weights
 from gan_aug.explaining.filters import chosen_layers
 from gan_aug.explaining.looks import (
@@ -52,10 +52,6 @@ RULES: dict[str, Rule] = {
     "patches": at_least(1),
     "images": at_least(1),
 }
-OUTPUTS = {
-    "discriminator": ("discriminator", "its logit of real"),
-    "cnn": ("classifier", "its logit of pneumonia less normal"),
-}
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -84,19 +80,29 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     discriminator = logit(explainable(gan.discriminator))
     layers = chosen_layers(discriminator.layers, cfg.layers)
     made = list(subject.images)
-    held_out = cut_held_out(subject.splits, cfg.quality.count, made)
-    unseen, train = held_out.reference, subject.splits.train
+    splits = subject.splits
+    held_out = cut_held_out(splits, cfg.quality.count, made)
+    unseen, train = held_out.reference, splits.train
     real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
     generated = _scaled(np.concatenate(list(subject.images.values())))
     known = _scaled(np.concatenate([of_class(train, name) for name in made]))
     groups = {
-        f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images]) for name in CLASSES
+        f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images])
+        for name in splits.classes
     } | {f"generated {name}": _scaled(i[: cfg.images]) for name, i in subject.images.items()}
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={cfg.checkpoint}"
     config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
-    judge = find_or_fit_judge(cfg.quality, judge_images(subject.splits), subject.splits.fingerprint)
+    judge = find_or_fit_judge(cfg.quality, judge_images(splits), splits.fingerprint)
+    # The positive class, or the one that the GAN makes.
+    named = splits.classes.positive or made[0]
+    others = [name for name in splits.classes if name != named]
+    outputs = {
+        "discriminator": ("discriminator", "its logit of real"),
+        "cnn": ("classifier", f"its logit of {named} less {_mean_of(others)}"),
+    }
+    explained = partial(logit_difference, label=splits.classes.label(named))
     networks = {
         "discriminator": _versions(
             discriminator,
@@ -106,9 +112,9 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             cfg.seed,
         ),
         "cnn": _versions(
-            logit_difference(explainable(judge.module.network)),
+            explained(explainable(judge.module.network)),
             lambda: instantiate(cfg.quality.classifier.module, _convert_="all").network,
-            logit_difference,
+            explained,
             [],
             cfg.seed,
         ),
@@ -126,7 +132,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     baseline = torch.stack(
         [groups[t].mean(dim=0) for t in groups if t.startswith("unseen real")]
     ).mean(dim=0, keepdim=True)
-    numbers["maps"], found = look_at_maps(networks, OUTPUTS, groups, baseline)
+    numbers["maps"], found = look_at_maps(networks, outputs, groups, baseline)
     figures |= found
     latents, found = look_at_latents(
         gan.ema_generator.requires_grad_(False).eval(),
@@ -139,6 +145,10 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         stream_seed("explain latents", cfg.seed),
     )
     _write(run.folder, numbers | latents, figures | found, str(cfg.checkpoint))
+
+
+def _mean_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else "the mean of the others"
 
 
 def _scaled(images: Images) -> Tensor:

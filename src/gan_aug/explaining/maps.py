@@ -51,12 +51,18 @@ def logit(network: nn.Module) -> Explained:
     return Explained(network, network)
 
 
-def logit_difference(network: nn.Module) -> Explained:
-    """Explain the logit of pneumonia less that of normal of an `explainable` classifier."""
+def logit_difference(network: nn.Module, label: int) -> Explained:
+    """Explain a class's logit less the mean of the others, of an `explainable` classifier.
+
+    Args:
+        network: images to logits (N, K).
+        label: of the class.
+    """
 
     def difference(images: Tensor) -> Tensor:
         logits: Tensor = network(images)
-        return logits[:, 1] - logits[:, 0]
+        others = [k for k in range(logits.shape[1]) if k != label]
+        return logits[:, label] - logits[:, others].mean(dim=1)
 
     return Explained(network, difference)
 

@@ -105,8 +105,8 @@ _LOOKS = {
     ),
     "cnn": (
         "Where the classifier looks",
-        "Red raises the classifier's logit of pneumonia less that of normal, blue lowers it. The "
-        "classifier is the judge, fitted on other patients than the unseen ones.",
+        "Red raises the output named above each image, blue lowers it. The classifier "
+        "is the judge, fitted on other patients than the unseen ones.",
     ),
 }
 

@@ -2,54 +2,131 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_auroc,
     binary_average_precision,
     binary_calibration_error,
     binary_confusion_matrix,
+    multiclass_auroc,
+    multiclass_average_precision,
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
 )
 
+from gan_aug.data.classes import Classes
 
-def best_threshold(probabilities: Tensor, labels: Tensor) -> float:
+Measured = dict[str, float]
+BINS = 15
+"""Of the calibration error."""
+AT_HALF, AT_VALIDATION, AT_LARGEST = "at_0.5", "at_validation_threshold", "at_largest"
+
+
+def decisions(classes: Classes) -> tuple[str, ...]:
+    """Return how a class is read off probabilities, the usual way first.
+
+    With a positive class: where its probability reaches 0.5, or the threshold that validation
+    chose. Without one: the class with the largest probability.
+    """
+    return (AT_LARGEST,) if classes.positive is None else (AT_HALF, AT_VALIDATION)
+
+
+def metric_names(classes: Classes) -> tuple[str, ...]:
+    """Return the names of the shares among the metrics, the counts left out."""
+    if classes.positive is not None:
+        rates: tuple[str, ...] = ("sensitivity", "specificity")
+    else:
+        rates = tuple(f"sensitivity_{name}" for name in classes)
+    beside = ("auroc", "auprc", "calibration_error")
+    return ("accuracy", "balanced_accuracy", *rates, *beside)
+
+
+def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> float:
     """Choose the threshold with the largest sensitivity + specificity (Youden 1950).
 
     Args:
-        probabilities: (N,) of pneumonia, in [0, 1].
-        labels: (N,) 0 normal, 1 pneumonia; both must occur.
+        probabilities: (N, 2), in [0, 1].
+        labels: int64 (N,), 0 or 1; both must occur.
+        positive: the label of the positive class.
 
     Returns:
-        A threshold in [0, 1]; an image counts as pneumonia at or above it. It lies midway between
+        A threshold in [0, 1]; an image counts as positive at or above it. It lies midway between
         the two neighbouring probabilities it parts; of several equally good ones it is the one
         nearest to 0.5.
     """
-    scores = torch.tensor(sorted(set(probabilities.double().tolist())), dtype=torch.float64)
+    of_positive = probabilities[:, positive].double()
+    scores = torch.tensor(sorted(set(of_positive.tolist())), dtype=torch.float64)
     midway = torch.cat([scores[:1], (scores[1:] + scores[:-1]) / 2, scores[-1:] + 1e-9])
-    positive, negative = (probabilities[labels == k].double() for k in (1, 0))
-    sensitivity = (positive[None] >= midway[:, None]).double().mean(dim=1)
-    specificity = (negative[None] < midway[:, None]).double().mean(dim=1)
+    inside, outside = of_positive[labels == positive], of_positive[labels != positive]
+    sensitivity = (inside[None] >= midway[:, None]).double().mean(dim=1)
+    specificity = (outside[None] < midway[:, None]).double().mean(dim=1)
     youden = sensitivity + specificity
     best = midway[youden >= youden.max() - 1e-12]
     return float(best[(best - 0.5).abs().argmin()])
 
 
-def classification_metrics(
-    probabilities: Tensor, labels: Tensor, threshold: float
-) -> dict[str, float]:
-    """Measure a binary classifier; pneumonia is the positive class.
+def choose_threshold(probabilities: Tensor, labels: Tensor, classes: Classes) -> float | None:
+    """Return `best_threshold` on validation images; None where no class is the positive one."""
+    positive = classes.positive_label
+    return None if positive is None else best_threshold(probabilities, labels, positive)
+
+
+def measure(
+    probabilities: Tensor, labels: Tensor, classes: Classes, threshold: float | None
+) -> dict[str, Measured]:
+    """Measure a classifier on one split, by each of `decisions`.
 
     Args:
-        probabilities: (N,) of pneumonia, in [0, 1].
-        labels: (N,) 0 normal, 1 pneumonia; both must occur.
-        threshold: an image counts as pneumonia at or above it.
+        probabilities: (N, K), in [0, 1].
+        labels: int64 (N,); every class must occur.
+        classes: K of them.
+        threshold: from `choose_threshold` on validation images.
 
     Returns:
-        accuracy, balanced_accuracy, sensitivity, specificity, auroc, auprc (average precision),
-        calibration_error (over 15 equal bins, the mean gap between the probability of pneumonia
-        and its share, weighted by images), and the counts tn, fp, fn, tp. All rates are shares
-        in [0, 1].
+        Decision to metrics. All rates are shares in [0, 1].
+
+        With a positive class: accuracy, balanced_accuracy, sensitivity, specificity, auroc, auprc
+        (average precision), calibration_error (over 15 equal bins, the mean gap between the
+        probability of the positive class and its share, weighted by images), and the counts tn,
+        fp, fn, tp.
+
+        Without one: accuracy, balanced_accuracy (mean sensitivity), sensitivity_CLASS of each,
+        auroc and auprc (means over classes, each against the rest; Hand & Till's pairwise AUROC
+        is another number), calibration_error (of the largest probability: Guo et al. 2017,
+        arXiv:1706.04599, equation 3), and count_TRUE_PREDICTED, by the numbers of the classes.
+
+    Raises:
+        ValueError: there is a positive class and no threshold.
     """
+    positive = classes.positive_label
+    if positive is None:
+        return {AT_LARGEST: _of_many(probabilities, labels, classes)}
+    if threshold is None:
+        raise ValueError("two classes with a positive one need a threshold")
+    of_positive, is_positive = probabilities[:, positive], (labels == positive).long()
+    return {
+        AT_HALF: _binary(of_positive, is_positive, 0.5),
+        AT_VALIDATION: _binary(of_positive, is_positive, threshold),
+    }
+
+
+def found_classes(
+    probabilities: NDArray[np.floating[Any]], classes: Classes
+) -> NDArray[np.integer[Any]]:
+    """Return the label that the first of `decisions` finds in each row of (N, K)."""
+    positive = classes.positive_label
+    if positive is None:
+        found: NDArray[np.integer[Any]] = probabilities.argmax(axis=1)
+        return found
+    return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
+
+
+def _binary(probabilities: Tensor, labels: Tensor, threshold: float) -> Measured:
     predicted = (probabilities.double() >= threshold).long()
     (tn, fp), (fn, tp) = binary_confusion_matrix(predicted, labels).tolist()
     sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
@@ -60,7 +137,7 @@ def classification_metrics(
         "specificity": specificity,
         "auroc": binary_auroc(probabilities, labels).item(),
         "auprc": binary_average_precision(probabilities, labels).item(),
-        "calibration_error": binary_calibration_error(probabilities, labels, n_bins=15).item(),
+        "calibration_error": binary_calibration_error(probabilities, labels, n_bins=BINS).item(),
         "tn": tn,
         "fp": fp,
         "fn": fn,
@@ -68,6 +145,38 @@ def classification_metrics(
     }
 
 
+def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measured:
+    k = len(classes)
+    counts = multiclass_confusion_matrix(probabilities.argmax(dim=1), labels, k)
+    right, each = counts.diagonal(), counts.sum(dim=1)
+    rates = (right.double() / each).tolist()
+    found = {
+        "accuracy": (right.sum().double() / each.sum()).item(),
+        "balanced_accuracy": sum(rates) / k,
+        **{f"sensitivity_{name}": rate for name, rate in zip(classes, rates, strict=True)},
+        "auroc": multiclass_auroc(probabilities, labels, k).item(),
+        "auprc": multiclass_average_precision(probabilities, labels, k).item(),
+        "calibration_error": multiclass_calibration_error(
+            probabilities, labels, k, n_bins=BINS
+        ).item(),
+    }
+    return found | {
+        f"count_{i}_{j}": int(n) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row)
+    }
+
+
+def confusion_matrix(measured: Measured, classes: Classes) -> list[list[int]]:
+    """Return the counts of a measurement: a row for each true class, a column for each found."""
+    positive = classes.positive_label
+    if positive is None:
+        k = range(len(classes))
+        return [[int(measured[f"count_{i}_{j}"]) for j in k] for i in k]
+    names = [["tn", "fp"], ["fn", "tp"]]
+    if positive == 0:
+        names = [row[::-1] for row in names[::-1]]
+    return [[int(measured[name]) for name in row] for row in names]
+
+
 def to_probabilities(logits: Tensor) -> Tensor:
-    """Turn logits (N, 2) into probabilities (N,) of pneumonia."""
-    return torch.softmax(logits.double(), dim=1)[:, 1]
+    """Turn logits (N, K) into float64 probabilities (N, K)."""
+    return torch.softmax(logits.double(), dim=1)

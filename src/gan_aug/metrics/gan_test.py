@@ -14,12 +14,10 @@ def gan_test(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     Args:
         real: unused; the floor says what the classifier makes of real images.
         fake: see `Metric`.
-        context: the draw's training images of both classes.
+        context: the draw's training images of all classes.
 
     Returns:
         `gan_test`, a share in [0, 1]; more than the floor means samples that are too easy.
     """
-    images = {context.label: context.train.images, context.other: context.other_train}
-    predict = context.fit(images, "gan_test")
-    share = (context.of_class(predict(fake.images)) >= 0.5).double().mean()
-    return {"gan_test": share.item()}
+    predict = context.fit({context.label: context.train.images, **context.other_train}, "gan_test")
+    return {"gan_test": context.share_of_class(predict(fake.images))}

@@ -1,4 +1,4 @@
-"""Is a generated pneumonia a pneumonia? The judge's opinion."""
+"""Does a generated image show its class? The judge's opinion."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def judged(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
         context: the class.
 
     Returns:
-        `judged_as_class`, a share in [0, 1], at a probability of 0.5.
+        `judged_as_class`, a share in [0, 1], by the most probable class.
     """
-    return {"judged_as_class": (context.of_class(fake.pneumonia) >= 0.5).double().mean().item()}
+    return {"judged_as_class": context.share_of_class(fake.probabilities)}

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gan_aug.data.classes import Classes
+
 Images = NDArray[np.uint8]
 """(N, C, H, W), 0 to 255."""
 Predict = Callable[[Images], Tensor]
-"""Images to float64 (N,) probabilities of pneumonia."""
+"""Images to float64 probabilities (N, K) of the classes."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Sample:
     Args:
         images: uint8 (N, C, H, W).
         extract: images to features (N, F).
-        judge: images to the probabilities of pneumonia.
+        judge: images to the probabilities (N, K) of the classes.
     """
 
     images: Images
@@ -40,8 +42,8 @@ class Sample:
         return self.extract(self.images).double()
 
     @cached_property
-    def pneumonia(self) -> Tensor:
-        """Float64 (N,): the judge's probabilities of pneumonia, computed once."""
+    def probabilities(self) -> Tensor:
+        """Float64 (N, K): the judge's probabilities of the classes, computed once."""
         return self.judge(self.images)
 
 
@@ -50,35 +52,36 @@ class Context:
     """What else a metric may need.
 
     Attributes:
-        label: of the class in hand, a position in `gan_aug.data.image_table.CLASSES`.
+        classes: of the data set.
+        label: of the class in hand.
         train: the images of the class that the GAN was fitted on.
         members: whose membership is asked about: `train`, or for the floor images that are in no
             one's training.
-        other_train: real training images of the other class.
-        other_real: real images of the other class that nothing was fitted on.
+        other_train: real training images of the other classes, by label.
+        other_real: real images of the other classes that nothing was fitted on, by label.
         fit: fits the classifier of the study on images by label; the same purpose gives the same
             initial weights and order, the same images then the same classifier.
         discriminator: images to logits (N,), None where there is only a set of images.
         seed: of random choices; fixed, so that two sets meet the same ones.
     """
 
+    classes: Classes
     label: int
     train: Sample
     members: Sample
-    other_train: Images
-    other_real: Images
+    other_train: Mapping[int, Images]
+    other_real: Mapping[int, Images]
     fit: Callable[[Mapping[int, Images], str], Predict]
     discriminator: Callable[[Images], Tensor] | None
     seed: int
 
-    @property
-    def other(self) -> int:
-        """The label of the other class."""
-        return 1 - self.label
+    def share_of_class(self, probabilities: Tensor) -> float:
+        """Return the share of images whose most probable class is the one in hand.
 
-    def of_class(self, pneumonia: Tensor) -> Tensor:
-        """Turn probabilities of pneumonia into probabilities of the class in hand."""
-        return pneumonia if self.label == 1 else 1 - pneumonia
+        Args:
+            probabilities: (N, K).
+        """
+        return (probabilities.argmax(dim=1) == self.label).double().mean().item()
 
 
 class Metric(Protocol):

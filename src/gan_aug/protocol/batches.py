@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gan_aug.data.classes import Classes
 from gan_aug.data.datamodule import Stream, to_float
-from gan_aug.data.image_table import CLASSES
 from gan_aug.errors import GanAugError
 from gan_aug.protocol.seeds import stream_seed
 
@@ -23,15 +23,17 @@ class Extra:
 
     Attributes:
         images: uint8 (N, C, H, W).
-        labels: int64 (N,), positions in `CLASSES`.
+        labels: int64 (N,), positions in `classes`.
+        classes: of the data set.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    classes: Classes
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
-        return {name: int((self.labels == i).sum()) for i, name in enumerate(CLASSES)}
+        return {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
 
 
 class ArmBatches:
@@ -71,7 +73,7 @@ class ArmBatches:
     ) -> None:
         self._images = torch.from_numpy(np.concatenate([images, extra.images]))
         self._labels = torch.from_numpy(np.concatenate([labels, extra.labels]))
-        self._n_real = len(labels)
+        self._n_real, self._classes = len(labels), extra.classes
         self._shown = torch.zeros(len(self._labels), dtype=torch.int64)
         self._settings = arm["extra"]
         self._augment, self._augment_extra = augment, augment_extra
@@ -80,10 +82,10 @@ class ArmBatches:
         real, added = torch.arange(self._n_real), torch.arange(self._n_real, len(self._labels))
         ratio = self._settings["ratio"]
         if self._first:
-            if len(set(extra.labels.tolist())) < len(CLASSES):
+            if len(set(extra.labels.tolist())) < len(extra.classes):
                 raise GanAugError(
-                    f"arm {arm['title']!r}: pretrain={arm['pretrain']} needs extra images of both "
-                    f"classes, it has {extra.counts()}; raise extra.count"
+                    f"arm {arm['title']!r}: pretrain={arm['pretrain']} needs extra images of each "
+                    f"class, it has {extra.counts()}; raise extra.count"
                 )
             self._phases = [[(added, batch_size)], [(real, batch_size)]]
         elif ratio is not None and len(added):
@@ -100,7 +102,7 @@ class ArmBatches:
 
     def _by_class(self, rows: Tensor, size: int) -> list[tuple[Tensor, int]]:
         """Part a group of images into its classes, each with an equal share of the batch."""
-        groups = [rows[self._labels[rows] == k] for k in range(len(CLASSES))]
+        groups = [rows[self._labels[rows] == k] for k in range(len(self._classes))]
         groups = [group for group in groups if len(group)]
         share, left = divmod(size, len(groups))
         return [(group, share + (i < left)) for i, group in enumerate(groups)]
@@ -126,7 +128,7 @@ class ArmBatches:
 
     def _tally(self, part: slice) -> dict[str, dict[str, int]]:
         shown, labels = self._shown[part], self._labels[part]
-        of_class = {name: shown[labels == i] for i, name in enumerate(CLASSES)}
+        of_class = {name: shown[labels == i] for i, name in enumerate(self._classes)}
         return {
             "images": {name: int((times > 0).sum()) for name, times in of_class.items()},
             "shown": {name: int(times.sum()) for name, times in of_class.items()},
@@ -147,7 +149,8 @@ class ArmBatches:
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
         smoothing = added.float() * self._settings["label_smoothing"]
-        target = nn.functional.one_hot(labels, len(CLASSES)).float()
-        target = target * (1 - smoothing[:, None]) + smoothing[:, None] / len(CLASSES)
+        k = len(self._classes)
+        target = nn.functional.one_hot(labels, k).float()
+        target = target * (1 - smoothing[:, None]) + smoothing[:, None] / k
         weight = torch.where(added, float(self._settings["weight"]), 1.0)
         return {"image": images, "label": labels, "target": target, "weight": weight}

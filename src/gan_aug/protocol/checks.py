@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.data.image_table import CLASSES
 from gan_aug.errors import GanAugError
 from gan_aug.ranges import (
     at_least,
+    by_class,
     check_augment,
     check_ranges,
     count,
@@ -36,8 +36,7 @@ STUDY_RULES = {
     "comparisons": pairs,
     "question.arm": text,
     "question.reference": text,
-    "count.normal": count,
-    "count.pneumonia": count,
+    "count": by_class(count),
 }
 
 ARM_RULES = {
@@ -46,8 +45,7 @@ ARM_RULES = {
     "stream": at_least(0),
     "pretrain": share,
     "extra.source": one_of("none", "gan", "duplicate", "real"),
-    "extra.count.normal": count,
-    "extra.count.pneumonia": count,
+    "extra.count": by_class(or_null(count)),
     "extra.ratio": or_null(share),
     "extra.weight": positive,
     "extra.label_smoothing": share,
@@ -91,9 +89,6 @@ def check_study(cfg: DictConfig) -> None:
                 f"study.question, study.comparisons: name the arm {arm}, which is not among "
                 f"{', '.join(map(str, cfg.arms))}; name one of these"
             )
-    for name in CLASSES:
-        if cfg.data.subset[name] == 0:
-            raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
 
 
 def asked_pairs(cfg: DictConfig) -> list[list[str]]:
@@ -147,12 +142,24 @@ def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:
             f"arms.{name}.pretrain={arm.pretrain}: leaves no step of study.steps="
             f"{cfg.study.steps} on one of its sides; choose another, or set it to 0"
         )
-    counts = {label: arm.extra.count[label] for label in CLASSES}
-    if arm.extra.source == "none" or not all(counts.values()):
-        raise GanAugError(
-            f"arms.{name}.pretrain={arm.pretrain}: needs extra images of both classes, it has "
-            f"{counts}; raise arms.{name}.extra.count"
-        )
+
+
+def check_counts(cfg: DictConfig) -> None:
+    """Check what each arm adds, once the data set has said which classes there are.
+
+    Args:
+        cfg: from `gan_aug.data.settle.settle`.
+
+    Raises:
+        GanAugError: an arm begins without images of some class.
+    """
+    for name, arm in cfg.arms.items():
+        counts = dict(arm.extra.count)
+        if arm.pretrain and (arm.extra.source == "none" or not all(counts.values())):
+            raise GanAugError(
+                f"arms.{name}.pretrain={arm.pretrain}: needs extra images of each class, it has "
+                f"{counts}; raise arms.{name}.extra.count"
+            )
 
 
 def _check_splits(cfg: DictConfig) -> None:

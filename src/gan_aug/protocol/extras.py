@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from gan_aug.data.image_table import CLASSES, ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import read_set
 from gan_aug.errors import GanAugError
@@ -46,12 +45,12 @@ class Extras:
         """
         empty = self._splits.train.images[:0]
         images, labels = [np.asarray(empty)], [np.zeros(0, np.int64)]
-        for label, name in enumerate(CLASSES):
+        for label, name in enumerate(self._splits.classes):
             count = arm.extra.count[name] if arm.extra.source != "none" else 0
             if count:
                 images.append(self._take(arm, name, count))
                 labels.append(np.full(count, label, np.int64))
-        return Extra(np.concatenate(images), np.concatenate(labels))
+        return Extra(np.concatenate(images), np.concatenate(labels), self._splits.classes)
 
     def generated(self, name: str) -> NDArray[np.uint8]:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
@@ -63,7 +62,7 @@ class Extras:
         Raises:
             GanAugError: it does not.
         """
-        for name in CLASSES if arm.extra.source == "real" else ():
+        for name in self._splits.classes if arm.extra.source == "real" else ():
             count, left = arm.extra.count[name], self._splits.spare.counts()[name]
             if count > left:
                 raise GanAugError(
@@ -75,11 +74,11 @@ class Extras:
         if arm.extra.source == "gan":
             return self._from_gan(arm, name, count)
         if arm.extra.source == "duplicate":
-            table = _of_class(self._splits.train, name)
+            table = self._splits.train.of_class(name)
             # Whole copies first: each image is copied as often as any other, within one.
             order = self._random("duplicate", name).permutation(len(table))
             return np.asarray(table.images)[np.resize(order, count)]
-        table = _of_class(self._splits.spare, name)
+        table = self._splits.spare.of_class(name)
         order = self._random("real", name).permutation(len(table))
         return np.asarray(table.images)[order[:count]]
 
@@ -95,17 +94,17 @@ class Extras:
         keep = np.ones(len(candidates), bool)
         if wanted.min_confidence:
             if self._judge is None:
-                splits, nothing = self._splits, Extra(candidates[:0], np.zeros(0, np.int64))
+                splits = self._splits
+                nothing = Extra(candidates[:0], np.zeros(0, np.int64), splits.classes)
                 # As the arm `real` is fitted, whichever arms there are.
                 plain = self._cfg.arms.real
                 self._judge = fit_arm(
                     self._cfg, plain, splits.train, splits.validation, nothing, "judge"
                 )
-            pneumonia = probabilities(self._judge.module, candidates).numpy()
-            confidence = pneumonia if name == "pneumonia" else 1 - pneumonia
-            keep &= confidence >= wanted.min_confidence
+            found = probabilities(self._judge.module, candidates).numpy()
+            keep &= found[:, self._splits.classes.label(name)] >= wanted.min_confidence
         if wanted.min_distance:
-            real = np.asarray(_of_class(self._splits.train, name).images)
+            real = np.asarray(self._splits.train.of_class(name).images)
             usual = np.median(nearest_distance(real, real, same=True))
             keep &= nearest_distance(candidates, real) >= wanted.min_distance * usual
         if keep.sum() < count:
@@ -122,9 +121,9 @@ class Extras:
             folder = self._folder / "synthetic" / f"{name}_gan"
             seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
             write_synthetic(self._cfg, gan, folder, self._most(name), seed)
-            data = self._cfg.data
-            found = read_set(folder, None, data.image_size, data.channels, self._splits)
-            self._generated[name] = found.images[found.labels == CLASSES.index(name)]
+            found = read_set(folder, None, self._cfg.data.image_size, self._splits)
+            of_class = found.labels == self._splits.classes.label(name)
+            self._generated[name] = found.images[of_class]
         return self._generated[name]
 
     def _most(self, name: str) -> int:
@@ -158,7 +157,3 @@ def nearest_distance(
         distances.fill_diagonal_(torch.inf)
     nearest: NDArray[np.float64] = distances.min(dim=1).values.numpy() / a.shape[1] ** 0.5
     return nearest
-
-
-def _of_class(table: ImageTable, name: str) -> ImageTable:
-    return table.take(table.labels == CLASSES.index(name))

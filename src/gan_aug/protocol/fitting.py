@@ -21,11 +21,8 @@ from gan_aug.classifier import Classifier
 from gan_aug.data.datamodule import EvaluationBatches
 from gan_aug.data.image_table import ImageTable
 from gan_aug.errors import GanAugError
-from gan_aug.metrics.classification import (
-    best_threshold,
-    classification_metrics,
-    to_probabilities,
-)
+from gan_aug.metrics.classification import choose_threshold, to_probabilities
+from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.protocol.batches import ArmBatches, Extra
 from gan_aug.protocol.seeds import stream_seed
 
@@ -145,7 +142,7 @@ def _hash(module: Classifier) -> str:
 
 @torch.no_grad()
 def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
-    """Return float64 (N,) probabilities of pneumonia for uint8 images (N, C, H, W)."""
+    """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
     parts = [
         module.network(torch.tensor(images[i : i + 256]).float().div_(127.5).sub_(1.0))
         for i in range(0, len(images), 256)
@@ -156,7 +153,7 @@ def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor
 def measure(
     fit: Fit, tables: Mapping[str, ImageTable]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Measure a fit on every split, at 0.5 and at the threshold chosen on validation.
+    """Measure a fit on every split; where there is a threshold, validation chooses it.
 
     Args:
         fit: the fit.
@@ -167,14 +164,12 @@ def measure(
     """
     found = {name: probabilities(fit.module, table.images) for name, table in tables.items()}
     labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
-    threshold = best_threshold(found["validation"], labels["validation"])
+    classes = fit.module.classes
+    threshold = choose_threshold(found["validation"], labels["validation"], classes)
     metrics: dict[str, Any] = {"threshold": threshold}
     arrays: dict[str, NDArray[Any]] = {}
     for name in tables:
-        metrics[name] = {
-            "at_0.5": classification_metrics(found[name], labels[name], 0.5),
-            "at_validation_threshold": classification_metrics(found[name], labels[name], threshold),
-        }
+        metrics[name] = measure_split(found[name], labels[name], classes, threshold)
         arrays[name] = found[name].numpy()
         arrays[f"{name}_labels"] = labels[name].numpy()
     return metrics, arrays

@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.data.image_table import CLASSES
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import read_manifest, write_set
@@ -26,7 +25,10 @@ from gan_aug.restore import load_gan
 from gan_aug.run import Run, read_record
 from gan_aug.synthesis import images_by_class, manifest_head
 
-_UNLIKE = ("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source")
+_UNLIKE = (
+    *("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source"),
+    *("classes", "num_classes", "positive", "target"),
+)
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", *(f"data.{name}" for name in _UNLIKE))
 
@@ -67,7 +69,7 @@ def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
     kept = {key: copy.deepcopy(config[key]) for key in ("data", "model", "trainer", "callbacks")}
     kept["data"] |= {
         "train_class": class_name,
-        "subset": {name: n_images if name == class_name else 0 for name in CLASSES},
+        "subset": {name: n_images if name == class_name else 0 for name in cfg.data.classes},
     }
     per_epoch = max(1, n_images // config["data"]["batch_size"])
     kept["trainer"]["max_epochs"] = -(-config["study"]["gan_batches"] // per_epoch)
@@ -88,8 +90,7 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
     del settings["callbacks"]
     for name in _UNLIKE:
         settings["data"].pop(name, None)
-    of_class = splits.train.labels == CLASSES.index(config.data.train_class)
-    seen = sorted(splits.train.hashes[of_class].tolist())
+    seen = sorted(splits.train.of_class(config.data.train_class).hashes.tolist())
     content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 

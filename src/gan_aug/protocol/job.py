@@ -13,12 +13,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError, warn
 from gan_aug.files import read_json, replace_file, sha256_of, write_json
 from gan_aug.fit import quieten
+from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.protocol.batches import Extra
 from gan_aug.protocol.extras import Extras
 from gan_aug.protocol.fitting import fit_arm, measure
@@ -55,12 +57,14 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         run.record()
     _write_grids(run.folder / "grids", splits, extras)
     metrics = {
-        "headline": _headline(cfg, fits),
+        "headline": _headline(cfg, fits, splits.classes),
         "draw": cfg.draw,
         "condition": OmegaConf.to_container(cfg.study.condition, resolve=True),
         "question": OmegaConf.to_container(cfg.study.question, resolve=True),
         "comparisons": OmegaConf.to_container(cfg.study.comparisons, resolve=True),
         "primary": cfg.study.primary,
+        "classes": list(splits.classes.names),
+        "positive": splits.classes.positive,
         "splits": {name: table.counts() for name, table in tables.items()},
         "arms": {
             str(name): {"title": arm.title, "extra": added[str(name)]}
@@ -83,7 +87,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
     write_json(run.folder / "metrics.json", metrics)
     run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
-    _print_table(cfg, metrics)
+    _print_table(cfg, metrics, splits.classes)
     print(f"results     {run.folder / 'metrics.json'}")
 
 
@@ -118,9 +122,10 @@ def _one_fit(
     replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
     result["npz_sha256"] = sha256_of(path.with_suffix(".npz"))
     write_json(path, result)
+    usual = metrics[cfg.study.primary][decisions(splits.classes)[0]]
     print(
-        f"  {name} {repeat}: {cfg.study.primary} accuracy "
-        f"{result[cfg.study.primary]['at_0.5']['accuracy']:.4f}, {fitted.seconds:.1f} s",
+        f"  {name} {repeat}: {cfg.study.primary} accuracy {usual['accuracy']:.4f}, "
+        f"{fitted.seconds:.1f} s",
         flush=True,
     )
     return result
@@ -150,33 +155,35 @@ def _finished_fit(path: Path, fingerprint: str) -> dict[str, Any] | None:
     return found
 
 
-def _mean(fits: list[dict[str, Any]], arm: str, split: str, metric: str) -> float:
-    return float(np.mean([f[split]["at_0.5"][metric] for f in fits if f["arm"] == arm]))
+def _mean(fits: list[dict[str, Any]], arm: str, split: str, how: str, metric: str) -> float:
+    return float(np.mean([f[split][how][metric] for f in fits if f["arm"] == arm]))
 
 
-def _headline(cfg: DictConfig, fits: list[dict[str, Any]]) -> dict[str, float]:
+def _headline(cfg: DictConfig, fits: list[dict[str, Any]], classes: Classes) -> dict[str, float]:
     """Return an arm's mean accuracy each, for the multirun's table."""
-    split = cfg.study.primary
-    return {f"{arm}": _mean(fits, str(arm), split, "accuracy") for arm in cfg.arms}
+    split, how = cfg.study.primary, decisions(classes)[0]
+    return {f"{arm}": _mean(fits, str(arm), split, how, "accuracy") for arm in cfg.arms}
 
 
-def _print_table(cfg: DictConfig, metrics: dict[str, Any]) -> None:
-    split = metrics["primary"]
-    table = Table(title=f"draw {cfg.draw}, {split} images, at 0.5, mean of {cfg.study.repeats}")
-    shown = ("accuracy", "sensitivity", "specificity", "auroc")
+def _print_table(cfg: DictConfig, metrics: dict[str, Any], classes: Classes) -> None:
+    split, how = metrics["primary"], decisions(classes)[0]
+    decided = how.replace("_", " ")
+    table = Table(title=f"draw {cfg.draw}, {split} images, {decided}, mean of {cfg.study.repeats}")
+    # The first are accuracy and what it is made of, then AUROC.
+    shown = metric_names(classes)[:-2]
     for title in ("arm", *shown):
         table.add_column(title)
     for arm in metrics["arms"]:
-        values = (_mean(metrics["fits"], arm, split, name) for name in shown)
+        values = (_mean(metrics["fits"], arm, split, how, name) for name in shown)
         table.add_row(arm, *(f"{value:.4f}" for value in values))
     Console().print(table)
 
 
 def _write_grids(folder: Path, splits: Splits, extras: Extras) -> None:
     """Draw the first real and the first generated images of each class that has a GAN."""
-    for label, name in enumerate(CLASSES):
+    for name in splits.classes:
         if name in extras.gans:
-            real = np.asarray(splits.train.images[splits.train.labels == label][: GRID_SIDE**2])
+            real = np.asarray(splits.train.of_class(name).images[: GRID_SIDE**2])
             _write_grid(folder / f"real_{name}.png", real)
             _write_grid(folder / f"synthetic_{name}.png", extras.generated(name))
 

@@ -7,7 +7,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan_aug.data.held_out import HeldOut, cut_held_out
-from gan_aug.data.image_table import CLASSES
 from gan_aug.data.splits import Splits
 from gan_aug.protocol.gans import FittedGAN, own_gan
 from gan_aug.protocol.seeds import stream_seed
@@ -23,7 +22,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
     arms = [arm.extra for arm in cfg.arms.values() if arm.extra.source == "gan"]
-    made = [name for name in CLASSES if any(extra.count[name] for extra in arms)]
+    made = [name for name in splits.classes if any(extra.count[name] for extra in arms)]
     if not cfg.quality.use or not made:
         return None
     return cut_held_out(splits, cfg.quality.count, made)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import read_manifest
 from gan_aug.errors import GanAugError
-from gan_aug.metrics.classification import best_threshold
+from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
 from gan_aug.protocol.controls import control_of
 
 
@@ -41,9 +41,9 @@ def check_rules(
                 "All arms have the same weights and steps, and used what they say",
                 _equal(cfg, splits, metrics),
             ),
-            (5, "Test images decide nothing", _decided(cfg, metrics, folder)),
+            (5, "Test images decide nothing", _decided(cfg, splits, metrics, folder)),
             (6, "Controls ride along", _controls(cfg)),
-            (7, "Accuracy stands beside threshold-free metrics", _beside(metrics)),
+            (7, "Accuracy stands beside threshold-free metrics", _beside(splits, metrics)),
         )
     ]
 
@@ -115,17 +115,22 @@ def _misused(
     return None
 
 
-def _decided(cfg: DictConfig, metrics: dict[str, Any], folder: Path) -> tuple[bool, str]:
+def _decided(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
+) -> tuple[bool, str]:
     if cfg.classifier.patience is not None:
         return False, "early stopping is on"
     for fit in metrics["fits"]:
         with np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz") as arrays:
             scores, labels = (arrays[name] for name in ("validation", "validation_labels"))
-        found = best_threshold(torch.from_numpy(scores), torch.from_numpy(labels))
+        tensors = (torch.from_numpy(scores), torch.from_numpy(labels))
+        found = choose_threshold(*tensors, splits.classes)
         if found != fit["threshold"]:
             return False, f"the threshold of {fit['arm']} is not the one that validation gives"
-    n = len(metrics["fits"])
-    return True, f"last weights, no early stopping; {n} thresholds are those of validation"
+    how = "no threshold, the most probable class counts"
+    if splits.classes.positive is not None:
+        how = f"{len(metrics['fits'])} thresholds are those of validation"
+    return True, f"last weights, no early stopping; {how}"
 
 
 def _controls(cfg: DictConfig) -> tuple[bool, str]:
@@ -148,11 +153,15 @@ def _plain(arm: DictConfig) -> bool:
     return arm.extra.source == "none" and not (arm.augment or arm.balanced)
 
 
-def _beside(metrics: dict[str, Any]) -> tuple[bool, str]:
-    wanted = {"balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc"}
+def _beside(splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
+    wanted, ways = set(metric_names(splits.classes)), decisions(splits.classes)
     found = all(
-        wanted <= fit[split]["at_0.5"].keys() and "at_validation_threshold" in fit[split]
+        wanted <= fit[split].get(how, {}).keys()
         for fit in metrics["fits"]
         for split in metrics["splits"]
+        for how in ways
     )
-    return found, "at 0.5 and at the threshold chosen on validation, for every fit and split"
+    how = "by the most probable class"
+    if splits.classes.positive is not None:
+        how = "at 0.5 and at the threshold chosen on validation"
+    return found, f"{how}, for every fit and split"

@@ -8,7 +8,6 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig
 
-from gan_aug.data.image_table import CLASSES
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError
 from gan_aug.gans.base import GAN
@@ -61,11 +60,10 @@ class QualityCurves(Callback):
             module.training = True
         scores = []
         for name, images in generated.items():
-            other = CLASSES[1 - CLASSES.index(name)]
             values, _ = self._evaluator.measure(
                 self._evaluator.sample(of_class(validation, name)),
                 self._evaluator.sample(images[: counts[name]]),
-                self._evaluator.context(name, of_class(validation, other), None),
+                self._evaluator.context(name, validation, None),
             )
             label = self._evaluator.extractor.label
             pl_module.log_now({f"quality {label}/{k} {name}": v for k, v in values.items()})

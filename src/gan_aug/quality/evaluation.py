@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, judge_images
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError
 from gan_aug.gans.base import GAN
@@ -62,30 +62,32 @@ class Evaluator:
 
     def sample(self, images: Images) -> Sample:
         """Return images with what extractor and judge make of them, once somebody asks."""
-        return Sample(np.ascontiguousarray(images), self.extractor, self.judge.pneumonia)
+        return Sample(np.ascontiguousarray(images), self.extractor, self.judge.probabilities)
 
     def train_sample(self, name: str) -> Sample:
         """Return the draw's training images of a class."""
         return self.sample(of_class(self._splits.train, name))
 
     def context(
-        self, name: str, other_real: Images, discriminator: Callable[[Images], Tensor] | None
+        self, name: str, unseen: ImageTable, discriminator: Callable[[Images], Tensor] | None
     ) -> Context:
         """Return the context of a class.
 
         Args:
             name: the class.
-            other_real: unseen real images of the other class.
+            unseen: real images of all classes that nothing was fitted on.
             discriminator: of the GAN, if there is one.
         """
-        label = CLASSES.index(name)
+        classes = self._splits.classes
+        others = [other for other in classes if other != name]
         train = self.train_sample(name)
         return Context(
-            label=label,
+            classes=classes,
+            label=classes.label(name),
             train=train,
             members=train,
-            other_train=of_class(self._splits.train, CLASSES[1 - label]),
-            other_real=other_real,
+            other_train={classes.label(n): of_class(self._splits.train, n) for n in others},
+            other_real={classes.label(n): of_class(unseen, n) for n in others},
             fit=self._fit,
             discriminator=discriminator,
             seed=self._quality.seed,
@@ -122,11 +124,10 @@ class Evaluator:
             `values`: row to values, the floor first; `seconds` by metric of the first of `rows`;
             `images`: how many, by what they were for.
         """
-        other = CLASSES[1 - CLASSES.index(name)]
         unseen = [of_class(table, name) for table in (held_out.reference, held_out.floor)]
         n = min(map(len, [*unseen, *rows.values()]))
         real, floor = (self.sample(images[:n]) for images in unseen)
-        context = self.context(name, of_class(held_out.reference, other), discriminator)
+        context = self.context(name, held_out.reference, discriminator)
         values = {FLOOR: self.measure(real, floor, replace(context, members=floor))[0]}
         seconds: Values = {}
         for title, images in rows.items():
@@ -138,18 +139,19 @@ class Evaluator:
             "reference": len(real),
             "floor": len(floor),
             "train": len(context.train),
-            f"{other} to train classifiers": len(context.other_train),
-            f"{other} to test classifiers": len(context.other_real),
         }
+        for use, of_use in (("train", context.other_train), ("test", context.other_real)):
+            for label, images in of_use.items():
+                counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
         return {"values": values, "seconds": seconds, "images": counts}
 
     def judge_on_unseen(self, held_out: HeldOut) -> Values:
         """Return the share of unseen real images of each class that the judge gets right."""
         both = [held_out.reference, held_out.floor]
         found = {}
-        for label, name in enumerate(CLASSES):
+        for label, name in enumerate(self._splits.classes):
             images = np.concatenate([of_class(table, name) for table in both])
-            right = (self.judge.pneumonia(images) >= 0.5) == bool(label)
+            right = self.judge.probabilities(images).argmax(dim=1) == label
             found[name] = right.double().mean().item()
         return found
 
@@ -167,10 +169,11 @@ class Evaluator:
             digest.update(images[label].tobytes())
         key = (purpose, digest.hexdigest())
         if key not in self._fits:
-            if empty := [CLASSES[k] for k in images if not len(images[k])]:
+            names = self._splits.classes.names
+            if empty := [names[k] for k in images if not len(images[k])]:
                 raise GanAugError(
                     f"quality.use: {purpose} trains a classifier and the GAN's draw has no "
-                    f"{empty[0]} training images; add +data.subset.{empty[0]}=400, or leave "
+                    f"{empty[0]} training images; add data.subset.{empty[0]}=400, or leave "
                     "gan_train and gan_test out of quality.use"
                 )
             self._fits[key] = predictor(
@@ -181,7 +184,7 @@ class Evaluator:
 
 def of_class(table: ImageTable, name: str) -> Images:
     """Return the images of a class, uint8 (N, C, H, W)."""
-    return np.asarray(table.images[table.labels == CLASSES.index(name)])
+    return np.asarray(table.of_class(name).images)
 
 
 def discriminator_of(gan: GAN) -> Callable[[Images], Tensor]:

@@ -22,7 +22,7 @@ from torch import nn
 
 from gan_aug.classifier import Classifier
 from gan_aug.data.datamodule import Batches, EvaluationBatches
-from gan_aug.data.image_table import CLASSES, ImageTable
+from gan_aug.data.image_table import ImageTable
 from gan_aug.errors import GanAugError, warn
 from gan_aug.files import replace_file
 from gan_aug.metrics.sample import Images, Predict
@@ -51,8 +51,8 @@ class Judge:
     feature_scale: float
     images: dict[str, int]
 
-    def pneumonia(self, images: Images) -> torch.Tensor:
-        """Return float64 (N,) probabilities of pneumonia."""
+    def probabilities(self, images: Images) -> torch.Tensor:
+        """Return float64 probabilities (N, K) of the classes."""
         return probabilities(self.module, images)
 
     def facts(self) -> dict[str, Any]:
@@ -160,9 +160,10 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
                 return _read(path, module, counts)
             except Damaged as error:
                 warn(f"{path}: {error.what}; fitting the judge again")
-        print(f"fitting the judge on {counts['normal']} + {counts['pneumonia']} images: {path}")
+        print(f"fitting the judge on {' + '.join(map(str, counts.values()))} images: {path}")
         images = {
-            label: np.asarray(table.images[table.labels == label]) for label in range(len(CLASSES))
+            label: np.asarray(table.of_class(name).images)
+            for label, name in enumerate(table.classes)
         }
         fitted = fit_classifier(quality, images, steps, "judge")
         saved = {
@@ -205,5 +206,5 @@ def _root_mean_square(module: Classifier, table: ImageTable) -> float:
 
 
 def predictor(module: Classifier) -> Predict:
-    """Return a classifier as a function from images to probabilities of pneumonia."""
+    """Return a classifier as a function from images to probabilities of the classes."""
     return lambda images: probabilities(module, images)

@@ -9,7 +9,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.held_out import FEWEST
-from gan_aug.data.image_table import CLASSES
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import check_stored_data
@@ -62,6 +61,8 @@ def with_data(cfg: DictConfig) -> DictConfig:
         where = f"{folder / MANIFEST}: data_settings"
         settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
     given = {key: value for key, value in cfg.data.items() if value is not None}
+    # Of an earlier gan_aug these may be missing; the data set says them in any case.
+    settings = {"num_classes": None, "classes": None, "positive": None, **settings}
     merged = OmegaConf.create(dict(cfg.items()))
     merged.data = OmegaConf.merge(data_settings(settings, root, cfg.data.download), given)
     return merged
@@ -83,11 +84,10 @@ def load_subject(cfg: DictConfig) -> Subject:
         _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
         return Subject(images_by_class(gan, origin, count, cfg.seed), splits, gan)
     folder = Path(cfg.synthetic.dir).expanduser()
-    size = (cfg.data.image_size, cfg.data.channels)
-    found = read_set(folder, None, *size, splits, "synthetic.dir")
+    found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
     images = {}
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(splits.classes):
         of_class = found.images[found.labels == label]
         if 0 < len(of_class) < FEWEST:
             raise GanAugError(

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gan_aug.metrics.classification import found_classes
 from gan_aug.reporting.quality import summarise_quality
-from gan_aug.reporting.results import LOWER_IS_BETTER, METRICS, Study
+from gan_aug.reporting.results import LOWER_IS_BETTER, Study
 from gan_aug.reporting.statistics import (
     LEAST_DRAWS,
     Comparison,
@@ -98,7 +99,7 @@ def summarise(study: Study) -> dict[str, Any]:
     splits: dict[str, Any] = {}
     for split in splits_to_report(study):
         splits[split] = {}
-        for metric in METRICS:
+        for metric in study.metrics:
             arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
             splits[split][metric] = [
                 {
@@ -119,6 +120,8 @@ def summarise(study: Study) -> dict[str, Any]:
         "shown_added": {arm: _shown_added(study, arm) for arm in study.arms},
         "control": study.control,
         "primary": study.primary,
+        "classes": list(study.classes.names),
+        "positive": study.classes.positive,
         "draws": sorted({job.metrics["draw"] for job in study.jobs}),
         "splits": splits,
         "over_draws_and_images": [
@@ -171,13 +174,16 @@ def _over_images(
         arrays = [[job.arrays(name, repeat) for repeat in repeats] for job in jobs]
         labels = f"{study.primary}_labels"
         right[name] = np.array(
-            [[(a[study.primary] >= 0.5) == a[labels] for a in d] for d in arrays]
+            [
+                [found_classes(a[study.primary], study.classes) == a[labels] for a in d]
+                for d in arrays
+            ]
         )
     return list(interval_over_images(right[arm], right[reference]))
 
 
 def power(study: Study) -> list[dict[str, Any]]:
-    """Return, for accuracy at 0.5 against `real`, what so many draws can show.
+    """Return, for the usual accuracy against `real`, what so many draws can show.
 
     `draws_needed` is for one test at 5%, `draws_needed_holm` for the first step of Holm's
     correction over all that is compared with `real`.

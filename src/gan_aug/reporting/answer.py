@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan_aug.reporting.results import LEFT_OUT
+from gan_aug.reporting.results import AT_VALIDATION_THRESHOLD, LEFT_OUT
 
 LEVEL = 0.05
 BESIDE = {
-    "accuracy_at_validation_threshold": "at the one chosen on validation",
+    AT_VALIDATION_THRESHOLD: "at the one chosen on validation",
     "auroc": "in AUROC",
 }
+BESIDE_OF_MANY = {"balanced_accuracy": "in balanced accuracy", "auroc": "in AUROC"}
+"""Where no class is the positive one."""
 
 
 def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
@@ -56,12 +58,14 @@ def _beside(summary: dict[str, Any], of_split: dict[str, Any], i: int) -> str:
     """Return the same difference where a shifted threshold cannot look like a gain (rule 7)."""
     asked = tuple(summary["question"].values())
     parts = []
-    for metric, title in BESIDE.items():
+    has_threshold = summary["positive"] is not None
+    for metric, title in (BESIDE if has_threshold else BESIDE_OF_MANY).items():
         found = of_split[metric][i]["comparisons"]
         (c,) = [c for c in found if (c["arm"], c["reference"]) == asked]
         if c["low"] is not None:
             parts.append(f"{title} {points(c['mean'])} ({points(c['low'])} to {points(c['high'])})")
-    return f" That is at a threshold of 0.5; {', '.join(parts)}." if parts else ""
+    what = "at a threshold of 0.5" if has_threshold else "by the most probable class"
+    return f" That is {what}; {', '.join(parts)}." if parts else ""
 
 
 def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from gan_aug.data.classes import Classes
 from gan_aug.reporting.quality import quality_against_gain
 from gan_aug.reporting.results import Study
 
@@ -97,7 +98,7 @@ def paired_differences(study: Study, summary: dict[str, Any]) -> Figure | None:
         if label := study.label(condition):
             axes.set_title(label, loc="left", fontsize=10)
     panels[-1].set_xlabel(
-        f"difference from `real` in {study.primary} accuracy at 0.5, points "
+        f"difference from `real` in {study.primary} accuracy{study.decided}, points "
         "(dots: draws; diamond and bar: mean, 95% interval)"
     )
     return figure
@@ -129,7 +130,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
         axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
     axes.set_xticks(list(positions.values()), [str(total) for total in positions])
     axes.set_xlabel("images added (both classes together)")
-    axes.set_ylabel(f"{study.primary} accuracy at 0.5, %")
+    axes.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
     axes.legend(frameon=False)
     _tidy(axes)
     return figure
@@ -171,14 +172,14 @@ def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
     ):
         used = job.record["data"]["used"]["train"]
         ticks.append(
-            str(size) if size is not None else f"all: {used['normal']} + {used['pneumonia']}"
+            str(size) if size is not None else f"all: {' + '.join(map(str, used.values()))}"
         )
     for axes in (left, right):
         axes.set_xticks(places, ticks)
         axes.set_xlabel("training images of each class")
         _tidy(axes)
     right.axhline(0, color="#333", linewidth=1)
-    left.set_ylabel(f"{study.primary} accuracy at 0.5, %")
+    left.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
     right.set_ylabel("difference from `real`, points (95% interval)")
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
@@ -200,6 +201,27 @@ def roc_curve(
     return found
 
 
+def mean_roc(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Classes,
+    grid: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the positive class's curve; without one the mean of all, each against the rest.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,).
+        classes: K of them.
+        grid: false positive rates.
+    """
+    positive = classes.positive_label
+    asked = range(len(classes)) if positive is None else [positive]
+    curves = [roc_curve(probabilities[:, k], (labels == k).astype(np.int64), grid) for k in asked]
+    found: NDArray[np.float64] = np.mean(curves, axis=0)
+    return found
+
+
 def roc(study: Study) -> Figure | None:
     """Draw each arm's mean ROC curve over draws with its 95% band (vertical averaging)."""
     if len(study.conditions) > 1:
@@ -212,7 +234,9 @@ def roc(study: Study) -> Figure | None:
             repeats = [f["repeat"] for f in job.metrics["fits"] if f["arm"] == arm]
             found = [job.arrays(arm, repeat) for repeat in repeats]
             split = study.primary
-            of_repeats = [roc_curve(a[split], a[f"{split}_labels"], grid) for a in found]
+            of_repeats = [
+                mean_roc(a[split], a[f"{split}_labels"], study.classes, grid) for a in found
+            ]
             if of_repeats:
                 of_draws.append(np.mean(of_repeats, axis=0))
         curves[arm] = np.array(of_draws)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan_aug.reporting.answer import points, verdict
 from gan_aug.reporting.quality import name_of
-from gan_aug.reporting.results import LOWER_IS_BETTER, METRICS, Study
+from gan_aug.reporting.results import LOWER_IS_BETTER, Study
 from gan_aug.reporting.statistics import LEAST_DRAWS, RESAMPLES
 
 CAPTIONS = {
@@ -52,11 +52,12 @@ def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> 
         "minutes": _minutes,
         "value": name_of,
     }
+    environment.filters["counts"] = _counts
     environment.globals |= {"verdict": verdict}
     return environment.get_template("report.html.j2").render(
         study=study,
         summary=summary,
-        metrics=METRICS,
+        metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],
         arms=study.first["arms"],
@@ -81,6 +82,10 @@ def _p(value: float | None) -> str:
     if value is None:
         return ""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
 def _minutes(seconds: float) -> str:

@@ -31,7 +31,8 @@ NAMES = {
     "gan_train_accuracy": "GAN-train, balanced accuracy",
     "membership_auc": "discriminator's test of membership, AUC",
 }
-_COLOURS = {"normal": "#2f6db3", "pneumonia": "#c0504d"}
+_COLOURS = ("#2f6db3", "#c0504d", "#1b7f79", "#b8860b", "#8a63a8", "#4c5b6b", "#3b8a3e", "#a0522d")
+"""Of the classes, in the order of their labels."""
 
 
 def name_of(value: str) -> str:
@@ -81,7 +82,7 @@ def _generated(job: Job, name: str) -> dict[str, float]:
 
 
 def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
-    """Return each draw's gain in primary accuracy at 0.5: the asked arm less its reference."""
+    """Return each draw's gain in primary accuracy: the asked arm less its reference."""
     arm, reference = study.first["question"].values()
     values = study.by_draw(jobs[0].condition, study.primary, "accuracy")
     gains: NDArray[np.float64] = (values[arm] - values[reference]).to_numpy(float)
@@ -144,7 +145,7 @@ def quality_against_gain(study: Study, rows: list[dict[str, Any]]) -> Figure | N
     for axes, value in zip(panels, shown, strict=False):
         notes = []
         for row in (row for row in rows if row["value"] == value):
-            colour = _COLOURS[row["class"]]
+            colour = _COLOURS[study.classes.label(row["class"]) % len(_COLOURS)]
             x = values_of(study.jobs, row["class"], "generated", value)
             axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row["class"])
             axes.axvline(row["floor"], color=colour, linewidth=1, linestyle="--")

@@ -11,22 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gan_aug.data.classes import Classes
 from gan_aug.errors import GanAugError
 from gan_aug.files import read_json, sha256_of
+from gan_aug.metrics.classification import AT_VALIDATION, decisions, metric_names
 from gan_aug.protocol.controls import control_of
-from gan_aug.reporting.verify import read_predictions, verify_draw
+from gan_aug.reporting.verify import classes_of, read_predictions, verify_draw
 from gan_aug.run import RECORD, read_record, status_of
 
-METRICS = {
-    "accuracy": "accuracy at 0.5",
-    "accuracy_at_validation_threshold": "accuracy at the validation threshold",
-    "balanced_accuracy": "balanced accuracy",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "calibration_error": "calibration error",
-}
+AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 LOWER_IS_BETTER = {"calibration_error"}
 LEFT_OUT = "left out"
 """The status of a draw whose files disagree."""
@@ -68,7 +61,7 @@ class Job:
 
     def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
         """Return the probabilities and labels by split of one fit."""
-        return read_predictions(self.folder, arm, repeat, self.metrics["splits"])
+        return read_predictions(self.folder, arm, repeat, self.metrics)
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,26 @@ class Study:
         """The arm that uses copies of real images just as the asked arm uses GAN images."""
         return control_of(self.jobs[0].record["config"])
 
+    @cached_property
+    def classes(self) -> Classes:
+        """The data set's classes."""
+        return classes_of(self.first)
+
+    @cached_property
+    def metrics(self) -> dict[str, str]:
+        """What is reported of every split, with its title."""
+        found = {name: _title(name, self.classes) for name in metric_names(self.classes)}
+        if self.classes.positive is None:
+            return found
+        (first, title), *others = found.items()
+        also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
+        return dict([(first, f"{title} at 0.5"), also, *others])
+
+    @property
+    def decided(self) -> str:
+        """How the usual accuracy decides on a class, in words that follow it."""
+        return "" if self.classes.positive is None else " at 0.5"
+
     @property
     def keys(self) -> list[str]:
         """The names of the swept settings."""
@@ -140,8 +153,8 @@ class Study:
                 row |= {"draw": job.metrics["draw"]}
                 row |= {k: fit[k] for k in ("arm", "repeat", "steps", "threshold")}
                 for split in job.metrics["splits"]:
-                    for metric in METRICS:
-                        row[f"{split}_{metric}"] = value_of(fit[split], metric)
+                    for metric in self.metrics:
+                        row[f"{split}_{metric}"] = value_of(fit[split], metric, self.classes)
                 rows.append(row)
         return pd.DataFrame(rows)
 
@@ -159,11 +172,21 @@ class Study:
         return rows.pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
 
 
-def value_of(measured: dict[str, Any], metric: str) -> float:
+def value_of(measured: dict[str, Any], metric: str, classes: Classes) -> float:
     """Return one metric from what a fit measured on a split."""
-    if metric == "accuracy_at_validation_threshold":
-        return float(measured["at_validation_threshold"]["accuracy"])
-    return float(measured["at_0.5"][metric])
+    if metric == AT_VALIDATION_THRESHOLD:
+        return float(measured[AT_VALIDATION]["accuracy"])
+    return float(measured[decisions(classes)[0]][metric])
+
+
+def _title(metric: str, classes: Classes) -> str:
+    averaged = " (mean over classes, each against the rest)" if classes.positive is None else ""
+    if metric in ("auroc", "auprc"):
+        return metric.upper() + averaged
+    of_class = metric.removeprefix("sensitivity_")
+    if of_class != metric:
+        return f"sensitivity, {of_class}"
+    return metric.replace("_", " ")
 
 
 def read_study(folder: Path) -> Study:
@@ -254,6 +277,8 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
             f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
             f"({prints[0]}); a study is about one data set"
         )
+    if classes_of(one.metrics) != classes_of(other.metrics):
+        raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
     if list(one.metrics["arms"]) != list(other.metrics["arms"]):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
     before, after = (_flat(job.record["config"]) for job in (alike, other))

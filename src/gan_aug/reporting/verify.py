@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_aug.data.image_table import CLASSES
+from gan_aug.data.classes import Classes
 from gan_aug.errors import GanAugError
 from gan_aug.files import sha256_of
-from gan_aug.metrics.classification import best_threshold, classification_metrics
+from gan_aug.metrics.classification import choose_threshold, measure
 
 TOLERANCE = 1e-6
 """AUROC and the like are computed in 32 bits, and may differ that little between torch versions."""
@@ -63,6 +63,7 @@ def _check_settings(path: Path, config: dict[str, Any], metrics: dict[str, Any])
 
 def _check_fits(folder: Path, metrics: dict[str, Any]) -> None:
     path = folder / "metrics.json"
+    classes = classes_of(metrics)
     names = Counter((fit["arm"], fit["repeat"]) for fit in metrics["fits"])
     if twice := [name for name, n in names.items() if n > 1]:
         raise GanAugError(f"{path}: counts the fit {twice[0]} twice; {_REMEDY}")
@@ -70,16 +71,30 @@ def _check_fits(folder: Path, metrics: dict[str, Any]) -> None:
         raise GanAugError(f"{path}: has fits of {min(unknown)}, which is no arm of it; {_REMEDY}")
     labels: dict[str, NDArray[np.int64]] = {}
     for fit in metrics["fits"]:
-        arrays = read_predictions(folder, fit["arm"], fit["repeat"], metrics["splits"])
+        arrays = read_predictions(folder, fit["arm"], fit["repeat"], metrics)
         for split in metrics["splits"]:
             same = labels.setdefault(split, arrays[f"{split}_labels"])
             if not np.array_equal(same, arrays[f"{split}_labels"]):
                 raise GanAugError(f"{path}: its fits have different {split} images; {_REMEDY}")
-        _compare(path, fit, arrays, metrics["splits"])
+        _compare(path, fit, arrays, metrics["splits"], classes)
+
+
+def classes_of(metrics: Mapping[str, Any]) -> Classes:
+    """Return the classes of a draw.
+
+    Args:
+        metrics: its metrics.json; those of earlier versions have two classes, of which the second
+            is the positive one.
+
+    Raises:
+        GanAugError: they are no classes.
+    """
+    names = metrics.get("classes") or list(next(iter(metrics["splits"].values())))
+    return Classes(tuple(names), metrics.get("positive", names[-1] if len(names) == 2 else None))
 
 
 def read_predictions(
-    folder: Path, arm: str, repeat: int, splits: Mapping[str, Mapping[str, int]]
+    folder: Path, arm: str, repeat: int, metrics: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
     """Read the probabilities and labels by split of one fit.
 
@@ -87,42 +102,55 @@ def read_predictions(
         folder: the draw's.
         arm: of the fit.
         repeat: of the fit.
-        splits: split to the number of images by class.
+        metrics: of the draw.
+
+    Returns:
+        By split the probabilities (N, K); by split and `_labels` the labels (N,).
 
     Raises:
         GanAugError: the file is missing or damaged, or does not hold such splits.
     """
     path = folder / "fits" / f"{arm}_{int(repeat)}.npz"
+    classes = classes_of(metrics)
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise GanAugError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
-    for split, counts in splits.items():
+    for split, counts in metrics["splits"].items():
         scores, labels = arrays.get(split), arrays.get(f"{split}_labels")
         if scores is None or labels is None:
             raise GanAugError(f"{path}: holds no predictions of {split}; {_REMEDY}")
-        if scores.ndim != 1 or scores.shape != labels.shape or scores.dtype.kind != "f":
+        if scores.ndim == 1 and len(classes) == 2:  # of an earlier version: of the second class
+            scores = arrays[split] = np.stack([1 - scores, scores], axis=1)
+        shapes = (scores.shape, labels.shape)
+        if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":
             raise GanAugError(f"{path}: its {split} arrays are no probabilities; {_REMEDY}")
         if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
             raise GanAugError(f"{path}: {split} holds values outside 0 to 1; {_REMEDY}")
-        if {name: int((labels == i).sum()) for i, name in enumerate(CLASSES)} != dict(counts):
+        if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != dict(counts):
             raise GanAugError(f"{path}: its {split} labels are not {dict(counts)}; {_REMEDY}")
     return arrays
 
 
 def _compare(
-    path: Path, fit: dict[str, Any], arrays: dict[str, NDArray[Any]], splits: Mapping[str, Any]
+    path: Path,
+    fit: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    splits: Mapping[str, Any],
+    classes: Classes,
 ) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     where = f"{path}: {fit['arm']} {fit['repeat']}"
+    threshold = fit["threshold"]
     if "validation" in splits:
-        found = best_threshold(tensors["validation"], tensors["validation_labels"])
-        _agree(where, "threshold", fit["threshold"], found)
+        found = choose_threshold(tensors["validation"], tensors["validation_labels"], classes)
+        if found is not None:
+            _agree(where, "threshold", threshold, found)
     for split in splits:
-        for title, threshold in (("at_0.5", 0.5), ("at_validation_threshold", fit["threshold"])):
-            given = (tensors[split], tensors[f"{split}_labels"], threshold)
-            for name, value in classification_metrics(*given).items():
+        measured = measure(tensors[split], tensors[f"{split}_labels"], classes, threshold)
+        for title, values in measured.items():
+            for name, value in values.items():
                 _agree(where, f"{split} {title} {name}", fit[split][title][name], value)
 
 

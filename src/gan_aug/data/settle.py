@@ -1,0 +1,77 @@
+"""Settings that the data set decides: its classes and channels join the configuration."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.splits import Splits
+from gan_aug.errors import GanAugError
+
+
+def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
+    """Return a configuration that knows its data: classes, channels, and a number for each class.
+
+    Until the data is read, `data.classes`, `data.positive`, `data.num_classes` and `data.channels`
+    may be null, and what counts images may be one number for all classes.
+
+    Args:
+        cfg: of a command; not changed.
+        splits: the images that it uses.
+
+    Raises:
+        GanAugError: a setting names a class that the data set does not have.
+    """
+    settled = copy.deepcopy(cfg)
+    classes = splits.classes
+    with open_dict(settled):
+        settled.data.classes = list(classes.names)
+        settled.data.num_classes = len(classes)
+        settled.data.positive = classes.positive
+        settled.data.channels = splits.channels
+        if OmegaConf.select(cfg, "data.train_class") is not None:
+            classes.check_name(cfg.data.train_class, f"data.train_class={cfg.data.train_class}")
+        _fill(settled, cfg, "data.subset", classes, None)
+        if "study" in cfg:
+            usual = _fill(settled, cfg, "study.count", classes, {})
+            for name in cfg.arms:
+                _fill(settled, cfg, f"arms.{name}.extra.count", classes, usual)
+    _check_task(settled, classes)
+    return settled
+
+
+def _fill(
+    settled: DictConfig,
+    cfg: DictConfig,
+    key: str,
+    classes: Classes,
+    usual: Mapping[str, int | None] | None,
+) -> dict[str, int | None]:
+    """Write a number for each class; of those that are not named it is the usual one."""
+    found: Any = OmegaConf.select(cfg, key)
+    if OmegaConf.is_config(found):
+        found = OmegaConf.to_container(found, resolve=True)
+    numbers = classes.numbers(found, key)
+    if usual is not None:
+        numbers = {n: usual.get(n, 0) if v is None else v for n, v in numbers.items()}
+    OmegaConf.update(settled, key, numbers, merge=False)
+    return numbers
+
+
+def _check_task(cfg: DictConfig, classes: Classes) -> None:
+    """Check that a classifier has images of each class to learn from."""
+    if "model" not in cfg:
+        return
+    if cfg.model.kind == "classifier" or "study" in cfg:
+        for name in classes:
+            if cfg.data.subset[name] == 0:
+                raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
+    elif cfg.model.conditioning == "none" and cfg.data.train_class is None:
+        raise GanAugError(
+            f"data.train_class=null: model={cfg.model.name} has no labels and is fitted on one "
+            f"class; set data.train_class to {' or '.join(classes)}"
+        )
