@@ -92,7 +92,8 @@ class Clock(pl.Callback):
 
 def our_module(*overrides: str) -> Any:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("train", list(overrides))
+        known = ("data.channels=1", "data.num_classes=2", "data.classes=[normal,pneumonia]")
+        cfg = compose("train", [*known, *overrides])
     return instantiate(cfg.model.module, _convert_="all")
 
 

@@ -17,7 +17,8 @@ from hydra import compose, initialize_config_dir
 
 from gan_aug.cli import conf_dir
 from gan_aug.data.prepare import prepare
-from gan_aug.quality.evaluation import Evaluator, of_class
+from gan_aug.data.settle import settle
+from gan_aug.quality.evaluation import Evaluator
 
 N = 1000
 
@@ -31,6 +32,7 @@ def main() -> None:
         overrides = ["+experiment=dcgan_pneumonia", "data=phantom", f"quality.use={every}"]
         cfg = compose("train", overrides)
     splits = prepare(cfg.data).splits
+    cfg = settle(cfg, splits)
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (3, N, 1, 64, 64), np.uint8)  # what they show costs nothing
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +42,7 @@ def main() -> None:
         judge = time.perf_counter() - start
     real, fake = (evaluator.sample(x) for x in images[:2])
     network = evaluator.judge.module
-    context = evaluator.context("pneumonia", of_class(splits.spare, "normal"), _logits(network))
+    context = evaluator.context("pneumonia", splits.spare, _logits(network))
     start = time.perf_counter()
     _, seconds = evaluator.measure(real, fake, context)
     total = time.perf_counter() - start

@@ -66,7 +66,7 @@ def command(
             signal.signal(signal.SIGTERM, _terminate)
             try:
                 try:
-                    arguments = _checked_options(_counts_by_class(sys.argv[1:]))
+                    arguments = _checked_options([_as_hydra_takes_it(a) for a in sys.argv[1:]])
                     sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
                 finally:
@@ -118,6 +118,9 @@ def quoted(key: str, value: object) -> str:
 def quoting(argument: str) -> str:
     """Say how to write an argument that Hydra's grammar refuses (facebookresearch/hydra 1.3)."""
     key, equals, value = argument.partition("=")
+    if counted := re.fullmatch(rf"{_COUNTS}\.(.+)", key):
+        written = f"{counted[1]}={{{counted[2]}: {value}}}"
+        return f"{argument}: its key has letters that no key can have; type {shlex.quote(written)}"
     if not equals or not key.isascii() or " " in key:
         return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
     return (
@@ -174,12 +177,24 @@ def _checked_options(arguments: list[str]) -> list[str]:
     return ordered
 
 
-_COUNT_OF_CLASS = re.compile(r"(data\.subset|study\.count|arms\.[^.=]+\.extra\.count)\.[^=]+=")
+_COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.extra\.count)"
 
 
-def _counts_by_class(arguments: list[str]) -> list[str]:
-    """Let data.subset.CLASS=N name any class: which there are, only the data set knows."""
-    return [f"++{a}" if _COUNT_OF_CLASS.match(a) else a for a in arguments]
+def _as_hydra_takes_it(argument: str) -> str:
+    r"""Return an argument that Hydra's grammar takes, where it is clear what is meant.
+
+    data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping may
+    name classes in any letters, and data.patient_regex=(\d+)_.* may be typed as it is.
+    """
+    key, _, value = argument.partition("=")
+    if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
+        return f"++{argument}"
+    foreign = not value.isascii() or '"' in value or "'" in value
+    if re.fullmatch(_COUNTS, key) and value.startswith("{") and foreign:
+        return quoted(key, value)
+    if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
+        return quoted(key, value)
+    return argument
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:

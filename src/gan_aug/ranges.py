@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gan_aug.data.classes import by_name
 from gan_aug.errors import GanAugError
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -49,6 +50,11 @@ def within(low: float, high: float) -> Rule:
     return (lambda v: _is_number(v) and low <= v <= high, f"a number from {low:g} to {high:g}")
 
 
+def within_ends(low: float, high: float) -> Rule:
+    """Return the rule of numbers between `low` and `high`, neither included."""
+    return (lambda v: _is_number(v) and low < v < high, f"a number between {low:g} and {high:g}")
+
+
 def or_null(rule: Rule) -> Rule:
     """Return a rule that also takes null."""
     return lambda v: v is None or rule[0](v), f"{rule[1]}, or null"
@@ -63,6 +69,7 @@ def by_class(rule: Rule) -> Rule:
     """Return the rule of a value for all classes, or of a mapping from class names to values."""
 
     def holds(value: Any) -> bool:
+        value = by_name(value)
         if isinstance(value, Mapping | DictConfig):
             return all(rule[0](inner) for inner in value.values())
         return rule[0](value)
@@ -120,6 +127,12 @@ RULES: dict[str, Rule] = {
     "data.image_size": whole(8, 1024),
     "data.channels": one_of(None, 1, 3),
     "data.target": one_of("class", "subtype"),
+    "data.fit": one_of("squeeze", "pad", "crop"),
+    "data.table": or_null(path),
+    "data.patient_regex": or_null(text),
+    "data.test_share": within_ends(0, 1),
+    "data.val_share": within_ends(0, 1),
+    "data.split_seed": at_least(0),
     "data.positive": or_null(text),
     "data.set": text,
     "data.batch_size": whole(2, 65536),
@@ -197,7 +210,7 @@ def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -
             continue
         if isinstance(value, DictConfig):  # of the classes one is enough to tell
             for name in (name for name, inner in value.items() if not holds(inner)):
-                raise GanAugError(f"{prefix}{key}.{name}={value[name]}: must be {wanted}")
+                raise GanAugError(f"{prefix}{key}.{name!s}={value[name]}: must be {wanted}")
         raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
 
 

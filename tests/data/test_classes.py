@@ -43,6 +43,7 @@ def test_names_may_be_korean_and_hold_spaces() -> None:
         (7, [7, 7]),
         (None, [None, None]),
         ({"pneumonia": 3}, [None, 3]),
+        ("{pneumonia: 3, normal: 1}", [1, 3]),
         ({"pneumonia": 3, "normal": 0}, [0, 3]),
     ],
 )

@@ -169,7 +169,6 @@ LAST = "checkpoint=gan/checkpoints/last.ckpt"
         (["synthetic.dir=nowhere"], "synthetic.dir=nowhere: no such folder"),
         ([LAST, "quality.use=[kidd]"], "quality.use: kidd is none of"),
         ([LAST, "quality.count=0"], "quality.count=0: must be"),
-        ([LAST, "+data.subset.normal=0"], "add data.subset.normal=400"),
     ],
 )
 def test_bad_input_gives_one_line(

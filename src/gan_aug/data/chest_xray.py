@@ -154,12 +154,14 @@ class ChestXray:
         download: fetch it with kagglehub when `root` is None.
         on_bad_file: `error` or `skip`.
         target: a key of `TARGETS`.
+        fit: see `gan_aug.data.decode.decode`.
     """
 
     root: str | None
     download: bool
     on_bad_file: str
     target: str = "class"
+    fit: str = "squeeze"
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
         """Decode (or map from the cache) both splits.
@@ -182,10 +184,11 @@ class ChestXray:
                 "reading it, or name another folder"
             ) from error
         every = entries["train"] + entries["test"]
-        images, hashes, bad = decode_files(
-            root, [name for name, _ in every], image_size, channels, cache_dir, self.on_bad_file
+        names = [name for name, _ in every]
+        found = decode_files(
+            root, names, image_size, channels, cache_dir, self.on_bad_file, self.fit
         )
-        good = [(n, c, h) for (n, c), h in zip(every, hashes, strict=True) if h is not None]
+        good = [(n, c, h) for (n, c), h in zip(every, found.hashes, strict=True) if h is not None]
         parsed = [parse_name(Path(name).stem) for name, _, _ in good]
         classes = TARGETS[self.target]
         labels = [
@@ -193,7 +196,7 @@ class ChestXray:
             for (name, folder, _), (_, subtype) in zip(good, parsed, strict=True)
         ]
         table = ImageTable(
-            images=images,
+            images=found.images,
             labels=np.array(labels, np.int64),
             # Without an id in its name an image counts as a patient of its own.
             patients=np.array([p or n for (p, _), (n, _, _) in zip(parsed, good, strict=True)]),
@@ -204,8 +207,10 @@ class ChestXray:
         n_train = sum(name.startswith("train/") for name, _, _ in good)
         notes = {
             "root": str(root),
-            "bad_files_skipped": bad,
+            "bad_files_skipped": found.bad,
             "files_without_patient_id": sum(p is None for p, _ in parsed),
+            "modes": found.modes,
+            "sizes": found.sizes,
             "warnings": contradictions((name, class_name) for name, class_name, _ in good),
         }
         return Source(

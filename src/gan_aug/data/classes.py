@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from gan_aug.errors import GanAugError
 
 LONGEST_NAME = 100
@@ -84,19 +86,35 @@ class Classes:
         """Return a number for each class from a setting.
 
         Args:
-            value: a number for all classes, null, or a mapping by class name, where null, as of
-                a class that is not named, says nothing.
+            value: a number for all classes, null, or what `by_name` takes, where null, as of a
+                class that is not named, says nothing.
             key: the setting.
 
         Raises:
             GanAugError: it names something that is no class.
         """
+        value = by_name(value)
         if not isinstance(value, Mapping):
             return dict.fromkeys(self.names, value)
         for name, number in value.items():
             if number is not None:
                 self.check_name(name, f"{key}.{name}={number}")
         return {name: value.get(name) for name in self.names}
+
+
+def by_name(value: Any) -> Any:
+    """Return a mapping that was given as text, "{NAME: NUMBER}"; anything else as it is.
+
+    Hydra's grammar has no Korean letters, nor quotes around the keys of a mapping; a quoted text
+    may hold any.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return found if isinstance(found, dict) else value
 
 
 def is_class_name(name: Any) -> bool:

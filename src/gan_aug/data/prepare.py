@@ -41,11 +41,21 @@ def data_settings(
         download: whether to fetch it where it is not.
     """
     kept = {key: value for key, value in data.items() if key not in ("cache_dir", "download")}
-    source = {key: value for key, value in data["source"].items() if key != "download"}
-    if "root" in source:
-        source |= {"root": root, "download": download}
+    now = {"root": root, "download": download}
+    source = {key: now.get(key, value) for key, value in data["source"].items()}
     no_images = {"dir": None, "count": None}
     return kept | {"root": root, "source": source, "cache_dir": None, "synthetic": no_images}
+
+
+def load(data: DictConfig) -> Source:
+    """Return the data set that `data` describes.
+
+    Raises:
+        GanAugError: it cannot be read.
+    """
+    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
+    source: Source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
+    return source
 
 
 def prepare(data: DictConfig) -> Prepared:
@@ -54,8 +64,7 @@ def prepare(data: DictConfig) -> Prepared:
     Raises:
         GanAugError: anything wrong with the data or what is asked of it.
     """
-    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
-    source: Source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
+    source = load(data)
     splits = make_splits(
         source,
         draw=data.draw,

