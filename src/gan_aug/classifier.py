@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import (
@@ -19,6 +21,7 @@ from gan_aug.metrics.classification import (
     metric_names,
     to_probabilities,
 )
+from gan_aug.networks.base import ImageClassifier
 from gan_aug.resumable import ResumableModule
 
 
@@ -30,6 +33,8 @@ class Classifier(ResumableModule):
         classes: the names of the K classes, in the order of their labels.
         positive: the positive one of two, or None.
         optimizer: makes the optimizer from the parameters.
+        schedule: of the learning rate: `constant`, or `cosine` down to 0 at the last step
+            (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
         patience: epochs without a lower validation loss before training stops; None: it does not.
 
     Attributes:
@@ -40,23 +45,32 @@ class Classifier(ResumableModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: ImageClassifier,
         classes: list[str],
         positive: str | None,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: str,
         patience: int | None,
     ) -> None:
         super().__init__()
         self.network = network
         self.classes = Classes(tuple(classes), positive)
-        self._optimizer = optimizer
+        self._optimizer, self._schedule = optimizer, schedule
         self.patience = patience
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self.results: dict[str, object] = {}
 
-    def configure_optimizers(self) -> Optimizer:
-        """Return the optimizer."""
-        return self._optimizer(self.network.parameters())
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimizer, and what changes its learning rate at every step."""
+        optimizer = self._optimizer(self.network.parameters())
+        if self._schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def configure_callbacks(self) -> list[Callback]:
         """Stop early on the validation loss, with `patience`."""

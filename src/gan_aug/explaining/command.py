@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -113,9 +114,9 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         ),
         "cnn": _versions(
             explained(explainable(judge.module.network)),
-            lambda: instantiate(cfg.quality.classifier.module, _convert_="all").network,
+            lambda: instantiate(_untrained(cfg.quality.classifier), _convert_="all").network,
             explained,
-            [],
+            [real],
             cfg.seed,
         ),
     }
@@ -145,6 +146,16 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         stream_seed("explain latents", cfg.seed),
     )
     _write(run.folder, numbers | latents, figures | found, str(cfg.checkpoint))
+
+
+def _untrained(classifier: DictConfig) -> DictConfig:
+    """Return the settings of a classifier's module without weights that somebody fitted."""
+    own = copy.deepcopy(classifier)
+    for key, usual in (("pretrained", False), ("weights", None)):
+        if key in own:
+            own[key] = usual
+    module: DictConfig = own.module
+    return module
 
 
 def _mean_of(names: list[str]) -> str:

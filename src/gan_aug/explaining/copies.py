@@ -37,8 +37,8 @@ def explainable(network: nn.Module) -> nn.Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LeakyReLU):
                 setattr(parent, name, GuidedLeakyReLU(child.negative_slope))
-            elif isinstance(child, nn.ReLU):
-                setattr(parent, name, nn.ReLU())
+            elif getattr(child, "inplace", False):
+                child.inplace = False  # type: ignore[assignment]
     return found
 
 

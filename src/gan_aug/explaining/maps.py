@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from gan_aug.errors import GanAugError
 
 LEAST_SIDE = 8
 """Coarser feature maps say little about where."""
@@ -31,7 +35,7 @@ class Explained:
     """A network and the number of it that is explained.
 
     Attributes:
-        network: from `explainable`, with its modules in `layers`.
+        network: from `explainable`.
         output: images (N, C, H, W) to (N,).
     """
 
@@ -40,7 +44,7 @@ class Explained:
 
     @property
     def layers(self) -> nn.Sequential:
-        """The network's modules."""
+        """The modules of a network that is a sequence of them, as discriminators are."""
         layers = self.network.layers
         assert isinstance(layers, nn.Sequential)
         return layers
@@ -68,16 +72,40 @@ def logit_difference(network: nn.Module, label: int) -> Explained:
 
 
 @torch.no_grad()
-def map_layer(layers: nn.Sequential, images: Tensor) -> nn.Module:
-    """Return the last activation whose map still has `LEAST_SIDE` cells a side."""
-    found: nn.Module | None = None
-    values = images[:1]
-    for module in layers:
-        values = module(values)
-        if isinstance(module, nn.ReLU) and values.ndim == 4 and values.shape[-1] >= LEAST_SIDE:
-            found = module
-    assert found is not None
-    return found
+def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
+    """Return the module that gives the last map with `LEAST_SIDE` cells a side or more.
+
+    Args:
+        network: any; a module that it uses twice cannot be asked for its map.
+        images: (N, C, H, W) in [-1, 1].
+
+    Raises:
+        GanAugError: there is none.
+    """
+    calls: Counter[nn.Module] = Counter()
+    found: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        calls[module] += 1
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            return
+        height, width = output.shape[2:]
+        if height == width >= LEAST_SIDE:  # not (N, H, W, C), as some norms have it
+            found.append(module)
+
+    hooks = [m.register_forward_hook(note) for m in network.modules() if m is not network]
+    try:
+        network(images[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    once = [module for module in found if calls[module] == 1]
+    if not once:
+        raise GanAugError(
+            f"explain: {type(network).__name__} has no layer with a map of {LEAST_SIDE} x "
+            f"{LEAST_SIDE} cells; choose another classifier (quality.classifier) or larger images"
+        )
+    return once[-1]
 
 
 def grad_cam(explained: Explained, images: Tensor) -> Tensor:
@@ -92,7 +120,7 @@ def grad_cam(explained: Explained, images: Tensor) -> Tensor:
     Returns:
         (N, h, w), the side of `map_layer`.
     """
-    method = LayerGradCam(explained.output, map_layer(explained.layers, images))
+    method = LayerGradCam(explained.output, map_layer(explained.network, images))
     batches = [batch.clone().requires_grad_(True) for batch in torch.split(images, 64)]
     return torch.cat([method.attribute(batch).detach()[:, 0] for batch in batches])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan_aug.networks.base import ImageClassifier
 
-class SmallCNN(nn.Module):
+
+class SmallCNN(ImageClassifier):
     """conv-ReLU-pool, conv-ReLU-pool, linear-ReLU, linear.
 
     The maximum is taken before the ReLU: the same function and gradients, at a quarter of its cost.

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from gan_aug.errors import GanAugError
 from gan_aug.metrics.sample import Images
-from gan_aug.networks.cnn import SmallCNN
 from gan_aug.quality.judge import Judge, weights_hash
 
 BATCH = 100
@@ -57,7 +56,6 @@ class Extractor:
 def judge_features(judge: Judge) -> Extractor:
     """Return the judge's last hidden layer, scaled: fitted on this data set, works offline."""
     network = judge.module.network
-    assert isinstance(network, SmallCNN)
     return Extractor(
         "cnn",
         judge.sha256,

@@ -26,7 +26,6 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.errors import GanAugError, warn
 from gan_aug.files import replace_file
 from gan_aug.metrics.sample import Images, Predict
-from gan_aug.networks.cnn import SmallCNN
 from gan_aug.protocol.fitting import as_loader, probabilities
 from gan_aug.protocol.seeds import stream_seed
 from gan_aug.restore import Damaged, check_fits, read_weights
@@ -41,7 +40,7 @@ class Judge:
     Attributes:
         module: in evaluation mode, on the CPU.
         sha256: of its weights.
-        feature_scale: what the features of `SmallCNN.features` are divided by: their root mean
+        feature_scale: what its network's features are divided by: their root mean
             square on the images that the judge was fitted on. KID's kernel expects such a scale.
         images: how many images of each class it was fitted on.
     """
@@ -197,7 +196,6 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
 
 @torch.no_grad()
 def _root_mean_square(module: Classifier, table: ImageTable) -> float:
-    assert isinstance(module.network, SmallCNN)
     parts = [
         module.network.features(batch["image"]).square().mean(dim=1)
         for batch in EvaluationBatches(table)
