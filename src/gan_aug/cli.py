@@ -183,15 +183,17 @@ _COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.extra\.count)"
 def _as_hydra_takes_it(argument: str) -> str:
     r"""Return an argument that Hydra's grammar takes, where it is clear what is meant.
 
-    data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping may
-    name classes in any letters, and data.patient_regex=(\d+)_.* may be typed as it is.
+    data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping
+    takes the place of the one there was and may name classes in any letters, and
+    data.patient_regex=(\d+)_.* may be typed as it is.
     """
     key, _, value = argument.partition("=")
     if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
         return f"++{argument}"
-    foreign = not value.isascii() or '"' in value or "'" in value
-    if re.fullmatch(_COUNTS, key) and value.startswith("{") and foreign:
-        return quoted(key, value)
+    if re.fullmatch(_COUNTS, key) and value.startswith("{"):
+        # As text it replaces what was there; of a sweep there are several.
+        choices = re.split(r"(?<=\})\s*,\s*(?=\{)", value)
+        return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in choices)
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
         return quoted(key, value)
     return argument

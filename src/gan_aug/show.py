@@ -35,7 +35,9 @@ def print_data(data: DictConfig, prepared: Prepared) -> None:
     notes = prepared.splits.notes
     for warning in notes.get("warnings", []):
         warn(warning)
-    print(f"data={data.name} ({notes['root']}), fingerprint {notes['fingerprint']}")
+    print(
+        f"data={data.name} ({notes.get('root', 'no folder')}), fingerprint {notes['fingerprint']}"
+    )
     for name, counts in {
         "available for training": notes["available"]["train"],
         **{key: value for key, value in notes["used"].items() if sum(value.values())},

@@ -97,8 +97,11 @@ class Classes:
         if not isinstance(value, Mapping):
             return dict.fromkeys(self.names, value)
         for name, number in value.items():
-            if number is not None:
-                self.check_name(name, f"{key}.{name}={number}")
+            if number is not None and name not in self.names:
+                raise GanAugError(
+                    f"{key}.{name}={number}: {name} is none of the classes {self._listed}; set "
+                    f"{key}=NUMBER for all of them, or {key}={{{self.names[0]}: NUMBER}}"
+                )
         return {name: value.get(name) for name in self.names}
 
 

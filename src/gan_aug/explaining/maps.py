@@ -90,7 +90,8 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
         if not isinstance(output, Tensor) or output.ndim != 4:
             return
         height, width = output.shape[2:]
-        if height == width >= LEAST_SIDE:  # not (N, H, W, C), as some norms have it
+        # Neither (N, H, W, C), as some norms have it, nor the image itself, rescaled.
+        if height == width >= LEAST_SIDE and output.shape[1] != images.shape[1]:
             found.append(module)
 
     hooks = [m.register_forward_hook(note) for m in network.modules() if m is not network]

@@ -36,7 +36,7 @@ def inspect(cfg: DictConfig, run: Run) -> None:
     source = load(cfg.data)
     squeezed = OmegaConf.merge(cfg, {"data": {"fit": "squeeze"}})
     facts = find_facts(source, source if cfg.data.fit == "squeeze" else load(squeezed.data))
-    where = str(source.notes.get("root"))
+    where = str(source.notes.get("root", "no folder"))
     every = concatenate(*tables_of(source).values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
     write_json(run.folder / "inspect.json", facts.as_dict())
