@@ -203,6 +203,13 @@ def test_folders_that_are_not_sound(
         load(root, **changes)
 
 
+def test_a_class_of_which_no_file_can_be_read(root: Path) -> None:
+    for path in (root / "well").iterdir():
+        path.write_text("no image")
+    with pytest.raises(GanAugError, match="no file of the class well can be read"):
+        load(root, on_bad_file="skip")
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(GanAugError, match="has no folder with images; it needs a folder for each"):
@@ -222,10 +229,11 @@ def test_odd_files_of_five_classes(tmp_path: Path) -> None:
         write_sixteen_bits(root / name / "deep.png", label)
         (root / name / "notes.txt").write_text("not an image")
         (root / name / ".DS_Store").write_text("")
+        (root / name / "LICENSE").write_text("")
     source = load(root, size=32)
     assert source.channels == 3
     assert sorted(source.classes.names) == sorted(["원", "stripes", "a square", "ring", "dots"])
-    assert len(source.notes["files_skipped"]) == 10
+    assert len(source.notes["files_skipped"]) == 15
     assert source.notes["modes"] == {"RGB": 30, "P": 10, "DICOM": 10, "RGBA": 10, "I;16": 5}
     every = [t for t in (source.train, source.validation, source.test) if t is not None]
     for table in every:

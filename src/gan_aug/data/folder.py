@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files, look_at_colour
+from gan_aug.data.dicom import is_dicom
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near import near_duplicates
 from gan_aug.data.splits import Source, units
@@ -103,8 +104,14 @@ class Folder:
                 "reading it, or name another folder"
             ) from error
         found = decode_files(root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit)
+        classes = Classes(tuple(sorted({entry.label for entry in entries})), self.positive)
         good = [i for i, digest in enumerate(found.hashes) if digest is not None]
         entries = [entries[i] for i in good]
+        if lost := set(classes) - {entry.label for entry in entries}:
+            raise GanAugError(
+                f"data.root={root}: no file of the class {min(lost)} can be read; mend them, or "
+                "take the class away"
+            )
         told = [entries[i].patient or found.patients[k] for i, k in enumerate(good)]
         patients = told
         if None in told:
@@ -113,14 +120,13 @@ class Folder:
             patients = _grouped(told, small.images)
         table = ImageTable(
             images=found.images,
-            labels=np.zeros(len(good), np.int64),
+            labels=np.array([classes.label(entry.label) for entry in entries], np.int64),
             patients=np.array(patients, np.str_),
             paths=np.array([entry.path for entry in entries], np.str_),
             hashes=np.array([found.hashes[i] for i in good], np.str_),
-            classes=Classes(tuple(sorted({entry.label for entry in entries})), self.positive),
+            classes=classes,
         )
-        labels = np.array([table.classes.label(entry.label) for entry in entries], np.int64)
-        parts = self._cut(replace(table, labels=labels), [entry.split for entry in entries])
+        parts = self._cut(table, [entry.split for entry in entries])
         unknown = sum(patient is None for patient in told)
         notes = {
             "root": str(root),
@@ -142,7 +148,7 @@ class Folder:
             for folder in _folders(top):
                 for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
                     name = path.relative_to(root).as_posix()
-                    if path.name.startswith(".") or path.suffix.lower() not in EXTENSIONS | {""}:
+                    if not _is_image(path):
                         skipped[name] = "no image by its name"
                         continue
                     match = pattern.match(path.name) if pattern else None
@@ -310,6 +316,16 @@ def _tops(root: Path, skipped: dict[str, str]) -> list[tuple[str | None, Path]]:
 def _folders(top: Path) -> list[Path]:
     hidden = (".", "__MACOSX")
     return sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(hidden))
+
+
+def _is_image(path: Path) -> bool:
+    """Tell whether a file is to be read, by its name; DICOM files often have no ending."""
+    if path.name.startswith("."):
+        return False
+    if path.suffix or not path.is_file():
+        return path.suffix.lower() in EXTENSIONS
+    with path.open("rb") as file:
+        return is_dicom(file.read(132))
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
