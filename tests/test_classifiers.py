@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from safetensors.torch import save_file
-from support import ROOT
+from support import ROOT, TINY_DATA, TINY_STUDY, run_command
 from torchvision.models import resnet18
 
 from gan_aug.errors import GanAugError
@@ -169,3 +170,33 @@ def test_the_learning_rate_falls_as_a_cosine() -> None:
     expected = [0.005 * (1 + torch.cos(torch.tensor(k * torch.pi / 10)).item()) for k in range(11)]
     assert rates == pytest.approx(expected, abs=1e-8)
     assert optimizer.param_groups[0]["weight_decay"] == 0.05
+
+
+@pytest.mark.slow
+def test_other_classifiers_through_the_commands(tmp_path: Path, cache_home: Path) -> None:
+    """ResNet-18 in `train`, a model of timm in a study, ResNet-18 as an explained judge."""
+
+    def run(name: str, *arguments: str) -> str:
+        done = run_command(cache_home, name, *arguments, cwd=tmp_path, check=True)
+        return str(done.stdout)
+
+    run(
+        "train", "model=resnet18", *TINY_DATA, "trainer.max_epochs=2", "hydra.run.dir=r",
+        "callbacks.checkpoint.every_n_seconds=0",
+    )  # fmt: skip
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert metrics["trained_batches"] == 2 * (76 // 8)
+    kept = [o for o in TINY_STUDY if not o.startswith(("classifier.", "quality.classifier."))]
+    judge = ("model@quality.classifier=resnet18", "quality.judge_steps=5", "quality.fit_steps=3")
+    run(
+        "study", "+study=seed_protocol", *kept, *judge, "model@classifier=timm",
+        "classifier.name=test_convnext", "quality.use=[kid,judged,gan_test]", "study_dir=s",
+    )  # fmt: skip
+    record = json.loads((tmp_path / "s" / "draw_0" / "run.json").read_text())
+    assert record["config"]["classifier"]["module"]["network"]["name"] == "test_convnext"
+    checks = json.loads((tmp_path / "s" / "draw_0" / "metrics.json").read_text())["checks"]
+    assert all(check["passed"] for check in checks)
+    gan = next((tmp_path / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
+    run("explain", f"checkpoint={gan}", *judge, "quality.count=10", "images=3", "hydra.run.dir=x")
+    numbers = json.loads((tmp_path / "x" / "explain.json").read_text())
+    assert numbers["maps"]["cnn"]["grad_cam"]["trained_and_random"]["mean"] < 1

@@ -60,9 +60,13 @@ class Classifier(ResumableModule):
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self.results: dict[str, object] = {}
 
+    def make_optimizer(self) -> Optimizer:
+        """Return an optimizer of the network's weights."""
+        return self._optimizer(self.network.parameters())
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and what changes its learning rate at every step."""
-        optimizer = self._optimizer(self.network.parameters())
+        optimizer = self.make_optimizer()
         if self._schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

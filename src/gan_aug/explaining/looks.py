@@ -182,7 +182,7 @@ def look_at_maps(
                 title,
                 of_group[:SHOWN],
                 of_values[:SHOWN].tolist(),
-                {row: maps[start : start + SHOWN] for row, maps in rows.items()},
+                {row: maps[start:][: min(SHOWN, len(of_group))] for row, maps in rows.items()},
             )
             for (title, of_group), of_values, start in zip(
                 groups.items(), torch.split(values, sizes), _starts(sizes), strict=True

@@ -26,7 +26,7 @@ def check_first(cfg: DictConfig, extras: Extras) -> None:
     build("trainer", lambda: instantiate(cfg.trainer, max_epochs=1, logger=False))
     build(
         "classifier",
-        lambda: instantiate(cfg.classifier.module, _convert_="all").configure_optimizers(),
+        lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
     )
     if any(arm.extra.source == "gan" for arm in cfg.arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
