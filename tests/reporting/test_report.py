@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ from gan_aug.reporting.figures import roc_curve
 
 Command = Callable[..., Any]
 NONE = dict.fromkeys(ARMS, 0.0)
-
-
-@pytest.fixture(autouse=True)
-def approximate_wilcoxon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ties, SciPy permutes for 0.2 s a pair; this second opinion is not what is tested."""
-    quick = partial(stats.wilcoxon, method="asymptotic")
-    monkeypatch.setattr("gan_aug.reporting.statistics.stats.wilcoxon", quick)
 
 
 def read(folder: Path) -> dict[str, Any]:

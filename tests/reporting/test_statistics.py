@@ -17,6 +17,7 @@ from gan_aug.reporting.statistics import (
     correct,
     draws_needed,
     interval_over_images,
+    signed_rank_p,
     visible_difference,
 )
 
@@ -63,6 +64,15 @@ def test_the_tests_are_those_of_scipy() -> None:
     assert found.mean == pytest.approx((ARM - REFERENCE).mean())
     assert found.sd == pytest.approx((ARM - REFERENCE).std(ddof=1))
     assert (found.better, found.worse) == ((ARM > REFERENCE).sum(), (ARM < REFERENCE).sum())
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+def test_the_signed_rank_test_is_scipys_with_ties_and_zeros_too(seed: int, decimals: int) -> None:
+    random = np.random.default_rng(seed)
+    differences = random.normal(0.3, 1, 5 + seed).round(decimals)
+    expected = stats.wilcoxon(differences, zero_method="zsplit").pvalue
+    assert signed_rank_p(differences) == pytest.approx(expected, abs=1e-12)
 
 
 def test_swapping_the_arms_turns_the_sign() -> None:
