@@ -337,8 +337,8 @@ def test_every_model_composes_with_every_data_set() -> None:
                 kind = get_class(cfg.model.module._target_)
                 assert getattr(kind, "conditioning", None) == cfg.model.get("conditioning")
                 assert (cfg.model.kind, cfg.model.name, cfg.data.name) == (
-                    "classifier" if model == "cnn" else "gan",
-                    model,
+                    "gan" if model == "dcgan" else "classifier",
+                    "convnext_atto" if model == "timm" else model,
                     name,
                 )
 

@@ -140,7 +140,7 @@ def test_known_classes_are_gan_augs_own_and_a_few_optimizers() -> None:
                                 "gan_aug.classifier.", "torch.optim."))  # fmt: skip
         assert issubclass(kind, nn.Module | torch.optim.Optimizer)
     assert {name.rpartition(".")[2] for name in known_sources()} == {
-        "ChestXray", "Phantom", "MedMNIST",
+        "ChestXray", "Folder", "Phantom", "MedMNIST",
     }  # fmt: skip
 
 

@@ -134,10 +134,10 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path: Path) -> None:
         write_image(tmp_path / name, i)
 
     def read() -> tuple[np.ndarray, list[str | None]]:
-        images, hashes, bad = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
-        assert not bad
-        assert isinstance(images, np.memmap)
-        return images, hashes
+        found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
+        assert not found.bad
+        assert isinstance(found.images, np.memmap)
+        return found.images, found.hashes
 
     first, hashes = read()
     (entry,) = (p for p in (tmp_path / "cache").iterdir() if p.is_dir())
@@ -159,10 +159,9 @@ def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> No
     (tmp_path / "b.png").symlink_to(tmp_path / "later.png")
 
     def read() -> tuple[int, dict[str, str]]:
-        images, _, bad = decode_files(
-            tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip"
-        )
-        return len(images), bad
+        names = ["a.png", "b.png"]
+        found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
+        return len(found.images), found.bad
 
     count, bad = read()
     assert count == 1
@@ -175,9 +174,9 @@ def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
     """Nobody would ever write into it."""
     os.mkfifo(tmp_path / "a.png")
     write_image(tmp_path / "b.png", 0)
-    images, _, bad = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
-    assert len(images) == 1
-    assert bad == {"a.png": "cannot be read (not a regular file)"}
+    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
+    assert len(found.images) == 1
+    assert found.bad == {"a.png": "cannot be read (not a regular file)"}
 
 
 def test_damage_never_escapes_as_another_error() -> None:

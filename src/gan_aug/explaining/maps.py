@@ -84,14 +84,16 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
     """
     calls: Counter[nn.Module] = Counter()
     found: list[nn.Module] = []
+    convolved: list[bool] = []
 
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
         calls[module] += 1
+        convolved.append(isinstance(module, nn.Conv2d))
         if not isinstance(output, Tensor) or output.ndim != 4:
             return
         height, width = output.shape[2:]
         # Neither (N, H, W, C), as some norms have it, nor the image itself, rescaled.
-        if height == width >= LEAST_SIDE and output.shape[1] != images.shape[1]:
+        if height == width >= LEAST_SIDE and any(convolved):
             found.append(module)
 
     hooks = [m.register_forward_hook(note) for m in network.modules() if m is not network]

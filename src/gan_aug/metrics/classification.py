@@ -108,7 +108,8 @@ def measure(
         return {AT_LARGEST: _of_many(probabilities, labels, classes)}
     if threshold is None:
         raise ValueError("two classes with a positive one need a threshold")
-    of_positive, is_positive = probabilities[:, positive], (labels == positive).long()
+    of_positive = probabilities[:, positive].contiguous()
+    is_positive = (labels == positive).long()
     return {
         AT_HALF: _binary(of_positive, is_positive, 0.5),
         AT_VALIDATION: _binary(of_positive, is_positive, threshold),
