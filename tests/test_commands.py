@@ -140,7 +140,8 @@ def test_the_same_command_gives_the_same_weights(
 ) -> None:
     states = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        result = command("train", *arguments, SHORT, f"seed={seed}", f"hydra.run.dir={name}")
+        settings = (*arguments, SHORT, "trainer.precision=auto", f"seed={seed}")
+        result = command("train", *settings, f"hydra.run.dir={name}")
         assert result.returncode == 0, result.stderr
         path = tmp_path / name / "checkpoints" / "last.ckpt"
         states.append(torch.load(path, weights_only=True)["state_dict"])

@@ -146,7 +146,7 @@ RULES: dict[str, Rule] = {
     "data.train_class": or_null(text),
     "trainer.devices": one_of(1),
     "trainer.max_epochs": or_null(at_least(1)),
-    "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.precision": one_of("auto", "32-true", "bf16-mixed", "16-mixed"),
     "trainer.log_every_n_steps": at_least(1),
     "quality.count": whole(10, MOST_IMAGES),
     "quality.seed": at_least(0),

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.errors import GanAugError
 from gan_aug.files import not_writable, read_json, write_json, write_text
+from gan_aug.precision import AUTO
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 RECORD = "run.json"
@@ -67,6 +68,7 @@ class Run:
         folder: the folder.
         config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
+        before: the settled configuration of an earlier part of the run, where there is one.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Run:
         self._record: dict[str, Any] = {}
         self._finished_before: dict[str, Any] | None = None
         self.finished = False
+        self.before: list[dict[str, Any]] = []
 
     def __enter__(self) -> Run:
         """Claim the folder.
@@ -112,8 +115,9 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder) or {}
         if earlier:
+            self.before = [earlier["config"]]
             given = earlier.get("given", earlier["config"])
-            differences = list(_differences(given, self._given))
+            differences = [d for d in _differences(given, self._given) if not _is_open(d)]
             changed = [
                 f"{key}: {before} then, {after} now"
                 for key, before, after in differences
@@ -300,6 +304,12 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 def _among(key: str, names: tuple[str, ...]) -> bool:
     return any(f"{key}.".startswith(f"{name}.") for name in names)
+
+
+def _is_open(difference: tuple[str, Any, Any]) -> bool:
+    """Tell whether a setting only leaves open now what was chosen then."""
+    key, _, now = difference
+    return key == "trainer.precision" and now == AUTO
 
 
 def _differences(

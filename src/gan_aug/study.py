@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
 from omegaconf import DictConfig
 
 from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
+from gan_aug.errors import GanAugError
+from gan_aug.precision import settle_precision
 from gan_aug.protocol.checks import check_counts, check_study
 from gan_aug.protocol.ending import finish, leave_to_the_other
-from gan_aug.run import Busy, open_run
+from gan_aug.run import RECORD, Busy, open_run, read_record
 from gan_aug.show import print_data
 
 MAY_DIFFER = (
@@ -34,6 +42,7 @@ def main(cfg: DictConfig) -> None:
             check_study(cfg)
             prepared = prepare(cfg.data)
             cfg = settle(cfg, prepared.splits)
+            settle_precision(cfg, chain(run.before, other_draws(Path(cfg.study_dir))))
             run.settled(cfg)
             check_counts(cfg)
             run.record(data=prepared.splits.notes)
@@ -44,6 +53,14 @@ def main(cfg: DictConfig) -> None:
             run_draw(cfg, prepared, run)
     except Busy as error:
         leave_to_the_other(error)
+
+
+def other_draws(study_dir: Path) -> Iterator[dict[str, Any]]:
+    """Yield the configurations of the study's draws; a damaged record is for the report to name."""
+    for path in sorted(study_dir.expanduser().rglob(RECORD)):
+        with suppress(GanAugError):
+            record = read_record(path.parent) or {"config": {}}
+            yield record["config"]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from gan_aug.checks import check_config
 from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
+from gan_aug.precision import settle_precision
 from gan_aug.run import open_run
 from gan_aug.show import print_data
 
@@ -22,6 +23,7 @@ def main(cfg: DictConfig) -> None:
         check_config(cfg)
         prepared = prepare(cfg.data)
         cfg = settle(cfg, prepared.splits)
+        settle_precision(cfg, run.before)
         run.settled(cfg)
         synthetic = prepared.synthetic
         run.record(

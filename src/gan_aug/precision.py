@@ -1,0 +1,42 @@
+"""The precision that `trainer.precision=auto` stands for on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig
+
+AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
+_COMPUTES_IN_BF16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
+"""Processor capabilities: x86's, then ARM's. With the others bf16 is emulated, slower than fp32."""
+
+
+def choose_precision(accelerator: str) -> str:
+    """Return bf16-mixed where the hardware computes in bf16, 32-true elsewhere.
+
+    Args:
+        accelerator: `trainer.accelerator`, cpu or gpu.
+    """
+    import torch
+
+    if accelerator != "cpu":
+        return MIXED if torch.cuda.is_bf16_supported(including_emulation=False) else FULL
+    able = torch.cpu.get_capabilities()
+    return MIXED if any(able.get(name, False) for name in _COMPUTES_IN_BF16) else FULL
+
+
+def settle_precision(cfg: DictConfig, before: Iterable[Mapping[str, Any]]) -> None:
+    """Write into a configuration what auto stands for.
+
+    Args:
+        cfg: with `trainer.precision`.
+        before: configurations of earlier parts of the run and of other draws of its study. The
+            first choice among them is kept, on whatever machine it was made: the weights of a run
+            and the draws of a report must be alike. Without one the choice is this machine's.
+    """
+    if cfg.trainer.precision != AUTO:
+        return
+    choices = (config.get("trainer", {}).get("precision", AUTO) for config in before)
+    kept = next((choice for choice in choices if choice != AUTO), None)
+    cfg.trainer.precision = kept or choose_precision(cfg.trainer.accelerator)

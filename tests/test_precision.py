@@ -1,0 +1,87 @@
+"""What trainer.precision=auto stands for, and that one choice is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from support import TINY_CNN
+
+from gan_aug.precision import FULL, MIXED, choose_precision, settle_precision
+from gan_aug.study import other_draws
+
+Command = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, FULL),
+        ({"avx512_bf16": True}, MIXED),
+        ({"amx_bf16": True}, MIXED),
+        ({"neon": True, "bf16": True}, MIXED),
+        ({}, FULL),
+    ],
+)
+def test_bf16_where_the_processor_computes_in_it(
+    able: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert choose_precision("cpu") == expected
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_bf16_on_a_gpu_that_has_it(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
+    assert choose_precision("gpu") == (MIXED if able else FULL)
+
+
+def settled(precision: str, *before: str) -> str:
+    cfg = OmegaConf.create({"trainer": {"precision": precision, "accelerator": "cpu"}})
+    settle_precision(cfg, [{"trainer": {"precision": earlier}} for earlier in before])
+    found: str = cfg.trainer.precision
+    return found
+
+
+def test_what_is_asked_for_or_was_first_is_kept() -> None:
+    assert settled("auto") == choose_precision("cpu")
+    assert settled("16-mixed", "32-true") == "16-mixed"
+    for first in (FULL, MIXED):
+        assert settled("auto", "auto", first, "16-mixed") == first
+
+
+def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -> None:
+    """As if the first part had run on another kind of machine."""
+    other = FULL if choose_precision("cpu") == MIXED else MIXED
+    arguments = (*TINY_CNN, "hydra.run.dir=r", "trainer.max_epochs=1")
+    result = command("train", *arguments, f"trainer.precision={other}")
+    assert result.returncode == 0, result.stderr
+    path = tmp_path / "r" / "run.json"
+    record = json.loads(path.read_text())
+    record["given"]["trainer"]["precision"] = "auto"
+    path.write_text(json.dumps(record | {"status": "interrupted"}))
+    result = command("train", *arguments, "trainer.precision=auto")
+    assert result.returncode == 0, result.stderr
+    record = json.loads(path.read_text())
+    assert record["status"] == "finished"
+    assert record["resumed"] == 1
+    assert record["config"]["trainer"]["precision"] == other
+    assert record["given"]["trainer"]["precision"] == "auto"
+
+
+def test_the_draws_of_a_study_share_the_first_choice(tmp_path: Path) -> None:
+    for name, content in (("draw_0", "{"), ("per_class_50/draw_1", "16-mixed")):
+        path = tmp_path / name / "run.json"
+        path.parent.mkdir(parents=True)
+        config = {"trainer": {"precision": content}}
+        record = {"status": "running", "config": config, "command": [], "overrides": []}
+        path.write_text(content if content == "{" else json.dumps(record))
+    cfg = OmegaConf.create({"trainer": {"precision": "auto", "accelerator": "cpu"}})
+    settle_precision(cfg, other_draws(tmp_path))
+    assert cfg.trainer.precision == "16-mixed"
+    settle_precision(cfg, other_draws(tmp_path / "none"))
