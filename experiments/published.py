@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gan_aug.reporting.statistics import Comparison, compare
+from gan_aug.report.statistics import Comparison, compare
 
 HERE = Path(__file__).parent
 STUDIES = ("seed_protocol", "best_recipe", "size_sweep")

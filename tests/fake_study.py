@@ -147,7 +147,7 @@ def _added(arm: str) -> int:
 
 
 def measured(arrays: dict[str, Any]) -> dict[str, Any]:
-    """What `gan_aug.protocol.fitting.measure` makes of a fit's predictions."""
+    """What `gan_aug.study.fitting.measure` makes of a fit's predictions."""
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     threshold = choose_threshold(tensors["validation"], tensors["validation_labels"], BINARY)
     found: dict[str, Any] = {"threshold": threshold}

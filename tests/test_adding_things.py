@@ -49,7 +49,7 @@ DATA_YAML = """
 defaults: [base, _self_]
 name: stripes
 val_per_class: 10
-source: {_target_: gan_aug.data.stripes.Stripes, per_class: 90}
+source: {_target_: gan_aug.data.sources.stripes.Stripes, per_class: 90}
 """
 METRIC = '''
 """How bright images are."""
@@ -70,7 +70,7 @@ NETWORK = '''
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.networks.base import ImageClassifier
+from gan_aug.models.networks.base import ImageClassifier
 
 
 class Coarse(ImageClassifier):
@@ -93,15 +93,15 @@ def test_a_data_set_a_metric_and_a_classifier(tmp_path: Path, cache_home: Path) 
     for folder in ("src", "conf"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     package, conf = copy / "src" / "gan_aug", copy / "conf"
-    (package / "data" / "stripes.py").write_text(DATA_SET)
+    (package / "data" / "sources" / "stripes.py").write_text(DATA_SET)
     (conf / "data" / "stripes.yaml").write_text(DATA_YAML)
     (package / "metrics" / "brightness.py").write_text(METRIC)
     with (conf / "quality" / "base.yaml").open("a") as file:
         file.write(METRIC_LINE)
-    (package / "networks" / "coarse.py").write_text(NETWORK)
+    (package / "models" / "networks" / "coarse.py").write_text(NETWORK)
     cnn = (conf / "model" / "cnn.yaml").read_text()
-    network = "_target_: gan_aug.networks.coarse.Coarse\n    side: 16"
-    cnn = cnn.replace("_target_: gan_aug.networks.cnn.SmallCNN", network)
+    network = "_target_: gan_aug.models.networks.coarse.Coarse\n    side: 16"
+    cnn = cnn.replace("_target_: gan_aug.models.networks.cnn.SmallCNN", network)
     for setting in ("image_size: ${data.image_size}", "width: ${...width}", "hidden: ${...hidden}"):
         cnn = cnn.replace(f"    {setting}\n", "")
     (conf / "model" / "coarse.yaml").write_text(cnn.replace("name: cnn", "name: coarse"))

@@ -9,9 +9,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from support import ROOT
 
-from gan_aug.checks import check_config
-from gan_aug.errors import GanAugError
-from gan_aug.protocol.checks import check_study
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
+from gan_aug.settings.study import check_study
 
 
 def study(*overrides: str) -> DictConfig:

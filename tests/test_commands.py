@@ -431,5 +431,5 @@ def test_demo(tmp_path: Path, cache_home: Path) -> None:
     lines = result.stdout.splitlines()
     assert "data=phantom" in lines[0]
     summary = result.stdout[result.stdout.rindex("data=phantom") :]
-    for part in ("samples", "checkpoint", "TensorBoard", "real + 100 DCGAN pneumonia"):
+    for part in ("samples", "checkpoint", "TensorBoard", "real + 100 generated"):
         assert part in summary

@@ -10,11 +10,11 @@ import torch
 from support import BINARY
 
 from gan_aug.data.datamodule import Batches, DataModule, to_float
-from gan_aug.data.phantom import Phantom
 from gan_aug.data.prepare import Prepared
+from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.data.synthetic import SyntheticSet
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 def stream(n: int, batch_size: int, seed: int = 0) -> Batches:

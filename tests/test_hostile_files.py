@@ -15,10 +15,10 @@ from support import TINY_GAN, TINY_QUALITY, run_command
 from torch import nn
 
 from gan_aug.data.stored import check_plain, known_sources
-from gan_aug.errors import GanAugError
-from gan_aug.gans.dcgan import DCGAN
-from gan_aug.rebuild import known_classes, rebuild
-from gan_aug.restore import load_gan, read_checkpoint
+from gan_aug.models.gans.dcgan import DCGAN
+from gan_aug.models.rebuild import known_classes, rebuild
+from gan_aug.models.restore import load_gan, read_checkpoint
+from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
 GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4",
@@ -105,19 +105,19 @@ def test_a_manifest_runs_no_code(home: Path, command: Command, tmp_path: Path) -
         {"_target_": "hydra.utils.instantiate"},
         {"_target_": "hydra._internal.instantiate._instantiate2.instantiate"},
         {"_target_": "torch.load", "f": "x"},
-        {"_target_": "gan_aug.cli.subprocess.run"},
-        {"_target_": "gan_aug.rebuild.importlib.import_module", "name": "antigravity"},
-        {"_target_": "gan_aug.gans.dcgan.torch.load"},
-        {"_target_": "gan_aug.gans.base.GAN"},
+        {"_target_": "gan_aug.run.command_line.subprocess.run"},
+        {"_target_": "gan_aug.models.rebuild.importlib.import_module", "name": "antigravity"},
+        {"_target_": "gan_aug.models.gans.dcgan.torch.load"},
+        {"_target_": "gan_aug.models.gans.base.GAN"},
         {"_target_": "torch.optim.Optimizer", "_partial_": True},
         {"_target_": "torch.optim.lr_scheduler.LambdaLR", "_partial_": True},
-        {"_target_": ["gan_aug.networks.cnn.SmallCNN"]},
-        {"_target_": "gan_aug.networks.cnn.SmallCNN", "_partial_": True},
+        {"_target_": ["gan_aug.models.networks.cnn.SmallCNN"]},
+        {"_target_": "gan_aug.models.networks.cnn.SmallCNN", "_partial_": True},
         {"_target_": "torch.optim.Adam", "lr": 1.0},
         {"_target_": "torch.optim.Adam", "_partial_": "${oc.env:HOME}"},
         {"_target_": "torch.optim.Adam", "_partial_": True, "colour": 1},
-        {"_target_": "gan_aug.networks.cnn.SmallCNN", "_args_": [1], "width": 1},
-        {"_target_": "gan_aug.augment.DiffAugment", "brightness": {"_target_": "os.getcwd"}},
+        {"_target_": "gan_aug.models.networks.cnn.SmallCNN", "_args_": [1], "width": 1},
+        {"_target_": "gan_aug.models.augment.DiffAugment", "brightness": {"_target_": "os.getcwd"}},
         [{"_target_": "os.getcwd"}],
         {1, 2},
     ],
@@ -131,13 +131,12 @@ def test_only_known_classes_are_built(node: Any) -> None:
 def test_known_classes_are_gan_augs_own_and_a_few_optimizers() -> None:
     names = set(known_classes())
     assert {
-        "gan_aug.gans.dcgan.DCGAN",
-        "gan_aug.networks.dcgan.Generator",
+        "gan_aug.models.gans.dcgan.DCGAN",
+        "gan_aug.models.networks.dcgan.Generator",
         "torch.optim.Adam",
     } <= names
     for name, kind in known_classes().items():
-        assert name.startswith(("gan_aug.gans.", "gan_aug.networks.", "gan_aug.augment.",
-                                "gan_aug.classifier.", "torch.optim."))  # fmt: skip
+        assert name.startswith(("gan_aug.models.", "torch.optim."))
         assert issubclass(kind, nn.Module | torch.optim.Optimizer)
     assert {name.rpartition(".")[2] for name in known_sources()} == {
         "ChestXray", "Folder", "Phantom", "MedMNIST",
@@ -189,8 +188,8 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda c: config_of(c).update(name="${oc.env:HOME}"), "is no plain value"),
     "a classifier": (
         lambda c: config_of(c)["model"].update(
-            module={"_target_": "gan_aug.augment.DiffAugment", "brightness": 0, "contrast": 0,
-                    "translation": 0, "cutout": 0}), "generates nothing"),
+            module={"_target_": "gan_aug.models.augment.DiffAugment", "brightness": 0,
+                    "contrast": 0, "translation": 0, "cutout": 0}), "generates nothing"),
     "text": (lambda c: config_of(c)["model"].update(module="x"), "no sound module"),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from support import TINY_CNN
 
-from gan_aug.precision import FULL, MIXED, choose_precision, settle_precision
+from gan_aug.run.precision import FULL, MIXED, choose_precision, settle_precision
 from gan_aug.study import other_draws
 
 Command = Callable[..., Any]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gan_aug.reporting.statistics import Comparison, bca_interval, compare, correct
+from gan_aug.report.statistics import Comparison, bca_interval, compare, correct
 
 EQUAL = ["real_again_1", "real_again_2", "real_again_3"]
 PLANTED = "more_real"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from gan_aug.reporting.statistics import RESAMPLES, bca_interval
+from gan_aug.report.statistics import RESAMPLES, bca_interval
 
 STUDIES = 1000
 SIZES = (5, 10, 20)

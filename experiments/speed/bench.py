@@ -27,12 +27,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from gan_aug.cli import conf_dir
-from gan_aug.data.chest_xray import ChestXray
 from gan_aug.data.datamodule import Batches
-from gan_aug.data.radiograph import render
-from gan_aug.networks.cnn import SmallCNN
-from gan_aug.networks.dcgan import Discriminator, Generator
+from gan_aug.data.sources.chest_xray import ChestXray
+from gan_aug.data.sources.radiograph import render
+from gan_aug.models.networks.cnn import SmallCNN
+from gan_aug.models.networks.dcgan import Discriminator, Generator
+from gan_aug.run.command_line import conf_dir
 
 BATCH = 64
 SIZE = 64
@@ -251,7 +251,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="X-rays in Kaggle's layout; default: phantoms")
     data = parser.parse_args().data
-    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.fit does
+    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.fit does
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     which = "those of --data" if data else "phantoms"

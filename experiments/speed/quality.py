@@ -15,16 +15,16 @@ import torch
 from bench import ExampleLoop
 from hydra import compose, initialize_config_dir
 
-from gan_aug.cli import conf_dir
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.quality.evaluation import Evaluator
+from gan_aug.evaluation.evaluator import Evaluator
+from gan_aug.run.command_line import conf_dir
 
 N = 1000
 
 
 def main() -> None:
-    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.fit does
+    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.fit does
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

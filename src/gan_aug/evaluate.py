@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config, check_subject
-from gan_aug.cli import command
 from gan_aug.data.settle import settle
-from gan_aug.run import open_run
+from gan_aug.run.command_line import command
+from gan_aug.run.record import open_run
+from gan_aug.settings.checks import check_config, check_subject
 
 
 @command("evaluate", to_go_on="repeat the command")
@@ -15,7 +15,7 @@ def main(cfg: DictConfig) -> None:
     """Read what the images were made from, then measure them."""
     check_subject(cfg)
 
-    from gan_aug.quality.subject import load_subject, with_data
+    from gan_aug.evaluation.subject import load_subject, with_data
 
     cfg = with_data(cfg)
     with open_run(cfg) as run:
@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
         run.settled(cfg)
         run.record(data=subject.splits.notes)
 
-        from gan_aug.quality.report import evaluate
+        from gan_aug.evaluation.command import evaluate
 
         evaluate(cfg, subject, run)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config, check_subject
-from gan_aug.cli import command
 from gan_aug.data.settle import settle
-from gan_aug.run import open_run
+from gan_aug.run.command_line import command
+from gan_aug.run.record import open_run
+from gan_aug.settings.checks import check_config, check_subject
 
 
 @command("explain", to_go_on="repeat the command")
@@ -15,7 +15,7 @@ def main(cfg: DictConfig) -> None:
     """Read what the GAN was fitted on, then look into it."""
     check_subject(cfg)
 
-    from gan_aug.quality.subject import load_subject, with_data
+    from gan_aug.evaluation.subject import load_subject, with_data
 
     cfg = with_data(cfg)
     with open_run(cfg) as run:
@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
             print(f"{run.folder}: finished already, nothing to do")
             return
         check_config(cfg)
-        from gan_aug.explaining.command import check_settings, explain
+        from gan_aug.interpret.command import check_settings, explain
 
         check_settings(cfg)
         subject = load_subject(cfg)

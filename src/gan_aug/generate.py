@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config
-from gan_aug.cli import command
-from gan_aug.errors import GanAugError
+from gan_aug.run.command_line import command
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
 
 
 @command("generate")
@@ -23,8 +23,8 @@ def main(cfg: DictConfig) -> None:
         raise GanAugError(f"output_dir={folder}: exists already; choose another folder")
 
     from gan_aug.data.synthetic import write_set
-    from gan_aug.restore import load_gan
-    from gan_aug.synthesis import images_by_class, manifest_head
+    from gan_aug.models.restore import load_gan
+    from gan_aug.models.synthesis import images_by_class, manifest_head
 
     gan, origin, config = load_gan(checkpoint)
     write_set(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config
-from gan_aug.cli import command
-from gan_aug.run import open_run
+from gan_aug.run.command_line import command
+from gan_aug.run.record import open_run
+from gan_aug.settings.checks import check_config
 
 
 @command("inspect", to_go_on="repeat the command")
@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
             return
         check_config(cfg)
 
-        from gan_aug.inspecting.command import inspect
+        from gan_aug.inspection.command import inspect
 
         inspect(cfg, run)
 

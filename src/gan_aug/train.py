@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.checks import check_config
-from gan_aug.cli import command
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.precision import settle_precision
-from gan_aug.run import open_run
-from gan_aug.show import print_data
+from gan_aug.data.show import print_data
+from gan_aug.run.command_line import command
+from gan_aug.run.precision import settle_precision
+from gan_aug.run.record import open_run
+from gan_aug.settings.checks import check_config
 
 
 @command("train")
@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> None:
         )
         print_data(cfg.data, prepared)
 
-        from gan_aug.fit import fit
+        from gan_aug.training.fit import fit
 
         fit(cfg, prepared, run)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gan_aug.data.cache import load_or_build
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 KEY = {"files": ["a"]}
 

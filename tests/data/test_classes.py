@@ -12,7 +12,7 @@ from support import BINARY, ROOT
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 from support import write_image
 
 from gan_aug.data.decode import decode, decode_files
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 def gradient(width: int = 97, height: int = 61) -> np.ndarray:

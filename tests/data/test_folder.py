@@ -12,10 +12,10 @@ from odd_files import dicom, draw, write_odd, write_sixteen_bits
 from PIL import Image
 from support import write_image
 
-from gan_aug.data.folder import Folder
-from gan_aug.data.near import near_duplicates
+from gan_aug.data.near_duplicates import near_duplicates
+from gan_aug.data.sources.folder import Folder
 from gan_aug.data.splits import Source, check_disjoint, make_splits
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 SETTINGS = {
     "table": None,

@@ -12,7 +12,7 @@ from support import BINARY
 from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source, Splits, make_splits
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 PARTS = ("judge", "reference", "floor")
 SUBSET = {"normal": 40, "pneumonia": 40}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gan_aug.data.radiograph import PATTERNS, render
+from gan_aug.data.sources.radiograph import PATTERNS, render
 
 Floats = NDArray[np.float64]
 

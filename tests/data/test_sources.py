@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_aug.data.chest_xray import ChestXray, contradictions, list_images, parse_name
-from gan_aug.data.medmnist import MedMNIST, classes_of, file_name, single_label_sets
-from gan_aug.data.phantom import Phantom
+from gan_aug.data.sources.chest_xray import ChestXray, contradictions, list_images, parse_name
+from gan_aug.data.sources.medmnist import MedMNIST, classes_of, file_name, single_label_sets
+from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Source, check_disjoint, make_splits
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 @pytest.mark.parametrize(

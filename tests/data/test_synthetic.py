@@ -17,10 +17,10 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.phantom import Phantom
+from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.data.synthetic import read_set, write_set
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 @pytest.fixture(scope="module")

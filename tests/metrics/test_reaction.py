@@ -23,14 +23,14 @@ from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
-from gan_aug.errors import GanAugError
+from gan_aug.evaluation.broken_generators import broken_generators
+from gan_aug.evaluation.evaluator import FLOOR, GENERATED, Evaluator, of_class
+from gan_aug.evaluation.reference_classifier import find_or_fit_judge, fit_classifier, weights_hash
 from gan_aug.metrics.density_coverage import density_coverage
 from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
 from gan_aug.metrics.sample import Images, Sample
-from gan_aug.quality.controls import broken_generators
-from gan_aug.quality.evaluation import FLOOR, GENERATED, Evaluator, of_class
-from gan_aug.quality.judge import find_or_fit_judge, fit_classifier, weights_hash
+from gan_aug.run.errors import GanAugError
 
 COUNT = 90
 CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")

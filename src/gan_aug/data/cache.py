@@ -15,8 +15,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from gan_aug.errors import GanAugError, warn
-from gan_aug.files import sha256_of
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import sha256_of
 
 Built = tuple[NDArray[np.uint8], dict[str, Any]]
 FILES = ("images.npy", "index.json")

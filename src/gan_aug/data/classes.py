@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import by_name
 
 LONGEST_NAME = 100
 
@@ -103,21 +102,6 @@ class Classes:
                     f"{key}=NUMBER for all of them, or {key}={{{self.names[0]}: NUMBER}}"
                 )
         return {name: value.get(name) for name in self.names}
-
-
-def by_name(value: Any) -> Any:
-    """Return a mapping that was given as text, "{NAME: NUMBER}"; anything else as it is.
-
-    Hydra's grammar has no Korean letters, nor quotes around the keys of a mapping; a quoted text
-    may hold any.
-    """
-    if not isinstance(value, str):
-        return value
-    try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    return found if isinstance(found, dict) else value
 
 
 def is_class_name(name: Any) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 EVALUATION_BATCH = 256
 

@@ -20,8 +20,8 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from gan_aug.data.cache import load_or_build
 from gan_aug.data.dicom import LEAST_BRIGHT, is_dicom, read_dicom
-from gan_aug.errors import GanAugError
-from gan_aug.progress import track
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.progress import track
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused as decompression bombs; the size Pillow starts to warn at."""

@@ -14,7 +14,7 @@ from gan_aug.data.cache import default_cache_dir
 from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 @dataclass(frozen=True)

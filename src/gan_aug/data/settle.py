@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Splits
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 
 def settle(cfg: DictConfig, splits: Splits) -> DictConfig:

@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.errors import GanAugError
+from gan_aug.run.errors import GanAugError
 
 _HOLDOUT_STREAM = 20180222
 """Seeds the holdout, which is the same for every draw (the data set's publication day)."""

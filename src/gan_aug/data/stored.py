@@ -9,8 +9,8 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-import gan_aug.data
-from gan_aug.errors import GanAugError
+import gan_aug.data.sources
+from gan_aug.run.errors import GanAugError
 
 _PLAIN = (str, int, float, bool, type(None))
 _NEEDED = {
@@ -22,10 +22,10 @@ _NEEDED = {
 
 @functools.cache
 def known_sources() -> frozenset[str]:
-    """Return the dotted names of gan_aug's own data sets: classes of gan_aug.data with `load`."""
+    """Return the dotted names of gan_aug's own data sets: classes of data.sources with `load`."""
     modules = [
-        importlib.import_module(f"{gan_aug.data.__name__}.{info.name}")
-        for info in pkgutil.iter_modules(gan_aug.data.__path__)
+        importlib.import_module(f"{gan_aug.data.sources.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(gan_aug.data.sources.__path__)
     ]
     return frozenset(
         f"{kind.__module__}.{kind.__qualname__}"

@@ -19,8 +19,9 @@ from PIL import Image
 
 from gan_aug.data.classes import Classes, is_class_name
 from gan_aug.data.splits import Splits
-from gan_aug.errors import GanAugError
-from gan_aug.files import not_writable, read_json
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import not_writable, read_json
+from gan_aug.run.renames import renamed
 
 MANIFEST = "manifest.json"
 _FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
@@ -59,7 +60,7 @@ def write_set(
     Args:
         folder: must not exist yet.
         images: class name to uint8 (N, C, H, W).
-        origin: what the manifest says of the generator (see `gan_aug.synthesis`).
+        origin: what the manifest says of the generator (see `gan_aug.models.synthesis`).
 
     Raises:
         GanAugError: the folder exists already, or cannot be written.
@@ -195,7 +196,7 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
             f"{path}: seen_hashes does not hold the SHA-256 of the images that the generator saw, "
             "so nothing shows that it saw no test image; generate the set again"
         )
-    return manifest
+    return {key: renamed(value) for key, value in manifest.items()}
 
 
 def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray[np.uint8]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from gan_aug.errors import GanAugError
 from gan_aug.metrics.classification import decisions, measure
 from gan_aug.metrics.sample import Context, Sample
+from gan_aug.run.errors import GanAugError
 
 
 def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Data sets: one file each, a class with `load`."""

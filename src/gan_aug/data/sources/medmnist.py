@@ -1,0 +1,196 @@
+"""MedMNIST v2 (Yang et al. 2023): any single-label 2D set, through the medmnist package's files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.splits import Source
+from gan_aug.run.errors import GanAugError
+
+SIZES = (28, 64, 128, 224)
+SPLITS = ("train", "val", "test")
+_SINGLE_LABEL = ("binary-class", "multi-class", "ordinal-regression")
+
+
+def file_name(name: str, size: int) -> str:
+    """Return the name of MedMNIST's file of a set and size."""
+    return f"{name}.npz" if size == 28 else f"{name}_{size}.npz"
+
+
+def single_label_sets() -> dict[str, dict[str, Any]]:
+    """Return what medmnist says of its 2D sets with one label an image, by name."""
+    from medmnist import INFO
+
+    return {
+        name: info
+        for name, info in INFO.items()
+        if info["task"] in _SINGLE_LABEL and not name.endswith("3d")
+    }
+
+
+def classes_of(info: dict[str, Any]) -> Classes:
+    """Return a set's classes; of two the second is the positive one, as MedMNIST has it.
+
+    Names are shortened to words: what stands in brackets is left out, and commas and spaces become
+    underscores, since names of classes also name folders and settings.
+    """
+    labels = [info["label"][str(i)] for i in range(len(info["label"]))]
+    names = [re.sub(r"[^\w-]+", "_", re.sub(r"\(.*\)", "", label)).strip("_") for label in labels]
+    return Classes(tuple(names), names[1] if len(names) == 2 else None)
+
+
+@dataclass(frozen=True)
+class MedMNIST:
+    """The official train, val and test arrays of one set.
+
+    The files carry no patient ids, so validation is the official val split (cut by image by its
+    makers), and every image counts as a patient of its own.
+
+    Attributes:
+        set: such as bloodmnist.
+        root: folder that holds (or will hold) the npz file; None is medmnist's own, ~/.medmnist.
+        download: let medmnist fetch a file where there is none; one that is there is not replaced.
+    """
+
+    set: str
+    root: str | None
+    download: bool
+
+    def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
+        """Read a file and scale it to the size; without `download` the network is not touched.
+
+        The file of just that size is read, else the next larger one there is, else the largest.
+
+        Args:
+            image_size: side length in pixels.
+            channels: 1 or 3; None takes what the set has.
+            cache_dir: unused.
+
+        Raises:
+            GanAugError: no such set, no file, or a damaged one.
+        """
+        info = self._info()
+        folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
+        try:
+            if self.root is not None and not folder.is_dir():
+                raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
+            size = self._choose(folder, image_size)
+        except OSError as error:
+            raise GanAugError(
+                f"data.root={folder}: cannot be read ({error.strerror}); allow reading it, or name "
+                "another folder"
+            ) from error
+        path = folder / file_name(self.set, size)
+        wanted = channels or int(info["n_channels"])
+        tables = {name: self._read(path, name, size, info) for name in SPLITS}
+        found = {
+            name: _table(name, *table, info, image_size, wanted) for name, table in tables.items()
+        }
+        notes: dict[str, Any] = {
+            "root": str(folder),
+            "files_without_patient_id": sum(map(len, found.values())),
+        }
+        if size != image_size:
+            notes["scaled"] = f"images scaled from {size} to {image_size} pixels ({path.name})"
+        return Source(found["train"], found["test"], found["val"], False, notes)
+
+    def _info(self) -> dict[str, Any]:
+        from medmnist import INFO
+
+        found = single_label_sets()
+        if self.set in found:
+            return found[self.set]
+        task = INFO.get(self.set, {}).get("task", "")
+        why = "is no set of medmnist"
+        if self.set in INFO:
+            why = f"is {task}" if "multi-label" in task else "is three-dimensional"
+        raise GanAugError(
+            f"data.set={self.set}: {why}; choose one with one label an image: {', '.join(found)}"
+        )
+
+    def _choose(self, folder: Path, image_size: int) -> int:
+        """Return the size to read, of the files there are or of those that can be fetched."""
+        there = [size for size in SIZES if (folder / file_name(self.set, size)).is_file()]
+        if not there and not self.download:
+            names = ", ".join(file_name(self.set, size) for size in SIZES)
+            raise GanAugError(
+                f"data.set={self.set}: {folder} holds none of {names}; set data.download=true or "
+                "data.root=DIR"
+            )
+        # A larger file loses less; but what is there is taken rather than fetched.
+        sizes = there or SIZES
+        return next((size for size in sizes if size >= image_size), sizes[-1])
+
+    def _read(
+        self, path: Path, split: str, size: int, info: dict[str, Any]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return images uint8 (N, size, size, C) and labels int64 (N,) of a split."""
+        import medmnist
+
+        fetch = not path.is_file()  # `_choose` lets this be with data.download=true only
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            reader = getattr(medmnist, info["python_class"])
+            data = reader(split=split, size=size, download=fetch, root=str(path.parent))
+            images, labels = np.asarray(data.imgs), np.asarray(data.labels).reshape(-1)
+        except Exception as error:  # medmnist raises bare RuntimeError, zipfile and url errors
+            failed, first = ("fetched", "") if fetch else ("read", "remove it and ")
+            raise GanAugError(
+                f"data.set={self.set}: {path} could not be {failed} "
+                f"({' '.join(str(error).split())}); {first}repeat with data.download=true, or set "
+                "data.root=DIR to a folder with a sound one"
+            ) from error
+        shape = (size, size, 3)[: 2 + (info["n_channels"] == 3)]
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            wanted = ", ".join(map(str, shape))
+            raise GanAugError(
+                f"{path}: {split}_images are not uint8 (N, {wanted}); fetch the file again"
+            )
+        whole = labels.dtype.kind in "iu"
+        n = len(info["label"])
+        if not whole or len(labels) != len(images) or not np.isin(labels, range(n)).all():
+            raise GanAugError(
+                f"{path}: {split}_labels are not a whole number from 0 to {n - 1} for each image; "
+                "fetch the file again"
+            )
+        return images.reshape(len(images), size, size, -1), labels.astype(np.int64)
+
+
+def _table(
+    split: str,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    info: dict[str, Any],
+    image_size: int,
+    channels: int,
+) -> ImageTable:
+    names = np.array([f"{split}/{i:05d}" for i in range(len(images))])
+    scaled = np.stack([_scale(image, image_size, channels) for image in images])
+    return ImageTable(
+        images=scaled,
+        labels=labels,
+        patients=names,
+        paths=names,
+        hashes=np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images]),
+        classes=classes_of(info),
+    )
+
+
+def _scale(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
+    """Turn one uint8 image (s, s, C) into (channels, size, size), bilinear."""
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.width != size:
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    array = np.asarray(picture)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))

@@ -1,0 +1,126 @@
+"""Made-up chest radiographs as a data set: no download, any size, fixed by a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_aug.data.cache import load_or_build
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.sources.chest_xray import FOLDERS, TARGETS
+from gan_aug.data.sources.radiograph import MIN_SIZE, render
+from gan_aug.data.splits import Source
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.progress import track
+
+VERSION = 1
+"""Part of the cache key: change it whenever `render` draws other pixels."""
+
+_SECOND_IMAGE = 0.25
+"""Share of images that are a second one of the patient before, as real data sets have."""
+
+_SUBTYPE = {"none": "normal", "lobar": "bacteria", "patchy": "bacteria", "interstitial": "virus"}
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A data set of phantoms.
+
+    Attributes:
+        train_per_class: training images of each class.
+        test_per_class: test images of each class.
+        seed: fixes every image; other seeds are other patients.
+        target: as of the X-rays they imitate, a key of `gan_aug.data.sources.chest_xray.TARGETS`.
+    """
+
+    train_per_class: int
+    test_per_class: int
+    seed: int
+    target: str = "class"
+
+    def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
+        """Draw (or map from the cache) both splits.
+
+        Raises:
+            GanAugError: a size too small to draw.
+        """
+        if image_size < MIN_SIZE:
+            raise GanAugError(f"data.image_size={image_size}: data=phantom starts at {MIN_SIZE}")
+        splits = {"train": self.train_per_class, "test": self.test_per_class}
+        plans = [plan for number, n in enumerate(splits.values()) for plan in self._plan(number, n)]
+        key = {"phantom": VERSION, "size": image_size, "channels": channels, **vars(self)}
+        del key["target"]  # which changes labels alone
+
+        def build() -> tuple[NDArray[np.uint8], dict[str, Any]]:
+            def one(plan: _Plan) -> NDArray[np.uint8]:
+                return render(plan.pattern, plan.image, image_size, plan.anatomy)
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                drawn = track(
+                    pool.map(one, plans),
+                    description="Drawing phantoms (first use)",
+                    total=len(plans),
+                )
+                images = np.stack(list(drawn))[:, None]
+            hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+            return np.repeat(images, channels, axis=1), {"hashes": hashes}
+
+        images, index = load_or_build(cache_dir, key, build)
+        classes = TARGETS[self.target]
+        names = {
+            plan: plan.class_name if self.target == "class" else _SUBTYPE[plan.pattern]
+            for plan in plans
+        }
+        table = ImageTable(
+            images=images,
+            labels=np.array([classes.label(names[p]) for p in plans], np.int64),
+            patients=np.array([p.patient for p in plans]),
+            paths=np.array([p.path for p in plans]),
+            hashes=np.array(index["hashes"]),
+            classes=classes,
+        )
+        n_train = len(FOLDERS) * self.train_per_class
+        return Source(
+            train=table.take(slice(None, n_train)),
+            test=table.take(slice(n_train, None)),
+            notes={"root": f"made up by gan_aug, seed {self.seed}; not X-rays"},
+        )
+
+    def _plan(self, split: int, per_class: int) -> list[_Plan]:
+        plans = []
+        name = ("train", "test")[split]
+        for label, class_name in enumerate(FOLDERS):
+            random = np.random.default_rng([self.seed, split, label])
+            patient = -1
+            for i in range(per_class):
+                if i == 0 or random.random() >= _SECOND_IMAGE:
+                    patient += 1
+                patterns = ("none",) if label == 0 else ("lobar", "patchy", "interstitial")
+                plans.append(
+                    _Plan(
+                        path=f"{name}/{class_name}/{i:05d}",
+                        patient=f"{name}-{class_name}-{patient}",
+                        class_name=class_name,
+                        pattern=patterns[random.integers(len(patterns))],
+                        image=(self.seed, split, label, i),
+                        anatomy=(self.seed, split, label, patient),
+                    )
+                )
+        return plans
+
+
+@dataclass(frozen=True)
+class _Plan:
+    path: str
+    patient: str
+    class_name: str
+    pattern: str
+    image: tuple[int, ...]
+    anatomy: tuple[int, ...]

@@ -1,0 +1,1 @@
+"""Synthetic images measured beside real ones."""

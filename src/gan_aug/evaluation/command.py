@@ -1,0 +1,131 @@
+"""What an evaluation leaves: metrics.json, quality.csv, the closest pairs, a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gan_aug.data.held_out import cut_held_out
+from gan_aug.evaluation.broken_generators import broken_generators
+from gan_aug.evaluation.evaluator import (
+    FLOOR,
+    GENERATED,
+    Evaluator,
+    directions_of,
+    discriminator_of,
+    of_class,
+)
+from gan_aug.evaluation.pairs import pairs_figure
+from gan_aug.evaluation.subject import Subject
+from gan_aug.metrics.sample import Images
+from gan_aug.run.files import replace_file, write_json, write_text
+from gan_aug.run.quiet import quieten
+from gan_aug.run.record import Run
+
+GOOD = {"lower": "↓", "higher": "↑", "floor": "="}
+
+HEADLINE = ("kid", "recall", "ms_ssim", "swd", "copying_pixel")
+"""What the table of a multirun shows, as far as it was measured."""
+
+
+def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
+    """Measure a subject and write the results into the run's folder.
+
+    Raises:
+        GanAugError: too few real images, or an extractor that is not to be had.
+    """
+    quieten()
+    held_out = cut_held_out(subject.splits, cfg.quality.count, list(subject.images))
+    evaluator = Evaluator(cfg.quality, subject.splits)
+    discriminator = None if subject.gan is None else discriminator_of(subject.gan)
+    classes: dict[str, Any] = {}
+    for name, images in subject.images.items():
+        rows = {GENERATED: images}
+        if cfg.controls:
+            seen, unseen = of_class(subject.splits.train, name), of_class(held_out.floor, name)
+            rows |= broken_generators(seen, unseen, cfg.quality.seed)
+        classes[name] = evaluator.against_floor(rows, name, held_out, discriminator)
+        n = classes[name]["images"]["measured"]
+        _write_pairs(evaluator, images[:n], of_class(held_out.floor, name)[:n], name, run)
+    good = directions_of(cfg.quality)
+    facts = evaluator.facts()
+    facts["judge"]["right_on_unseen_real"] = evaluator.judge_on_unseen(held_out)
+    headline = {
+        f"{name}_{value}": found["values"][GENERATED][value]
+        for name, found in classes.items()
+        for value in HEADLINE
+        if value in found["values"][GENERATED]
+    }
+    metrics = {"headline": headline, **facts, "good": good, "classes": classes}
+    write_json(run.folder / "metrics.json", metrics)
+    write_text(run.folder / "quality.csv", _csv(metrics))
+    for name in classes:
+        Console().print(table_of(metrics, name))
+    print(
+        f"judge       right on {_shares(facts['judge']['right_on_unseen_real'])} unseen real images"
+    )
+    print(f"results     {run.folder / 'metrics.json'}")
+    print(f"copies?     {run.folder}/closest_*.png")
+
+
+def _write_pairs(evaluator: Evaluator, images: Images, unseen: Images, name: str, run: Run) -> None:
+    for space in ("pixel", "feature"):
+        figure = pairs_figure(
+            evaluator.sample(images),
+            evaluator.sample(unseen),
+            evaluator.train_sample(name),
+            space,
+        )
+        _save(figure, run, f"closest_{space}_{name}.png")
+
+
+def _save(figure: Figure, run: Run, name: str) -> None:
+    replace_file(run.folder / name, lambda path: figure.savefig(path, format="png"))
+
+
+def _shares(shares: dict[str, float]) -> str:
+    return ", ".join(f"{100 * share:.1f} % of {name}" for name, share in shares.items())
+
+
+def _csv(metrics: dict[str, Any]) -> str:
+    """Return a row for each class, set of images and value, each with what it depends on."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["class", "images", "metric", "value", "good", "n", "extractor"])
+    for name, found in metrics["classes"].items():
+        for title, values in found["values"].items():
+            for metric, value in values.items():
+                good = metrics["good"].get(metric, "lower")
+                n = found["images"]["measured"]
+                writer.writerow([name, title, metric, value, good, n, metrics["extractor"]])
+    return buffer.getvalue()
+
+
+def table_of(metrics: dict[str, Any], name: str) -> Table:
+    """Return the table of one class: a row for each value, a column for each set of images."""
+    found = metrics["classes"][name]
+    titles = [GENERATED, FLOOR, *(t for t in found["values"] if t not in (GENERATED, FLOOR))]
+    n = found["images"]["measured"]
+    table = Table(
+        title=f"{name}, N = {n}, features of {metrics['extractor']}; floor: unseen real images",
+        caption="↓ lower is better, ↑ higher is better, = as the floor is best",
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("", no_wrap=True)
+    for title in titles:
+        name_of_set = "floor" if title == FLOOR else title
+        table.add_column(name_of_set, justify="right", no_wrap=True)
+    for value, good in metrics["good"].items():
+        cells = [found["values"][t].get(value) for t in titles]
+        if any(cell is not None for cell in cells):
+            shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
+            table.add_row(f"{GOOD[good]} {value}", *shown)
+    return table

@@ -1,0 +1,207 @@
+"""Every metric of a draw's generated images, each beside its floor."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from gan_aug.data.held_out import HeldOut, judge_images
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.splits import Splits
+from gan_aug.evaluation.extractors import Extractor
+from gan_aug.evaluation.reference_classifier import (
+    Judge,
+    find_or_fit_judge,
+    fit_classifier,
+    predictor,
+)
+from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
+from gan_aug.models.gans.base import GAN
+from gan_aug.run.errors import GanAugError
+
+FLOOR, GENERATED = "real", "generated"
+Values = dict[str, float]
+
+
+def metrics_of(quality: DictConfig) -> dict[str, Metric]:
+    """Return the metrics that a configuration asks for."""
+    return {name: instantiate(quality.metrics[name].function) for name in quality.use}
+
+
+def directions_of(quality: DictConfig) -> dict[str, str]:
+    """Return what is good for each value: lower, higher, or as near to the floor as possible."""
+    return {
+        str(value): str(direction)
+        for name in quality.use
+        for value, direction in quality.metrics[name].good.items()
+    }
+
+
+class Evaluator:
+    """Measures images of a draw; judge, extractor and fitted classifiers are made once.
+
+    Args:
+        quality: conf/quality.
+        splits: the draw.
+
+    Attributes:
+        judge: the judge of the data set.
+        extractor: what features come from.
+    """
+
+    def __init__(self, quality: DictConfig, splits: Splits) -> None:
+        self._quality, self._splits = quality, splits
+        self._metrics = metrics_of(quality)
+        self._fits: dict[tuple[str, str], Predict] = {}
+        self.judge: Judge = find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
+        self.extractor: Extractor = instantiate(quality.extractor)(self.judge)
+
+    def sample(self, images: Images) -> Sample:
+        """Return images with what extractor and judge make of them, once somebody asks."""
+        return Sample(np.ascontiguousarray(images), self.extractor, self.judge.probabilities)
+
+    def train_sample(self, name: str) -> Sample:
+        """Return the draw's training images of a class."""
+        return self.sample(of_class(self._splits.train, name))
+
+    def context(
+        self, name: str, unseen: ImageTable, discriminator: Callable[[Images], Tensor] | None
+    ) -> Context:
+        """Return the context of a class.
+
+        Args:
+            name: the class.
+            unseen: real images of all classes that nothing was fitted on.
+            discriminator: of the GAN, if there is one.
+        """
+        classes = self._splits.classes
+        others = [other for other in classes if other != name]
+        train = self.train_sample(name)
+        return Context(
+            classes=classes,
+            label=classes.label(name),
+            train=train,
+            members=train,
+            other_train={classes.label(n): of_class(self._splits.train, n) for n in others},
+            other_real={classes.label(n): of_class(unseen, n) for n in others},
+            fit=self._fit,
+            discriminator=discriminator,
+            seed=self._quality.seed,
+        )
+
+    def measure(self, real: Sample, fake: Sample, context: Context) -> tuple[Values, Values]:
+        """Return all values, and the seconds that each metric took."""
+        values: Values = {}
+        seconds: Values = {}
+        for name, metric in self._metrics.items():
+            started = time.perf_counter()
+            values |= metric(real, fake, context)
+            seconds[name] = round(time.perf_counter() - started, 3)
+        return values, seconds
+
+    def against_floor(
+        self,
+        rows: Mapping[str, Images],
+        name: str,
+        held_out: HeldOut,
+        discriminator: Callable[[Images], Tensor] | None,
+    ) -> dict[str, Any]:
+        """Measure sets of images of one class, and unseen real images in their place.
+
+        All sets are cut to the size of the smallest: the same N in all that is compared.
+
+        Args:
+            rows: title to images.
+            name: the class.
+            held_out: real images.
+            discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
+
+        Returns:
+            `values`: row to values, the floor first; `seconds` by metric of the first of `rows`;
+            `images`: how many, by what they were for.
+        """
+        unseen = [of_class(table, name) for table in (held_out.reference, held_out.floor)]
+        n = min(map(len, [*unseen, *rows.values()]))
+        real, floor = (self.sample(images[:n]) for images in unseen)
+        context = self.context(name, held_out.reference, discriminator)
+        values = {FLOOR: self.measure(real, floor, replace(context, members=floor))[0]}
+        seconds: Values = {}
+        for title, images in rows.items():
+            asked = context if title == GENERATED else replace(context, discriminator=None)
+            values[title], took = self.measure(real, self.sample(images[:n]), asked)
+            seconds = seconds or took
+        counts = {
+            "measured": n,
+            "reference": len(real),
+            "floor": len(floor),
+            "train": len(context.train),
+        }
+        for use, of_use in (("train", context.other_train), ("test", context.other_real)):
+            for label, images in of_use.items():
+                counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
+        return {"values": values, "seconds": seconds, "images": counts}
+
+    def judge_on_unseen(self, held_out: HeldOut) -> Values:
+        """Return the share of unseen real images of each class that the judge gets right."""
+        both = [held_out.reference, held_out.floor]
+        found = {}
+        for label, name in enumerate(self._splits.classes):
+            images = np.concatenate([of_class(table, name) for table in both])
+            right = self.judge.probabilities(images).argmax(dim=1) == label
+            found[name] = right.double().mean().item()
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return what numbers are published with."""
+        return {
+            "extractor": self.extractor.label,
+            "extractor_sha256": self.extractor.sha256,
+            "judge": self.judge.facts(),
+        }
+
+    def _fit(self, images: Mapping[int, Images], purpose: str) -> Predict:
+        digest = hashlib.sha256()
+        for label in sorted(images):
+            digest.update(images[label].tobytes())
+        key = (purpose, digest.hexdigest())
+        if key not in self._fits:
+            names = self._splits.classes.names
+            if empty := [names[k] for k in images if not len(images[k])]:
+                raise GanAugError(
+                    f"quality.use: {purpose} trains a classifier and the GAN's draw has no "
+                    f"{empty[0]} training images; add data.subset.{empty[0]}=400, or leave "
+                    "gan_train and gan_test out of quality.use"
+                )
+            self._fits[key] = predictor(
+                fit_classifier(self._quality, images, self._quality.fit_steps, purpose)
+            )
+        return self._fits[key]
+
+
+def of_class(table: ImageTable, name: str) -> Images:
+    """Return the images of a class, uint8 (N, C, H, W)."""
+    return np.asarray(table.of_class(name).images)
+
+
+def discriminator_of(gan: GAN) -> Callable[[Images], Tensor]:
+    """Return a GAN's discriminator, in evaluation mode, as a function of uint8 images."""
+
+    @torch.no_grad()
+    def logits(images: Images) -> Tensor:
+        gan.discriminator.eval()
+        parts = [
+            gan.discriminator(torch.tensor(images[i : i + 100]).float().div(127.5).sub(1))
+            for i in range(0, len(images), 100)
+        ]
+        return torch.cat(parts)
+
+    return logits

@@ -1,0 +1,167 @@
+"""Feature extractors: what FID, KID, precision and the like compare images by.
+
+Each function takes the judge and returns an `Extractor`; conf/extractor names one. Weights that are
+not on disk are downloaded by their libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_aug.evaluation.reference_classifier import Judge
+from gan_aug.metrics.sample import Images
+from gan_aug.models.inference import weights_hash
+from gan_aug.run.errors import GanAugError
+
+BATCH = 100
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Images to features.
+
+    Attributes:
+        name: what it is, with its weights.
+        sha256: of its weights.
+        network: prepared images to features (B, F).
+        prepare: uint8 images (B, C, H, W) to what the network takes.
+    """
+
+    name: str
+    sha256: str
+    network: Callable[[Tensor], Tensor]
+    prepare: Callable[[Tensor], Tensor]
+
+    @property
+    def label(self) -> str:
+        """The name that stands with every number: no number of one is comparable with another's."""
+        return f"{self.name}-{self.sha256[:8]}"
+
+    @torch.no_grad()
+    def __call__(self, images: Images) -> Tensor:
+        """Return float32 features (N, F) of uint8 images (N, C, H, W)."""
+        parts = [
+            self.network(self.prepare(torch.tensor(images[i : i + BATCH])))
+            for i in range(0, len(images), BATCH)
+        ]
+        return torch.cat(parts).float()
+
+
+def judge_features(judge: Judge) -> Extractor:
+    """Return the judge's last hidden layer, scaled: fitted on this data set, works offline."""
+    network = judge.module.network
+    return Extractor(
+        "cnn",
+        judge.sha256,
+        lambda x: network.features(x) / judge.feature_scale,
+        lambda x: x.float().div(127.5).sub(1),
+    )
+
+
+def _sized(images: Tensor, size: int, channels: int) -> Tensor:
+    """Return float images in [0, 1] of the side and channels that a network was trained on."""
+    scaled = images.float() / 255
+    if scaled.shape[1] != channels:
+        scaled = scaled.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1)
+    return F.interpolate(scaled, size=(size, size), mode="bilinear", antialias=True)
+
+
+def _get(name: str, load: Callable[[], Any]) -> Any:
+    """Call a library that may have to download weights.
+
+    Raises:
+        GanAugError: it could not.
+    """
+    try:
+        return load()
+    except ImportError as error:
+        raise GanAugError(
+            f"extractor={name}: needs a package ({error}): pip install 'gan_aug[extractors]'"
+        ) from error
+    except Exception as error:  # URLError, HTTPError, RuntimeError ... by library
+        raise GanAugError(
+            f"extractor={name}: its weights are not on this machine and could not be fetched "
+            f"({type(error).__name__}: {error}); fetch them where there is a network, or use "
+            "extractor=cnn"
+        ) from error
+
+
+def torchvision_features(judge: Judge, model: str, weights: str) -> Extractor:
+    """Return the penultimate layer of a torchvision classifier.
+
+    Args:
+        judge: unused.
+        model: a name of torchvision.models that ends in `fc`, such as resnet18.
+        weights: a name of its weights, such as IMAGENET1K_V1.
+
+    Raises:
+        GanAugError: weights that cannot be had, or a model that ends otherwise.
+    """
+    from torchvision import models
+
+    network = _get("torchvision", lambda: models.get_model(model, weights=weights))
+    if not hasattr(network, "fc"):
+        raise GanAugError(
+            f"quality.extractor.model={model}: does not end in a layer `fc`; choose one that does, "
+            "such as resnet18"
+        )
+    network.fc = nn.Identity()
+    mean, std = (torch.tensor(x)[:, None, None] for x in IMAGENET)
+    return Extractor(
+        f"{model}-{weights}",
+        weights_hash(network),
+        network.eval(),
+        lambda x: (_sized(x, 224, 3) - mean) / std,
+    )
+
+
+def torchxrayvision_features(judge: Judge, weights: str) -> Extractor:
+    """Return the pooled features of a TorchXRayVision DenseNet, which was trained on chest X-rays.
+
+    Args:
+        judge: unused.
+        weights: such as densenet121-res224-all (Cohen et al. 2022, arXiv:2111.00595).
+    """
+
+    def load() -> Any:
+        import torchxrayvision
+
+        return torchxrayvision.models.DenseNet(weights=weights)
+
+    network = _get("torchxrayvision", load).eval()
+    return Extractor(
+        weights,
+        weights_hash(network),
+        lambda x: network.features2(x),
+        # The library's own scale: -1024 to 1024, one channel.
+        lambda x: (_sized(x, 224, 1) * 2 - 1) * 1024,
+    )
+
+
+def inception_features(judge: Judge, layer: str) -> Extractor:
+    """Return the Inception v3 that FID and KID are published with, from torch-fidelity.
+
+    Args:
+        judge: unused.
+        layer: `64`, `192`, `768` or `2048`.
+    """
+
+    def load() -> Any:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        return FeatureExtractorInceptionV3("inception-v3-compat", [layer])
+
+    network = _get("inception", load).eval()
+    return Extractor(
+        f"inception-{layer}",
+        weights_hash(network),
+        lambda x: network(x)[0],  # it resizes to 299 and scales by itself
+        lambda x: x if x.shape[1] == 3 else x[:, :1].expand(-1, 3, -1, -1),
+    )

@@ -1,0 +1,198 @@
+"""The judge: the study's classifier, fitted once for a data set, kept with its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from filelock import FileLock
+from hydra.utils import instantiate
+from lightning.pytorch.utilities.seed import isolate_rng
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.datamodule import Batches, EvaluationBatches
+from gan_aug.data.image_table import ImageTable
+from gan_aug.metrics.sample import Images, Predict
+from gan_aug.models.classifier import Classifier
+from gan_aug.models.inference import as_loader, probabilities, weights_hash
+from gan_aug.models.restore import Damaged, check_fits, read_weights
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import replace_file
+from gan_aug.run.seeds import stream_seed
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A fitted classifier.
+
+    Attributes:
+        module: in evaluation mode, on the CPU.
+        sha256: of its weights.
+        feature_scale: what its network's features are divided by: their root mean
+            square on the images that the judge was fitted on. KID's kernel expects such a scale.
+        images: how many images of each class it was fitted on.
+    """
+
+    module: Classifier
+    sha256: str
+    feature_scale: float
+    images: dict[str, int]
+
+    def probabilities(self, images: Images) -> torch.Tensor:
+        """Return float64 probabilities (N, K) of the classes."""
+        return probabilities(self.module, images)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a number that depends on the judge is published with."""
+        return {"sha256": self.sha256, "fitted_on": self.images}
+
+
+@contextmanager
+def _switches_kept() -> Iterator[None]:
+    """Undo what Lightning's trainer switches for the whole process, a GAN's training included."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def fit_classifier(
+    quality: DictConfig, images: Mapping[int, Images], steps: int, purpose: str
+) -> Classifier:
+    """Fit the classifier on images by label, each class equally often.
+
+    Random states and torch's switches outside are left as they were.
+
+    Args:
+        quality: conf/quality; its `classifier` says which.
+        images: label to uint8 (N, C, H, W); no class is empty.
+        steps: optimizer steps.
+        purpose: fixes initial weights and order.
+
+    Raises:
+        GanAugError: training diverged.
+    """
+    images = dict(sorted(images.items()))  # the same classifier in whatever order they come
+    largest = max(map(len, images.values()))
+    # The smaller class is repeated, whole copies first.
+    shown = np.concatenate([x[np.resize(np.arange(len(x)), largest)] for x in images.values()])
+    labels = np.repeat(np.array(list(images), np.int64), largest)
+    with _switches_kept(), isolate_rng():  # seeding reaches a GPU's generator too
+        pl.seed_everything(stream_seed("classifier", purpose), verbose=False)
+        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+        batches = Batches(
+            torch.from_numpy(shown),
+            torch.from_numpy(labels),
+            BATCH,
+            steps,
+            stream_seed("classifier order", purpose),
+            lambda: module.batches_done,
+        )
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            deterministic=True,
+            max_epochs=1,
+            log_every_n_steps=steps + 1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, as_loader(batches))
+    if not module.finite:
+        raise GanAugError(f"the classifier for {purpose} diverged; lower quality.classifier.lr")
+    return module.cpu().eval()
+
+
+def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) -> Judge:
+    """Return the judge of a data set, fitting it unless some command has.
+
+    Args:
+        quality: conf/quality; `judges_dir`, `judge_steps` and `classifier`.
+        table: the images of `gan_aug.data.held_out.judge_images`.
+        fingerprint: of the data set.
+
+    A damaged file is said to be so, and the judge fitted again: the same, bit for bit on a CPU.
+
+    Raises:
+        GanAugError: a class without images.
+    """
+    counts = table.counts()
+    if empty := [name for name, n in counts.items() if not n]:
+        raise GanAugError(f"the judge needs images of each class, there are no {empty[0]} ones")
+    settings = OmegaConf.to_container(quality.classifier.module, resolve=True)
+    shape, steps = list(table.images.shape[1:]), quality.judge_steps
+    content = [settings, steps, BATCH, shape, fingerprint, sorted(table.hashes.tolist())]
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    path = Path(quality.judges_dir).expanduser() / f"{key}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with isolate_rng(include_cuda=False):
+        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+    with FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            try:
+                return _read(path, module, counts)
+            except Damaged as error:
+                warn(f"{path}: {error.what}; fitting the judge again")
+        print(f"fitting the judge on {' + '.join(map(str, counts.values()))} images: {path}")
+        images = {
+            label: np.asarray(table.of_class(name).images)
+            for label, name in enumerate(table.classes)
+        }
+        fitted = fit_classifier(quality, images, steps, "judge")
+        saved = {
+            "state_dict": fitted.state_dict(),
+            "sha256": weights_hash(fitted),
+            "feature_scale": _root_mean_square(fitted, table),
+        }
+        buffer = io.BytesIO()
+        torch.save(saved, buffer)
+        replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+        return _read(path, module, counts)
+
+
+def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
+    """Read a judge that was kept.
+
+    Raises:
+        Damaged: the file is.
+    """
+    found = read_weights(path, str(path))
+    try:
+        state, sha256, scale = found["state_dict"], found["sha256"], float(found["feature_scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(str(path), f"is no judge ({error})") from error
+    check_fits(module, state, str(path))
+    module.load_state_dict(state)
+    if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
+        raise Damaged(str(path), "its weights are not those it was saved with")
+    return Judge(module.eval(), sha256, scale, counts)
+
+
+@torch.no_grad()
+def _root_mean_square(module: Classifier, table: ImageTable) -> float:
+    parts = [
+        module.network.features(batch["image"]).square().mean(dim=1)
+        for batch in EvaluationBatches(table)
+    ]
+    return float(torch.cat(parts).mean().sqrt())
+
+
+def predictor(module: Classifier) -> Predict:
+    """Return a classifier as a function from images to probabilities of the classes."""
+    return lambda images: probabilities(module, images)

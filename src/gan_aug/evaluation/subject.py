@@ -1,0 +1,132 @@
+"""What is to be measured or explained: a GAN's checkpoint or a synthetic set, and its draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan_aug.data.held_out import FEWEST
+from gan_aug.data.prepare import data_settings, prepare
+from gan_aug.data.splits import Splits
+from gan_aug.data.stored import check_stored_data
+from gan_aug.data.synthetic import MANIFEST, read_manifest, read_set
+from gan_aug.metrics.sample import Images
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.restore import load_gan, read_checkpoint
+from gan_aug.models.synthesis import images_by_class
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.settings.by_name import by_name
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Generated images and what their generator saw.
+
+    Attributes:
+        images: class to uint8 (N, C, H, W).
+        splits: the draw.
+        gan: where there is a checkpoint.
+    """
+
+    images: dict[str, Images]
+    splits: Splits
+    gan: GAN | None
+
+
+def with_data(cfg: DictConfig) -> DictConfig:
+    """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
+
+    Args:
+        cfg: passed `gan_aug.settings.checks.check_subject`.
+
+    Raises:
+        GanAugError: no checkpoint, or no synthetic set, of gan_aug.
+    """
+    if cfg.checkpoint is not None:
+        content = read_checkpoint(Path(cfg.checkpoint).expanduser())
+        settings = check_stored_data(
+            content["gan_aug"]["config"]["data"], f"checkpoint={cfg.checkpoint}: data"
+        )
+        root = cfg.data.root or settings.get("root")
+    else:
+        folder = Path(cfg.synthetic.dir).expanduser()
+        manifest = read_manifest(folder, "synthetic.dir")
+        if "data_settings" not in manifest:
+            raise GanAugError(
+                f"synthetic.dir={folder}: was written by an earlier gan_aug and does not say how "
+                "its draw was made; generate the set again"
+            )
+        where = f"{folder / MANIFEST}: data_settings"
+        settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
+    given = {key: by_name(value) for key, value in cfg.data.items() if value is not None}
+    # Of an earlier gan_aug these may be missing; the data set says them in any case.
+    settings = {"num_classes": None, "classes": None, "positive": None, **settings}
+    merged = OmegaConf.create(dict(cfg.items()))
+    merged.data = OmegaConf.merge(data_settings(settings, root, cfg.data.download), given)
+    return merged
+
+
+def load_subject(cfg: DictConfig) -> Subject:
+    """Load or generate the images, and cut the draw that the generator was fitted on.
+
+    Args:
+        cfg: from `with_data`.
+
+    Raises:
+        GanAugError: the data is not what the generator was fitted on, or there are too few images.
+    """
+    splits = _with_all_classes(cfg, prepare(cfg.data).splits)
+    count = cfg.quality.count
+    if cfg.checkpoint is not None:
+        gan, origin, _ = load_gan(Path(cfg.checkpoint).expanduser())
+        _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
+        return Subject(images_by_class(gan, origin, count, cfg.seed), splits, gan)
+    folder = Path(cfg.synthetic.dir).expanduser()
+    found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
+    _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
+    images = {}
+    for label, name in enumerate(splits.classes):
+        of_class = found.images[found.labels == label]
+        if 0 < len(of_class) < FEWEST:
+            raise GanAugError(
+                f"synthetic.dir={folder}: has only {len(of_class)} {name} images, {FEWEST} are the "
+                "fewest; generate more, or measure the checkpoint, which makes any number"
+            )
+        if 0 < len(of_class) < count:
+            warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
+        if len(of_class):
+            images[name] = of_class[:count]
+    return Subject(images, splits, None)
+
+
+def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:
+    """Cut training images of the classes that the GAN was not fitted on, where there are none.
+
+    Metrics that train a classifier need some of each. Images of one class do not depend on how many
+    there are of another; at most half of those of unseen patients are taken.
+    """
+    counts, left = splits.train.counts(), splits.spare.counts()
+    taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
+    if not any(taken.values()):
+        return splits
+    listed = ", ".join(f"{n} of {name}" for name, n in taken.items())
+    print(f"training images for the metrics that fit a classifier: {listed}")
+    with open_dict(cfg):
+        cfg.data.subset = counts | taken
+    return prepare(cfg.data).splits
+
+
+def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:
+    if origin["data_fingerprint"] != splits.fingerprint:
+        raise GanAugError(
+            f"{where}: was fitted on data {origin['data_fingerprint']}, data.root holds "
+            f"{splits.fingerprint}; name the data set it was fitted on"
+        )
+    if foreign := set(origin["seen_hashes"]) - set(splits.train.hashes.tolist()):
+        raise GanAugError(
+            f"{where}: its generator saw {len(foreign)} images that are not training images of its "
+            "draw with these data settings; leave the data settings as they were"
+        )

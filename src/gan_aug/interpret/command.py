@@ -1,0 +1,213 @@
+"""What the explain command does: sheets, explain.json, explain.html, metrics.json."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from matplotlib.image import imread
+from numpy.typing import NDArray
+from omegaconf import DictConfig, ListConfig
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from gan_aug.data.held_out import cut_held_out, judge_images
+from gan_aug.evaluation.evaluator import of_class
+from gan_aug.evaluation.reference_classifier import find_or_fit_judge
+from gan_aug.evaluation.subject import Subject
+from gan_aug.interpret.copies import explainable, with_random_weights
+from gan_aug.interpret.filters import chosen_layers
+from gan_aug.interpret.looks import (
+    PROJECTED,
+    Figures,
+    Versions,
+    look_at_filters,
+    look_at_latents,
+    look_at_maps,
+)
+from gan_aug.interpret.maps import Explained, logit, logit_difference
+from gan_aug.interpret.page import render
+from gan_aug.interpret.sheets import png_of
+from gan_aug.metrics.sample import Images
+from gan_aug.models.rebuild import rebuild
+from gan_aug.models.restore import read_checkpoint
+from gan_aug.run.files import replace_file, write_json, write_text
+from gan_aug.run.quiet import quieten
+from gan_aug.run.record import Run
+from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.ranges import Rule, at_least, check_ranges, or_null
+
+LAYERS: Rule = (
+    lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(at_least(0)[0], v)),
+    "a list of whole numbers from 0, as in layers=[0,2]",
+)
+RULES: dict[str, Rule] = {
+    "layers": or_null(LAYERS),
+    "filters": at_least(1),
+    "patches": at_least(1),
+    "images": at_least(1),
+}
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Check the settings that this command alone has.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    check_ranges(cfg, RULES)
+
+
+def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
+    """Look into a GAN and the judge of its data set, and write what is seen into the run's folder.
+
+    Args:
+        cfg: from `gan_aug.evaluation.subject.with_data`.
+        subject: with a GAN.
+        run: the open run.
+
+    Raises:
+        GanAugError: a layer that there is not, too few real images, a judge that cannot be fitted.
+    """
+    quieten()
+    gan = subject.gan
+    assert gan is not None
+    discriminator = logit(explainable(gan.discriminator))
+    layers = chosen_layers(discriminator.layers, cfg.layers)
+    made = list(subject.images)
+    splits = subject.splits
+    held_out = cut_held_out(splits, cfg.quality.count, made)
+    unseen, train = held_out.reference, splits.train
+    real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
+    generated = _scaled(np.concatenate(list(subject.images.values())))
+    known = _scaled(np.concatenate([of_class(train, name) for name in made]))
+    groups = {
+        f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images])
+        for name in splits.classes
+    } | {f"generated {name}": _scaled(i[: cfg.images]) for name, i in subject.images.items()}
+    groups = {title: images for title, images in groups.items() if len(images)}
+
+    where = f"checkpoint={cfg.checkpoint}"
+    config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
+    judge = find_or_fit_judge(cfg.quality, judge_images(splits), splits.fingerprint)
+    # The positive class, or the one that the GAN makes.
+    named = splits.classes.positive or made[0]
+    others = [name for name in splits.classes if name != named]
+    outputs = {
+        "discriminator": ("discriminator", "its logit of real"),
+        "cnn": ("classifier", f"its logit of {named} less {_mean_of(others)}"),
+    }
+    explained = partial(logit_difference, label=splits.classes.label(named))
+    networks = {
+        "discriminator": _versions(
+            discriminator,
+            lambda: rebuild(config["model"]["module"], where, "model.module").discriminator,
+            logit,
+            [real, generated],
+            cfg.seed,
+        ),
+        "cnn": _versions(
+            explained(explainable(judge.module.network)),
+            lambda: instantiate(_untrained(cfg.quality.classifier), _convert_="all").network,
+            explained,
+            [real],
+            cfg.seed,
+        ),
+    }
+    numbers: dict[str, Any] = {
+        "images": {title: len(images) for title, images in groups.items()}
+        | {"for filters": {"real": len(real), "generated": len(generated)}},
+        "judge": judge.facts(),
+    }
+    excited = {"real": real, "generated": generated}
+    numbers["filters"], figures = look_at_filters(
+        networks["discriminator"], layers, excited, cfg.filters, cfg.patches
+    )
+    # Each class counts the same, however many of its images are left.
+    baseline = torch.stack(
+        [groups[t].mean(dim=0) for t in groups if t.startswith("unseen real")]
+    ).mean(dim=0, keepdim=True)
+    numbers["maps"], found = look_at_maps(networks, outputs, groups, baseline)
+    figures |= found
+    latents, found = look_at_latents(
+        gan.ema_generator.requires_grad_(False).eval(),
+        int(gan.ema_generator.latent_dim),  # type: ignore[arg-type]
+        {
+            "unseen real": _spaced(real),
+            "training": _spaced(known),
+            "generated": _spaced(generated),
+        },
+        stream_seed("explain latents", cfg.seed),
+    )
+    _write(run.folder, numbers | latents, figures | found, str(cfg.checkpoint))
+
+
+def _untrained(classifier: DictConfig) -> DictConfig:
+    """Return the settings of a classifier's module without weights that somebody fitted."""
+    own = copy.deepcopy(classifier)
+    for key, usual in (("pretrained", False), ("weights", None)):
+        if key in own:
+            own[key] = usual
+    module: DictConfig = own.module
+    return module
+
+
+def _mean_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else "the mean of the others"
+
+
+def _scaled(images: Images) -> Tensor:
+    return torch.tensor(images).float().div(127.5).sub(1)
+
+
+def _spaced(images: Tensor) -> Tensor:
+    """Return at most `PROJECTED` images from all over a set."""
+    return images[np.linspace(0, len(images) - 1, min(PROJECTED, len(images))).astype(int)]
+
+
+def _versions(
+    trained: Explained,
+    build: Callable[[], nn.Module],
+    explained: Callable[[nn.Module], Explained],
+    batches: list[Tensor],
+    seed: int,
+) -> Versions:
+    random, other = (
+        explained(with_random_weights(build, stream_seed("explain weights", seed, i), batches))
+        for i in range(2)
+    )
+    return Versions(trained, random, other)
+
+
+def _write(folder: Path, numbers: dict[str, Any], figures: Figures, checkpoint: str) -> None:
+    pngs = {name: png_of(figure) for name, figure in figures.items()}
+    writer = SummaryWriter(folder)
+    for name, png in pngs.items():
+        path = folder / f"{name}.png"
+        replace_file(path, lambda temporary, png=png: temporary.write_bytes(png))  # type: ignore[misc]
+        pixels: NDArray[np.float32] = imread(path)
+        writer.add_image(f"explain/{name}", pixels[..., :3], dataformats="HWC")
+    writer.close()
+    maps, projection = numbers["maps"], numbers["projection"]
+    headline = {
+        f"{network}_{method}_rho_with_random": maps[network][method]["trained_and_random"]["mean"]
+        for network in maps
+        for method in ("grad_cam", "integrated_gradients")
+    } | {
+        "projection_rms_unseen": projection["unseen real"]["rms_mean"],
+        "projection_rms_training": projection["training"]["rms_mean"],
+    }
+    write_json(folder / "explain.json", numbers)
+    write_json(folder / "metrics.json", {"headline": headline})
+    write_text(folder / "explain.html", render(checkpoint, numbers, pngs))
+    for name, value in headline.items():
+        print(f"{name:<52}{value:8.3f}")
+    print(f"page        {folder / 'explain.html'}")
+    print(f"sheets      {folder}/*.png, and in TensorBoard: tensorboard --logdir {folder}")
+    print(f"numbers     {folder / 'explain.json'}")

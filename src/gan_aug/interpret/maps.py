@@ -1,0 +1,224 @@
+"""Where in an image a network looks, and whether the answer depends on what it learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients, LayerGradCam
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_aug.run.errors import GanAugError
+
+LEAST_SIDE = 8
+"""Coarser feature maps say little about where."""
+CELLS = 16
+"""Integrated gradients are summed over a grid of so many cells a side: those of single pixels
+alternate in sign with the strides of the convolutions."""
+STEPS = 16
+BATCH = 8
+
+Output = Callable[[Tensor], Tensor]
+GRAD_CAM, INTEGRATED = "grad_cam", "integrated_gradients"
+METHODS = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A network and the number of it that is explained.
+
+    Attributes:
+        network: from `explainable`.
+        output: images (N, C, H, W) to (N,).
+    """
+
+    network: nn.Module
+    output: Output
+
+    @property
+    def layers(self) -> nn.Sequential:
+        """The modules of a network that is a sequence of them, as discriminators are."""
+        layers = self.network.layers
+        assert isinstance(layers, nn.Sequential)
+        return layers
+
+
+def logit(network: nn.Module) -> Explained:
+    """Explain the logit of an `explainable` discriminator."""
+    return Explained(network, network)
+
+
+def logit_difference(network: nn.Module, label: int) -> Explained:
+    """Explain a class's logit less the mean of the others, of an `explainable` classifier.
+
+    Args:
+        network: images to logits (N, K).
+        label: of the class.
+    """
+
+    def difference(images: Tensor) -> Tensor:
+        logits: Tensor = network(images)
+        others = [k for k in range(logits.shape[1]) if k != label]
+        return logits[:, label] - logits[:, others].mean(dim=1)
+
+    return Explained(network, difference)
+
+
+@torch.no_grad()
+def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
+    """Return the module that gives the last map with `LEAST_SIDE` cells a side or more.
+
+    Args:
+        network: any; a module that it uses twice cannot be asked for its map.
+        images: (N, C, H, W) in [-1, 1].
+
+    Raises:
+        GanAugError: there is none.
+    """
+    calls: Counter[nn.Module] = Counter()
+    found: list[nn.Module] = []
+    convolved: list[bool] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        calls[module] += 1
+        convolved.append(isinstance(module, nn.Conv2d))
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            return
+        height, width = output.shape[2:]
+        # Neither (N, H, W, C), as some norms have it, nor the image itself, rescaled.
+        if height == width >= LEAST_SIDE and any(convolved):
+            found.append(module)
+
+    hooks = [m.register_forward_hook(note) for m in network.modules() if m is not network]
+    try:
+        network(images[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    once = [module for module in found if calls[module] == 1]
+    if not once:
+        raise GanAugError(
+            f"explain: {type(network).__name__} has no layer with a map of {LEAST_SIDE} x "
+            f"{LEAST_SIDE} cells; choose another classifier (quality.classifier) or larger images"
+        )
+    return once[-1]
+
+
+def grad_cam(explained: Explained, images: Tensor) -> Tensor:
+    """Return signed Grad-CAM maps (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2).
+
+    The paper's last ReLU is left out: what lowers the output is negative, not hidden.
+
+    Args:
+        explained: the network and its output.
+        images: (N, C, H, W) in [-1, 1].
+
+    Returns:
+        (N, h, w), the side of `map_layer`.
+    """
+    method = LayerGradCam(explained.output, map_layer(explained.network, images))
+    batches = [batch.clone().requires_grad_(True) for batch in torch.split(images, 64)]
+    return torch.cat([method.attribute(batch).detach()[:, 0] for batch in batches])
+
+
+def integrated_gradients(explained: Explained, images: Tensor, baseline: Tensor) -> Tensor:
+    """Return integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365, equation 1).
+
+    Args:
+        explained: the network and its output.
+        images: (N, C, H, W) in [-1, 1].
+        baseline: (1, C, H, W), where the path to each image begins.
+
+    Returns:
+        (N, CELLS, CELLS), summed over channels and over the pixels of a cell. The sum over a map is
+        the output for the image less that for the baseline, up to the error of `STEPS` steps of
+        Gauss-Legendre quadrature.
+    """
+    method = IntegratedGradients(explained.output)
+    parts = [
+        method.attribute(batch.clone().requires_grad_(True), baselines=baseline, n_steps=STEPS)
+        for batch in torch.split(images, BATCH)
+    ]
+    pixels = torch.cat(parts).detach().sum(dim=1, keepdim=True)
+    side = images.shape[-1] // CELLS
+    return F.avg_pool2d(pixels, side)[:, 0].float() * side**2
+
+
+@torch.no_grad()
+def completeness_error(
+    explained: Explained, images: Tensor, baseline: Tensor, maps: Tensor
+) -> float:
+    """Return the mean error of the sums of integrated gradients, as a share of what they sum to."""
+    outputs = torch.cat([explained.output(batch) for batch in torch.split(images, 64)])
+    wanted = outputs - explained.output(baseline)
+    return float((maps.sum(dim=(1, 2)) - wanted).abs().mean() / wanted.abs().mean())
+
+
+def all_maps(explained: Explained, images: Tensor, baseline: Tensor) -> dict[str, Tensor]:
+    """Return the maps of both methods, by their names in `METHODS`."""
+    return {
+        GRAD_CAM: grad_cam(explained, images),
+        INTEGRATED: integrated_gradients(explained, images, baseline),
+    }
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> NDArray[np.float64]:
+    """Return Spearman's rank correlation of each pair of maps.
+
+    Args:
+        a: (N, h, w).
+        b: (N, h, w).
+
+    Returns:
+        (N,); 0 where a map is the same everywhere.
+    """
+    ranks = [rankdata(x.flatten(1).double().numpy(), axis=1) for x in (a, b)]
+    x, y = (r - r.mean(axis=1, keepdims=True) for r in ranks)
+    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    found: NDArray[np.float64] = np.divide(
+        (x * y).sum(axis=1), scale, out=np.zeros(len(x)), where=scale > 0
+    )
+    return found
+
+
+def likeness(a: Tensor, b: Tensor) -> dict[str, float]:
+    """Return mean and spread over images of the rank correlation of maps (N, h, w).
+
+    Adebayo et al. (2018, arXiv:1810.03292, section 3) give it for the values with and without sign.
+    """
+    signed, unsigned = rank_correlation(a, b), rank_correlation(a.abs(), b.abs())
+    return {
+        "mean": float(signed.mean()),
+        "sd": float(signed.std()),
+        "without_sign": float(unsigned.mean()),
+    }
+
+
+def randomisation_check(
+    trained: dict[str, Tensor], first: dict[str, Tensor], second: dict[str, Tensor]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Compare maps of a trained network with those of untrained ones (Adebayo et al. 2018).
+
+    Args:
+        trained: method to maps (N, h, w).
+        first: the same images' maps from random weights.
+        second: and from other random weights.
+
+    Returns:
+        method to `trained_and_random` and, as what chance and architecture alone give,
+        `two_random`.
+    """
+    return {
+        method: {
+            "trained_and_random": likeness(trained[method], first[method]),
+            "two_random": likeness(first[method], second[method]),
+        }
+        for method in METHODS
+    }

@@ -1,0 +1,1 @@
+"""Networks, GANs and classifiers, and how they are kept."""

@@ -1,0 +1,150 @@
+"""The classifier's LightningModule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from gan_aug.data.classes import Classes
+from gan_aug.metrics.classification import (
+    choose_threshold,
+    decisions,
+    measure,
+    metric_names,
+    to_probabilities,
+)
+from gan_aug.models.networks.base import ImageClassifier
+from gan_aug.models.resumable import ResumableModule
+
+
+class Classifier(ResumableModule):
+    """Cross-entropy training; validation decides when to stop, the checkpoint and the threshold.
+
+    Args:
+        network: images (B, C, H, W) in [-1, 1] to logits (B, K).
+        classes: the names of the K classes, in the order of their labels.
+        positive: the positive one of two, or None.
+        optimizer: makes the optimizer from the parameters.
+        schedule: of the learning rate: `constant`, or `cosine` down to 0 at the last step
+            (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+        patience: epochs without a lower validation loss before training stops; None: it does not.
+
+    Attributes:
+        results: after a test, the content of metrics.json.
+    """
+
+    monitor = "val/loss"
+
+    def __init__(
+        self,
+        network: ImageClassifier,
+        classes: list[str],
+        positive: str | None,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: str,
+        patience: int | None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.classes = Classes(tuple(classes), positive)
+        self._optimizer, self._schedule = optimizer, schedule
+        self.patience = patience
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+        self.results: dict[str, object] = {}
+
+    def make_optimizer(self) -> Optimizer:
+        """Return an optimizer of the network's weights."""
+        return self._optimizer(self.network.parameters())
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimizer, and what changes its learning rate at every step."""
+        optimizer = self.make_optimizer()
+        if self._schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Stop early on the validation loss, with `patience`."""
+        if self.patience is None:
+            return []
+        return [EarlyStopping(self.monitor, patience=self.patience, check_finite=True)]
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the mean cross-entropy of a batch.
+
+        Args:
+            batch: image and label; in a study also `target` (B, K), the probabilities to learn,
+                and `weight` (B,) of each image in the mean.
+            batch_idx: unused.
+        """
+        logits = self.network(batch["image"])
+        if "weight" in batch:
+            losses = F.cross_entropy(logits, batch["target"], reduction="none")
+            loss = (losses * batch["weight"]).sum() / batch["weight"].sum()
+        else:
+            loss = F.cross_entropy(logits, batch["label"])
+        logs = self.logs_this_batch
+        self.batches_done += 1
+        if logs:
+            right = (logits.argmax(dim=1) == batch["label"]).float().mean()
+            speed = self.images_per_second(len(batch["label"]))
+            self.log_now(
+                {
+                    "train/loss": loss.item(),
+                    "train/accuracy": right.item(),
+                    "speed/images_per_second": speed,
+                }
+            )
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect logits and labels, in full precision also where training is in less."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self.network(batch["image"].float())
+        self._outputs.append((logits.cpu(), batch["label"].cpu()))
+
+    test_step = validation_step
+
+    def _collected(self) -> tuple[Tensor, Tensor]:
+        logits, labels = (torch.cat(column) for column in zip(*self._outputs, strict=True))
+        self._outputs = []
+        return logits, labels
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics; remember the probabilities for the threshold."""
+        logits, labels = self._collected()
+        loss = F.cross_entropy(logits, labels)
+        probabilities = to_probabilities(logits)
+        threshold = choose_threshold(probabilities, labels, self.classes)
+        measured = measure(probabilities, labels, self.classes, threshold)
+        self.results = {
+            "best_batches": self.batches_done,
+            "threshold": threshold,
+            "validation": measured | {"loss": loss.item()},
+        }
+        if self.trainer.state.fn == "fit":
+            self.log(self.monitor, loss, logger=False)
+            self.score = loss.item()
+            usual = measured[decisions(self.classes)[0]]
+            shown = {f"val/{name}": usual[name] for name in metric_names(self.classes)}
+            self.log_now({self.monitor: loss.item()} | shown)
+
+    def on_test_epoch_end(self) -> None:
+        """Measure on the test images, with the threshold that validation chose."""
+        logits, labels = self._collected()
+        assert "threshold" in self.results, "validate before the test: it chooses the threshold"
+        threshold: float | None = self.results["threshold"]  # type: ignore[assignment]
+        self.results["test"] = measure(to_probabilities(logits), labels, self.classes, threshold)

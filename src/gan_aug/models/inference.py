@@ -1,0 +1,40 @@
+"""What is asked of a fitted classifier outside its training."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import DataLoader
+
+from gan_aug.metrics.classification import to_probabilities
+from gan_aug.models.classifier import Classifier
+
+
+@torch.no_grad()
+def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
+    """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
+    parts = [
+        module.network(torch.tensor(images[i : i + 256]).float().div_(127.5).sub_(1.0))
+        for i in range(0, len(images), 256)
+    ]
+    return to_probabilities(torch.cat(parts))
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def as_loader(batches: Any) -> DataLoader[Any]:
+    """Lightning takes any iterable of batches; its type hints name DataLoader only."""
+    loader: DataLoader[Any] = batches
+    return loader

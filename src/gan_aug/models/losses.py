@@ -1,0 +1,75 @@
+"""Adversarial losses on logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_aug.run.errors import GanAugError
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """A pair of losses.
+
+    Attributes:
+        real: what the discriminator pays for its logits (B,) of real images; scalar.
+        fake: what the discriminator pays for its logits (B,) of generated images; scalar.
+        generator: what the generator pays for the same logits; scalar.
+        score: logits to the D(x) that is logged: a probability where the loss has one.
+    """
+
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor], Tensor]
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
+    """Build a loss by name.
+
+    Args:
+        name: `non_saturating` (Goodfellow et al. 2014, arXiv:1406.2661, section 3), `hinge` (Miyato
+            et al. 2018, arXiv:1802.05957, eq. 16 and 17) or `least_squares` (Mao et al. 2017,
+            arXiv:1611.04076, eq. 9, a=0 and c=1).
+        real_label: target of real images; below 1 is one-sided label smoothing (Salimans et al.
+            2016, arXiv:1606.03498, section 3.4). The hinge loss has no target to smooth.
+
+    Raises:
+        GanAugError: an unknown name, or smoothing asked of the hinge loss.
+    """
+    if name == "non_saturating":
+        return AdversarialLoss(
+            real=lambda logits: _cross_entropy(logits, real_label),
+            fake=lambda logits: _cross_entropy(logits, 0.0),
+            generator=lambda logits: _cross_entropy(logits, 1.0),
+            score=torch.sigmoid,
+        )
+    if name == "least_squares":
+        return AdversarialLoss(
+            real=lambda logits: 0.5 * (logits - real_label).square().mean(),
+            fake=lambda logits: 0.5 * logits.square().mean(),
+            generator=lambda logits: 0.5 * (logits - 1.0).square().mean(),
+            score=lambda logits: logits,
+        )
+    if name == "hinge":
+        if real_label != 1.0:
+            raise GanAugError(
+                f"model.real_label={real_label}: the hinge loss has no label; "
+                "set model.real_label=1"
+            )
+        return AdversarialLoss(
+            real=lambda logits: F.relu(1.0 - logits).mean(),
+            fake=lambda logits: F.relu(1.0 + logits).mean(),
+            generator=lambda logits: -logits.mean(),
+            score=lambda logits: logits,
+        )
+    raise GanAugError(f"model.loss={name}: choose non_saturating, hinge or least_squares")

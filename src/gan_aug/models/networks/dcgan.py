@@ -1,0 +1,104 @@
+"""DCGAN networks (Radford, Metz & Chintala 2015, arXiv:1511.06434, section 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
+
+from gan_aug.run.errors import GanAugError
+
+MIN_SIZE = 32
+MAX_MULTIPLE = 16
+"""Feature maps stop doubling at this multiple of the width: large images would need thousands."""
+
+
+def _multiples(image_size: int) -> list[int]:
+    """Return the width multiple of each inner feature map, from the largest map to 4x4."""
+    if image_size < MIN_SIZE or image_size & (image_size - 1):
+        raise GanAugError(
+            f"data.image_size={image_size}: DCGAN takes powers of two from {MIN_SIZE}"
+        )
+    return [min(2**i, MAX_MULTIPLE) for i in range(image_size.bit_length() - 3)]
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw weights from N(0, 0.02), as section 4 of the paper says."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Module):
+    """Latent vectors to images: transposed convolutions from 4x4 up, batch norm, ReLU, tanh.
+
+    Args:
+        image_size: a power of two from 32.
+        channels: of the images.
+        latent_dim: length of the latent vectors.
+        width: feature maps at half the image's resolution; doubles towards 4x4.
+
+    Raises:
+        GanAugError: an image size the network cannot make.
+    """
+
+    def __init__(self, image_size: int, channels: int, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        layers: list[nn.Module] = []
+        before = latent_dim
+        for i, multiple in enumerate(reversed(_multiples(image_size))):
+            stride, padding = (1, 0) if i == 0 else (2, 1)
+            after = width * multiple
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+            before = after
+        layers += [nn.ConvTranspose2d(before, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers).apply(_initialise)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (B, latent_dim) to images (B, C, H, W) in [-1, 1]."""
+        images: Tensor = self.layers(latents[:, :, None, None])
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images to logits: strided convolutions down to 4x4, batch norm, leaky ReLU 0.2.
+
+    Args:
+        image_size: a power of two from 32.
+        channels: of the images.
+        width: feature maps at half the image's resolution; doubles towards 4x4.
+        spectral_norm: normalise weights (Miyato et al. 2018, arXiv:1802.05957) in place of batch
+            norm, as that paper does.
+
+    Raises:
+        GanAugError: an image size the network cannot take.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int, spectral_norm: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = channels
+        for i, multiple in enumerate(_multiples(image_size)):
+            after = width * multiple
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm))
+            if i > 0 and not spectral_norm:  # the paper: no batch norm on the input layer
+                layers.append(nn.BatchNorm2d(after))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            before = after
+        layers.append(nn.Conv2d(before, 1, 4, 1, 0, bias=spectral_norm))
+        self.layers = nn.Sequential(*layers).apply(_initialise)
+        if spectral_norm:
+            for module in self.layers:
+                if isinstance(module, nn.Conv2d):
+                    with_spectral_norm(module)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to logits (B,): large means real."""
+        return torch.flatten(self.layers(images))

@@ -1,0 +1,131 @@
+"""Weights that somebody else has fitted: from a library or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_aug.run.errors import GanAugError
+
+
+class Rescale(nn.Module):
+    """Images in [-1, 1] to the scale that foreign weights were fitted with.
+
+    Args:
+        channels: of the images, 1 or 3; one gets the mean of three.
+        mean: of the channels, in [0, 1].
+        std: of the channels.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            known = torch.tensor(values)[:, None, None]
+            shown = known if channels == 3 else known.mean(dim=0, keepdim=True)
+            self.register_buffer(name, shown, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, C, H, W)."""
+        return ((images + 1) / 2 - self.mean) / self.std
+
+
+def check_source(pretrained: bool, weights: str | None) -> None:
+    """Check that at most one source of weights is named.
+
+    Raises:
+        GanAugError: both are.
+    """
+    if pretrained and weights is not None:
+        raise GanAugError(
+            f"classifier.pretrained=true, classifier.weights={weights}: name one of the two"
+        )
+
+
+def fetched(name: str, load: Callable[[], Any]) -> Any:
+    """Call a library that may have to download weights.
+
+    Raises:
+        GanAugError: it could not.
+    """
+    try:
+        return load()
+    except GanAugError:
+        raise
+    except Exception as error:  # URLError, HTTPError, LocalEntryNotFoundError ... by library
+        reason = " ".join(str(error).split())[:200]
+        raise GanAugError(
+            f"classifier.pretrained=true: the weights of {name} are not on this machine and could "
+            f"not be fetched ({type(error).__name__}: {reason}); fetch them where there is a "
+            "network, or name a file with classifier.weights=FILE"
+        ) from error
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read weights from a file of torch.save or safetensors; a file never runs code.
+
+    Raises:
+        GanAugError: no such file, a damaged one, or one that holds something else.
+    """
+    where = f"classifier.weights={path}"
+    if not path.is_file():
+        raise GanAugError(f"{where}: no such file; name a .pt, .pth or .safetensors")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # both let almost anything escape from a foreign file
+        raise GanAugError(
+            f"{where}: cannot be read as weights ({type(error).__name__}); name another file"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not found:
+        raise GanAugError(f"{where}: holds no weights; name another file")
+    if not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise GanAugError(f"{where}: holds other things than weights; name another file")
+    return dict(found)
+
+
+def give(network: nn.Module, state: Mapping[str, Tensor], first: str, last: str, path: str) -> None:
+    """Give a network foreign weights, all but those of its last layer.
+
+    Weights of the first convolution for three channels are summed for one, so that a grey image
+    gets what it would get with its channel three times.
+
+    Args:
+        network: takes them.
+        state: the weights.
+        first: name of the first convolution.
+        last: name of the last layer, which has other classes.
+        path: the file, for messages.
+
+    Raises:
+        GanAugError: weights of another network.
+    """
+    where = f"classifier.weights={path}"
+    own = network.state_dict()
+    kept = {name: t for name, t in state.items() if not name.startswith(f"{last}.")}
+    entry = f"{first}.weight"
+    if entry in kept and kept[entry].shape[1] == 3 and own[entry].shape[1] == 1:
+        kept[entry] = kept[entry].sum(dim=1, keepdim=True)
+    wanted = {name for name in own if not name.startswith(f"{last}.")}
+    if missing := sorted(wanted - kept.keys()):
+        raise GanAugError(f"{where}: is of another network ({missing[0]} is missing); name another")
+    for name in sorted(wanted):
+        if own[name].shape != kept[name].shape:
+            raise GanAugError(
+                f"{where}: is of another network ({name} is {list(kept[name].shape)}, not "
+                f"{list(own[name].shape)}); name another"
+            )
+    network.load_state_dict({name: kept[name] for name in wanted}, strict=False)

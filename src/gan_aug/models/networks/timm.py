@@ -1,0 +1,93 @@
+"""Any classifier of the timm library (Wightman 2019, doi 10.5281/zenodo.4414861), by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from gan_aug.models.networks.base import ImageClassifier
+from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
+from gan_aug.run.errors import GanAugError
+
+
+class TimmClassifier(ImageClassifier):
+    """A model of timm for any number of channels and classes.
+
+    Args:
+        name: such as convnext_atto.
+        image_size: side length of the images; what the model is made for, where it asks.
+        channels: of the images, 1 or 3.
+        classes: how many logits.
+        pretrained: begin with timm's weights.
+        weights: or with those of a file, in timm's names.
+
+    Raises:
+        GanAugError: timm is not installed or has no such model, or weights that cannot be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int,
+        channels: int,
+        classes: int,
+        pretrained: bool,
+        weights: str | None,
+    ) -> None:
+        super().__init__()
+        check_source(pretrained, weights)
+        settings = {"in_chans": channels, "num_classes": classes}
+        body: Any = _create(name, pretrained, image_size, settings)
+        self.body, described = body, body.pretrained_cfg
+        if weights is not None:
+            first, last = described["first_conv"], described["classifier"]
+            give(self.body, read_state(Path(weights).expanduser()), first, last, weights)
+        foreign = pretrained or weights is not None
+        mean, std = described["mean"], described["std"]
+        self.rescale = Rescale(channels, mean, std) if foreign else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
+        logits: Tensor = self.body(self.rescale(images))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to what the model's last layer is given (B, F)."""
+        found = self.body.forward_features(self.rescale(images))
+        pooled: Tensor = self.body.forward_head(found, pre_logits=True)
+        return pooled
+
+
+def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, Any]) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise GanAugError(
+            "model@classifier=timm: timm is not installed; pip install 'gan_aug[timm]'"
+        ) from error
+    architecture = name.split(".")[0]
+    if not timm.is_model(architecture):
+        near = ", ".join(timm.list_models(f"*{architecture[:8]}*")[:5]) or "see timm.list_models()"
+        raise GanAugError(f"classifier.name={name}: timm has no such model; it has {near}")
+
+    def make() -> nn.Module:
+        try:  # transformers are made for one size of image
+            return timm.create_model(name, pretrained, img_size=image_size, **settings)
+        except TypeError as error:
+            if "img_size" not in str(error):
+                raise
+            return timm.create_model(name, pretrained, **settings)
+
+    if pretrained:
+        made: nn.Module = fetched(name, make)
+        return made
+    try:
+        return make()
+    except Exception as error:  # assertions and shape errors of any kind, by model
+        reason = " ".join(str(error).split())[:200]
+        raise GanAugError(
+            f"classifier.name={name}: cannot be made for images of {image_size} pixels ({reason}); "
+            "choose another model or data.image_size"
+        ) from error

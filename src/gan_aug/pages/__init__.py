@@ -1,0 +1,1 @@
+"""Self-contained pages and the figures that several of them have."""

@@ -1,0 +1,1 @@
+"""The report of a study: report.html, results.csv, summary.json and figures/."""

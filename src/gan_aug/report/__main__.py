@@ -1,0 +1,24 @@
+"""`python -m gan_aug.report`: the report of a study, again at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from gan_aug.run.command_line import command
+from gan_aug.settings.checks import check_config
+
+
+@command("report")
+def main(cfg: DictConfig) -> None:
+    """Read all finished draws of `study_dir` and write the report there."""
+    check_config(cfg)
+
+    from gan_aug.report.build import build
+
+    print(build(Path(cfg.study_dir).expanduser()))
+
+
+if __name__ == "__main__":
+    main()

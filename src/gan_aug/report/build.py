@@ -1,0 +1,48 @@
+"""The report of a study: report.html, results.csv, summary.json and figures/."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from gan_aug.report.analysis import summarise
+from gan_aug.report.answer import sentences
+from gan_aug.report.figures import all_figures
+from gan_aug.report.page import render
+from gan_aug.report.results import LEFT_OUT, read_study
+from gan_aug.run.errors import warn
+from gan_aug.run.files import replace_file, write_json, write_text
+
+
+def build(study_dir: Path) -> Path:
+    """Write the report of all finished draws under a folder.
+
+    Args:
+        study_dir: of `gan_aug.study`.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        GanAugError: no sound finished draw, or draws that do not belong together.
+    """
+    started = time.time()
+    study = read_study(study_dir)
+    summary = summarise(study)
+    titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
+    summary["answer"] = sentences(summary, titles)
+    for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
+        warn(f"left out of the report: {left_out['reason']}")
+    figures = all_figures(study, summary)
+    for name, png in figures.items():
+        replace_file(
+            study_dir / "figures" / f"{name}.png",
+            lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
+        )
+    write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
+    write_json(study_dir / "summary.json", summary)
+    report = study_dir / "report.html"
+    write_text(report, render(study, summary, figures))
+    os.utime(report, (started, started))  # a draw that ended since then is not in it
+    return report

@@ -1,0 +1,297 @@
+"""The report's figures."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from gan_aug.data.classes import Classes
+from gan_aug.report.quality import quality_against_gain
+from gan_aug.report.results import Study
+
+COLOURS = ("#4c5b6b", "#1b7f79", "#b8860b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d")
+SWEPT_ARM = re.compile(r"(.+)_(\d+)$")
+"""gan_50, gan_100 ... are one arm with several counts."""
+
+Condition = tuple[Any, ...]
+
+
+def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, bytes]:
+    """Draw the figures that the study has numbers for.
+
+    Returns:
+        File name without ending to PNG.
+    """
+    drawn: dict[str, Callable[[], Figure | None]] = {
+        "paired_differences": lambda: paired_differences(study, summary),
+        "accuracy_by_count": lambda: accuracy_by_count(study),
+        "gain_by_size": lambda: gain_by_size(study, summary),
+        "roc": lambda: roc(study),
+        "learning_curves": lambda: learning_curves(study),
+        "quality_against_gain": lambda: quality_against_gain(study, summary["quality"]),
+    }
+    figures = {name: draw() for name, draw in drawn.items()}
+    return {name: _png(figure) for name, figure in figures.items() if figure is not None}
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained", dpi=140)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def t_band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and half width of the 95% t interval over the first axis (draws)."""
+    n = len(values)
+    mean = values.mean(axis=0)
+    if n < 2:
+        return mean, np.zeros_like(mean)
+    return mean, stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+
+
+def paired_differences(study: Study, summary: dict[str, Any]) -> Figure | None:
+    """Draw every draw's difference from `real`, with mean and interval, one panel a condition."""
+    blocks = summary["splits"][study.primary]["accuracy"]
+    if len(blocks) > 6 or "real" not in study.arms:
+        return None  # a sweep of many settings has a table instead
+    arms = [arm for arm in study.arms if arm != "real"]
+    figure = _figure(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
+    panels = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, block, condition in zip(panels, blocks, study.conditions, strict=True):
+        values = study.by_draw(condition, study.primary, "accuracy")
+        found = {c["arm"]: c for c in block["comparisons"] if c["reference"] == "real"}
+        for row, arm in enumerate(arms):
+            differences = 100 * (values[arm] - values["real"]).dropna().to_numpy()
+            spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
+            colour = COLOURS[row % len(COLOURS)]
+            axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
+            comparison = found[arm]
+            if comparison["low"] is not None:
+                ends = [100 * comparison[end] for end in ("low", "high")]
+                axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt")
+            axes.plot(100 * comparison["mean"], row, "D", color=colour, markersize=6, mec="white")
+        axes.axvline(0, color="#333", linewidth=1)
+        axes.set_yticks(range(len(arms)), arms)
+        axes.set_ylim(len(arms) - 0.5, -0.5)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)
+        axes.set_axisbelow(True)
+        if label := study.label(condition):
+            axes.set_title(label, loc="left", fontsize=10)
+    panels[-1].set_xlabel(
+        f"difference from `real` in {study.primary} accuracy{study.decided}, points "
+        "(dots: draws; diamond and bar: mean, 95% interval)"
+    )
+    return figure
+
+
+def accuracy_by_count(study: Study) -> Figure | None:
+    """Draw accuracy against the number of images added, for arms named like gan_50, gan_100."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for arm in study.arms:
+        if match := SWEPT_ARM.match(arm):
+            total = sum(study.first["arms"][arm]["extra"].values())
+            if total:
+                groups.setdefault(match[1], []).append((total, arm))
+    groups = {name: sorted(found) for name, found in groups.items() if len(found) >= 3}
+    if not groups or "real" not in study.arms:
+        return None
+    figure = _figure(8, 4.2)
+    axes = figure.subplots()
+    values = study.by_draw(study.conditions[0], study.primary, "accuracy")
+    positions = {0: 0.0}
+    for total in sorted({total for found in groups.values() for total, _ in found}):
+        positions[total] = len(positions)
+    for i, (name, found) in enumerate(groups.items()):
+        columns = ["real", *(arm for _, arm in found)]
+        places = [0.0, *(positions[total] for total, _ in found)]
+        mean, half = t_band(100 * values[columns].dropna().to_numpy())
+        colour = COLOURS[(i + 4) % len(COLOURS)]
+        axes.plot(places, mean, "o-", color=colour, label=name)
+        axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xticks(list(positions.values()), [str(total) for total in positions])
+    axes.set_xlabel("images added (both classes together)")
+    axes.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
+    axes.legend(frameon=False)
+    _tidy(axes)
+    return figure
+
+
+def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
+    """Draw accuracy, and the gain over `real`, against the number of training images a class."""
+    if study.keys != ["per_class"] or len(study.conditions) < 2 or "real" not in study.arms:
+        return None
+    figure = _figure(10, 4.2)
+    left, right = figure.subplots(1, 2)
+    places = np.arange(len(study.conditions))
+    tables = [study.by_draw(c, study.primary, "accuracy") for c in study.conditions]
+    blocks = summary["splits"][study.primary]["accuracy"]
+    for i, arm in enumerate(study.arms):
+        colour = COLOURS[i % len(COLOURS)]
+        bands = [t_band(100 * table[arm].dropna().to_numpy()) for table in tables]
+        mean, half = (np.array(part) for part in zip(*bands, strict=True))
+        left.plot(places, mean, "o-", color=colour, label=arm, markersize=4)
+        left.fill_between(places, mean - half, mean + half, color=colour, alpha=0.1, linewidth=0)
+        if arm == "real":
+            continue
+        found = [
+            c
+            for b in blocks
+            for c in b["comparisons"]
+            if (c["arm"], c["reference"]) == (arm, "real")
+        ]
+        offset = places + (i - len(study.arms) / 2) * 0.08
+        gains = np.array([100 * c["mean"] for c in found])
+        right.plot(offset, gains, "o-", color=colour, label=arm, markersize=4, linewidth=1)
+        for place, c in zip(offset, found, strict=True):
+            if c["low"] is not None:
+                ends = [100 * c["low"], 100 * c["high"]]
+                right.plot([place, place], ends, color=colour, linewidth=2, alpha=0.5)
+    ticks = []
+    for (size,), job in zip(
+        study.conditions, (study.of(c)[0] for c in study.conditions), strict=True
+    ):
+        used = job.record["data"]["used"]["train"]
+        ticks.append(
+            str(size) if size is not None else f"all: {' + '.join(map(str, used.values()))}"
+        )
+    for axes in (left, right):
+        axes.set_xticks(places, ticks)
+        axes.set_xlabel("training images of each class")
+        _tidy(axes)
+    right.axhline(0, color="#333", linewidth=1)
+    left.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
+    right.set_ylabel("difference from `real`, points (95% interval)")
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
+    return figure
+
+
+def roc_curve(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the sensitivity at each false positive rate of `grid`, linear between the points."""
+    order = np.argsort(-probabilities, kind="stable")
+    ranked, scores = labels[order], probabilities[order]
+    last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    true = np.append(0, np.cumsum(ranked == 1)[last_of_ties] / (labels == 1).sum())
+    false = np.append(0, np.cumsum(ranked == 0)[last_of_ties] / (labels == 0).sum())
+    # At equal false positive rates the curve is vertical: its upper end counts.
+    upper = np.append(false[1:] != false[:-1], True)
+    found: NDArray[np.float64] = np.interp(grid, false[upper], true[upper])
+    return found
+
+
+def mean_roc(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Classes,
+    grid: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the positive class's curve; without one the mean of all, each against the rest.
+
+    Args:
+        probabilities: (N, K).
+        labels: (N,).
+        classes: K of them.
+        grid: false positive rates.
+    """
+    positive = classes.positive_label
+    asked = range(len(classes)) if positive is None else [positive]
+    curves = [roc_curve(probabilities[:, k], (labels == k).astype(np.int64), grid) for k in asked]
+    found: NDArray[np.float64] = np.mean(curves, axis=0)
+    return found
+
+
+def roc(study: Study) -> Figure | None:
+    """Draw each arm's mean ROC curve over draws with its 95% band (vertical averaging)."""
+    if len(study.conditions) > 1:
+        return None
+    grid = np.linspace(0, 1, 201)
+    curves = {}
+    for arm in study.arms:
+        of_draws = []
+        for job in study.jobs:
+            repeats = [f["repeat"] for f in job.metrics["fits"] if f["arm"] == arm]
+            found = [job.arrays(arm, repeat) for repeat in repeats]
+            split = study.primary
+            of_repeats = [
+                mean_roc(a[split], a[f"{split}_labels"], study.classes, grid) for a in found
+            ]
+            if of_repeats:
+                of_draws.append(np.mean(of_repeats, axis=0))
+        curves[arm] = np.array(of_draws)
+    columns = min(4, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = _figure(2.6 * columns, 2.7 * rows)
+    grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    panels = list(grid_of_axes.flat)
+    base = curves.get("real")
+    for i, (axes, (arm, values)) in enumerate(zip(panels, curves.items(), strict=False)):
+        mean, half = t_band(values)
+        colour = COLOURS[i % len(COLOURS)]
+        axes.fill_between(
+            grid, mean - half, np.minimum(1, mean + half), color=colour, alpha=0.25, linewidth=0
+        )
+        axes.plot(grid, mean, color=colour)
+        if base is not None and arm != "real":
+            axes.plot(grid, base.mean(axis=0), color="#333", linewidth=0.8, linestyle=":")
+        axes.plot([0, 1], [0, 1], color="#ccc", linewidth=0.8)
+        axes.set_title(arm, fontsize=10)
+        axes.set_aspect("equal")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.01)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    figure.supxlabel("1 - specificity", fontsize=10)
+    figure.supylabel("sensitivity", fontsize=10)
+    return figure
+
+
+def learning_curves(study: Study) -> Figure | None:
+    """Draw training and validation loss against steps: mean and sd over draws and repeats."""
+    if len(study.conditions) > 1:
+        return None
+    figure = _figure(10, 3.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    for i, arm in enumerate(study.arms):
+        fits = [f for job in study.jobs for f in job.metrics["fits"] if f["arm"] == arm]
+        steps = [point["step"] for point in fits[0]["curve"]]
+        if len(steps) < 2:
+            return None
+        for axes, key in zip(panels, ("train_loss", "val_loss"), strict=True):
+            values = np.array([[point[key] for point in f["curve"]] for f in fits])
+            mean, sd = values.mean(axis=0), values.std(axis=0)
+            colour = COLOURS[i % len(COLOURS)]
+            axes.plot(steps, mean, color=colour, label=arm)
+            axes.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.1, linewidth=0)
+    for axes, title in zip(panels, ("training loss (last batch)", "validation loss"), strict=True):
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("optimizer step")
+        axes.set_ylim(bottom=0)
+        _tidy(axes)
+    panels[0].set_ylabel("cross-entropy")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8
+    )
+    return figure

@@ -1,0 +1,98 @@
+"""report.html: one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gan_aug.pages import html
+from gan_aug.pages.html import data_uri, png_of
+from gan_aug.report.answer import points, verdict
+from gan_aug.report.quality import name_of
+from gan_aug.report.results import LOWER_IS_BETTER, Study
+from gan_aug.report.statistics import LEAST_DRAWS, RESAMPLES
+
+CAPTIONS = {
+    "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
+    "shows no difference.",
+    "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",
+    "gain_by_size": "Left: accuracy against the size of the training set (bands: 95% t intervals). "
+    "Right: difference from `real` in the same draws.",
+    "roc": "Mean ROC curve over draws with its 95% band; dotted: `real`.",
+    "learning_curves": "Mean and standard deviation over draws and repeats.",
+    "quality_against_gain": "Each dot is a draw: the quality of its GAN's images against the gain "
+    "of the asked arm. Dashed: the mean of unseen real images. rho: Spearman; p after Holm.",
+}
+MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
+"""Figures that stand with the answer; the others come after the tables."""
+
+
+def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> str:
+    """Return the page as HTML.
+
+    Args:
+        study: the study.
+        summary: its numbers, with `answer`.
+        figures: name to PNG.
+    """
+    filters: dict[str, Callable[..., str]] = {
+        "percent": _percent,
+        "points": _points,
+        "p": _p,
+        "minutes": _minutes,
+        "value": name_of,
+        "counts": _counts,
+    }
+    return html.render(
+        Path(__file__).with_name("report.html.j2"),
+        filters,
+        verdict=verdict,
+        study=study,
+        summary=summary,
+        metrics=study.metrics,
+        lower_is_better=LOWER_IS_BETTER,
+        labels=[study.label(condition) for condition in study.conditions],
+        arms=study.first["arms"],
+        figures={name: data_uri(png) for name, png in figures.items()},
+        captions=CAPTIONS,
+        main=MAIN,
+        grids=_grids(study),
+        least=LEAST_DRAWS,
+        resamples=RESAMPLES,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def _points(share: float | None) -> str:
+    return "" if share is None else points(share)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+
+
+def _grids(study: Study) -> dict[str, str]:
+    """Return the first draw's sheets of real and generated images, by title."""
+    job = study.jobs[0]
+    found = {}
+    for path in sorted((job.folder / "grids").glob("*.png")):
+        kind, _, name = path.stem.partition("_")
+        picture = data_uri(png_of(Image.open(path)))
+        found[f"{kind} {name}, draw {job.metrics['draw']}"] = picture
+    return found

@@ -1,0 +1,299 @@
+"""Reading a study's folder: its finished draws, and what became of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gan_aug.data.classes import Classes
+from gan_aug.metrics.classification import AT_VALIDATION, decisions, metric_names
+from gan_aug.report.verify import classes_of, read_predictions, verify_draw
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.record import RECORD, read_record, status_of
+from gan_aug.settings.control import control_of
+
+AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
+LOWER_IS_BETTER = {"calibration_error"}
+LEFT_OUT = "left out"
+"""The status of a draw whose files disagree."""
+_FREE = (
+    "draw",
+    "study_dir",
+    "gans_dir",
+    "data.draw",
+    "data.root",
+    "data.source.root",
+    "data.cache_dir",
+    "data.download",
+    "data.source.download",
+    "data.on_bad_file",
+    "data.source.on_bad_file",
+    "study.folder",
+)
+"""Settings that may differ between the jobs of a study; so may those of `quality`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One finished draw under one condition.
+
+    Attributes:
+        folder: where it lies.
+        record: its run.json.
+        metrics: its metrics.json.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def condition(self) -> tuple[Any, ...]:
+        """The swept settings' values."""
+        return tuple(self.metrics["condition"].values())
+
+    def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
+        """Return the probabilities and labels by split of one fit."""
+        return read_predictions(self.folder, arm, repeat, self.metrics)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All jobs of a study.
+
+    Attributes:
+        folder: the study's.
+        jobs: finished ones, by condition and draw.
+        unfinished: folder, status and reason of the others, and of those left out as damaged.
+    """
+
+    folder: Path
+    jobs: list[Job]
+    unfinished: list[dict[str, str]]
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """What all jobs share: question, comparisons, arms' titles, primary split, splits."""
+        return self.jobs[0].metrics
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.jobs[0].record["name"])
+
+    @property
+    def primary(self) -> str:
+        """The split that conclusions are about."""
+        return str(self.first["primary"])
+
+    @property
+    def control(self) -> str | None:
+        """The arm that uses copies of real images just as the asked arm uses GAN images."""
+        return control_of(self.jobs[0].record["config"])
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The data set's classes."""
+        return classes_of(self.first)
+
+    @cached_property
+    def metrics(self) -> dict[str, str]:
+        """What is reported of every split, with its title."""
+        found = {name: _title(name, self.classes) for name in metric_names(self.classes)}
+        if self.classes.positive is None:
+            return found
+        (first, title), *others = found.items()
+        also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
+        return dict([(first, f"{title} at 0.5"), also, *others])
+
+    @property
+    def decided(self) -> str:
+        """How the usual accuracy decides on a class, in words that follow it."""
+        return "" if self.classes.positive is None else " at 0.5"
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the swept settings."""
+        return list(self.first["condition"])
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms' names."""
+        return list(self.first["arms"])
+
+    @cached_property
+    def conditions(self) -> list[tuple[Any, ...]]:
+        """The swept settings' values, in ascending order, null last."""
+        found = {job.condition for job in self.jobs}
+        return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
+
+    def label(self, condition: tuple[Any, ...]) -> str:
+        """Return a condition in words; empty where nothing is swept."""
+        values = ("all" if value is None else value for value in condition)
+        return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
+
+    def of(self, condition: tuple[Any, ...]) -> list[Job]:
+        """Return the jobs of one condition."""
+        return [job for job in self.jobs if job.condition == condition]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row for each condition, draw, arm and repeat; a column for each split and metric."""
+        rows = []
+        for job in self.jobs:
+            for fit in job.metrics["fits"]:
+                row = dict(job.metrics["condition"])
+                row |= {"draw": job.metrics["draw"]}
+                row |= {k: fit[k] for k in ("arm", "repeat", "steps", "threshold")}
+                for split in job.metrics["splits"]:
+                    for metric in self.metrics:
+                        row[f"{split}_{metric}"] = value_of(fit[split], metric, self.classes)
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def rows(self, condition: tuple[Any, ...]) -> pd.DataFrame:
+        """Return the part of the table that belongs to one condition."""
+        table = self.table
+        chosen = np.ones(len(table), bool)
+        for key, value in zip(self.keys, condition, strict=True):
+            chosen &= (table[key].isna() if value is None else table[key] == value).to_numpy()
+        return table[chosen]
+
+    def by_draw(self, condition: tuple[Any, ...], split: str, metric: str) -> pd.DataFrame:
+        """Return the mean over repeats: a row for each draw, a column for each arm."""
+        rows = self.rows(condition)
+        return rows.pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
+
+
+def value_of(measured: dict[str, Any], metric: str, classes: Classes) -> float:
+    """Return one metric from what a fit measured on a split."""
+    if metric == AT_VALIDATION_THRESHOLD:
+        return float(measured[AT_VALIDATION]["accuracy"])
+    return float(measured[decisions(classes)[0]][metric])
+
+
+def _title(metric: str, classes: Classes) -> str:
+    averaged = " (mean over classes, each against the rest)" if classes.positive is None else ""
+    if metric in ("auroc", "auprc"):
+        return metric.upper() + averaged
+    of_class = metric.removeprefix("sensitivity_")
+    if of_class != metric:
+        return f"sensitivity, {of_class}"
+    return metric.replace("_", " ")
+
+
+def read_study(folder: Path) -> Study:
+    """Read all jobs under a folder.
+
+    Raises:
+        GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
+    """
+    if not folder.is_dir():
+        raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
+    jobs: list[Job] = []
+    unfinished: list[dict[str, str]] = []
+    for path in sorted(folder.rglob(RECORD)):
+        name, job = str(path.parent.relative_to(folder)), None
+        try:
+            record = read_record(path.parent)
+            assert record is not None
+            if record["status"] == "finished":
+                job = Job(path.parent, record, _read_metrics(path.parent / "metrics.json"))
+                verify_draw(*vars(job).values())
+                jobs.append(job)
+            else:
+                status, reason = status_of(path.parent, record), str(record.get("reason") or "")
+                unfinished.append({"job": name, "status": status, "reason": reason})
+        except GanAugError as error:
+            unfinished.append({"job": name, "status": LEFT_OUT, "reason": str(error)})
+    jobs = _without_copies(folder, jobs, unfinished)
+    if not jobs:
+        reason = f" ({unfinished[0]['reason']})" if unfinished else ""
+        raise GanAugError(
+            f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
+        )
+    first: dict[tuple[Any, ...], Job] = {}
+    for job in jobs:
+        _check_same(jobs[0], job, first.setdefault(job.condition, job))
+    study = Study(folder, jobs, unfinished)
+    order = {condition: i for i, condition in enumerate(study.conditions)}
+    jobs.sort(key=lambda job: (order[job.condition], job.metrics["draw"]))
+    return study
+
+
+def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, str]]) -> list[Job]:
+    """Return the jobs without those that hold another one's results, which are listed instead."""
+    # The one that lies where it was run comes first, and is kept.
+    ordered = sorted(jobs, key=lambda job: not _at_home(folder, job))
+    draws: dict[Any, Job] = {}
+    predictions: dict[str, Job] = {}
+    kept = []
+    for job in ordered:
+        name = str(job.folder.relative_to(folder))
+        other = draws.get((job.condition, job.metrics["draw"]))
+        what = f"is draw {job.metrics['draw']} once more"
+        hashes = [sha256_of(path) for path in sorted((job.folder / "fits").glob("*.npz"))]
+        if other is None:
+            # Under another condition the same draw may have the same fits, of `real` say.
+            of_draw = job.metrics["draw"]
+            found = (predictions[h] for h in hashes if h in predictions)
+            other = next((j for j in found if j.metrics["draw"] != of_draw), None)
+            what = "has predictions of another draw"
+        if other is not None:
+            where = other.folder.relative_to(folder)
+            reason = f"{name}: {what}, as {where} has it; remove one of the two"
+            unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
+            continue
+        draws[job.condition, job.metrics["draw"]] = job
+        predictions |= dict.fromkeys(hashes, job)
+        kept.append(job)
+    return [job for job in jobs if job in kept]
+
+
+def _at_home(folder: Path, job: Job) -> bool:
+    return bool(str(job.folder.relative_to(folder)) == job.record["config"]["study"].get("folder"))
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    needed = {"draw", "condition", "question", "comparisons", "primary", "splits", "arms", "gans"}
+    found = read_json(path, "run that draw again")
+    if missing := (needed | {"fits", "checks"}) - found.keys():
+        raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; is it a draw of a study?")
+    return found
+
+
+def _check_same(one: Job, other: Job, alike: Job) -> None:
+    """Check that a job belongs to the study of `one` and has the settings of `alike`."""
+    prints = [job.record["data"]["fingerprint"] for job in (one, other)]
+    if prints[0] != prints[1]:
+        raise GanAugError(
+            f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
+            f"({prints[0]}); a study is about one data set"
+        )
+    if classes_of(one.metrics) != classes_of(other.metrics):
+        raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
+    if list(one.metrics["arms"]) != list(other.metrics["arms"]):
+        raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
+    before, after = (_flat(job.record["config"]) for job in (alike, other))
+    for key in sorted(before.keys() | after.keys()):
+        free = key in _FREE or key.startswith(("quality.", "callbacks."))
+        if not free and before.get(key) != after.get(key):
+            raise GanAugError(
+                f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "
+                f"{before.get(key)}; a report needs draws with the same settings"
+            )
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(config, dict):
+        return {prefix[:-1]: config}
+    return {
+        k: v for name, inner in config.items() for k, v in _flat(inner, f"{prefix}{name}.").items()
+    }

@@ -1,0 +1,161 @@
+"""Are a draw's results what its predictions give? A study's folder is data that may be damaged."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gan_aug.data.classes import Classes
+from gan_aug.metrics.classification import choose_threshold, measure
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import sha256_of
+
+TOLERANCE = 1e-6
+"""AUROC and the like are computed in 32 bits, and may differ that little between torch versions."""
+_REMEDY = "run that draw again"
+
+
+def verify_draw(folder: Path, record: dict[str, Any], metrics: dict[str, Any]) -> None:
+    """Check a finished draw: its results must follow from `fits/*.npz`, and be of its own settings.
+
+    Args:
+        folder: the draw's.
+        record: its run.json.
+        metrics: its metrics.json, which has all keys.
+
+    Raises:
+        GanAugError: naming the file and what disagrees.
+    """
+    path = folder / "metrics.json"
+    try:
+        _check_settings(path, record["config"], metrics)
+        _check_fits(folder, metrics)
+    except GanAugError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise GanAugError(
+            f"{path}: is damaged ({type(error).__name__}: {error}); {_REMEDY}"
+        ) from error
+    written = record.get("metrics_sha256")
+    if written is not None and written != sha256_of(path):
+        raise GanAugError(f"{path}: is not the file that its run wrote; {_REMEDY}")
+
+
+def _check_settings(path: Path, config: dict[str, Any], metrics: dict[str, Any]) -> None:
+    own = {"draw": config["draw"]} | {
+        key: config["study"][key] for key in ("condition", "question", "comparisons", "primary")
+    }
+    for key, value in own.items():
+        if metrics[key] != value:
+            raise GanAugError(
+                f"{path}: says {key} = {metrics[key]}, run.json beside it {value}; {_REMEDY}"
+            )
+    if list(metrics["arms"]) != list(config["arms"]):
+        raise GanAugError(f"{path}: has other arms than run.json beside it; {_REMEDY}")
+
+
+def _check_fits(folder: Path, metrics: dict[str, Any]) -> None:
+    path = folder / "metrics.json"
+    classes = classes_of(metrics)
+    names = Counter((fit["arm"], fit["repeat"]) for fit in metrics["fits"])
+    if twice := [name for name, n in names.items() if n > 1]:
+        raise GanAugError(f"{path}: counts the fit {twice[0]} twice; {_REMEDY}")
+    if unknown := {arm for arm, _ in names} - metrics["arms"].keys():
+        raise GanAugError(f"{path}: has fits of {min(unknown)}, which is no arm of it; {_REMEDY}")
+    labels: dict[str, NDArray[np.int64]] = {}
+    for fit in metrics["fits"]:
+        arrays = read_predictions(folder, fit["arm"], fit["repeat"], metrics)
+        for split in metrics["splits"]:
+            same = labels.setdefault(split, arrays[f"{split}_labels"])
+            if not np.array_equal(same, arrays[f"{split}_labels"]):
+                raise GanAugError(f"{path}: its fits have different {split} images; {_REMEDY}")
+        _compare(path, fit, arrays, metrics["splits"], classes)
+
+
+def classes_of(metrics: Mapping[str, Any]) -> Classes:
+    """Return the classes of a draw.
+
+    Args:
+        metrics: its metrics.json; those of earlier versions have two classes, of which the second
+            is the positive one.
+
+    Raises:
+        GanAugError: they are no classes.
+    """
+    names = metrics.get("classes") or list(next(iter(metrics["splits"].values())))
+    return Classes(tuple(names), metrics.get("positive", names[-1] if len(names) == 2 else None))
+
+
+def read_predictions(
+    folder: Path, arm: str, repeat: int, metrics: Mapping[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """Read the probabilities and labels by split of one fit.
+
+    Args:
+        folder: the draw's.
+        arm: of the fit.
+        repeat: of the fit.
+        metrics: of the draw.
+
+    Returns:
+        By split the probabilities (N, K); by split and `_labels` the labels (N,).
+
+    Raises:
+        GanAugError: the file is missing or damaged, or does not hold such splits.
+    """
+    path = folder / "fits" / f"{arm}_{int(repeat)}.npz"
+    classes = classes_of(metrics)
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            arrays = dict(found)
+    except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
+        raise GanAugError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+    for split, counts in metrics["splits"].items():
+        scores, labels = arrays.get(split), arrays.get(f"{split}_labels")
+        if scores is None or labels is None:
+            raise GanAugError(f"{path}: holds no predictions of {split}; {_REMEDY}")
+        if scores.ndim == 1 and len(classes) == 2:  # of an earlier version: of the second class
+            scores = arrays[split] = np.stack([1 - scores, scores], axis=1)
+        shapes = (scores.shape, labels.shape)
+        if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":
+            raise GanAugError(f"{path}: its {split} arrays are no probabilities; {_REMEDY}")
+        if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
+            raise GanAugError(f"{path}: {split} holds values outside 0 to 1; {_REMEDY}")
+        if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != dict(counts):
+            raise GanAugError(f"{path}: its {split} labels are not {dict(counts)}; {_REMEDY}")
+    return arrays
+
+
+def _compare(
+    path: Path,
+    fit: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    splits: Mapping[str, Any],
+    classes: Classes,
+) -> None:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    where = f"{path}: {fit['arm']} {fit['repeat']}"
+    threshold = fit["threshold"]
+    if "validation" in splits:
+        found = choose_threshold(tensors["validation"], tensors["validation_labels"], classes)
+        if found is not None:
+            _agree(where, "threshold", threshold, found)
+    for split in splits:
+        measured = measure(tensors[split], tensors[f"{split}_labels"], classes, threshold)
+        for title, values in measured.items():
+            for name, value in values.items():
+                _agree(where, f"{split} {title} {name}", fit[split][title][name], value)
+
+
+def _agree(where: str, name: str, says: Any, gives: float) -> None:
+    if not (isinstance(says, int | float) and math.isclose(says, gives, abs_tol=TOLERANCE)):
+        raise GanAugError(
+            f"{where} says {name} = {says}, its predictions give {gives:.6g}; {_REMEDY}"
+        )

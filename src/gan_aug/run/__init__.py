@@ -1,0 +1,1 @@
+"""What every command shares: one-line errors, run folders, resuming, seeds, files."""

@@ -1,0 +1,356 @@
+"""The run folder: run.json with status and provenance, the resolved config, and resuming."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import not_writable, read_json, write_json, write_text
+from gan_aug.run.precision import AUTO
+from gan_aug.run.renames import renamed
+
+PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
+RECORD = "run.json"
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree this code runs from, None for an installed wheel."""
+    here = Path(__file__).resolve().parents[1]
+    if here.parent.name != "src":
+        return None
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
+
+
+class Busy(GanAugError):
+    """Another process works in the folder.
+
+    Attributes:
+        folder: which.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder}: another process is running in this folder; wait for it, or choose another "
+            "hydra.run.dir"
+        )
+        self.folder = folder
+
+
+class Run:
+    """One command's output folder.
+
+    Args:
+        folder: the folder.
+        cfg: the configuration.
+        may_differ: settings, or groups of them, in which an earlier part of the run may differ.
+        redo: those that may differ too, and for which a finished run is opened once more.
+
+    Attributes:
+        folder: the folder.
+        config: the resolved configuration as plain containers; see `settled`.
+        finished: whether an earlier command already did all of it.
+        before: the settled configuration of an earlier part of the run, where there is one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cfg: DictConfig,
+        may_differ: tuple[str, ...] = (),
+        redo: tuple[str, ...] = (),
+    ) -> None:
+        self.folder = folder
+        self._may_differ, self._redo = may_differ, redo
+        self._resume = bool(cfg.get("resume", False))
+        self._verbose = bool(cfg.get("verbose", False))
+        self.config = self._given = _plain(cfg)
+        self._path = folder / RECORD
+        self._seconds_before = 0.0
+        self._record: dict[str, Any] = {}
+        self._finished_before: dict[str, Any] | None = None
+        self.finished = False
+        self.before: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Run:
+        """Claim the folder.
+
+        Raises:
+            Busy: another process works in it.
+            GanAugError: it holds a run with other settings, or cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(self.folder) from None
+        except OSError as error:
+            raise not_writable(self.folder, error) from error
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def _open(self) -> None:
+        earlier = read_record(self.folder) or {}
+        if earlier:
+            self.before = [earlier["config"]]
+            given = earlier.get("given", earlier["config"])
+            differences = [d for d in _differences(given, self._given) if not _is_open(d)]
+            changed = [
+                f"{key}: {before} then, {after} now"
+                for key, before, after in differences
+                if not _among(key, self._may_differ + self._redo)
+            ]
+            if changed and self._has_work():
+                raise GanAugError(
+                    f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
+                    "choose another hydra.run.dir, or repeat its command to go on with it"
+                )
+            if earlier["status"] == "finished":
+                again = [key for key, *_ in differences if _among(key, self._redo)]
+                self.finished = not again
+                self._finished_before = earlier
+                if again:
+                    print(f"{self.folder}: opened again for {', '.join(again[:5])}")
+            self._seconds_before = earlier.get("seconds", 0.0)
+        elif self._resume and HydraConfig.get().mode == RunMode.RUN:
+            raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
+        self._started = time.monotonic()
+        if self.finished:
+            self._record = earlier
+            return
+        hydra = HydraConfig.get()
+        self._record = {
+            "status": "running",
+            "reason": None,
+            "name": self.config["name"],
+            "command": ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
+            "overrides": list(hydra.overrides.task),
+            "job": hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
+            "sweep_folder": hydra.sweep.dir if hydra.mode == RunMode.MULTIRUN else None,
+            "started": earlier.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
+            "resumed": earlier.get("resumed", -1) + 1,
+            "seconds": self._seconds_before,
+            "seed": self.config["seed"],
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "given": self._given,
+            "config": self.config,
+        }
+        self._write()
+        config = OmegaConf.to_yaml(OmegaConf.create(self.config))
+        write_text(self.folder / ".hydra" / "config.yaml", config)
+        write_text(
+            self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(hydra.overrides.task)
+        )
+        write_text(self.folder / ".hydra" / "hydra.yaml", OmegaConf.to_yaml({"hydra": hydra}))
+
+    def show(self) -> None:
+        """Say in a line what is run; with verbose=true all settings."""
+        print(f"{self.folder}: {' '.join(self._record['overrides']) or self.config['name']}")
+        if self._verbose:
+            from gan_aug.run.print_config import print_config
+
+            print_config(self.config)
+
+    def settled(self, cfg: DictConfig) -> None:
+        """Take over settings that the data has settled; run.json keeps those given beside them.
+
+        Args:
+            cfg: from `gan_aug.data.settle.settle`.
+        """
+        self.config = _plain(cfg)
+        self.record(config=self.config)
+
+    def _has_work(self) -> bool:
+        """Tell whether an earlier command left more than records of how it failed."""
+        records = (RECORD, ".lock", ".hydra")
+        return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the code that is running."""
+        commit: str | None = self._record["git_commit"]
+        return commit
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to run.json."""
+        self._record |= facts
+        self._write()
+
+    def _write(self) -> None:
+        self._record["seconds"] = round(self._seconds_before + time.monotonic() - self._started, 3)
+        write_json(self._path, self._record)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Record how it ended.
+
+        Raises:
+            GanAugError: in place of an OSError that names no file.
+        """
+        clearer = None
+        if isinstance(error, OSError) and error.filename is None:
+            clearer = not_writable(self.folder, error)
+        try:
+            if not self.finished:
+                self._record_end(clearer or error)
+        finally:
+            self._lock.release()
+        if clearer is not None:
+            raise clearer from error
+
+    def _record_end(self, error: BaseException | None) -> None:
+        if error is None:
+            self.record(status="finished", reason=None)
+        elif self._finished_before is not None:
+            write_json(self._path, self._finished_before)  # its results are still there
+        elif isinstance(error, Exception):
+            self.record(status="failed", reason=one_line(error))
+        else:
+            self.record(status="interrupted", reason="stopped from outside; can go on")
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message meant for the user, on one line.
+
+    Hydra wraps what a constructor raises; the innermost GanAugError is what the user can act on.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, GanAugError):
+            return " ".join(str(found).split())
+        found = found.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Read a folder's run.json, or None where there is none.
+
+    Raises:
+        GanAugError: it is damaged, or no record of gan_aug.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    record = read_json(path, "remove it or restore it")
+    kinds = {"status": str, "config": dict, "command": list, "overrides": list}
+    if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
+        raise GanAugError(f"{path}: is not a record of gan_aug; choose another hydra.run.dir")
+    return {key: renamed(value) for key, value in record.items()}
+
+
+def status_of(folder: Path, record: dict[str, Any]) -> str:
+    """Return how a run stands; one that says it is running while nobody holds its lock was killed.
+
+    Args:
+        folder: the run's.
+        record: its run.json.
+    """
+    if record["status"] != "running" or is_busy(folder):
+        return str(record["status"])
+    return "killed"
+
+
+def wait_until_free(folder: Path) -> None:
+    """Wait while some process works in a run's folder."""
+    with FileLock(folder / ".lock"):
+        return
+
+
+def is_busy(folder: Path) -> bool:
+    """Tell whether some process works in a run's folder."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that only others may write tells nothing
+        return False
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
+
+
+def _among(key: str, names: tuple[str, ...]) -> bool:
+    return any(f"{key}.".startswith(f"{name}.") for name in names)
+
+
+def _is_open(difference: tuple[str, Any, Any]) -> bool:
+    """Tell whether a setting only leaves open now what was chosen then."""
+    key, _, now = difference
+    return key == "trainer.precision" and now == AUTO
+
+
+def _differences(
+    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            yield f"{prefix}{key}", before, after
+
+
+def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[str, Any]]]:
+    """Find the runs that these command-line arguments started, apart from how they name folders."""
+    wanted = _essence(command)
+    for path in root.glob(f"**/{RECORD}"):
+        try:
+            record = read_record(path.parent)
+        except GanAugError:
+            continue  # somebody else's file
+        if record and _essence(record["command"][3:]) == wanted:
+            yield path.stat().st_mtime, path.parent, record
+
+
+def _essence(arguments: list[str]) -> list[str]:
+    names = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=")
+    return [a for a in arguments if not a.startswith(names)]
+
+
+@contextmanager
+def open_run(
+    cfg: DictConfig, may_differ: tuple[str, ...] = (), redo: tuple[str, ...] = ()
+) -> Iterator[Run]:
+    """Open the folder that Hydra chose for this job; the arguments are those of `Run`.
+
+    Raises:
+        GanAugError: see `Run.__enter__`.
+    """
+    with Run(Path(HydraConfig.get().runtime.output_dir), cfg, may_differ, redo) as run:
+        if not run.finished:
+            run.show()
+        yield run

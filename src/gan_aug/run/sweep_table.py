@@ -1,0 +1,89 @@
+"""The table at the end of a multirun: what each job was, how it ended, its main numbers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import read_json
+from gan_aug.run.record import RECORD, read_record, status_of
+
+_folder: Path | None = None
+_finished_before: set[Path] = set()
+
+
+class RememberSweep(Callback):
+    """A Hydra callback that notes where a multirun writes.
+
+    The table is not printed from `on_multirun_end`: Hydra skips that when a job failed.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the sweep's folder."""
+        global _folder
+        _folder = Path(config.hydra.sweep.dir)
+        for path in _folder.rglob(RECORD):
+            with suppress(GanAugError):  # the table names it
+                if (read_record(path.parent) or {}).get("status") == "finished":
+                    _finished_before.add(path.parent)
+
+
+def print_table() -> None:
+    """Print a row for each job of the multirun this process started, if it started one."""
+    if _folder is None:
+        return
+    rows = []
+    for folder in (path.parent for path in _folder.rglob(RECORD)):
+        try:
+            record = read_record(folder) or {}
+        except GanAugError as error:
+            warn(str(error))
+            continue
+        record["status"] = status_of(folder, record)
+        if folder in _finished_before:
+            record["status"] = "skipped, finished before"
+        rows.append((record, _headline(folder)))
+    # A study's folder may hold draws that were run alone, without a job number.
+    rows.sort(key=lambda row: (row[0].get("job") is None, row[0].get("job"), _start(row[0])))
+    names = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
+    # A swept key differs between jobs; the rest of the overrides would only fill the table.
+    common = set.intersection(*(set(map(str, r["overrides"])) for r, _ in rows)) if rows else set()
+    table = Table(title=str(_folder))
+    for title in ("job", "overrides", "status", *names):
+        table.add_column(title)
+    for record, numbers in rows:
+        status = record["status"] + (f": {record['reason']}" if record.get("reason") else "")
+        own = [o for o in record["overrides"] if o not in common]
+        values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
+        # As text: rich would take [kid] for a style and leave it out.
+        table.add_row(
+            str(record.get("job")), *map(Text, (" ".join(map(str, own)), status)), *values
+        )
+    console = Console()
+    # A log file has no width of its own; 80 columns would cut the table.
+    Console(width=console.width if console.is_terminal else 200).print(table)
+
+
+def _start(record: dict[str, Any]) -> str:
+    return str(record.get("started"))
+
+
+def _headline(folder: Path) -> dict[str, float]:
+    path = folder / "metrics.json"
+    if not path.exists():
+        return {}
+    try:
+        found = read_json(path, "run that job again").get("headline")
+    except GanAugError as error:
+        warn(str(error))
+        return {}
+    numbers = found if isinstance(found, dict) else {}
+    return {str(name): n for name, n in numbers.items() if isinstance(n, int | float)}

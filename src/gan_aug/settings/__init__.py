@@ -1,0 +1,1 @@
+"""What settings may hold, checked before torch is loaded."""

@@ -1,0 +1,95 @@
+"""Range checks of the configuration, made before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.ranges import MODEL_RULES, RULES, check_augment, check_ranges
+
+
+def check_config(cfg: DictConfig) -> None:
+    """Check ranges, and that the network can take the images.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+        MissingMandatoryValue: a key that must be given was not.
+    """
+    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    check_ranges(cfg, RULES)
+    for node in ("model", "classifier"):
+        if node in cfg:
+            check_ranges(cfg[node], MODEL_RULES, f"{node}.")
+    if OmegaConf.select(cfg, "model.augment") is not None:
+        check_augment(cfg.model.augment, "model.augment")
+    if "quality" in cfg:
+        _check_quality(cfg)
+    if "model" in cfg and "data" in cfg:
+        _check_size(cfg)
+        if "study" not in cfg:  # which sets classes and synthetic images itself
+            _check_task(cfg)
+
+
+def check_subject(cfg: DictConfig) -> None:
+    """Check what names the images to measure or explain, before torch is loaded to read them.
+
+    Raises:
+        GanAugError: not just one of checkpoint and synthetic.dir, nothing there, or a bad setting.
+    """
+    check_ranges(cfg, RULES)
+    _check_quality(cfg)
+    what = "checkpoint=RUN/checkpoints/last.ckpt"
+    if "synthetic" not in cfg:
+        if cfg.checkpoint is None:
+            raise GanAugError(f"checkpoint=null: name a GAN, {what}")
+    elif (cfg.checkpoint is None) == (cfg.synthetic.dir is None):
+        raise GanAugError(
+            f"checkpoint, synthetic.dir: set just one, {what} or synthetic.dir=RUN/synthetic"
+        )
+    if cfg.checkpoint is None:
+        if not Path(cfg.synthetic.dir).expanduser().is_dir():
+            raise GanAugError(
+                f"synthetic.dir={cfg.synthetic.dir}: no such folder; name a synthetic/ of a GAN run"
+            )
+    elif not Path(cfg.checkpoint).expanduser().is_file():
+        raise GanAugError(f"checkpoint={cfg.checkpoint}: no such file; name {what}")
+
+
+def _check_quality(cfg: DictConfig) -> None:
+    check_ranges(cfg.quality.classifier, MODEL_RULES, "quality.classifier.")
+    for name in cfg.quality.use:
+        if name not in cfg.quality.metrics:
+            raise GanAugError(
+                f"quality.use: {name} is none of {', '.join(map(str, cfg.quality.metrics))}"
+            )
+
+
+def _check_size(cfg: DictConfig) -> None:
+    size, takes, name = cfg.data.image_size, cfg.model.takes, cfg.model.name
+    if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
+        wanted = (
+            f"powers of two from {takes.min_size}"
+            if takes.power_of_two
+            else (f"sizes from {takes.min_size}")
+        )
+        raise GanAugError(f"data.image_size={size}: model={name} takes {wanted}")
+
+
+def _check_task(cfg: DictConfig) -> None:
+    if cfg.quality.select is not None and cfg.quality.every_n_epochs is None:
+        raise GanAugError(
+            f"quality.select={cfg.quality.select}: chooses by what is measured in training; set "
+            "quality.every_n_epochs"
+        )
+    if cfg.model.kind == "gan" and cfg.data.synthetic.dir is not None:
+        raise GanAugError(
+            f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "
+            "synthetic images join the training of a classifier (model=cnn)"
+        )
+    if cfg.model.kind == "classifier" and cfg.data.train_class:
+        raise GanAugError(
+            f"data.train_class={cfg.data.train_class}: a classifier needs all classes; set "
+            "data.train_class=null"
+        )

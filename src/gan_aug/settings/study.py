@@ -1,0 +1,177 @@
+"""Checks of a study's settings, made before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.ranges import (
+    at_least,
+    by_class,
+    check_augment,
+    check_ranges,
+    count,
+    is_bool,
+    names,
+    not_negative,
+    one_of,
+    or_null,
+    pairs,
+    positive,
+    share,
+    text,
+    whole,
+)
+
+SPLITS = ("validation", "internal", "development", "test")
+
+STUDY_RULES = {
+    "folder": text,
+    "repeats": whole(1, 1000),
+    "steps": at_least(1),
+    "validate_every": at_least(1),
+    "gan_batches": at_least(1),
+    "primary": one_of(*SPLITS),
+    "splits": names,
+    "comparisons": pairs,
+    "question.arm": text,
+    "question.reference": text,
+    "count": by_class(count),
+}
+
+ARM_RULES = {
+    "title": text,
+    "balanced": is_bool,
+    "stream": at_least(0),
+    "pretrain": share,
+    "extra.source": one_of("none", "gan", "duplicate", "real"),
+    "extra.count": by_class(or_null(count)),
+    "extra.ratio": or_null(share),
+    "extra.weight": positive,
+    "extra.label_smoothing": share,
+    "extra.filter.min_confidence": share,
+    "extra.filter.min_distance": not_negative,
+    "extra.filter.candidates": at_least(1),
+}
+
+
+def check_study(cfg: DictConfig) -> None:
+    """Check what `gan_aug.settings.checks.check_config` does not know: the study and its arms.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    check_ranges(cfg.study, STUDY_RULES, "study.")
+    if not cfg.arms:
+        raise GanAugError(
+            "arms: there are none; add +study=seed_protocol, or another of conf/study"
+        )
+    for name, arm in cfg.arms.items():
+        _check_arm(cfg, str(name), arm)
+    if cfg.trainer.max_epochs is not None:
+        raise GanAugError(
+            f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
+            "study.gan_batches for the GAN and study.steps for the classifier"
+        )
+    if cfg.study.validate_every > cfg.study.steps:
+        raise GanAugError(
+            f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
+            f"{cfg.study.steps}"
+        )
+    if cfg.data.train_class is not None or cfg.data.synthetic.dir is not None:
+        raise GanAugError(
+            "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
+        )
+    _check_splits(cfg)
+    for arm in {str(arm) for pair in asked_pairs(cfg) for arm in pair}:
+        if arm not in cfg.arms:
+            raise GanAugError(
+                f"study.question, study.comparisons: name the arm {arm}, which is not among "
+                f"{', '.join(map(str, cfg.arms))}; name one of these"
+            )
+
+
+def asked_pairs(cfg: DictConfig) -> list[list[str]]:
+    """Return the pairs of arms that a study names: its question, then its comparisons.
+
+    Raises:
+        GanAugError: the question is none.
+    """
+    if set(cfg.study.question) != {"arm", "reference"}:
+        raise GanAugError(
+            f"study.question={cfg.study.question}: must be {{arm: NAME, reference: NAME}}"
+        )
+    return [[cfg.study.question.arm, cfg.study.question.reference], *cfg.study.comparisons]
+
+
+def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    check_ranges(arm, ARM_RULES, f"arms.{name}.")
+    for key, node in (("augment", arm.augment), ("extra.augment", arm.extra.augment)):
+        check_augment(node, f"arms.{name}.{key}")
+    if "/" in name:
+        raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
+    filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"
+    if filtered and "real" not in cfg.arms:
+        raise GanAugError(
+            f"arms.{name}.extra.filter.min_confidence: needs the arm real, which judges; add "
+            "'+arm@arms.real=real'"
+        )
+    _check_pretraining(cfg, name, arm)
+    if arm.extra.ratio is not None and arm.extra.source != "none":
+        size = cfg.data.batch_size
+        added = round(arm.extra.ratio * size)
+        if not 0 < added < size:
+            left = "no added image" if added == 0 else "no real image"
+            raise GanAugError(
+                f"arms.{name}.extra.ratio={arm.extra.ratio}: leaves {left} in a batch of {size} "
+                f"(data.batch_size); choose a ratio from {1 / size:.3g} to {1 - 1 / size:.3g}, or "
+                "null"
+            )
+
+
+def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    if not arm.pretrain:
+        return
+    if arm.extra.ratio is not None:
+        raise GanAugError(
+            f"arms.{name}.extra.ratio={arm.extra.ratio}: pretrain={arm.pretrain} keeps extra "
+            "and real images apart, so a batch has no ratio; leave one of the two out"
+        )
+    if not 0 < round(arm.pretrain * cfg.study.steps) < cfg.study.steps:
+        raise GanAugError(
+            f"arms.{name}.pretrain={arm.pretrain}: leaves no step of study.steps="
+            f"{cfg.study.steps} on one of its sides; choose another, or set it to 0"
+        )
+
+
+def check_counts(cfg: DictConfig) -> None:
+    """Check what each arm adds, once the data set has said which classes there are.
+
+    Args:
+        cfg: from `gan_aug.data.settle.settle`.
+
+    Raises:
+        GanAugError: an arm begins without images of some class.
+    """
+    for name, arm in cfg.arms.items():
+        counts = dict(arm.extra.count)
+        if arm.pretrain and (arm.extra.source == "none" or not all(counts.values())):
+            raise GanAugError(
+                f"arms.{name}.pretrain={arm.pretrain}: needs extra images of each class, it has "
+                f"{counts}; raise arms.{name}.extra.count"
+            )
+
+
+def _check_splits(cfg: DictConfig) -> None:
+    chosen = OmegaConf.to_container(cfg.study.splits)
+    assert isinstance(chosen, list)
+    if unknown := set(chosen) - set(SPLITS):
+        raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(SPLITS)}")
+    for name in ("validation", cfg.study.primary):
+        if name not in chosen:
+            raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
+    for name, key in (("internal", "internal_per_class"), ("development", "holdout_per_class")):
+        if name in chosen and not cfg.data[key]:
+            raise GanAugError(
+                f"study.splits: {name} needs data.{key} above 0; set it, or leave {name} out"
+            )

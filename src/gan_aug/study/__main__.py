@@ -1,0 +1,67 @@
+"""`python -m gan_aug.study`: one draw of training images, all arms; with -m, many draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
+from gan_aug.data.show import print_data
+from gan_aug.run.command_line import command
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.precision import settle_precision
+from gan_aug.run.record import RECORD, Busy, open_run, read_record
+from gan_aug.settings.checks import check_config
+from gan_aug.settings.study import check_counts, check_study
+from gan_aug.study.ending import finish, leave_to_the_other
+
+MAY_DIFFER = (
+    *("callbacks", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
+    *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
+)
+"""Where the images are and how often is saved: the images themselves are known by their hashes."""
+REDO = ("quality", "study.question", "study.comparisons")
+"""What touches no fit may be changed on a finished draw, whose fits are then kept."""
+
+
+@command("study", at_end=finish, to_go_on="repeat the command to go on")
+def main(cfg: DictConfig) -> None:
+    """Check the configuration and the data first; torch is loaded only when both are sound."""
+    try:
+        with open_run(cfg, MAY_DIFFER, REDO) as run:
+            if run.finished:
+                print(f"{run.folder}: finished already, skipped")
+                return
+            check_config(cfg)
+            check_study(cfg)
+            prepared = prepare(cfg.data)
+            cfg = settle(cfg, prepared.splits)
+            settle_precision(cfg, chain(run.before, other_draws(Path(cfg.study_dir))))
+            run.settled(cfg)
+            check_counts(cfg)
+            run.record(data=prepared.splits.notes)
+            print_data(cfg.data, prepared)
+
+            from gan_aug.study.job import run_draw
+
+            run_draw(cfg, prepared, run)
+    except Busy as error:
+        leave_to_the_other(error)
+
+
+def other_draws(study_dir: Path) -> Iterator[dict[str, Any]]:
+    """Yield the configurations of the study's draws; a damaged record is for the report to name."""
+    for path in sorted(study_dir.expanduser().rglob(RECORD)):
+        with suppress(GanAugError):
+            record = read_record(path.parent) or {"config": {}}
+            yield record["config"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the study command does when its jobs are done: the table and the report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.record import Busy, read_record, wait_until_free
+from gan_aug.run.sweep_table import RememberSweep, print_table
+
+_study_dir: Path | None = None
+_with_others: list[Path] = []
+"""Draws that other processes were running when their turn came here."""
+
+
+class RememberStudy(RememberSweep):
+    """A Hydra callback that notes which study the command belongs to."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the study's folder."""
+        global _study_dir
+        _study_dir = Path(config.study_dir)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the study's folder."""
+        super().on_multirun_start(config, **kwargs)
+        self.on_run_start(config)
+
+
+def leave_to_the_other(busy: Busy) -> None:
+    """Go on with a multirun's other draws where another process runs this one.
+
+    Raises:
+        Busy: this is no multirun.
+    """
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        raise busy
+    print(f"{busy.folder}: another process is running this draw; going on with the others")
+    _with_others.append(busy.folder)
+
+
+def finish() -> None:
+    """Wait for draws that others run, print the table and, with new results, write the report.
+
+    Raises:
+        GanAugError: another process stopped before the end of its draw.
+    """
+    stopped = isinstance(sys.exception(), KeyboardInterrupt | SystemExit)
+    for folder in [] if stopped else _with_others:
+        print(f"{folder}: waiting for the other process", flush=True)
+        wait_until_free(folder)
+    print_table()
+    if _study_dir is not None and not stopped:
+        _write_report(_study_dir)
+    for folder in [] if stopped else _with_others:
+        if (read_record(folder) or {}).get("status") != "finished":
+            raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
+
+
+def _write_report(study_dir: Path) -> None:
+    results = list(study_dir.rglob("metrics.json"))
+    if not results:
+        return
+    report = study_dir / "report.html"
+    # Commands that end together write it one after the other, and the last one has all draws.
+    with FileLock(study_dir / ".report.lock"):
+        latest = max(path.stat().st_mtime for path in results)
+        if not report.exists() or report.stat().st_mtime < latest:
+            from gan_aug.report.build import build
+
+            print(f"report      {build(study_dir)}")

@@ -1,0 +1,160 @@
+"""The images that an arm adds to the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.synthetic import read_set
+from gan_aug.models.inference import probabilities
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.seeds import stream_seed
+from gan_aug.study.batches import Extra
+from gan_aug.study.fitting import Fit, fit_arm
+from gan_aug.study.gans import FittedGAN, find_or_fit, write_synthetic
+
+
+class Extras:
+    """Supplies what the arms of one draw add; what several arms need is made once.
+
+    Args:
+        cfg: the study's configuration.
+        prepared: the draw.
+        folder: the job's; synthetic sets are written into it.
+
+    Attributes:
+        gans: class name to the GAN that made its images, as far as any arm needed one.
+    """
+
+    def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
+        self._cfg, self._prepared, self._folder = cfg, prepared, folder
+        self._splits = prepared.splits
+        self._generated: dict[str, NDArray[np.uint8]] = {}
+        self._judge: Fit | None = None
+        self.gans: dict[str, FittedGAN] = {}
+
+    def of(self, arm: DictConfig) -> Extra:
+        """Return the images that an arm adds.
+
+        Raises:
+            GanAugError: there are not as many as it asks for.
+        """
+        empty = self._splits.train.images[:0]
+        images, labels = [np.asarray(empty)], [np.zeros(0, np.int64)]
+        for label, name in enumerate(self._splits.classes):
+            count = arm.extra.count[name] if arm.extra.source != "none" else 0
+            if count:
+                images.append(self._take(arm, name, count))
+                labels.append(np.full(count, label, np.int64))
+        return Extra(np.concatenate(images), np.concatenate(labels), self._splits.classes)
+
+    def generated(self, name: str) -> NDArray[np.uint8]:
+        """Return all images generated of a class, uint8 (N, C, H, W)."""
+        return self._generated[name]
+
+    def check_real(self, arm_name: str, arm: DictConfig) -> None:
+        """Check that the draw leaves as many real images over as an arm adds.
+
+        Raises:
+            GanAugError: it does not.
+        """
+        for name in self._splits.classes if arm.extra.source == "real" else ():
+            count, left = arm.extra.count[name], self._splits.spare.counts()[name]
+            if count > left:
+                raise GanAugError(
+                    f"arms.{arm_name}.extra.count.{name}={count}: the draw leaves only {left} "
+                    f"{name} training images over; ask for fewer"
+                )
+
+    def _take(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+        if arm.extra.source == "gan":
+            return self._from_gan(arm, name, count)
+        if arm.extra.source == "duplicate":
+            table = self._splits.train.of_class(name)
+            # Whole copies first: each image is copied as often as any other, within one.
+            order = self._random("duplicate", name).permutation(len(table))
+            return np.asarray(table.images)[np.resize(order, count)]
+        table = self._splits.spare.of_class(name)
+        order = self._random("real", name).permutation(len(table))
+        return np.asarray(table.images)[order[:count]]
+
+    def _random(self, *purpose: str) -> np.random.Generator:
+        return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
+
+    def _from_gan(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+        candidates = self._candidates(name)
+        wanted = arm.extra.filter
+        if not (wanted.min_confidence or wanted.min_distance):
+            return candidates[:count]
+        candidates = candidates[: count * wanted.candidates]
+        keep = np.ones(len(candidates), bool)
+        if wanted.min_confidence:
+            if self._judge is None:
+                splits = self._splits
+                nothing = Extra(candidates[:0], np.zeros(0, np.int64), splits.classes)
+                # As the arm `real` is fitted, whichever arms there are.
+                plain = self._cfg.arms.real
+                self._judge = fit_arm(
+                    self._cfg, plain, splits.train, splits.validation, nothing, "judge"
+                )
+            found = probabilities(self._judge.module, candidates).numpy()
+            keep &= found[:, self._splits.classes.label(name)] >= wanted.min_confidence
+        if wanted.min_distance:
+            real = np.asarray(self._splits.train.of_class(name).images)
+            usual = np.median(nearest_distance(real, real, same=True))
+            keep &= nearest_distance(candidates, real) >= wanted.min_distance * usual
+        if keep.sum() < count:
+            raise GanAugError(
+                f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
+                f"the filter, {count} are wanted; raise extra.filter.candidates or loosen it"
+            )
+        return candidates[keep][:count]
+
+    def _candidates(self, name: str) -> NDArray[np.uint8]:
+        """Fit the GAN, generate as many images as any arm needs, and read them back, checked."""
+        if name not in self._generated:
+            gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
+            folder = self._folder / "synthetic" / f"{name}_gan"
+            seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
+            write_synthetic(self._cfg, gan, folder, self._most(name), seed)
+            found = read_set(folder, None, self._cfg.data.image_size, self._splits)
+            of_class = found.labels == self._splits.classes.label(name)
+            self._generated[name] = found.images[of_class]
+        return self._generated[name]
+
+    def _most(self, name: str) -> int:
+        """Return the largest number of images of a class that any arm needs to choose from."""
+        needs = []
+        for arm in self._cfg.arms.values():
+            if arm.extra.source == "gan":
+                wanted = arm.extra.filter
+                filtered = wanted.min_confidence or wanted.min_distance
+                times = wanted.candidates if filtered else 1
+                needs.append(arm.extra.count[name] * times)
+        return int(max(needs))
+
+
+def nearest_distance(
+    images: NDArray[np.uint8], others: NDArray[np.uint8], same: bool = False
+) -> NDArray[np.float64]:
+    """Return each image's root mean square distance to its nearest neighbour.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        others: uint8 (M, C, H, W).
+        same: the two are the same images; an image is not its own neighbour.
+
+    Returns:
+        (N,) on the scale of the pixels, 0 to 255.
+    """
+    a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
+    distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    if same:
+        distances.fill_diagonal_(torch.inf)
+    nearest: NDArray[np.float64] = distances.min(dim=1).values.numpy() / a.shape[1] ** 0.5
+    return nearest

@@ -1,0 +1,173 @@
+"""The GANs of a draw: found if they have been fitted before, fitted otherwise."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import read_manifest, write_set
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.restore import load_gan
+from gan_aug.models.synthesis import images_by_class, manifest_head
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.record import Run, read_record
+from gan_aug.run.seeds import stream_seed
+from gan_aug.training.fit import fit
+
+_UNLIKE = (
+    *("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source"),
+    *("classes", "num_classes", "positive", "target"),
+)
+"""Data settings that change no pixel of a GAN's images; those are known by their hashes."""
+_MAY_DIFFER = ("callbacks", *(f"data.{name}" for name in _UNLIKE))
+
+
+@dataclass(frozen=True)
+class FittedGAN:
+    """A GAN of one class.
+
+    Attributes:
+        folder: its run folder.
+        reused: whether it had been fitted before this job.
+        seconds: what its fit took.
+        batches: what it was trained on.
+        sha256: of its checkpoint.
+    """
+
+    folder: Path
+    reused: bool
+    seconds: float
+    batches: int
+    sha256: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the generator."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+
+def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
+    """Return the configuration of `gan_aug.train` that fits a draw's GAN of one class.
+
+    Args:
+        cfg: the study's configuration.
+        class_name: the class to fit it on.
+        n_images: how many training images of that class there are.
+    """
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    kept = {key: copy.deepcopy(config[key]) for key in ("data", "model", "trainer", "callbacks")}
+    kept["data"] |= {
+        "train_class": class_name,
+        "subset": {name: n_images if name == class_name else 0 for name in cfg.data.classes},
+    }
+    per_epoch = max(1, n_images // config["data"]["batch_size"])
+    kept["trainer"]["max_epochs"] = -(-config["study"]["gan_batches"] // per_epoch)
+    return OmegaConf.create(
+        {
+            "name": f"gan_{class_name}",
+            "seed": stream_seed("gan", config["seed"], config["draw"], class_name),
+            "draw": config["draw"],
+            "generate": {"count": 64, "seed": 0},
+            **kept,
+        }
+    )
+
+
+def gan_key(config: DictConfig, splits: Splits) -> str:
+    """Return what two GANs share only if they are the same: settings, draw and training images."""
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    del settings["callbacks"]
+    for name in _UNLIKE:
+        settings["data"].pop(name, None)
+    seen = sorted(splits.train.of_class(config.data.train_class).hashes.tolist())
+    content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedGAN:
+    """Return the draw's GAN of one class, fitting it unless some job has, or going on with it.
+
+    Jobs that want the same GAN at once fit it once: the others wait.
+
+    Raises:
+        GanAugError: no images of the class, or its training failed.
+    """
+    splits = prepared.splits
+    n_images = splits.train.counts()[class_name]
+    config = gan_config(cfg, class_name, n_images)
+    folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for the {class_name} GAN that another job is fitting: {folder}", flush=True)
+        lock.acquire()
+    try:
+        record = read_record(folder) or {}
+        reused = record.get("status") == "finished"
+        if not reused:
+            print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
+            with Run(folder, config, may_differ=_MAY_DIFFER) as run:
+                run.record(data=splits.notes, synthetic=None)
+                fit(config, Prepared(splits, None), run)
+            record = read_record(folder) or {}
+    finally:
+        lock.release()
+    return _fitted(folder, record, reused)
+
+
+def _fitted(folder: Path, record: dict[str, Any], reused: bool) -> FittedGAN:
+    """Describe a finished GAN, whose checkpoint must be the one that its run ended with.
+
+    Raises:
+        GanAugError: it is damaged.
+    """
+    remedy = f"remove {folder}, the GAN is then fitted again"
+    metrics = read_json(folder / "metrics.json", remedy)
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    if not checkpoint.is_file():
+        raise GanAugError(f"{checkpoint}: is missing; {remedy}")
+    sha256 = sha256_of(checkpoint)
+    # A GAN of an earlier version has no hash; its archive's CRCs are checked when it is read.
+    if metrics.get("checkpoint_sha256", sha256) != sha256:
+        raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
+    try:
+        seconds, batches = float(record["seconds"]), int(metrics["batches"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise GanAugError(f"{folder}: its records are damaged ({error}); {remedy}") from error
+    return FittedGAN(folder, reused, seconds, batches, sha256)
+
+
+def own_gan(cfg: DictConfig) -> GAN:
+    """Build the GAN of the study's own configuration, untrained."""
+    gan: GAN = instantiate(cfg.model.module, _convert_="all")
+    return gan
+
+
+def write_synthetic(cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
+    """Write a synthetic set of `count` images, unless an earlier attempt has.
+
+    Raises:
+        GanAugError: there is another set in the folder.
+    """
+    if not folder.exists():
+        module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
+        images = images_by_class(module, origin, count, seed)
+        write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
+    manifest = read_manifest(folder, "synthetic set")
+    counts = list((manifest.get("count") or {}).values())
+    found = (manifest.get("checkpoint_sha256"), counts, manifest.get("seed"))
+    if found != (gan.sha256, [count], seed):
+        raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")

@@ -1,0 +1,45 @@
+"""What can be known before the first fit is checked before it: hours of fits are not to be lost."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from gan_aug.evaluation.evaluator import metrics_of
+from gan_aug.run.building import build
+from gan_aug.study.extras import Extras
+from gan_aug.study.gans import own_gan
+
+
+def check_first(cfg: DictConfig, extras: Extras) -> None:
+    """Build once, and throw away, all that a study's settings describe; count the images it takes.
+
+    Args:
+        cfg: the study's configuration.
+        extras: of the draw; nothing is fitted here.
+
+    Raises:
+        GanAugError: naming the setting that describes nothing that can be built.
+    """
+    build("trainer", lambda: instantiate(cfg.trainer, max_epochs=1, logger=False))
+    build(
+        "classifier",
+        lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
+    )
+    if any(arm.extra.source == "gan" for arm in cfg.arms.values()):
+        build("model", lambda: own_gan(cfg).configure_optimizers())
+        if cfg.quality.use:
+            _check_quality(cfg)
+    for name, arm in cfg.arms.items():
+        build(f"arms.{name}.augment", partial(instantiate, arm.augment))
+        build(f"arms.{name}.extra.augment", partial(instantiate, arm.extra.augment))
+        extras.check_real(str(name), arm)
+
+
+def _check_quality(cfg: DictConfig) -> None:
+    quality = cfg.quality
+    build("quality.metrics", lambda: metrics_of(quality))
+    build("quality.extractor", lambda: instantiate(quality.extractor))
+    build("quality.classifier", lambda: instantiate(quality.classifier.module, _convert_="all"))

@@ -1,0 +1,56 @@
+"""The quality of a draw's GANs, measured beside what their images do for the classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan_aug.data.held_out import HeldOut, cut_held_out
+from gan_aug.data.splits import Splits
+from gan_aug.evaluation.evaluator import GENERATED, Evaluator, directions_of, discriminator_of
+from gan_aug.models.restore import load_gan
+from gan_aug.models.synthesis import images_by_class
+from gan_aug.run.seeds import stream_seed
+from gan_aug.study.gans import FittedGAN, own_gan
+
+
+def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
+    """Cut the real images to measure with; None where the study measures no quality.
+
+    Raises:
+        GanAugError: there are hardly any; better now than after the GANs are fitted.
+    """
+    arms = [arm.extra for arm in cfg.arms.values() if arm.extra.source == "gan"]
+    made = [name for name in splits.classes if any(extra.count[name] for extra in arms)]
+    if not cfg.quality.use or not made:
+        return None
+    return cut_held_out(splits, cfg.quality.count, made)
+
+
+def measure_gans(
+    cfg: DictConfig, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
+) -> dict[str, Any]:
+    """Measure what the GANs of a draw generate, beside unseen real images.
+
+    The images are of the same latents as the draw's synthetic set, which is the first of them (an
+    arm's filter comes after); their number is `quality.count`, or that of the unseen real ones.
+
+    Args:
+        cfg: the study's configuration.
+        splits: the draw.
+        held_out: from `held_out_of`.
+        gans: class to the GAN that makes it.
+
+    Returns:
+        Judge, extractor, and by class what `Evaluator.against_floor` returns.
+    """
+    evaluator = Evaluator(cfg.quality, splits)
+    classes = {}
+    for name, fitted in gans.items():
+        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(cfg))
+        seed = stream_seed("latents", cfg.seed, cfg.draw, name)
+        images = images_by_class(gan, origin, cfg.quality.count, seed)[name]
+        rows = {GENERATED: images}
+        classes[name] = evaluator.against_floor(rows, name, held_out, discriminator_of(gan))
+    return {**evaluator.facts(), "good": directions_of(cfg.quality), "classes": classes}

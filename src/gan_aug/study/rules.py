@@ -1,0 +1,167 @@
+"""The rules of measurement, checked on what a job has done (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.splits import Splits, check_disjoint
+from gan_aug.data.synthetic import read_manifest
+from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.control import control_of
+
+
+def check_rules(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
+) -> list[dict[str, Any]]:
+    """Check the rules that one draw can keep or break; the report checks those over draws.
+
+    Args:
+        cfg: the study's configuration.
+        splits: the draw.
+        metrics: the job's results.
+        folder: the job's, with its synthetic sets.
+
+    Returns:
+        For each rule its number, title, whether it was kept, and what was found.
+    """
+    return [
+        {"rule": rule, "title": title, "passed": passed, "detail": detail}
+        for rule, title, (passed, detail) in (
+            (1, "A GAN saw only training images of its own draw", _seen(splits, folder)),
+            (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
+            (3, "Validation and internal test are cut by patient", _patients(splits)),
+            (
+                4,
+                "All arms have the same weights and steps, and used what they say",
+                _equal(cfg, splits, metrics),
+            ),
+            (5, "Test images decide nothing", _decided(cfg, splits, metrics, folder)),
+            (6, "Controls ride along", _controls(cfg)),
+            (7, "Accuracy stands beside threshold-free metrics", _beside(splits, metrics)),
+        )
+    ]
+
+
+def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
+    own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
+    for path in folder.glob("synthetic/*/manifest.json"):
+        seen = read_manifest(path.parent, "synthetic set")["seen_hashes"]
+        n += len(seen)
+        foreign += len(set(seen) - own)
+    if not n:
+        return True, "the draw has no GAN"
+    return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
+
+
+def _duplicates(splits: Splits) -> tuple[bool, str]:
+    try:
+        check_disjoint(splits)
+    except GanAugError as error:
+        return False, str(error)
+    return True, f"{splits.notes['duplicates']['left_out_of_training']} copies left out of training"
+
+
+def _patients(splits: Splits) -> tuple[bool, str]:
+    groups = [set(t.patients.tolist()) for t in (splits.train, splits.validation, splits.internal)]
+    common = len(groups[0] & groups[1]) + len(groups[0] & groups[2]) + len(groups[1] & groups[2])
+    unknown = splits.notes.get("files_without_patient_id", 0)
+    detail = f"{sum(map(len, groups))} patients, {common} on both sides of a cut"
+    if unknown:
+        detail += f"; {unknown} images of the data set do not tell their patient"
+    return common == 0 and not unknown, detail
+
+
+def _equal(cfg: DictConfig, splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
+    steps = {fit["steps"] for fit in metrics["fits"]}
+    starts: dict[int, set[str]] = {}
+    for fit in metrics["fits"]:
+        starts.setdefault(fit["repeat"], set()).add(fit["initial_weights"])
+    same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
+    n = sum(map(len, starts.values()))
+    wrong = [found for fit in metrics["fits"] if (found := _misused(cfg, splits, metrics, fit))]
+    counted = f"{len(metrics['fits'])} fits used the images they say"
+    return (
+        same and not wrong,
+        f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats; "
+        f"{wrong[0] if wrong else counted}",
+    )
+
+
+def _misused(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], fit: dict[str, Any]
+) -> str | None:
+    """Return how the images that a fit was shown differ from what its arm says; None: they do not.
+
+    `used` was counted while it trained.
+    """
+    name, used = fit["arm"], fit["used"]
+    shown = {part: sum(used[part]["shown"].values()) for part in used}
+    if sum(shown.values()) != fit["steps"] * cfg.data.batch_size:
+        return f"{name} was shown {sum(shown.values())} images in {fit['steps']} batches"
+    for part, says in (("real", splits.train.counts()), ("added", metrics["arms"][name]["extra"])):
+        if used[part]["images"] != says:
+            return f"{name} used {used[part]['images']} {part} images of {says}"
+    arm = cfg.arms[name]
+    if arm.extra.ratio is not None and shown["added"]:
+        share = shown["added"] / sum(shown.values())
+        if abs(share - arm.extra.ratio) > 0.5 / cfg.data.batch_size:
+            return f"{name} was shown {share:.1%} added images, not {arm.extra.ratio:.1%}"
+    return None
+
+
+def _decided(
+    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
+) -> tuple[bool, str]:
+    if cfg.classifier.patience is not None:
+        return False, "early stopping is on"
+    for fit in metrics["fits"]:
+        with np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz") as arrays:
+            scores, labels = (arrays[name] for name in ("validation", "validation_labels"))
+        tensors = (torch.from_numpy(scores), torch.from_numpy(labels))
+        found = choose_threshold(*tensors, splits.classes)
+        if found != fit["threshold"]:
+            return False, f"the threshold of {fit['arm']} is not the one that validation gives"
+    how = "no threshold, the most probable class counts"
+    if splits.classes.positive is not None:
+        how = f"{len(metrics['fits'])} thresholds are those of validation"
+    return True, f"last weights, no early stopping; {how}"
+
+
+def _controls(cfg: DictConfig) -> tuple[bool, str]:
+    arms = cfg.arms.values()
+    found = {
+        "real": any(_plain(arm) for arm in arms),
+        "classic": any(arm.augment and arm.extra.source == "none" for arm in arms),
+        "oversample": any(arm.balanced and arm.extra.source == "none" for arm in arms),
+    }
+    missing = [name for name, there in found.items() if not there]
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    asked = config["study"]["question"]["arm"]
+    control = control_of(config)
+    if control is None and config["arms"][asked]["extra"]["source"] == "gan":
+        missing.append(f"copies of real images, used just as {asked} uses GAN images")
+    return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
+
+
+def _plain(arm: DictConfig) -> bool:
+    return arm.extra.source == "none" and not (arm.augment or arm.balanced)
+
+
+def _beside(splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
+    wanted, ways = set(metric_names(splits.classes)), decisions(splits.classes)
+    found = all(
+        wanted <= fit[split].get(how, {}).keys()
+        for fit in metrics["fits"]
+        for split in metrics["splits"]
+        for how in ways
+    )
+    how = "by the most probable class"
+    if splits.classes.positive is not None:
+        how = "at 0.5 and at the threshold chosen on validation"
+    return found, f"{how}, for every fit and split"

@@ -1,0 +1,1 @@
+"""One fit: trainer, callbacks, what its run folder promises."""

@@ -1,0 +1,227 @@
+"""Checkpoints that a run can go on from, and the progress bar."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from gan_aug.models.resumable import ResumableModule
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import keep_again, replace_file
+from gan_aug.training.csv_logger import MetricsCSV
+
+PLAIN_SECONDS = 30
+"""How often progress is printed as a line where there is no terminal (a Slurm log)."""
+
+
+def _resumable(module: LightningModule) -> ResumableModule:
+    assert isinstance(module, ResumableModule)
+    return module
+
+
+class Checkpoints(Checkpoint):
+    """Saves last.ckpt every so often, and best.ckpt when the module's `score` is a new best.
+
+    A checkpoint holds all that the rest of the run depends on, random states included. It is
+    written under a temporary name and renamed, and never from weights that are not finite. The
+    last.ckpt before it is kept as previous.ckpt, in case the file is damaged on disk.
+
+    Args:
+        folder: where checkpoints go.
+        every_n_seconds: least time between two saves of last.ckpt; the end is always saved.
+        origin: kept in each checkpoint, so that a model can be rebuilt from it alone.
+        on_save: called after each save of last.ckpt.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every_n_seconds: float,
+        origin: dict[str, Any],
+        on_save: Callable[[], None],
+    ) -> None:
+        self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+        self.every_n_seconds = every_n_seconds
+        self.origin = origin
+        self.on_save = on_save
+        self.best_score: float | None = None
+        self._saved_at = time.monotonic()
+        self._to_restore: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return random states, the best score and whether early stopping has struck."""
+        version, keys, *rest = np.random.get_state(legacy=True)
+        return {
+            "best_score": self.best_score,
+            "should_stop": self._trainer.should_stop,
+            "python": random.getstate(),
+            "numpy": (version, np.asarray(keys).tolist(), *rest),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the states until training starts: building the rest uses random numbers."""
+        self.best_score = state_dict["best_score"]
+        self._to_restore = state_dict
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Remember the trainer."""
+        self._trainer = trainer
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the origin, and how many rows of metrics.csv there should be."""
+        checkpoint["gan_aug"] = self.origin
+        rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsCSV)]
+        checkpoint["metrics_rows"] = sum(rows)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restore the random states of a resumed run."""
+        if self._to_restore is not None:
+            state = self._to_restore
+            random.setstate(state["python"])
+            np.random.set_state(state["numpy"])
+            torch.set_rng_state(state["torch"])
+            if state["cuda"]:
+                torch.cuda.set_rng_state_all(state["cuda"])
+            trainer.should_stop = state["should_stop"]
+            self._to_restore = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save mid-epoch when it is time; the last batch is left to the epoch's end."""
+        if not trainer.is_last_batch and self._is_due(_resumable(pl_module)):
+            self._save_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best and, when it is time, the last."""
+        module = _resumable(pl_module)
+        score, module.score = module.score, None
+        is_best = score is not None and (self.best_score is None or score < self.best_score)
+        if score is not None and math.isfinite(score) and is_best:
+            self.best_score = score
+            self._save(trainer, self.best)
+        if self._is_due(module):
+            self._save_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the end of training.
+
+        Raises:
+            GanAugError: its weights, or all of its validation losses, are not finite.
+        """
+        module = _resumable(pl_module)
+        never_good = hasattr(module, "monitor") and self.best_score is None
+        if never_good or not module.finite:
+            raise GanAugError(
+                "training diverged: weights or loss are not finite at batch "
+                f"{module.batches_done}; the last good checkpoint is kept; lower the learning rate"
+            )
+        self._save_last(trainer)
+
+    def _is_due(self, module: ResumableModule) -> bool:
+        waited = time.monotonic() - self._saved_at
+        return waited >= self.every_n_seconds and module.healthy
+
+    def _save_last(self, trainer: Trainer) -> None:
+        # A log that lagged behind the checkpoint would have a hole after a kill.
+        for logger in trainer.loggers:
+            logger.save()
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.flush()
+        if self.last.exists():
+            keep_again(self.last, self.last.with_name("previous.ckpt"))
+        self._save(trainer, self.last)
+        self._saved_at = time.monotonic()
+        self.on_save()
+
+    def _save(self, trainer: Trainer, path: Path) -> None:
+        replace_file(path, lambda temporary: trainer.save_checkpoint(temporary))
+
+
+class ProgressBar(Callback):
+    """One bar for the whole training with the latest losses and the time left.
+
+    Without a terminal it prints a line now and then instead.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._printed_at = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        self._total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("[bold]training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("training", total=self._total, numbers="")
+            self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        module = _resumable(pl_module)
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=module.batches_done, numbers=_numbers(module.latest)
+            )
+        elif time.monotonic() - self._printed_at >= PLAIN_SECONDS:
+            self._printed_at = time.monotonic()
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            step = f"batch {module.batches_done}/{self._total}"
+            self._console.print(f"{epoch}, {step}: {_numbers(module.latest)}", highlight=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _numbers(latest: dict[str, float]) -> str:
+    shown = ("loss/d", "loss/g", "train/loss", "val/loss", "val/accuracy")
+    numbers = [f"{name}={latest[name]:.3f}" for name in shown if name in latest]
+    if "speed/images_per_second" in latest:
+        numbers.append(f"{latest['speed/images_per_second']:.0f} images/s")
+    return " ".join(numbers)

@@ -1,0 +1,69 @@
+"""metrics.csv: every logged scalar, a row each, whole after a resume."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import Logger
+
+from gan_aug.run.files import write_text
+
+HEADER = "batch,name,value\n"
+
+
+class MetricsCSV(Logger):
+    """Appends `batch,name,value` rows.
+
+    Lightning's CSVLogger deletes the file of an earlier attempt and keeps all rows in memory.
+
+    Args:
+        path: the file.
+        keep_until: rows of later batches are dropped on start: a resumed run writes them again.
+
+    Attributes:
+        rows: how many the file has.
+    """
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        super().__init__()
+        text = path.read_text(errors="replace") if path.exists() else ""
+        kept = [row for row in text.splitlines()[1:] if 0 <= _batch_of(row) <= keep_until]
+        self.rows = len(kept)
+        write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
+        self._file = path.open("a", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+    @property
+    def name(self) -> str:
+        """Return the logger's name."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Return an empty version: there is one file a run."""
+        return ""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Leave these to .hydra/config.yaml."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row for each scalar."""
+        self.rows += len(metrics)
+        self._writer.writerows([step, name, repr(float(value))] for name, value in metrics.items())
+
+    def save(self) -> None:
+        """Flush to disk."""
+        if not self._file.closed:
+            self._file.flush()
+
+    def finalize(self, status: str) -> None:
+        """Flush; the file stays open, for the test after the fit."""
+        self.save()
+
+
+def _batch_of(row: str) -> int:
+    """Return the batch of a row, -1 where the row is damaged."""
+    batch, *rest = row.split(",")
+    return int(batch) if len(rest) == 2 and batch.isdecimal() and rest[1] else -1

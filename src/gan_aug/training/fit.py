@@ -1,0 +1,231 @@
+"""Fit a GAN or a classifier and write what its run folder promises."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from gan_aug.data.datamodule import DataModule
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.synthetic import write_set
+from gan_aug.metrics.classification import decisions, metric_names
+from gan_aug.models.classifier import Classifier
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.restore import Damaged, check_fits, read_checkpoint
+from gan_aug.models.resumable import ResumableModule
+from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
+from gan_aug.pages.confusion import confusion_figure
+from gan_aug.run.building import build
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import keep_again, replace_file, sha256_of, write_json
+from gan_aug.run.quiet import quieten
+from gan_aug.run.record import Run
+from gan_aug.training.callbacks import Checkpoints, ProgressBar
+from gan_aug.training.csv_logger import MetricsCSV
+
+
+def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
+    """Train from scratch or from the run folder's last checkpoint, then write the results.
+
+    Raises:
+        GanAugError: training failed in a way the user can act on.
+    """
+    quieten()
+    # Deterministic mode would also fill all new memory, which nothing here reads before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    module: ResumableModule = build(
+        "model.module", lambda: instantiate(cfg.model.module, _convert_="all")
+    )
+    datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
+    origin = origin_of(run.config, datamodule)
+    folder = run.folder / "checkpoints"
+    start, done, rows = _starting_point(folder, module, origin)
+    csv = MetricsCSV(run.folder / "metrics.csv", keep_until=done)
+    if csv.rows < rows:
+        lost = rows - csv.rows
+        run.record(metrics_csv_rows_lost=lost)
+        warn(
+            f"{run.folder / 'metrics.csv'}: was damaged, {lost} rows up to batch {done} are gone; "
+            "TensorBoard's files may still have them"
+        )
+    measures = _quality_curves(cfg, datamodule, origin)
+    build_trainer = partial(
+        instantiate,
+        cfg.trainer,
+        logger=[
+            # Both drop what an interrupted attempt wrote beyond its last checkpoint.
+            TensorBoardLogger(run.folder, name="", version="", purge_step=done + 1),
+            csv,
+        ],
+        callbacks=[
+            ProgressBar(),
+            *measures,
+            Checkpoints(
+                folder,
+                cfg.callbacks.checkpoint.every_n_seconds,
+                {"config": run.config, "origin": origin},
+                on_save=run.record,
+            ),
+        ],
+        default_root_dir=str(run.folder),
+        _convert_="all",
+    )
+    trainer: pl.Trainer = build("trainer", build_trainer)
+    trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+    if isinstance(module, GAN):
+        _finish_gan(cfg, module, run, origin)
+    elif isinstance(module, Classifier):
+        _finish_classifier(trainer, module, datamodule, run)
+    for logger in trainer.loggers:
+        logger.finalize("success")
+
+
+def _quality_curves(
+    cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]
+) -> list[Callback]:
+    """Return what measures a GAN while it trains, where that is asked for and comes to pass."""
+    every = OmegaConf.select(cfg, "quality.every_n_epochs")
+    if cfg.model.kind != "gan" or every is None:
+        return []
+    if every > cfg.trainer.max_epochs and cfg.quality.select is None:
+        return []
+    from gan_aug.training.quality_curves import QualityCurves
+
+    return [QualityCurves(cfg.quality, datamodule.splits, origin)]
+
+
+def _starting_point(
+    folder: Path, module: ResumableModule, origin: dict[str, Any]
+) -> tuple[Path | None, int, int]:
+    """Return the newest sound checkpoint to go on from, its batches, and its rows of metrics.csv.
+
+    A damaged last.ckpt is set aside as damaged.ckpt, and the one before it is taken.
+
+    Raises:
+        GanAugError: no checkpoint is sound, best.ckpt is not, or they are of other images.
+    """
+    reasons = []
+    last = folder / "last.ckpt"
+    for path in (last, folder / "previous.ckpt"):
+        if not path.exists():
+            continue
+        try:
+            content = read_checkpoint(path, "checkpoint")
+            check_fits(module, content["state_dict"], str(path))
+            _check_state(content, path)
+        except Damaged as error:
+            reasons.append(f"{path}: {error.what}")
+            continue
+        if content["gan_aug"]["origin"] != origin:
+            raise GanAugError(
+                f"{path}: was fitted on other images: the data set or the synthetic set has "
+                "changed since; restore the images, or start again in another hydra.run.dir"
+            )
+        if reasons:
+            last.replace(folder / "damaged.ckpt")
+            warn(f"{reasons[0]}; going on from {path}")
+        if path != last:
+            keep_again(path, last)
+        _check_best(folder / "best.ckpt", content)
+        return last, int(content["batches_done"]), int(content.get("metrics_rows", 0))
+    if reasons:
+        raise GanAugError(f"{reasons[0]}; remove {folder.parent} to start again")
+    return None, 0, 0
+
+
+def _check_state(content: dict[str, Any], path: Path) -> None:
+    """Check that a checkpoint holds all that Lightning restores."""
+    needed = {"batches_done", "latest", "optimizer_states", "loops", "callbacks", "epoch"}
+    if missing := needed - content.keys():
+        raise Damaged(str(path), f"lacks {min(missing)}")
+
+
+def _check_best(path: Path, content: dict[str, Any]) -> None:
+    """Check best.ckpt now: it is read only at the end, when all the time is spent."""
+    state = content["callbacks"].get(Checkpoints.__qualname__)
+    if isinstance(state, dict) and state.get("best_score") is not None:
+        try:
+            read_checkpoint(path)
+        except GanAugError as error:
+            what = error.what if isinstance(error, Damaged) else "is missing"
+            raise GanAugError(f"{path}: {what}; remove {path.parents[1]} to start again") from error
+
+
+def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
+    """Write synthetic/ and metrics.json."""
+    folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
+    if OmegaConf.select(cfg, "quality.select") is not None:
+        checkpoint = checkpoint.with_name("best.ckpt")
+        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+    if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
+        images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
+        write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
+    shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
+    headline = {name: module.latest[name] for name in shown if name in module.latest}
+    metrics = {
+        "headline": headline,
+        "batches": module.batches_done,
+        "last_logged": module.latest,
+        "checkpoint_sha256": sha256_of(checkpoint),
+    }
+    write_json(run.folder / "metrics.json", metrics)
+    print(f"samples     {run.folder / 'samples'}")
+    print(f"synthetic   {folder} ({cfg.generate.count} images per class)")
+    print(f"checkpoint  {checkpoint}")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _finish_classifier(
+    trainer: pl.Trainer, module: Classifier, datamodule: DataModule, run: Run
+) -> None:
+    """Read the test images, once, with the best checkpoint and the threshold of validation."""
+    trained = module.batches_done
+    best = run.folder / "checkpoints" / "best.ckpt"
+    trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    trainer.test(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    test: Any = module.results["test"]
+    # One past the training's last batch: a run resumed after this point drops and rewrites it.
+    step = trained + 1
+    classes = module.classes
+    figure = confusion_figure(test, classes)
+    replace_file(
+        run.folder / "confusion_matrix.png",
+        lambda path: figure.savefig(path, format="png", bbox_inches="tight"),
+    )
+    usual = test[decisions(classes)[0]]
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure("test/confusion_matrix", figure, step)
+        logger.log_metrics({f"test/{name}": usual[name] for name in metric_names(classes)}, step)
+    headline = {f"test_{name}": usual[name] for name in metric_names(classes)[:-2]}
+    write_json(
+        run.folder / "metrics.json",
+        {"headline": headline, "trained_batches": trained} | module.results,
+    )
+    Console().print(_table(test))
+    print(f"trained     {trained} batches, best after {module.results['best_batches']}")
+    print(f"results     {run.folder / 'metrics.json'}")
+    print(f"checkpoint  {best}")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _table(test: dict[str, dict[str, float]]) -> Table:
+    table = Table(title="test images")
+    table.add_column("metric")
+    for name in test:
+        table.add_column(name.replace("_", " "), justify="right")
+    for metric in next(iter(test.values())):
+        values = [test[name][metric] for name in test]
+        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
+    return table

@@ -1,0 +1,490 @@
+"""The report on studies whose effects are known."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fake_study import ARMS, change, write_study
+from scipy import stats
+from torchmetrics.functional.classification import binary_roc
+
+from gan_aug.report.build import build
+from gan_aug.report.figures import roc_curve
+from gan_aug.run.errors import GanAugError
+
+Command = Callable[..., Any]
+NONE = dict.fromkeys(ARMS, 0.0)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "summary.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def pair(summary: dict[str, Any], arm: str, reference: str, **where: Any) -> dict[str, Any]:
+    split, metric = where.get("split", "test"), where.get("metric", "accuracy")
+    found = summary["splits"][split][metric][where.get("block", 0)]["comparisons"]
+    (one,) = [c for c in found if (c["arm"], c["reference"]) == (arm, reference)]
+    return dict(one)
+
+
+def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.02}))
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert len(table) == 10 * 2 * len(ARMS)
+    means = table.groupby(["draw", "arm"])["test_accuracy"].mean().unstack()
+    found = pair(read(tmp_path), "gan", "duplicate")
+    differences = means["gan"] - means["duplicate"]
+    assert found["mean"] == pytest.approx(differences.mean())
+    assert found["sd"] == pytest.approx(differences.std())
+    assert found["p"] == pytest.approx(stats.ttest_rel(means["gan"], means["duplicate"]).pvalue)
+    family = [c for c in read(tmp_path)["splits"]["test"]["accuracy"][0]["comparisons"]
+              if c["reference"] == "duplicate"]  # fmt: skip
+    smallest = min(c["p"] for c in family)
+    assert min(c["p_holm"] for c in family) == pytest.approx(min(1, smallest * len(family)))
+    arm = read(tmp_path)["splits"]["test"]["accuracy"][0]["arms"]["gan"]
+    assert arm["mean"] == pytest.approx(means["gan"].mean())
+    assert arm["sd"] == pytest.approx(means["gan"].std())
+    within = table[table["arm"] == "gan"].groupby("draw")["test_accuracy"].var().mean()
+    assert arm["sd_between_repeats"] == pytest.approx(np.sqrt(within))
+    named = pair(read(tmp_path), "classic_gan", "classic")
+    assert (named["draws"], named["p_holm"]) == (10, named["p"])  # the only named pair
+
+
+def test_results_hold_no_times(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE))
+    assert "seconds" not in (tmp_path / "results.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("effects", "start", "part"),
+    [
+        ({"gan": 0.03}, "Yes, it helped", "and more than as many copies"),
+        ({"gan": 0.03, "duplicate": 0.03}, "Yes, it helped", "not shown to be more than"),
+        ({"gan": -0.03}, "It made it worse", "95% interval -"),
+        ({}, "No gain was shown", "95% interval"),
+    ],
+)
+def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | effects))
+    (answer,) = read(tmp_path)["answer"]
+    assert answer.startswith(start)
+    assert part in answer
+    found = pair(read(tmp_path), "gan", "real")
+    assert f"{100 * found['mean']:+.1f} points" in answer
+    assert answer.replace("&", "&amp;") in (tmp_path / "report.html").read_text()
+
+
+def test_pairs_that_the_study_names_are_corrected_together(tmp_path: Path) -> None:
+    effects = {
+        "real": 0.0,
+        "duplicate_50": 0.0,
+        "duplicate_100": 0.0,
+        "gan_50": 0.01,
+        "gan_100": 0.01,
+    }
+    write_study(tmp_path, effects)
+    named = [["gan_50", "duplicate_50"], ["gan_100", "duplicate_100"]]
+    for path in tmp_path.glob("*/metrics.json"):
+        change(path, lambda m: m.update(comparisons=named))
+        change(path.with_name("run.json"), lambda r: r["config"]["study"].update(comparisons=named))
+    build(tmp_path)
+    found = [pair(read(tmp_path), *names) for names in named]
+    assert min(c["p_holm"] for c in found) == pytest.approx(2 * min(c["p"] for c in found))
+    # The control of gan_50, which is asked about, is found by what it adds, not by its name.
+    assert read(tmp_path)["control"] == "duplicate_50"
+    assert "as many copies of real images" in read(tmp_path)["answer"][0]
+
+
+def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE | {"gan": 0.03})
+    for path in tmp_path.glob("*/run.json"):
+        change(path, lambda r: r["config"]["arms"]["gan"]["extra"].update(ratio=0.25))
+    build(tmp_path)
+    assert read(tmp_path)["control"] is None
+    (answer,) = read(tmp_path)["answer"]
+    assert "no arm of this study adds as many copies of real images, used alike" in answer
+
+
+def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
+    answers = read(tmp_path)["answer"]
+    assert answers[0].startswith("Careful")
+    assert "9 (" in answers[0]
+    assert answers[1].startswith("Not enough draws to answer")
+    assert "interval" not in answers[1]
+
+
+def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(
+        tmp_path / "draw_3" / "metrics.json",
+        lambda m: m["checks"][0].update(passed=False, detail="7 foreign images"),
+    )
+    build(tmp_path)
+    assert read(tmp_path)["answer"][0].startswith("Careful")
+    html = (tmp_path / "report.html").read_text()
+    assert html.count("\u2717") == 1
+    assert "7 foreign images; in draw_3" in html
+
+
+def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(
+        tmp_path / "draw_3" / "metrics.json",
+        lambda m: m["gans"]["pneumonia"].update(checkpoint_sha256="{} 2"),
+    )
+    build(tmp_path)
+    assert [r["rule"] for r in read(tmp_path)["rules"] if not r["passed"]] == [8]
+
+
+def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+
+    def drop(metrics: dict[str, Any]) -> None:
+        metrics["fits"] = [f for f in metrics["fits"] if f["arm"] != "gan"]
+
+    change(tmp_path / "draw_3" / "metrics.json", drop)
+    build(tmp_path)
+    summary = read(tmp_path)
+    assert pair(summary, "gan", "real")["draws"] == 9
+    assert pair(summary, "classic", "real")["draws"] == 10
+    assert [r["rule"] for r in summary["rules"] if not r["passed"]] == [9]
+
+
+def test_failed_draws_are_listed_and_do_not_stop_it(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    change(tmp_path / "draw_2" / "run.json", lambda r: r.update(status="failed", reason="no disk"))
+    build(tmp_path)
+    assert read(tmp_path)["draws"] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert "no disk" in (tmp_path / "report.html").read_text()
+
+
+def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.05}))
+    found = pair(read(tmp_path), "gan", "real", metric="calibration_error")
+    assert found["mean"] < 0
+    assert (found["better"], found["worse"]) == (10, 0)
+    html = (tmp_path / "report.html").read_text()
+    table = html.split("calibration error (lower is better)")[1].split("</details>")[0]
+    falls = re.findall(r'class="n (yes|worse)">-', table)
+    assert falls
+    assert set(falls) == {"yes"}
+
+
+def test_a_size_with_few_draws_takes_no_other_size_s_interval(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE, conditions=({"per_class": 50},), draws=4)
+    write_study(tmp_path, NONE, conditions=({"per_class": 300},), draws=6)
+    html = build(tmp_path).read_text()
+    (line,) = re.findall("Resampling the test images as well.*", html)
+    assert "per_class=300: " in line
+    assert "per_class=50" not in line
+
+
+def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    started = time.time()
+    report = build(tmp_path)
+    assert abs(report.stat().st_mtime - started) < 0.2 < time.time() - started
+
+
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
+    html = build(write_study(tmp_path, NONE)).read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:)""", html)
+    assert "@import" not in html
+    assert "url(" not in html
+    assert html.count("data:image/png;base64,") >= 3
+    for name in ("paired_differences", "roc", "learning_curves"):
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 0
+
+
+def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
+    conditions = tuple({"per_class": n} for n in (None, 300, 50))
+    build(write_study(tmp_path, NONE, conditions=conditions))
+    summary = read(tmp_path)
+    blocks = summary["splits"]["test"]["accuracy"]
+    assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
+    assert ["per_class = all" in a for a in summary["answer"]] == [False, False, True]
+    assert (tmp_path / "figures" / "gain_by_size.png").exists()
+    table = pd.read_csv(tmp_path / "results.csv")
+    of_size = table[(table["arm"] == "gan") & (table["per_class"] == 50)]
+    within = of_size.groupby("draw")["test_accuracy"].var().mean()
+    assert blocks[0]["arms"]["gan"]["sd_between_repeats"] == pytest.approx(np.sqrt(within))
+    # The family of Holm's correction is all arms at all sizes.
+    ps = [c["p"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]
+    holm = [c["p_holm"] for b in blocks for c in b["comparisons"] if c["reference"] == "real"]
+    assert len(ps) == 3 * (len(ARMS) - 1)
+    assert min(holm) == pytest.approx(min(1.0, len(ps) * min(ps)))
+
+
+def test_counts_are_drawn(tmp_path: Path) -> None:
+    build(write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02}))
+    assert (tmp_path / "figures" / "accuracy_by_count.png").exists()
+
+
+def test_roc_agrees_with_torchmetrics() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 300)
+    probabilities = np.round(np.clip(0.3 * labels + random.normal(0.4, 0.2, 300), 0, 1), 2)
+    false, true, _ = binary_roc(torch.tensor(probabilities), torch.tensor(labels))
+    grid = np.linspace(0, 1, 400)
+    area = np.trapezoid(roc_curve(probabilities, labels, grid), grid)
+    expected = np.trapezoid(true.numpy(), false.numpy())
+    assert area == pytest.approx(expected, abs=2e-3)
+    assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
+
+
+def test_it_can_be_made_again_at_any_time(tmp_path: Path, command: Command) -> None:
+    write_study(tmp_path / "s", NONE)
+    texts = []
+    for _ in range(2):
+        result = command("report", "study_dir=s")
+        assert result.returncode == 0, result.stderr
+        assert "report.html" in result.stdout
+        texts.append([(tmp_path / "s" / n).read_bytes() for n in ("results.csv", "summary.json")])
+    assert texts[0] == texts[1]
+
+
+def quality_row(folder: Path, value: str) -> dict[str, Any]:
+    (row,) = [r for r in read(folder)["quality"] if r["value"] == value]
+    return dict(row)
+
+
+def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE, quality=1.0))
+    kid, precision = quality_row(tmp_path, "kid"), quality_row(tmp_path, "precision")
+    values = [
+        read_json(path)["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
+        for path in tmp_path.rglob("draw_*/metrics.json")
+    ]
+    assert kid["generated"] == pytest.approx(np.mean(values))
+    assert kid["generated_sd"] == pytest.approx(np.std(values, ddof=1))
+    assert kid["floor"] == pytest.approx(0.01)
+    assert (kid["n"], kid["extractor"]) == ([150, 150], "cnn-c0ffee00")
+    assert kid["rho"] == pytest.approx(-1)  # KID falls as the gain rises
+    assert kid["p_holm"] < 0.001
+    assert precision["p_holm"] == pytest.approx(max(precision["p"], 2 * kid["p"]))
+    page = (tmp_path / "report.html").read_text()
+    assert "Quality of the GAN images" in page
+    assert "cnn-c0ffee00" in page
+    assert (tmp_path / "figures" / "quality_against_gain.png").stat().st_size > 1000
+
+
+def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path) -> None:
+    build(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))
+    assert quality_row(tmp_path / "few", "kid")["rho"] is None
+    write_study(tmp_path / "mixed", NONE, quality=1.0)
+    change(
+        tmp_path / "mixed" / "draw_3" / "metrics.json",
+        lambda m: m["quality"].update(extractor="cnn-deadbeef"),
+    )
+    build(tmp_path / "mixed")
+    row = quality_row(tmp_path / "mixed", "kid")
+    assert row["rho"] is None
+    assert row["extractor"] == "cnn-c0ffee00, cnn-deadbeef"
+
+
+def test_a_study_without_quality_has_no_section_of_it(tmp_path: Path) -> None:
+    build(write_study(tmp_path, NONE))
+    assert read(tmp_path)["quality"] == []
+    assert "Quality of the GAN images" not in (tmp_path / "report.html").read_text()
+
+
+def other_data(record: dict[str, Any]) -> None:
+    record["data"]["fingerprint"] = "other"
+
+
+def other_settings(record: dict[str, Any]) -> None:
+    record["config"]["study"]["repeats"] = 5
+
+
+@pytest.mark.parametrize(
+    ("edit", "parts"),
+    [
+        (other_data, ["draw_4", "other data"]),
+        (other_settings, ["draw_4", "study.repeats=5"]),
+    ],
+)
+def test_draws_that_do_not_belong_together(
+    edit: Callable[[dict[str, Any]], None], parts: list[str], tmp_path: Path
+) -> None:
+    write_study(tmp_path, NONE)
+    change(tmp_path / "draw_4" / "run.json", edit)
+    with pytest.raises(GanAugError) as caught:
+        build(tmp_path)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("nowhere", "no such folder"), ("empty", "no finished draw")]
+)
+def test_bad_folders_give_one_line(name: str, part: str, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "empty").mkdir()
+    result = command("report", f"study_dir={name}")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert part in line
+    assert not list(tmp_path.glob("*.log"))
+
+
+SMALL = {"real": 0.0, "gan": 0.0, "duplicate": 0.0}
+
+
+def rewrite(folder: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Change a fit's predictions."""
+    path = folder / "fits" / f"{name}.npz"
+    arrays = dict(np.load(path))
+    edit(arrays)
+    np.savez(path, **arrays)
+
+
+def accuracy(metrics: dict[str, Any], value: object) -> None:
+    metrics["fits"][2]["test"]["at_0.5"]["accuracy"] = value
+
+
+def a_nan(arrays: dict[str, Any]) -> None:
+    arrays["test"][3] = np.nan
+
+
+def other_labels(arrays: dict[str, Any]) -> None:
+    arrays["test_labels"] = 1 - arrays["test_labels"][::-1]
+    arrays["test_labels"][0] = 1 - arrays["test_labels"][0]
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "torn": (lambda d: (d / "metrics.json").write_text("{"), "metrics.json: cannot be read"),
+    "lacking": (lambda d: change(d / "metrics.json", lambda m: m.pop("fits")), "lacks fits"),
+    "edited": (
+        lambda d: change(d / "metrics.json", lambda m: accuracy(m, 0.999)),
+        "duplicate 0 says test at_0.5 accuracy = 0.999, its predictions give 0.",
+    ),
+    "nan": (
+        lambda d: change(d / "metrics.json", lambda m: accuracy(m, float("nan"))),
+        "says test at_0.5 accuracy = nan",
+    ),
+    "text": (
+        lambda d: change(d / "metrics.json", lambda m: accuracy(m, "high")),
+        "says test at_0.5 accuracy = high",
+    ),
+    "threshold": (
+        lambda d: change(d / "metrics.json", lambda m: m["fits"][0].update(threshold=0.2)),
+        "real 0 says threshold = 0.2, its predictions give",
+    ),
+    "fit twice": (
+        lambda d: change(d / "metrics.json", lambda m: m["fits"].append(m["fits"][0])),
+        "counts the fit ('real', 0) twice",
+    ),
+    "other draw": (
+        lambda d: change(d / "metrics.json", lambda m: m.update(draw=77)),
+        "says draw = 77, run.json beside it 1",
+    ),
+    "no npz": (lambda d: (d / "fits" / "gan_0.npz").unlink(), "gan_0.npz: cannot be read"),
+    "cut npz": (
+        lambda d: (d / "fits" / "gan_0.npz").write_bytes(b"PK" * 40),
+        "gan_0.npz: cannot be read",
+    ),
+    "nan npz": (lambda d: rewrite(d, "gan_0", a_nan), "test holds values outside 0 to 1"),
+    "labels": (lambda d: rewrite(d, "gan_0", other_labels), "gan_0.npz: its test labels are not"),
+    "record": (lambda d: (d / "run.json").write_text("[]"), "run.json: cannot be read"),
+    "other file": (
+        lambda d: change(d / "run.json", lambda r: r.update(metrics_sha256="0" * 64)),
+        "is not the file that its run wrote",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_draw_whose_files_disagree_is_left_out_and_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(tmp_path, SMALL, draws=6, repeats=1)
+    damage, reason = DAMAGES[name]
+    damage(tmp_path / "draw_1")
+    build(tmp_path)
+    summary = read(tmp_path)
+    assert summary["draws"] == [0, 2, 3, 4, 5]
+    (left_out,) = summary["unfinished"]
+    assert left_out["status"] == "left out"
+    assert reason in left_out["reason"]
+    assert "draw_1" in left_out["reason"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: left out of the report: {left_out['reason']}"
+    assert any("left out because their files disagree: draw_1" in a for a in summary["answer"])
+    assert 1 not in set(pd.read_csv(tmp_path / "results.csv")["draw"])
+
+
+def renumbered(folder: Path) -> None:
+    change(folder / "metrics.json", lambda m: m.update(draw=9))
+    change(folder / "run.json", lambda r: r["config"].update(draw=9))
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda folder: None, "a copy: is draw 1 once more, as draw_1 has it"),
+        (renumbered, "a copy: has predictions of another draw, as draw_1 has it"),
+    ],
+    ids=["copied", "copied and renumbered"],
+)
+def test_a_copied_draw_counts_once(
+    edit: Callable[[Path], None], reason: str, tmp_path: Path
+) -> None:
+    write_study(tmp_path, SMALL, draws=5, repeats=1)
+    shutil.copytree(tmp_path / "draw_1", tmp_path / "a copy")
+    edit(tmp_path / "a copy")
+    build(tmp_path)
+    assert pair(read(tmp_path), "gan", "real")["draws"] == 5
+    (left_out,) = read(tmp_path)["unfinished"]
+    assert reason in left_out["reason"]
+
+
+def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) -> None:
+    build(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6, repeats=1))
+    (answer,) = read(tmp_path)["answer"]
+    for metric, title in (
+        ("accuracy_at_validation_threshold", "at the one chosen on validation"),
+        ("auroc", "in AUROC"),
+    ):
+        found = pair(read(tmp_path), "gan", "real", metric=metric)
+        ends = f"({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
+        assert f"{title} {100 * found['mean']:+.1f} {ends}" in answer
+
+
+def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
+    write_study(tmp_path, SMALL, draws=5, repeats=1)
+    for path in tmp_path.glob("*/run.json"):
+        change(path, lambda r: r["data"].update(warnings=["24 of 24 files look swapped"]))
+    build(tmp_path)
+    assert read(tmp_path)["answer"][0] == "Careful: 24 of 24 files look swapped"
+
+
+def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None:
+    """What touches no fit may differ; the quality that all draws have is reported."""
+    write_study(tmp_path, SMALL, draws=5, repeats=1, quality=1.0)
+    change(tmp_path / "draw_2" / "run.json", lambda r: r["config"].update(quality={"count": 99}))
+
+    def less(metrics: dict[str, Any]) -> None:
+        measured = metrics["quality"]["classes"]["pneumonia"]
+        measured["images"]["measured"] = 99
+        del measured["values"]["generated"]["precision"]
+
+    change(tmp_path / "draw_2" / "metrics.json", less)
+    build(tmp_path)
+    (kid,) = read(tmp_path)["quality"]
+    assert (kid["value"], kid["n"]) == ("kid", [99, 150])
+    assert "99 to 150 generated images" in (tmp_path / "report.html").read_text()

@@ -1,0 +1,70 @@
+"""One place for each thing: imports point one way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from support import ROOT
+
+from gan_aug.data.stored import known_sources
+from gan_aug.models.rebuild import known_classes
+from gan_aug.run.renames import MOVED, renamed
+
+SOURCE = ROOT / "src" / "gan_aug"
+ORDER = (
+    "study", "report", "interpret", "inspection", "training", "evaluation", "models", "pages",
+    "metrics", "data", "settings", "run",
+)  # fmt: skip
+"""A folder imports those after it, never one before; the commands at the top import any."""
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted name of what a file takes from gan_aug, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.startswith("gan_aug."))
+
+
+def test_every_folder_has_its_place() -> None:
+    assert {p.name for p in SOURCE.iterdir() if (p / "__init__.py").is_file()} == set(ORDER)
+
+
+def test_imports_point_down() -> None:
+    up = []
+    for path in sorted(SOURCE.glob("*/**/*.py")):
+        own = ORDER.index(path.relative_to(SOURCE).parts[0])
+        for line, name in imports(path):
+            other = name.split(".")[1]
+            if other not in ORDER[own:]:
+                up.append(f"{path.relative_to(SOURCE)}:{line} imports {name}")
+    assert not up, "\n".join(up)
+
+
+def test_the_layout_in_contributing_is_this_one() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = [line.split()[0] for line in text.splitlines() if line.startswith("      ")]
+    assert [name.rstrip("/") for name in named if name.endswith("/")] == list(ORDER)
+
+
+def test_names_of_earlier_versions_are_understood() -> None:
+    """Of everything that a file can name today, by the name that it had."""
+    names = (*known_classes(), *known_sources())
+    before = {
+        then + name.removeprefix(now): name
+        for then, now in MOVED.items()
+        for name in names
+        if name.startswith(now)
+    }
+    assert "gan_aug.gans.dcgan.DCGAN" in before
+    assert "gan_aug.data.phantom.Phantom" in before
+    for then, name in before.items():
+        stored = {"a": [{"_target_": then, "b": then}]}
+        assert renamed(stored) == {"a": [{"_target_": name, "b": then}]}
+        assert renamed(renamed(stored)) == renamed(stored)
