@@ -320,6 +320,39 @@ def test_help_and_config_errors_load_no_torch(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
 
 
+MINE = """
+from lightning.pytorch import Callback
+
+class Count(Callback):
+    def __init__(self, fitting, path):
+        self.path = fitting.run.folder / path
+
+    def on_train_epoch_end(self, trainer, module):
+        with self.path.open("a") as file:
+            file.write(f"{trainer.current_epoch} ")
+"""
+
+
+def test_callbacks_and_loggers_of_ones_own(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    own = "+callbacks.count={_target_: mine.Count, _partial_: true, path: epochs.txt}"
+    logger = "+logger.more={_target_: lightning.pytorch.loggers.CSVLogger, save_dir: more}"
+    arguments = (*TINY_CNN, "trainer.max_epochs=2", "callbacks.progress=null")
+    result = command("train", *arguments, own, logger, "hydra.run.dir=r")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "r" / "epochs.txt").read_text() == "0 1 "
+    assert "val/loss" in next((tmp_path / "more").rglob("metrics.csv")).read_text()
+    for bad, named in (
+        ("+callbacks.x={_target_: nowhere.X}", "callbacks.x: cannot be built"),
+        ("~callbacks.checkpoint", "callbacks.checkpoint"),
+    ):
+        result = command("train", *TINY_CNN, bad, "hydra.run.dir=bad")
+        assert result.returncode == 1
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert named in line
+
+
 def test_every_model_composes_with_every_data_set() -> None:
     from hydra import compose, initialize_config_dir
     from hydra.utils import get_class

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from gan_aug.data.settle import settle
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
-from gan_aug.settings.checks import check_config, check_subject
+from gan_aug.settings.checks import check_config, check_explain, check_subject
 
 
 @command("explain", to_go_on="repeat the command")
@@ -23,9 +23,10 @@ def main(cfg: DictConfig) -> None:
             print(f"{run.folder}: finished already, nothing to do")
             return
         check_config(cfg)
-        from gan_aug.interpret.command import check_settings, explain
+        check_explain(cfg)
 
-        check_settings(cfg)
+        from gan_aug.interpret.command import explain
+
         subject = load_subject(cfg)
         cfg = settle(cfg, subject.splits)
         run.settled(cfg)

@@ -16,7 +16,6 @@ from support import TINY_GAN, TINY_QUALITY, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
-from gan_aug.interpret.command import check_settings
 from gan_aug.interpret.copies import explainable, with_random_weights
 from gan_aug.interpret.filters import (
     chosen_layers,
@@ -43,6 +42,7 @@ from gan_aug.interpret.sheets import heat
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.models.networks.dcgan import Discriminator, Generator
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_explain
 
 Command = Callable[..., Any]
 SHEETS = {
@@ -177,10 +177,10 @@ def test_the_numbers(home: Path) -> None:
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     good = {"layers": None, "filters": 1, "patches": 1, "images": 1}
-    check_settings(OmegaConf.create(good))
-    check_settings(OmegaConf.create(good | {"layers": [0, 2]}))
+    check_explain(OmegaConf.create(good))
+    check_explain(OmegaConf.create(good | {"layers": [0, 2]}))
     with pytest.raises(GanAugError) as error:
-        check_settings(OmegaConf.create(good | settings))
+        check_explain(OmegaConf.create(good | settings))
     assert str(error.value).startswith(message)
 
 

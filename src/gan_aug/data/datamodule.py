@@ -10,16 +10,11 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.pixels import to_float
 from gan_aug.data.prepare import Prepared
 from gan_aug.run.errors import GanAugError
 
 EVALUATION_BATCH = 256
-
-
-def to_float(images: Tensor) -> Tensor:
-    """Scale uint8 images (B, C, H, W) to float32 in [-1, 1], in channels_last memory."""
-    scaled = images.to(torch.float32, memory_format=torch.channels_last)
-    return scaled.div_(127.5).sub_(1.0)
 
 
 class Stream:
@@ -90,7 +85,7 @@ class Batches:
         while True:  # Lightning asks for len(self) batches an epoch
             rows = self.rows(self._position()).to(self._images.device)
             yield {
-                "image": to_float(self._images.index_select(0, rows)),
+                "image": to_float(self._images.index_select(0, rows), torch.channels_last),
                 "label": self._labels.index_select(0, rows),
             }
 
@@ -112,7 +107,7 @@ class EvaluationBatches:
         for i in range(len(self)):
             part = self._table.take(slice(i * EVALUATION_BATCH, (i + 1) * EVALUATION_BATCH))
             yield {
-                "image": to_float(torch.tensor(part.images)),
+                "image": to_float(torch.tensor(part.images), torch.channels_last),
                 "label": torch.tensor(part.labels),
             }
 

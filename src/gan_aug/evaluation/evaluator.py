@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, judge_images
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.reference_classifier import (
@@ -199,7 +200,7 @@ def discriminator_of(gan: GAN) -> Callable[[Images], Tensor]:
     def logits(images: Images) -> Tensor:
         gan.discriminator.eval()
         parts = [
-            gan.discriminator(torch.tensor(images[i : i + 100]).float().div(127.5).sub(1))
+            gan.discriminator(to_float(torch.tensor(images[i : i + 100])))
             for i in range(0, len(images), 100)
         ]
         return torch.cat(parts)

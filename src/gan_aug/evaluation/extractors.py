@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.reference_classifier import Judge
 from gan_aug.metrics.sample import Images
 from gan_aug.models.inference import weights_hash
@@ -61,7 +62,7 @@ def judge_features(judge: Judge) -> Extractor:
         "cnn",
         judge.sha256,
         lambda x: network.features(x) / judge.feature_scale,
-        lambda x: x.float().div(127.5).sub(1),
+        to_float,
     )
 
 

@@ -13,11 +13,12 @@ import torch
 from hydra.utils import instantiate
 from matplotlib.image import imread
 from numpy.typing import NDArray
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from gan_aug.data.held_out import cut_held_out, judge_images
+from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_judge
 from gan_aug.evaluation.subject import Subject
@@ -41,27 +42,6 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.ranges import Rule, at_least, check_ranges, or_null
-
-LAYERS: Rule = (
-    lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(at_least(0)[0], v)),
-    "a list of whole numbers from 0, as in layers=[0,2]",
-)
-RULES: dict[str, Rule] = {
-    "layers": or_null(LAYERS),
-    "filters": at_least(1),
-    "patches": at_least(1),
-    "images": at_least(1),
-}
-
-
-def check_settings(cfg: DictConfig) -> None:
-    """Check the settings that this command alone has.
-
-    Raises:
-        GanAugError: naming the key, its value and what it may hold.
-    """
-    check_ranges(cfg, RULES)
 
 
 def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -163,7 +143,7 @@ def _mean_of(names: list[str]) -> str:
 
 
 def _scaled(images: Images) -> Tensor:
-    return torch.tensor(images).float().div(127.5).sub(1)
+    return to_float(torch.tensor(images))
 
 
 def _spaced(images: Tensor) -> Tensor:

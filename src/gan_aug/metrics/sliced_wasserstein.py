@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_aug.data.pixels import to_float
 from gan_aug.metrics.sample import Context, Images, Sample
 
 COARSEST = 16
@@ -43,7 +44,7 @@ def sliced_wasserstein(real: Sample, fake: Sample, context: Context) -> dict[str
 
 def pyramid(images: Images) -> list[Tensor]:
     """Return the levels of the Laplacian pyramid (Burt & Adelson 1983), float32, finest first."""
-    levels, level = [], torch.from_numpy(images).float().div(127.5).sub(1)
+    levels, level = [], to_float(torch.from_numpy(images))
     while level.shape[-1] > COARSEST:
         small = F.conv2d(_padded(level), _kernel(level.shape[1]), stride=2, groups=level.shape[1])
         large = F.interpolate(small, size=level.shape[-2:], mode="bilinear", align_corners=False)

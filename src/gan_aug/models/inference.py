@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
+from gan_aug.data.pixels import to_float
 from gan_aug.metrics.classification import to_probabilities
 from gan_aug.models.classifier import Classifier
 
@@ -19,7 +20,7 @@ from gan_aug.models.classifier import Classifier
 def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
     """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
     parts = [
-        module.network(torch.tensor(images[i : i + 256]).float().div_(127.5).sub_(1.0))
+        module.network(to_float(torch.tensor(images[i : i + 256])))
         for i in range(0, len(images), 256)
     ]
     return to_probabilities(torch.cat(parts))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan_aug.data.datamodule import DataModule
+from gan_aug.data.pixels import to_uint8
 from gan_aug.data.prepare import data_settings
 from gan_aug.models.gans.base import GAN
 from gan_aug.run.files import sha256_of
@@ -71,7 +72,7 @@ def images_by_class(
     parts = []
     for start in starts:
         images = gan.synthesise(min(AT_ONCE, count - start), random)
-        parts.append(((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        parts.append(to_uint8(images))
     return {origin["train_class"]: torch.cat(parts).numpy()}
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
+from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.quality import quality_against_gain
@@ -190,11 +192,8 @@ def roc_curve(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], grid: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the sensitivity at each false positive rate of `grid`, linear between the points."""
-    order = np.argsort(-probabilities, kind="stable")
-    ranked, scores = labels[order], probabilities[order]
-    last_of_ties = np.append(scores[1:] != scores[:-1], True)
-    true = np.append(0, np.cumsum(ranked == 1)[last_of_ties] / (labels == 1).sum())
-    false = np.append(0, np.cumsum(ranked == 0)[last_of_ties] / (labels == 0).sum())
+    rates = binary_roc(torch.tensor(probabilities), torch.tensor(labels))[:2]
+    false, true = (rate.numpy() for rate in rates)
     # At equal false positive rates the curve is vertical: its upper end counts.
     upper = np.append(false[1:] != false[:-1], True)
     found: NDArray[np.float64] = np.interp(grid, false[upper], true[upper])

@@ -9,10 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from gan_aug.report.results import Job, Study
-from gan_aug.report.statistics import LEAST_DRAWS
+from gan_aug.report.statistics import LEAST_DRAWS, holm
 
 SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
 """What the figure shows, as far as it was measured."""
@@ -125,11 +124,10 @@ def _row(
 
 def _correct(rows: list[dict[str, Any]]) -> None:
     tested = [row for row in rows if row["p"] is not None]
-    corrected = multipletests([row["p"] for row in tested], method="holm")[1] if tested else []
     for row in rows:
         row["p_holm"] = None
-    for row, p in zip(tested, corrected, strict=True):
-        row["p_holm"] = float(p)
+    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = p
 
 
 def quality_against_gain(study: Study, rows: list[dict[str, Any]]) -> Figure | None:

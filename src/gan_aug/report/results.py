@@ -283,7 +283,7 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
     before, after = (_flat(job.record["config"]) for job in (alike, other))
     for key in sorted(before.keys() | after.keys()):
-        free = key in _FREE or key.startswith(("quality.", "callbacks."))
+        free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
         if not free and before.get(key) != after.get(key):
             raise GanAugError(
                 f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "

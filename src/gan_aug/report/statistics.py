@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,17 +132,22 @@ def compare(arm: Numbers, reference: Numbers, higher_is_better: bool = True) -> 
     )
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values after Holm's correction (Holm 1979), in the order they came in."""
+    # statsmodels' multipletests collects garbage in every call, which made up half of a report.
+    order = np.argsort(p_values, kind="stable")
+    steps = [(len(order) - k) * p_values[i] for k, i in enumerate(order)]
+    corrected = np.minimum(1.0, np.maximum.accumulate(steps))
+    return [float(p) for p in corrected[np.argsort(order)]] if len(order) else []
+
+
 def correct(family: list[Comparison]) -> list[Comparison]:
     """Fill in `p_holm` over a family of comparisons (Holm 1979)."""
     tested = [i for i, c in enumerate(family) if c.p is not None]
     if not tested:
         return family
-    # statsmodels' multipletests collects garbage in every call, which made up half of a report.
-    order = sorted(tested, key=lambda i: family[i].p or 0.0)
-    steps = [(len(order) - k) * (family[i].p or 0.0) for k, i in enumerate(order)]
-    corrected = np.minimum(1.0, np.maximum.accumulate(steps))
     done = list(family)
-    for i, p in zip(order, corrected, strict=True):
+    for i, p in zip(tested, holm([family[i].p or 0.0 for i in tested]), strict=True):
         done[i] = Comparison(**asdict(family[i]) | {"p_holm": float(p)})
     return done
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.ranges import MODEL_RULES, RULES, check_augment, check_ranges
+from gan_aug.settings.ranges import EXPLAIN_RULES, MODEL_RULES, RULES, check_augment, check_ranges
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -30,6 +30,15 @@ def check_config(cfg: DictConfig) -> None:
         _check_size(cfg)
         if "study" not in cfg:  # which sets classes and synthetic images itself
             _check_task(cfg)
+
+
+def check_explain(cfg: DictConfig) -> None:
+    """Check the settings that the explain command alone has.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    check_ranges(cfg, EXPLAIN_RULES)
 
 
 def check_subject(cfg: DictConfig) -> None:

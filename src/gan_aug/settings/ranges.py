@@ -197,6 +197,48 @@ AUGMENT_RULES: dict[str, Rule] = {
     "shift": share,
     "scale": magnifications,
 }
+
+SPLITS = ("validation", "internal", "development", "test")
+
+STUDY_RULES: dict[str, Rule] = {
+    "folder": text,
+    "repeats": whole(1, 1000),
+    "steps": at_least(1),
+    "validate_every": at_least(1),
+    "gan_batches": at_least(1),
+    "primary": one_of(*SPLITS),
+    "splits": names,
+    "comparisons": pairs,
+    "question.arm": text,
+    "question.reference": text,
+    "count": by_class(count),
+}
+
+ARM_RULES: dict[str, Rule] = {
+    "title": text,
+    "balanced": is_bool,
+    "stream": at_least(0),
+    "pretrain": share,
+    "extra.source": one_of("none", "gan", "duplicate", "real"),
+    "extra.count": by_class(or_null(count)),
+    "extra.ratio": or_null(share),
+    "extra.weight": positive,
+    "extra.label_smoothing": share,
+    "extra.filter.min_confidence": share,
+    "extra.filter.min_distance": not_negative,
+    "extra.filter.candidates": at_least(1),
+}
+
+_LAYERS: Rule = (
+    lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(at_least(0)[0], v)),
+    "a list of whole numbers from 0, as in layers=[0,2]",
+)
+EXPLAIN_RULES: dict[str, Rule] = {
+    "layers": or_null(_LAYERS),
+    "filters": at_least(1),
+    "patches": at_least(1),
+    "images": at_least(1),
+}
 """Of the random changes that gan_aug.models.augment makes."""
 
 _ABSENT = object()

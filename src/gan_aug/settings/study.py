@@ -5,54 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.ranges import (
-    at_least,
-    by_class,
-    check_augment,
-    check_ranges,
-    count,
-    is_bool,
-    names,
-    not_negative,
-    one_of,
-    or_null,
-    pairs,
-    positive,
-    share,
-    text,
-    whole,
-)
-
-SPLITS = ("validation", "internal", "development", "test")
-
-STUDY_RULES = {
-    "folder": text,
-    "repeats": whole(1, 1000),
-    "steps": at_least(1),
-    "validate_every": at_least(1),
-    "gan_batches": at_least(1),
-    "primary": one_of(*SPLITS),
-    "splits": names,
-    "comparisons": pairs,
-    "question.arm": text,
-    "question.reference": text,
-    "count": by_class(count),
-}
-
-ARM_RULES = {
-    "title": text,
-    "balanced": is_bool,
-    "stream": at_least(0),
-    "pretrain": share,
-    "extra.source": one_of("none", "gan", "duplicate", "real"),
-    "extra.count": by_class(or_null(count)),
-    "extra.ratio": or_null(share),
-    "extra.weight": positive,
-    "extra.label_smoothing": share,
-    "extra.filter.min_confidence": share,
-    "extra.filter.min_distance": not_negative,
-    "extra.filter.candidates": at_least(1),
-}
+from gan_aug.settings.ranges import ARM_RULES, SPLITS, STUDY_RULES, check_augment, check_ranges
 
 
 def check_study(cfg: DictConfig) -> None:

@@ -22,7 +22,7 @@ from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study.ending import finish, leave_to_the_other
 
 MAY_DIFFER = (
-    *("callbacks", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
+    *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
     *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
 )
 """Where the images are and how often is saved: the images themselves are known by their hashes."""

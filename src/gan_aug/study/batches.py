@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.datamodule import Stream, to_float
+from gan_aug.data.datamodule import Stream
+from gan_aug.data.pixels import to_float
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 
@@ -143,7 +144,7 @@ class ArmBatches:
         return torch.cat([rows[stream.rows(batch, size)] for (rows, size), stream in parts if size])
 
     def _batch(self, rows: Tensor) -> dict[str, Tensor]:
-        images, labels = to_float(self._images[rows]), self._labels[rows]
+        images, labels = to_float(self._images[rows], torch.channels_last), self._labels[rows]
         added = rows >= self._n_real
         for augment, chosen in ((self._augment, ~added), (self._augment_extra, added)):
             if augment is not None and chosen.any():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import read_set
+from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
@@ -153,8 +154,8 @@ def nearest_distance(
         (N,) on the scale of the pixels, 0 to 255.
     """
     a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
-    distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    found = distances(a, b)
     if same:
-        distances.fill_diagonal_(torch.inf)
-    nearest: NDArray[np.float64] = distances.min(dim=1).values.numpy() / a.shape[1] ** 0.5
+        found.fill_diagonal_(torch.inf)
+    nearest: NDArray[np.float64] = found.min(dim=1).values.numpy() / a.shape[1] ** 0.5
     return nearest

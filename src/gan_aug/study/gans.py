@@ -30,7 +30,7 @@ _UNLIKE = (
     *("classes", "num_classes", "positive", "target"),
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
-_MAY_DIFFER = ("callbacks", *(f"data.{name}" for name in _UNLIKE))
+_MAY_DIFFER = ("callbacks", "logger", *(f"data.{name}" for name in _UNLIKE))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,10 @@ def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
         n_images: how many training images of that class there are.
     """
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    kept = {key: copy.deepcopy(config[key]) for key in ("data", "model", "trainer", "callbacks")}
+    kept = {
+        key: copy.deepcopy(config[key])
+        for key in ("data", "model", "trainer", "callbacks", "logger")
+    }
     kept["data"] |= {
         "train_class": class_name,
         "subset": {name: n_images if name == class_name else 0 for name in cfg.data.classes},
@@ -87,7 +90,7 @@ def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
 def gan_key(config: DictConfig, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    del settings["callbacks"]
+    del settings["callbacks"], settings["logger"]
     for name in _UNLIKE:
         settings["data"].pop(name, None)
     seen = sorted(splits.train.of_class(config.data.train_class).hashes.tolist())

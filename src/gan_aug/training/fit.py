@@ -30,8 +30,9 @@ from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.training.callbacks import Checkpoints, ProgressBar
+from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.plugins import Fitting, build_all
 
 
 def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
@@ -51,33 +52,19 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     origin = origin_of(run.config, datamodule)
     folder = run.folder / "checkpoints"
     start, done, rows = _starting_point(folder, module, origin)
-    csv = MetricsCSV(run.folder / "metrics.csv", keep_until=done)
-    if csv.rows < rows:
-        lost = rows - csv.rows
-        run.record(metrics_csv_rows_lost=lost)
-        warn(
-            f"{run.folder / 'metrics.csv'}: was damaged, {lost} rows up to batch {done} are gone; "
-            "TensorBoard's files may still have them"
+    fitting = Fitting(run, origin, done)
+    loggers = build_all(cfg.logger, "logger", fitting)
+    _check_rows(loggers, rows, fitting)
+    callbacks = build_all(cfg.callbacks, "callbacks", fitting)
+    if not any(isinstance(callback, Checkpoints) for callback in callbacks):
+        raise GanAugError(
+            "callbacks.checkpoint: is missing; a run without checkpoints leaves nothing"
         )
-    measures = _quality_curves(cfg, datamodule, origin)
     build_trainer = partial(
         instantiate,
         cfg.trainer,
-        logger=[
-            # Both drop what an interrupted attempt wrote beyond its last checkpoint.
-            TensorBoardLogger(run.folder, name="", version="", purge_step=done + 1),
-            csv,
-        ],
-        callbacks=[
-            ProgressBar(),
-            *measures,
-            Checkpoints(
-                folder,
-                cfg.callbacks.checkpoint.every_n_seconds,
-                {"config": run.config, "origin": origin},
-                on_save=run.record,
-            ),
-        ],
+        logger=loggers,
+        callbacks=[*callbacks, *_quality_curves(cfg, datamodule, origin)],
         default_root_dir=str(run.folder),
         _convert_="all",
     )
@@ -89,6 +76,19 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
         logger.finalize("success")
+
+
+def _check_rows(loggers: list[Any], rows: int, fitting: Fitting) -> None:
+    """Say so where metrics.csv lacks rows that it had at the last checkpoint."""
+    path = fitting.run.folder / "metrics.csv"
+    for csv in loggers:
+        if isinstance(csv, MetricsCSV) and csv.rows < rows:
+            lost = rows - csv.rows
+            fitting.run.record(metrics_csv_rows_lost=lost)
+            warn(
+                f"{path}: was damaged, {lost} rows up to batch {fitting.done} are gone; "
+                "TensorBoard's files may still have them"
+            )
 
 
 def _quality_curves(

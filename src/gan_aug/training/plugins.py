@@ -1,0 +1,66 @@
+"""Callbacks and loggers of a fit, built from conf/callbacks and conf/logger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig
+
+from gan_aug.run.building import build
+from gan_aug.run.record import Run
+from gan_aug.training.callbacks import Checkpoints
+from gan_aug.training.csv_logger import MetricsCSV
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What an entry with `_partial_: true` gets to know.
+
+    Attributes:
+        run: the open run; its folder is where files go.
+        origin: what the model is fitted on, from `gan_aug.models.synthesis.origin_of`.
+        done: batches of the checkpoint that the fit goes on from, 0 at the first.
+    """
+
+    run: Run
+    origin: dict[str, Any]
+    done: int
+
+
+def build_all(nodes: DictConfig, key: str, fitting: Fitting) -> list[Any]:
+    """Build every entry of a group of the user's own configuration; null leaves one out.
+
+    Raises:
+        GanAugError: an entry cannot be built; the line names it.
+    """
+
+    def make(node: DictConfig) -> Any:
+        made = instantiate(node, _convert_="all")
+        return made(fitting) if isinstance(made, partial) else made
+
+    return [
+        build(f"{key}.{name}", partial(make, nodes[name]))
+        for name in map(str, nodes)
+        if nodes[name] is not None
+    ]
+
+
+def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
+    """Return what saves the run's checkpoints."""
+    run = fitting.run
+    content = {"config": run.config, "origin": fitting.origin}
+    return Checkpoints(run.folder / "checkpoints", every_n_seconds, content, on_save=run.record)
+
+
+def tensorboard(fitting: Fitting) -> TensorBoardLogger:
+    """Return TensorBoard's logger, without what was logged beyond the last checkpoint."""
+    return TensorBoardLogger(fitting.run.folder, name="", version="", purge_step=fitting.done + 1)
+
+
+def metrics_csv(fitting: Fitting) -> MetricsCSV:
+    """Return the logger of metrics.csv, without the rows beyond the last checkpoint."""
+    return MetricsCSV(fitting.run.folder / "metrics.csv", keep_until=fitting.done)
