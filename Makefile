@@ -20,10 +20,10 @@ demo: .venv/ready ## Run the whole job on made-up images (a few minutes)
 	$(BIN)/python -m gan_aug.demo
 
 test: .venv/ready ## Run the fast tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-slow: .venv/ready ## Run the slow tests (kill and resume, wheel, real X-rays)
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow --durations=10
 
 bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds the JPEG part
 	$(BIN)/python experiments/speed/bench.py $(if $(DATA),--data $(DATA))

@@ -13,17 +13,6 @@ from support import REAL, run_command, write_image
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-COSTLY = {"study", "gan_run", "home", "evaluator"}
-"""Fixtures of a module that take long: the tests that share one run on the same worker."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in COSTLY & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {name}"))
-
-
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")

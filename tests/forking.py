@@ -7,6 +7,7 @@ environment, arguments, streams, exit code and end. gan_aug itself is imported a
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -15,6 +16,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +85,30 @@ def become(request: dict[str, Any]) -> None:
     module, *arguments = request["arguments"]
     sys.path[0] = request["cwd"]
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    code: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as exit_:
+        code = exit_.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python's own end would take all libraries to pieces, and copy their memory to do so: 1 s.
+    os._exit(code)
 
 
 def main() -> None:
     """Answer one line of JSON with the exit code of the fork that ran it, null if it hung."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # a fork's garbage collector would touch, and so copy, what is shared
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         child = os.fork()

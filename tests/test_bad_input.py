@@ -264,7 +264,7 @@ def limit_files(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("kind", ["gan", "cnn"])
+@pytest.mark.parametrize("kind", ["gan", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_a_full_disk_is_named_and_recorded(kind: str, tmp_path: Path, cache_home: Path) -> None:
     settings = TINY_GAN if kind == "gan" else TINY_CNN
     arguments = [*settings, "trainer.max_epochs=2", "hydra.run.dir=run"]

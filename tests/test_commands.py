@@ -204,6 +204,7 @@ def test_count_zero_is_the_baseline(gan_run: Path, command: Command, tmp_path: P
     assert real["test"] == none["test"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_to_resume(tmp_path: Path, cache_home: Path) -> None:
     arguments = (*TINY_GAN, "callbacks.checkpoint.every_n_seconds=0", "hydra.run.dir=run")
     process = start(cache_home, *arguments, "trainer.max_epochs=500", cwd=tmp_path)
@@ -232,7 +233,9 @@ def test_two_processes_never_share_a_folder(
         first.wait()
 
 
-@pytest.mark.parametrize("debug", ["fast", "overfit", "profiler"])
+@pytest.mark.parametrize(
+    "debug", ["fast", pytest.param("overfit", marks=pytest.mark.slow), "profiler"]
+)
 def test_debug(debug: str, command: Command, tmp_path: Path) -> None:
     result = command("train", *TINY_CNN, f"+debug={debug}", "hydra.run.dir=run")
     assert result.returncode == 0, result.stderr
@@ -302,14 +305,14 @@ def test_help(name: str, command: Command) -> None:
 
 def test_help_and_config_errors_load_no_torch(tmp_path: Path) -> None:
     """What makes them answer at once; seconds themselves are in `make bench`."""
-    for name, arguments in (
+    for module, arguments in (
         ("train", ["--help"]),
         ("train", ["+experiment=dcgan_pneumonia", "model.d_steps=0"]),
-        ("study", ["+study=seed_protocol", "study.steps=0"]),
+        ("study.__main__", ["+study=seed_protocol", "study.steps=0"]),
     ):
         code = (
-            f"import sys, gan_aug.{name} as t\n"
-            f"sys.argv = ['{name}', *{arguments!r}]\n"
+            f"import sys, gan_aug.{module} as t\n"
+            f"sys.argv = ['gan_aug', *{arguments!r}]\n"
             "try: t.main()\n"
             "except SystemExit: pass\n"
             "assert 'torch' not in sys.modules and 'lightning' not in sys.modules\n"
@@ -386,7 +389,8 @@ def test_commands_in_the_readmes_name_things_that_exist() -> None:
         for name in names:
             assert (ROOT / "conf" / group / f"{name}.yaml").exists()
     for name in set(re.findall(r"python -m gan_aug\.(\w+)", text)):
-        assert (ROOT / "src" / "gan_aug" / f"{name}.py").exists()
+        package = ROOT / "src" / "gan_aug"
+        assert (package / f"{name}.py").exists() or (package / name / "__main__.py").exists()
 
 
 @pytest.mark.slow

@@ -39,6 +39,9 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     """A folder in which all commands have been run."""

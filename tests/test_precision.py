@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from support import TINY_CNN
 
 from gan_aug.run.precision import FULL, MIXED, choose_precision, settle_precision
-from gan_aug.study import other_draws
+from gan_aug.study.__main__ import other_draws
 
 Command = Callable[..., Any]
 

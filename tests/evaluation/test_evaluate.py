@@ -93,6 +93,7 @@ def test_an_evaluation_leaves_table_and_pictures(evaluated: Path) -> None:
     assert read(evaluated / "run.json")["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_synthetic_set_gives_the_numbers_of_its_checkpoint(
     home: Path, evaluated: Path, command: Command
 ) -> None:

@@ -130,6 +130,7 @@ def test_the_floor_is_that_of_good_images(values: Values) -> None:
     assert floor["judged_as_class"] > 0.55
 
 
+@pytest.mark.slow
 def test_the_floor_of_what_fits_a_classifier(pneumonia: Values) -> None:
     floor = pneumonia[FLOOR]
     assert floor["gan_train_auroc"] > 0.7

@@ -247,8 +247,17 @@ def test_a_good_training_is_saved(blobs: torch.Tensor, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", "previous.ckpt"}
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "least_squares"])
-@pytest.mark.parametrize("spectral_norm", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "spectral_norm"),
+    [
+        ("non_saturating", False),
+        pytest.param("non_saturating", True, marks=pytest.mark.slow),
+        pytest.param("hinge", False, marks=pytest.mark.slow),
+        pytest.param("hinge", True, marks=pytest.mark.slow),
+        pytest.param("least_squares", False, marks=pytest.mark.slow),
+        pytest.param("least_squares", True, marks=pytest.mark.slow),
+    ],
+)
 def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
     """Generated discs come to look like the real ones: bright middle, dark border."""
     torch.manual_seed(0)

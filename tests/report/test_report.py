@@ -212,6 +212,7 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     conditions = tuple({"per_class": n} for n in (None, 300, 50))
     build(write_study(tmp_path, NONE, conditions=conditions))
@@ -248,6 +249,7 @@ def test_roc_agrees_with_torchmetrics() -> None:
     assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
 
 
+@pytest.mark.slow
 def test_it_can_be_made_again_at_any_time(tmp_path: Path, command: Command) -> None:
     write_study(tmp_path / "s", NONE)
     texts = []
@@ -284,6 +286,7 @@ def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "quality_against_gain.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path) -> None:
     build(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))
     assert quality_row(tmp_path / "few", "kid")["rho"] is None

@@ -20,6 +20,7 @@ from support import ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
+from gan_aug.run.precision import settle_precision
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.control import control_of
 from gan_aug.settings.study import check_counts, check_study
@@ -126,6 +127,7 @@ def test_quality_takes_what_images_there_are(command: Command, tmp_path: Path) -
     assert f"{n} generated images of each class" in (tmp_path / "s" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_quality_may_change_on_a_finished_draw(
     study: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -195,6 +197,7 @@ def test_a_gan_whose_checkpoint_was_changed_is_refused(
     assert "last.ckpt: is not the file that its run wrote; remove " in line
 
 
+@pytest.mark.slow
 def test_sigterm_between_fits_is_recorded(tmp_path: Path, cache_home: Path) -> None:
     """Slurm's time limit may come at any moment."""
     process = start(
@@ -209,6 +212,7 @@ def test_sigterm_between_fits_is_recorded(tmp_path: Path, cache_home: Path) -> N
     assert read(tmp_path / "s/draw_0/run.json")["status"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_two_identical_multiruns_share_the_draws(tmp_path: Path, cache_home: Path) -> None:
     arguments = ("-m", *STUDY, "draw=range(0,3)", "study_dir=s", "study.repeats=1")
     jobs = [start(cache_home, *arguments, cwd=tmp_path, name="study") for _ in range(2)]
@@ -251,6 +255,7 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
     assert "gan used {'normal': 0, 'pneumonia': 0} added images of" in broken[0]["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> None:
     """Up to the first fit, with the images it would really have."""
@@ -262,6 +267,7 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     check_study(cfg)
     prepared = prepare(cfg.data)
     cfg = settle(cfg, prepared.splits)
+    settle_precision(cfg, [])
     check_counts(cfg)
     held_out = held_out_of(cfg, prepared.splits)
     check_first(cfg, Extras(cfg, prepared, Path("unused")))
@@ -304,6 +310,7 @@ def test_the_report_and_the_table_are_there(study: Path) -> None:
     assert "report.html" in printed
 
 
+@pytest.mark.slow
 def test_finished_draws_are_skipped_and_the_others_done(
     study: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -320,6 +327,7 @@ def test_finished_draws_are_skipped_and_the_others_done(
     assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * 2 * len(ARMS)
 
 
+@pytest.mark.slow
 def test_a_gan_is_found_again_by_another_study(
     study: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -350,6 +358,7 @@ def test_two_jobs_at_once_fit_a_gan_once(tmp_path: Path, cache_home: Path) -> No
     assert gans[0]["checkpoint_sha256"] == gans[1]["checkpoint_sha256"]
 
 
+@pytest.mark.slow
 def test_a_killed_multirun_gives_the_same_results(
     study: Path, tmp_path: Path, cache_home: Path
 ) -> None:
