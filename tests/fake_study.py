@@ -99,7 +99,7 @@ def _write_job(
         "positive": BINARY.positive,
         "splits": dict.fromkeys(SPLITS, counts),
         "arms": {
-            arm: {"title": f"title of {arm}", "extra": {"normal": 0, "pneumonia": _added(arm)}}
+            arm: {"title": f"title of {arm}", "added": {"normal": 0, "pneumonia": _added(arm)}}
             for arm in effects
         },
         "gans": {
@@ -136,9 +136,9 @@ def _write_job(
 
 def _arm(arm: str) -> dict[str, Any]:
     source = {"gan": "gan", "duplicate": "duplicate"}.get(arm.partition("_")[0], "none")
-    extra = {"source": source, "count": {"normal": 0, "pneumonia": _added(arm)}, "ratio": None,
+    added = {"source": source, "count": {"normal": 0, "pneumonia": _added(arm)}, "ratio": None,
              "weight": 1, "label_smoothing": 0, "augment": None}  # fmt: skip
-    return {"balanced": False, "augment": None, "stream": 0, "pretrain": 0, "extra": extra}
+    return {"balanced": False, "augment": None, "stream": 0, "pretrain": 0, "added": added}
 
 
 def _added(arm: str) -> int:

@@ -25,7 +25,7 @@ TINY_DATA = (
     "data.source.test_per_class=20",
     "data.image_size=32",
     "data.batch_size=8",
-    "data.holdout_per_class=5",
+    "data.development_per_class=5",
     "data.val_per_class=10",
     "data.subset.normal=40",
     "data.subset.pneumonia=36",
@@ -36,7 +36,7 @@ TINY_GAN = ("+experiment=dcgan_pneumonia", *TINY_DATA, FP32, "model.width=4", "g
 TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, FP32, "model.width=4", "model.hidden=16")
 TINY_QUALITY = (
     "quality.count=10",
-    "quality.judge_steps=20",
+    "quality.reference_steps=20",
     "quality.fit_steps=10",
     "quality.classifier.width=4",
     "quality.classifier.hidden=16",

@@ -61,7 +61,7 @@ def brightness(real: Sample, fake: Sample, context: Context) -> dict[str, float]
     return {"brightness": float(fake.images.mean())}
 '''
 METRIC_LINE = (
-    "  brightness: {good: {brightness: floor}, "
+    "  brightness: {good: {brightness: baseline}, "
     "function: {_target_: gan_aug.metrics.brightness.brightness, _partial_: true}}\n"
 )
 NETWORK = '''
@@ -122,7 +122,7 @@ def test_a_data_set_a_metric_and_a_classifier(tmp_path: Path, cache_home: Path) 
         "model@classifier=coarse", "model@quality.classifier=coarse", "model.width=4",
         "quality.use=[brightness,judged]", "data.subset=20", "study.count={lying: 5}",
         "study.steps=20", "study.validate_every=20", "study.gan_batches=10", "study.repeats=1",
-        "data.holdout_per_class=5", "data.internal_per_class=5", "study_dir=s",
+        "data.development_per_class=5", "data.internal_per_class=5", "study_dir=s",
     )  # fmt: skip
     assert json.loads((tmp_path / "i" / "inspect.json").read_text())["classes"][2] == "slanting"
     test = json.loads((tmp_path / "c" / "metrics.json").read_text())["test"]

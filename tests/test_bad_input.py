@@ -57,7 +57,7 @@ BAD_SETTINGS = [
     (["trainer=tpu"], ["trainer/tpu", "cpu", "gpu"]),
     (["data.subset.pneumonia=5000"], ["data.subset.pneumonia=5000", "only"]),
     (["data.val_per_class=5000"], ["data.val_per_class=5000"]),
-    (["data.holdout_per_class=5000"], ["data.holdout_per_class=5000"]),
+    (["data.development_per_class=5000"], ["data.development_per_class=5000"]),
     (["data.synthetic.count=5"], ["data.synthetic.count=5", "data.synthetic.dir"]),
     (["model.loss=hinge"], ["model.real_label=0.9", "model.real_label=1"]),
     (["resume=true"], ["resume=true", "no run of this command"]),
@@ -165,7 +165,7 @@ def test_bad_files_can_be_skipped_and_are_listed(command: Command, kaggle_folder
         "train",
         "+experiment=cnn_baseline",
         f"data.root={kaggle_folder}",
-        "data.holdout_per_class=0",
+        "data.development_per_class=0",
         "data.subset.pneumonia=16",
         "data.on_bad_file=skip",
         "trainer.max_epochs=1",
@@ -312,7 +312,7 @@ def test_swapped_class_folders_are_warned_of_loudly(command: Command, kaggle_fol
         (folder / "x").rename(folder / "PNEUMONIA")
     result = command(
         "train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL,
-        "data.holdout_per_class=0", "data.subset.pneumonia=16", "trainer.max_epochs=1",
+        "data.development_per_class=0", "data.subset.pneumonia=16", "trainer.max_epochs=1",
         "hydra.run.dir=run",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -362,7 +362,7 @@ def test_hidden_files_and_other_names_are_not_images(command: Command, kaggle_fo
         "train",
         "+experiment=cnn_baseline",
         f"data.root={kaggle_folder.parent / 'copy'}",
-        "data.holdout_per_class=0",
+        "data.development_per_class=0",
         "data.subset.pneumonia=16",
         "trainer.max_epochs=1",
         *SMALL,

@@ -30,7 +30,7 @@ BAD = [
     "quality.classifier.patience=5",
     "quality.use=kid",
     "quality.use=[kidd]",
-    "quality.judge_steps=0",
+    "quality.reference_steps=0",
     "quality.metrics.precision_recall.function.k=0",
     "quality.metrics.ms_ssim.function.pairs=-1",
     "classifier.lr=-1",
@@ -50,10 +50,10 @@ BAD = [
     "arms.classic.augment.brightness=-5",
     "arms.classic.augment.scale=[1.2,0.8]",
     "arms.classic.augment.flip=2",
-    "arms.gan.extra.augment=often",
+    "arms.gan.added.augment=often",
     "study.validate_every=0",
-    "arms.gan.extra.count=1000000000",
-    "++arms.gan.extra.count.pneumonia=1000000000",
+    "arms.gan.added.count=1000000000",
+    "++arms.gan.added.count.pneumonia=1000000000",
     "data.subset.normal=-1",
     "arms.gan.title=[a]",
     "study.comparisons=[gan]",
@@ -82,7 +82,7 @@ def test_a_bad_setting_is_named_before_anything_is_fitted(override: str) -> None
 
 def test_the_settings_of_conf_are_sound() -> None:
     check(study())
-    check(study("arms.gan.extra.ratio=0.25", "study.comparisons=[[gan,classic],[gan,duplicate]]"))
+    check(study("arms.gan.added.ratio=0.25", "study.comparisons=[[gan,classic],[gan,duplicate]]"))
     check(study("quality.use=[]", "model.augment=null", 'data.root="/home/김"'))
 
 
@@ -92,15 +92,15 @@ def test_the_settings_of_conf_are_sound() -> None:
 )
 def test_a_ratio_that_rounds_to_nothing_is_refused(ratio: float, batch: int, left: str) -> None:
     """The arm would be `real`, and the report would still say that images were added."""
-    with pytest.raises(GanAugError, match=rf"arms\.gan\.extra\.ratio={ratio}: leaves {left} "):
-        check(study(f"arms.gan.extra.ratio={ratio}", f"data.batch_size={batch}"))
+    with pytest.raises(GanAugError, match=rf"arms\.gan\.added\.ratio={ratio}: leaves {left} "):
+        check(study(f"arms.gan.added.ratio={ratio}", f"data.batch_size={batch}"))
 
 
 @pytest.mark.parametrize(
     ("overrides", "part"),
     [
         ("arms.gan.pretrain=0.999", "arms.gan.pretrain=0.999: leaves no step"),
-        ("arms.gan.pretrain=0.5 arms.gan.extra.ratio=0.5", "arms.gan.extra.ratio=0.5"),
+        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", "arms.gan.added.ratio=0.5"),
         ("~study.question.reference", "study.question"),
     ],
 )

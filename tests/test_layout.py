@@ -8,10 +8,6 @@ from pathlib import Path
 
 from support import ROOT
 
-from gan_aug.data.stored import known_sources
-from gan_aug.models.rebuild import known_classes
-from gan_aug.run.renames import MOVED, renamed
-
 SOURCE = ROOT / "src" / "gan_aug"
 ORDER = (
     "study", "report", "interpret", "inspection", "training", "evaluation", "models", "pages",
@@ -51,20 +47,3 @@ def test_the_layout_in_contributing_is_this_one() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = [line.split()[0] for line in text.splitlines() if line.startswith("      ")]
     assert [name.rstrip("/") for name in named if name.endswith("/")] == list(ORDER)
-
-
-def test_names_of_earlier_versions_are_understood() -> None:
-    """Of everything that a file can name today, by the name that it had."""
-    names = (*known_classes(), *known_sources())
-    before = {
-        then + name.removeprefix(now): name
-        for then, now in MOVED.items()
-        for name in names
-        if name.startswith(now)
-    }
-    assert "gan_aug.gans.dcgan.DCGAN" in before
-    assert "gan_aug.data.phantom.Phantom" in before
-    for then, name in before.items():
-        stored = {"a": [{"_target_": then, "b": then}]}
-        assert renamed(stored) == {"a": [{"_target_": name, "b": then}]}
-        assert renamed(renamed(stored)) == renamed(stored)

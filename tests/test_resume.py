@@ -125,7 +125,7 @@ def test_a_run_does_not_go_on_with_other_images(
     command: Callable[..., Any], kaggle_folder: Path
 ) -> None:
     arguments = (
-        "+experiment=cnn_baseline", f"data.root={kaggle_folder}", "data.holdout_per_class=0",
+        "+experiment=cnn_baseline", f"data.root={kaggle_folder}", "data.development_per_class=0",
         "data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16",
         "data.subset.pneumonia=16", "trainer.max_epochs=1", "hydra.run.dir=run",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 CONTROLS = ("copies", "one image", "flipped", "noise")
-GOOD = {"lower": "low", "higher": "high", "floor": "as real"}
+GOOD = {"lower": "low", "higher": "high", "baseline": "as real"}
 
 
 def main(folders: list[Path]) -> None:
@@ -20,16 +20,16 @@ def main(folders: list[Path]) -> None:
     (name,) = found[0]["classes"]
     classes = [metrics["classes"][name] for metrics in found]
     print(f"{name}, features of {extractors.pop()}, images: {classes[0]['images']}")
-    print(f"judge: {found[0]['judge']}\n")
+    print(f"reference classifier: {found[0]['reference_classifier']}\n")
     titles = [f"seed {i}" for i in range(len(found))]
     print("| | good | " + " | ".join([*titles, "unseen real", *CONTROLS]) + " |")
     print("| --- " * (len(titles) + 3 + len(CONTROLS)) + "|")
     for value, good in found[0]["good"].items():
         generated = [c["values"]["generated"][value] for c in classes]
-        # The floor is the same for every seed but where the discriminator is asked.
-        floor = sorted({round(c["values"]["real"][value], 10) for c in classes})
+        # The baseline is the same for every seed but where the discriminator is asked.
+        baseline = sorted({round(c["values"]["real"][value], 10) for c in classes})
         cells = [f"{x:.3g}" for x in generated]
-        cells.append(" to ".join(f"{x:.3g}" for x in {floor[0]: 0, floor[-1]: 0}))
+        cells.append(" to ".join(f"{x:.3g}" for x in {baseline[0]: 0, baseline[-1]: 0}))
         for control in CONTROLS:
             x = classes[0]["values"].get(control, {}).get(value)
             cells.append("" if x is None else f"{x:.3g}")

@@ -198,9 +198,9 @@ def flipped_cache(folder: Path) -> None:
     flip(images)
 
 
-def garbage_judge(folder: Path) -> None:
-    (judge,) = (folder / "runs" / "judges").glob("*.pt")
-    judge.write_bytes(b"PK\x03\x04 garbage")
+def garbage_classifier(folder: Path) -> None:
+    (kept,) = (folder / "runs" / "reference").glob("*.pt")
+    kept.write_bytes(b"PK\x03\x04 garbage")
 
 
 def edited(metrics: dict[str, Any]) -> None:
@@ -342,8 +342,8 @@ def every(case: Callable[..., Any], flag: str) -> list[Any]:
         case("a number of epochs with a fraction", (*train, "trainer.max_epochs=2.5"),
              lambda f: None, ("trainer.max_epochs=2.5", "must be")),
         case("no GPU", (*train, "trainer=gpu"), lambda f: None, ("trainer", "gpu backend", "mend that setting")),
-        case("a ratio that rounds to nothing", (*fresh, "arms.gan.extra.ratio=0.01"),
-             lambda f: None, ("arms.gan.extra.ratio=0.01", "no added image", "choose")),
+        case("a ratio that rounds to nothing", (*fresh, "arms.gan.added.ratio=0.01"),
+             lambda f: None, ("arms.gan.added.ratio=0.01", "no added image", "choose")),
         case("an extractor that is not installed or fetched",
              (*evaluate, "extractor@quality.extractor=inception"), lambda f: None,
              ("extractor=inception", "extractor")),
@@ -358,8 +358,8 @@ def every(case: Callable[..., Any], flag: str) -> list[Any]:
              check=says("warning: ", "going on from", "previous.ckpt")),
         case("a flipped byte in the cache", (*train[:-1], *TINY, "hydra.run.dir=out"), flipped_cache,
              check=says("warning: ", "making it again", "trained")),
-        case("garbage in place of the judge", evaluate, garbage_judge,
-             check=says("warning: ", "fitting the judge again", "N = 10")),
+        case("garbage in place of the reference classifier", evaluate, garbage_classifier,
+             check=says("warning: ", "fitting the reference classifier again", "N = 10")),
         case("an edited accuracy", ("report", "study_dir=s"),
              rewrite("s/draw_0/metrics.json", edited),
              ("metrics.json", "accuracy = 0.99", "its predictions give", "run that draw again")),

@@ -12,11 +12,11 @@ from PIL import Image
 
 TINY = (
     "data=phantom", "data.source.train_per_class=200", "data.source.test_per_class=20",
-    "data.image_size=32", "data.batch_size=8", "data.holdout_per_class=5", "data.val_per_class=10",
+    "data.image_size=32", "data.batch_size=8", "data.development_per_class=5", "data.val_per_class=10",
     "data.subset.normal=40", "data.subset.pneumonia=36",
 )  # fmt: skip
 QUALITY = (
-    "quality.count=10", "quality.judge_steps=20", "quality.fit_steps=10",
+    "quality.count=10", "quality.reference_steps=20", "quality.fit_steps=10",
     "quality.classifier.width=4", "quality.classifier.hidden=16",
 )  # fmt: skip
 GAN = ("+experiment=dcgan_pneumonia", *TINY, *QUALITY, "model.width=4", "generate.count=10",
@@ -25,7 +25,7 @@ MIXED = ("+experiment=cnn_gan_aug", *TINY, "data.synthetic.dir=gan/synthetic",
          "data.synthetic.count=8", "trainer.max_epochs=2", "hydra.run.dir=mixed")  # fmt: skip
 XRAYS = (
     "+experiment=cnn_baseline", "data.val_per_class=4", "data.batch_size=8",
-    "data.subset.normal=12", "data.subset.pneumonia=12", "data.holdout_per_class=0",
+    "data.subset.normal=12", "data.subset.pneumonia=12", "data.development_per_class=0",
     "data.image_size=32", "trainer.max_epochs=1", "hydra.run.dir=out",
 )  # fmt: skip
 STUDY = (

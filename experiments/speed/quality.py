@@ -36,12 +36,12 @@ def main() -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (3, N, 1, 64, 64), np.uint8)  # what they show costs nothing
     with tempfile.TemporaryDirectory() as folder:
-        cfg.quality.judges_dir = folder
+        cfg.quality.reference_dir = folder
         start = time.perf_counter()
         evaluator = Evaluator(cfg.quality, splits)
-        judge = time.perf_counter() - start
+        fitting = time.perf_counter() - start
     real, fake = (evaluator.sample(x) for x in images[:2])
-    network = evaluator.judge.module
+    network = evaluator.classifier.module
     context = evaluator.context("pneumonia", splits.spare, _logits(network))
     start = time.perf_counter()
     _, seconds = evaluator.measure(real, fake, context)
@@ -56,7 +56,7 @@ def main() -> None:
     for name, took in seconds.items():
         print(f"{name}: {took:.1f} s")
     print(f"all {len(seconds)} metrics: {total:.0f} s, as long as {total / step:.0f} DCGAN steps")
-    print(f"the judge, once for a data set: {judge:.0f} s")
+    print(f"the reference classifier, once for a data set: {fitting:.0f} s")
 
 
 def _logits(network: torch.nn.Module):  # type: ignore[no-untyped-def]

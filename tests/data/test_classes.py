@@ -72,9 +72,9 @@ def test_the_data_set_settles_what_settings_left_open(tmp_path: Any) -> None:
         "data.target=subtype",
         "data.subset=6",
         "study.count=4",
-        "data.holdout_per_class=0",
+        "data.development_per_class=0",
         "data.internal_per_class=0",
-        "++arms.gan.extra.count.virus=9",
+        "++arms.gan.added.count.virus=9",
         f"data.cache_dir={tmp_path}",
     )
     settled = settle(cfg, prepare(cfg.data).splits)
@@ -83,8 +83,8 @@ def test_the_data_set_settles_what_settings_left_open(tmp_path: Any) -> None:
     assert settled.data.positive is None
     assert settled.data.channels == 1
     assert settled.data.subset == dict.fromkeys(settled.data.classes, 6)
-    assert settled.arms.duplicate.extra.count == dict.fromkeys(settled.data.classes, 4)
-    assert settled.arms.gan.extra.count == {"normal": 4, "bacteria": 4, "virus": 9}
+    assert settled.arms.duplicate.added.count == dict.fromkeys(settled.data.classes, 4)
+    assert settled.arms.gan.added.count == {"normal": 4, "bacteria": 4, "virus": 9}
     assert cfg.data.classes is None, "the configuration that was given is as it was"
 
 
@@ -94,7 +94,7 @@ def test_the_data_set_settles_what_settings_left_open(tmp_path: Any) -> None:
         ["data.train_class=virus"],
         ["++data.subset.virus=9"],
         ["+study=seed_protocol", "++study.count.virus=9"],
-        ["+study=seed_protocol", "++arms.gan.extra.count.virus=9"],
+        ["+study=seed_protocol", "++arms.gan.added.count.virus=9"],
     ],
 )
 def test_a_wrong_class_gets_a_line_that_lists_the_classes(
@@ -109,7 +109,7 @@ def test_a_wrong_class_gets_a_line_that_lists_the_classes(
         f"data.cache_dir={tmp_path}",
         "++data.subset.normal=5",
         "++data.subset.pneumonia=5",
-        "data.holdout_per_class=0",
+        "data.development_per_class=0",
         "data.internal_per_class=0",
     )
     with pytest.raises(GanAugError, match="virus is none of the classes normal, pneumonia"):

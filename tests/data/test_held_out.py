@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from support import BINARY
 
-from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
+from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source, Splits, make_splits
 from gan_aug.run.errors import GanAugError
 
-PARTS = ("judge", "reference", "floor")
+PARTS = ("classifier", "reference", "baseline")
 SUBSET = {"normal": 40, "pneumonia": 40}
 
 
@@ -43,7 +43,7 @@ def draw(number: int = 0, **changes: Any) -> Splits:
     """Cut a draw of 300 training images a class."""
     content = {"train": table(300, "train"), "test": table(30, "test")}
     content |= {k: changes.pop(k) for k in ("train", "test", "validation") if k in changes}
-    settings = {"subset": SUBSET, "holdout_per_class": 6, "val_per_class": 12} | changes
+    settings = {"subset": SUBSET, "development_per_class": 6, "val_per_class": 12} | changes
     return make_splits(Source(**content), number, **settings)
 
 
@@ -58,13 +58,13 @@ def units_of(splits: Splits, part: ImageTable) -> set[int]:
 def check_apart(splits: Splits, found: HeldOut) -> None:
     """Check that no patient, group of linked patients or image crosses."""
     named = {name: getattr(found, name) for name in PARTS}
-    pairs = [("judge", "reference"), ("judge", "floor"), ("reference", "floor")]
+    pairs = [("classifier", "reference"), ("classifier", "baseline"), ("reference", "baseline")]
     for one, other in pairs:
         a, b = named[one], named[other]
         assert not set(a.patients.tolist()) & set(b.patients.tolist()), (one, other)
         assert not units_of(splits, a) & units_of(splits, b), (one, other)
         assert not set(a.hashes.tolist()) & set(b.hashes.tolist()), (one, other)
-    for name in ("reference", "floor"):
+    for name in ("reference", "baseline"):
         for used in (splits.train, splits.validation):
             assert not units_of(splits, named[name]) & units_of(splits, used)
             assert not set(named[name].hashes.tolist()) & set(used.hashes.tolist())
@@ -81,21 +81,21 @@ def test_the_check_finds_a_stolen_patient() -> None:
     splits = draw()
     found = held_out(splits)
     with pytest.raises(AssertionError):
-        check_apart(splits, dataclasses.replace(found, floor=found.reference.take(slice(0, 1))))
+        check_apart(splits, dataclasses.replace(found, baseline=found.reference.take(slice(0, 1))))
     with pytest.raises(AssertionError):
-        check_apart(splits, dataclasses.replace(found, floor=splits.train))
+        check_apart(splits, dataclasses.replace(found, baseline=splits.train))
 
 
 def test_as_many_images_of_each_class_as_asked_for() -> None:
     for count in (10, 30):
         found = held_out(draw(), count)
         assert found.reference.counts() == dict.fromkeys(BINARY, count)
-        assert found.floor.counts() == dict.fromkeys(BINARY, count)
-        assert found.counts()["floor"] == found.floor.counts()
+        assert found.baseline.counts() == dict.fromkeys(BINARY, count)
+        assert found.counts()["baseline"] == found.baseline.counts()
         assert len(set(found.reference.hashes.tolist())) == 2 * count
 
 
-def test_half_of_the_training_folder_fits_the_judge_whatever_the_draw() -> None:
+def test_half_of_the_training_folder_fits_the_reference_classifier_whatever_the_draw() -> None:
     variants = [
         draw(0),
         draw(7),
@@ -103,11 +103,11 @@ def test_half_of_the_training_folder_fits_the_judge_whatever_the_draw() -> None:
         draw(2, subset={"normal": None, "pneumonia": 5}),
         draw(3, val_per_class=30),
     ]
-    judges = [judge_images(splits) for splits in variants]
-    assert len({tuple(j.hashes.tolist()) for j in judges}) == 1
-    assert judges[0].counts() == dict.fromkeys(BINARY, 147)  # of 294 after the holdout
-    same = held_out(variants[0]).judge
-    assert same.hashes.tolist() == judges[0].hashes.tolist()
+    halves = [reference_classifier_images(splits) for splits in variants]
+    assert len({tuple(j.hashes.tolist()) for j in halves}) == 1
+    assert halves[0].counts() == dict.fromkeys(BINARY, 147)  # of 294 after the development images
+    same = held_out(variants[0]).classifier
+    assert same.hashes.tolist() == halves[0].hashes.tolist()
 
 
 def test_a_draw_gives_the_same_images_twice() -> None:
@@ -132,7 +132,7 @@ def test_test_development_and_set_aside_images_are_never_used() -> None:
     for number in range(5):
         splits = draw(number)
         kept = set(table(30, "test").hashes.tolist())
-        available = [splits.train, splits.validation, splits.internal, splits.spare]
+        available = [splits.train, splits.validation, splits.internal, splits.unused]
         folder = set().union(*(t.hashes.tolist() for t in available))
         for name in PARTS:
             hashes = set(getattr(held_out(splits), name).hashes.tolist())
@@ -160,7 +160,7 @@ def test_too_much_asked_gives_what_there_is_and_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     taken = held_out(draw(), 100)
-    counts = taken.floor.counts()
+    counts = taken.baseline.counts()
     assert counts == taken.reference.counts()
     assert all(10 <= n < 100 for n in counts.values())
     assert [
@@ -179,7 +179,7 @@ def test_hardly_any_are_refused() -> None:
 
 def test_other_classes_may_have_fewer() -> None:
     some = cut_held_out(draw(subset={"normal": 40, "pneumonia": None}), 20, ["normal"])
-    assert some.floor.counts() == {"normal": 20, "pneumonia": 0}
+    assert some.baseline.counts() == {"normal": 20, "pneumonia": 0}
 
 
 def test_patients_linked_by_a_copy_stay_on_one_side() -> None:
@@ -193,7 +193,7 @@ def test_patients_linked_by_a_copy_stay_on_one_side() -> None:
     pairs = [{str(source.patients[r]), str(source.patients[r + 3])} for r in list(links)[::2]]
     whole = 0
     for number in range(10):
-        splits = draw(number, train=source, holdout_per_class=0)
+        splits = draw(number, train=source, development_per_class=0)
         found = held_out(splits, 15)
         check_apart(splits, found)
         outside = set(splits.train.patients.tolist()) | set(splits.validation.patients.tolist())
@@ -213,7 +213,7 @@ def test_a_patient_with_images_of_both_classes_stays_on_one_side() -> None:
     source = with_values(table(300, "train"), "patients", both)
     seen = 0
     for number in range(10):
-        splits = draw(number, train=source, holdout_per_class=0, val_per_class=9)
+        splits = draw(number, train=source, development_per_class=0, val_per_class=9)
         found = held_out(splits, 15)
         check_apart(splits, found)
         seen += sum(p.startswith("both") for p in found.reference.patients.tolist())

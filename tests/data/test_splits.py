@@ -35,7 +35,7 @@ def source(**changes: Any) -> Source:
 
 
 def cut(data: Source, draw: int = 0, **changes: Any) -> Splits:
-    settings = {"subset": SUBSET, "holdout_per_class": 6, "val_per_class": 12} | changes
+    settings = {"subset": SUBSET, "development_per_class": 6, "val_per_class": 12} | changes
     return make_splits(data, draw, **settings)
 
 
@@ -89,7 +89,7 @@ def test_the_internal_test_shares_no_patient_with_anything() -> None:
         splits = cut(source(), draw, internal_per_class=12)
         assert splits.internal.counts() == {"normal": 12, "pneumonia": 12}
         check_disjoint(splits)
-        used = [splits.train, splits.validation, splits.spare]
+        used = [splits.train, splits.validation, splits.unused]
         patients = set().union(*(t.patients.tolist() for t in used))
         assert not patients & set(splits.internal.patients.tolist())
 
@@ -99,8 +99,8 @@ def test_the_internal_test_does_not_depend_on_the_size_of_training() -> None:
     cuts = [cut(source(), subset=size, internal_per_class=12) for size in sizes]
     assert len({tuple(c.internal.hashes.tolist()) for c in cuts}) == 1
     assert set(cuts[0].train.hashes) < set(cuts[1].train.hashes) < set(cuts[2].train.hashes)
-    assert len(cuts[2].spare) == 0
-    assert len(cuts[0].train) + len(cuts[0].spare) == len(cuts[2].train)
+    assert len(cuts[2].unused) == 0
+    assert len(cuts[0].train) + len(cuts[0].unused) == len(cuts[2].train)
 
 
 def test_the_internal_test_is_taken_from_the_end_of_a_draw() -> None:
@@ -109,7 +109,7 @@ def test_the_internal_test_is_taken_from_the_end_of_a_draw() -> None:
     assert without.train.hashes.tolist() == with_it.train.hashes.tolist()
 
 
-def test_the_holdout_is_the_same_for_every_draw() -> None:
+def test_the_development_set_is_the_same_for_every_draw() -> None:
     kept = {tuple(cut(source(), draw).development.hashes) for draw in range(5)}
     assert len(kept) == 1
 
@@ -130,7 +130,9 @@ def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
 def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
     data = source(train=with_hash(table(90, "train"), {0: "twin", 30: "twin"}))
     for draw in range(20):
-        splits = cut(data, draw, subset={"normal": None, "pneumonia": None}, holdout_per_class=0)
+        splits = cut(
+            data, draw, subset={"normal": None, "pneumonia": None}, development_per_class=0
+        )
         linked = {"normaltrain0", "normaltrain10"}
         sides = [bool(linked & set(t.patients)) for t in (splits.train, splits.validation)]
         assert sum(sides) == 1
@@ -138,7 +140,7 @@ def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
 
 def test_a_copy_of_a_test_image_leaves_training() -> None:
     data = source(train=with_hash(table(90, "train"), {5: "hash-test-0", 100: "hash-test-30"}))
-    splits = cut(data, subset={"normal": None, "pneumonia": None}, holdout_per_class=0)
+    splits = cut(data, subset={"normal": None, "pneumonia": None}, development_per_class=0)
     assert splits.notes["duplicates"]["train_copies_of_held_out_images"] == 2
     held = set(splits.test.hashes.tolist())
     assert not held & set(splits.train.hashes.tolist())
@@ -162,7 +164,7 @@ def test_an_official_validation_split_is_used_as_it_is() -> None:
     [
         ({"subset": {"normal": 30, "pneumonia": 73}}, "data.subset.pneumonia=73: only 72"),
         ({"val_per_class": 100}, "data.val_per_class=100"),
-        ({"holdout_per_class": 21}, "data.holdout_per_class=21"),
+        ({"development_per_class": 21}, "data.development_per_class=21"),
         ({"internal_per_class": 1}, "data.internal_per_class=1"),
     ],
 )

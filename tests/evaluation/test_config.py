@@ -23,7 +23,7 @@ def test_every_metric_is_used_by_default_and_says_what_is_good() -> None:
     assert set(quality.use) == set(quality.metrics)
     for settings in quality.metrics.values():
         assert callable(instantiate(settings.function))
-        assert set(settings.good.values()) <= {"lower", "higher", "floor"}
+        assert set(settings.good.values()) <= {"lower", "higher", "baseline"}
 
 
 @pytest.mark.parametrize("command", ["train", "study"])

@@ -58,7 +58,7 @@ def evaluated(home: Path, cache_home: Path) -> Path:
     return home / "out"
 
 
-def test_every_number_stands_beside_its_floor(evaluated: Path) -> None:
+def test_every_number_stands_beside_its_baseline(evaluated: Path) -> None:
     metrics = read(evaluated / "metrics.json")
     values = metrics["classes"]["pneumonia"]["values"]
     assert list(values) == ["real", "generated", "copies", "one image", "flipped", "noise"]
@@ -70,8 +70,8 @@ def test_every_number_stands_beside_its_floor(evaluated: Path) -> None:
     assert values["noise"]["swd"] > 1.3 * values["real"]["swd"]
     assert "membership_auc" not in values["noise"]  # noise has no discriminator
     images = metrics["classes"]["pneumonia"]["images"]
-    assert (images["measured"], images["reference"], images["floor"]) == (10, 10, 10)
-    shares = metrics["judge"]["right_on_unseen_real"]
+    assert (images["measured"], images["reference"], images["baseline"]) == (10, 10, 10)
+    shares = metrics["reference_classifier"]["right_on_unseen_real"]
     assert all(0 <= share <= 1 for share in shares.values())
 
 
@@ -87,7 +87,7 @@ def test_an_evaluation_leaves_table_and_pictures(evaluated: Path) -> None:
         with Image.open(evaluated / f"closest_{space}_pneumonia.png") as picture:
             assert min(picture.size) > 400
     printed = (evaluated.parent / "stdout.txt").read_text()
-    assert "floor: unseen real images" in printed
+    assert "baseline: unseen real images" in printed
     assert "…" not in printed
     assert metrics["extractor"] in printed
     assert read(evaluated / "run.json")["status"] == "finished"
@@ -226,7 +226,7 @@ def test_it_takes_what_images_there_are_and_says_so(
     images = read(home / f"few_{name}" / "metrics.json")["classes"]["pneumonia"]["images"]
     n = images["measured"]
     assert 10 <= n < 300
-    assert (images["reference"], images["floor"]) == (n, n)
+    assert (images["reference"], images["baseline"]) == (n, n)
     assert f"N = {n}" in result.stdout
     warned = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert any(f"only {n} pneumonia images" in line for line in warned)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from gan_aug.evaluation.extractors import Extractor
-from gan_aug.evaluation.reference_classifier import Judge, weights_hash
+from gan_aug.evaluation.reference_classifier import ReferenceClassifier, weights_hash
 from gan_aug.metrics.sample import Images
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import one_line
@@ -32,8 +32,8 @@ def images(n: int = 5, channels: int = 1) -> Images:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    """A judge that nobody fitted."""
+def reference() -> ReferenceClassifier:
+    """A reference classifier that nobody fitted."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose(
             "train",
@@ -47,45 +47,45 @@ def judge() -> Judge:
             ],
         )
     module = instantiate(cfg.quality.classifier.module, _convert_="all").eval()
-    return Judge(module, weights_hash(module), SCALE, {"normal": 1, "pneumonia": 1})
+    return ReferenceClassifier(module, weights_hash(module), SCALE, {"normal": 1, "pneumonia": 1})
 
 
-def extractor(judge: Judge, name: str, *overrides: str) -> Extractor:
+def extractor(reference: ReferenceClassifier, name: str, *overrides: str) -> Extractor:
     """Return the extractor that conf/extractor/NAME.yaml asks for."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         choice = f"extractor@quality.extractor={name}"
         cfg = compose("train", [*TINY_DATA, choice, *(f"quality.extractor.{o}" for o in overrides)])
-    made: Extractor = instantiate(cfg.quality.extractor)(judge)
+    made: Extractor = instantiate(cfg.quality.extractor)(reference)
     return made
 
 
-def complaint(judge: Judge, name: str, *overrides: str) -> str:
+def complaint(reference: ReferenceClassifier, name: str, *overrides: str) -> str:
     with pytest.raises(GanAugError) as error:
-        extractor(judge, name, *overrides)
+        extractor(reference, name, *overrides)
     return one_line(error.value)  # as the commands print it
 
 
-def test_the_judges_features_are_its_last_hidden_layer(judge: Judge) -> None:
-    found = extractor(judge, "cnn")
+def test_the_classifiers_features_are_its_last_hidden_layer(reference: ReferenceClassifier) -> None:
+    found = extractor(reference, "cnn")
     features = found(images())
     assert features.shape == (5, HIDDEN)
     assert features.min() >= 0  # after the ReLU
     assert features.std(dim=0).max() > 0
-    assert found.sha256 == judge.sha256
-    assert found.label == f"cnn-{judge.sha256[:8]}"
-    last = judge.module.network.layers[-1]
+    assert found.sha256 == reference.sha256
+    assert found.label == f"cnn-{reference.sha256[:8]}"
+    last = reference.module.network.layers[-1]
     logits = torch.nn.functional.linear(features * SCALE, last.weight, last.bias)
     expected = torch.softmax(logits.double(), dim=1)
-    torch.testing.assert_close(judge.probabilities(images()), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(reference.probabilities(images()), expected, atol=1e-6, rtol=0)
 
 
-def test_features_do_not_depend_on_the_batch(judge: Judge) -> None:
+def test_features_do_not_depend_on_the_batch(reference: ReferenceClassifier) -> None:
     many = images(230)
-    features = extractor(judge, "cnn")(many)
+    features = extractor(reference, "cnn")(many)
     assert features.shape == (230, HIDDEN)
     assert not features.requires_grad
     for row in (0, 99, 100, 229):
-        assert torch.allclose(features[row], extractor(judge, "cnn")(many[[row]])[0], atol=1e-5)
+        assert torch.allclose(features[row], extractor(reference, "cnn")(many[[row]])[0], atol=1e-5)
 
 
 @pytest.fixture
@@ -110,13 +110,15 @@ def save_resnet(folder: Path, seed: int) -> nn.Module:
     return network.eval()
 
 
-def test_torchvision_works_offline_with_cached_weights(judge: Judge, torch_home: Path) -> None:
+def test_torchvision_works_offline_with_cached_weights(
+    reference: ReferenceClassifier, torch_home: Path
+) -> None:
     network = save_resnet(torch_home, seed=0)
-    found = extractor(judge, "torchvision")
+    found = extractor(reference, "torchvision")
     features = found(images())
     assert features.shape == (5, 512)
     assert found.label == f"resnet18-IMAGENET1K_V1-{found.sha256[:8]}"
-    assert found.sha256 == extractor(judge, "torchvision").sha256
+    assert found.sha256 == extractor(reference, "torchvision").sha256
 
     # The library's own preparation of the same image, but for the crop.
     grey = torch.from_numpy(images()[:1]).float().expand(-1, 3, -1, -1) / 255
@@ -129,28 +131,34 @@ def test_torchvision_works_offline_with_cached_weights(judge: Judge, torch_home:
         assert torch.allclose(network(prepared), expected, atol=1e-4)
 
     save_resnet(torch_home, seed=1)
-    other = extractor(judge, "torchvision")
+    other = extractor(reference, "torchvision")
     assert other.sha256 != found.sha256
     assert not torch.allclose(other(images()), features)
 
 
-def test_torchvision_takes_colour_as_it_is(judge: Judge, torch_home: Path) -> None:
+def test_torchvision_takes_colour_as_it_is(
+    reference: ReferenceClassifier, torch_home: Path
+) -> None:
     save_resnet(torch_home, seed=0)
-    found = extractor(judge, "torchvision")
+    found = extractor(reference, "torchvision")
     grey = images()
     assert torch.allclose(found(np.repeat(grey, 3, axis=1)), found(grey), atol=1e-5)
     assert not torch.allclose(found(images(channels=3)), found(grey))
 
 
-def test_without_weights_and_network_the_way_out_is_named(judge: Judge, torch_home: Path) -> None:
-    line = complaint(judge, "torchvision")
+def test_without_weights_and_network_the_way_out_is_named(
+    reference: ReferenceClassifier, torch_home: Path
+) -> None:
+    line = complaint(reference, "torchvision")
     assert line.startswith("extractor=torchvision:")
     assert "URLError" in line
     assert line.endswith("use extractor=cnn")
 
 
-def test_a_model_without_the_layer_is_refused(judge: Judge, torch_home: Path) -> None:
-    line = complaint(judge, "torchvision", "model=squeezenet1_1", "weights=null")
+def test_a_model_without_the_layer_is_refused(
+    reference: ReferenceClassifier, torch_home: Path
+) -> None:
+    line = complaint(reference, "torchvision", "model=squeezenet1_1", "weights=null")
     assert "squeezenet1_1" in line
     assert "resnet18" in line
 
@@ -192,9 +200,9 @@ def libraries(monkeypatch: pytest.MonkeyPatch) -> list[Recorder]:
 
 
 def test_torchxrayvision_gets_one_channel_in_its_own_scale(
-    judge: Judge, libraries: list[Recorder]
+    reference: ReferenceClassifier, libraries: list[Recorder]
 ) -> None:
-    found = extractor(judge, "torchxrayvision")
+    found = extractor(reference, "torchxrayvision")
     features = found(np.stack([np.full((1, 32, 32), v, np.uint8) for v in (0, 255, 51)]))
     assert features.shape == (3, 4)
     assert found.name == "densenet121-res224-all"
@@ -216,8 +224,10 @@ def test_torchxrayvision_gets_one_channel_in_its_own_scale(
     assert brightness.numpy() == pytest.approx(colour.mean(axis=(1, 2, 3)) / 255, abs=0.01)
 
 
-def test_inception_gets_three_channels_of_bytes(judge: Judge, libraries: list[Recorder]) -> None:
-    found = extractor(judge, "inception")
+def test_inception_gets_three_channels_of_bytes(
+    reference: ReferenceClassifier, libraries: list[Recorder]
+) -> None:
+    found = extractor(reference, "inception")
     grey = images()
     assert found(grey).shape == (5, 4)
     assert found.name == "inception-2048"
@@ -232,8 +242,10 @@ def test_inception_gets_three_channels_of_bytes(judge: Judge, libraries: list[Re
     assert torch.equal(network.given[1], torch.from_numpy(colour))
 
 
-def test_the_hash_is_of_the_weights(judge: Judge, libraries: list[Recorder]) -> None:
-    same = [extractor(judge, name).sha256 for name in ("inception", "torchxrayvision")]
+def test_the_hash_is_of_the_weights(
+    reference: ReferenceClassifier, libraries: list[Recorder]
+) -> None:
+    same = [extractor(reference, name).sha256 for name in ("inception", "torchxrayvision")]
     assert same[0] == same[1] == weights_hash(libraries[0])
     with torch.no_grad():
         libraries[0].weight[0] = 1
@@ -244,12 +256,12 @@ def test_the_hash_is_of_the_weights(judge: Judge, libraries: list[Recorder]) -> 
     ("name", "package"), [("inception", "torch_fidelity"), ("torchxrayvision", "torchxrayvision")]
 )
 def test_a_missing_package_gives_one_line(
-    name: str, package: str, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    name: str, package: str, reference: ReferenceClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in [m for m in sys.modules if m.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)  # import raises, installed or not
-    line = complaint(judge, name)
+    line = complaint(reference, name)
     assert line.startswith(f"extractor={name}: needs a package")
     assert package in line
     assert "pip install" in line
@@ -257,13 +269,16 @@ def test_a_missing_package_gives_one_line(
 
 @pytest.mark.parametrize("name", ["inception", "torchxrayvision"])
 def test_weights_that_cannot_be_fetched_give_one_line(
-    name: str, judge: Judge, libraries: list[Recorder], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    reference: ReferenceClassifier,
+    libraries: list[Recorder],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def unreachable(*args: object, **settings: object) -> None:
         raise RuntimeError("download failed\n  try again later")
 
     monkeypatch.setattr(Recorder, "__init__", unreachable)
-    line = complaint(judge, name)
+    line = complaint(reference, name)
     assert line.startswith(f"extractor={name}: its weights are not on this machine")
     assert "RuntimeError: download failed" in line
     assert line.endswith("use extractor=cnn")

@@ -1,4 +1,4 @@
-"""What every metric makes of real images (its floor) and of generators with a known fault.
+"""What every metric makes of real images (its baseline) and of generators with a known fault.
 
 Made-up X-rays, all of the same posture: so left and right matter here.
 """
@@ -19,13 +19,17 @@ from omegaconf import DictConfig
 from support import BINARY, ROOT
 from torch import Tensor
 
-from gan_aug.data.held_out import HeldOut, cut_held_out, judge_images
+from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.broken_generators import broken_generators
-from gan_aug.evaluation.evaluator import FLOOR, GENERATED, Evaluator, of_class
-from gan_aug.evaluation.reference_classifier import find_or_fit_judge, fit_classifier, weights_hash
+from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_class
+from gan_aug.evaluation.reference_classifier import (
+    find_or_fit_reference,
+    fit_classifier,
+    weights_hash,
+)
 from gan_aug.metrics.density_coverage import density_coverage
 from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
@@ -44,7 +48,7 @@ SETTINGS = (
     "data.subset.normal=40",
     "data.subset.pneumonia=40",
     f"quality.count={COUNT}",
-    "quality.judge_steps=120",
+    "quality.reference_steps=120",
     "quality.fit_steps=60",
     "quality.metrics.ms_ssim.function.pairs=100",
 )
@@ -52,8 +56,8 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfig:
-    folder = tmp_path_factory.mktemp("judges")
-    places = (f"data.cache_dir={cache_home}", f"quality.judges_dir={folder}")
+    folder = tmp_path_factory.mktemp("references")
+    places = (f"data.cache_dir={cache_home}", f"quality.reference_dir={folder}")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         found = compose("train", [*SETTINGS, *places])
         found.quality.use = list(found.quality.metrics)
@@ -86,8 +90,10 @@ def evaluator(cfg: DictConfig, splits: Splits) -> Evaluator:
 def faults(splits: Splits, held_out: HeldOut, name: str) -> dict[str, Images]:
     """Return the broken generators' images, and real ones of the other class."""
     (other,) = set(BINARY) - {name}
-    made = broken_generators(of_class(splits.train, name), of_class(held_out.floor, name), seed=0)
-    return made | {"wrong class": of_class(held_out.floor, other)}
+    made = broken_generators(
+        of_class(splits.train, name), of_class(held_out.baseline, name), seed=0
+    )
+    return made | {"wrong class": of_class(held_out.baseline, other)}
 
 
 Values = dict[str, dict[str, float]]
@@ -97,7 +103,7 @@ Values = dict[str, dict[str, float]]
 def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values:
     """Every metric."""
     rows = faults(splits, held_out, "pneumonia")
-    values: Values = evaluator.against_floor(rows, "pneumonia", held_out, None)["values"]
+    values: Values = evaluator.against_baseline(rows, "pneumonia", held_out, None)["values"]
     return values
 
 
@@ -105,7 +111,7 @@ def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values
 def normal(cfg: DictConfig, splits: Splits, held_out: HeldOut) -> Values:
     """Those that take no time."""
     rows = faults(splits, held_out, "normal")
-    values: Values = Evaluator(using(cfg, *CHEAP), splits).against_floor(
+    values: Values = Evaluator(using(cfg, *CHEAP), splits).against_baseline(
         rows, "normal", held_out, None
     )["values"]
     return values
@@ -119,32 +125,32 @@ def values(request: pytest.FixtureRequest) -> Values:
 
 
 def test_the_floor_is_that_of_good_images(values: Values) -> None:
-    floor = values[FLOOR]
-    assert abs(floor["kid"]) < 0.15
-    assert floor["fid"] < 1
+    baseline = values[BASELINE]
+    assert abs(baseline["kid"]) < 0.15
+    assert baseline["fid"] < 1
     for name in ("precision", "recall", "coverage"):
-        assert floor[name] > 0.85
-    assert 0.85 < floor["density"] < 1.25
+        assert baseline[name] > 0.85
+    assert 0.85 < baseline["density"] < 1.25
     for space in ("pixel", "feature"):
-        assert 0.35 < floor[f"copying_{space}"] < 0.65
-    assert floor["judged_as_class"] > 0.55
+        assert 0.35 < baseline[f"copying_{space}"] < 0.65
+    assert baseline["judged_as_class"] > 0.55
 
 
 @pytest.mark.slow
 def test_the_floor_of_what_fits_a_classifier(pneumonia: Values) -> None:
-    floor = pneumonia[FLOOR]
-    assert floor["gan_train_auroc"] > 0.7
-    assert floor["gan_train_accuracy"] > 0.6
-    assert floor["gan_test"] > 0.6
-    assert 0.5 < floor["ms_ssim"] < 0.8
+    baseline = pneumonia[BASELINE]
+    assert baseline["gan_train_auroc"] > 0.7
+    assert baseline["gan_train_accuracy"] > 0.6
+    assert baseline["gan_test"] > 0.6
+    assert 0.5 < baseline["ms_ssim"] < 0.8
 
 
 def test_copies_are_found_out_by_memorisation_alone(values: Values) -> None:
-    copies, floor = values["copies"], values[FLOOR]
+    copies, baseline = values["copies"], values[BASELINE]
     for space in ("pixel", "feature"):
         assert copies[f"copying_{space}"] == pytest.approx(1, abs=1e-6)
         assert copies[f"nearest_{space}"] == pytest.approx(0, abs=1e-6)
-        assert floor[f"nearest_{space}"] > 0.5
+        assert baseline[f"nearest_{space}"] > 0.5
     # To all else they are as good as real images.
     assert abs(copies["kid"]) < 0.15
     assert copies["fid"] < values["noise"]["fid"] / 5
@@ -153,89 +159,89 @@ def test_copies_are_found_out_by_memorisation_alone(values: Values) -> None:
 
 
 def test_copies_are_too_easy_for_a_classifier_that_knows_them(pneumonia: Values) -> None:
-    assert pneumonia["copies"]["gan_test"] > pneumonia[FLOOR]["gan_test"] + 0.05
+    assert pneumonia["copies"]["gan_test"] > pneumonia[BASELINE]["gan_test"] + 0.05
 
 
 def test_one_image_has_no_recall_and_no_coverage(values: Values) -> None:
-    one, floor = values["one image"], values[FLOOR]
+    one, baseline = values["one image"], values[BASELINE]
     assert one["recall"] == 0
     assert one["coverage"] < 0.15
-    assert one["fid"] > 10 * floor["fid"]
+    assert one["fid"] > 10 * baseline["fid"]
     assert one["kid"] > 0.1
     # Precision and density say nothing of it: the image is a real one, good or bad luck decides.
 
 
 def test_one_image_is_all_alike_and_teaches_nothing(pneumonia: Values) -> None:
-    one, floor = pneumonia["one image"], pneumonia[FLOOR]
+    one, baseline = pneumonia["one image"], pneumonia[BASELINE]
     assert one["ms_ssim"] == pytest.approx(1, abs=1e-6)
-    assert one["swd"] > 2 * floor["swd"]
+    assert one["swd"] > 2 * baseline["swd"]
     assert one["gan_train_accuracy"] < 0.6
-    assert one["gan_train_auroc"] < floor["gan_train_auroc"] - 0.1
+    assert one["gan_train_auroc"] < baseline["gan_train_auroc"] - 0.1
 
 
 def test_noise_is_far_from_real_images(values: Values) -> None:
-    noise, floor = values["noise"], values[FLOOR]
+    noise, baseline = values["noise"], values[BASELINE]
     assert noise["kid"] > 0.3
-    assert noise["fid"] > 10 * floor["fid"]
+    assert noise["fid"] > 10 * baseline["fid"]
     assert noise["recall"] < 0.15
     assert noise["coverage"] < 0.5
     assert noise["copying_pixel"] < 0.15
-    assert noise["nearest_pixel"] > 1.2 * floor["nearest_pixel"]
+    assert noise["nearest_pixel"] > 1.2 * baseline["nearest_pixel"]
 
 
 def test_noise_is_far_from_real_images_at_each_scale(pneumonia: Values) -> None:
-    noise, floor = pneumonia["noise"], pneumonia[FLOOR]
+    noise, baseline = pneumonia["noise"], pneumonia[BASELINE]
     for name in ("swd", "swd_32", "swd_16"):
-        assert noise[name] > 2 * floor[name]
+        assert noise[name] > 2 * baseline[name]
     assert noise["gan_train_accuracy"] < 0.6
 
 
-def test_precision_does_not_see_noise_with_the_judges_features_but_does_in_pixels(
+def test_precision_does_not_see_noise_with_the_classifiers_features_but_does_in_pixels(
     values: Values, splits: Splits, held_out: HeldOut, evaluator: Evaluator
 ) -> None:
-    """The judge was never shown noise: all of it lands among real images in its last layer."""
+    """The classifier was never shown noise: all of it lands among real images in its last layer."""
     assert values["noise"]["precision"] > 0.8
     assert values["noise"]["density"] > 0.8
     made = faults(splits, held_out, "pneumonia")
-    sides = (of_class(held_out.reference, "pneumonia"), of_class(held_out.floor, "pneumonia"))
-    real, floor, noise = (
-        Sample(x, flat, evaluator.judge.probabilities) for x in (*sides, made["noise"])
+    sides = (of_class(held_out.reference, "pneumonia"), of_class(held_out.baseline, "pneumonia"))
+    real, baseline, noise = (
+        Sample(x, flat, evaluator.classifier.probabilities) for x in (*sides, made["noise"])
     )
     context = evaluator.context("pneumonia", held_out.reference, None)
-    assert precision_recall(real, floor, context)["precision"] > 0.7
+    assert precision_recall(real, baseline, context)["precision"] > 0.7
     assert precision_recall(real, noise, context)["precision"] < 0.1
     assert density_coverage(real, noise, context)["density"] < 0.1
 
 
 def test_flipped_images_are_seen_by_kid_fid_and_coverage(values: Values) -> None:
-    """The heart is on the other side; the judge's features know the place of things."""
-    flipped, floor = values["flipped"], values[FLOOR]
+    """The heart is on the other side; the classifier's features know the place of things."""
+    flipped, baseline = values["flipped"], values[BASELINE]
     assert flipped["kid"] > 0.3
-    assert flipped["fid"] > 10 * floor["fid"]
-    assert flipped["coverage"] < floor["coverage"] - 0.02
+    assert flipped["fid"] > 10 * baseline["fid"]
+    assert flipped["coverage"] < baseline["coverage"] - 0.02
     assert flipped["copying_pixel"] < 0.3
 
 
 def test_flipped_images_are_seen_by_swd_but_not_by_ms_ssim(pneumonia: Values) -> None:
     """Patches keep their side; pairs of flipped images are as alike as before."""
-    flipped, floor = pneumonia["flipped"], pneumonia[FLOOR]
-    assert flipped["swd"] > 1.5 * floor["swd"]
-    assert flipped["ms_ssim"] == pytest.approx(floor["ms_ssim"], abs=1e-6)
+    flipped, baseline = pneumonia["flipped"], pneumonia[BASELINE]
+    assert flipped["swd"] > 1.5 * baseline["swd"]
+    assert flipped["ms_ssim"] == pytest.approx(baseline["ms_ssim"], abs=1e-6)
 
 
 def test_images_of_the_wrong_class_are_judged_so(values: Values) -> None:
-    wrong, floor = values["wrong class"], values[FLOOR]
-    assert wrong["judged_as_class"] < 0.45 < 0.55 < floor["judged_as_class"]
+    wrong, baseline = values["wrong class"], values[BASELINE]
+    assert wrong["judged_as_class"] < 0.45 < 0.55 < baseline["judged_as_class"]
     assert wrong["kid"] > 0.3
-    assert wrong["fid"] > 10 * floor["fid"]
+    assert wrong["fid"] > 10 * baseline["fid"]
     assert wrong["copying_feature"] < 0.4
 
 
 def test_images_of_the_wrong_class_teach_nothing(pneumonia: Values) -> None:
-    wrong, floor = pneumonia["wrong class"], pneumonia[FLOOR]
+    wrong, baseline = pneumonia["wrong class"], pneumonia[BASELINE]
     assert wrong["gan_train_auroc"] < 0.6
     assert wrong["gan_train_accuracy"] < 0.6
-    assert wrong["gan_test"] < 0.4 < floor["gan_test"]
+    assert wrong["gan_test"] < 0.4 < baseline["gan_test"]
 
 
 def memorised(known: Images) -> Callable[[Images], Tensor]:
@@ -248,21 +254,24 @@ def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
 ) -> None:
     asked = Evaluator(using(cfg, "membership"), splits)
     name = "pneumonia"
-    rows = {GENERATED: of_class(held_out.floor, name), "noise": of_class(held_out.floor, name)}
+    rows = {
+        GENERATED: of_class(held_out.baseline, name),
+        "noise": of_class(held_out.baseline, name),
+    }
 
     def auc(discriminator: Callable[[Images], Tensor] | None) -> dict[str, Any]:
-        found = asked.against_floor(rows, name, held_out, discriminator)["values"]
+        found = asked.against_baseline(rows, name, held_out, discriminator)["values"]
         assert found["noise"] == {}  # only the GAN's own images have a discriminator
-        return {row: found[row].get("membership_auc") for row in (FLOOR, GENERATED)}
+        return {row: found[row].get("membership_auc") for row in (BASELINE, GENERATED)}
 
     knows = auc(memorised(of_class(splits.train, name)))
     assert knows[GENERATED] == pytest.approx(1)
-    assert 0.35 < knows[FLOOR] < 0.65  # it knows neither half of the unseen images
-    assert auc(lambda x: torch.zeros(len(x))) == {FLOOR: 0.5, GENERATED: 0.5}
+    assert 0.35 < knows[BASELINE] < 0.65  # it knows neither half of the unseen images
+    assert auc(lambda x: torch.zeros(len(x))) == {BASELINE: 0.5, GENERATED: 0.5}
     of_contrast = auc(lambda x: torch.tensor(x).float().std(dim=(1, 2, 3)))
-    assert 0.3 < of_contrast[FLOOR] < 0.7
+    assert 0.3 < of_contrast[BASELINE] < 0.7
     assert 0.3 < of_contrast[GENERATED] < 0.7
-    assert auc(None) == {FLOOR: None, GENERATED: None}
+    assert auc(None) == {BASELINE: None, GENERATED: None}
 
 
 def states() -> list[Any]:
@@ -295,27 +304,29 @@ def test_the_same_images_give_the_same_values_and_no_global_random_number_is_dra
     before = states()
     evaluator = Evaluator(cfg.quality, splits)
     rows = {"noise": faults(splits, held_out, "pneumonia")["noise"]}
-    again = evaluator.against_floor(rows, "pneumonia", held_out, None)["values"]
+    again = evaluator.against_baseline(rows, "pneumonia", held_out, None)["values"]
     assert states() == before
-    assert again == {row: pneumonia[row] for row in (FLOOR, "noise")}
+    assert again == {row: pneumonia[row] for row in (BASELINE, "noise")}
 
     quality = cfg.copy().quality
-    quality.update(judges_dir=str(tmp_path), judge_steps=2)
-    find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
+    quality.update(reference_dir=str(tmp_path), reference_steps=2)
+    find_or_fit_reference(quality, reference_classifier_images(splits), splits.fingerprint)
     assert states() == before
 
 
-def test_a_judge_is_found_again(cfg: DictConfig, evaluator: Evaluator, splits: Splits) -> None:
-    files = sorted(Path(cfg.quality.judges_dir).glob("*.pt"))
+def test_a_classifier_is_found_again(cfg: DictConfig, evaluator: Evaluator, splits: Splits) -> None:
+    files = sorted(Path(cfg.quality.reference_dir).glob("*.pt"))
     changed = [f.stat().st_mtime_ns for f in files]
-    found = find_or_fit_judge(cfg.quality, judge_images(splits), splits.fingerprint)
-    assert found.facts() == evaluator.judge.facts()
+    found = find_or_fit_reference(
+        cfg.quality, reference_classifier_images(splits), splits.fingerprint
+    )
+    assert found.facts() == evaluator.classifier.facts()
     assert found.sha256 == weights_hash(found.module)
     assert [f.stat().st_mtime_ns for f in files] == changed
     assert len(files) == 1
 
 
-def test_a_judge_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
+def test_a_classifier_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
     cfg: DictConfig, splits: Splits, tmp_path: Path
 ) -> None:
     quality = cfg.copy().quality
@@ -323,19 +334,23 @@ def test_a_judge_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
     other.update(draw=3, subset={"normal": 20, "pneumonia": 30})
     hashes = []
     for name, draw in (("a", splits), ("b", prepare(other).splits)):
-        quality.update(judges_dir=str(tmp_path / name), judge_steps=3)
-        judge = find_or_fit_judge(quality, judge_images(draw), draw.fingerprint)
-        hashes.append(judge.sha256)
+        quality.update(reference_dir=str(tmp_path / name), reference_steps=3)
+        reference = find_or_fit_reference(
+            quality, reference_classifier_images(draw), draw.fingerprint
+        )
+        hashes.append(reference.sha256)
     assert hashes[0] == hashes[1]
-    quality.judge_steps = 4
-    judge = find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
-    assert judge.sha256 != hashes[0]
+    quality.reference_steps = 4
+    reference = find_or_fit_reference(
+        quality, reference_classifier_images(splits), splits.fingerprint
+    )
+    assert reference.sha256 != hashes[0]
 
 
 @pytest.mark.parametrize(
     "damage", ["truncated", "other weights", "something else", "nan", "flipped"]
 )
-def test_a_damaged_judge_is_fitted_again(
+def test_a_damaged_classifier_is_fitted_again(
     damage: str,
     cfg: DictConfig,
     splits: Splits,
@@ -343,14 +358,14 @@ def test_a_damaged_judge_is_fitted_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     quality = cfg.copy().quality
-    quality.update(judges_dir=str(tmp_path), judge_steps=2)
-    table = judge_images(splits)
-    sound = find_or_fit_judge(quality, table, splits.fingerprint)
+    quality.update(reference_dir=str(tmp_path), reference_steps=2)
+    table = reference_classifier_images(splits)
+    sound = find_or_fit_reference(quality, table, splits.fingerprint)
     (path,) = tmp_path.glob("*.pt")
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
     elif damage == "something else":
-        torch.save(["no judge"], path)
+        torch.save(["no reference classifier"], path)
     elif damage == "flipped":
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
@@ -361,12 +376,12 @@ def test_a_damaged_judge_is_fitted_again(
         next(iter(content["state_dict"].values()))[0] += change
         torch.save(content, path)
     capsys.readouterr()
-    again = find_or_fit_judge(quality, table, splits.fingerprint)
+    again = find_or_fit_reference(quality, table, splits.fingerprint)
     assert (again.sha256, again.feature_scale) == (sound.sha256, sound.feature_scale)
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("warning: ")]
     assert line.startswith(f"warning: {path}: ")
-    assert line.endswith("; fitting the judge again")
-    find_or_fit_judge(quality, table, splits.fingerprint)
+    assert line.endswith("; fitting the reference classifier again")
+    find_or_fit_reference(quality, table, splits.fingerprint)
     assert "warning" not in capsys.readouterr().err
 
 

@@ -60,7 +60,7 @@ def projected(features: int) -> Callable[[Images], Tensor]:
 
 
 def opinion(x: Images) -> Tensor:
-    """Return a judge's opinion: the brighter, the more pneumonia."""
+    """Return a reference classifier's opinion: the brighter, the more pneumonia."""
     bright = torch.sigmoid(torch.from_numpy(x).double().mean(dim=(1, 2, 3)) / 10 - 12.5)
     return torch.stack([1 - bright, bright], dim=1)
 

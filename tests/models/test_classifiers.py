@@ -174,7 +174,7 @@ def test_the_learning_rate_falls_as_a_cosine() -> None:
 
 @pytest.mark.slow
 def test_other_classifiers_through_the_commands(tmp_path: Path, cache_home: Path) -> None:
-    """ResNet-18 in `train`, a model of timm in a study, ResNet-18 as an explained judge."""
+    """ResNet-18 in `train`, a model of timm in a study, ResNet-18 as an explained reference."""
 
     def run(name: str, *arguments: str) -> str:
         done = run_command(cache_home, name, *arguments, cwd=tmp_path, check=True)
@@ -187,9 +187,13 @@ def test_other_classifiers_through_the_commands(tmp_path: Path, cache_home: Path
     metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
     assert metrics["trained_batches"] == 2 * (76 // 8)
     kept = [o for o in TINY_STUDY if not o.startswith(("classifier.", "quality.classifier."))]
-    judge = ("model@quality.classifier=resnet18", "quality.judge_steps=5", "quality.fit_steps=3")
+    reference = (
+        "model@quality.classifier=resnet18",
+        "quality.reference_steps=5",
+        "quality.fit_steps=3",
+    )
     run(
-        "study", "+study=seed_protocol", *kept, *judge, "model@classifier=timm",
+        "study", "+study=seed_protocol", *kept, *reference, "model@classifier=timm",
         "classifier.name=test_convnext", "quality.use=[kid,judged,gan_test]", "study_dir=s",
     )  # fmt: skip
     record = json.loads((tmp_path / "s" / "draw_0" / "run.json").read_text())
@@ -197,6 +201,13 @@ def test_other_classifiers_through_the_commands(tmp_path: Path, cache_home: Path
     checks = json.loads((tmp_path / "s" / "draw_0" / "metrics.json").read_text())["checks"]
     assert all(check["passed"] for check in checks)
     gan = next((tmp_path / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
-    run("explain", f"checkpoint={gan}", *judge, "quality.count=10", "images=3", "hydra.run.dir=x")
+    run(
+        "explain",
+        f"checkpoint={gan}",
+        *reference,
+        "quality.count=10",
+        "images=3",
+        "hydra.run.dir=x",
+    )
     numbers = json.loads((tmp_path / "x" / "explain.json").read_text())
     assert numbers["maps"]["cnn"]["grad_cam"]["trained_and_random"]["mean"] < 1

@@ -100,7 +100,7 @@ def train(
 
 @pytest.fixture(scope="module")
 def blobs() -> torch.Tensor:
-    """Bright discs in different places: easy to learn, easy to judge."""
+    """Bright discs in different places: easy to learn, easy to reference."""
     y, x = np.mgrid[:32, :32]
     centres = np.random.default_rng(0).uniform(10, 22, (64, 2))
     discs = [((y - a) ** 2 + (x - b) ** 2 < 49) for a, b in centres]

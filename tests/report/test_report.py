@@ -113,7 +113,7 @@ def test_pairs_that_the_study_names_are_corrected_together(tmp_path: Path) -> No
 def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
     write_study(tmp_path, NONE | {"gan": 0.03})
     for path in tmp_path.glob("*/run.json"):
-        change(path, lambda r: r["config"]["arms"]["gan"]["extra"].update(ratio=0.25))
+        change(path, lambda r: r["config"]["arms"]["gan"]["added"].update(ratio=0.25))
     build(tmp_path)
     assert read(tmp_path)["control"] is None
     (answer,) = read(tmp_path)["answer"]
@@ -275,7 +275,7 @@ def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
     ]
     assert kid["generated"] == pytest.approx(np.mean(values))
     assert kid["generated_sd"] == pytest.approx(np.std(values, ddof=1))
-    assert kid["floor"] == pytest.approx(0.01)
+    assert kid["baseline"] == pytest.approx(0.01)
     assert (kid["n"], kid["extractor"]) == ([150, 150], "cnn-c0ffee00")
     assert kid["rho"] == pytest.approx(-1)  # KID falls as the gain rises
     assert kid["p_holm"] < 0.001

@@ -11,7 +11,7 @@ from support import BINARY
 from torch import nn
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.study.batches import ArmBatches, Extra
+from gan_aug.study.batches import AddedImages, ArmBatches
 
 N_NORMAL, N_PNEUMONIA, SIZE = 20, 12, 8
 
@@ -22,28 +22,28 @@ class Blacken(nn.Module):
 
 
 def arm(**changes: Any) -> dict[str, Any]:
-    extra = {"ratio": None, "weight": 1, "label_smoothing": 0} | changes.pop("extra", {})
-    return {"title": "t", "balanced": False, "pretrain": 0} | changes | {"extra": extra}
+    added = {"ratio": None, "weight": 1, "label_smoothing": 0} | changes.pop("added", {})
+    return {"title": "t", "balanced": False, "pretrain": 0} | changes | {"added": added}
 
 
-def extra_images(normal: int, pneumonia: int) -> Extra:
+def added_images(normal: int, pneumonia: int) -> AddedImages:
     n = normal + pneumonia
     labels = np.repeat([0, 1], [normal, pneumonia]).astype(np.int64)
-    return Extra(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
+    return AddedImages(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
 
 
-def batches(settings: dict[str, Any], extra: Extra, **changes: Any) -> ArmBatches:
+def batches(settings: dict[str, Any], added: AddedImages, **changes: Any) -> ArmBatches:
     labels = np.repeat([0, 1], [N_NORMAL, N_PNEUMONIA]).astype(np.int64)
     images = np.full((len(labels), 1, 8, 8), 100, np.uint8)
     given = {
         "augment": None,
-        "augment_extra": None,
+        "augment_added": None,
         "batch_size": SIZE,
         "steps": 10,
         "seed": 3,
         "position": lambda: 0,
     } | changes
-    return ArmBatches(images, labels, extra, settings, **given)
+    return ArmBatches(images, labels, added, settings, **given)
 
 
 def rows(made: ArmBatches, n: int = 40) -> torch.Tensor:
@@ -51,36 +51,36 @@ def rows(made: ArmBatches, n: int = 40) -> torch.Tensor:
 
 
 def test_two_arms_with_the_same_images_get_the_same_batches() -> None:
-    one, two = batches(arm(), extra_images(0, 0)), batches(arm(), extra_images(0, 0))
+    one, two = batches(arm(), added_images(0, 0)), batches(arm(), added_images(0, 0))
     assert torch.equal(rows(one), rows(two))
-    other = batches(arm(), extra_images(0, 0), seed=4)
+    other = batches(arm(), added_images(0, 0), seed=4)
     assert not torch.equal(rows(one), rows(other))
 
 
 def test_all_images_are_used_equally_often() -> None:
     n = N_NORMAL + N_PNEUMONIA + 8
-    counts = rows(batches(arm(), extra_images(3, 5)), n).flatten().bincount(minlength=n)
+    counts = rows(batches(arm(), added_images(3, 5)), n).flatten().bincount(minlength=n)
     assert counts.tolist() == [SIZE] * n
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.25, 2), (0.5, 4)])
 def test_a_ratio_holds_in_every_batch(ratio: float, expected: int) -> None:
-    made = rows(batches(arm(extra={"ratio": ratio}), extra_images(3, 4)))
+    made = rows(batches(arm(added={"ratio": ratio}), added_images(3, 4)))
     assert ((made >= N_NORMAL + N_PNEUMONIA).sum(dim=1) == expected).all()
 
 
-def test_a_ratio_without_extra_images_is_real_images_only() -> None:
-    made = rows(batches(arm(extra={"ratio": 0.5}), extra_images(0, 0)))
-    assert torch.equal(made, rows(batches(arm(), extra_images(0, 0))))
+def test_a_ratio_without_added_images_is_real_images_only() -> None:
+    made = rows(batches(arm(added={"ratio": 0.5}), added_images(0, 0)))
+    assert torch.equal(made, rows(batches(arm(), added_images(0, 0))))
 
 
 def test_oversampling_balances_every_batch() -> None:
-    made = rows(batches(arm(balanced=True), extra_images(0, 0)))
+    made = rows(batches(arm(balanced=True), added_images(0, 0)))
     assert ((made < N_NORMAL).sum(dim=1) == SIZE // 2).all()
 
 
 def test_pretraining_comes_first_and_alone() -> None:
-    made = rows(batches(arm(pretrain=0.3), extra_images(3, 4)), 10)
+    made = rows(batches(arm(pretrain=0.3), added_images(3, 4)), 10)
     added = made >= N_NORMAL + N_PNEUMONIA
     assert added[:3].all()
     assert not added[3:].any()
@@ -88,12 +88,12 @@ def test_pretraining_comes_first_and_alone() -> None:
 
 def test_pretraining_needs_both_classes() -> None:
     with pytest.raises(GanAugError, match="each class"):
-        batches(arm(pretrain=0.3), extra_images(0, 5))
+        batches(arm(pretrain=0.3), added_images(0, 5))
 
 
-def test_only_extra_images_are_down_weighted_and_smoothed() -> None:
-    settings = arm(extra={"ratio": 0.5, "weight": 0.25, "label_smoothing": 0.2})
-    batch = next(iter(batches(settings, extra_images(5, 5))))
+def test_only_added_images_are_down_weighted_and_smoothed() -> None:
+    settings = arm(added={"ratio": 0.5, "weight": 0.25, "label_smoothing": 0.2})
+    batch = next(iter(batches(settings, added_images(5, 5))))
     added = batch["image"][:, 0, 0, 0] > 0
     assert added.sum() == 4
     assert (batch["weight"][added] == 0.25).all()
@@ -104,10 +104,10 @@ def test_only_extra_images_are_down_weighted_and_smoothed() -> None:
     assert (of_label[~added] == 1).all()
 
 
-def test_augmentation_of_real_and_of_extra_images_is_separate() -> None:
-    settings = arm(extra={"ratio": 0.5})
-    for key, changed in (("augment", 100), ("augment_extra", 200)):
-        batch = next(iter(batches(settings, extra_images(5, 5), **{key: Blacken()})))
+def test_augmentation_of_real_and_of_added_images_is_separate() -> None:
+    settings = arm(added={"ratio": 0.5})
+    for key, changed in (("augment", 100), ("augment_added", 200)):
+        batch = next(iter(batches(settings, added_images(5, 5), **{key: Blacken()})))
         value = changed / 127.5 - 1
         assert not torch.isclose(batch["image"], torch.tensor(value)).any()
         assert (batch["image"] == -1).all(dim=(1, 2, 3)).sum() == 4

@@ -25,7 +25,7 @@ from gan_aug.settings.checks import check_config
 from gan_aug.settings.control import control_of
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study import rules
-from gan_aug.study.extras import Extras
+from gan_aug.study.added import AddedByArm
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
 
@@ -61,8 +61,8 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
             starts = {f["initial_weights"] for f in metrics["fits"] if f["repeat"] == repeat}
             assert len(starts) == 1
         assert len({f["initial_weights"] for f in metrics["fits"]}) == 2
-        extras = {arm: sum(metrics["arms"][arm]["extra"].values()) for arm in ARMS}
-        assert extras == dict.fromkeys(ARMS, 10) | {"real": 0, "classic": 0, "oversample": 0}
+        added_by_arm = {arm: sum(metrics["arms"][arm]["added"].values()) for arm in ARMS}
+        assert added_by_arm == dict.fromkeys(ARMS, 10) | {"real": 0, "classic": 0, "oversample": 0}
         assert [c["passed"] for c in metrics["checks"]] == [True] * 7
         for fit in metrics["fits"]:
             assert [point["step"] for point in fit["curve"]] == [10, 20]
@@ -73,10 +73,10 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
     assert seen[0]["checkpoint_sha256"] != seen[1]["checkpoint_sha256"]
 
 
-def test_the_gans_of_every_draw_are_measured_by_one_judge(study: Path) -> None:
+def test_the_gans_of_every_draw_are_measured_by_one_classifier(study: Path) -> None:
     found = [read(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
     assert found[0]["extractor"] == found[1]["extractor"]
-    assert len(list((study / "runs" / "judges").glob("*.pt"))) == 1
+    assert len(list((study / "runs" / "references").glob("*.pt"))) == 1
     for quality in found:
         assert list(quality["classes"]) == ["pneumonia"]
         values = quality["classes"]["pneumonia"]["values"]
@@ -95,7 +95,7 @@ LATE = [
     ("+trainer.no_such_setting=1", "trainer: cannot be built"),
     ("arms.classic.augment._target_=gan_aug.nothing", "arms.classic.augment: cannot be built"),
     ("quality.metrics.kid.function._target_=os.nothing", "quality.metrics: cannot be built"),
-    ("study.count.pneumonia=5000", "arms.more_real.extra.count.pneumonia=5000: the draw leaves"),
+    ("study.count.pneumonia=5000", "arms.more_real.added.count.pneumonia=5000: the draw leaves"),
 ]
 
 
@@ -121,7 +121,7 @@ def test_quality_takes_what_images_there_are(command: Command, tmp_path: Path) -
     images = metrics["quality"]["classes"]["pneumonia"]["images"]
     n = images["measured"]
     assert 10 < n < 200
-    assert (images["reference"], images["floor"]) == (n, n)
+    assert (images["reference"], images["baseline"]) == (n, n)
     (warned,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
     assert f"quality.count=1000: only {n} pneumonia images" in warned
     assert f"{n} generated images of each class" in (tmp_path / "s" / "report.html").read_text()
@@ -230,7 +230,7 @@ def test_what_an_arm_used_is_counted_while_it_trains(study: Path) -> None:
     for fit in metrics["fits"]:
         used = fit["used"]
         assert used["real"]["images"] == {"normal": 40, "pneumonia": 36}
-        assert used["added"]["images"] == metrics["arms"][fit["arm"]]["extra"]
+        assert used["added"]["images"] == metrics["arms"][fit["arm"]]["added"]
         shown = [n for part in used.values() for n in part["shown"].values()]
         assert sum(shown) == 20 * 8
     html = (study / "s" / "report.html").read_text()
@@ -270,11 +270,11 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     settle_precision(cfg, [])
     check_counts(cfg)
     held_out = held_out_of(cfg, prepared.splits)
-    check_first(cfg, Extras(cfg, prepared, Path("unused")))
-    measured = any(arm.extra.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
+    check_first(cfg, AddedByArm(cfg, prepared, Path("unused")))
+    measured = any(arm.added.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
     assert (held_out is not None) == bool(measured)
     if held_out is not None:
-        assert held_out.floor.counts()["pneumonia"] >= 10
+        assert held_out.baseline.counts()["pneumonia"] >= 10
 
 
 @pytest.mark.slow
@@ -430,8 +430,8 @@ def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path
         ("best_recipe", "duplicate"),
         ("size_sweep", "duplicate"),
         ("count_sweep", "duplicate_100"),
-        ("seed_protocol ++arms.gan.extra.count.pneumonia=400", None),
-        ("seed_protocol arms.gan.extra.ratio=0.25", None),
+        ("seed_protocol ++arms.gan.added.count.pneumonia=400", None),
+        ("seed_protocol arms.gan.added.ratio=0.25", None),
         ("seed_protocol arms.duplicate.pretrain=0.33", None),
     ],
 )
@@ -491,16 +491,16 @@ def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
 
 
 def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None:
-    arguments = (*STUDY, "study.repeats=1", "arms.gan.extra.filter.candidates=3")
-    strict = command("study", *arguments, "arms.gan.extra.filter.min_distance=1000", "study_dir=s")
+    arguments = (*STUDY, "study.repeats=1", "arms.gan.added.filter.candidates=3")
+    strict = command("study", *arguments, "arms.gan.added.filter.min_distance=1000", "study_dir=s")
     assert strict.returncode != 0
     assert "only 0 of 30 pneumonia GAN images pass the filter" in strict.stderr
     loose = command(
-        "study", *arguments, "arms.gan.extra.filter.min_distance=0.01",
-        "arms.gan.extra.filter.min_confidence=0.01", "study_dir=t",
+        "study", *arguments, "arms.gan.added.filter.min_distance=0.01",
+        "arms.gan.added.filter.min_confidence=0.01", "study_dir=t",
     )  # fmt: skip
     assert loose.returncode == 0, loose.stderr
-    assert read(tmp_path / "t/draw_0/metrics.json")["arms"]["gan"]["extra"]["pneumonia"] == 10
+    assert read(tmp_path / "t/draw_0/metrics.json")["arms"]["gan"]["added"]["pneumonia"] == 10
 
 
 @pytest.mark.parametrize(
@@ -510,10 +510,10 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("study.primary=train", ["study.primary=train", "development"]),
         ("study.splits=[test]", ["study.splits", "validation"]),
         ("study.question.arm=nobody", ["nobody", "classic_gan"]),
-        ("arms.gan.extra.ratio=2", ["arms.gan.extra.ratio=2", "null"]),
-        ("arms.gan.extra.source=web", ["arms.gan.extra.source=web", "duplicate"]),
+        ("arms.gan.added.ratio=2", ["arms.gan.added.ratio=2", "null"]),
+        ("arms.gan.added.source=web", ["arms.gan.added.source=web", "duplicate"]),
         ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=20"]),
-        ("arms.gan.pretrain=0.5 arms.gan.extra.ratio=0.5", ["arms.gan.extra.ratio=0.5"]),
+        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", ["arms.gan.added.ratio=0.5"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),

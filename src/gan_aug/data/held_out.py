@@ -1,7 +1,7 @@
 """Real images that no GAN of the draw has seen, for measuring generated ones. Loads no torch.
 
 The training folder's patients are cut into two halves, the same for every draw. One half fits the
-judge, the classifier that supplies features and opinions. From the other half come the images to
+reference classifier, which supplies features and opinions. From the other half come the images to
 compare with, less all patients that the draw trains or validates on. The test images stay unread.
 """
 
@@ -28,39 +28,44 @@ class HeldOut:
     """Real images by what they are for; no patient is in two of these, nor in the draw's training.
 
     Attributes:
-        judge: fit the judge; may hold training and validation images of the draw.
+        classifier: fit the reference classifier; may hold training and validation images of the
+            draw.
         reference: what generated images are compared with.
-        floor: real images measured in place of generated ones: the best that a metric can read.
+        baseline: real images measured in place of generated ones: the best that a metric can read.
     """
 
-    judge: ImageTable
+    classifier: ImageTable
     reference: ImageTable
-    floor: ImageTable
+    baseline: ImageTable
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return images by part and class."""
-        parts = {"judge": self.judge, "reference": self.reference, "floor": self.floor}
+        parts = {
+            "classifier": self.classifier,
+            "reference": self.reference,
+            "baseline": self.baseline,
+        }
         return {name: table.counts() for name, table in parts.items()}
 
 
-def judge_images(splits: Splits) -> ImageTable:
-    """Return the images that fit the judge: half of the training folder's patients.
+def reference_classifier_images(splits: Splits) -> ImageTable:
+    """Return the images that fit the reference classifier: half of the training folder's patients.
 
-    They do not depend on the draw, so that numbers of several draws have the same judge.
+    They do not depend on the draw, so that numbers of several draws have the same classifier.
     """
     table = _training_folder(splits)
-    return table.take(_in_judge_half(splits, table))
+    return table.take(_in_reference_half(splits, table))
 
 
 def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut:
     """Cut the images that a draw's generated images are measured with.
 
-    A class has as many in `reference` as in `floor`: `count`, or as many as there are, which is
+    A class has as many in `reference` as in `baseline`: `count`, or as many as there are, which is
     said.
 
     Args:
         splits: the draw.
-        count: images of each class in `reference` and in `floor`, at the most.
+        count: images of each class in `reference` and in `baseline`, at the most.
         needed: classes that are measured; of the others there may be fewer than `FEWEST`.
 
     Raises:
@@ -68,9 +73,9 @@ def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut
     """
     table = _training_folder(splits)
     unit = _units_of(splits, table)
-    in_judge = _in_judge_half(splits, table)
+    in_half = _in_reference_half(splits, table)
     seen = np.isin(unit, np.concatenate([_units_of(splits, t) for t in _in_use(splits)]))
-    free = ~in_judge & ~seen
+    free = ~in_half & ~seen
     sides: tuple[list[NDArray[np.int64]], ...] = ([], [])
     side_of: dict[int, int] = {}
     random = np.random.default_rng(_SIDES_STREAM)
@@ -96,8 +101,8 @@ def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut
             )
         for place, side in enumerate(sides):
             side.append(rows[on_side == place][:taken])
-    reference, floor = (table.take(np.concatenate(side)) for side in sides)
-    return HeldOut(table.take(in_judge), reference, floor)
+    reference, baseline = (table.take(np.concatenate(side)) for side in sides)
+    return HeldOut(table.take(in_half), reference, baseline)
 
 
 def _in_use(splits: Splits) -> tuple[ImageTable, ...]:
@@ -113,7 +118,7 @@ def _cut_validation(splits: Splits) -> ImageTable:
 
 def _training_folder(splits: Splits) -> ImageTable:
     """Return the training folder's images, each once, in an order that no draw changes."""
-    table = concatenate(splits.train, _cut_validation(splits), splits.internal, splits.spare)
+    table = concatenate(splits.train, _cut_validation(splits), splits.internal, splits.unused)
     return table.take(np.argsort(table.hashes, kind="stable"))
 
 
@@ -121,7 +126,7 @@ def _units_of(splits: Splits, table: ImageTable) -> NDArray[np.int64]:
     return np.array([splits.patient_units[p] for p in table.patients.tolist()], np.int64)
 
 
-def _in_judge_half(splits: Splits, table: ImageTable) -> NDArray[np.bool_]:
+def _in_reference_half(splits: Splits, table: ImageTable) -> NDArray[np.bool_]:
     unit = _units_of(splits, table)
     random = np.random.default_rng(_HALVES_STREAM)
     chosen = []

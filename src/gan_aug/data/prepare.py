@@ -69,7 +69,7 @@ def prepare(data: DictConfig) -> Prepared:
         source,
         draw=data.draw,
         subset=_subset(data, source.classes),
-        holdout_per_class=data.holdout_per_class,
+        development_per_class=data.development_per_class,
         val_per_class=data.val_per_class,
         internal_per_class=data.internal_per_class,
     )

@@ -39,7 +39,7 @@ def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
         if "study" in cfg:
             usual = _fill(settled, cfg, "study.count", classes, {})
             for name in cfg.arms:
-                _fill(settled, cfg, f"arms.{name}.extra.count", classes, usual)
+                _fill(settled, cfg, f"arms.{name}.added.count", classes, usual)
     _check_task(settled, classes)
     return settled
 

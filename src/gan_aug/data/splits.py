@@ -75,8 +75,8 @@ class Splits:
     """The images of one draw; no duplicate is in two of them.
 
     Where validation is cut from the training folder, no patient of `validation` or of `internal` is
-    in another part of that folder; `train` and `spare` may share patients. Nor is a patient in both
-    `test` and `development`, which are cut from the data set's own test folder.
+    in another part of that folder; `train` and `unused` may share patients. Nor is a patient in
+    both `test` and `development`, which are cut from the data set's own test folder.
 
     That folder is taken as it is and may share patients with the training folder. Of Kaggle's
     X-rays 416 of 624 test files have the patient id (`parse_name`) of a training file; whether that
@@ -88,11 +88,11 @@ class Splits:
         train: the draw's training images.
         validation: decides early stopping and thresholds.
         test: read once, at the end.
-        development: images set aside from the test split (`data.holdout_per_class`), the same for
-            every draw.
+        development: images set aside from the test split (`data.development_per_class`), the same
+            for every draw.
         internal: a test of the training split's own distribution: patients of the training folder
             that are in no other part of the draw (`data.internal_per_class`).
-        spare: training images that the draw did not choose, of patients outside `internal` and a
+        unused: training images that the draw did not choose, of patients outside `internal` and a
             cut `validation`, but not only of patients outside `train`.
         patient_units: patient of the training folder to the number of the group (`units`) that must
             stay on one side of a cut; the same for every draw.
@@ -106,7 +106,7 @@ class Splits:
     test: ImageTable
     development: ImageTable
     internal: ImageTable
-    spare: ImageTable
+    unused: ImageTable
     patient_units: Mapping[str, int]
     fingerprint: str
     draw: int
@@ -220,7 +220,7 @@ def make_splits(
     source: Source,
     draw: int,
     subset: Mapping[str, int | None],
-    holdout_per_class: int,
+    development_per_class: int,
     val_per_class: int,
     internal_per_class: int = 0,
 ) -> Splits:
@@ -233,8 +233,8 @@ def make_splits(
         source: the data set.
         draw: which random choice.
         subset: training images of every class; None takes all that are left.
-        holdout_per_class: images per class set aside from the train and from the test split (the
-            original project set aside 30); the same for every draw.
+        development_per_class: images per class set aside from the train and from the test split
+            (the original project set aside 30); the same for every draw.
         val_per_class: validation images per class, cut by patient from train images outside the
             draw (unused where the data set brings an official validation split).
         internal_per_class: images per class of the internal test, cut by patient; 0 cuts none.
@@ -248,12 +248,12 @@ def make_splits(
     for table in (source.train, source.test):
         _check_labels(table)
     train, test, development = source.train, source.test, source.test.take(slice(0, 0))
-    if holdout_per_class:
+    if development_per_class:
         streams = np.random.SeedSequence(_HOLDOUT_STREAM).spawn(2)
-        key = "data.holdout_per_class"
-        aside = _pick(train, units(train), holdout_per_class, streams[0], key)
+        key = "data.development_per_class"
+        aside = _pick(train, units(train), development_per_class, streams[0], key)
         train = train.take(~aside)
-        aside = _pick(test, units(test), holdout_per_class, streams[1], key)
+        aside = _pick(test, units(test), development_per_class, streams[1], key)
         test, development = test.take(~aside), test.take(aside)
 
     # Training images must be new to everything that is measured on, and count once.
@@ -292,9 +292,9 @@ def make_splits(
         rows.append(members[:wanted])
     chosen = pool.take(np.concatenate(rows))
     internal = pool.take(in_internal)
-    unused = ~in_internal
-    unused[np.concatenate(rows)] = False
-    spare = pool.take(unused)
+    left = ~in_internal
+    left[np.concatenate(rows)] = False
+    unused = pool.take(left)
     warnings = list(source.notes.get("warnings", []))
     if not source.patients_known:
         warnings.append(
@@ -329,7 +329,7 @@ def make_splits(
         test=test,
         development=development,
         internal=internal,
-        spare=spare,
+        unused=unused,
         patient_units=dict(zip(train.patients.tolist(), groups.tolist(), strict=True)),
         fingerprint=notes["fingerprint"],
         draw=draw,

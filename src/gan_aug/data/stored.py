@@ -15,7 +15,7 @@ from gan_aug.run.errors import GanAugError
 _PLAIN = (str, int, float, bool, type(None))
 _NEEDED = {
     *("name", "image_size", "channels", "draw", "subset"),
-    *("holdout_per_class", "val_per_class", "internal_per_class"),
+    *("development_per_class", "val_per_class", "internal_per_class"),
 }
 """What the draw of a generator is cut again from."""
 

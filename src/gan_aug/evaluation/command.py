@@ -15,7 +15,7 @@ from rich.table import Table
 from gan_aug.data.held_out import cut_held_out
 from gan_aug.evaluation.broken_generators import broken_generators
 from gan_aug.evaluation.evaluator import (
-    FLOOR,
+    BASELINE,
     GENERATED,
     Evaluator,
     directions_of,
@@ -29,7 +29,7 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 
-GOOD = {"lower": "↓", "higher": "↑", "floor": "="}
+GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
 
 HEADLINE = ("kid", "recall", "ms_ssim", "swd", "copying_pixel")
 """What the table of a multirun shows, as far as it was measured."""
@@ -49,14 +49,15 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     for name, images in subject.images.items():
         rows = {GENERATED: images}
         if cfg.controls:
-            seen, unseen = of_class(subject.splits.train, name), of_class(held_out.floor, name)
+            seen, unseen = of_class(subject.splits.train, name), of_class(held_out.baseline, name)
             rows |= broken_generators(seen, unseen, cfg.quality.seed)
-        classes[name] = evaluator.against_floor(rows, name, held_out, discriminator)
+        classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator)
         n = classes[name]["images"]["measured"]
-        _write_pairs(evaluator, images[:n], of_class(held_out.floor, name)[:n], name, run)
+        _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
     good = directions_of(cfg.quality)
     facts = evaluator.facts()
-    facts["judge"]["right_on_unseen_real"] = evaluator.judge_on_unseen(held_out)
+    right = evaluator.right_on_unseen(held_out)
+    facts["reference_classifier"]["right_on_unseen_real"] = right
     headline = {
         f"{name}_{value}": found["values"][GENERATED][value]
         for name, found in classes.items()
@@ -68,9 +69,7 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     write_text(run.folder / "quality.csv", _csv(metrics))
     for name in classes:
         Console().print(table_of(metrics, name))
-    print(
-        f"judge       right on {_shares(facts['judge']['right_on_unseen_real'])} unseen real images"
-    )
+    print(f"reference classifier right on {_shares(right)} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"copies?     {run.folder}/closest_*.png")
 
@@ -111,17 +110,17 @@ def _csv(metrics: dict[str, Any]) -> str:
 def table_of(metrics: dict[str, Any], name: str) -> Table:
     """Return the table of one class: a row for each value, a column for each set of images."""
     found = metrics["classes"][name]
-    titles = [GENERATED, FLOOR, *(t for t in found["values"] if t not in (GENERATED, FLOOR))]
+    titles = [GENERATED, BASELINE, *(t for t in found["values"] if t not in (GENERATED, BASELINE))]
     n = found["images"]["measured"]
     table = Table(
-        title=f"{name}, N = {n}, features of {metrics['extractor']}; floor: unseen real images",
-        caption="↓ lower is better, ↑ higher is better, = as the floor is best",
+        title=f"{name}, N = {n}, features of {metrics['extractor']}; baseline: unseen real images",
+        caption="↓ lower is better, ↑ higher is better, = as the baseline is best",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
     table.add_column("", no_wrap=True)
     for title in titles:
-        name_of_set = "floor" if title == FLOOR else title
+        name_of_set = "baseline" if title == BASELINE else title
         table.add_column(name_of_set, justify="right", no_wrap=True)
     for value, good in metrics["good"].items():
         cells = [found["values"][t].get(value) for t in titles]

@@ -1,4 +1,4 @@
-"""Every metric of a draw's generated images, each beside its floor."""
+"""Every metric of a draw's generated images, each beside its baseline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_aug.data.held_out import HeldOut, judge_images
+from gan_aug.data.held_out import HeldOut, reference_classifier_images
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.reference_classifier import (
-    Judge,
-    find_or_fit_judge,
+    ReferenceClassifier,
+    find_or_fit_reference,
     fit_classifier,
     predictor,
 )
@@ -29,7 +29,7 @@ from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
 from gan_aug.models.gans.base import GAN
 from gan_aug.run.errors import GanAugError
 
-FLOOR, GENERATED = "real", "generated"
+BASELINE, GENERATED = "real", "generated"
 Values = dict[str, float]
 
 
@@ -39,7 +39,7 @@ def metrics_of(quality: DictConfig) -> dict[str, Metric]:
 
 
 def directions_of(quality: DictConfig) -> dict[str, str]:
-    """Return what is good for each value: lower, higher, or as near to the floor as possible."""
+    """Return what is good for each value: lower, higher, or as near to the baseline as possible."""
     return {
         str(value): str(direction)
         for name in quality.use
@@ -48,14 +48,14 @@ def directions_of(quality: DictConfig) -> dict[str, str]:
 
 
 class Evaluator:
-    """Measures images of a draw; judge, extractor and fitted classifiers are made once.
+    """Measures images of a draw; extractor and fitted classifiers are made once.
 
     Args:
         quality: conf/quality.
         splits: the draw.
 
     Attributes:
-        judge: the judge of the data set.
+        classifier: the reference classifier of the data set.
         extractor: what features come from.
     """
 
@@ -63,12 +63,14 @@ class Evaluator:
         self._quality, self._splits = quality, splits
         self._metrics = metrics_of(quality)
         self._fits: dict[tuple[str, str], Predict] = {}
-        self.judge: Judge = find_or_fit_judge(quality, judge_images(splits), splits.fingerprint)
-        self.extractor: Extractor = instantiate(quality.extractor)(self.judge)
+        self.classifier: ReferenceClassifier = find_or_fit_reference(
+            quality, reference_classifier_images(splits), splits.fingerprint
+        )
+        self.extractor: Extractor = instantiate(quality.extractor)(self.classifier)
 
     def sample(self, images: Images) -> Sample:
-        """Return images with what extractor and judge make of them, once somebody asks."""
-        return Sample(np.ascontiguousarray(images), self.extractor, self.judge.probabilities)
+        """Return images with what extractor and classifier make of them, once somebody asks."""
+        return Sample(np.ascontiguousarray(images), self.extractor, self.classifier.probabilities)
 
     def train_sample(self, name: str) -> Sample:
         """Return the draw's training images of a class."""
@@ -109,7 +111,7 @@ class Evaluator:
             seconds[name] = round(time.perf_counter() - started, 3)
         return values, seconds
 
-    def against_floor(
+    def against_baseline(
         self,
         rows: Mapping[str, Images],
         name: str,
@@ -127,14 +129,14 @@ class Evaluator:
             discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
 
         Returns:
-            `values`: row to values, the floor first; `seconds` by metric of the first of `rows`;
+            `values`: row to values, the baseline first; `seconds` by metric of the first of `rows`;
             `images`: how many, by what they were for.
         """
-        unseen = [of_class(table, name) for table in (held_out.reference, held_out.floor)]
+        unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))
-        real, floor = (self.sample(images[:n]) for images in unseen)
+        real, baseline = (self.sample(images[:n]) for images in unseen)
         context = self.context(name, held_out.reference, discriminator)
-        values = {FLOOR: self.measure(real, floor, replace(context, members=floor))[0]}
+        values = {BASELINE: self.measure(real, baseline, replace(context, members=baseline))[0]}
         seconds: Values = {}
         for title, images in rows.items():
             asked = context if title == GENERATED else replace(context, discriminator=None)
@@ -143,7 +145,7 @@ class Evaluator:
         counts = {
             "measured": n,
             "reference": len(real),
-            "floor": len(floor),
+            "baseline": len(baseline),
             "train": len(context.train),
         }
         for use, of_use in (("train", context.other_train), ("test", context.other_real)):
@@ -151,13 +153,13 @@ class Evaluator:
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
         return {"values": values, "seconds": seconds, "images": counts}
 
-    def judge_on_unseen(self, held_out: HeldOut) -> Values:
-        """Return the share of unseen real images of each class that the judge gets right."""
-        both = [held_out.reference, held_out.floor]
+    def right_on_unseen(self, held_out: HeldOut) -> Values:
+        """Return the share of each class's unseen real images that the classifier gets right."""
+        both = [held_out.reference, held_out.baseline]
         found = {}
         for label, name in enumerate(self._splits.classes):
             images = np.concatenate([of_class(table, name) for table in both])
-            right = self.judge.probabilities(images).argmax(dim=1) == label
+            right = self.classifier.probabilities(images).argmax(dim=1) == label
             found[name] = right.double().mean().item()
         return found
 
@@ -166,7 +168,7 @@ class Evaluator:
         return {
             "extractor": self.extractor.label,
             "extractor_sha256": self.extractor.sha256,
-            "judge": self.judge.facts(),
+            "reference_classifier": self.classifier.facts(),
         }
 
     def _fit(self, images: Mapping[int, Images], purpose: str) -> Predict:

@@ -1,7 +1,7 @@
 """Feature extractors: what FID, KID, precision and the like compare images by.
 
-Each function takes the judge and returns an `Extractor`; conf/extractor names one. Weights that are
-not on disk are downloaded by their libraries.
+Each function takes the reference classifier and returns an `Extractor`; conf/extractor names one.
+Weights that are not on disk are downloaded by their libraries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.data.pixels import to_float
-from gan_aug.evaluation.reference_classifier import Judge
+from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.metrics.sample import Images
 from gan_aug.models.inference import weights_hash
 from gan_aug.run.errors import GanAugError
@@ -55,13 +55,13 @@ class Extractor:
         return torch.cat(parts).float()
 
 
-def judge_features(judge: Judge) -> Extractor:
-    """Return the judge's last hidden layer, scaled: fitted on this data set, works offline."""
-    network = judge.module.network
+def reference_features(classifier: ReferenceClassifier) -> Extractor:
+    """Return the reference classifier's last hidden layer, scaled; works offline."""
+    network = classifier.module.network
     return Extractor(
         "cnn",
-        judge.sha256,
-        lambda x: network.features(x) / judge.feature_scale,
+        classifier.sha256,
+        lambda x: network.features(x) / classifier.feature_scale,
         to_float,
     )
 
@@ -94,11 +94,11 @@ def _get(name: str, load: Callable[[], Any]) -> Any:
         ) from error
 
 
-def torchvision_features(judge: Judge, model: str, weights: str) -> Extractor:
+def torchvision_features(classifier: ReferenceClassifier, model: str, weights: str) -> Extractor:
     """Return the penultimate layer of a torchvision classifier.
 
     Args:
-        judge: unused.
+        classifier: unused.
         model: a name of torchvision.models that ends in `fc`, such as resnet18.
         weights: a name of its weights, such as IMAGENET1K_V1.
 
@@ -123,11 +123,11 @@ def torchvision_features(judge: Judge, model: str, weights: str) -> Extractor:
     )
 
 
-def torchxrayvision_features(judge: Judge, weights: str) -> Extractor:
+def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> Extractor:
     """Return the pooled features of a TorchXRayVision DenseNet, which was trained on chest X-rays.
 
     Args:
-        judge: unused.
+        classifier: unused.
         weights: such as densenet121-res224-all (Cohen et al. 2022, arXiv:2111.00595).
     """
 
@@ -146,11 +146,11 @@ def torchxrayvision_features(judge: Judge, weights: str) -> Extractor:
     )
 
 
-def inception_features(judge: Judge, layer: str) -> Extractor:
+def inception_features(classifier: ReferenceClassifier, layer: str) -> Extractor:
     """Return the Inception v3 that FID and KID are published with, from torch-fidelity.
 
     Args:
-        judge: unused.
+        classifier: unused.
         layer: `64`, `192`, `768` or `2048`.
     """
 

@@ -1,4 +1,4 @@
-"""The judge: the study's classifier, fitted once for a data set, kept with its hash."""
+"""The reference classifier: fitted once for a data set, kept with its hash."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Judge:
+class ReferenceClassifier:
     """A fitted classifier.
 
     Attributes:
         module: in evaluation mode, on the CPU.
         sha256: of its weights.
         feature_scale: what its network's features are divided by: their root mean
-            square on the images that the judge was fitted on. KID's kernel expects such a scale.
+            square on the images that it was fitted on. KID's kernel expects such a scale.
         images: how many images of each class it was fitted on.
     """
 
@@ -54,7 +54,7 @@ class Judge:
         return probabilities(self.module, images)
 
     def facts(self) -> dict[str, Any]:
-        """Return what a number that depends on the judge is published with."""
+        """Return what a number that depends on the reference classifier is published with."""
         return {"sha256": self.sha256, "fitted_on": self.images}
 
 
@@ -119,27 +119,32 @@ def fit_classifier(
     return module.cpu().eval()
 
 
-def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) -> Judge:
-    """Return the judge of a data set, fitting it unless some command has.
+def find_or_fit_reference(
+    quality: DictConfig, table: ImageTable, fingerprint: str
+) -> ReferenceClassifier:
+    """Return the reference classifier of a data set, fitting it unless some command has.
 
     Args:
-        quality: conf/quality; `judges_dir`, `judge_steps` and `classifier`.
-        table: the images of `gan_aug.data.held_out.judge_images`.
+        quality: conf/quality; `reference_dir`, `reference_steps` and `classifier`.
+        table: the images of `gan_aug.data.held_out.reference_classifier_images`.
         fingerprint: of the data set.
 
-    A damaged file is said to be so, and the judge fitted again: the same, bit for bit on a CPU.
+    A damaged file is said to be so, and the classifier fitted again: the same, bit for bit on a
+    CPU.
 
     Raises:
         GanAugError: a class without images.
     """
     counts = table.counts()
     if empty := [name for name, n in counts.items() if not n]:
-        raise GanAugError(f"the judge needs images of each class, there are no {empty[0]} ones")
+        raise GanAugError(
+            f"the reference classifier needs images of each class, there are no {empty[0]} ones"
+        )
     settings = OmegaConf.to_container(quality.classifier.module, resolve=True)
-    shape, steps = list(table.images.shape[1:]), quality.judge_steps
+    shape, steps = list(table.images.shape[1:]), quality.reference_steps
     content = [settings, steps, BATCH, shape, fingerprint, sorted(table.hashes.tolist())]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-    path = Path(quality.judges_dir).expanduser() / f"{key}.pt"
+    path = Path(quality.reference_dir).expanduser() / f"{key}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
         module: Classifier = instantiate(quality.classifier.module, _convert_="all")
@@ -148,13 +153,18 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
             try:
                 return _read(path, module, counts)
             except Damaged as error:
-                warn(f"{path}: {error.what}; fitting the judge again")
-        print(f"fitting the judge on {' + '.join(map(str, counts.values()))} images: {path}")
+                warn(f"{path}: {error.what}; fitting the reference classifier again")
+        print(
+            "fitting the reference classifier on "
+            f"{' + '.join(map(str, counts.values()))} images: {path}"
+        )
         images = {
             label: np.asarray(table.of_class(name).images)
             for label, name in enumerate(table.classes)
         }
-        fitted = fit_classifier(quality, images, steps, "judge")
+        fitted = fit_classifier(
+            quality, images, steps, "judge"
+        )  # the purpose is a seed: its old name keeps the weights
         saved = {
             "state_dict": fitted.state_dict(),
             "sha256": weights_hash(fitted),
@@ -166,8 +176,8 @@ def find_or_fit_judge(quality: DictConfig, table: ImageTable, fingerprint: str) 
         return _read(path, module, counts)
 
 
-def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
-    """Read a judge that was kept.
+def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceClassifier:
+    """Read a reference classifier that was kept.
 
     Raises:
         Damaged: the file is.
@@ -176,12 +186,12 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> Judge:
     try:
         state, sha256, scale = found["state_dict"], found["sha256"], float(found["feature_scale"])
     except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(str(path), f"is no judge ({error})") from error
+        raise Damaged(str(path), f"is no reference classifier ({error})") from error
     check_fits(module, state, str(path))
     module.load_state_dict(state)
     if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
         raise Damaged(str(path), "its weights are not those it was saved with")
-    return Judge(module.eval(), sha256, scale, counts)
+    return ReferenceClassifier(module.eval(), sha256, scale, counts)
 
 
 @torch.no_grad()

@@ -108,7 +108,7 @@ def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:
     Metrics that train a classifier need some of each. Images of one class do not depend on how many
     there are of another; at most half of those of unseen patients are taken.
     """
-    counts, left = splits.train.counts(), splits.spare.counts()
+    counts, left = splits.train.counts(), splits.unused.counts()
     taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
     if not any(taken.values()):
         return splits

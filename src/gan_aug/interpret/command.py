@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gan_aug.data.held_out import cut_held_out, judge_images
+from gan_aug.data.held_out import cut_held_out, reference_classifier_images
 from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
-from gan_aug.evaluation.reference_classifier import find_or_fit_judge
+from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
 from gan_aug.interpret.copies import explainable, with_random_weights
 from gan_aug.interpret.filters import chosen_layers
@@ -45,7 +45,7 @@ from gan_aug.run.seeds import stream_seed
 
 
 def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
-    """Look into a GAN and the judge of its data set, and write what is seen into the run's folder.
+    """Look into a GAN and the reference classifier; write what is seen to the run's folder.
 
     Args:
         cfg: from `gan_aug.evaluation.subject.with_data`.
@@ -53,7 +53,8 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         run: the open run.
 
     Raises:
-        GanAugError: a layer that there is not, too few real images, a judge that cannot be fitted.
+        GanAugError: a layer that there is not, too few real images, a classifier that cannot be
+            fitted.
     """
     quieten()
     gan = subject.gan
@@ -75,7 +76,9 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
 
     where = f"checkpoint={cfg.checkpoint}"
     config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
-    judge = find_or_fit_judge(cfg.quality, judge_images(splits), splits.fingerprint)
+    classifier = find_or_fit_reference(
+        cfg.quality, reference_classifier_images(splits), splits.fingerprint
+    )
     # The positive class, or the one that the GAN makes.
     named = splits.classes.positive or made[0]
     others = [name for name in splits.classes if name != named]
@@ -93,7 +96,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             cfg.seed,
         ),
         "cnn": _versions(
-            explained(explainable(judge.module.network)),
+            explained(explainable(classifier.module.network)),
             lambda: instantiate(_untrained(cfg.quality.classifier), _convert_="all").network,
             explained,
             [real],
@@ -103,7 +106,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     numbers: dict[str, Any] = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
-        "judge": judge.facts(),
+        "reference_classifier": classifier.facts(),
     }
     excited = {"real": real, "generated": generated}
     numbers["filters"], figures = look_at_filters(

@@ -101,7 +101,7 @@ _LOOKS = {
     "cnn": (
         "Where the classifier looks",
         "Red raises the output named above each image, blue lowers it. The classifier "
-        "is the judge, fitted on other patients than the unseen ones.",
+        "is the reference classifier, fitted on other patients than the unseen ones.",
     ),
 }
 

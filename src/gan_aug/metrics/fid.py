@@ -23,7 +23,7 @@ class _Features(nn.Module):
 def fid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     """Return the FID (Heusel et al. 2017, arXiv:1706.08500, eq. 6).
 
-    It is biased upwards for few images: compare it at the same N only, and with its floor.
+    It is biased upwards for few images: compare it at the same N only, and with its baseline.
 
     Args:
         real: see `Metric`.

@@ -12,12 +12,12 @@ def gan_test(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     taken for it.
 
     Args:
-        real: unused; the floor says what the classifier makes of real images.
+        real: unused; the baseline says what the classifier makes of real images.
         fake: see `Metric`.
         context: the draw's training images of all classes.
 
     Returns:
-        `gan_test`, a share in [0, 1]; more than the floor means samples that are too easy.
+        `gan_test`, a share in [0, 1]; more than the baseline means samples that are too easy.
     """
     predict = context.fit({context.label: context.train.images, **context.other_train}, "gan_test")
     return {"gan_test": context.share_of_class(predict(fake.images))}

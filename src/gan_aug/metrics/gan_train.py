@@ -22,7 +22,7 @@ def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
 
     Returns:
         `gan_train_auroc` and `gan_train_accuracy` (balanced, by the most probable class), in
-        [0, 1]; the floor is what as many unseen real images in place of the generated ones give.
+        [0, 1]; the baseline is what as many unseen real images in place of the generated ones give.
 
     Raises:
         GanAugError: a class has no unseen real images to test on.

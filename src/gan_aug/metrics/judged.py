@@ -1,4 +1,4 @@
-"""Does a generated image show its class? The judge's opinion."""
+"""Does a generated image show its class? The reference classifier's opinion."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from gan_aug.metrics.sample import Context, Sample
 
 
 def judged(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
-    """Return the share of images that the judge takes for the class they are meant to be.
+    """Return the share that the reference classifier takes for the class they are meant to be.
 
     Args:
-        real: unused; the floor says what it makes of real images.
+        real: unused; the baseline says what it makes of real images.
         fake: see `Metric`.
         context: the class.
 

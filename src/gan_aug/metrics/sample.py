@@ -21,17 +21,17 @@ Predict = Callable[[Images], Tensor]
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of one class, with what a feature extractor and the judge make of them.
+    """Images of one class, with what a feature extractor and the reference classifier make of them.
 
     Args:
         images: uint8 (N, C, H, W).
         extract: images to features (N, F).
-        judge: images to the probabilities (N, K) of the classes.
+        classifier: images to the probabilities (N, K) of the classes.
     """
 
     images: Images
     extract: Callable[[Images], Tensor] = field(repr=False)
-    judge: Predict = field(repr=False)
+    classifier: Predict = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -43,8 +43,8 @@ class Sample:
 
     @cached_property
     def probabilities(self) -> Tensor:
-        """Float64 (N, K): the judge's probabilities of the classes, computed once."""
-        return self.judge(self.images)
+        """Float64 (N, K): the classifier's probabilities of the classes, computed once."""
+        return self.classifier(self.images)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Context:
         classes: of the data set.
         label: of the class in hand.
         train: the images of the class that the GAN was fitted on.
-        members: whose membership is asked about: `train`, or for the floor images that are in no
+        members: whose membership is asked about: `train`, or for the baseline images that are in no
             one's training.
         other_train: real training images of the other classes, by label.
         other_real: real images of the other classes that nothing was fitted on, by label.

@@ -116,7 +116,7 @@ def summarise(study: Study) -> dict[str, Any]:
     return {
         "study": study.name,
         "question": {"arm": question, "reference": reference},
-        "adds": study.jobs[0].record["config"]["arms"][question]["extra"]["source"],
+        "adds": study.jobs[0].record["config"]["arms"][question]["added"]["source"],
         "shown_added": {arm: _shown_added(study, arm) for arm in study.arms},
         "control": study.control,
         "primary": study.primary,

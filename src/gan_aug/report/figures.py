@@ -111,7 +111,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
     groups: dict[str, list[tuple[int, str]]] = {}
     for arm in study.arms:
         if match := SWEPT_ARM.match(arm):
-            total = sum(study.first["arms"][arm]["extra"].values())
+            total = sum(study.first["arms"][arm]["added"].values())
             if total:
                 groups.setdefault(match[1], []).append((total, arm))
     groups = {name: sorted(found) for name, found in groups.items() if len(found) >= 3}

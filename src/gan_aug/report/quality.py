@@ -24,7 +24,7 @@ NAMES = {
     "copying_pixel": "nearer to training than unseen real, pixels",
     "nearest_feature": "distance to the nearest training image, features",
     "copying_feature": "nearer to training than unseen real, features",
-    "judged_as_class": "share the judge takes for its class",
+    "judged_as_class": "share the reference classifier takes for its class",
     "gan_test": "GAN-test",
     "gan_train_auroc": "GAN-train, AUROC",
     "gan_train_accuracy": "GAN-train, balanced accuracy",
@@ -47,14 +47,14 @@ def measured(study: Study) -> bool:
 def summarise_quality(study: Study) -> list[dict[str, Any]]:
     """Return a row for each condition, class and value; empty where it was not measured.
 
-    A row holds the mean and sd over draws of generated and of unseen real images (`floor`), and
+    A row holds the mean and sd over draws of generated and of unseen real images (`baseline`), and
     Spearman's correlation of the value with the gain over draws, with Holm's correction over the
     rows of its condition and class.
 
     Returns:
         condition, class, value, good, n (fewest and most images of a draw), extractor, generated,
-        generated_sd, floor, floor_sd, rho, p, p_holm (None with fewer draws than a test needs, or
-        where nothing varies).
+        generated_sd, baseline, baseline_sd, rho, p, p_holm (None with fewer draws than a test
+        needs, or where nothing varies).
     """
     if not measured(study):
         return []
@@ -98,7 +98,7 @@ def _row(
     jobs: list[Job], gains: NDArray[np.float64], name: str, value: str, good: str
 ) -> dict[str, Any]:
     generated = values_of(jobs, name, "generated", value)
-    floor = values_of(jobs, name, "real", value)
+    baseline = values_of(jobs, name, "real", value)
     counts = [job.metrics["quality"]["classes"][name]["images"]["measured"] for job in jobs]
     extractors = sorted({job.metrics["quality"]["extractor"] for job in jobs})
     rho = p = None
@@ -115,8 +115,8 @@ def _row(
         "extractor": ", ".join(extractors),
         "generated": float(generated.mean()),
         "generated_sd": float(generated.std(ddof=1)) if len(jobs) > 1 else None,
-        "floor": float(floor.mean()),
-        "floor_sd": float(floor.std(ddof=1)) if len(jobs) > 1 else None,
+        "baseline": float(baseline.mean()),
+        "baseline_sd": float(baseline.std(ddof=1)) if len(jobs) > 1 else None,
         "rho": rho,
         "p": p,
     }
@@ -146,7 +146,7 @@ def quality_against_gain(study: Study, rows: list[dict[str, Any]]) -> Figure | N
             colour = _COLOURS[study.classes.label(row["class"]) % len(_COLOURS)]
             x = values_of(study.jobs, row["class"], "generated", value)
             axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row["class"])
-            axes.axvline(row["floor"], color=colour, linewidth=1, linestyle="--")
+            axes.axvline(row["baseline"], color=colour, linewidth=1, linestyle="--")
             if row["rho"] is not None:
                 notes.append(f"{row['class']}: rho = {row['rho']:+.2f}, p = {row['p_holm']:.2g}")
         axes.axhline(0, color="#333", linewidth=0.8)

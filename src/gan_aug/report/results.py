@@ -17,6 +17,7 @@ from gan_aug.report.verify import classes_of, read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
 from gan_aug.run.record import RECORD, read_record, status_of
+from gan_aug.run.renames import renamed_metrics
 from gan_aug.settings.control import control_of
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
@@ -263,7 +264,7 @@ def _at_home(folder: Path, job: Job) -> bool:
 
 def _read_metrics(path: Path) -> dict[str, Any]:
     needed = {"draw", "condition", "question", "comparisons", "primary", "splits", "arms", "gans"}
-    found = read_json(path, "run that draw again")
+    found = renamed_metrics(read_json(path, "run that draw again"))
     if missing := (needed | {"fits", "checks"}) - found.keys():
         raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; is it a draw of a study?")
     return found

@@ -21,8 +21,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.record import one_line, runs_of
+from gan_aug.run.renames import renamed_argument
 from gan_aug.run.sweep_table import print_table
 
 Task = Callable[[DictConfig], object]
@@ -66,7 +67,9 @@ def command(
             signal.signal(signal.SIGTERM, _terminate)
             try:
                 try:
-                    arguments = _checked_options([_as_hydra_takes_it(a) for a in sys.argv[1:]])
+                    arguments = _checked_options(
+                        [_as_hydra_takes_it(_current(a)) for a in sys.argv[1:]]
+                    )
                     sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
                 finally:
@@ -177,7 +180,15 @@ def _checked_options(arguments: list[str]) -> list[str]:
     return ordered
 
 
-_COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.extra\.count)"
+_COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
+
+
+def _current(argument: str) -> str:
+    """Return an argument with the name that its setting has today, and say so once."""
+    now = renamed_argument(argument)
+    if now != argument:
+        warn(f"{argument}: is called {now} now; the old name will go with the next version")
+    return now
 
 
 def _as_hydra_takes_it(argument: str) -> str:

@@ -14,17 +14,17 @@ def control_of(config: dict[str, Any]) -> str | None:
         config: a study's resolved configuration.
 
     Returns:
-        Its name; None where no arm differs from the asked one by its extra images alone.
+        Its name; None where no arm differs from the asked one by its added images alone.
     """
     arms = config["arms"]
     asked = arms[config["study"]["question"]["arm"]]
     for name, arm in arms.items():
-        if arm["extra"]["source"] == "duplicate" and _use(arm) == _use(asked):
+        if arm["added"]["source"] == "duplicate" and _use(arm) == _use(asked):
             return str(name)
     return None
 
 
 def _use(arm: dict[str, Any]) -> list[Any]:
-    """Return how an arm uses its images, apart from where the extra ones come from."""
+    """Return how an arm uses its images, apart from where the added ones come from."""
     own = [arm[key] for key in ("balanced", "augment", "stream", "pretrain")]
-    return own + [arm["extra"][key] for key in _ALIKE]
+    return own + [arm["added"][key] for key in _ALIKE]

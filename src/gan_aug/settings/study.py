@@ -59,24 +59,24 @@ def asked_pairs(cfg: DictConfig) -> list[list[str]]:
 
 def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
     check_ranges(arm, ARM_RULES, f"arms.{name}.")
-    for key, node in (("augment", arm.augment), ("extra.augment", arm.extra.augment)):
+    for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
         check_augment(node, f"arms.{name}.{key}")
     if "/" in name:
         raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
-    filtered = arm.extra.filter.min_confidence and arm.extra.source == "gan"
+    filtered = arm.added.filter.min_confidence and arm.added.source == "gan"
     if filtered and "real" not in cfg.arms:
         raise GanAugError(
-            f"arms.{name}.extra.filter.min_confidence: needs the arm real, which judges; add "
+            f"arms.{name}.added.filter.min_confidence: needs the arm real, which judges; add "
             "'+arm@arms.real=real'"
         )
     _check_pretraining(cfg, name, arm)
-    if arm.extra.ratio is not None and arm.extra.source != "none":
+    if arm.added.ratio is not None and arm.added.source != "none":
         size = cfg.data.batch_size
-        added = round(arm.extra.ratio * size)
+        added = round(arm.added.ratio * size)
         if not 0 < added < size:
             left = "no added image" if added == 0 else "no real image"
             raise GanAugError(
-                f"arms.{name}.extra.ratio={arm.extra.ratio}: leaves {left} in a batch of {size} "
+                f"arms.{name}.added.ratio={arm.added.ratio}: leaves {left} in a batch of {size} "
                 f"(data.batch_size); choose a ratio from {1 / size:.3g} to {1 - 1 / size:.3g}, or "
                 "null"
             )
@@ -85,9 +85,9 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
 def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:
     if not arm.pretrain:
         return
-    if arm.extra.ratio is not None:
+    if arm.added.ratio is not None:
         raise GanAugError(
-            f"arms.{name}.extra.ratio={arm.extra.ratio}: pretrain={arm.pretrain} keeps extra "
+            f"arms.{name}.added.ratio={arm.added.ratio}: pretrain={arm.pretrain} keeps added "
             "and real images apart, so a batch has no ratio; leave one of the two out"
         )
     if not 0 < round(arm.pretrain * cfg.study.steps) < cfg.study.steps:
@@ -107,11 +107,11 @@ def check_counts(cfg: DictConfig) -> None:
         GanAugError: an arm begins without images of some class.
     """
     for name, arm in cfg.arms.items():
-        counts = dict(arm.extra.count)
-        if arm.pretrain and (arm.extra.source == "none" or not all(counts.values())):
+        counts = dict(arm.added.count)
+        if arm.pretrain and (arm.added.source == "none" or not all(counts.values())):
             raise GanAugError(
-                f"arms.{name}.pretrain={arm.pretrain}: needs extra images of each class, it has "
-                f"{counts}; raise arms.{name}.extra.count"
+                f"arms.{name}.pretrain={arm.pretrain}: needs added images of each class, it has "
+                f"{counts}; raise arms.{name}.added.count"
             )
 
 
@@ -123,7 +123,7 @@ def _check_splits(cfg: DictConfig) -> None:
     for name in ("validation", cfg.study.primary):
         if name not in chosen:
             raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
-    for name, key in (("internal", "internal_per_class"), ("development", "holdout_per_class")):
+    for name, key in (("internal", "internal_per_class"), ("development", "development_per_class")):
         if name in chosen and not cfg.data[key]:
             raise GanAugError(
                 f"study.splits: {name} needs data.{key} above 0; set it, or leave {name} out"

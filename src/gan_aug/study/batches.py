@@ -1,4 +1,4 @@
-"""An arm's training batches: real and extra images, mixed as the arm says."""
+"""An arm's training batches: real and added images, mixed as the arm says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gan_aug.run.seeds import stream_seed
 
 
 @dataclass(frozen=True)
-class Extra:
+class AddedImages:
     """Images that join the real ones.
 
     Attributes:
@@ -46,10 +46,10 @@ class ArmBatches:
     Args:
         images: real, uint8 (N, C, H, W).
         labels: real, int64 (N,).
-        extra: images that the arm adds.
+        added: images that the arm adds.
         arm: the arm's configuration.
         augment: random changes of the real images, or None.
-        augment_extra: random changes of the extra images, or None.
+        augment_added: random changes of the added images, or None.
         batch_size: images in a batch.
         steps: how many batches there are.
         seed: fixes the order.
@@ -63,37 +63,38 @@ class ArmBatches:
         self,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
-        extra: Extra,
+        added: AddedImages,
         arm: dict[str, Any],
         augment: nn.Module | None,
-        augment_extra: nn.Module | None,
+        augment_added: nn.Module | None,
         batch_size: int,
         steps: int,
         seed: int,
         position: Callable[[], int],
     ) -> None:
-        self._images = torch.from_numpy(np.concatenate([images, extra.images]))
-        self._labels = torch.from_numpy(np.concatenate([labels, extra.labels]))
-        self._n_real, self._classes = len(labels), extra.classes
+        self._images = torch.from_numpy(np.concatenate([images, added.images]))
+        self._labels = torch.from_numpy(np.concatenate([labels, added.labels]))
+        self._n_real, self._classes = len(labels), added.classes
         self._shown = torch.zeros(len(self._labels), dtype=torch.int64)
-        self._settings = arm["extra"]
-        self._augment, self._augment_extra = augment, augment_extra
+        self._settings = arm["added"]
+        self._augment, self._augment_added = augment, augment_added
         self._steps, self._position = steps, position
         self._first = round(arm["pretrain"] * steps)
-        real, added = torch.arange(self._n_real), torch.arange(self._n_real, len(self._labels))
+        real = torch.arange(self._n_real)
+        others = torch.arange(self._n_real, len(self._labels))
         ratio = self._settings["ratio"]
         if self._first:
-            if len(set(extra.labels.tolist())) < len(extra.classes):
+            if len(set(added.labels.tolist())) < len(added.classes):
                 raise GanAugError(
-                    f"arm {arm['title']!r}: pretrain={arm['pretrain']} needs extra images of each "
-                    f"class, it has {extra.counts()}; raise extra.count"
+                    f"arm {arm['title']!r}: pretrain={arm['pretrain']} needs added images of each "
+                    f"class, it has {added.counts()}; raise added.count"
                 )
-            self._phases = [[(added, batch_size)], [(real, batch_size)]]
-        elif ratio is not None and len(added):
+            self._phases = [[(others, batch_size)], [(real, batch_size)]]
+        elif ratio is not None and len(others):
             size = round(ratio * batch_size)
-            self._phases = [[], [(real, batch_size - size), (added, size)]]
+            self._phases = [[], [(real, batch_size - size), (others, size)]]
         else:
-            self._phases = [[], [(torch.cat([real, added]), batch_size)]]
+            self._phases = [[], [(torch.cat([real, others]), batch_size)]]
         if arm["balanced"]:
             self._phases = [[g for part in p for g in self._by_class(*part)] for p in self._phases]
         self._streams = [
@@ -136,7 +137,7 @@ class ArmBatches:
         }
 
     def rows(self, batch: int) -> Tensor:
-        """Return the int64 image positions of a batch; extra images follow the real ones."""
+        """Return the int64 image positions of a batch; added images follow the real ones."""
         second = batch >= self._first
         if second:
             batch -= self._first
@@ -146,7 +147,7 @@ class ArmBatches:
     def _batch(self, rows: Tensor) -> dict[str, Tensor]:
         images, labels = to_float(self._images[rows], torch.channels_last), self._labels[rows]
         added = rows >= self._n_real
-        for augment, chosen in ((self._augment, ~added), (self._augment_extra, added)):
+        for augment, chosen in ((self._augment, ~added), (self._augment_added, added)):
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
         smoothing = added.float() * self._settings["label_smoothing"]

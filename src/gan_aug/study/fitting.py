@@ -23,7 +23,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
-from gan_aug.study.batches import ArmBatches, Extra
+from gan_aug.study.batches import AddedImages, ArmBatches
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def fit_arm(
     arm: DictConfig,
     train: ImageTable,
     validation: ImageTable,
-    extra: Extra,
+    added: AddedImages,
     repeat: int | str,
 ) -> Fit:
     """Fit the classifier for `study.steps` steps.
@@ -79,7 +79,7 @@ def fit_arm(
         arm: the arm's configuration.
         train: real training images.
         validation: for the learning curve; decides nothing here.
-        extra: what the arm adds.
+        added: what the arm adds.
         repeat: which of the arm's fits.
 
     Raises:
@@ -95,10 +95,10 @@ def fit_arm(
     batches = ArmBatches(
         np.asarray(train.images),
         train.labels,
-        extra,
+        added,
         settings,
         instantiate(arm.augment),
-        instantiate(arm.extra.augment),
+        instantiate(arm.added.augment),
         cfg.data.batch_size,
         study.steps,
         stream_seed("order", *key, arm.stream),

@@ -22,8 +22,8 @@ from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, replace_file, sha256_of, write_json
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.study.batches import Extra
-from gan_aug.study.extras import Extras
+from gan_aug.study.added import AddedByArm
+from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of, measure_gans
@@ -44,18 +44,18 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     quieten()
     splits = prepared.splits
     held_out = held_out_of(cfg, splits)
-    extras = Extras(cfg, prepared, run.folder)
-    check_first(cfg, extras)
+    added_by_arm = AddedByArm(cfg, prepared, run.folder)
+    check_first(cfg, added_by_arm)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     fits: list[dict[str, Any]] = []
-    added: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for name, arm in cfg.arms.items():
-        extra = extras.of(arm)
-        added[str(name)] = extra.counts()
+        added = added_by_arm.of(arm)
+        counts[str(name)] = added.counts()
         for repeat in range(cfg.study.repeats):
-            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, extra, run))
+            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, added, run))
         run.record()
-    _write_grids(run.folder / "grids", splits, extras)
+    _write_grids(run.folder / "grids", splits, added_by_arm)
     metrics = {
         "headline": _headline(cfg, fits, splits.classes),
         "draw": cfg.draw,
@@ -67,7 +67,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         "positive": splits.classes.positive,
         "splits": {name: table.counts() for name, table in tables.items()},
         "arms": {
-            str(name): {"title": arm.title, "extra": added[str(name)]}
+            str(name): {"title": arm.title, "added": counts[str(name)]}
             for name, arm in cfg.arms.items()
         },
         "gans": {
@@ -78,12 +78,12 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
                 "reused": gan.reused,
                 "folder": str(gan.folder),
             }
-            for name, gan in extras.gans.items()
+            for name, gan in added_by_arm.gans.items()
         },
         "fits": fits,
     }
     if held_out is not None:
-        metrics["quality"] = measure_gans(cfg, splits, held_out, extras.gans)
+        metrics["quality"] = measure_gans(cfg, splits, held_out, added_by_arm.gans)
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
     write_json(run.folder / "metrics.json", metrics)
     run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
@@ -97,13 +97,13 @@ def _one_fit(
     repeat: int,
     splits: Splits,
     tables: dict[str, ImageTable],
-    extra: Extra,
+    added: AddedImages,
     run: Run,
 ) -> dict[str, Any]:
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
-    fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, extra, repeat)
+    fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, added, repeat)
     metrics, arrays = measure(fitted, tables)
     result = {
         "arm": name,
@@ -179,13 +179,13 @@ def _print_table(cfg: DictConfig, metrics: dict[str, Any], classes: Classes) -> 
     Console().print(table)
 
 
-def _write_grids(folder: Path, splits: Splits, extras: Extras) -> None:
+def _write_grids(folder: Path, splits: Splits, added_by_arm: AddedByArm) -> None:
     """Draw the first real and the first generated images of each class that has a GAN."""
     for name in splits.classes:
-        if name in extras.gans:
+        if name in added_by_arm.gans:
             real = np.asarray(splits.train.of_class(name).images[: GRID_SIDE**2])
             _write_grid(folder / f"real_{name}.png", real)
-            _write_grid(folder / f"synthetic_{name}.png", extras.generated(name))
+            _write_grid(folder / f"synthetic_{name}.png", added_by_arm.generated(name))
 
 
 def _write_grid(path: Path, images: NDArray[np.uint8]) -> None:

@@ -9,16 +9,16 @@ from omegaconf import DictConfig
 
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.run.building import build
-from gan_aug.study.extras import Extras
+from gan_aug.study.added import AddedByArm
 from gan_aug.study.gans import own_gan
 
 
-def check_first(cfg: DictConfig, extras: Extras) -> None:
+def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
     """Build once, and throw away, all that a study's settings describe; count the images it takes.
 
     Args:
         cfg: the study's configuration.
-        extras: of the draw; nothing is fitted here.
+        added_by_arm: of the draw; nothing is fitted here.
 
     Raises:
         GanAugError: naming the setting that describes nothing that can be built.
@@ -28,14 +28,14 @@ def check_first(cfg: DictConfig, extras: Extras) -> None:
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
     )
-    if any(arm.extra.source == "gan" for arm in cfg.arms.values()):
+    if any(arm.added.source == "gan" for arm in cfg.arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
         if cfg.quality.use:
             _check_quality(cfg)
     for name, arm in cfg.arms.items():
         build(f"arms.{name}.augment", partial(instantiate, arm.augment))
-        build(f"arms.{name}.extra.augment", partial(instantiate, arm.extra.augment))
-        extras.check_real(str(name), arm)
+        build(f"arms.{name}.added.augment", partial(instantiate, arm.added.augment))
+        added_by_arm.check_real(str(name), arm)
 
 
 def _check_quality(cfg: DictConfig) -> None:

@@ -21,8 +21,8 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
     Raises:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
-    arms = [arm.extra for arm in cfg.arms.values() if arm.extra.source == "gan"]
-    made = [name for name in splits.classes if any(extra.count[name] for extra in arms)]
+    arms = [arm.added for arm in cfg.arms.values() if arm.added.source == "gan"]
+    made = [name for name in splits.classes if any(added.count[name] for added in arms)]
     if not cfg.quality.use or not made:
         return None
     return cut_held_out(splits, cfg.quality.count, made)
@@ -43,7 +43,7 @@ def measure_gans(
         gans: class to the GAN that makes it.
 
     Returns:
-        Judge, extractor, and by class what `Evaluator.against_floor` returns.
+        ReferenceClassifier, extractor, and by class what `Evaluator.against_baseline` returns.
     """
     evaluator = Evaluator(cfg.quality, splits)
     classes = {}
@@ -52,5 +52,5 @@ def measure_gans(
         seed = stream_seed("latents", cfg.seed, cfg.draw, name)
         images = images_by_class(gan, origin, cfg.quality.count, seed)[name]
         rows = {GENERATED: images}
-        classes[name] = evaluator.against_floor(rows, name, held_out, discriminator_of(gan))
+        classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator_of(gan))
     return {**evaluator.facts(), "good": directions_of(cfg.quality), "classes": classes}

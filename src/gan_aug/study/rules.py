@@ -104,14 +104,14 @@ def _misused(
     shown = {part: sum(used[part]["shown"].values()) for part in used}
     if sum(shown.values()) != fit["steps"] * cfg.data.batch_size:
         return f"{name} was shown {sum(shown.values())} images in {fit['steps']} batches"
-    for part, says in (("real", splits.train.counts()), ("added", metrics["arms"][name]["extra"])):
+    for part, says in (("real", splits.train.counts()), ("added", metrics["arms"][name]["added"])):
         if used[part]["images"] != says:
             return f"{name} used {used[part]['images']} {part} images of {says}"
     arm = cfg.arms[name]
-    if arm.extra.ratio is not None and shown["added"]:
+    if arm.added.ratio is not None and shown["added"]:
         share = shown["added"] / sum(shown.values())
-        if abs(share - arm.extra.ratio) > 0.5 / cfg.data.batch_size:
-            return f"{name} was shown {share:.1%} added images, not {arm.extra.ratio:.1%}"
+        if abs(share - arm.added.ratio) > 0.5 / cfg.data.batch_size:
+            return f"{name} was shown {share:.1%} added images, not {arm.added.ratio:.1%}"
     return None
 
 
@@ -137,20 +137,20 @@ def _controls(cfg: DictConfig) -> tuple[bool, str]:
     arms = cfg.arms.values()
     found = {
         "real": any(_plain(arm) for arm in arms),
-        "classic": any(arm.augment and arm.extra.source == "none" for arm in arms),
-        "oversample": any(arm.balanced and arm.extra.source == "none" for arm in arms),
+        "classic": any(arm.augment and arm.added.source == "none" for arm in arms),
+        "oversample": any(arm.balanced and arm.added.source == "none" for arm in arms),
     }
     missing = [name for name, there in found.items() if not there]
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     asked = config["study"]["question"]["arm"]
     control = control_of(config)
-    if control is None and config["arms"][asked]["extra"]["source"] == "gan":
+    if control is None and config["arms"][asked]["added"]["source"] == "gan":
         missing.append(f"copies of real images, used just as {asked} uses GAN images")
     return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
 
 
 def _plain(arm: DictConfig) -> bool:
-    return arm.extra.source == "none" and not (arm.augment or arm.balanced)
+    return arm.added.source == "none" and not (arm.augment or arm.balanced)
 
 
 def _beside(splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:

@@ -19,9 +19,9 @@ class QualityCurves(Callback):
     """Measures a GAN's images against the validation images of their class every n epochs.
 
     Validation, because these numbers may choose a checkpoint; as many images are generated as it
-    has. What the training does is not changed: no global random number is drawn. The judge's half
-    of the training folder may hold validation images, so the numbers are for comparing checkpoints;
-    `gan_aug.evaluate` gives those to publish.
+    has. What the training does is not changed: no global random number is drawn. The reference
+    classifier's half of the training folder may hold validation images, so the numbers are for
+    comparing checkpoints; `gan_aug.evaluate` gives those to publish.
 
     Args:
         quality: conf/quality, with `every_n_epochs` and `select`.
@@ -38,7 +38,7 @@ class QualityCurves(Callback):
         self._sign = 1.0
         if self._select is not None:
             good = directions_of(quality)
-            able = [name for name, direction in good.items() if direction != "floor"]
+            able = [name for name, direction in good.items() if direction != "baseline"]
             if self._select not in able:
                 raise GanAugError(
                     f"quality.select={self._select}: choose one of {', '.join(able)}, or null"

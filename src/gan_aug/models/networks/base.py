@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ImageClassifier(nn.Module):
-    """Images to logits; studies, the judge, extractors and `gan_aug.explain` ask for no more."""
+    """Images to logits; studies, evaluation and `gan_aug.explain` ask for no more."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
-from gan_aug.study.batches import Extra
+from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, write_synthetic
 
 
-class Extras:
+class AddedByArm:
     """Supplies what the arms of one draw add; what several arms need is made once.
 
     Args:
@@ -36,10 +36,10 @@ class Extras:
         self._cfg, self._prepared, self._folder = cfg, prepared, folder
         self._splits = prepared.splits
         self._generated: dict[str, NDArray[np.uint8]] = {}
-        self._judge: Fit | None = None
+        self._filter: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
 
-    def of(self, arm: DictConfig) -> Extra:
+    def of(self, arm: DictConfig) -> AddedImages:
         """Return the images that an arm adds.
 
         Raises:
@@ -48,11 +48,11 @@ class Extras:
         empty = self._splits.train.images[:0]
         images, labels = [np.asarray(empty)], [np.zeros(0, np.int64)]
         for label, name in enumerate(self._splits.classes):
-            count = arm.extra.count[name] if arm.extra.source != "none" else 0
+            count = arm.added.count[name] if arm.added.source != "none" else 0
             if count:
                 images.append(self._take(arm, name, count))
                 labels.append(np.full(count, label, np.int64))
-        return Extra(np.concatenate(images), np.concatenate(labels), self._splits.classes)
+        return AddedImages(np.concatenate(images), np.concatenate(labels), self._splits.classes)
 
     def generated(self, name: str) -> NDArray[np.uint8]:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
@@ -64,23 +64,23 @@ class Extras:
         Raises:
             GanAugError: it does not.
         """
-        for name in self._splits.classes if arm.extra.source == "real" else ():
-            count, left = arm.extra.count[name], self._splits.spare.counts()[name]
+        for name in self._splits.classes if arm.added.source == "real" else ():
+            count, left = arm.added.count[name], self._splits.unused.counts()[name]
             if count > left:
                 raise GanAugError(
-                    f"arms.{arm_name}.extra.count.{name}={count}: the draw leaves only {left} "
+                    f"arms.{arm_name}.added.count.{name}={count}: the draw leaves only {left} "
                     f"{name} training images over; ask for fewer"
                 )
 
     def _take(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
-        if arm.extra.source == "gan":
+        if arm.added.source == "gan":
             return self._from_gan(arm, name, count)
-        if arm.extra.source == "duplicate":
+        if arm.added.source == "duplicate":
             table = self._splits.train.of_class(name)
             # Whole copies first: each image is copied as often as any other, within one.
             order = self._random("duplicate", name).permutation(len(table))
             return np.asarray(table.images)[np.resize(order, count)]
-        table = self._splits.spare.of_class(name)
+        table = self._splits.unused.of_class(name)
         order = self._random("real", name).permutation(len(table))
         return np.asarray(table.images)[order[:count]]
 
@@ -89,21 +89,21 @@ class Extras:
 
     def _from_gan(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
         candidates = self._candidates(name)
-        wanted = arm.extra.filter
+        wanted = arm.added.filter
         if not (wanted.min_confidence or wanted.min_distance):
             return candidates[:count]
         candidates = candidates[: count * wanted.candidates]
         keep = np.ones(len(candidates), bool)
         if wanted.min_confidence:
-            if self._judge is None:
+            if self._filter is None:
                 splits = self._splits
-                nothing = Extra(candidates[:0], np.zeros(0, np.int64), splits.classes)
+                nothing = AddedImages(candidates[:0], np.zeros(0, np.int64), splits.classes)
                 # As the arm `real` is fitted, whichever arms there are.
                 plain = self._cfg.arms.real
-                self._judge = fit_arm(
+                self._filter = fit_arm(
                     self._cfg, plain, splits.train, splits.validation, nothing, "judge"
                 )
-            found = probabilities(self._judge.module, candidates).numpy()
+            found = probabilities(self._filter.module, candidates).numpy()
             keep &= found[:, self._splits.classes.label(name)] >= wanted.min_confidence
         if wanted.min_distance:
             real = np.asarray(self._splits.train.of_class(name).images)
@@ -112,7 +112,7 @@ class Extras:
         if keep.sum() < count:
             raise GanAugError(
                 f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
-                f"the filter, {count} are wanted; raise extra.filter.candidates or loosen it"
+                f"the filter, {count} are wanted; raise added.filter.candidates or loosen it"
             )
         return candidates[keep][:count]
 
@@ -132,11 +132,11 @@ class Extras:
         """Return the largest number of images of a class that any arm needs to choose from."""
         needs = []
         for arm in self._cfg.arms.values():
-            if arm.extra.source == "gan":
-                wanted = arm.extra.filter
+            if arm.added.source == "gan":
+                wanted = arm.added.filter
                 filtered = wanted.min_confidence or wanted.min_distance
                 times = wanted.candidates if filtered else 1
-                needs.append(arm.extra.count[name] * times)
+                needs.append(arm.added.count[name] * times)
         return int(max(needs))
 
 

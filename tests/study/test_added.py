@@ -1,4 +1,4 @@
-"""Extra images: distances, and what the filter keeps."""
+"""AddedImages images: distances, and what the filter keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gan_aug.study.extras import nearest_distance
+from gan_aug.study.added import nearest_distance
 
 RANDOM = np.random.default_rng(0)
 A = RANDOM.integers(0, 256, (5, 1, 8, 8), np.uint8)
