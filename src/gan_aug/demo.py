@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SYNTHETIC_COUNT = 100
-GAN_EPOCHS = 200
+GAN = ("trainer.max_epochs=125", "model.width=16")  # a small one, trained briefly
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     print("demo: data=phantom, radiographs made up by gan_aug; its numbers are not about X-rays")
     folder = Path("runs") / "demo" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     gan, real, mixed = (folder / name for name in ("dcgan", "cnn_real", "cnn_real_gan"))
-    _train(gan, "+experiment=dcgan_pneumonia", f"trainer.max_epochs={GAN_EPOCHS}")
+    _train(gan, "+experiment=dcgan_pneumonia", *GAN)
     _train(real, "+experiment=cnn_baseline")
     _train(
         mixed,
