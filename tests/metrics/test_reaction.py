@@ -56,7 +56,7 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfig:
-    folder = tmp_path_factory.mktemp("references")
+    folder = tmp_path_factory.mktemp("reference")
     places = (f"data.cache_dir={cache_home}", f"quality.reference_dir={folder}")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         found = compose("train", [*SETTINGS, *places])
@@ -124,7 +124,7 @@ def values(request: pytest.FixtureRequest) -> Values:
     return found
 
 
-def test_the_floor_is_that_of_good_images(values: Values) -> None:
+def test_the_baseline_is_that_of_good_images(values: Values) -> None:
     baseline = values[BASELINE]
     assert abs(baseline["kid"]) < 0.15
     assert baseline["fid"] < 1
@@ -137,7 +137,7 @@ def test_the_floor_is_that_of_good_images(values: Values) -> None:
 
 
 @pytest.mark.slow
-def test_the_floor_of_what_fits_a_classifier(pneumonia: Values) -> None:
+def test_the_baseline_of_what_fits_a_classifier(pneumonia: Values) -> None:
     baseline = pneumonia[BASELINE]
     assert baseline["gan_train_auroc"] > 0.7
     assert baseline["gan_train_accuracy"] > 0.6

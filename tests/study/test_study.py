@@ -76,7 +76,7 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
 def test_the_gans_of_every_draw_are_measured_by_one_classifier(study: Path) -> None:
     found = [read(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
     assert found[0]["extractor"] == found[1]["extractor"]
-    assert len(list((study / "runs" / "references").glob("*.pt"))) == 1
+    assert len(list((study / "runs" / "reference").glob("*.pt"))) == 1
     for quality in found:
         assert list(quality["classes"]) == ["pneumonia"]
         values = quality["classes"]["pneumonia"]["values"]
