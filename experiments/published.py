@@ -1,6 +1,6 @@
 """Recompute what README's first screen says from committed results: experiments/published.py.
 
-Differences are in points of a hundred, paired within draws, with the 95 % intervals of the reports;
+Differences are in percentage points, paired within draws, with the 95 % intervals of the reports;
 with only five draws (size_sweep) those of the t distribution: resampling cannot leave their range.
 """
 

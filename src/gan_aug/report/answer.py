@@ -38,7 +38,7 @@ def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
 
 
 def points(share: float) -> str:
-    """Return a share as signed points of a hundred."""
+    """Return a share as signed percentage points."""
     return f"{100 * share:+.1f}"
 
 
