@@ -22,7 +22,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.record import one_line, runs_of
+from gan_aug.run.launched import BUSY, end_with_launcher, is_job
+from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.sweep_table import print_table
 
@@ -65,6 +66,7 @@ def command(
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
             # Without this SIGTERM would end the process between two fits with nothing recorded.
             signal.signal(signal.SIGTERM, _terminate)
+            end_with_launcher()
             try:
                 try:
                     arguments = _checked_options(
@@ -73,7 +75,8 @@ def command(
                     sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
                 finally:
-                    at_end()
+                    if not is_job():
+                        at_end()
             except KeyboardInterrupt:
                 _fail(f"stopped by hand; {to_go_on}", 130)
             except SystemExit as error:
@@ -84,7 +87,7 @@ def command(
             except Exception as error:
                 if show_traceback:
                     raise
-                _fail(message_of(error), 1)
+                _fail(message_of(error), BUSY if is_job() and isinstance(error, Busy) else 1)
 
         return main
 

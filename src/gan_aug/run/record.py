@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable, read_json, write_json, write_text
+from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.precision import AUTO
 from gan_aug.run.renames import renamed
 
@@ -101,7 +102,7 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / ".lock")
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=-1 if may_wait() else 0)
         except Timeout:
             raise Busy(self.folder) from None
         except OSError as error:
@@ -136,7 +137,7 @@ class Run:
                 if again:
                     print(f"{self.folder}: opened again for {', '.join(again[:5])}")
             self._seconds_before = earlier.get("seconds", 0.0)
-        elif self._resume and HydraConfig.get().mode == RunMode.RUN:
+        elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
         if self.finished:
@@ -147,10 +148,11 @@ class Run:
             "status": "running",
             "reason": None,
             "name": self.config["name"],
-            "command": ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
+            "command": multirun_command()
+            or ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
             "overrides": list(hydra.overrides.task),
-            "job": hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
-            "sweep_folder": hydra.sweep.dir if hydra.mode == RunMode.MULTIRUN else None,
+            "job": hydra.job.num if _in_sweep() else None,
+            "sweep_folder": hydra.sweep.dir if _in_sweep() else None,
             "started": earlier.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
             "resumed": earlier.get("resumed", -1) + 1,
             "seconds": self._seconds_before,
@@ -240,6 +242,10 @@ class Run:
             self.record(status="interrupted", reason="stopped from outside; can go on")
 
 
+def _in_sweep() -> bool:
+    return is_job() or HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def one_line(error: BaseException) -> str:
     """Return the message meant for the user, on one line.
 
@@ -267,6 +273,23 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
         raise GanAugError(f"{path}: is not a record of gan_aug; choose another hydra.run.dir")
     return {key: renamed(value) for key, value in record.items()}
+
+
+def is_finished(folder: Path, cfg: DictConfig) -> bool:
+    """Tell whether a folder holds a finished run of just these settings.
+
+    Args:
+        folder: the run's.
+        cfg: the configuration, without Hydra's part.
+
+    Raises:
+        GanAugError: its record is damaged.
+    """
+    record = read_record(folder)
+    if record is None or record["status"] != "finished":
+        return False
+    given = record.get("given", record["config"])
+    return all(_is_open(difference) for difference in _differences(given, _plain(cfg)))
 
 
 def status_of(folder: Path, record: dict[str, Any]) -> str:

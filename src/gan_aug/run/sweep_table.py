@@ -36,6 +36,12 @@ class RememberSweep(Callback):
                     _finished_before.add(path.parent)
 
 
+def leave_table_to_others() -> None:
+    """Print no table at the end: the jobs go on without this process."""
+    global _folder
+    _folder = None
+
+
 def print_table() -> None:
     """Print a row for each job of the multirun this process started, if it started one."""
     if _folder is None:

@@ -1,0 +1,1 @@
+"""The jobs of a multirun: written down, run at the same time, followed from files."""

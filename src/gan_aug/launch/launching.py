@@ -1,0 +1,156 @@
+"""From Hydra's list of overrides to jobs that run here or on a cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+
+from gan_aug.launch.compose import Composer
+from gan_aug.launch.local import run_here, slots_of
+from gan_aug.launch.submission import Job, State, Submission
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.sweep_table import leave_table_to_others
+
+_NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
+
+
+def launch_locally(
+    loader: ConfigLoader,
+    config: DictConfig,
+    batch: Sequence[Sequence[str]],
+    jobs: int | None,
+    threads: int,
+) -> list[JobReturn]:
+    """Run the jobs of a multirun on this machine (conf/hydra/launcher/local.yaml).
+
+    Args:
+        loader: Hydra's.
+        config: of the multirun.
+        batch: each job's overrides.
+        jobs: how many at a time; None: one a core, or one a GPU.
+        threads: of each job.
+
+    Raises:
+        GanAugError: a setting is out of range, or the sweep's folder cannot be written.
+    """
+    slots = slots_of(config, jobs, threads)
+    missing = _missing(loader, config, batch)
+    if not missing:
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+    submission = _submission(config, missing, "local")
+    print(
+        f"{submission.sweep}: {len(missing)} jobs, {min(len(slots), len(missing))} at a time, "
+        f"{threads} thread{'s' if threads > 1 else ''} each"
+        + _finished_before(len(batch) - len(missing)),
+        flush=True,
+    )
+    return returns(submission, run_here(submission, slots))
+
+
+def launch_on_slurm(
+    loader: ConfigLoader,
+    config: DictConfig,
+    batch: Sequence[Sequence[str]],
+    wait: bool,
+    pack: int,
+    cpus_per_task: int,
+    **settings: object,
+) -> list[JobReturn]:
+    """Submit the jobs of a multirun to Slurm (conf/hydra/launcher/submitit_slurm.yaml).
+
+    Args:
+        loader: Hydra's.
+        config: of the multirun.
+        batch: each job's overrides.
+        wait: whether to return only when the jobs have ended.
+        pack: jobs of an array task, one after the other.
+        cpus_per_task: cores, and threads, of a task.
+        settings: of submitit's AutoExecutor.
+
+    Raises:
+        GanAugError: a setting is out of range, there is no Slurm, or it refuses the jobs.
+    """
+    from gan_aug.launch import slurm as cluster
+
+    cluster.check(pack, cpus_per_task)
+    missing = _missing(loader, config, batch)
+    queued = cluster.queued(Path(config.hydra.sweep.dir))
+    new = [job for job in missing if job.folder not in queued]
+    if len(new) < len(missing):
+        print(f"{len(missing) - len(new)} jobs are in the queue already")
+    if new:
+        submission = _submission(config, new, "slurm")
+        arrays = cluster.submit(submission, pack, cpus_per_task, settings)
+        print(
+            f"{submission.sweep}: submitted {len(new)} jobs, {pack} to a task, as Slurm's "
+            f"{', '.join(arrays)}{_finished_before(len(batch) - len(missing))}",
+            flush=True,
+        )
+        if wait:
+            return returns(submission, cluster.wait_for(submission, arrays))
+    leave_table_to_others()
+    print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
+    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+
+
+def _missing(
+    loader: ConfigLoader, config: DictConfig, batch: Sequence[Sequence[str]]
+) -> list[Job]:
+    """Return the jobs that have not been finished, with these very settings."""
+    composer = Composer(loader, config)
+    jobs = [composer.job(number, overrides) for number, overrides in enumerate(batch)]
+    folders: dict[str, Job] = {}
+    for job in jobs:
+        if (other := folders.setdefault(job.folder, job)) is not job:
+            raise GanAugError(
+                f"{config.hydra.sweep.dir}/{job.folder}: is the folder of job {other.number} "
+                f"({' '.join(other.overrides)}) and of job {job.number} "
+                f"({' '.join(job.overrides)}); let the folder's name tell them apart"
+            )
+    return [job for job in jobs if not composer.is_finished(job)]
+
+
+def _submission(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Submission:
+    options = get_args_parser().parse_args(sys.argv[1:])
+    flags = {"--config-dir": options.config_dir, "--config-name": options.config_name}
+    hydra = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+    hydra += [o for o in config.hydra.overrides.hydra if not _is_of_the_multirun(o)]
+    return Submission.create(
+        sweep=Path(config.hydra.sweep.dir),
+        command=config.hydra.job.name,
+        arguments=sys.argv[1:],
+        hydra=hydra,
+        launcher=launcher,
+        jobs=jobs,
+    )
+
+
+def _is_of_the_multirun(override: str) -> bool:
+    """Tell whether a setting of Hydra is about the multirun, and no job is to have it."""
+    key = override.lstrip("+~").partition("=")[0].removeprefix("hydra").lstrip("/.")
+    return any(f"{key}.".startswith(f"{name}.") for name in _NOT_OF_A_JOB)
+
+
+def _finished_before(n: int) -> str:
+    return f"; {n} finished before, skipped" if n else ""
+
+
+def returns(submission: Submission, states: Mapping[int, State]) -> list[JobReturn]:
+    """Return what Hydra is told of each job: it raises the first failure when all have ended."""
+    found = []
+    for k, job in enumerate(submission.jobs):
+        state = states.get(k)
+        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
+        if state is None or state.state != "done":
+            how = "did not start" if state is None else (state.reason or state.state)
+            log = submission.folder if state is None else submission.log_path(k)
+            result.status = JobStatus.FAILED
+            result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")
+        found.append(result)
+    return found

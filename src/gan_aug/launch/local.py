@@ -1,0 +1,70 @@
+"""All cores of one machine: a job a core, one thread each, or a job a GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from gan_aug.launch.pool import Pool, cores, threads_of
+from gan_aug.launch.submission import State, Submission
+from gan_aug.launch.watch import watching
+from gan_aug.run.errors import GanAugError
+
+_REFRESH_SECONDS = 1.0
+
+
+def slots_of(config: DictConfig, jobs: int | None, threads: int) -> list[dict[str, str]]:
+    """Return the environment of every job that may run at the same time.
+
+    Args:
+        config: of the multirun.
+        jobs: how many at a time; None: one a GPU where the trainer asks for one, else one a core.
+        threads: of each job.
+
+    Raises:
+        GanAugError: jobs or threads are no positive number.
+    """
+    for name, value in (("jobs", jobs), ("threads", threads)):
+        if value is not None and value < 1:
+            raise GanAugError(f"hydra.launcher.{name}={value}: must be 1 or more")
+    gpus = _gpus() if config.trainer.accelerator == "gpu" else []
+    n = jobs or len(gpus) or max(1, cores() // threads)
+    slots = [threads_of(threads) for _ in range(n)]
+    for i, slot in enumerate(slots):
+        if gpus:
+            slot["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
+    return slots
+
+
+def _gpus() -> list[str]:
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name]
+    import torch
+
+    return [str(i) for i in range(torch.cuda.device_count())]
+
+
+def run_here(submission: Submission, slots: Sequence[dict[str, str]]) -> dict[int, State]:
+    """Run a submission's jobs on this machine, and show how they get on.
+
+    Returns:
+        How each ended, by its position in `submission.jobs`.
+
+    Raises:
+        OSError: the jobs' files cannot be written.
+    """
+    pool = Pool(submission, range(len(submission.jobs)), slots)
+    pool.start()
+    try:
+        with watching(submission) as show:
+            while not pool.wait(_REFRESH_SECONDS):
+                show()
+    except BaseException:
+        pool.stop()
+        raise
+    if pool.faults:
+        raise pool.faults[0]
+    return pool.states

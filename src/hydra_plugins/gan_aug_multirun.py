@@ -1,0 +1,57 @@
+"""Hydra plugins of gan_aug. Hydra looks for them in this namespace, and loads them at every start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper, but for composing each kind of job once before the first one starts."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose one job of each kind; jobs of a kind differ by draw= and seed= alone."""
+        from gan_aug.launch.compose import one_of_each_kind
+
+        super().validate_batch_is_legal(one_of_each_kind(batch))
+
+
+class _Launcher(Launcher):
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what composing the jobs takes."""
+        self.loader, self.config = hydra_context.config_loader, config
+
+
+class LocalLauncher(_Launcher):
+    """Runs jobs on all cores of this machine (`hydra/launcher=local`)."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run all jobs; return when they have ended."""
+        from gan_aug.launch.launching import launch_locally
+
+        return launch_locally(self.loader, self.config, job_overrides, **self.settings)
+
+
+class SlurmLauncher(_Launcher):
+    """Submits jobs to a Slurm cluster (`hydra/launcher=submitit_slurm`)."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Submit all jobs; with wait=true, return when they have ended."""
+        from gan_aug.launch.launching import launch_on_slurm
+
+        return launch_on_slurm(self.loader, self.config, job_overrides, **self.settings)
