@@ -28,6 +28,7 @@ test-slow: .venv/ready ## Run the slow tests (kill and resume, wheel, real X-ray
 bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds the JPEG part
 	$(BIN)/python experiments/speed/bench.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python experiments/speed/quality.py
+	$(BIN)/python experiments/speed/throughput.py
 
 lint: .venv/ready ## Check style and types
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Hydra plugins of gan_aug. Hydra looks for them in this namespace, and loads them at every start."""
+"""Hydra plugins of gan_aug: Hydra looks for them in this namespace, at every start."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a multirun's overrides to its jobs: folders, and which of them are finished.
 
-Hydra composes every job before the first starts, 0.3 s each (facebookresearch/hydra 1324). Jobs that
-differ in nothing but draw= and seed= need one composition: these two are set in it.
+Hydra composes every job before the first starts, 0.3 s each (facebookresearch/hydra 1324). Jobs
+that differ in nothing but draw= and seed= need one composition: these two are set in it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,12 @@ class Composer:
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = str(number)
-            config.hydra.overrides.task = list(overrides)
-            for override in filter(is_plain, overrides):
-                key, value = override.split("=")
-                config[key] = int(value)
+            # All else is alike in a kind; to set the whole list would take most of the time.
+            for i, override in enumerate(overrides):
+                if is_plain(override):
+                    config.hydra.overrides.task[i] = override
+                    key, value = override.split("=")
+                    config[key] = int(value)
         return config
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:

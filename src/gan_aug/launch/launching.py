@@ -99,9 +99,7 @@ def launch_on_slurm(
     return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
 
 
-def _missing(
-    loader: ConfigLoader, config: DictConfig, batch: Sequence[Sequence[str]]
-) -> list[Job]:
+def _missing(loader: ConfigLoader, config: DictConfig, batch: Sequence[Sequence[str]]) -> list[Job]:
     """Return the jobs that have not been finished, with these very settings."""
     composer = Composer(loader, config)
     jobs = [composer.job(number, overrides) for number, overrides in enumerate(batch)]

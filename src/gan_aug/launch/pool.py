@@ -21,7 +21,8 @@ GRACE_SECONDS = 20.0
 class Pool:
     """Runs jobs of a submission, as many at a time as there are slots.
 
-    A job whose folder another process works in is put off until the others are done, and waits then.
+    A job whose folder another process works in is put off until the others are done, and waits
+    then.
 
     Args:
         submission: whose jobs.
@@ -144,4 +145,3 @@ def cores() -> int:
     """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-

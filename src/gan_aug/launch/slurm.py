@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 import submitit
+from filelock import FileLock as Lock
 from submitit.helpers import DelayedSubmission
 
 from gan_aug.launch.pool import Pool, threads_of
@@ -31,12 +32,11 @@ from gan_aug.launch.submission import State, Submission, submissions
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json, write_json
-from filelock import FileLock as Lock
 
 TASKS = "slurm.json"
 """In a submission's folder: the array tasks and the jobs of each."""
 REQUEUES = 1000
-"""How often a task may meet its time limit; submitit gives up after it, the project's limit ends it."""
+"""How often a task may meet its time limit: submitit wants a number, a study has none."""
 _POLL_SECONDS = 5.0
 _GENERIC = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "name")
 """Settings that submitit has for every kind of cluster; the others are Slurm's."""
@@ -135,8 +135,8 @@ def check(pack: int, cpus_per_task: int) -> None:
             raise GanAugError(f"hydra.launcher.{name}={value}: must be 1 or more")
     if shutil.which("sbatch") is None:
         raise GanAugError(
-            "hydra/launcher=submitit_slurm: there is no sbatch here; run the command on a login node "
-            "of the cluster, or use hydra/launcher=local"
+            "hydra/launcher=submitit_slurm: there is no sbatch here; run the command on a login "
+            "node of the cluster, or use hydra/launcher=local"
         )
 
 
@@ -155,7 +155,7 @@ def submit(
         The arrays' job ids.
 
     Raises:
-        GanAugError: Slurm refuses them. What was submitted before stays in the queue.
+        GanAugError: Slurm refuses them; what was submitted before stays in the queue.
     """
     n = len(submission.jobs)
     packs = [range(i, min(i + pack, n)) for i in range(0, n, pack)]

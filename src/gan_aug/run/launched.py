@@ -39,8 +39,8 @@ def may_wait() -> bool:
 def end_with_launcher() -> None:
     """Let the kernel end this job, as SIGTERM does, when its launcher is killed.
 
-    A launcher that is killed can tell its jobs nothing; without it they would go on unseen. Elsewhere
-    than on Linux they do.
+    A launcher that is killed can tell its jobs nothing; they would go on unseen, as they do on
+    other systems than Linux.
     """
     parent = os.environ.get(PARENT)
     if parent is None or sys.platform != "linux":

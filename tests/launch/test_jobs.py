@@ -1,0 +1,181 @@
+"""What a multirun's overrides become, without starting anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobStatus
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from support import ROOT, TINY_STUDY
+
+from gan_aug.launch import compose
+from gan_aug.launch.compose import Composer, one_of_each_kind
+from gan_aug.launch.launching import _is_of_the_multirun, _missing, returns
+from gan_aug.launch.local import slots_of
+from gan_aug.launch.pool import cores
+from gan_aug.launch.submission import Job, State, Submission, reason_of
+from gan_aug.run.errors import GanAugError
+
+STUDY = ["+study=seed_protocol", *TINY_STUDY]
+
+
+@contextmanager
+def composing(*hydra: str) -> Iterator[tuple[Any, DictConfig]]:
+    """Give Hydra's loader and a multirun's configuration."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration("study", [*STUDY, *hydra], RunMode.MULTIRUN)
+
+
+def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: Path) -> None:
+    swept = [[*STUDY, f"draw={i}", f"seed={i % 3}"] for i in range(500)]
+    with composing(f"study_dir={tmp_path}") as (loader, master):
+        composed = []
+
+        class Counting:
+            def load_sweep_config(self, *arguments: Any) -> DictConfig:
+                composed.append(arguments)
+                config: DictConfig = loader.load_sweep_config(*arguments)
+                return config
+
+        composer = Composer(Counting(), master)  # type: ignore[arg-type]
+        jobs = [composer.job(i, overrides) for i, overrides in enumerate(swept)]
+        assert len(composed) == 1
+        assert [job.folder for job in jobs] == [f"draw_{i}" for i in range(500)]
+        mine = composer.config(321, swept[321])
+        hydras = loader.load_sweep_config(master, swept[321])
+        plain = [OmegaConf.to_container(c, resolve=False) for c in (mine, hydras)]
+        for config in plain:
+            assert isinstance(config, dict)
+            del config["hydra"]
+        assert plain[0] == plain[1]
+        assert mine.hydra.overrides.task == hydras.hydra.overrides.task
+
+
+def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
+    batch = [["draw=0", "a=1"], ["draw=1", "a=1"], ["draw=0", "a=2"], ["draw=-1", "a=1"]]
+    assert one_of_each_kind(batch) == [batch[0], batch[2], batch[3]]
+
+
+def test_two_jobs_of_one_folder_are_refused(tmp_path: Path) -> None:
+    swept = [[*STUDY, f"model.lr_g={rate}"] for rate in ("1e-4", "2e-4")]
+    with composing(f"study_dir={tmp_path}") as (loader, master):
+        message = r"draw_0: is the folder of job 0 .*model.lr_g=1e-4\) and of job 1"
+        with pytest.raises(GanAugError, match=message):
+            _missing(loader, master, swept)
+
+
+def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
+    swept = [[*STUDY, f"draw={i}"] for i in range(3)]
+    with composing(f"study_dir={tmp_path}") as (loader, master):
+        for draw, status in ((0, "finished"), (1, "failed")):
+            config = loader.load_sweep_config(master, swept[draw])
+            given: Any = OmegaConf.to_container(
+                OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]),
+                resolve=True,
+            )
+            for key in ("verbose", "resume"):
+                given.pop(key, None)
+            record = {
+                "status": status, "config": given, "given": given, "command": ["python"],
+                "overrides": swept[draw],
+            }  # fmt: skip
+            folder = tmp_path / f"draw_{draw}"
+            folder.mkdir()
+            (folder / "run.json").write_text(json.dumps(record))
+        missing = [job.folder for job in _missing(loader, master, swept)]
+        assert missing == ["draw_1", "draw_2"]
+        longer = [[*job, "study.steps=21"] for job in swept]
+        assert len(_missing(loader, master, longer)) == 3
+
+
+def test_which_settings_of_hydra_a_job_is_given() -> None:
+    kept = ("hydra.job_logging=disabled", "hydra.verbose=true", "hydra/job_logging=none")
+    left = (
+        "hydra/launcher=submitit_slurm", "hydra.launcher.pack=3", "hydra/sweeper=grid",
+        "hydra.sweep.dir=x", "+hydra.sweeper.params={}", "hydra.mode=MULTIRUN", "hydra.run.dir=x",
+    )  # fmt: skip
+    assert not any(map(_is_of_the_multirun, kept))
+    assert all(map(_is_of_the_multirun, left))
+
+
+def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
+    jobs = [Job(7, "흉부 1", ["draw=7"])]
+    made = Submission.create(tmp_path, "study", ["-m", "draw=7"], ["hydra.verbose=true"], "x", jobs)
+    assert Submission.read(made.folder) == made
+    assert made.command_line(0) == [
+        sys.executable, "-m", "gan_aug.study", "hydra.verbose=true", "draw=7",
+        f'hydra.run.dir="{tmp_path}/흉부 1"', f'hydra.sweep.dir="{tmp_path}"', "hydra.job.num=7",
+    ]  # fmt: skip
+    assert made.environment() == {"GAN_AUG_COMMAND": "python -m gan_aug.study -m draw=7"}
+
+
+def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jobs.json").write_text('{"jobs": [{"number": 0}]}')
+    with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs"):
+        Submission.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "stopping", "state", "reason"),
+    [
+        (0, "", False, "done", None),
+        (1, "x\nerror: data.root=y: no folder\n", False, "failed", "data.root=y: no folder"),
+        (1, "Fatal Python error\nlast words\n\n", False, "failed", "exit code 1: last words"),
+        (-9, "", False, "failed", "ended by signal 9 (SIGKILL); out of memory?"),
+        (-9, "", True, "stopped", None),
+        (143, "error: stopped by SIGTERM\n", False, "stopped", None),
+        (75, "error: busy\n", False, "busy", None),
+    ],
+)  # fmt: skip
+def test_how_a_job_ended(
+    code: int, log: str, stopping: bool, state: str, reason: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "0.log"
+    path.write_text(log)
+    ended = State("running", 1, "here", "then").ended_with(code, path, stopping)
+    assert (ended.state, ended.reason, ended.exit) == (state, reason, code)
+    assert ended.ended is not None
+
+
+def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("error: an old one\n" + "x" * 50_000 + "\nerror: 새 것\n")
+    assert reason_of(1, path) == "새 것"
+
+
+def test_hydra_is_told_of_every_failure(tmp_path: Path) -> None:
+    jobs = [Job(i, f"draw_{i}", []) for i in range(3)]
+    made = Submission.create(tmp_path, "study", [], [], "local", jobs)
+    states = {0: State("done", 1, "h", "t"), 1: State("failed", 1, "h", "t", reason="why")}
+    found = returns(made, states)
+    assert [result.status for result in found] == [JobStatus.COMPLETED] + [JobStatus.FAILED] * 2
+    with pytest.raises(GanAugError, match=rf"draw_1: why \(its output: .*{made.folder.name}/1.log"):
+        _ = found[1].return_value
+    with pytest.raises(GanAugError, match=r"draw_2: did not start"):
+        _ = found[2].return_value
+
+
+def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = OmegaConf.create({"trainer": {"accelerator": "cpu"}})
+    assert len(slots_of(cpu, None, 1)) == cores()
+    assert slots_of(cpu, 3, 2)[2]["OMP_NUM_THREADS"] == "2"
+    gpu = OmegaConf.create({"trainer": {"accelerator": "gpu"}})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, None, 1)] == ["4", "6"]
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, 3, 1)] == ["4", "6", "4"]
+    with pytest.raises(GanAugError, match=r"hydra\.launcher\.threads=0: must be 1 or more"):
+        slots_of(cpu, None, 0)
+
+
+def test_kinds_are_told_by_number_alone() -> None:
+    assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")

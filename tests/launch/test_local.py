@@ -1,0 +1,117 @@
+"""Jobs of a multirun side by side on this machine, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY_STUDY, run_command, start
+
+STUDY = (
+    "-m", "+study=seed_protocol", *TINY_STUDY, "study.repeats=1", "study_dir=s",
+    "callbacks.checkpoint.every_n_seconds=0", "quality.use=[]",
+)  # fmt: skip
+DRAWS = 3
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
+    deadline = time.monotonic() + 240
+    while not (found := condition()):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def state(folder: Path, k: int) -> dict[str, Any]:
+    """Return K.json of the latest submission, empty where it has none yet."""
+    found = sorted(folder.glob("s/.jobs/*/jobs.json"))
+    path = found[-1].with_name(f"{k}.json") if found else None
+    return read(path) if path is not None and path.exists() else {}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> bytes:
+    """results.csv of the draws, each by the plain command."""
+    folder = tmp_path_factory.mktemp("plain")
+    for draw in range(DRAWS):
+        arguments = (*STUDY[1:], f"draw={draw}")
+        run_command(cache_home, "study", *arguments, cwd=folder, check=True)
+    return (folder / "s" / "results.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_job_ends_no_other_and_is_run_again(
+    tmp_path: Path, cache_home: Path, undisturbed: bytes
+) -> None:
+    arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=2")
+    process = start(cache_home, *arguments, cwd=tmp_path, name="study")
+    pid = wait_until(lambda: state(tmp_path, 0).get("pid"), process)
+    wait_until(lambda: list(tmp_path.glob("s/draw_0/fits/real_0.json")), process)
+    os.kill(pid, signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "error: draw_0: ended by signal 9 (SIGKILL)" in errors.splitlines()[-1]
+    states = [state(tmp_path, k)["state"] for k in range(DRAWS)]
+    assert states == ["failed", "done", "done"]
+    finished = {d: (tmp_path / f"s/draw_{d}/metrics.json").stat().st_mtime_ns for d in (1, 2)}
+
+    result = run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
+    assert "1 jobs, 1 at a time, 1 thread each; 2 finished before, skipped" in result.stdout
+    after = {d: (tmp_path / f"s/draw_{d}/metrics.json").stat().st_mtime_ns for d in (1, 2)}
+    assert after == finished
+    assert (tmp_path / "s" / "results.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_jobs_end_with_their_launcher_and_nothing_is_lost(
+    how: signal.Signals, tmp_path: Path, cache_home: Path, undisturbed: bytes
+) -> None:
+    arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=2")
+    process = start(cache_home, *arguments, cwd=tmp_path, name="study")
+    pids = wait_until(
+        lambda: [p for k in (0, 1) if (p := state(tmp_path, k).get("pid"))][1:] and
+        [state(tmp_path, k)["pid"] for k in (0, 1)], process,
+    )  # fmt: skip
+    wait_until(lambda: list(tmp_path.glob("s/draw_0/fits/classic_0.json")), process)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}.get(how, 143)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a job outlived its launcher"
+        time.sleep(0.05)
+    run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
+    assert (tmp_path / "s" / "results.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+def test_a_job_that_others_run_is_put_off_and_waited_for(
+    tmp_path: Path, cache_home: Path, undisturbed: bytes
+) -> None:
+    other = start(cache_home, *STUDY[1:], "draw=0", cwd=tmp_path, name="study")
+    wait_until(lambda: list(tmp_path.glob("s/draw_0/run.json")), other)
+    other.send_signal(signal.SIGSTOP)  # it holds the folder, and does nothing
+    arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=1")
+    process = start(cache_home, *arguments, cwd=tmp_path, name="study")
+    wait_until(lambda: state(tmp_path, 2).get("state") == "done", process)
+    assert not (tmp_path / "s/draw_0/metrics.json").exists()
+    other.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert other.wait(timeout=60) == 0
+    assert read(tmp_path / "s/draw_0/run.json")["resumed"] == 0
+    assert (tmp_path / "s" / "results.csv").read_bytes() == undisturbed
