@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from gan_aug.metrics.classification import found_classes
 from gan_aug.report.quality import summarise_quality
-from gan_aug.report.results import LOWER_IS_BETTER, Study
+from gan_aug.report.results import LOWER_IS_BETTER, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
     LEAST_DRAWS,
@@ -117,7 +117,7 @@ def summarise(study: Study) -> dict[str, Any]:
     return {
         "study": study.name,
         "question": {"arm": question, "reference": reference},
-        "adds": study.jobs[0].record["config"]["arms"][question]["added"]["source"],
+        "adds": study.jobs[0].record.config["arms"][question]["added"]["source"],
         "shown_added": {arm: _shown_added(study, arm) for arm in study.arms},
         "control": study.control,
         "primary": study.primary,
@@ -140,9 +140,7 @@ def summarise(study: Study) -> dict[str, Any]:
         "costs": costs(study),
         "provenance": provenance(study),
         "unfinished": study.unfinished,
-        "warnings": sorted(
-            {w for job in study.jobs for w in job.record["data"].get("warnings", [])}
-        ),
+        "warnings": sorted({w for job in study.jobs for w in job.data.warnings or []}),
     }
 
 
@@ -160,7 +158,7 @@ def _shown_added(study: Study, arm: str) -> float | None:
 def _over_images(
     study: Study, condition: Condition, arm: str, reference: str
 ) -> list[float] | None:
-    repeats = range(study.jobs[0].record["config"]["study"]["repeats"])
+    repeats = range(study.jobs[0].record.config["study"]["repeats"])
     wanted = {(name, repeat) for name in (arm, reference) for repeat in repeats}
     jobs = [
         job
@@ -237,25 +235,22 @@ def costs(study: Study) -> dict[str, Any]:
 def provenance(study: Study) -> dict[str, Any]:
     """Return what the numbers came from; lists hold every value that occurs."""
 
-    def all_of(*keys: str) -> list[Any]:
+    def all_of(what: Callable[[Job], Any]) -> list[Any]:
         found: list[Any] = []
-        for job in study.jobs:
-            value: Any = job.record
-            for key in keys:
-                value = value[key]
+        for value in map(what, study.jobs):
             if value not in found:
                 found.append(value)
         return found
 
+    run_by = {job.record.git_commit for job in study.jobs}
     fitted_by = {fit.get("git_commit") for job in study.jobs for fit in job.metrics["fits"]}
-    record = study.jobs[0].record
     return {
-        "fingerprint": record["data"]["fingerprint"],
-        "data": record["config"]["data"]["name"],
-        "images": all_of("data", "used"),
-        "versions": all_of("versions"),
-        "python": all_of("python"),
-        "machine": all_of("machine"),
-        "git_commit": sorted({*all_of("git_commit"), *fitted_by} - {None}),
-        "commands": sorted({" ".join(job.record["command"]) for job in study.jobs}),
+        "fingerprint": study.jobs[0].data.fingerprint,
+        "data": study.jobs[0].record.config["data"]["name"],
+        "images": all_of(lambda job: job.data.used),
+        "versions": all_of(lambda job: job.record.versions),
+        "python": all_of(lambda job: job.record.python),
+        "machine": all_of(lambda job: job.record.machine),
+        "git_commit": sorted((run_by | fitted_by) - {None}),
+        "commands": sorted({" ".join(job.record.command) for job in study.jobs}),
     }

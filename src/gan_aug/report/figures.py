@@ -172,7 +172,7 @@ def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
     for (size,), job in zip(
         study.conditions, (study.of(c)[0] for c in study.conditions), strict=True
     ):
-        used = job.record["data"]["used"]["train"]
+        used = (job.data.used or {})["train"]
         ticks.append(
             str(size) if size is not None else f"all: {' + '.join(map(str, used.values()))}"
         )

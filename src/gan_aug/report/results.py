@@ -16,8 +16,9 @@ from gan_aug.metrics.classification import AT_VALIDATION, decisions, metric_name
 from gan_aug.report.verify import classes_of, read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
-from gan_aug.run.record import RECORD, read_record, status_of
+from gan_aug.run.record import status_of
 from gan_aug.run.renames import renamed_metrics
+from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.settings.control import control_of
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
@@ -48,11 +49,13 @@ class Job:
     Attributes:
         folder: where it lies.
         record: its run.json.
+        data: what it notes of the data set.
         metrics: its metrics.json.
     """
 
     folder: Path
-    record: dict[str, Any]
+    record: RunRecord
+    data: DataNotes
     metrics: dict[str, Any]
 
     @property
@@ -87,7 +90,7 @@ class Study:
     @property
     def name(self) -> str:
         """The study's name."""
-        return str(self.jobs[0].record["name"])
+        return str(self.jobs[0].record.name)
 
     @property
     def primary(self) -> str:
@@ -97,7 +100,7 @@ class Study:
     @property
     def control(self) -> str | None:
         """The arm that uses copies of real images just as the asked arm uses GAN images."""
-        return control_of(self.jobs[0].record["config"])
+        return control_of(self.jobs[0].record.config)
 
     @cached_property
     def classes(self) -> Classes:
@@ -201,16 +204,14 @@ def read_study(folder: Path) -> Study:
     jobs: list[Job] = []
     unfinished: list[dict[str, str]] = []
     for path in sorted(folder.rglob(RECORD)):
-        name, job = str(path.parent.relative_to(folder)), None
+        name = str(path.parent.relative_to(folder))
         try:
             record = read_record(path.parent)
             assert record is not None
-            if record["status"] == "finished":
-                job = Job(path.parent, record, _read_metrics(path.parent / "metrics.json"))
-                verify_draw(*vars(job).values())
-                jobs.append(job)
+            if record.finished:
+                jobs.append(_read_job(path.parent, record))
             else:
-                status, reason = status_of(path.parent, record), str(record.get("reason") or "")
+                status, reason = status_of(path.parent, record), record.reason or ""
                 unfinished.append({"job": name, "status": status, "reason": reason})
         except GanAugError as error:
             unfinished.append({"job": name, "status": LEFT_OUT, "reason": str(error)})
@@ -259,7 +260,15 @@ def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, st
 
 
 def _at_home(folder: Path, job: Job) -> bool:
-    return bool(str(job.folder.relative_to(folder)) == job.record["config"]["study"].get("folder"))
+    return bool(str(job.folder.relative_to(folder)) == job.record.config["study"].get("folder"))
+
+
+def _read_job(folder: Path, record: RunRecord) -> Job:
+    if record.data is None:
+        raise GanAugError(f"{folder / RECORD}: says nothing of the data; run that draw again")
+    metrics = _read_metrics(folder / "metrics.json")
+    verify_draw(folder, record, metrics)
+    return Job(folder, record, record.data, metrics)
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
@@ -272,7 +281,7 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 def _check_same(one: Job, other: Job, alike: Job) -> None:
     """Check that a job belongs to the study of `one` and has the settings of `alike`."""
-    prints = [job.record["data"]["fingerprint"] for job in (one, other)]
+    prints = [job.data.fingerprint for job in (one, other)]
     if prints[0] != prints[1]:
         raise GanAugError(
             f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
@@ -282,7 +291,7 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
     if list(one.metrics["arms"]) != list(other.metrics["arms"]):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    before, after = (_flat(job.record["config"]) for job in (alike, other))
+    before, after = (_flat(job.record.config) for job in (alike, other))
     for key in sorted(before.keys() | after.keys()):
         free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
         if not free and before.get(key) != after.get(key):

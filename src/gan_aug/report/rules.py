@@ -49,9 +49,7 @@ def _refitted(study: Study) -> dict[str, Any]:
 def _paired(study: Study) -> dict[str, Any]:
     draws = [len(study.of(condition)) for condition in study.conditions]
     wanted = {
-        (a, r)
-        for a in study.arms
-        for r in range(study.jobs[0].record["config"]["study"]["repeats"])
+        (a, r) for a in study.arms for r in range(study.jobs[0].record.config["study"]["repeats"])
     }
     gaps = [
         str(job.folder.relative_to(study.folder))

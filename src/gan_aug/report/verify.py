@@ -16,13 +16,14 @@ from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
+from gan_aug.run.run_record import RunRecord
 
 TOLERANCE = 1e-6
 """AUROC and the like are computed in 32 bits, and may differ that little between torch versions."""
 _REMEDY = "run that draw again"
 
 
-def verify_draw(folder: Path, record: dict[str, Any], metrics: dict[str, Any]) -> None:
+def verify_draw(folder: Path, record: RunRecord, metrics: dict[str, Any]) -> None:
     """Check a finished draw: its results must follow from `fits/*.npz`, and be of its own settings.
 
     Args:
@@ -35,7 +36,7 @@ def verify_draw(folder: Path, record: dict[str, Any], metrics: dict[str, Any]) -
     """
     path = folder / "metrics.json"
     try:
-        _check_settings(path, record["config"], metrics)
+        _check_settings(path, record.config, metrics)
         _check_fits(folder, metrics)
     except GanAugError:
         raise
@@ -43,7 +44,7 @@ def verify_draw(folder: Path, record: dict[str, Any], metrics: dict[str, Any]) -
         raise GanAugError(
             f"{path}: is damaged ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
-    written = record.get("metrics_sha256")
+    written = record.metrics_sha256
     if written is not None and written != sha256_of(path):
         raise GanAugError(f"{path}: is not the file that its run wrote; {_REMEDY}")
 
