@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from fake_study import change
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 from support import ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.data.prepare import prepare
@@ -23,6 +23,7 @@ from gan_aug.data.settle import settle
 from gan_aug.run.precision import settle_precision
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.control import control_of
+from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study import rules
 from gan_aug.study.added import AddedByArm
@@ -439,8 +440,7 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
     study, *overrides = name.split()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("study", [f"+study={study}", *overrides])
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    assert control_of(config) == control
+    assert control_of(draw_settings(cfg)) == control
     passed, detail = rules._controls(cfg)  # rule 6
     assert passed == (control is not None)
     assert passed or "copies of real images, used just as gan" in detail

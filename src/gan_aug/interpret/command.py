@@ -42,6 +42,7 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
+from gan_aug.run.typed import to_plain
 
 
 def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -106,7 +107,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     numbers: dict[str, Any] = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
-        "reference_classifier": classifier.facts(),
+        "reference_classifier": to_plain(classifier.facts()),
     }
     excited = {"real": real, "generated": generated}
     numbers["filters"], figures = look_at_filters(

@@ -37,7 +37,10 @@ def from_plain(kind: type[Record], found: object) -> Record:
 
 
 def to_plain(value: Any) -> Any:
-    """Return plain containers. A field that is None by default is left out where it is None."""
+    """Return plain containers.
+
+    A field that is None by default is left out where it is None. `class_` is the field of `class`.
+    """
     if isinstance(value, Mapping):
         return {key: to_plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -50,7 +53,7 @@ def to_plain(value: Any) -> Any:
         if field.name == OTHERS:
             found |= to_plain(inner)
         elif inner is not None or field.default is not None:
-            found[field.name] = to_plain(inner)
+            found[field.name.removesuffix("_")] = to_plain(inner)
     return found
 
 
@@ -84,8 +87,12 @@ def _read(kind: Any, found: Any, key: str) -> Any:
 
 def _checked(kind: type, found: Any, key: str, called: str) -> Any:
     if not isinstance(found, kind):
-        raise Misfit(f"{key[1:] or 'it'}: must be {called}")
+        raise Misfit(f"{_named(key)}must be {called}")
     return found
+
+
+def _named(key: str) -> str:
+    return f"{key[1:]}: " if key else ""
 
 
 def _read_fields(kind: Any, found: dict[str, Any], key: str) -> Any:
@@ -94,6 +101,6 @@ def _read_fields(kind: Any, found: dict[str, Any], key: str) -> Any:
     values = {}
     for name, hint in hints.items():
         if name not in left and hint is not Any and NoneType not in get_args(hint):
-            raise Misfit(f"{key[1:] or 'it'}: lacks {name}")
+            raise Misfit(f"{_named(key)}lacks {name}")
         values[name] = _read(hint, left.pop(name, None), f"{key}.{name}")
     return kind(**values, **({OTHERS: left} if keeps_others else {}))

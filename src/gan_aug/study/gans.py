@@ -18,6 +18,7 @@ from gan_aug.data.synthetic import read_manifest, write_set
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_by_class, manifest_head
+from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
 from gan_aug.run.record import Run
@@ -55,6 +56,10 @@ class FittedGAN:
     def checkpoint(self) -> Path:
         """The file that holds the generator."""
         return self.folder / "checkpoints" / "last.ckpt"
+
+    def facts(self) -> GANFacts:
+        """Return what a draw's results say of it."""
+        return GANFacts(self.seconds, self.batches, self.sha256, self.reused, str(self.folder))
 
 
 def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
