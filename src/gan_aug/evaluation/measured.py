@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from gan_aug.run.typed import Others
 
 Values = dict[str, float]
 
@@ -56,4 +57,4 @@ class Quality:
     reference_classifier: ReferenceFacts | None = None
     good: dict[str, str]
     classes: dict[str, ClassQuality]
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)

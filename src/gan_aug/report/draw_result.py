@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gan_aug.data.classes import Classes
 from gan_aug.evaluation.measured import Quality
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, write_json
 from gan_aug.run.renames import renamed_metrics
-from gan_aug.run.typed import Misfit, from_plain, to_plain
-from gan_aug.settings.draw import Question
+from gan_aug.run.typed import Misfit, Others, from_plain, to_plain
+from gan_aug.settings.draw import Question, Swept
 
 Measured = dict[str, dict[str, float]]
 """What `gan_aug.metrics.classification.measure` returns: decision to metrics."""
@@ -73,7 +72,7 @@ class FitResult:
     curve: list[dict[str, float]]
     used: Used | None = None
     threshold: float | None
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
     npz_sha256: str | None = None
 
     def on(self, split: str) -> Measured:
@@ -92,7 +91,7 @@ class ArmFacts:
 
     title: str
     added: dict[str, int]
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class GANFacts:
     checkpoint_sha256: str
     reused: bool
     folder: str
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class DrawResult:
 
     headline: dict[str, float] | None
     draw: int
-    condition: dict[str, Any]
+    condition: Swept
     question: Question
     comparisons: list[list[str]]
     primary: str
@@ -162,7 +161,7 @@ class DrawResult:
     fits: list[FitResult]
     quality: Quality | None = None
     checks: list[RuleCheck]
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
     @property
     def data_classes(self) -> Classes:

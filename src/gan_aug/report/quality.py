@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +13,7 @@ from scipy import stats
 from gan_aug.evaluation.measured import Quality, Values
 from gan_aug.report.results import Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS, holm
+from gan_aug.settings.draw import Swept
 
 SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
 """What the figure shows, as far as it was measured."""
@@ -73,7 +73,7 @@ class QualityRow:
     baseline_sd: float | None
     rho: float | None
     p: float | None
-    condition: dict[str, Any]
+    condition: Swept
     p_holm: float | None
 
 
@@ -122,7 +122,7 @@ def _row(
     gains: NDArray[np.float64],
     name: str,
     value: str,
-    condition: dict[str, Any],
+    condition: Swept,
 ) -> QualityRow:
     generated = _values(measured, name, "generated", value)
     baseline = _values(measured, name, "real", value)

@@ -18,10 +18,10 @@ from gan_aug.report.verify import read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, Config, DataNotes, RunRecord, read_record
 from gan_aug.run.typed import Misfit
 from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import DrawSettings, draw_settings
+from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 Condition = tuple[Any, ...]
@@ -154,7 +154,7 @@ class Study:
         values = ("all" if value is None else value for value in condition)
         return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
 
-    def named(self, condition: Condition) -> dict[str, Any]:
+    def named(self, condition: Condition) -> Swept:
         """Return a condition as swept setting to its value."""
         return dict(zip(self.keys, condition, strict=True))
 
@@ -317,7 +317,7 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
             )
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(config: Any, prefix: str = "") -> Config:
     if not isinstance(config, dict):
         return {prefix[:-1]: config}
     return {

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from gan_aug.report.quality import QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
-from gan_aug.settings.draw import Question
-
-Swept = dict[str, Any]
-"""A condition: swept setting to its value."""
+from gan_aug.settings.draw import Question, Swept
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, write_json
 from gan_aug.run.renames import renamed
-from gan_aug.run.typed import Misfit, from_plain, to_plain
+from gan_aug.run.typed import Misfit, Others, from_plain, to_plain
 
 RECORD = "run.json"
 Config = dict[str, Any]
@@ -27,7 +27,7 @@ class DataNotes:
         warnings: what a reader of its numbers must know.
     """
 
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
     fingerprint: str
     used: dict[str, dict[str, int]] | None = None
     warnings: list[str] | None = None
@@ -79,7 +79,7 @@ class RunRecord:
     config: Config
     data: DataNotes | None = None
     metrics_sha256: str | None = None
-    others: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

@@ -9,7 +9,8 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 OTHERS = "others"
-"""The field, of any dataclass that has it, for keys which no other field names.
+Others = dict[str, Any]
+"""What the field of that name holds, in any dataclass that has it: keys which no other field names.
 
 They are written where it stands, so what earlier and later versions wrote passes through.
 """
@@ -53,8 +54,12 @@ def to_plain(value: Any) -> Any:
         if field.name == OTHERS:
             found |= to_plain(inner)
         elif inner is not None or field.default is not None:
-            found[field.name.removesuffix("_")] = to_plain(inner)
+            found[_key_of(field.name)] = to_plain(inner)
     return found
+
+
+def _key_of(field: str) -> str:
+    return field.removesuffix("_")
 
 
 @functools.cache
@@ -99,8 +104,9 @@ def _read_fields(kind: Any, found: dict[str, Any], key: str) -> Any:
     hints, left = dict(_types(kind)), dict(found)
     keeps_others = hints.pop(OTHERS, None) is not None
     values = {}
-    for name, hint in hints.items():
+    for field, hint in hints.items():
+        name = _key_of(field)
         if name not in left and hint is not Any and NoneType not in get_args(hint):
             raise Misfit(f"{_named(key)}lacks {name}")
-        values[name] = _read(hint, left.pop(name, None), f"{key}.{name}")
+        values[field] = _read(hint, left.pop(name, None), f"{key}.{name}")
     return kind(**values, **({OTHERS: left} if keeps_others else {}))

@@ -10,6 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.run.run_record import Config
 from gan_aug.run.typed import from_plain
 
+Swept = dict[str, Any]
+"""A condition: the settings in which the jobs of a study differ, to their values."""
+
 
 @dataclass(frozen=True)
 class FilterSettings:
@@ -66,7 +69,7 @@ class Question:
 class StudySettings:
     """A study; the attributes are those of conf/study.yaml."""
 
-    condition: Config
+    condition: Swept
     question: Question
     comparisons: list[list[str]]
     primary: str

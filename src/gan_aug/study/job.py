@@ -63,7 +63,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         added = added_by_arm.of(arm)
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
-            fits.append(_one_fit(cfg, (name, arm, repeat), splits, tables, added, run))
+            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, added, run))
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
     study, quality = settings.study, None
@@ -95,13 +95,14 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
 
 def _one_fit(
     cfg: DictConfig,
-    which: tuple[str, ArmSettings, int],
+    name: str,
+    arm: ArmSettings,
+    repeat: int,
     splits: Splits,
     tables: dict[str, ImageTable],
     added: AddedImages,
     run: Run,
 ) -> FitResult:
-    name, arm, repeat = which
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
