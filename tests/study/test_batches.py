@@ -12,7 +12,7 @@ from support import BINARY, ROOT
 from torch import nn
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.typed import from_plain
+from gan_aug.run.typed import from_plain, to_plain
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages, ArmBatches
 
@@ -24,11 +24,18 @@ class Blacken(nn.Module):
         return torch.full_like(images, -1.0)
 
 
-def arm(added: dict[str, Any] | None = None, **changes: Any) -> ArmSettings:
-    """An arm of conf/arm/base.yaml with GAN images, changed."""
+def base_arm() -> dict[str, Any]:
+    """conf/arm/base.yaml, with a title."""
     base: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "arm" / "base.yaml"))
-    base["added"] |= {"source": "gan", "augment": None} | (added or {})
-    return from_plain(ArmSettings, base | {"title": "t"} | changes)
+    base["added"]["augment"] = None  # an interpolation
+    base["title"] = "t"
+    return dict(base)
+
+
+def arm(added: dict[str, Any] | None = None, **changes: Any) -> ArmSettings:
+    """The base arm, changed."""
+    base = base_arm()
+    return from_plain(ArmSettings, base | changes | {"added": base["added"] | (added or {})})
 
 
 def added_images(normal: int, pneumonia: int) -> AddedImages:
@@ -53,6 +60,10 @@ def batches(settings: ArmSettings, added: AddedImages, **changes: Any) -> ArmBat
 
 def rows(made: ArmBatches, n: int = 40) -> torch.Tensor:
     return torch.stack([made.rows(k) for k in range(n)])
+
+
+def test_no_setting_of_an_arm_is_overlooked() -> None:
+    assert to_plain(arm()) == base_arm()
 
 
 def test_two_arms_with_the_same_images_get_the_same_batches() -> None:
