@@ -137,8 +137,16 @@ def _write_job(
 def _arm(arm: str) -> dict[str, Any]:
     source = {"gan": "gan", "duplicate": "duplicate"}.get(arm.partition("_")[0], "none")
     added = {"source": source, "count": {"normal": 0, "pneumonia": _added(arm)}, "ratio": None,
-             "weight": 1, "label_smoothing": 0, "augment": None}  # fmt: skip
-    return {"balanced": False, "augment": None, "stream": 0, "pretrain": 0, "added": added}
+             "weight": 1, "label_smoothing": 0, "augment": None,
+             "filter": {"min_confidence": 0, "min_distance": 0, "candidates": 4}}  # fmt: skip
+    return {
+        "title": f"title of {arm}",
+        "balanced": False,
+        "augment": None,
+        "stream": 0,
+        "pretrain": 0,
+        "added": added,
+    }
 
 
 def _added(arm: str) -> int:

@@ -103,7 +103,7 @@ Values = dict[str, dict[str, float]]
 def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values:
     """Every metric."""
     rows = faults(splits, held_out, "pneumonia")
-    values: Values = evaluator.against_baseline(rows, "pneumonia", held_out, None)["values"]
+    values: Values = evaluator.against_baseline(rows, "pneumonia", held_out, None).values
     return values
 
 
@@ -111,9 +111,11 @@ def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values
 def normal(cfg: DictConfig, splits: Splits, held_out: HeldOut) -> Values:
     """Those that take no time."""
     rows = faults(splits, held_out, "normal")
-    values: Values = Evaluator(using(cfg, *CHEAP), splits).against_baseline(
-        rows, "normal", held_out, None
-    )["values"]
+    values: Values = (
+        Evaluator(using(cfg, *CHEAP), splits)
+        .against_baseline(rows, "normal", held_out, None)
+        .values
+    )
     return values
 
 
@@ -260,7 +262,7 @@ def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
     }
 
     def auc(discriminator: Callable[[Images], Tensor] | None) -> dict[str, Any]:
-        found = asked.against_baseline(rows, name, held_out, discriminator)["values"]
+        found = asked.against_baseline(rows, name, held_out, discriminator).values
         assert found["noise"] == {}  # only the GAN's own images have a discriminator
         return {row: found[row].get("membership_auc") for row in (BASELINE, GENERATED)}
 
@@ -304,7 +306,7 @@ def test_the_same_images_give_the_same_values_and_no_global_random_number_is_dra
     before = states()
     evaluator = Evaluator(cfg.quality, splits)
     rows = {"noise": faults(splits, held_out, "pneumonia")["noise"]}
-    again = evaluator.against_baseline(rows, "pneumonia", held_out, None)["values"]
+    again = evaluator.against_baseline(rows, "pneumonia", held_out, None).values
     assert states() == before
     assert again == {row: pneumonia[row] for row in (BASELINE, "noise")}
 

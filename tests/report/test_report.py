@@ -403,6 +403,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "nan npz": (lambda d: rewrite(d, "gan_0", a_nan), "test holds values outside 0 to 1"),
     "labels": (lambda d: rewrite(d, "gan_0", other_labels), "gan_0.npz: its test labels are not"),
+    "type": (
+        lambda d: change(d / "metrics.json", lambda m: m["fits"][1].update(seconds="long")),
+        "metrics.json: fits.1.seconds='long': must be a number",
+    ),
+    "no split": (
+        lambda d: change(d / "metrics.json", lambda m: m["fits"][1].pop("test")),
+        "metrics.json: is damaged (KeyError: 'test')",
+    ),
+    "no data": (
+        lambda d: change(d / "run.json", lambda r: r.pop("data")),
+        "run.json: says nothing of the data",
+    ),
+    "no arm": (
+        lambda d: change(d / "run.json", lambda r: r["config"]["arms"]["gan"].pop("added")),
+        "run.json: config.arms.gan: lacks added",
+    ),
     "record": (lambda d: (d / "run.json").write_text("[]"), "run.json: cannot be read"),
     "other file": (
         lambda d: change(d / "run.json", lambda r: r.update(metrics_sha256="0" * 64)),

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support import BINARY
+from omegaconf import OmegaConf
+from support import BINARY, ROOT
 from torch import nn
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.typed import from_plain, to_plain
+from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages, ArmBatches
 
 N_NORMAL, N_PNEUMONIA, SIZE = 20, 12, 8
@@ -21,9 +24,18 @@ class Blacken(nn.Module):
         return torch.full_like(images, -1.0)
 
 
-def arm(**changes: Any) -> dict[str, Any]:
-    added = {"ratio": None, "weight": 1, "label_smoothing": 0} | changes.pop("added", {})
-    return {"title": "t", "balanced": False, "pretrain": 0} | changes | {"added": added}
+def base_arm() -> dict[str, Any]:
+    """conf/arm/base.yaml, with a title."""
+    base: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "arm" / "base.yaml"))
+    base["added"]["augment"] = None  # an interpolation
+    base["title"] = "t"
+    return dict(base)
+
+
+def arm(added: dict[str, Any] | None = None, **changes: Any) -> ArmSettings:
+    """The base arm, changed."""
+    base = base_arm()
+    return from_plain(ArmSettings, base | changes | {"added": base["added"] | (added or {})})
 
 
 def added_images(normal: int, pneumonia: int) -> AddedImages:
@@ -32,7 +44,7 @@ def added_images(normal: int, pneumonia: int) -> AddedImages:
     return AddedImages(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
 
 
-def batches(settings: dict[str, Any], added: AddedImages, **changes: Any) -> ArmBatches:
+def batches(settings: ArmSettings, added: AddedImages, **changes: Any) -> ArmBatches:
     labels = np.repeat([0, 1], [N_NORMAL, N_PNEUMONIA]).astype(np.int64)
     images = np.full((len(labels), 1, 8, 8), 100, np.uint8)
     given = {
@@ -48,6 +60,10 @@ def batches(settings: dict[str, Any], added: AddedImages, **changes: Any) -> Arm
 
 def rows(made: ArmBatches, n: int = 40) -> torch.Tensor:
     return torch.stack([made.rows(k) for k in range(n)])
+
+
+def test_no_setting_of_an_arm_is_overlooked() -> None:
+    assert to_plain(arm()) == base_arm()
 
 
 def test_two_arms_with_the_same_images_get_the_same_batches() -> None:

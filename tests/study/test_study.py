@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from fake_study import change
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 from support import ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.data.prepare import prepare
@@ -23,6 +23,7 @@ from gan_aug.data.settle import settle
 from gan_aug.run.precision import settle_precision
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.control import control_of
+from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study import rules
 from gan_aug.study.added import AddedByArm
@@ -157,7 +158,7 @@ def test_quality_may_change_on_a_finished_draw(
     assert "study.steps: 20 then, 19 now" in other.stderr
 
 
-@pytest.mark.parametrize("how", ["cut", "gone", "other", "torn"])
+@pytest.mark.parametrize("how", ["cut", "gone", "other", "torn", "typed"])
 def test_a_damaged_fit_is_fitted_again(
     how: str, study: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -169,6 +170,8 @@ def test_a_damaged_fit_is_fitted_again(
         arrays.unlink()
     elif how == "torn":
         arrays.with_suffix(".json").write_text("{")
+    elif how == "typed":
+        change(arrays.with_suffix(".json"), lambda fit: fit.update(steps="20"))
     else:
         shutil.copy(draw / "fits" / "real_0.npz", arrays)
     result = command("study", *STUDY, "study_dir=s")
@@ -253,6 +256,22 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
     broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
     assert [c["rule"] for c in broken] == [4]
     assert "gan used {'normal': 0, 'pneumonia': 0} added images of" in broken[0]["detail"]
+
+
+def test_a_fit_whose_images_were_not_counted_breaks_rule_4(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    """An early version did not; a study that it began may be gone on with."""
+    draw = reopened(study, tmp_path)
+    change(draw / "fits" / "gan_1.json", lambda fit: fit.pop("used"))
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    metrics = read(draw / "metrics.json")
+    broken = [c for c in metrics["checks"] if not c["passed"]]
+    assert [c["rule"] for c in broken] == [4]
+    assert "what gan was shown was not counted" in broken[0]["detail"]
+    assert ["used" in fit for fit in metrics["fits"]].count(False) == 1
+    assert read(study / "s" / "draw_0" / "metrics.json")["headline"] == metrics["headline"]
 
 
 @pytest.mark.slow
@@ -439,8 +458,7 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
     study, *overrides = name.split()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("study", [f"+study={study}", *overrides])
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
-    assert control_of(config) == control
+    assert control_of(draw_settings(cfg)) == control
     passed, detail = rules._controls(cfg)  # rule 6
     assert passed == (control is not None)
     assert passed or "copies of real images, used just as gan" in detail

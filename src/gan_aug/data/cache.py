@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of
 
-Built = tuple[NDArray[np.uint8], dict[str, Any]]
+Index = dict[str, Any]
+"""What is known of the images, or what they depend on, as JSON takes it."""
+Built = tuple[NDArray[np.uint8], Index]
 FILES = ("images.npy", "index.json")
 HASHES = "sha256.json"
 
@@ -28,9 +30,7 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_aug"
 
 
-def load_or_build(
-    cache_dir: Path, key: dict[str, Any], build: Callable[[], Built]
-) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Built:
     """Return images and their index from the cache, building the entry on first use.
 
     Two processes that want the same entry at once build it once: the second waits on a file lock.
@@ -108,7 +108,7 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: dict[str, Any]) -> None:
+def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: Index) -> None:
     temporary = Path(tempfile.mkdtemp(dir=cache_dir))
     try:
         np.save(temporary / FILES[0], images)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from gan_aug.data.cache import load_or_build
+from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.dicom import LEAST_BRIGHT, is_dicom, read_dicom
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import track
@@ -253,7 +253,7 @@ def decode_files(
     how = f"{fit}, {PREPROCESSING}"
     key = {"files": stats, "size": image_size, "channels": channels, "how": how}
 
-    def build() -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    def build() -> Built:
         return _decode_all(root, [name for name, *_ in stats], image_size, channels, fit)
 
     images, index = load_or_build(cache_dir, key, build)
@@ -277,8 +277,8 @@ def decode_files(
 
 def _decode_all(
     root: Path, names: Sequence[str], image_size: int, channels: int, fit: str
-) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    def one(name: str) -> tuple[NDArray[np.uint8], dict[str, Any]] | str:
+) -> Built:
+    def one(name: str) -> Built | str:
         try:
             data = (root / name).read_bytes()
         except OSError as error:

@@ -15,6 +15,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.run_record import Config
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Prepared:
     synthetic: SyntheticSet | None
 
 
-def data_settings(
-    data: Mapping[str, Any], root: str | None, download: bool = False
-) -> dict[str, Any]:
+def data_settings(data: Mapping[str, Any], root: str | None, download: bool = False) -> Config:
     """Return a run's `data` settings for use elsewhere: real images, in another folder.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 
 import gan_aug.data.sources
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.run_record import Config
 
 _PLAIN = (str, int, float, bool, type(None))
 _NEEDED = {
@@ -35,7 +36,7 @@ def known_sources() -> frozenset[str]:
     )
 
 
-def check_stored_data(settings: Any, where: str) -> dict[str, Any]:
+def check_stored_data(settings: Any, where: str) -> Config:
     """Check the `data` settings of a file before they join a configuration.
 
     Args:

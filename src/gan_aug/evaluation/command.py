@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
 
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
@@ -18,16 +17,17 @@ from gan_aug.evaluation.evaluator import (
     BASELINE,
     GENERATED,
     Evaluator,
-    directions_of,
     discriminator_of,
     of_class,
 )
+from gan_aug.evaluation.measured import ClassQuality, Quality
 from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject
 from gan_aug.metrics.sample import Images
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
+from gan_aug.run.typed import to_plain
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
 
@@ -45,30 +45,27 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     held_out = cut_held_out(subject.splits, cfg.quality.count, list(subject.images))
     evaluator = Evaluator(cfg.quality, subject.splits)
     discriminator = None if subject.gan is None else discriminator_of(subject.gan)
-    classes: dict[str, Any] = {}
+    classes: dict[str, ClassQuality] = {}
     for name, images in subject.images.items():
         rows = {GENERATED: images}
         if cfg.controls:
             seen, unseen = of_class(subject.splits.train, name), of_class(held_out.baseline, name)
             rows |= broken_generators(seen, unseen, cfg.quality.seed)
         classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator)
-        n = classes[name]["images"]["measured"]
+        n = classes[name].images["measured"]
         _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
-    good = directions_of(cfg.quality)
-    facts = evaluator.facts()
     right = evaluator.right_on_unseen(held_out)
-    facts["reference_classifier"]["right_on_unseen_real"] = right
+    quality = evaluator.quality(classes, right)
     headline = {
-        f"{name}_{value}": found["values"][GENERATED][value]
+        f"{name}_{value}": found.values[GENERATED][value]
         for name, found in classes.items()
         for value in HEADLINE
-        if value in found["values"][GENERATED]
+        if value in found.values[GENERATED]
     }
-    metrics = {"headline": headline, **facts, "good": good, "classes": classes}
-    write_json(run.folder / "metrics.json", metrics)
-    write_text(run.folder / "quality.csv", _csv(metrics))
+    write_json(run.folder / "metrics.json", {"headline": headline} | to_plain(quality))
+    write_text(run.folder / "quality.csv", _csv(quality))
     for name in classes:
-        Console().print(table_of(metrics, name))
+        Console().print(table_of(quality, name))
     print(f"reference classifier right on {_shares(right)} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"copies?     {run.folder}/closest_*.png")
@@ -93,27 +90,27 @@ def _shares(shares: dict[str, float]) -> str:
     return ", ".join(f"{100 * share:.1f} % of {name}" for name, share in shares.items())
 
 
-def _csv(metrics: dict[str, Any]) -> str:
+def _csv(quality: Quality) -> str:
     """Return a row for each class, set of images and value, each with what it depends on."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["class", "images", "metric", "value", "good", "n", "extractor"])
-    for name, found in metrics["classes"].items():
-        for title, values in found["values"].items():
+    for name, found in quality.classes.items():
+        for title, values in found.values.items():
             for metric, value in values.items():
-                good = metrics["good"].get(metric, "lower")
-                n = found["images"]["measured"]
-                writer.writerow([name, title, metric, value, good, n, metrics["extractor"]])
+                good = quality.good.get(metric, "lower")
+                n = found.images["measured"]
+                writer.writerow([name, title, metric, value, good, n, quality.extractor])
     return buffer.getvalue()
 
 
-def table_of(metrics: dict[str, Any], name: str) -> Table:
+def table_of(quality: Quality, name: str) -> Table:
     """Return the table of one class: a row for each value, a column for each set of images."""
-    found = metrics["classes"][name]
-    titles = [GENERATED, BASELINE, *(t for t in found["values"] if t not in (GENERATED, BASELINE))]
-    n = found["images"]["measured"]
+    found = quality.classes[name]
+    titles = [GENERATED, BASELINE, *(t for t in found.values if t not in (GENERATED, BASELINE))]
+    n = found.images["measured"]
     table = Table(
-        title=f"{name}, N = {n}, features of {metrics['extractor']}; baseline: unseen real images",
+        title=f"{name}, N = {n}, features of {quality.extractor}; baseline: unseen real images",
         caption="↓ lower is better, ↑ higher is better, = as the baseline is best",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
@@ -122,8 +119,8 @@ def table_of(metrics: dict[str, Any], name: str) -> Table:
     for title in titles:
         name_of_set = "baseline" if title == BASELINE else title
         table.add_column(name_of_set, justify="right", no_wrap=True)
-    for value, good in metrics["good"].items():
-        cells = [found["values"][t].get(value) for t in titles]
+    for value, good in quality.good.items():
+        cells = [found.values[t].get(value) for t in titles]
         if any(cell is not None for cell in cells):
             shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
             table.add_row(f"{GOOD[good]} {value}", *shown)

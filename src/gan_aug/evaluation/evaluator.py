@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
+from gan_aug.evaluation.measured import ClassQuality, Quality, Values
 from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
     find_or_fit_reference,
@@ -30,7 +30,6 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.run.errors import GanAugError
 
 BASELINE, GENERATED = "real", "generated"
-Values = dict[str, float]
 
 
 def metrics_of(quality: DictConfig) -> dict[str, Metric]:
@@ -117,7 +116,7 @@ class Evaluator:
         name: str,
         held_out: HeldOut,
         discriminator: Callable[[Images], Tensor] | None,
-    ) -> dict[str, Any]:
+    ) -> ClassQuality:
         """Measure sets of images of one class, and unseen real images in their place.
 
         All sets are cut to the size of the smallest: the same N in all that is compared.
@@ -127,10 +126,6 @@ class Evaluator:
             name: the class.
             held_out: real images.
             discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
-
-        Returns:
-            `values`: row to values, the baseline first; `seconds` by metric of the first of `rows`;
-            `images`: how many, by what they were for.
         """
         unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))
@@ -151,7 +146,7 @@ class Evaluator:
         for use, of_use in (("train", context.other_train), ("test", context.other_real)):
             for label, images in of_use.items():
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
-        return {"values": values, "seconds": seconds, "images": counts}
+        return ClassQuality(values, seconds, counts)
 
     def right_on_unseen(self, held_out: HeldOut) -> Values:
         """Return the share of each class's unseen real images that the classifier gets right."""
@@ -163,13 +158,18 @@ class Evaluator:
             found[name] = right.double().mean().item()
         return found
 
-    def facts(self) -> dict[str, Any]:
-        """Return what numbers are published with."""
-        return {
-            "extractor": self.extractor.label,
-            "extractor_sha256": self.extractor.sha256,
-            "reference_classifier": self.classifier.facts(),
-        }
+    def quality(
+        self, classes: dict[str, ClassQuality], right_on_unseen: Values | None = None
+    ) -> Quality:
+        """Return what was measured of classes, with all that it depends on."""
+        facts = replace(self.classifier.facts(), right_on_unseen_real=right_on_unseen)
+        return Quality(
+            extractor=self.extractor.label,
+            extractor_sha256=self.extractor.sha256,
+            reference_classifier=facts,
+            good=directions_of(self._quality),
+            classes=classes,
+        )
 
     def _fit(self, images: Mapping[int, Images], purpose: str) -> Predict:
         digest = hashlib.sha256()

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.datamodule import Batches, EvaluationBatches
 from gan_aug.data.image_table import ImageTable
+from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.metrics.sample import Images, Predict
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
@@ -53,9 +53,9 @@ class ReferenceClassifier:
         """Return float64 probabilities (N, K) of the classes."""
         return probabilities(self.module, images)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> ReferenceFacts:
         """Return what a number that depends on the reference classifier is published with."""
-        return {"sha256": self.sha256, "fitted_on": self.images}
+        return ReferenceFacts(self.sha256, self.images)
 
 
 @contextmanager

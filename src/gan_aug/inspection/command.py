@@ -19,6 +19,7 @@ from gan_aug.pages import html
 from gan_aug.run.errors import warn
 from gan_aug.run.files import write_json, write_text
 from gan_aug.run.record import Run
+from gan_aug.run.typed import to_plain
 
 COLUMNS = 8
 MOST_SKIPPED = 20
@@ -39,7 +40,7 @@ def inspect(cfg: DictConfig, run: Run) -> None:
     where = str(source.notes.get("root", "no folder"))
     every = concatenate(*tables_of(source).values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
-    write_json(run.folder / "inspect.json", facts.as_dict())
+    write_json(run.folder / "inspect.json", to_plain(facts))
     page = html.render(
         Path(__file__).with_name("inspect.html.j2"),
         facts=facts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,10 +73,6 @@ class Facts:
     skipped: dict[str, str]
     without_patient: int
     warnings: list[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain containers."""
-        return asdict(self)
 
 
 def tables_of(source: Source) -> dict[str, ImageTable]:

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from gan_aug.interpret.filters import chosen_layers
 from gan_aug.interpret.looks import (
     PROJECTED,
     Figures,
+    Numbers,
     Versions,
     look_at_filters,
     look_at_latents,
@@ -42,6 +42,7 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
+from gan_aug.run.typed import to_plain
 
 
 def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -103,10 +104,10 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             cfg.seed,
         ),
     }
-    numbers: dict[str, Any] = {
+    numbers: Numbers = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
-        "reference_classifier": classifier.facts(),
+        "reference_classifier": to_plain(classifier.facts()),
     }
     excited = {"real": real, "generated": generated}
     numbers["filters"], figures = look_at_filters(
@@ -168,7 +169,7 @@ def _versions(
     return Versions(trained, random, other)
 
 
-def _write(folder: Path, numbers: dict[str, Any], figures: Figures, checkpoint: str) -> None:
+def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) -> None:
     pngs = {name: png_of(figure) for name, figure in figures.items()}
     writer = SummaryWriter(folder)
     for name, png in pngs.items():

@@ -16,6 +16,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.rebuild import rebuild, same_shapes
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.renames import renamed
+from gan_aug.run.run_record import Config
 from gan_aug.settings.ranges import MODEL_RULES, RULES, check_ranges
 
 _ORIGIN = {
@@ -137,7 +138,7 @@ def _check_content(content: Mapping[str, Any], where: str) -> None:
 
 def load_gan(
     checkpoint: Path, build: Callable[[], GAN] | None = None
-) -> tuple[GAN, dict[str, Any], dict[str, Any]]:
+) -> tuple[GAN, dict[str, Any], Config]:
     """Load a GAN on the CPU.
 
     Args:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from gan_aug.metrics.classification import found_classes
 from gan_aug.report.quality import summarise_quality
-from gan_aug.report.results import LOWER_IS_BETTER, Study
+from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
     LEAST_DRAWS,
@@ -20,19 +20,29 @@ from gan_aug.report.statistics import (
     interval_over_images,
     visible_difference,
 )
+from gan_aug.report.summary import (
+    ArmStatistics,
+    Block,
+    Costs,
+    OverImages,
+    Pair,
+    Power,
+    Provenance,
+    Summary,
+)
 
 REFERENCES = ("real", "duplicate")
 POINTS = (1, 3)
 """Differences in accuracy, in points, that the power is computed for."""
 
-Condition = tuple[Any, ...]
+Value = TypeVar("Value")
 Key = tuple[Condition, str, str]
 """Condition, arm, reference."""
 
 
 def splits_to_report(study: Study) -> list[str]:
     """Return the primary split and, beside it, the in-distribution test."""
-    others = [s for s in ("internal",) if s in study.first["splits"] and s != study.primary]
+    others = [s for s in ("internal",) if s in study.first.splits and s != study.primary]
     return [study.primary, *others]
 
 
@@ -65,107 +75,104 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
         for arm in study.arms:
             if reference in study.arms and arm not in (reference, "real"):
                 yield arm, reference
-    asked, against = study.first["question"].values()
-    named = [(asked, against), *map(tuple, study.first["comparisons"])]
+    asked = study.first.question
+    named = [(asked.arm, asked.reference), *map(tuple, study.first.comparisons)]
     if study.control:
-        named.append((asked, study.control))
+        named.append((asked.arm, study.control))
     for arm, reference in dict.fromkeys(named):
         if reference not in REFERENCES:
             yield arm, reference
 
 
-def arm_statistics(study: Study, split: str, metric: str) -> dict[tuple[Condition, str], Any]:
+def arm_statistics(
+    study: Study, split: str, metric: str
+) -> dict[tuple[Condition, str], ArmStatistics]:
     """Return mean and sd over draws, and the sd between repeats of a draw, of every arm."""
-    found: dict[tuple[Condition, str], Any] = {}
+    found: dict[tuple[Condition, str], ArmStatistics] = {}
     for condition in study.conditions:
         values = study.by_draw(condition, split, metric)
         repeats = study.rows(condition)
         for arm in study.arms:
             of_arm = values[arm].dropna()
             within = repeats[repeats["arm"] == arm].groupby("draw")[f"{split}_{metric}"].var()
-            found[condition, arm] = {
-                "draws": len(of_arm),
-                "mean": float(of_arm.mean()),
-                "sd": float(of_arm.std()) if len(of_arm) > 1 else None,
-                "sd_between_repeats": float(np.sqrt(within.mean()))
-                if within.notna().any()
-                else None,
-            }
+            counted = within.notna().any()
+            found[condition, arm] = ArmStatistics(
+                draws=len(of_arm),
+                mean=float(of_arm.mean()),
+                sd=float(of_arm.std()) if len(of_arm) > 1 else None,
+                sd_between_repeats=float(np.sqrt(within.mean())) if counted else None,
+            )
     return found
 
 
-def summarise(study: Study) -> dict[str, Any]:
-    """Return all numbers of the report, JSON-serialisable."""
-    question, reference = study.first["question"].values()
-    splits: dict[str, Any] = {}
-    for split in splits_to_report(study):
-        splits[split] = {}
-        for metric in study.metrics:
-            arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
-            splits[split][metric] = [
-                {
-                    "condition": dict(zip(study.keys, condition, strict=True)),
-                    "arms": {arm: arms[condition, arm] for arm in study.arms},
-                    "comparisons": [
-                        {"arm": key[1], "reference": key[2], **pairs[key].as_dict()}
-                        for key in pairs
-                        if key[0] == condition
-                    ],
-                }
-                for condition in study.conditions
-            ]
-    return {
-        "study": study.name,
-        "question": {"arm": question, "reference": reference},
-        "adds": study.jobs[0].record["config"]["arms"][question]["added"]["source"],
-        "shown_added": {arm: _shown_added(study, arm) for arm in study.arms},
-        "control": study.control,
-        "primary": study.primary,
-        "classes": list(study.classes.names),
-        "positive": study.classes.positive,
-        "draws": sorted({job.metrics["draw"] for job in study.jobs}),
-        "splits": splits,
-        "over_draws_and_images": [
-            {
-                "condition": dict(zip(study.keys, condition, strict=True)),
-                "arm": question,
-                "reference": reference,
-                "interval": _over_images(study, condition, question, reference),
-            }
+def summarise(study: Study) -> Summary:
+    """Return all numbers of the report; the answer is written from them."""
+    asked = study.first.question
+    warnings = {w for job in study.jobs for w in job.data.warnings or []}
+    return Summary(
+        study=study.name,
+        question=asked,
+        adds=study.settings.asked.added.source,
+        shown_added={arm: _shown_added(study, arm) for arm in study.arms},
+        control=study.control,
+        primary=study.primary,
+        classes=list(study.classes.names),
+        positive=study.classes.positive,
+        draws=sorted({job.result.draw for job in study.jobs}),
+        splits={
+            split: {metric: _blocks(study, split, metric) for metric in study.metrics}
+            for split in splits_to_report(study)
+        },
+        over_draws_and_images=[
+            OverImages(
+                study.named(condition), asked.arm, asked.reference, _over_images(study, condition)
+            )
             for condition in study.conditions
         ],
-        "power": power(study),
-        "quality": summarise_quality(study),
-        "rules": rules(study),
-        "costs": costs(study),
-        "provenance": provenance(study),
-        "unfinished": study.unfinished,
-        "warnings": sorted(
-            {w for job in study.jobs for w in job.record["data"].get("warnings", [])}
-        ),
-    }
+        power=power(study),
+        quality=summarise_quality(study),
+        rules=rules(study),
+        costs=costs(study),
+        provenance=provenance(study),
+        unfinished=study.unfinished,
+        warnings=sorted(warnings),
+    )
+
+
+def _blocks(study: Study, split: str, metric: str) -> list[Block]:
+    arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
+    return [
+        Block(
+            study.named(condition),
+            {arm: arms[condition, arm] for arm in study.arms},
+            [
+                Pair(arm=arm, reference=reference, **vars(found))
+                for (where, arm, reference), found in pairs.items()
+                if where == condition
+            ],
+        )
+        for condition in study.conditions
+    ]
 
 
 def _shown_added(study: Study, arm: str) -> float | None:
     """Return the share of added images among those that an arm was shown; None: not counted."""
-    used = [
-        fit.get("used") for job in study.jobs for fit in job.metrics["fits"] if fit["arm"] == arm
-    ]
-    if not used or not all(used):
+    fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
+    used = [fit.used for fit in fits if fit.used is not None]
+    if not used or len(used) < len(fits):
         return None
-    shown = {part: sum(sum(u[part]["shown"].values()) for u in used if u) for part in used[0]}
-    return float(shown["added"] / sum(shown.values()))
+    added = sum(one.added.total for one in used)
+    return added / (added + sum(one.real.total for one in used))
 
 
-def _over_images(
-    study: Study, condition: Condition, arm: str, reference: str
-) -> list[float] | None:
-    repeats = range(study.jobs[0].record["config"]["study"]["repeats"])
+def _over_images(study: Study, condition: Condition) -> list[float] | None:
+    arm, reference = study.first.question.arm, study.first.question.reference
+    repeats = range(study.settings.study.repeats)
     wanted = {(name, repeat) for name in (arm, reference) for repeat in repeats}
     jobs = [
         job
         for job in study.of(condition)
-        if wanted <= {(f["arm"], f["repeat"]) for f in job.metrics["fits"]}
+        if wanted <= {(fit.arm, fit.repeat) for fit in job.result.fits}
     ]
     # Validation and internal test hold other patients in every draw.
     if len(jobs) < LEAST_DRAWS or study.primary not in ("test", "development"):
@@ -183,12 +190,8 @@ def _over_images(
     return list(interval_over_images(right[arm], right[reference]))
 
 
-def power(study: Study) -> list[dict[str, Any]]:
-    """Return, for the usual accuracy against `real`, what so many draws can show.
-
-    `draws_needed` is for one test at 5%, `draws_needed_holm` for the first step of Holm's
-    correction over all that is compared with `real`.
-    """
+def power(study: Study) -> list[Power]:
+    """Return what so many draws can show of each arm, with 80% power at 5%."""
     found = []
     against_real = {
         key: c
@@ -199,63 +202,58 @@ def power(study: Study) -> list[dict[str, Any]]:
         if c.sd is not None:
             sd, first_step = c.sd, 0.05 / len(against_real)
             found.append(
-                {
-                    "condition": dict(zip(study.keys, condition, strict=True)),
-                    "arm": arm,
-                    "sd": c.sd,
-                    "draws_needed": {str(p): draws_needed(sd, p / 100) for p in POINTS},
-                    "draws_needed_holm": {
+                Power(
+                    condition=study.named(condition),
+                    arm=arm,
+                    sd=sd,
+                    draws_needed={str(p): draws_needed(sd, p / 100) for p in POINTS},
+                    draws_needed_holm={
                         str(p): draws_needed(sd, p / 100, first_step) for p in POINTS
                     },
-                    "visible": visible_difference(c.sd, c.draws) if c.draws > 1 else None,
-                }
+                    visible=visible_difference(sd, c.draws) if c.draws > 1 else None,
+                )
             )
     return found
 
 
-def costs(study: Study) -> dict[str, Any]:
+def costs(study: Study) -> Costs:
     """Return seconds: of each GAN (counted once), and of each arm's fits."""
     gans = {
-        gan["checkpoint_sha256"]: gan["seconds"]
-        for job in study.jobs
-        for gan in job.metrics["gans"].values()
+        gan.checkpoint_sha256: gan.seconds for job in study.jobs for gan in job.result.gans.values()
     }
-    fits = [fit for job in study.jobs for fit in job.metrics["fits"]]
-    return {
-        "gans": len(gans),
-        "gan_seconds_mean": float(np.mean(list(gans.values()))) if gans else 0.0,
-        "gan_seconds_total": float(sum(gans.values())),
-        "fit_seconds_mean": {
-            arm: float(np.mean([f["seconds"] for f in fits if f["arm"] == arm]))
+    fits = [fit for job in study.jobs for fit in job.result.fits]
+    return Costs(
+        gans=len(gans),
+        gan_seconds_mean=float(np.mean(list(gans.values()))) if gans else 0.0,
+        gan_seconds_total=float(sum(gans.values())),
+        fit_seconds_mean={
+            arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))
             for arm in study.arms
         },
-        "fits": len(fits),
-        "fit_seconds_total": float(sum(f["seconds"] for f in fits)),
-    }
+        fits=len(fits),
+        fit_seconds_total=float(sum(fit.seconds for fit in fits)),
+    )
 
 
-def provenance(study: Study) -> dict[str, Any]:
+def provenance(study: Study) -> Provenance:
     """Return what the numbers came from; lists hold every value that occurs."""
 
-    def all_of(*keys: str) -> list[Any]:
-        found: list[Any] = []
-        for job in study.jobs:
-            value: Any = job.record
-            for key in keys:
-                value = value[key]
+    def all_of(what: Callable[[Job], Value]) -> list[Value]:
+        found: list[Value] = []
+        for value in map(what, study.jobs):
             if value not in found:
                 found.append(value)
         return found
 
-    fitted_by = {fit.get("git_commit") for job in study.jobs for fit in job.metrics["fits"]}
-    record = study.jobs[0].record
-    return {
-        "fingerprint": record["data"]["fingerprint"],
-        "data": record["config"]["data"]["name"],
-        "images": all_of("data", "used"),
-        "versions": all_of("versions"),
-        "python": all_of("python"),
-        "machine": all_of("machine"),
-        "git_commit": sorted({*all_of("git_commit"), *fitted_by} - {None}),
-        "commands": sorted({" ".join(job.record["command"]) for job in study.jobs}),
-    }
+    run_by = {job.record.git_commit for job in study.jobs}
+    fitted_by = {fit.git_commit for job in study.jobs for fit in job.result.fits}
+    return Provenance(
+        fingerprint=study.jobs[0].data.fingerprint,
+        data=study.settings.data.name,
+        images=all_of(lambda job: job.data.used),
+        versions=all_of(lambda job: job.record.versions),
+        python=all_of(lambda job: job.record.python),
+        machine=all_of(lambda job: job.record.machine),
+        git_commit=sorted(commit for commit in run_by | fitted_by if commit is not None),
+        commands=sorted({" ".join(job.record.command) for job in study.jobs}),
+    )

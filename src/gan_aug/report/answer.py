@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT
+from gan_aug.report.statistics import Comparison
+from gan_aug.report.summary import Block, Summary
 
 LEVEL = 0.05
 BESIDE = {
@@ -15,22 +15,22 @@ BESIDE_OF_MANY = {"balanced_accuracy": "in balanced accuracy", "auroc": "in AURO
 """Where no class is the positive one."""
 
 
-def sentences(summary: dict[str, Any], titles: dict[str, str]) -> list[str]:
+def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
     """Return one sentence for each condition, after a warning if a measurement rule was broken.
 
     Args:
         summary: from `gan_aug.report.analysis.summarise`.
         titles: the arms' names to what they are.
     """
-    broken = [f"{r['rule']} ({r['title']})" for r in summary["rules"] if not r["passed"]]
+    broken = [f"{r.rule} ({r.title})" for r in summary.rules if not r.passed]
     first = []
     if broken:
         first = [f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."]
-    left_out = [u["job"] for u in summary["unfinished"] if u["status"] == LEFT_OUT]
+    left_out = [u["job"] for u in summary.unfinished if u["status"] == LEFT_OUT]
     if left_out:
         first.append(f"Careful: left out because their files disagree: {', '.join(left_out)}.")
-    first += [f"Careful: {warning}" for warning in summary["warnings"]]
-    of_split = summary["splits"][summary["primary"]]
+    first += [f"Careful: {warning}" for warning in summary.warnings]
+    of_split = summary.splits[summary.primary]
     return first + [
         f"{_sentence(summary, block, titles)}{_beside(summary, of_split, i)}"
         for i, block in enumerate(of_split["accuracy"])
@@ -42,61 +42,65 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}"
 
 
-def verdict(comparison: dict[str, Any], lower_is_better: bool = False) -> str:
+def verdict(comparison: Comparison, lower_is_better: bool = False) -> str:
     """Return yes, worse or no: what corrected test and interval agree on."""
-    if comparison["p_holm"] is None:
+    p, interval = comparison.p_holm, comparison.interval
+    if p is None or interval is None:
         return "unknown"
     up, down = ("worse", "yes") if lower_is_better else ("yes", "worse")
-    if comparison["p_holm"] < LEVEL and comparison["low"] > 0:
+    if p < LEVEL and interval[0] > 0:
         return up
-    if comparison["p_holm"] < LEVEL and comparison["high"] < 0:
+    if p < LEVEL and interval[1] < 0:
         return down
     return "no"
 
 
-def _beside(summary: dict[str, Any], of_split: dict[str, Any], i: int) -> str:
+def _to(interval: tuple[float, float]) -> str:
+    return " to ".join(map(points, interval))
+
+
+def _beside(summary: Summary, of_split: dict[str, list[Block]], i: int) -> str:
     """Return the same difference where a shifted threshold cannot look like a gain (rule 7)."""
-    asked = tuple(summary["question"].values())
+    asked = summary.question
     parts = []
-    has_threshold = summary["positive"] is not None
+    has_threshold = summary.positive is not None
     for metric, title in (BESIDE if has_threshold else BESIDE_OF_MANY).items():
-        found = of_split[metric][i]["comparisons"]
-        (c,) = [c for c in found if (c["arm"], c["reference"]) == asked]
-        if c["low"] is not None:
-            parts.append(f"{title} {points(c['mean'])} ({points(c['low'])} to {points(c['high'])})")
+        found = of_split[metric][i].pair(asked.arm, asked.reference)
+        if found is not None and found.interval is not None:
+            parts.append(f"{title} {points(found.mean)} ({_to(found.interval)})")
     what = "at a threshold of 0.5" if has_threshold else "by the most probable class"
     return f" That is {what}; {', '.join(parts)}." if parts else ""
 
 
-def _sentence(summary: dict[str, Any], block: dict[str, Any], titles: dict[str, str]) -> str:
-    arm, reference = summary["question"].values()
-    found = {(c["arm"], c["reference"]): c for c in block["comparisons"]}
-    against = found[arm, reference]
-    where = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in block["condition"].items())
+def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
+    arm, reference = summary.question.arm, summary.question.reference
+    against = block.pair(arm, reference)
+    assert against is not None
+    where = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in block.condition.items())
     where = f"With {where}: " if where else ""
-    change = f"{points(against['mean'])} points of {summary['primary']} accuracy"
+    change = f"{points(against.mean)} points of {summary.primary} accuracy"
     subject = f"{arm} ({titles[arm]}) against {reference}"
-    draws = f"{against['draws']} draws" if against["draws"] > 1 else "1 draw"
-    if against["p_holm"] is None:
+    draws = f"{against.draws} draws" if against.draws > 1 else "1 draw"
+    if against.p_holm is None or against.interval is None:
         return (
             f"{where}Not enough draws to answer: {subject} gave {change} over {draws}, "
             "which noise alone can give."
         )
     numbers = (
-        f"{change} (95% interval {points(against['low'])} to {points(against['high'])}, {draws}, "
-        f"p = {against['p_holm']:.2g} after Holm)"
+        f"{change} (95% interval {_to(against.interval)}, {draws}, "
+        f"p = {against.p_holm:.2g} after Holm)"
     )
     answer = verdict(against)
     start = {"yes": "Yes, it helped", "worse": "It made it worse", "no": "No gain was shown"}
     text = f"{where}{start[answer]}: {subject} gave {numbers}"
-    control = found.get((arm, summary["control"]))
-    if control is None and summary["adds"] != "gan":
+    control = block.pair(arm, summary.control)
+    if control is None and summary.adds != "gan":
         return f"{text}."
     if control is None:
         return f"{text}; no arm of this study adds as many copies of real images, used alike."
-    if control["p_holm"] is None:
+    if control.p_holm is None or control.interval is None:
         return f"{text}; too few draws have the copies of real images to compare with."
-    copies = f"{points(control['mean'])} ({points(control['low'])} to {points(control['high'])})"
+    copies = f"{points(control.mean)} ({_to(control.interval)})"
     if answer == "yes" and verdict(control) != "yes":
         shown = "but that is not shown to be more than as many copies of real images give"
         return f"{text}; {shown}: {copies}."

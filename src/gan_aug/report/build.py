@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from gan_aug.report.analysis import summarise
@@ -13,6 +14,7 @@ from gan_aug.report.page import render
 from gan_aug.report.results import LEFT_OUT, read_study
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
+from gan_aug.run.typed import to_plain
 
 
 def build(study_dir: Path) -> Path:
@@ -30,8 +32,8 @@ def build(study_dir: Path) -> Path:
     started = time.time()
     study = read_study(study_dir)
     summary = summarise(study)
-    titles = {arm: facts["title"] for arm, facts in study.first["arms"].items()}
-    summary["answer"] = sentences(summary, titles)
+    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
+    summary = replace(summary, answer=sentences(summary, titles))
     for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
         warn(f"left out of the report: {left_out['reason']}")
     figures = all_figures(study, summary)
@@ -41,7 +43,7 @@ def build(study_dir: Path) -> Path:
             lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
         )
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
-    write_json(study_dir / "summary.json", summary)
+    write_json(study_dir / "summary.json", to_plain(summary))
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +17,14 @@ from torchmetrics.functional.classification import binary_roc
 from gan_aug.data.classes import Classes
 from gan_aug.report.quality import quality_against_gain
 from gan_aug.report.results import Study
+from gan_aug.report.summary import Summary
 
 COLOURS = ("#4c5b6b", "#1b7f79", "#b8860b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d")
 SWEPT_ARM = re.compile(r"(.+)_(\d+)$")
 """gan_50, gan_100 ... are one arm with several counts."""
 
-Condition = tuple[Any, ...]
 
-
-def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, bytes]:
+def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
     """Draw the figures that the study has numbers for.
 
     Returns:
@@ -38,7 +36,7 @@ def all_figures(study: Study, summary: dict[str, Any]) -> dict[str, bytes]:
         "gain_by_size": lambda: gain_by_size(study, summary),
         "roc": lambda: roc(study),
         "learning_curves": lambda: learning_curves(study),
-        "quality_against_gain": lambda: quality_against_gain(study, summary["quality"]),
+        "quality_against_gain": lambda: quality_against_gain(study, summary.quality),
     }
     figures = {name: draw() for name, draw in drawn.items()}
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}
@@ -69,9 +67,9 @@ def t_band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     return mean, stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
 
 
-def paired_differences(study: Study, summary: dict[str, Any]) -> Figure | None:
+def paired_differences(study: Study, summary: Summary) -> Figure | None:
     """Draw every draw's difference from `real`, with mean and interval, one panel a condition."""
-    blocks = summary["splits"][study.primary]["accuracy"]
+    blocks = summary.splits[study.primary]["accuracy"]
     if len(blocks) > 6 or "real" not in study.arms:
         return None  # a sweep of many settings has a table instead
     arms = [arm for arm in study.arms if arm != "real"]
@@ -79,17 +77,17 @@ def paired_differences(study: Study, summary: dict[str, Any]) -> Figure | None:
     panels = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
     for axes, block, condition in zip(panels, blocks, study.conditions, strict=True):
         values = study.by_draw(condition, study.primary, "accuracy")
-        found = {c["arm"]: c for c in block["comparisons"] if c["reference"] == "real"}
+        found = {c.arm: c for c in block.comparisons if c.reference == "real"}
         for row, arm in enumerate(arms):
             differences = 100 * (values[arm] - values["real"]).dropna().to_numpy()
             spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
             colour = COLOURS[row % len(COLOURS)]
             axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
             comparison = found[arm]
-            if comparison["low"] is not None:
-                ends = [100 * comparison[end] for end in ("low", "high")]
+            if comparison.interval is not None:
+                ends = [100 * end for end in comparison.interval]
                 axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot(100 * comparison["mean"], row, "D", color=colour, markersize=6, mec="white")
+            axes.plot(100 * comparison.mean, row, "D", color=colour, markersize=6, mec="white")
         axes.axvline(0, color="#333", linewidth=1)
         axes.set_yticks(range(len(arms)), arms)
         axes.set_ylim(len(arms) - 0.5, -0.5)
@@ -111,7 +109,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
     groups: dict[str, list[tuple[int, str]]] = {}
     for arm in study.arms:
         if match := SWEPT_ARM.match(arm):
-            total = sum(study.first["arms"][arm]["added"].values())
+            total = sum(study.first.arms[arm].added.values())
             if total:
                 groups.setdefault(match[1], []).append((total, arm))
     groups = {name: sorted(found) for name, found in groups.items() if len(found) >= 3}
@@ -138,7 +136,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
     return figure
 
 
-def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
+def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     """Draw accuracy, and the gain over `real`, against the number of training images a class."""
     if study.keys != ["per_class"] or len(study.conditions) < 2 or "real" not in study.arms:
         return None
@@ -146,7 +144,7 @@ def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
     left, right = figure.subplots(1, 2)
     places = np.arange(len(study.conditions))
     tables = [study.by_draw(c, study.primary, "accuracy") for c in study.conditions]
-    blocks = summary["splits"][study.primary]["accuracy"]
+    blocks = summary.splits[study.primary]["accuracy"]
     for i, arm in enumerate(study.arms):
         colour = COLOURS[i % len(COLOURS)]
         bands = [t_band(100 * table[arm].dropna().to_numpy()) for table in tables]
@@ -155,24 +153,19 @@ def gain_by_size(study: Study, summary: dict[str, Any]) -> Figure | None:
         left.fill_between(places, mean - half, mean + half, color=colour, alpha=0.1, linewidth=0)
         if arm == "real":
             continue
-        found = [
-            c
-            for b in blocks
-            for c in b["comparisons"]
-            if (c["arm"], c["reference"]) == (arm, "real")
-        ]
+        found = [c for b in blocks if (c := b.pair(arm, "real")) is not None]
         offset = places + (i - len(study.arms) / 2) * 0.08
-        gains = np.array([100 * c["mean"] for c in found])
+        gains = np.array([100 * c.mean for c in found])
         right.plot(offset, gains, "o-", color=colour, label=arm, markersize=4, linewidth=1)
         for place, c in zip(offset, found, strict=True):
-            if c["low"] is not None:
-                ends = [100 * c["low"], 100 * c["high"]]
+            if c.interval is not None:
+                ends = [100 * end for end in c.interval]
                 right.plot([place, place], ends, color=colour, linewidth=2, alpha=0.5)
     ticks = []
     for (size,), job in zip(
         study.conditions, (study.of(c)[0] for c in study.conditions), strict=True
     ):
-        used = job.record["data"]["used"]["train"]
+        used = (job.data.used or {})["train"]
         ticks.append(
             str(size) if size is not None else f"all: {' + '.join(map(str, used.values()))}"
         )
@@ -230,7 +223,7 @@ def roc(study: Study) -> Figure | None:
     for arm in study.arms:
         of_draws = []
         for job in study.jobs:
-            repeats = [f["repeat"] for f in job.metrics["fits"] if f["arm"] == arm]
+            repeats = [fit.repeat for fit in job.result.fits_of(arm)]
             found = [job.arrays(arm, repeat) for repeat in repeats]
             split = study.primary
             of_repeats = [
@@ -274,12 +267,12 @@ def learning_curves(study: Study) -> Figure | None:
     figure = _figure(10, 3.6)
     panels = figure.subplots(1, 2, sharey=True)
     for i, arm in enumerate(study.arms):
-        fits = [f for job in study.jobs for f in job.metrics["fits"] if f["arm"] == arm]
-        steps = [point["step"] for point in fits[0]["curve"]]
+        fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
+        steps = [point["step"] for point in fits[0].curve]
         if len(steps) < 2:
             return None
         for axes, key in zip(panels, ("train_loss", "val_loss"), strict=True):
-            values = np.array([[point[key] for point in f["curve"]] for f in fits])
+            values = np.array([[point[key] for point in fit.curve] for fit in fits])
             mean, sd = values.mean(axis=0), values.std(axis=0)
             colour = COLOURS[i % len(COLOURS)]
             axes.plot(steps, mean, color=colour, label=arm)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -14,6 +13,7 @@ from gan_aug.report.answer import points, verdict
 from gan_aug.report.quality import name_of
 from gan_aug.report.results import LOWER_IS_BETTER, Study
 from gan_aug.report.statistics import LEAST_DRAWS, RESAMPLES
+from gan_aug.report.summary import Summary
 
 CAPTIONS = {
     "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
@@ -30,7 +30,7 @@ MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 """Figures that stand with the answer; the others come after the tables."""
 
 
-def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> str:
+def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
     """Return the page as HTML.
 
     Args:
@@ -55,7 +55,7 @@ def render(study: Study, summary: dict[str, Any], figures: dict[str, bytes]) -> 
         metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],
-        arms=study.first["arms"],
+        arms=study.first.arms,
         figures={name: data_uri(png) for name, png in figures.items()},
         captions=CAPTIONS,
         main=MAIN,
@@ -94,5 +94,5 @@ def _grids(study: Study) -> dict[str, str]:
     for path in sorted((job.folder / "grids").glob("*.png")):
         kind, _, name = path.stem.partition("_")
         picture = data_uri(png_of(Image.open(path)))
-        found[f"{kind} {name}, draw {job.metrics['draw']}"] = picture
+        found[f"{kind} {name}, draw {job.result.draw}"] = picture
     return found

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from gan_aug.evaluation.measured import Quality, Values
 from gan_aug.report.results import Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS, holm
+from gan_aug.settings.draw import Swept
 
 SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
 """What the figure shows, as far as it was measured."""
@@ -39,100 +41,125 @@ def name_of(value: str) -> str:
     return NAMES.get(value, value)
 
 
-def measured(study: Study) -> bool:
-    """Tell whether every draw of the study has its GANs measured."""
-    return all("quality" in job.metrics for job in study.jobs)
+@dataclass(frozen=True)
+class QualityRow:
+    """A value of the images of a class under a condition, over draws.
 
-
-def summarise_quality(study: Study) -> list[dict[str, Any]]:
-    """Return a row for each condition, class and value; empty where it was not measured.
-
-    A row holds the mean and sd over draws of generated and of unseen real images (`baseline`), and
-    Spearman's correlation of the value with the gain over draws, with Holm's correction over the
-    rows of its condition and class.
-
-    Returns:
-        condition, class, value, good, n (fewest and most images of a draw), extractor, generated,
-        generated_sd, baseline, baseline_sd, rho, p, p_holm (None with fewer draws than a test
-        needs, or where nothing varies).
+    Attributes:
+        class_: the class.
+        value: its name.
+        good: what is good: lower, higher, or baseline, as near to it as possible.
+        n: fewest and most images of a draw.
+        extractor: where features come from.
+        generated: mean of generated images.
+        generated_sd: its standard deviation; None with one draw.
+        baseline: mean of unseen real images.
+        baseline_sd: likewise.
+        rho: Spearman's correlation with the gain; None with fewer draws than a test needs, or where
+            nothing varies, like the following.
+        p: of the correlation.
+        condition: swept setting to its value.
+        p_holm: `p` after Holm's correction over the rows of the condition and class.
     """
-    if not measured(study):
+
+    class_: str
+    value: str
+    good: str
+    n: list[int]
+    extractor: str
+    generated: float
+    generated_sd: float | None
+    baseline: float
+    baseline_sd: float | None
+    rho: float | None
+    p: float | None
+    condition: Swept
+    p_holm: float | None
+
+
+def summarise_quality(study: Study) -> list[QualityRow]:
+    """Return a row for each condition, class and value; empty where a draw was not measured."""
+    if any(job.result.quality is None for job in study.jobs):
         return []
-    rows: list[dict[str, Any]] = []
+    rows: list[QualityRow] = []
     for condition in study.conditions:
         jobs = study.of(condition)
-        gains = gains_of(study, jobs)
-        for name in jobs[0].metrics["quality"]["classes"]:
-            family = [
-                _row(jobs, gains, name, value, good)
-                | {"condition": dict(zip(study.keys, condition, strict=True))}
-                for value, good in jobs[0].metrics["quality"]["good"].items()
-                if all(value in _generated(job, name) for job in jobs)
-            ]
-            _correct(family)
-            rows += family
+        gains, measured = gains_of(study, jobs), _qualities(jobs)
+        # Draws may have been measured with other settings.
+        for name in measured[0].classes:
+            rows += _corrected(
+                [
+                    _row(measured, gains, name, value, study.named(condition))
+                    for value in measured[0].good
+                    if all(value in _generated(one, name) for one in measured)
+                ]
+            )
     return rows
 
 
-def _generated(job: Job, name: str) -> dict[str, float]:
-    """Return the values of a class in a draw; draws may have been measured with other settings."""
-    found = job.metrics["quality"]["classes"].get(name)
-    return dict(found["values"]["generated"]) if found else {}
+def _qualities(jobs: list[Job]) -> list[Quality]:
+    return [job.result.quality for job in jobs if job.result.quality is not None]
+
+
+def _generated(quality: Quality, name: str) -> Values:
+    return quality.classes[name].values["generated"] if name in quality.classes else {}
 
 
 def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
     """Return each draw's gain in primary accuracy: the asked arm less its reference."""
-    arm, reference = study.first["question"].values()
+    asked = study.first.question
     values = study.by_draw(jobs[0].condition, study.primary, "accuracy")
-    gains: NDArray[np.float64] = (values[arm] - values[reference]).to_numpy(float)
+    gains: NDArray[np.float64] = (values[asked.arm] - values[asked.reference]).to_numpy(float)
     return gains
 
 
-def values_of(jobs: list[Job], name: str, images: str, value: str) -> NDArray[np.float64]:
-    """Return a value of each draw."""
-    found = [job.metrics["quality"]["classes"][name]["values"][images][value] for job in jobs]
-    return np.array(found, np.float64)
+def _values(measured: list[Quality], name: str, images: str, value: str) -> NDArray[np.float64]:
+    return np.array([one.classes[name].values[images][value] for one in measured], np.float64)
 
 
 def _row(
-    jobs: list[Job], gains: NDArray[np.float64], name: str, value: str, good: str
-) -> dict[str, Any]:
-    generated = values_of(jobs, name, "generated", value)
-    baseline = values_of(jobs, name, "real", value)
-    counts = [job.metrics["quality"]["classes"][name]["images"]["measured"] for job in jobs]
-    extractors = sorted({job.metrics["quality"]["extractor"] for job in jobs})
+    measured: list[Quality],
+    gains: NDArray[np.float64],
+    name: str,
+    value: str,
+    condition: Swept,
+) -> QualityRow:
+    generated = _values(measured, name, "generated", value)
+    baseline = _values(measured, name, "real", value)
+    counts = [one.classes[name].images["measured"] for one in measured]
+    extractors = sorted({one.extractor for one in measured})
     rho = p = None
     varies = np.ptp(generated) > 0 and np.ptp(gains) > 0
     # Features of two extractors are two scales, which no correlation may mix.
-    if len(jobs) >= LEAST_DRAWS and varies and len(extractors) == 1:
+    if len(measured) >= LEAST_DRAWS and varies and len(extractors) == 1:
         test = stats.spearmanr(generated, gains)
         rho, p = float(test.statistic), float(test.pvalue)
-    return {
-        "class": name,
-        "value": value,
-        "good": good,
-        "n": [min(counts), max(counts)],
-        "extractor": ", ".join(extractors),
-        "generated": float(generated.mean()),
-        "generated_sd": float(generated.std(ddof=1)) if len(jobs) > 1 else None,
-        "baseline": float(baseline.mean()),
-        "baseline_sd": float(baseline.std(ddof=1)) if len(jobs) > 1 else None,
-        "rho": rho,
-        "p": p,
-    }
+    return QualityRow(
+        class_=name,
+        value=value,
+        good=measured[0].good[value],
+        n=[min(counts), max(counts)],
+        extractor=", ".join(extractors),
+        generated=float(generated.mean()),
+        generated_sd=float(generated.std(ddof=1)) if len(measured) > 1 else None,
+        baseline=float(baseline.mean()),
+        baseline_sd=float(baseline.std(ddof=1)) if len(measured) > 1 else None,
+        rho=rho,
+        p=p,
+        condition=condition,
+        p_holm=None,
+    )
 
 
-def _correct(rows: list[dict[str, Any]]) -> None:
-    tested = [row for row in rows if row["p"] is not None]
-    for row in rows:
-        row["p_holm"] = None
-    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["p_holm"] = p
+def _corrected(rows: list[QualityRow]) -> list[QualityRow]:
+    """Fill in `p_holm` over a family of rows."""
+    corrected = iter(holm([row.p for row in rows if row.p is not None]))
+    return [row if row.p is None else replace(row, p_holm=next(corrected)) for row in rows]
 
 
-def quality_against_gain(study: Study, rows: list[dict[str, Any]]) -> Figure | None:
+def quality_against_gain(study: Study, rows: list[QualityRow]) -> Figure | None:
     """Draw each draw's gain against the quality of its GANs, one panel a value."""
-    shown = [value for value in SHOWN if any(row["value"] == value for row in rows)]
+    shown = [value for value in SHOWN if any(row.value == value for row in rows)]
     if not shown or len(study.conditions) > 1:
         return None
     columns = min(3, len(shown))
@@ -142,13 +169,13 @@ def quality_against_gain(study: Study, rows: list[dict[str, Any]]) -> Figure | N
     gains = 100 * gains_of(study, study.jobs)
     for axes, value in zip(panels, shown, strict=False):
         notes = []
-        for row in (row for row in rows if row["value"] == value):
-            colour = _COLOURS[study.classes.label(row["class"]) % len(_COLOURS)]
-            x = values_of(study.jobs, row["class"], "generated", value)
-            axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row["class"])
-            axes.axvline(row["baseline"], color=colour, linewidth=1, linestyle="--")
-            if row["rho"] is not None:
-                notes.append(f"{row['class']}: rho = {row['rho']:+.2f}, p = {row['p_holm']:.2g}")
+        for row in (row for row in rows if row.value == value):
+            colour = _COLOURS[study.classes.label(row.class_) % len(_COLOURS)]
+            x = _values(_qualities(study.jobs), row.class_, "generated", value)
+            axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row.class_)
+            axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
+            if row.rho is not None:
+                notes.append(f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}")
         axes.axhline(0, color="#333", linewidth=0.8)
         axes.set_xlabel(name_of(value), fontsize=9)
         axes.set_title("\n".join(notes), fontsize=8, loc="left")

@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import AT_VALIDATION, decisions, metric_names
-from gan_aug.report.verify import classes_of, read_predictions, verify_draw
+from gan_aug.report.draw_result import DrawResult, FitResult, read_result
+from gan_aug.report.verify import read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_json, sha256_of
-from gan_aug.run.record import RECORD, read_record, status_of
-from gan_aug.run.renames import renamed_metrics
+from gan_aug.run.files import sha256_of
+from gan_aug.run.record import status_of
+from gan_aug.run.run_record import RECORD, Config, DataNotes, RunRecord, read_record
+from gan_aug.run.typed import Misfit
 from gan_aug.settings.control import control_of
+from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
+Condition = tuple[Any, ...]
+"""The swept settings' values."""
 LOWER_IS_BETTER = {"calibration_error"}
 LEFT_OUT = "left out"
 """The status of a draw whose files disagree."""
@@ -48,21 +53,25 @@ class Job:
     Attributes:
         folder: where it lies.
         record: its run.json.
-        metrics: its metrics.json.
+        data: what it notes of the data set.
+        settings: what its results depend on, as the record has them.
+        result: its metrics.json.
     """
 
     folder: Path
-    record: dict[str, Any]
-    metrics: dict[str, Any]
+    record: RunRecord
+    data: DataNotes
+    settings: DrawSettings
+    result: DrawResult
 
     @property
-    def condition(self) -> tuple[Any, ...]:
+    def condition(self) -> Condition:
         """The swept settings' values."""
-        return tuple(self.metrics["condition"].values())
+        return tuple(self.result.condition.values())
 
     def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
         """Return the probabilities and labels by split of one fit."""
-        return read_predictions(self.folder, arm, repeat, self.metrics)
+        return read_predictions(self.folder, arm, repeat, self.result)
 
 
 @dataclass(frozen=True)
@@ -80,29 +89,34 @@ class Study:
     unfinished: list[dict[str, str]]
 
     @property
-    def first(self) -> dict[str, Any]:
+    def first(self) -> DrawResult:
         """What all jobs share: question, comparisons, arms' titles, primary split, splits."""
-        return self.jobs[0].metrics
+        return self.jobs[0].result
+
+    @property
+    def settings(self) -> DrawSettings:
+        """What all jobs share, likewise."""
+        return self.jobs[0].settings
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return str(self.jobs[0].record["name"])
+        return str(self.jobs[0].record.name)
 
     @property
     def primary(self) -> str:
         """The split that conclusions are about."""
-        return str(self.first["primary"])
+        return self.first.primary
 
     @property
     def control(self) -> str | None:
         """The arm that uses copies of real images just as the asked arm uses GAN images."""
-        return control_of(self.jobs[0].record["config"])
+        return control_of(self.settings)
 
     @cached_property
     def classes(self) -> Classes:
         """The data set's classes."""
-        return classes_of(self.first)
+        return self.first.data_classes
 
     @cached_property
     def metrics(self) -> dict[str, str]:
@@ -122,25 +136,29 @@ class Study:
     @property
     def keys(self) -> list[str]:
         """The names of the swept settings."""
-        return list(self.first["condition"])
+        return list(self.first.condition)
 
     @property
     def arms(self) -> list[str]:
         """The arms' names."""
-        return list(self.first["arms"])
+        return list(self.first.arms)
 
     @cached_property
-    def conditions(self) -> list[tuple[Any, ...]]:
+    def conditions(self) -> list[Condition]:
         """The swept settings' values, in ascending order, null last."""
         found = {job.condition for job in self.jobs}
         return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
 
-    def label(self, condition: tuple[Any, ...]) -> str:
+    def label(self, condition: Condition) -> str:
         """Return a condition in words; empty where nothing is swept."""
         values = ("all" if value is None else value for value in condition)
         return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
 
-    def of(self, condition: tuple[Any, ...]) -> list[Job]:
+    def named(self, condition: Condition) -> Swept:
+        """Return a condition as swept setting to its value."""
+        return dict(zip(self.keys, condition, strict=True))
+
+    def of(self, condition: Condition) -> list[Job]:
         """Return the jobs of one condition."""
         return [job for job in self.jobs if job.condition == condition]
 
@@ -149,17 +167,21 @@ class Study:
         """A row for each condition, draw, arm and repeat; a column for each split and metric."""
         rows = []
         for job in self.jobs:
-            for fit in job.metrics["fits"]:
-                row = dict(job.metrics["condition"])
-                row |= {"draw": job.metrics["draw"]}
-                row |= {k: fit[k] for k in ("arm", "repeat", "steps", "threshold")}
-                for split in job.metrics["splits"]:
+            for fit in job.result.fits:
+                row = job.result.condition | {
+                    "draw": job.result.draw,
+                    "arm": fit.arm,
+                    "repeat": fit.repeat,
+                    "steps": fit.steps,
+                    "threshold": fit.threshold,
+                }
+                for split in job.result.splits:
                     for metric in self.metrics:
-                        row[f"{split}_{metric}"] = value_of(fit[split], metric, self.classes)
+                        row[f"{split}_{metric}"] = value_of(fit, split, metric, self.classes)
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def rows(self, condition: tuple[Any, ...]) -> pd.DataFrame:
+    def rows(self, condition: Condition) -> pd.DataFrame:
         """Return the part of the table that belongs to one condition."""
         table = self.table
         chosen = np.ones(len(table), bool)
@@ -167,14 +189,15 @@ class Study:
             chosen &= (table[key].isna() if value is None else table[key] == value).to_numpy()
         return table[chosen]
 
-    def by_draw(self, condition: tuple[Any, ...], split: str, metric: str) -> pd.DataFrame:
+    def by_draw(self, condition: Condition, split: str, metric: str) -> pd.DataFrame:
         """Return the mean over repeats: a row for each draw, a column for each arm."""
         rows = self.rows(condition)
         return rows.pivot_table(index="draw", columns="arm", values=f"{split}_{metric}")
 
 
-def value_of(measured: dict[str, Any], metric: str, classes: Classes) -> float:
-    """Return one metric from what a fit measured on a split."""
+def value_of(fit: FitResult, split: str, metric: str, classes: Classes) -> float:
+    """Return one metric of a fit on a split."""
+    measured = fit.on(split)
     if metric == AT_VALIDATION_THRESHOLD:
         return float(measured[AT_VALIDATION]["accuracy"])
     return float(measured[decisions(classes)[0]][metric])
@@ -201,16 +224,14 @@ def read_study(folder: Path) -> Study:
     jobs: list[Job] = []
     unfinished: list[dict[str, str]] = []
     for path in sorted(folder.rglob(RECORD)):
-        name, job = str(path.parent.relative_to(folder)), None
+        name = str(path.parent.relative_to(folder))
         try:
             record = read_record(path.parent)
             assert record is not None
-            if record["status"] == "finished":
-                job = Job(path.parent, record, _read_metrics(path.parent / "metrics.json"))
-                verify_draw(*vars(job).values())
-                jobs.append(job)
+            if record.finished:
+                jobs.append(_read_job(path.parent, record))
             else:
-                status, reason = status_of(path.parent, record), str(record.get("reason") or "")
+                status, reason = status_of(path.parent, record), record.reason or ""
                 unfinished.append({"job": name, "status": status, "reason": reason})
         except GanAugError as error:
             unfinished.append({"job": name, "status": LEFT_OUT, "reason": str(error)})
@@ -220,12 +241,12 @@ def read_study(folder: Path) -> Study:
         raise GanAugError(
             f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
         )
-    first: dict[tuple[Any, ...], Job] = {}
+    first: dict[Condition, Job] = {}
     for job in jobs:
         _check_same(jobs[0], job, first.setdefault(job.condition, job))
     study = Study(folder, jobs, unfinished)
     order = {condition: i for i, condition in enumerate(study.conditions)}
-    jobs.sort(key=lambda job: (order[job.condition], job.metrics["draw"]))
+    jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
     return study
 
 
@@ -238,51 +259,55 @@ def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, st
     kept = []
     for job in ordered:
         name = str(job.folder.relative_to(folder))
-        other = draws.get((job.condition, job.metrics["draw"]))
-        what = f"is draw {job.metrics['draw']} once more"
+        other = draws.get((job.condition, job.result.draw))
+        what = f"is draw {job.result.draw} once more"
         hashes = [sha256_of(path) for path in sorted((job.folder / "fits").glob("*.npz"))]
         if other is None:
             # Under another condition the same draw may have the same fits, of `real` say.
-            of_draw = job.metrics["draw"]
+            of_draw = job.result.draw
             found = (predictions[h] for h in hashes if h in predictions)
-            other = next((j for j in found if j.metrics["draw"] != of_draw), None)
+            other = next((j for j in found if j.result.draw != of_draw), None)
             what = "has predictions of another draw"
         if other is not None:
             where = other.folder.relative_to(folder)
             reason = f"{name}: {what}, as {where} has it; remove one of the two"
             unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
             continue
-        draws[job.condition, job.metrics["draw"]] = job
+        draws[job.condition, job.result.draw] = job
         predictions |= dict.fromkeys(hashes, job)
         kept.append(job)
     return [job for job in jobs if job in kept]
 
 
 def _at_home(folder: Path, job: Job) -> bool:
-    return bool(str(job.folder.relative_to(folder)) == job.record["config"]["study"].get("folder"))
+    return str(job.folder.relative_to(folder)) == job.settings.study.folder
 
 
-def _read_metrics(path: Path) -> dict[str, Any]:
-    needed = {"draw", "condition", "question", "comparisons", "primary", "splits", "arms", "gans"}
-    found = renamed_metrics(read_json(path, "run that draw again"))
-    if missing := (needed | {"fits", "checks"}) - found.keys():
-        raise GanAugError(f"{path}: lacks {', '.join(sorted(missing))}; is it a draw of a study?")
-    return found
+def _read_job(folder: Path, record: RunRecord) -> Job:
+    if record.data is None:
+        raise GanAugError(f"{folder / RECORD}: says nothing of the data; run that draw again")
+    result = read_result(folder / "metrics.json")
+    try:
+        settings = draw_settings(record.config)
+    except Misfit as error:
+        raise GanAugError(f"{folder / RECORD}: config.{error}; run that draw again") from error
+    verify_draw(folder, record, settings, result)
+    return Job(folder, record, record.data, settings, result)
 
 
 def _check_same(one: Job, other: Job, alike: Job) -> None:
     """Check that a job belongs to the study of `one` and has the settings of `alike`."""
-    prints = [job.record["data"]["fingerprint"] for job in (one, other)]
+    prints = [job.data.fingerprint for job in (one, other)]
     if prints[0] != prints[1]:
         raise GanAugError(
             f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
             f"({prints[0]}); a study is about one data set"
         )
-    if classes_of(one.metrics) != classes_of(other.metrics):
+    if one.result.data_classes != other.result.data_classes:
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
-    if list(one.metrics["arms"]) != list(other.metrics["arms"]):
+    if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    before, after = (_flat(job.record["config"]) for job in (alike, other))
+    before, after = (_flat(job.record.config) for job in (alike, other))
     for key in sorted(before.keys() | after.keys()):
         free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
         if not free and before.get(key) != after.get(key):
@@ -292,7 +317,7 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
             )
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(config: Any, prefix: str = "") -> Config:
     if not isinstance(config, dict):
         return {prefix[:-1]: config}
     return {

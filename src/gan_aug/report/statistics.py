@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +49,10 @@ class Comparison:
     better: int
     worse: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95% interval; None with too few draws."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 def bca_interval(values: Numbers) -> tuple[float, float]:
@@ -148,7 +148,7 @@ def correct(family: list[Comparison]) -> list[Comparison]:
         return family
     done = list(family)
     for i, p in zip(tested, holm([family[i].p or 0.0 for i in tested]), strict=True):
-        done[i] = Comparison(**asdict(family[i]) | {"p_holm": float(p)})
+        done[i] = replace(family[i], p_holm=float(p))
     return done
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,87 +13,85 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure
+from gan_aug.report.draw_result import DrawResult, FitResult
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
+from gan_aug.run.run_record import RunRecord
+from gan_aug.run.typed import to_plain
+from gan_aug.settings.draw import DrawSettings
 
 TOLERANCE = 1e-6
 """AUROC and the like are computed in 32 bits, and may differ that little between torch versions."""
 _REMEDY = "run that draw again"
 
 
-def verify_draw(folder: Path, record: dict[str, Any], metrics: dict[str, Any]) -> None:
+def verify_draw(
+    folder: Path, record: RunRecord, settings: DrawSettings, result: DrawResult
+) -> None:
     """Check a finished draw: its results must follow from `fits/*.npz`, and be of its own settings.
 
     Args:
         folder: the draw's.
         record: its run.json.
-        metrics: its metrics.json, which has all keys.
+        settings: its settings, as the record has them.
+        result: its metrics.json.
 
     Raises:
         GanAugError: naming the file and what disagrees.
     """
     path = folder / "metrics.json"
     try:
-        _check_settings(path, record["config"], metrics)
-        _check_fits(folder, metrics)
+        _check_settings(path, settings, result)
+        _check_fits(folder, result)
     except GanAugError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise GanAugError(
             f"{path}: is damaged ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
-    written = record.get("metrics_sha256")
+    written = record.metrics_sha256
     if written is not None and written != sha256_of(path):
         raise GanAugError(f"{path}: is not the file that its run wrote; {_REMEDY}")
 
 
-def _check_settings(path: Path, config: dict[str, Any], metrics: dict[str, Any]) -> None:
-    own = {"draw": config["draw"]} | {
-        key: config["study"][key] for key in ("condition", "question", "comparisons", "primary")
-    }
-    for key, value in own.items():
-        if metrics[key] != value:
+def _check_settings(path: Path, settings: DrawSettings, result: DrawResult) -> None:
+    study = settings.study
+    for key, says, wanted in (
+        ("draw", result.draw, settings.draw),
+        ("condition", result.condition, study.condition),
+        ("question", result.question, study.question),
+        ("comparisons", result.comparisons, study.comparisons),
+        ("primary", result.primary, study.primary),
+    ):
+        if says != wanted:
             raise GanAugError(
-                f"{path}: says {key} = {metrics[key]}, run.json beside it {value}; {_REMEDY}"
+                f"{path}: says {key} = {to_plain(says)}, run.json beside it {to_plain(wanted)}; "
+                f"{_REMEDY}"
             )
-    if list(metrics["arms"]) != list(config["arms"]):
+    if list(result.arms) != list(settings.arms):
         raise GanAugError(f"{path}: has other arms than run.json beside it; {_REMEDY}")
 
 
-def _check_fits(folder: Path, metrics: dict[str, Any]) -> None:
+def _check_fits(folder: Path, result: DrawResult) -> None:
     path = folder / "metrics.json"
-    classes = classes_of(metrics)
-    names = Counter((fit["arm"], fit["repeat"]) for fit in metrics["fits"])
+    classes = result.data_classes
+    names = Counter((fit.arm, fit.repeat) for fit in result.fits)
     if twice := [name for name, n in names.items() if n > 1]:
         raise GanAugError(f"{path}: counts the fit {twice[0]} twice; {_REMEDY}")
-    if unknown := {arm for arm, _ in names} - metrics["arms"].keys():
+    if unknown := {arm for arm, _ in names} - result.arms.keys():
         raise GanAugError(f"{path}: has fits of {min(unknown)}, which is no arm of it; {_REMEDY}")
     labels: dict[str, NDArray[np.int64]] = {}
-    for fit in metrics["fits"]:
-        arrays = read_predictions(folder, fit["arm"], fit["repeat"], metrics)
-        for split in metrics["splits"]:
+    for fit in result.fits:
+        arrays = read_predictions(folder, fit.arm, fit.repeat, result)
+        for split in result.splits:
             same = labels.setdefault(split, arrays[f"{split}_labels"])
             if not np.array_equal(same, arrays[f"{split}_labels"]):
                 raise GanAugError(f"{path}: its fits have different {split} images; {_REMEDY}")
-        _compare(path, fit, arrays, metrics["splits"], classes)
-
-
-def classes_of(metrics: Mapping[str, Any]) -> Classes:
-    """Return the classes of a draw.
-
-    Args:
-        metrics: its metrics.json; those of earlier versions have two classes, of which the second
-            is the positive one.
-
-    Raises:
-        GanAugError: they are no classes.
-    """
-    names = metrics.get("classes") or list(next(iter(metrics["splits"].values())))
-    return Classes(tuple(names), metrics.get("positive", names[-1] if len(names) == 2 else None))
+        _compare(path, fit, arrays, list(result.splits), classes)
 
 
 def read_predictions(
-    folder: Path, arm: str, repeat: int, metrics: Mapping[str, Any]
+    folder: Path, arm: str, repeat: int, result: DrawResult
 ) -> dict[str, NDArray[Any]]:
     """Read the probabilities and labels by split of one fit.
 
@@ -102,7 +99,7 @@ def read_predictions(
         folder: the draw's.
         arm: of the fit.
         repeat: of the fit.
-        metrics: of the draw.
+        result: of the draw.
 
     Returns:
         By split the probabilities (N, K); by split and `_labels` the labels (N,).
@@ -110,14 +107,14 @@ def read_predictions(
     Raises:
         GanAugError: the file is missing or damaged, or does not hold such splits.
     """
-    path = folder / "fits" / f"{arm}_{int(repeat)}.npz"
-    classes = classes_of(metrics)
+    path = folder / "fits" / f"{arm}_{repeat}.npz"
+    classes = result.data_classes
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise GanAugError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
-    for split, counts in metrics["splits"].items():
+    for split, counts in result.splits.items():
         scores, labels = arrays.get(split), arrays.get(f"{split}_labels")
         if scores is None or labels is None:
             raise GanAugError(f"{path}: holds no predictions of {split}; {_REMEDY}")
@@ -128,21 +125,21 @@ def read_predictions(
             raise GanAugError(f"{path}: its {split} arrays are no probabilities; {_REMEDY}")
         if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
             raise GanAugError(f"{path}: {split} holds values outside 0 to 1; {_REMEDY}")
-        if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != dict(counts):
-            raise GanAugError(f"{path}: its {split} labels are not {dict(counts)}; {_REMEDY}")
+        if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != counts:
+            raise GanAugError(f"{path}: its {split} labels are not {counts}; {_REMEDY}")
     return arrays
 
 
 def _compare(
     path: Path,
-    fit: dict[str, Any],
+    fit: FitResult,
     arrays: dict[str, NDArray[Any]],
-    splits: Mapping[str, Any],
+    splits: list[str],
     classes: Classes,
 ) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    where = f"{path}: {fit['arm']} {fit['repeat']}"
-    threshold = fit["threshold"]
+    where = f"{path}: {fit.arm} {fit.repeat}"
+    threshold = fit.threshold
     if "validation" in splits:
         found = choose_threshold(tensors["validation"], tensors["validation_labels"], classes)
         if found is not None:
@@ -151,7 +148,7 @@ def _compare(
         measured = measure(tensors[split], tensors[f"{split}_labels"], classes, threshold)
         for title, values in measured.items():
             for name, value in values.items():
-                _agree(where, f"{split} {title} {name}", fit[split][title][name], value)
+                _agree(where, f"{split} {title} {name}", fit.on(split)[title][name], value)
 
 
 def _agree(where: str, name: str, says: Any, gives: float) -> None:

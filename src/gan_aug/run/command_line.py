@@ -225,6 +225,6 @@ def _with_folder_to_resume(arguments: list[str]) -> list[str]:
             "same folder, or name the run with hydra.run.dir=DIR"
         )
     _, folder, record = found[-1]
-    if record["sweep_folder"] is not None:
-        return [*arguments, quoted("hydra.sweep.dir", record["sweep_folder"])]
+    if record.sweep_folder is not None:
+        return [*arguments, quoted("hydra.sweep.dir", record.sweep_folder)]
     return [*arguments, quoted("hydra.run.dir", folder)]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +21,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import not_writable, read_json, write_json, write_text
+from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.precision import AUTO
-from gan_aug.run.renames import renamed
+from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
-RECORD = "run.json"
 
 
 def _git_commit() -> str | None:
@@ -85,12 +85,11 @@ class Run:
         self._resume = bool(cfg.get("resume", False))
         self._verbose = bool(cfg.get("verbose", False))
         self.config = self._given = _plain(cfg)
-        self._path = folder / RECORD
         self._seconds_before = 0.0
-        self._record: dict[str, Any] = {}
-        self._finished_before: dict[str, Any] | None = None
+        self._record: RunRecord
+        self._finished_before: RunRecord | None = None
         self.finished = False
-        self.before: list[dict[str, Any]] = []
+        self.before: list[Config] = []
 
     def __enter__(self) -> Run:
         """Claim the folder.
@@ -115,10 +114,10 @@ class Run:
         return self
 
     def _open(self) -> None:
-        earlier = read_record(self.folder) or {}
-        if earlier:
-            self.before = [earlier["config"]]
-            given = earlier.get("given", earlier["config"])
+        earlier = read_record(self.folder)
+        if earlier is not None:
+            self.before = [earlier.config]
+            given = earlier.given or earlier.config
             differences = [d for d in _differences(given, self._given) if not _is_open(d)]
             changed = [
                 f"{key}: {before} then, {after} now"
@@ -130,40 +129,41 @@ class Run:
                     f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
                     "choose another hydra.run.dir, or repeat its command to go on with it"
                 )
-            if earlier["status"] == "finished":
+            if earlier.finished:
                 again = [key for key, *_ in differences if _among(key, self._redo)]
                 self.finished = not again
                 self._finished_before = earlier
                 if again:
                     print(f"{self.folder}: opened again for {', '.join(again[:5])}")
-            self._seconds_before = earlier.get("seconds", 0.0)
+            self._seconds_before = earlier.seconds or 0.0
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
-        if self.finished:
+        if earlier is not None and self.finished:
             self._record = earlier
             return
         hydra = HydraConfig.get()
-        self._record = {
-            "status": "running",
-            "reason": None,
-            "name": self.config["name"],
-            "command": multirun_command()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._record = RunRecord(
+            status="running",
+            reason=None,
+            name=self.config["name"],
+            command=multirun_command()
             or ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
-            "overrides": list(hydra.overrides.task),
-            "job": hydra.job.num if _in_sweep() else None,
-            "sweep_folder": hydra.sweep.dir if _in_sweep() else None,
-            "started": earlier.get("started", datetime.now(UTC).isoformat(timespec="seconds")),
-            "resumed": earlier.get("resumed", -1) + 1,
-            "seconds": self._seconds_before,
-            "seed": self.config["seed"],
-            "git_commit": _git_commit(),
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-            "given": self._given,
-            "config": self.config,
-        }
+            overrides=list(hydra.overrides.task),
+            job=hydra.job.num if _in_sweep() else None,
+            sweep_folder=hydra.sweep.dir if _in_sweep() else None,
+            started=(earlier and earlier.started) or now,
+            resumed=0 if earlier is None else (earlier.resumed or 0) + 1,
+            seconds=self._seconds_before,
+            seed=self.config["seed"],
+            git_commit=_git_commit(),
+            python=platform.python_version(),
+            machine=f"{platform.system()} {platform.machine()}",
+            versions={name: importlib.metadata.version(name) for name in PACKAGES},
+            given=self._given,
+            config=self.config,
+        )
         self._write()
         config = OmegaConf.to_yaml(OmegaConf.create(self.config))
         write_text(self.folder / ".hydra" / "config.yaml", config)
@@ -174,7 +174,7 @@ class Run:
 
     def show(self) -> None:
         """Say in a line what is run; with verbose=true all settings."""
-        print(f"{self.folder}: {' '.join(self._record['overrides']) or self.config['name']}")
+        print(f"{self.folder}: {' '.join(self._record.overrides) or self.config['name']}")
         if self._verbose:
             from gan_aug.run.print_config import print_config
 
@@ -197,17 +197,17 @@ class Run:
     @property
     def commit(self) -> str | None:
         """The commit of the code that is running."""
-        commit: str | None = self._record["git_commit"]
-        return commit
+        return self._record.git_commit
 
     def record(self, **facts: Any) -> None:
-        """Add facts to run.json."""
-        self._record |= facts
+        """Add facts, as plain containers, to run.json."""
+        self._record = self._record.with_facts(**facts)
         self._write()
 
     def _write(self) -> None:
-        self._record["seconds"] = round(self._seconds_before + time.monotonic() - self._started, 3)
-        write_json(self._path, self._record)
+        seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
+        self._record = replace(self._record, seconds=seconds)
+        write_record(self.folder, self._record)
 
     def __exit__(
         self,
@@ -235,7 +235,7 @@ class Run:
         if error is None:
             self.record(status="finished", reason=None)
         elif self._finished_before is not None:
-            write_json(self._path, self._finished_before)  # its results are still there
+            write_record(self.folder, self._finished_before)  # its results are still there
         elif isinstance(error, Exception):
             self.record(status="failed", reason=one_line(error))
         else:
@@ -259,22 +259,6 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """Read a folder's run.json, or None where there is none.
-
-    Raises:
-        GanAugError: it is damaged, or no record of gan_aug.
-    """
-    path = folder / RECORD
-    if not path.exists():
-        return None
-    record = read_json(path, "remove it or restore it")
-    kinds = {"status": str, "config": dict, "command": list, "overrides": list}
-    if not all(isinstance(record.get(key), kind) for key, kind in kinds.items()):
-        raise GanAugError(f"{path}: is not a record of gan_aug; choose another hydra.run.dir")
-    return {key: renamed(value) for key, value in record.items()}
-
-
 def is_finished(folder: Path, cfg: DictConfig) -> bool:
     """Tell whether a folder holds a finished run of just these settings.
 
@@ -286,21 +270,21 @@ def is_finished(folder: Path, cfg: DictConfig) -> bool:
         GanAugError: its record is damaged.
     """
     record = read_record(folder)
-    if record is None or record["status"] != "finished":
+    if record is None or not record.finished:
         return False
-    given = record.get("given", record["config"])
-    return all(_is_open(difference) for difference in _differences(given, _plain(cfg)))
+    differences = _differences(record.given or record.config, _plain(cfg))
+    return all(_is_open(difference) for difference in differences)
 
 
-def status_of(folder: Path, record: dict[str, Any]) -> str:
+def status_of(folder: Path, record: RunRecord) -> str:
     """Return how a run stands; one that says it is running while nobody holds its lock was killed.
 
     Args:
         folder: the run's.
         record: its run.json.
     """
-    if record["status"] != "running" or is_busy(folder):
-        return str(record["status"])
+    if record.status != "running" or is_busy(folder):
+        return record.status
     return "killed"
 
 
@@ -321,8 +305,8 @@ def is_busy(folder: Path) -> bool:
         return False
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+def _plain(cfg: DictConfig) -> Config:
+    config: Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
 
 
@@ -336,9 +320,7 @@ def _is_open(difference: tuple[str, Any, Any]) -> bool:
     return key == "trainer.precision" and now == AUTO
 
 
-def _differences(
-    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
+def _differences(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
@@ -347,7 +329,7 @@ def _differences(
             yield f"{prefix}{key}", before, after
 
 
-def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[str, Any]]]:
+def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
     """Find the runs that these command-line arguments started, apart from how they name folders."""
     wanted = _essence(command)
     for path in root.glob(f"**/{RECORD}"):
@@ -355,7 +337,7 @@ def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, dict[
             record = read_record(path.parent)
         except GanAugError:
             continue  # somebody else's file
-        if record and _essence(record["command"][3:]) == wanted:
+        if record and _essence(record.command[3:]) == wanted:
             yield path.stat().st_mtime, path.parent, record
 
 

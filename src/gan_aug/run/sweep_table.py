@@ -14,7 +14,8 @@ from rich.text import Text
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json
-from gan_aug.run.record import RECORD, read_record, status_of
+from gan_aug.run.record import status_of
+from gan_aug.run.run_record import RECORD, RunRecord, read_record
 
 _folder: Path | None = None
 _finished_before: set[Path] = set()
@@ -32,7 +33,8 @@ class RememberSweep(Callback):
         _folder = Path(config.hydra.sweep.dir)
         for path in _folder.rglob(RECORD):
             with suppress(GanAugError):  # the table names it
-                if (read_record(path.parent) or {}).get("status") == "finished":
+                record = read_record(path.parent)
+                if record is not None and record.finished:
                     _finished_before.add(path.parent)
 
 
@@ -46,40 +48,34 @@ def print_table() -> None:
     """Print a row for each job of the multirun this process started, if it started one."""
     if _folder is None:
         return
-    rows = []
+    rows: list[tuple[RunRecord, str, dict[str, float]]] = []
     for folder in (path.parent for path in _folder.rglob(RECORD)):
         try:
-            record = read_record(folder) or {}
+            record = read_record(folder)
         except GanAugError as error:
             warn(str(error))
             continue
-        record["status"] = status_of(folder, record)
-        if folder in _finished_before:
-            record["status"] = "skipped, finished before"
-        rows.append((record, _headline(folder)))
+        if record is not None:
+            before = folder in _finished_before
+            status = "skipped, finished before" if before else status_of(folder, record)
+            rows.append((record, status, _headline(folder)))
     # A study's folder may hold draws that were run alone, without a job number.
-    rows.sort(key=lambda row: (row[0].get("job") is None, row[0].get("job"), _start(row[0])))
-    names = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
+    rows.sort(key=lambda row: (row[0].job is None, row[0].job, str(row[0].started)))
+    names = list(dict.fromkeys(name for *_, numbers in rows for name in numbers))
     # A swept key differs between jobs; the rest of the overrides would only fill the table.
-    common = set.intersection(*(set(map(str, r["overrides"])) for r, _ in rows)) if rows else set()
+    common = set.intersection(*(set(r.overrides) for r, *_ in rows)) if rows else set()
     table = Table(title=str(_folder))
     for title in ("job", "overrides", "status", *names):
         table.add_column(title)
-    for record, numbers in rows:
-        status = record["status"] + (f": {record['reason']}" if record.get("reason") else "")
-        own = [o for o in record["overrides"] if o not in common]
+    for record, status, numbers in rows:
+        why = f": {record.reason}" if record.reason else ""
+        own = [o for o in record.overrides if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
         # As text: rich would take [kid] for a style and leave it out.
-        table.add_row(
-            str(record.get("job")), *map(Text, (" ".join(map(str, own)), status)), *values
-        )
+        table.add_row(str(record.job), *map(Text, (" ".join(own), status + why)), *values)
     console = Console()
     # A log file has no width of its own; 80 columns would cut the table.
     Console(width=console.width if console.is_terminal else 200).print(table)
-
-
-def _start(record: dict[str, Any]) -> str:
-    return str(record.get("started"))
 
 
 def _headline(folder: Path) -> dict[str, float]:

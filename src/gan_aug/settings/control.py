@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-_ALIKE = ("count", "ratio", "weight", "label_smoothing", "augment")
+from gan_aug.settings.draw import ArmSettings, DrawSettings
 
 
-def control_of(config: dict[str, Any]) -> str | None:
+def control_of(settings: DrawSettings) -> str | None:
     """Return the arm that adds copies of real images just as the asked arm adds GAN images.
-
-    Args:
-        config: a study's resolved configuration.
 
     Returns:
         Its name; None where no arm differs from the asked one by its added images alone.
     """
-    arms = config["arms"]
-    asked = arms[config["study"]["question"]["arm"]]
-    for name, arm in arms.items():
-        if arm["added"]["source"] == "duplicate" and _use(arm) == _use(asked):
-            return str(name)
+    for name, arm in settings.arms.items():
+        if arm.added.source == "duplicate" and _used_alike(arm, settings.asked):
+            return name
     return None
 
 
-def _use(arm: dict[str, Any]) -> list[Any]:
-    """Return how an arm uses its images, apart from where the added ones come from."""
-    own = [arm[key] for key in ("balanced", "augment", "stream", "pretrain")]
-    return own + [arm["added"][key] for key in _ALIKE]
+def _used_alike(arm: ArmSettings, asked: ArmSettings) -> bool:
+    """Tell whether two arms differ by no more than where their added images come from."""
+    added = replace(arm.added, source=asked.added.source, filter=asked.added.filter)
+    return replace(arm, title=asked.title, added=added) == asked

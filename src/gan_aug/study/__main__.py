@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -16,7 +15,8 @@ from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import settle_precision
-from gan_aug.run.record import RECORD, Busy, open_run, read_record
+from gan_aug.run.record import Busy, open_run
+from gan_aug.run.run_record import RECORD, Config, read_record
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study.ending import finish, leave_to_the_other
@@ -55,12 +55,13 @@ def main(cfg: DictConfig) -> None:
         leave_to_the_other(error)
 
 
-def other_draws(study_dir: Path) -> Iterator[dict[str, Any]]:
+def other_draws(study_dir: Path) -> Iterator[Config]:
     """Yield the configurations of the study's draws; a damaged record is for the report to name."""
     for path in sorted(study_dir.expanduser().rglob(RECORD)):
         with suppress(GanAugError):
-            record = read_record(path.parent) or {"config": {}}
-            yield record["config"]
+            record = read_record(path.parent)
+            if record is not None:
+                yield record.config
 
 
 if __name__ == "__main__":

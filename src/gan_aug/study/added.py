@@ -15,6 +15,7 @@ from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.draw import ArmSettings, arms_of
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, write_synthetic
@@ -34,12 +35,12 @@ class AddedByArm:
 
     def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
         self._cfg, self._prepared, self._folder = cfg, prepared, folder
-        self._splits = prepared.splits
+        self._splits, self._arms = prepared.splits, arms_of(cfg)
         self._generated: dict[str, NDArray[np.uint8]] = {}
         self._filter: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
 
-    def of(self, arm: DictConfig) -> AddedImages:
+    def of(self, arm: ArmSettings) -> AddedImages:
         """Return the images that an arm adds.
 
         Raises:
@@ -58,7 +59,7 @@ class AddedByArm:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
         return self._generated[name]
 
-    def check_real(self, arm_name: str, arm: DictConfig) -> None:
+    def check_real(self, arm_name: str, arm: ArmSettings) -> None:
         """Check that the draw leaves as many real images over as an arm adds.
 
         Raises:
@@ -72,7 +73,7 @@ class AddedByArm:
                     f"{name} training images over; ask for fewer"
                 )
 
-    def _take(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+    def _take(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
         if arm.added.source == "gan":
             return self._from_gan(arm, name, count)
         if arm.added.source == "duplicate":
@@ -87,10 +88,10 @@ class AddedByArm:
     def _random(self, *purpose: str) -> np.random.Generator:
         return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
 
-    def _from_gan(self, arm: DictConfig, name: str, count: int) -> NDArray[np.uint8]:
+    def _from_gan(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
         candidates = self._candidates(name)
         wanted = arm.added.filter
-        if not (wanted.min_confidence or wanted.min_distance):
+        if not wanted.on:
             return candidates[:count]
         candidates = candidates[: count * wanted.candidates]
         keep = np.ones(len(candidates), bool)
@@ -99,7 +100,7 @@ class AddedByArm:
                 splits = self._splits
                 nothing = AddedImages(candidates[:0], np.zeros(0, np.int64), splits.classes)
                 # As the arm `real` is fitted, whichever arms there are.
-                plain = self._cfg.arms.real
+                plain = self._arms["real"]
                 self._filter = fit_arm(
                     self._cfg, plain, splits.train, splits.validation, nothing, "judge"
                 )
@@ -131,12 +132,10 @@ class AddedByArm:
     def _most(self, name: str) -> int:
         """Return the largest number of images of a class that any arm needs to choose from."""
         needs = []
-        for arm in self._cfg.arms.values():
+        for arm in self._arms.values():
             if arm.added.source == "gan":
                 wanted = arm.added.filter
-                filtered = wanted.min_confidence or wanted.min_distance
-                times = wanted.candidates if filtered else 1
-                needs.append(arm.added.count[name] * times)
+                needs.append(arm.added.count[name] * (wanted.candidates if wanted.on else 1))
         return int(max(needs))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,10 @@ from torch import Tensor, nn
 from gan_aug.data.classes import Classes
 from gan_aug.data.datamodule import Stream
 from gan_aug.data.pixels import to_float
+from gan_aug.report.draw_result import Shown, Used
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.draw import ArmSettings
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class ArmBatches:
         images: real, uint8 (N, C, H, W).
         labels: real, int64 (N,).
         added: images that the arm adds.
-        arm: the arm's configuration.
+        arm: the arm's settings.
         augment: random changes of the real images, or None.
         augment_added: random changes of the added images, or None.
         batch_size: images in a batch.
@@ -64,7 +65,7 @@ class ArmBatches:
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
         added: AddedImages,
-        arm: dict[str, Any],
+        arm: ArmSettings,
         augment: nn.Module | None,
         augment_added: nn.Module | None,
         batch_size: int,
@@ -76,17 +77,17 @@ class ArmBatches:
         self._labels = torch.from_numpy(np.concatenate([labels, added.labels]))
         self._n_real, self._classes = len(labels), added.classes
         self._shown = torch.zeros(len(self._labels), dtype=torch.int64)
-        self._settings = arm["added"]
+        self._settings = arm.added
         self._augment, self._augment_added = augment, augment_added
         self._steps, self._position = steps, position
-        self._first = round(arm["pretrain"] * steps)
+        self._first = round(arm.pretrain * steps)
         real = torch.arange(self._n_real)
         others = torch.arange(self._n_real, len(self._labels))
-        ratio = self._settings["ratio"]
+        ratio = arm.added.ratio
         if self._first:
             if len(set(added.labels.tolist())) < len(added.classes):
                 raise GanAugError(
-                    f"arm {arm['title']!r}: pretrain={arm['pretrain']} needs added images of each "
+                    f"arm {arm.title!r}: pretrain={arm.pretrain} needs added images of each "
                     f"class, it has {added.counts()}; raise added.count"
                 )
             self._phases = [[(others, batch_size)], [(real, batch_size)]]
@@ -95,7 +96,7 @@ class ArmBatches:
             self._phases = [[], [(real, batch_size - size), (others, size)]]
         else:
             self._phases = [[], [(torch.cat([real, others]), batch_size)]]
-        if arm["balanced"]:
+        if arm.balanced:
             self._phases = [[g for part in p for g in self._by_class(*part)] for p in self._phases]
         self._streams = [
             [Stream(len(rows), stream_seed(seed, i, j)) for j, (rows, _) in enumerate(phase)]
@@ -118,23 +119,18 @@ class ArmBatches:
             self._shown += torch.bincount(rows, minlength=len(self._shown))
             yield self._batch(rows)
 
-    def used(self) -> dict[str, Any]:
-        """Return what has been trained on so far, counted batch by batch.
+    def used(self) -> Used:
+        """Return what has been trained on so far, counted batch by batch."""
+        real, added = slice(None, self._n_real), slice(self._n_real, None)
+        return Used(self._tally(real), self._tally(added))
 
-        Returns:
-            For `real` and `added`: by class how many `images` were shown at all, and how often any
-            was `shown`.
-        """
-        parts = {"real": slice(None, self._n_real), "added": slice(self._n_real, None)}
-        return {name: self._tally(part) for name, part in parts.items()}
-
-    def _tally(self, part: slice) -> dict[str, dict[str, int]]:
+    def _tally(self, part: slice) -> Shown:
         shown, labels = self._shown[part], self._labels[part]
         of_class = {name: shown[labels == i] for i, name in enumerate(self._classes)}
-        return {
-            "images": {name: int((times > 0).sum()) for name, times in of_class.items()},
-            "shown": {name: int(times.sum()) for name, times in of_class.items()},
-        }
+        return Shown(
+            images={name: int((times > 0).sum()) for name, times in of_class.items()},
+            shown={name: int(times.sum()) for name, times in of_class.items()},
+        )
 
     def rows(self, batch: int) -> Tensor:
         """Return the int64 image positions of a batch; added images follow the real ones."""
@@ -150,9 +146,9 @@ class ArmBatches:
         for augment, chosen in ((self._augment, ~added), (self._augment_added, added)):
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
-        smoothing = added.float() * self._settings["label_smoothing"]
+        smoothing = added.float() * self._settings.label_smoothing
         k = len(self._classes)
         target = nn.functional.one_hot(labels, k).float()
         target = target * (1 - smoothing[:, None]) + smoothing[:, None] / k
-        weight = torch.where(added, float(self._settings["weight"]), 1.0)
+        weight = torch.where(added, float(self._settings.weight), 1.0)
         return {"image": images, "label": labels, "target": target, "weight": weight}

@@ -12,7 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.record import Busy, read_record, wait_until_free
+from gan_aug.run.record import Busy, wait_until_free
+from gan_aug.run.run_record import read_record
 from gan_aug.run.sweep_table import RememberSweep, print_table
 
 _study_dir: Path | None = None
@@ -60,7 +61,8 @@ def finish() -> None:
     if _study_dir is not None and not stopped:
         _write_report(_study_dir)
     for folder in [] if stopped else _with_others:
-        if (read_record(folder) or {}).get("status") != "finished":
+        record = read_record(folder)
+        if record is None or not record.finished:
             raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
 
 

@@ -13,7 +13,7 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_aug.data.datamodule import EvaluationBatches
 from gan_aug.data.image_table import ImageTable
@@ -21,8 +21,10 @@ from gan_aug.metrics.classification import choose_threshold
 from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
+from gan_aug.report.draw_result import Measured, Used
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages, ArmBatches
 
 
@@ -44,7 +46,7 @@ class Fit:
     seconds: float
     initial_weights: str
     curve: list[dict[str, float]]
-    used: dict[str, Any]
+    used: Used
 
 
 class _Curve(Callback):
@@ -63,7 +65,7 @@ class _Curve(Callback):
 
 def fit_arm(
     cfg: DictConfig,
-    arm: DictConfig,
+    arm: ArmSettings,
     train: ImageTable,
     validation: ImageTable,
     added: AddedImages,
@@ -76,7 +78,7 @@ def fit_arm(
 
     Args:
         cfg: the study's configuration.
-        arm: the arm's configuration.
+        arm: the arm's settings.
         train: real training images.
         validation: for the learning curve; decides nothing here.
         added: what the arm adds.
@@ -91,12 +93,11 @@ def fit_arm(
     pl.seed_everything(stream_seed("weights", *key), verbose=False)
     module: Classifier = instantiate(cfg.classifier.module, _convert_="all")
     initial = weights_hash(module)[:16]
-    settings: dict[str, Any] = OmegaConf.to_container(arm, resolve=True)  # type: ignore[assignment]
     batches = ArmBatches(
         np.asarray(train.images),
         train.labels,
         added,
-        settings,
+        arm,
         instantiate(arm.augment),
         instantiate(arm.added.augment),
         cfg.data.batch_size,
@@ -128,7 +129,7 @@ def fit_arm(
 
 def measure(
     fit: Fit, tables: Mapping[str, ImageTable]
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[float | None, dict[str, Measured], dict[str, NDArray[Any]]]:
     """Measure a fit on every split; where there is a threshold, validation chooses it.
 
     Args:
@@ -136,16 +137,17 @@ def measure(
         tables: split name to images; holds `validation`.
 
     Returns:
-        threshold and metrics by split; and the probabilities and labels by split.
+        The threshold; by split what `gan_aug.metrics.classification.measure` returns; and the
+        probabilities and labels by split.
     """
     found = {name: probabilities(fit.module, table.images) for name, table in tables.items()}
     labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
     classes = fit.module.classes
     threshold = choose_threshold(found["validation"], labels["validation"], classes)
-    metrics: dict[str, Any] = {"threshold": threshold}
+    measured: dict[str, Measured] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for name in tables:
-        metrics[name] = measure_split(found[name], labels[name], classes, threshold)
+        measured[name] = measure_split(found[name], labels[name], classes, threshold)
         arrays[name] = found[name].numpy()
         arrays[f"{name}_labels"] = labels[name].numpy()
-    return metrics, arrays
+    return threshold, measured, arrays

@@ -7,7 +7,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
@@ -19,9 +18,11 @@ from gan_aug.data.synthetic import read_manifest, write_set
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_by_class, manifest_head
+from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
-from gan_aug.run.record import Run, read_record
+from gan_aug.run.record import Run
+from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.training.fit import fit
 
@@ -56,6 +57,10 @@ class FittedGAN:
         """The file that holds the generator."""
         return self.folder / "checkpoints" / "last.ckpt"
 
+    def facts(self) -> GANFacts:
+        """Return what a draw's results say of it."""
+        return GANFacts(self.seconds, self.batches, self.sha256, self.reused, str(self.folder))
+
 
 def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
     """Return the configuration of `gan_aug.train` that fits a draw's GAN of one class.
@@ -65,7 +70,7 @@ def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
         class_name: the class to fit it on.
         n_images: how many training images of that class there are.
     """
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config: Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     kept = {
         key: copy.deepcopy(config[key])
         for key in ("data", "model", "trainer", "callbacks", "logger")
@@ -89,7 +94,7 @@ def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
 
 def gan_key(config: DictConfig, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
-    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    settings: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     del settings["callbacks"], settings["logger"]
     for name in _UNLIKE:
         settings["data"].pop(name, None)
@@ -118,20 +123,20 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
         print(f"waiting for the {class_name} GAN that another job is fitting: {folder}", flush=True)
         lock.acquire()
     try:
-        record = read_record(folder) or {}
-        reused = record.get("status") == "finished"
+        record = read_record(folder)
+        reused = record is not None and record.finished
         if not reused:
             print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
                 fit(config, Prepared(splits, None), run)
-            record = read_record(folder) or {}
+            record = read_record(folder)
     finally:
         lock.release()
     return _fitted(folder, record, reused)
 
 
-def _fitted(folder: Path, record: dict[str, Any], reused: bool) -> FittedGAN:
+def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     """Describe a finished GAN, whose checkpoint must be the one that its run ended with.
 
     Raises:
@@ -147,9 +152,12 @@ def _fitted(folder: Path, record: dict[str, Any], reused: bool) -> FittedGAN:
     if metrics.get("checkpoint_sha256", sha256) != sha256:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
     try:
-        seconds, batches = float(record["seconds"]), int(metrics["batches"])
+        batches = int(metrics["batches"])
     except (KeyError, TypeError, ValueError) as error:
         raise GanAugError(f"{folder}: its records are damaged ({error}); {remedy}") from error
+    seconds = None if record is None else record.seconds
+    if seconds is None:
+        raise GanAugError(f"{folder / RECORD}: says no seconds; {remedy}")
     return FittedGAN(folder, reused, seconds, batches, sha256)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -18,10 +18,19 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.html import png_of, sheet
+from gan_aug.report.draw_result import (
+    ArmFacts,
+    DrawResult,
+    FitResult,
+    read_fit,
+    write_fit,
+    write_result,
+)
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json, replace_file, sha256_of, write_json
+from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
+from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import fit_arm, measure
@@ -47,82 +56,77 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     added_by_arm = AddedByArm(cfg, prepared, run.folder)
     check_first(cfg, added_by_arm)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
-    fits: list[dict[str, Any]] = []
-    counts: dict[str, dict[str, int]] = {}
-    for name, arm in cfg.arms.items():
+    settings = draw_settings(cfg)
+    fits: list[FitResult] = []
+    arms: dict[str, ArmFacts] = {}
+    for name, arm in settings.arms.items():
         added = added_by_arm.of(arm)
-        counts[str(name)] = added.counts()
-        for repeat in range(cfg.study.repeats):
-            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, added, run))
+        arms[name] = ArmFacts(arm.title, added.counts())
+        for repeat in range(settings.study.repeats):
+            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, added, run))
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
-    metrics = {
-        "headline": _headline(cfg, fits, splits.classes),
-        "draw": cfg.draw,
-        "condition": OmegaConf.to_container(cfg.study.condition, resolve=True),
-        "question": OmegaConf.to_container(cfg.study.question, resolve=True),
-        "comparisons": OmegaConf.to_container(cfg.study.comparisons, resolve=True),
-        "primary": cfg.study.primary,
-        "classes": list(splits.classes.names),
-        "positive": splits.classes.positive,
-        "splits": {name: table.counts() for name, table in tables.items()},
-        "arms": {
-            str(name): {"title": arm.title, "added": counts[str(name)]}
-            for name, arm in cfg.arms.items()
-        },
-        "gans": {
-            name: {
-                "seconds": gan.seconds,
-                "batches": gan.batches,
-                "checkpoint_sha256": gan.sha256,
-                "reused": gan.reused,
-                "folder": str(gan.folder),
-            }
-            for name, gan in added_by_arm.gans.items()
-        },
-        "fits": fits,
-    }
+    study, quality = settings.study, None
     if held_out is not None:
-        metrics["quality"] = measure_gans(cfg, splits, held_out, added_by_arm.gans)
-    metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
-    write_json(run.folder / "metrics.json", metrics)
-    run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
-    _print_table(cfg, metrics, splits.classes)
-    print(f"results     {run.folder / 'metrics.json'}")
+        quality = measure_gans(cfg, splits, held_out, added_by_arm.gans)
+    result = DrawResult(
+        headline=_headline(settings, fits, splits.classes),
+        draw=settings.draw,
+        condition=study.condition,
+        question=study.question,
+        comparisons=study.comparisons,
+        primary=study.primary,
+        classes=list(splits.classes.names),
+        positive=splits.classes.positive,
+        splits={name: table.counts() for name, table in tables.items()},
+        arms=arms,
+        gans={name: gan.facts() for name, gan in added_by_arm.gans.items()},
+        fits=fits,
+        quality=quality,
+        checks=[],
+    )
+    result = replace(result, checks=check_rules(cfg, splits, result, run.folder))
+    path = run.folder / "metrics.json"
+    write_result(path, result)
+    run.record(metrics_sha256=sha256_of(path))
+    _print_table(settings, result, splits.classes)
+    print(f"results     {path}")
 
 
 def _one_fit(
     cfg: DictConfig,
     name: str,
+    arm: ArmSettings,
     repeat: int,
     splits: Splits,
     tables: dict[str, ImageTable],
     added: AddedImages,
     run: Run,
-) -> dict[str, Any]:
+) -> FitResult:
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
-    fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, added, repeat)
-    metrics, arrays = measure(fitted, tables)
-    result = {
-        "arm": name,
-        "repeat": repeat,
-        "steps": fitted.steps,
-        "seconds": fitted.seconds,
-        "initial_weights": fitted.initial_weights,
-        "fingerprint": splits.fingerprint,
-        "git_commit": run.commit,
-        "curve": fitted.curve,
-        "used": fitted.used,
-        **metrics,
-    }
+    fitted = fit_arm(cfg, arm, splits.train, splits.validation, added, repeat)
+    threshold, measured, arrays = measure(fitted, tables)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
-    result["npz_sha256"] = sha256_of(path.with_suffix(".npz"))
-    write_json(path, result)
-    usual = metrics[cfg.study.primary][decisions(splits.classes)[0]]
+    result = FitResult(
+        arm=name,
+        repeat=repeat,
+        steps=fitted.steps,
+        seconds=fitted.seconds,
+        initial_weights=fitted.initial_weights,
+        fingerprint=splits.fingerprint,
+        git_commit=run.commit,
+        curve=fitted.curve,
+        used=fitted.used,
+        threshold=threshold,
+        others=dict(measured),
+        npz_sha256=sha256_of(path.with_suffix(".npz")),
+    )
+    write_fit(path, result)
+    usual = measured[cfg.study.primary][decisions(splits.classes)[0]]
     print(
         f"  {name} {repeat}: {cfg.study.primary} accuracy {usual['accuracy']:.4f}, "
         f"{fitted.seconds:.1f} s",
@@ -131,7 +135,7 @@ def _one_fit(
     return result
 
 
-def _finished_fit(path: Path, fingerprint: str) -> dict[str, Any] | None:
+def _finished_fit(path: Path, fingerprint: str) -> FitResult | None:
     """Return a fit that an earlier attempt finished; None where there is none, or a damaged one.
 
     Raises:
@@ -141,40 +145,40 @@ def _finished_fit(path: Path, fingerprint: str) -> dict[str, Any] | None:
     if not path.exists():  # the JSON is written last, so the arrays beside it are whole
         return None
     try:
-        found = read_json(path, "fitting again")
-        if found.get("npz_sha256") != (sha256_of(arrays) if arrays.is_file() else None):
+        found = read_fit(path, "fitting again")
+        if found.npz_sha256 != (sha256_of(arrays) if arrays.is_file() else None):
             raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
     except GanAugError as error:
         warn(str(error))
         return None
-    if found["fingerprint"] != fingerprint:
+    if found.fingerprint != fingerprint:
         raise GanAugError(
-            f"{path}: was fitted on other data (fingerprint {found['fingerprint']}) than there "
+            f"{path}: was fitted on other data (fingerprint {found.fingerprint}) than there "
             f"is now ({fingerprint}); remove {path.parents[1]} to run this draw again"
         )
     return found
 
 
-def _mean(fits: list[dict[str, Any]], arm: str, split: str, how: str, metric: str) -> float:
-    return float(np.mean([f[split][how][metric] for f in fits if f["arm"] == arm]))
+def _mean(fits: list[FitResult], arm: str, split: str, how: str, metric: str) -> float:
+    return float(np.mean([fit.on(split)[how][metric] for fit in fits if fit.arm == arm]))
 
 
-def _headline(cfg: DictConfig, fits: list[dict[str, Any]], classes: Classes) -> dict[str, float]:
+def _headline(settings: DrawSettings, fits: list[FitResult], classes: Classes) -> dict[str, float]:
     """Return an arm's mean accuracy each, for the multirun's table."""
-    split, how = cfg.study.primary, decisions(classes)[0]
-    return {f"{arm}": _mean(fits, str(arm), split, how, "accuracy") for arm in cfg.arms}
+    split, how = settings.study.primary, decisions(classes)[0]
+    return {arm: _mean(fits, arm, split, how, "accuracy") for arm in settings.arms}
 
 
-def _print_table(cfg: DictConfig, metrics: dict[str, Any], classes: Classes) -> None:
-    split, how = metrics["primary"], decisions(classes)[0]
-    decided = how.replace("_", " ")
-    table = Table(title=f"draw {cfg.draw}, {split} images, {decided}, mean of {cfg.study.repeats}")
+def _print_table(settings: DrawSettings, result: DrawResult, classes: Classes) -> None:
+    split, how = result.primary, decisions(classes)[0]
+    decided, repeats = how.replace("_", " "), settings.study.repeats
+    table = Table(title=f"draw {result.draw}, {split} images, {decided}, mean of {repeats}")
     # The first are accuracy and what it is made of, then AUROC.
     shown = metric_names(classes)[:-2]
     for title in ("arm", *shown):
         table.add_column(title)
-    for arm in metrics["arms"]:
-        values = (_mean(metrics["fits"], arm, split, how, name) for name in shown)
+    for arm in result.arms:
+        values = (_mean(result.fits, arm, split, how, name) for name in shown)
         table.add_row(arm, *(f"{value:.4f}" for value in values))
     Console().print(table)
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.run.building import build
+from gan_aug.settings.draw import arms_of
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.gans import own_gan
 
@@ -28,14 +29,15 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
     )
-    if any(arm.added.source == "gan" for arm in cfg.arms.values()):
+    arms = arms_of(cfg)
+    if any(arm.added.source == "gan" for arm in arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
         if cfg.quality.use:
             _check_quality(cfg)
-    for name, arm in cfg.arms.items():
+    for name, arm in arms.items():
         build(f"arms.{name}.augment", partial(instantiate, arm.augment))
         build(f"arms.{name}.added.augment", partial(instantiate, arm.added.augment))
-        added_by_arm.check_real(str(name), arm)
+        added_by_arm.check_real(name, arm)
 
 
 def _check_quality(cfg: DictConfig) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from omegaconf import DictConfig
 
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.evaluator import GENERATED, Evaluator, directions_of, discriminator_of
+from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
+from gan_aug.evaluation.measured import Quality
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.draw import arms_of
 from gan_aug.study.gans import FittedGAN, own_gan
 
 
@@ -21,7 +21,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
     Raises:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
-    arms = [arm.added for arm in cfg.arms.values() if arm.added.source == "gan"]
+    arms = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
     made = [name for name in splits.classes if any(added.count[name] for added in arms)]
     if not cfg.quality.use or not made:
         return None
@@ -30,7 +30,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
 
 def measure_gans(
     cfg: DictConfig, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
-) -> dict[str, Any]:
+) -> Quality:
     """Measure what the GANs of a draw generate, beside unseen real images.
 
     The images are of the same latents as the draw's synthetic set, which is the first of them (an
@@ -41,9 +41,6 @@ def measure_gans(
         splits: the draw.
         held_out: from `held_out_of`.
         gans: class to the GAN that makes it.
-
-    Returns:
-        ReferenceClassifier, extractor, and by class what `Evaluator.against_baseline` returns.
     """
     evaluator = Evaluator(cfg.quality, splits)
     classes = {}
@@ -53,4 +50,4 @@ def measure_gans(
         images = images_by_class(gan, origin, cfg.quality.count, seed)[name]
         rows = {GENERATED: images}
         classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator_of(gan))
-    return {**evaluator.facts(), "good": directions_of(cfg.quality), "classes": classes}
+    return evaluator.quality(classes)

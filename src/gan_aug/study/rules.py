@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import read_manifest
 from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
+from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
+from gan_aug.settings.draw import ArmSettings, draw_settings
 
 
 def check_rules(
-    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
-) -> list[dict[str, Any]]:
+    cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path
+) -> list[RuleCheck]:
     """Check the rules that one draw can keep or break; the report checks those over draws.
 
     Args:
         cfg: the study's configuration.
         splits: the draw.
-        metrics: the job's results.
+        result: the job's, without these checks.
         folder: the job's, with its synthetic sets.
-
-    Returns:
-        For each rule its number, title, whether it was kept, and what was found.
     """
     return [
-        {"rule": rule, "title": title, "passed": passed, "detail": detail}
+        RuleCheck(rule, title, passed, detail)
         for rule, title, (passed, detail) in (
             (1, "A GAN saw only training images of its own draw", _seen(splits, folder)),
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
@@ -39,11 +37,11 @@ def check_rules(
             (
                 4,
                 "All arms have the same weights and steps, and used what they say",
-                _equal(cfg, splits, metrics),
+                _equal(cfg, splits, result),
             ),
-            (5, "Test images decide nothing", _decided(cfg, splits, metrics, folder)),
+            (5, "Test images decide nothing", _decided(cfg, splits, result, folder)),
             (6, "Controls ride along", _controls(cfg)),
-            (7, "Accuracy stands beside threshold-free metrics", _beside(splits, metrics)),
+            (7, "Accuracy stands beside threshold-free metrics", _beside(splits, result)),
         )
     ]
 
@@ -77,15 +75,15 @@ def _patients(splits: Splits) -> tuple[bool, str]:
     return common == 0 and not unknown, detail
 
 
-def _equal(cfg: DictConfig, splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
-    steps = {fit["steps"] for fit in metrics["fits"]}
+def _equal(cfg: DictConfig, splits: Splits, result: DrawResult) -> tuple[bool, str]:
+    steps = {fit.steps for fit in result.fits}
     starts: dict[int, set[str]] = {}
-    for fit in metrics["fits"]:
-        starts.setdefault(fit["repeat"], set()).add(fit["initial_weights"])
+    for fit in result.fits:
+        starts.setdefault(fit.repeat, set()).add(fit.initial_weights)
     same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
     n = sum(map(len, starts.values()))
-    wrong = [found for fit in metrics["fits"] if (found := _misused(cfg, splits, metrics, fit))]
-    counted = f"{len(metrics['fits'])} fits used the images they say"
+    wrong = [found for fit in result.fits if (found := _misused(cfg, splits, result, fit))]
+    counted = f"{len(result.fits)} fits used the images they say"
     return (
         same and not wrong,
         f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats; "
@@ -93,72 +91,72 @@ def _equal(cfg: DictConfig, splits: Splits, metrics: dict[str, Any]) -> tuple[bo
     )
 
 
-def _misused(
-    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], fit: dict[str, Any]
-) -> str | None:
+def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult) -> str | None:
     """Return how the images that a fit was shown differ from what its arm says; None: they do not.
 
     `used` was counted while it trained.
     """
-    name, used = fit["arm"], fit["used"]
-    shown = {part: sum(used[part]["shown"].values()) for part in used}
-    if sum(shown.values()) != fit["steps"] * cfg.data.batch_size:
-        return f"{name} was shown {sum(shown.values())} images in {fit['steps']} batches"
-    for part, says in (("real", splits.train.counts()), ("added", metrics["arms"][name]["added"])):
-        if used[part]["images"] != says:
-            return f"{name} used {used[part]['images']} {part} images of {says}"
+    name, used = fit.arm, fit.used
+    if used is None:
+        return f"what {name} was shown was not counted"
+    shown = used.real.total + used.added.total
+    if shown != fit.steps * cfg.data.batch_size:
+        return f"{name} was shown {shown} images in {fit.steps} batches"
+    for part, says, images in (
+        ("real", splits.train.counts(), used.real.images),
+        ("added", result.arms[name].added, used.added.images),
+    ):
+        if images != says:
+            return f"{name} used {images} {part} images of {says}"
     arm = cfg.arms[name]
-    if arm.added.ratio is not None and shown["added"]:
-        share = shown["added"] / sum(shown.values())
+    if arm.added.ratio is not None and used.added.total:
+        share = used.added.total / shown
         if abs(share - arm.added.ratio) > 0.5 / cfg.data.batch_size:
             return f"{name} was shown {share:.1%} added images, not {arm.added.ratio:.1%}"
     return None
 
 
-def _decided(
-    cfg: DictConfig, splits: Splits, metrics: dict[str, Any], folder: Path
-) -> tuple[bool, str]:
+def _decided(cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path) -> tuple[bool, str]:
     if cfg.classifier.patience is not None:
         return False, "early stopping is on"
-    for fit in metrics["fits"]:
-        with np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz") as arrays:
+    for fit in result.fits:
+        with np.load(folder / "fits" / f"{fit.arm}_{fit.repeat}.npz") as arrays:
             scores, labels = (arrays[name] for name in ("validation", "validation_labels"))
         tensors = (torch.from_numpy(scores), torch.from_numpy(labels))
         found = choose_threshold(*tensors, splits.classes)
-        if found != fit["threshold"]:
-            return False, f"the threshold of {fit['arm']} is not the one that validation gives"
+        if found != fit.threshold:
+            return False, f"the threshold of {fit.arm} is not the one that validation gives"
     how = "no threshold, the most probable class counts"
     if splits.classes.positive is not None:
-        how = f"{len(metrics['fits'])} thresholds are those of validation"
+        how = f"{len(result.fits)} thresholds are those of validation"
     return True, f"last weights, no early stopping; {how}"
 
 
 def _controls(cfg: DictConfig) -> tuple[bool, str]:
-    arms = cfg.arms.values()
+    settings = draw_settings(cfg)
+    arms = settings.arms.values()
     found = {
         "real": any(_plain(arm) for arm in arms),
         "classic": any(arm.augment and arm.added.source == "none" for arm in arms),
         "oversample": any(arm.balanced and arm.added.source == "none" for arm in arms),
     }
     missing = [name for name, there in found.items() if not there]
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    asked = config["study"]["question"]["arm"]
-    control = control_of(config)
-    if control is None and config["arms"][asked]["added"]["source"] == "gan":
+    if control_of(settings) is None and settings.asked.added.source == "gan":
+        asked = settings.study.question.arm
         missing.append(f"copies of real images, used just as {asked} uses GAN images")
     return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
 
 
-def _plain(arm: DictConfig) -> bool:
+def _plain(arm: ArmSettings) -> bool:
     return arm.added.source == "none" and not (arm.augment or arm.balanced)
 
 
-def _beside(splits: Splits, metrics: dict[str, Any]) -> tuple[bool, str]:
+def _beside(splits: Splits, result: DrawResult) -> tuple[bool, str]:
     wanted, ways = set(metric_names(splits.classes)), decisions(splits.classes)
     found = all(
-        wanted <= fit[split].get(how, {}).keys()
-        for fit in metrics["fits"]
-        for split in metrics["splits"]
+        wanted <= fit.on(split).get(how, {}).keys()
+        for fit in result.fits
+        for split in result.splits
         for how in ways
     )
     how = "by the most probable class"

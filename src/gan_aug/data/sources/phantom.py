@@ -7,12 +7,11 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.data.cache import load_or_build
+from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.sources.chest_xray import FOLDERS, TARGETS
 from gan_aug.data.sources.radiograph import MIN_SIZE, render
@@ -58,7 +57,7 @@ class Phantom:
         key = {"phantom": VERSION, "size": image_size, "channels": channels, **vars(self)}
         del key["target"]  # which changes labels alone
 
-        def build() -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        def build() -> Built:
             def one(plan: _Plan) -> NDArray[np.uint8]:
                 return render(plan.pattern, plan.image, image_size, plan.anatomy)
 

@@ -1,0 +1,60 @@
+"""What was measured of generated images, as it stands in a metrics.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gan_aug.run.typed import Others
+
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class ReferenceFacts:
+    """What a number that depends on the reference classifier is published with.
+
+    Attributes:
+        sha256: of its weights.
+        fitted_on: class to the number of images.
+        right_on_unseen_real: class to the share of unseen real images that it gets right.
+    """
+
+    sha256: str
+    fitted_on: dict[str, int]
+    right_on_unseen_real: Values | None = None
+
+
+@dataclass(frozen=True)
+class ClassQuality:
+    """Sets of images of one class.
+
+    Attributes:
+        values: set to its values, the real-vs-real baseline first.
+        seconds: metric to what it took for the first set after the baseline.
+        images: what images were for to how many there were; `measured` in each set.
+    """
+
+    values: dict[str, Values]
+    seconds: Values | None
+    images: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """All that was measured.
+
+    Attributes:
+        extractor: where features come from.
+        extractor_sha256: of its weights.
+        reference_classifier: which gave opinions.
+        good: value to what is good: lower, higher, or baseline, as near to it as possible.
+        classes: by name.
+        others: what other versions wrote.
+    """
+
+    extractor: str
+    extractor_sha256: str | None = None
+    reference_classifier: ReferenceFacts | None = None
+    good: dict[str, str]
+    classes: dict[str, ClassQuality]
+    others: Others = field(default_factory=dict)

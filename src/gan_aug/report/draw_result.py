@@ -1,0 +1,220 @@
+"""What a draw of a study gave: its metrics.json, which `gan_aug.study` writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gan_aug.data.classes import Classes
+from gan_aug.evaluation.measured import Quality
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_json, write_json
+from gan_aug.run.renames import renamed_metrics
+from gan_aug.run.typed import Misfit, Others, from_plain, to_plain
+from gan_aug.settings.draw import Question, Swept
+
+Measured = dict[str, dict[str, float]]
+"""What `gan_aug.metrics.classification.measure` returns: decision to metrics."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images that a fit was shown.
+
+    Attributes:
+        images: class to how many were shown at all.
+        shown: class to how often any was.
+    """
+
+    images: dict[str, int]
+    shown: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """How often any image of any class was shown."""
+        return sum(self.shown.values())
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a fit was trained on, counted batch by batch."""
+
+    real: Shown
+    added: Shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """One fit of the classifier.
+
+    Attributes:
+        arm: name.
+        repeat: which of the arm's fits in this draw.
+        steps: optimizer steps it took.
+        seconds: wall time.
+        initial_weights: hash of the weights it started from.
+        fingerprint: of the data.
+        git_commit: of the code; None of an installed wheel.
+        curve: at each validation: step, train_loss, val_loss, val_auroc.
+        used: what it was trained on.
+        threshold: chosen on validation; None where no class is the positive one.
+        others: split to what was measured on it, see `on`; and what other versions wrote.
+        npz_sha256: of the file with its predictions.
+    """
+
+    arm: str
+    repeat: int
+    steps: int
+    seconds: float
+    initial_weights: str
+    fingerprint: str | None = None
+    git_commit: str | None
+    curve: list[dict[str, float]]
+    used: Used | None = None
+    threshold: float | None
+    others: Others = field(default_factory=dict)
+    npz_sha256: str | None = None
+
+    def on(self, split: str) -> Measured:
+        """Return what was measured on a split.
+
+        Raises:
+            KeyError: nothing was.
+        """
+        measured: Measured = self.others[split]
+        return measured
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """What an arm was: what it is called at length, and the images of each class it added."""
+
+    title: str
+    added: dict[str, int]
+    others: Others = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GANFacts:
+    """A GAN of a draw.
+
+    Attributes:
+        seconds: what its fit took.
+        batches: what it was trained on.
+        checkpoint_sha256: which GAN it is.
+        reused: whether it had been fitted before.
+        folder: its run folder.
+        others: what other versions wrote.
+    """
+
+    seconds: float
+    batches: int
+    checkpoint_sha256: str
+    reused: bool
+    folder: str
+    others: Others = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RuleCheck:
+    """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what was found."""
+
+    rule: int
+    title: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawResult:
+    """All results of a draw.
+
+    Attributes:
+        headline: arm to its mean accuracy, for the table of a multirun.
+        draw: which.
+        condition: swept setting to its value.
+        question: of the study.
+        comparisons: further pairs of arms that the study names.
+        primary: the split that conclusions are about.
+        classes: names, in the order of their labels; None of an early version, see `data_classes`.
+        positive: the positive class.
+        splits: split to the number of images of each class.
+        arms: by name.
+        gans: class to the GAN of its images.
+        fits: of all arms.
+        quality: of the GANs' images, where it was measured.
+        checks: of the rules that one draw can keep or break.
+        others: what other versions wrote.
+    """
+
+    headline: dict[str, float] | None
+    draw: int
+    condition: Swept
+    question: Question
+    comparisons: list[list[str]]
+    primary: str
+    classes: list[str] | None
+    positive: str | None
+    splits: dict[str, dict[str, int]]
+    arms: dict[str, ArmFacts]
+    gans: dict[str, GANFacts]
+    fits: list[FitResult]
+    quality: Quality | None = None
+    checks: list[RuleCheck]
+    others: Others = field(default_factory=dict)
+
+    @property
+    def data_classes(self) -> Classes:
+        """The classes; an early version had two, of which the second is the positive one.
+
+        Raises:
+            GanAugError: they are no classes.
+        """
+        if self.classes is not None:
+            return Classes(tuple(self.classes), self.positive)
+        names = tuple(next(iter(self.splits.values()), {}))
+        return Classes(names, names[-1] if len(names) == 2 else None)
+
+    def fits_of(self, arm: str) -> list[FitResult]:
+        """Return the fits of an arm."""
+        return [fit for fit in self.fits if fit.arm == arm]
+
+
+def read_result(path: Path) -> DrawResult:
+    """Read a draw's metrics.json; `gan_aug.report.verify` says whether it is right.
+
+    Raises:
+        GanAugError: it is damaged, or of no draw of a study.
+    """
+    try:
+        return from_plain(DrawResult, renamed_metrics(read_json(path, "run that draw again")))
+    except Misfit as error:
+        raise GanAugError(
+            f"{path}: {error}; is it a draw of a study? If so, run that draw again"
+        ) from error
+
+
+def write_result(path: Path, result: DrawResult) -> None:
+    """Write a draw's metrics.json."""
+    write_json(path, to_plain(result))
+
+
+def read_fit(path: Path, remedy: str) -> FitResult:
+    """Read one fit, which is written when it is done.
+
+    Args:
+        path: the file.
+        remedy: what is done where it is damaged.
+
+    Raises:
+        GanAugError: it is damaged.
+    """
+    try:
+        return from_plain(FitResult, read_json(path, remedy))
+    except Misfit as error:
+        raise GanAugError(f"{path}: {error}; {remedy}") from error
+
+
+def write_fit(path: Path, fit: FitResult) -> None:
+    """Write one fit."""
+    write_json(path, to_plain(fit))

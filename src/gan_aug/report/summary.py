@@ -1,0 +1,158 @@
+"""The numbers of a report, as summary.json has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gan_aug.report.quality import QualityRow
+from gan_aug.report.rules import StudyCheck
+from gan_aug.report.statistics import Comparison
+from gan_aug.settings.draw import Question, Swept
+
+
+@dataclass(frozen=True)
+class ArmStatistics:
+    """An arm over draws.
+
+    Attributes:
+        draws: how many.
+        mean: over draws.
+        sd: between draws; None with one.
+        sd_between_repeats: of one draw; None with one repeat.
+    """
+
+    draws: int
+    mean: float
+    sd: float | None
+    sd_between_repeats: float | None
+
+
+@dataclass(frozen=True)
+class Pair(Comparison, Question):
+    """A comparison of two arms that are named."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A metric on a split under one condition: of each arm, and of each pair that is compared."""
+
+    condition: Swept
+    arms: dict[str, ArmStatistics]
+    comparisons: list[Pair]
+
+    def pair(self, arm: str, reference: str | None) -> Pair | None:
+        """Return one of the comparisons."""
+        found = (c for c in self.comparisons if (c.arm, c.reference) == (arm, reference))
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class OverImages:
+    """The asked difference.
+
+    Attributes:
+        condition: under which.
+        arm: the asked one.
+        reference: what it is compared with.
+        interval: 95%, with test images resampled as well as draws; None: cannot be told.
+    """
+
+    condition: Swept
+    arm: str
+    reference: str
+    interval: list[float] | None
+
+
+@dataclass(frozen=True)
+class Power:
+    """What so many draws can show of an arm against `real`, in the usual accuracy.
+
+    Attributes:
+        condition: under which.
+        arm: which.
+        sd: of the differences.
+        draws_needed: points to the draws that show such a difference, in one test.
+        draws_needed_holm: likewise, in the first step of Holm's correction over all that is
+            compared with `real`.
+        visible: the smallest difference that the draws at hand show; None with one draw.
+    """
+
+    condition: Swept
+    arm: str
+    sd: float
+    draws_needed: dict[str, int | None]
+    draws_needed_holm: dict[str, int | None]
+    visible: float | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds: of each GAN, counted once, and of each arm's fits."""
+
+    gans: int
+    gan_seconds_mean: float
+    gan_seconds_total: float
+    fit_seconds_mean: dict[str, float]
+    fits: int
+    fit_seconds_total: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the numbers came from; lists hold every value that occurs."""
+
+    fingerprint: str
+    data: str
+    images: list[dict[str, dict[str, int]] | None]
+    versions: list[dict[str, str] | None]
+    python: list[str | None]
+    machine: list[str | None]
+    git_commit: list[str]
+    commands: list[str]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All numbers of a report.
+
+    Attributes:
+        study: its name.
+        question: the asked arm and what it is compared with.
+        adds: where the asked arm's added images are from.
+        shown_added: arm to the share of added images among those it was shown; None: not counted.
+        control: the arm that uses copies of real images as the asked one uses GAN images.
+        primary: the split that conclusions are about.
+        classes: names, in the order of their labels.
+        positive: the positive class.
+        draws: which there are.
+        splits: split to metric to a block for each condition.
+        over_draws_and_images: for each condition.
+        power: for each condition and arm.
+        quality: for each condition, class and value.
+        rules: of measurement.
+        costs: in seconds.
+        provenance: of the numbers.
+        unfinished: folder, status and reason of draws that are not in it.
+        warnings: of the data.
+        answer: sentences.
+    """
+
+    study: str
+    question: Question
+    adds: str
+    shown_added: dict[str, float | None]
+    control: str | None
+    primary: str
+    classes: list[str]
+    positive: str | None
+    draws: list[int]
+    splits: dict[str, dict[str, list[Block]]]
+    over_draws_and_images: list[OverImages]
+    power: list[Power]
+    quality: list[QualityRow]
+    rules: list[StudyCheck]
+    costs: Costs
+    provenance: Provenance
+    unfinished: list[dict[str, str]]
+    warnings: list[str]
+    answer: list[str] = field(default_factory=list)
