@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable, read_json, write_json, write_text
 from gan_aug.run.precision import AUTO
+from gan_aug.run.progress import PROGRESS
 from gan_aug.run.renames import renamed
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -189,7 +190,7 @@ class Run:
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
-        records = (RECORD, ".lock", ".hydra")
+        records = (RECORD, ".lock", ".hydra", PROGRESS)
         return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
 
     @property
