@@ -289,7 +289,9 @@ def wait_until_free(folder: Path) -> None:
 
 
 def is_busy(folder: Path) -> bool:
-    """Tell whether some process works in a run's folder."""
+    """Tell whether some process works in a run's folder; nothing is written there."""
+    if not (folder / ".lock").exists():
+        return False
     try:
         with FileLock(folder / ".lock", timeout=0):
             return False

@@ -1,0 +1,1 @@
+"""The jobs of a multirun: how they stand."""
