@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json
-from gan_aug.run.record import RECORD, read_record
+from gan_aug.run.record import RECORD
 
 JOBS = ".jobs"
 JOB_STATES = ("running", "done", "failed", "stopped")
-_REMEDY = "remove it, or repeat the command that started these jobs"
+_REMEDY = "remove it and repeat the command of its job"
 _JUST_NOW = 2.0
 """Seconds in which a folder may change twice without its time of change telling."""
 
@@ -101,6 +101,8 @@ class FileCache:
                 content = read(path)
             except GanAugError as error:
                 content = error
+            except OSError:  # removed a moment ago
+                return None
             before = self._read[path] = version, content
         kept: T | GanAugError = before[1]
         return kept
@@ -152,21 +154,19 @@ class FolderTree:
 
 
 def read_run(path: Path) -> RunNotes:
-    """Read a run.json.
+    """Read a run.json, but not what earlier versions called its settings: of 5,000 that takes long.
 
     Raises:
-        GanAugError: it is damaged.
+        GanAugError: it is damaged, or no record of gan_aug.
     """
-    record = read_record(path.parent)
-    if record is None:
-        raise GanAugError(f"{path}: has just been removed")
+    record = read_json(path, "remove it or restore it")
     reason, seconds = record.get("reason"), record.get("seconds")
-    study = record["config"].get("study")
+    study = _of(path, record, "config", dict).get("study")
     below = study.get("folder") if isinstance(study, dict) else None
     return RunNotes(
-        status=record["status"],
+        status=_of(path, record, "status", str),
         reason=reason if isinstance(reason, str) else None,
-        overrides=tuple(map(str, record["overrides"])),
+        overrides=tuple(map(str, _of(path, record, "overrides", list))),
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         written=path.stat().st_mtime,
         below=below if isinstance(below, str) else "",

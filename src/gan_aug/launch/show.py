@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_aug.launch.follow import Follower, Job, Sweep
-from gan_aug.launch.state import OPEN, State
+from gan_aug.launch.state import State
 
 COLOURS = {
     State.RUNNING: "cyan",
@@ -23,9 +23,9 @@ COLOURS = {
 }
 ENDED_BADLY = (State.FAILED, State.KILLED, State.STOPPED)
 ROWS = 40
-"""Of a multirun with more jobs only those are shown that run or ended badly, as far as they fit."""
+"""The most jobs of a multirun that are shown."""
 OTHER_LINES = 10
-"""Lines around the rows of a table: title, heads, sums, what was damaged."""
+"""Lines around the rows of a table: title, heads, sums, a reason or two."""
 ALL_DONE, SOME_ENDED_BADLY, SOME_OPEN = 0, 1, 3
 """Exit codes."""
 
@@ -80,27 +80,36 @@ def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:
 
 
 def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
-    """Return the table of one multirun, its sums below it."""
-    shown = list(sweep.jobs)
-    if len(shown) > rows:
-        bad = [job for job in shown if job.state in ENDED_BADLY]
-        running = [job for job in shown if job.state is State.RUNNING]
-        # A multirun with many failures must not hide what runs, nor the other way round.
-        running = running[: max(rows - len(bad), rows // 2)]
-        shown = [*running, *bad[: rows - len(running)]]
+    """Return the table of one multirun; its sums and what went wrong stand below it."""
+    shown = _most_telling(sweep.jobs, rows)
     common = set.intersection(*(set(job.overrides) for job in sweep.jobs)) if sweep.jobs else set()
     found = Table(title=Text(_printable(str(sweep.folder))), title_justify="left")
-    for title in ("job", "state", "time", "stage", "done", "images/s", "left", "where", "why, log"):
+    for title in ("job", "state", "time", "stage", "done", "images/s", "left", "where"):
         right = title in ("time", "done", "images/s", "left")
         found.add_column(title, justify="right" if right else "left", overflow="fold")
     for job in shown:
         found.add_row(*_cells(job, common))
-    lines = [Text(_printable(damaged)) for damaged in sweep.damaged[:rows]]
-    if len(sweep.damaged) > rows:
-        lines.append(Text(f"and {len(sweep.damaged) - rows} further damaged files"))
     hidden = len(sweep.jobs) - len(shown)
-    not_shown = f"; {hidden} of them are not shown" if hidden else ""
-    return Group(found, Text(_sums(sweep) + not_shown), *lines)
+    lines = [_sums(sweep) + (f"; {hidden} of them are not shown" if hidden else "")]
+    for job in shown:
+        if job.state in ENDED_BADLY:
+            lines.append(f"{job.folder} {job.state}: {job.reason or 'no reason is noted'}")
+            # On a line of its own it can be copied.
+            lines.extend([str(job.log)] if job.log else [])
+    lines.extend(sweep.damaged[:rows])
+    if len(sweep.damaged) > rows:
+        lines.append(f"and {len(sweep.damaged) - rows} further damaged files")
+    return Group(found, *(Text(_printable(text)) for text in lines))
+
+
+def _most_telling(jobs: Sequence[Job], rows: int) -> Sequence[Job]:
+    """Return all jobs, or of too many those that run and those that ended badly, half of each."""
+    if len(jobs) <= rows:
+        return jobs
+    bad = [job for job in jobs if job.state in ENDED_BADLY]
+    running = [job for job in jobs if job.state is State.RUNNING]
+    running = running[: max(rows - len(bad), rows // 2)]
+    return [*running, *bad[: rows - len(running)]]
 
 
 def line(sweep: Sweep) -> str:
@@ -143,11 +152,8 @@ def _cells(job: Job, common: set[str]) -> list[Text]:
             speed = f"{progress.images_per_second:.0f}"
         if progress.seconds_left is not None:
             left = _span(progress.seconds_left)
-    why = job.reason or ""
-    if job.log is not None and job.state not in (*OPEN, State.DONE):
-        why = f"{why} ({job.log})" if why else str(job.log)
     took = _span(job.seconds) if job.seconds else ""
-    texts = (took, stage, done, speed, left, job.host or "", why)
+    texts = (took, stage, done, speed, left, job.host or "")
     # As text: rich would take [kid] for a style and leave it out.
     return [Text(_printable(name)), state, *(Text(_printable(text)) for text in texts)]
 
