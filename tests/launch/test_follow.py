@@ -189,6 +189,7 @@ def test_many_multiruns_are_told_apart(tmp_path: Path) -> None:
               config={"study": {"folder": "per_class_50/draw_9"}})  # fmt: skip
     write_run(tmp_path / "cnn_multirun" / "TIME" / "0", config={})
     write_run(tmp_path / "cnn" / "TIME", config={})
+    write_run(tmp_path / "a_run_of_its_own", config={})
     write(tmp_path / "cnn" / "TIME" / "checkpoints" / "run.json", {})  # nobody looks there
     submit(tmp_path / "study" / "waits", "draw_0")
     found = {
@@ -196,6 +197,7 @@ def test_many_multiruns_are_told_apart(tmp_path: Path) -> None:
         for sweep in Follower(tmp_path).look()
     }
     assert found == {
+        ".": ["a_run_of_its_own"],
         "cnn": ["TIME"],
         "cnn_multirun/TIME": ["0"],
         "study/sizes": ["per_class_50/draw_0", "per_class_50/draw_9", "per_class_50/draw_10"],

@@ -126,15 +126,14 @@ class Follower:
                 sweeps[folder] = _Look(folder, self._files)
             else:
                 runs.append(folder)
+        submitted = set(sweeps)
         for folder in runs:
             run = self._files.get(folder / RECORD, read_run)
-            if run is None:
-                continue
-            above = next((f for f in (folder, *folder.parents) if f in sweeps), None)
-            above = above or self._above(folder, run)
-            sweeps.setdefault(above, _Look(above, self._files)).runs[
-                str(folder.relative_to(above))
-            ] = run
+            if run is not None:
+                above = next((f for f in (folder, *folder.parents) if f in submitted), None)
+                above = above or self._above(folder, run)
+                look = sweeps.setdefault(above, _Look(above, self._files))
+                look.runs[str(folder.relative_to(above))] = run
         if not sweeps:
             raise GanAugError(f"study_dir={self._root}: holds no run; name another folder")
         return [sweeps[folder].sweep() for folder in sorted(sweeps, key=_natural)]
