@@ -42,7 +42,7 @@ def sweep(tmp_path: Path) -> Path:
 def test_a_table_has_all_there_is_to_know(sweep: Path) -> None:
     text = shown(sweep)
     stage, done, speed, left, where = row(text, "draw_1")[3:8]
-    assert (stage, done) == ("1/16 GAN of pneumonia", "400/1500 batches  26 %")
+    assert (stage, done) == ("1/16 GAN of pneumonia", "400/1500 batches, 26 %")
     assert (speed, left) == ("250", "5 min")
     assert where
     assert row(text, "draw_0")[1:3] == ["done", "25 min"]

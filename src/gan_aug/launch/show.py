@@ -147,7 +147,7 @@ def _cells(job: Job, common: set[str]) -> list[Text]:
         stage = f"{progress.stage_number}/{progress.stages} {progress.stage}"
         if progress.total > 0:
             share = 100 * progress.done // progress.total
-            done = f"{progress.done}/{progress.total} {progress.unit} {share:3d} %"
+            done = f"{progress.done}/{progress.total} {progress.unit}, {share} %"
         if progress.images_per_second is not None:
             speed = f"{progress.images_per_second:.0f}"
         if progress.seconds_left is not None:
