@@ -296,7 +296,7 @@ def test_pneumoniamnist_end_to_end(command: Command, tmp_path: Path) -> None:
     assert read(tmp_path / "run" / "metrics.json")["test"]["at_0.5"]["accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "study", "report"])
+@pytest.mark.parametrize("name", ["train", "generate", "study", "report", "status"])
 def test_help(name: str, command: Command) -> None:
     result = command(name, "--help")
     assert result.returncode == 0

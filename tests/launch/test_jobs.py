@@ -22,7 +22,7 @@ from gan_aug.launch.compose import Composer, one_of_each_kind
 from gan_aug.launch.launching import _is_of_the_multirun, _missing, returns
 from gan_aug.launch.local import slots_of
 from gan_aug.launch.pool import cores
-from gan_aug.launch.submission import Job, State, Submission, reason_of
+from gan_aug.launch.submission import Attempt, Job, Submission, reason_of
 from gan_aug.run.errors import GanAugError
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
@@ -121,7 +121,7 @@ def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
 
 def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs.json").write_text('{"jobs": [{"number": 0}]}')
-    with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs"):
+    with pytest.raises(GanAugError, match=r"jobs\.json: is damaged \(lacks 'command'\)"):
         Submission.read(tmp_path)
 
 
@@ -142,7 +142,7 @@ def test_how_a_job_ended(
 ) -> None:
     path = tmp_path / "0.log"
     path.write_text(log)
-    ended = State("running", 1, "here", "then").ended_with(code, path, stopping)
+    ended = Attempt("running", 1, "here", "then").ended_with(code, path, stopping)
     assert (ended.state, ended.reason, ended.exit) == (state, reason, code)
     assert ended.ended is not None
 
@@ -156,7 +156,7 @@ def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
 def test_hydra_is_told_of_every_failure(tmp_path: Path) -> None:
     jobs = [Job(i, f"draw_{i}", []) for i in range(3)]
     made = Submission.create(tmp_path, "study", [], [], "local", jobs)
-    states = {0: State("done", 1, "h", "t"), 1: State("failed", 1, "h", "t", reason="why")}
+    states = {0: Attempt("done", 1, "h", "t"), 1: Attempt("failed", 1, "h", "t", reason="why")}
     found = returns(made, states)
     assert [result.status for result in found] == [JobStatus.COMPLETED] + [JobStatus.FAILED] * 2
     with pytest.raises(GanAugError, match=rf"draw_1: why \(its output: .*{made.folder.name}/1.log"):

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from gan_aug.launch.compose import Composer
 from gan_aug.launch.local import run_here, slots_of
-from gan_aug.launch.submission import Job, State, Submission
+from gan_aug.launch.submission import Attempt, Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.sweep_table import leave_table_to_others
 
@@ -139,7 +139,7 @@ def _finished_before(n: int) -> str:
     return f"; {n} finished before, skipped" if n else ""
 
 
-def returns(submission: Submission, states: Mapping[int, State]) -> list[JobReturn]:
+def returns(submission: Submission, states: Mapping[int, Attempt]) -> list[JobReturn]:
     """Return what Hydra is told of each job: it raises the first failure when all have ended."""
     found = []
     for k, job in enumerate(submission.jobs):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from gan_aug.launch.pool import Pool, cores, threads_of
-from gan_aug.launch.submission import State, Submission
+from gan_aug.launch.submission import Attempt, Submission
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError
 
@@ -47,7 +47,7 @@ def _gpus() -> list[str]:
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def run_here(submission: Submission, slots: Sequence[dict[str, str]]) -> dict[int, State]:
+def run_here(submission: Submission, slots: Sequence[dict[str, str]]) -> dict[int, Attempt]:
     """Run a submission's jobs on this machine, and show how they get on.
 
     Returns:

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from gan_aug.launch.submission import State, Submission, now
+from gan_aug.launch.submission import Attempt, Submission, now
 from gan_aug.run.launched import BUSY, PARENT, WAIT
 
 GRACE_SECONDS = 20.0
@@ -46,7 +46,7 @@ class Pool:
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
-        self.states: dict[int, State] = {}
+        self.states: dict[int, Attempt] = {}
         self.faults: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._work, args=(dict(slot),), daemon=True) for slot in slots
@@ -121,7 +121,7 @@ class Pool:
                 )
                 self._processes.add(process)
             host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-            state = State("running", process.pid, host, now(), slurm_job=self._slurm_job)
+            state = Attempt("running", process.pid, host, now(), slurm_job=self._slurm_job)
             try:
                 state.write(submission.state_path(k))
             finally:

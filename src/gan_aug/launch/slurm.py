@@ -28,7 +28,7 @@ from filelock import FileLock as Lock
 from submitit.helpers import DelayedSubmission
 
 from gan_aug.launch.pool import Pool, threads_of
-from gan_aug.launch.submission import State, Submission, submissions
+from gan_aug.launch.submission import Attempt, Submission, submissions
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json, write_json
@@ -108,7 +108,7 @@ def _own_task() -> str:
 
 
 def _is_done(path: Path) -> bool:
-    return path.exists() and read_json(path, "remove it").get("state") == "done"
+    return path.exists() and Attempt.read(path).state == "done"
 
 
 def _report_if_last(submission: Submission) -> None:
@@ -117,7 +117,7 @@ def _report_if_last(submission: Submission) -> None:
         return
     with Lock(submission.folder / ".report.lock"):
         paths = [submission.state_path(k) for k in range(len(submission.jobs))]
-        states = [read_json(p, "remove it").get("state") if p.exists() else None for p in paths]
+        states = [Attempt.read(path).state if path.exists() else None for path in paths]
         if any(state not in ("done", "failed") for state in states) or "done" not in states:
             return
         command = [sys.executable, "-m", "gan_aug.report", f"study_dir={submission.sweep}"]
@@ -149,7 +149,7 @@ def submit(
         submission: the jobs.
         pack: jobs of a task.
         cpus_per_task: cores and threads of a task.
-        settings: of conf/hydra/launcher, for submitit's AutoExecutor; null leaves one to the cluster.
+        settings: of conf/hydra/launcher, for submitit's AutoExecutor; null leaves one out.
 
     Returns:
         The arrays' job ids.
@@ -226,7 +226,7 @@ def queued(sweep: Path) -> set[str]:
     return {folder for task in tasks.keys() & alive for folder in tasks[task]}
 
 
-def wait_for(submission: Submission, arrays: Sequence[str]) -> dict[int, State]:
+def wait_for(submission: Submission, arrays: Sequence[str]) -> dict[int, Attempt]:
     """Show how the jobs get on until none is in the queue.
 
     Returns:
@@ -240,7 +240,7 @@ def wait_for(submission: Submission, arrays: Sequence[str]) -> dict[int, State]:
             show()
             time.sleep(_POLL_SECONDS)
     paths = {k: submission.state_path(k) for k in range(len(submission.jobs))}
-    return {k: State(**read_json(p, "remove it")) for k, p in paths.items() if p.exists()}
+    return {k: Attempt.read(path) for k, path in paths.items() if path.exists()}
 
 
 def _alive() -> set[str]:

@@ -22,8 +22,9 @@ from gan_aug.run.files import read_json, write_json
 from gan_aug.run.launched import BUSY, COMMAND
 
 JOBS = ".jobs"
+STATES = ("running", "done", "failed", "stopped", "busy")
 _STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM}
-_REMEDY = "remove it, and repeat the command"
+_REMEDY = "remove it and repeat the command of its job"
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,40 @@ class Submission:
         """Read jobs.json.
 
         Raises:
-            GanAugError: it is damaged.
+            GanAugError: it is damaged, or names folders outside the sweep's.
         """
         path = folder / "jobs.json"
         found = read_json(path, _REMEDY)
         try:
-            jobs = [
-                Job(int(job["number"]), str(job["folder"]), [str(o) for o in job["overrides"]])
-                for job in found["jobs"]
-            ]
-            texts = {key: str(found[key]) for key in ("command", "launcher", "submitted")}
-            lists = {key: [str(item) for item in found[key]] for key in ("arguments", "hydra")}
-            return cls(folder=folder, jobs=jobs, **texts, **lists)  # type: ignore[arg-type]
-        except (KeyError, TypeError, ValueError) as error:
-            raise GanAugError(f"{path}: is no list of jobs ({error}); {_REMEDY}") from error
+            made = cls(
+                folder=folder,
+                command=_text(found["command"]),
+                arguments=_texts(found["arguments"]),
+                hydra=_texts(found["hydra"]),
+                launcher=_text(found["launcher"]),
+                submitted=_time(found["submitted"]),
+                jobs=[
+                    Job(int(job["number"]), _text(job["folder"]), _texts(job["overrides"]))
+                    for job in found["jobs"]
+                ],
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise GanAugError(f"{path}: is damaged ({_what(error)}); {_REMEDY}") from error
+        for job in made.jobs:
+            if Path(job.folder).is_absolute() or ".." in Path(job.folder).parts:
+                raise GanAugError(f"{path}: names {job.folder}, outside its own folder; {_REMEDY}")
+        return made
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the command that made it, from the folder's name."""
+        pid = self.folder.name.rpartition("_")[2]
+        return int(pid) if pid.isdecimal() else None
+
+    @property
+    def submitted_seconds(self) -> float:
+        """When it was made, seconds since 1970."""
+        return datetime.fromisoformat(self.submitted).timestamp()
 
     @property
     def sweep(self) -> Path:
@@ -151,8 +172,8 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class State:
-    """How a job stands, as K.json says it.
+class Attempt:
+    """The process that runs, or ran, a job: what K.json holds.
 
     Attributes:
         state: running, done, failed, busy (another process works in its folder), or stopped (from
@@ -175,7 +196,37 @@ class State:
     reason: str | None = None
     slurm_job: str | None = None
 
-    def ended_with(self, code: int, log: Path, stopping: bool) -> State:
+    @classmethod
+    def read(cls, path: Path) -> Attempt:
+        """Read K.json.
+
+        Raises:
+            GanAugError: it is damaged.
+        """
+        found = read_json(path, _REMEDY)
+        try:
+            if found["state"] not in STATES:
+                raise ValueError(f"its state is none of {', '.join(STATES)}")
+            reason, task, code = (found.get(key) for key in ("reason", "slurm_job", "exit"))
+            return cls(
+                state=found["state"],
+                pid=int(found["pid"]),
+                host=_text(found["host"]),
+                started=_time(found["started"]),
+                ended=None if found.get("ended") is None else _time(found["ended"]),
+                exit=None if code is None else int(code),
+                reason=None if reason is None else _text(reason),
+                slurm_job=None if task is None else _text(task),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise GanAugError(f"{path}: is damaged ({_what(error)}); {_REMEDY}") from error
+
+    @property
+    def started_seconds(self) -> float:
+        """When it started, seconds since 1970."""
+        return datetime.fromisoformat(self.started).timestamp()
+
+    def ended_with(self, code: int, log: Path, stopping: bool) -> Attempt:
         """Return the state after the process has ended.
 
         Args:
@@ -193,7 +244,7 @@ class State:
         else:
             state, reason = "failed", reason_of(code, log)
         facts = asdict(self) | {"state": state, "exit": code, "reason": reason, "ended": now()}
-        return State(**facts)
+        return Attempt(**facts)
 
     def write(self, path: Path) -> None:
         """Write K.json.
@@ -202,6 +253,27 @@ class State:
             GanAugError: it cannot be written.
         """
         write_json(path, asdict(self))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: object) -> list[str]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no list")
+    return [_text(value) for value in values]
+
+
+def _time(value: object) -> str:
+    datetime.fromisoformat(_text(value)).timestamp()
+    return _text(value)
+
+
+def _what(error: Exception) -> str:
+    return f"lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
 def now() -> str:

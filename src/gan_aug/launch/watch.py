@@ -1,28 +1,43 @@
-"""What a terminal shows while jobs run: all of them in one table, or a line when one ends."""
+"""What is shown while jobs run: all of them in one table on a terminal, elsewhere a line each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
+from rich.live import Live
+
+from gan_aug.launch.follow import Follower, Job, Sweep
+from gan_aug.launch.show import line, live_page, what_happened
 from gan_aug.launch.submission import Submission
-from gan_aug.run.files import read_json
 
 
 @contextmanager
 def watching(submission: Submission) -> Iterator[Callable[[], None]]:
-    """Give a function that shows how the jobs stand; it is called every so often."""
-    told: dict[int, str] = {}
+    """Give a function that shows how the jobs stand; it is to be called every so often."""
+    follower, console = Follower(submission.sweep), Console()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
 
-    def show() -> None:
-        for k, job in enumerate(submission.jobs):
-            path = submission.state_path(k)
-            if not path.exists():
-                continue
-            found = read_json(path, "")
-            if told.get(k) != found["state"]:
-                told[k] = found["state"]
-                print(f"{job.folder}: {found['state']}", flush=True)
+            def draw() -> None:
+                live.update(live_page(follower.look(), console.height), refresh=True)
 
-    yield show
-    show()
+            yield draw
+            draw()
+        return
+    own, told = {job.folder for job in submission.jobs}, dict[str, str]()
+
+    def tell() -> None:
+        for sweep in follower.look():
+            for job in sweep.jobs:
+                if job.folder in own and told.get(job.folder, "waiting") != job.state:
+                    told[job.folder] = job.state
+                    _print(sweep, job)
+
+    yield tell
+    tell()
+
+
+def _print(sweep: Sweep, job: Job) -> None:
+    print(f"{what_happened(job)} ({line(sweep)})", flush=True)

@@ -1,16 +1,28 @@
-"""Progress of what takes minutes: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of what takes minutes: on a terminal, in a log, and in a file for `gan_aug.status`."""
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track as rich_track
 
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_json, write_json
+
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
+PROGRESS = "progress.json"
+WRITE_SECONDS = 2.0
+"""Least time between two writes within a stage, but for its first two."""
 
 T = TypeVar("T")
 
@@ -33,3 +45,157 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
         if time.monotonic() >= due:
             print(f"{description}: {done} of {total}", file=sys.stderr, flush=True)
             due = time.monotonic() + EVERY_SECONDS
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: what progress.json holds.
+
+    Attributes:
+        stage: the part of the run in hand, as people call it.
+        done: how much of it is done, in `unit`s.
+        total: how much there is; 0 where nobody counts.
+        unit: what is counted.
+        images_per_second: training images, or None where none are trained on.
+        seconds_left: of the stage, at the speed so far; None where nothing tells.
+        stage_number: which part it is, from 1.
+        stages: how many there are.
+        host: the machine it runs on.
+        updated: when this was written, ISO, UTC.
+    """
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    images_per_second: float | None
+    seconds_left: float | None
+    stage_number: int
+    stages: int
+    host: str
+    updated: str
+
+
+_KINDS = {"str": str, "int": int, "float | None": int | float | None}
+"""By the annotation of a field."""
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """Read a run folder's progress.json, or None where there is none.
+
+    Raises:
+        GanAugError: it is damaged.
+    """
+    path = folder / PROGRESS
+    if not path.exists():
+        return None
+    remedy = "remove it; the run writes it again"
+    found = read_json(path, remedy)
+    for field in fields(Progress):
+        if not isinstance(found.get(field.name), _KINDS[str(field.type)]):
+            raise GanAugError(f"{path}: its {field.name} is no {field.type}; {remedy}")
+    return Progress(**{field.name: found[field.name] for field in fields(Progress)})
+
+
+class _Reporter:
+    """Writes one run's progress.json, and passes what is counted on to the run around it."""
+
+    def __init__(self, folder: Path, stages: int, outer: _Reporter | None) -> None:
+        self._path = folder / PROGRESS
+        self._stages, self._outer = stages, outer
+        self._number, self._name, self._unit = 0, "", ""
+        self._counted: tuple[int, int, float | None] = (0, 0, None)
+        self._first: tuple[int, float] | None = None
+        self._due = 0.0
+        self._host = socket.gethostname()
+
+    def stage(self, name: str, unit: str) -> None:
+        self._number += 1
+        self._name, self._unit = name, unit
+        self._counted, self._first = (0, 0, None), None
+        self.write()
+
+    def update(self, done: int, total: int, images_per_second: float | None) -> None:
+        if self._outer is not None:
+            self._outer.update(done, total, images_per_second)
+        self._counted = done, total, images_per_second
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._due = (done, now), now  # how much there is, is news
+        if now >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Write it; a run never fails for it (on a full disk, say), for it is no result."""
+        if not self._number:
+            return
+        done, total, images_per_second = self._counted
+        progress = Progress(
+            stage=self._name,
+            done=done,
+            total=total,
+            unit=self._unit,
+            images_per_second=images_per_second,
+            seconds_left=self._seconds_left(done, total),
+            stage_number=self._number,
+            stages=self._stages,
+            host=self._host,
+            updated=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with suppress(GanAugError):
+            write_json(self._path, asdict(progress))
+        self._due = time.monotonic() + WRITE_SECONDS
+
+    def _seconds_left(self, done: int, total: int) -> float | None:
+        if self._first is None or done <= self._first[0]:
+            return None
+        each = (time.monotonic() - self._first[1]) / (done - self._first[0])
+        return round(each * (total - done), 1)
+
+    def remove(self) -> None:
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+_innermost: ContextVar[_Reporter | None] = ContextVar("_innermost", default=None)
+
+
+@contextmanager
+def reporting(folder: Path, stages: int) -> Iterator[None]:
+    """Keep progress.json in a run's folder while the block runs.
+
+    It stays behind where the block raises: there it stopped. Within another such block (a GAN that
+    is fitted for a draw), `stage` speaks of the inner run, and `update` of both.
+
+    Args:
+        folder: the run's.
+        stages: how many times `stage` will be called.
+    """
+    reporter = _Reporter(folder, stages, _innermost.get())
+    token = _innermost.set(reporter)
+    try:
+        yield
+    except BaseException:
+        reporter.write()
+        raise
+    else:
+        reporter.remove()
+    finally:
+        _innermost.reset(token)
+
+
+def stage(name: str, unit: str = "batches") -> None:
+    """Begin the next part of the run; outside of `reporting` nobody is told.
+
+    Args:
+        name: what it is.
+        unit: what `update` will count.
+    """
+    if (reporter := _innermost.get()) is not None:
+        reporter.stage(name, unit)
+
+
+def update(done: int, total: int, images_per_second: float | None = None) -> None:
+    """Say how much of the stage is done; cheap enough for every batch."""
+    if (reporter := _innermost.get()) is not None:
+        reporter.update(done, total, images_per_second)

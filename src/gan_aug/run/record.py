@@ -24,6 +24,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.precision import AUTO
+from gan_aug.run.progress import PROGRESS
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -191,7 +192,7 @@ class Run:
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
-        records = (RECORD, ".lock", ".hydra")
+        records = (RECORD, ".lock", ".hydra", PROGRESS)
         return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
 
     @property
@@ -295,7 +296,9 @@ def wait_until_free(folder: Path) -> None:
 
 
 def is_busy(folder: Path) -> bool:
-    """Tell whether some process works in a run's folder."""
+    """Tell whether some process works in a run's folder; nothing is written there."""
+    if not (folder / ".lock").exists():
+        return False
     try:
         with FileLock(folder / ".lock", timeout=0):
             return False

@@ -117,6 +117,8 @@ RULES: dict[str, Rule] = {
     "output_dir": path,
     "study_dir": path,
     "gans_dir": path,
+    "watch": is_bool,
+    "refresh_seconds": positive,
     "synthetic.dir": or_null(path),
     "data.root": or_null(path),
     "data.cache_dir": or_null(path),

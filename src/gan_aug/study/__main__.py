@@ -15,6 +15,7 @@ from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import settle_precision
+from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.run_record import RECORD, Config, read_record
 from gan_aug.settings.checks import check_config
@@ -48,9 +49,10 @@ def main(cfg: DictConfig) -> None:
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)
 
-            from gan_aug.study.job import run_draw
+            from gan_aug.study.job import run_draw, stages_of
 
-            run_draw(cfg, prepared, run)
+            with reporting(run.folder, stages_of(cfg, prepared.splits)):
+                run_draw(cfg, prepared, run)
     except Busy as error:
         leave_to_the_other(error)
 

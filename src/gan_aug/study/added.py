@@ -14,6 +14,7 @@ from gan_aug.data.synthetic import read_set
 from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings, arms_of
 from gan_aug.study.batches import AddedImages
@@ -97,6 +98,7 @@ class AddedByArm:
         keep = np.ones(len(candidates), bool)
         if wanted.min_confidence:
             if self._filter is None:
+                stage("filter of GAN images")
                 splits = self._splits
                 nothing = AddedImages(candidates[:0], np.zeros(0, np.int64), splits.classes)
                 # As the arm `real` is fitted, whichever arms there are.

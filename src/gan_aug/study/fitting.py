@@ -26,6 +26,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages, ArmBatches
+from gan_aug.training.callbacks import ReportProgress
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def fit_arm(
         val_check_interval=study.validate_every,
         logger=False,
         enable_checkpointing=False,
-        callbacks=[curve],
+        callbacks=[curve, ReportProgress()],
         _convert_="all",
     )
     trainer.fit(module, as_loader(batches), as_loader(EvaluationBatches(validation)))

@@ -21,6 +21,7 @@ from gan_aug.models.synthesis import images_by_class, manifest_head
 from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
@@ -111,6 +112,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
+    stage(f"GAN of {class_name}")
     splits = prepared.splits
     n_images = splits.train.counts()[class_name]
     config = gan_config(cfg, class_name, n_images)

@@ -28,6 +28,7 @@ from gan_aug.report.draw_result import (
 )
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import replace_file, sha256_of
+from gan_aug.run.progress import stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
@@ -35,7 +36,7 @@ from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
-from gan_aug.study.quality import held_out_of, measure_gans
+from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
 from gan_aug.study.rules import check_rules
 
 GRID_SIDE = 8
@@ -93,6 +94,15 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     print(f"results     {path}")
 
 
+def stages_of(cfg: DictConfig, splits: Splits) -> int:
+    """Return in how many stages `run_draw` reports its progress: GANs, filter, fits, quality."""
+    made = generated_classes(cfg, splits)
+    filters = [arm.added.filter for arm in cfg.arms.values() if arm.added.source == "gan"]
+    filtered = any(wanted.min_confidence for wanted in filters)
+    measured = bool(cfg.quality.use and made)
+    return len(made) + filtered + len(cfg.arms) * int(cfg.study.repeats) + measured
+
+
 def _one_fit(
     cfg: DictConfig,
     name: str,
@@ -103,6 +113,7 @@ def _one_fit(
     added: AddedImages,
     run: Run,
 ) -> FitResult:
+    stage(f"{name}, fit {repeat + 1} of {cfg.study.repeats}")
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found

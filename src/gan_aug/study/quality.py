@@ -7,12 +7,19 @@ from omegaconf import DictConfig
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
-from gan_aug.evaluation.measured import Quality
+from gan_aug.evaluation.measured import ClassQuality, Quality
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_by_class
+from gan_aug.run.progress import stage, update
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import arms_of
 from gan_aug.study.gans import FittedGAN, own_gan
+
+
+def generated_classes(cfg: DictConfig, splits: Splits) -> list[str]:
+    """Return the classes that some arm adds GAN images of."""
+    arms = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
+    return [name for name in splits.classes if any(added.count[name] for added in arms)]
 
 
 def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
@@ -21,8 +28,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
     Raises:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
-    arms = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
-    made = [name for name in splits.classes if any(added.count[name] for added in arms)]
+    made = generated_classes(cfg, splits)
     if not cfg.quality.use or not made:
         return None
     return cut_held_out(splits, cfg.quality.count, made)
@@ -42,9 +48,11 @@ def measure_gans(
         held_out: from `held_out_of`.
         gans: class to the GAN that makes it.
     """
+    stage("quality of the GANs", unit="classes")
     evaluator = Evaluator(cfg.quality, splits)
-    classes = {}
+    classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():
+        update(len(classes), len(gans))
         gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(cfg))
         seed = stream_seed("latents", cfg.seed, cfg.draw, name)
         images = images_by_class(gan, origin, cfg.quality.count, seed)[name]

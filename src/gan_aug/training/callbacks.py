@@ -1,4 +1,4 @@
-"""Checkpoints that a run can go on from, and the progress bar."""
+"""Checkpoints that a run can go on from, the progress bar, and progress for `gan_aug.status`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from rich.progress import (
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import keep_again, replace_file
+from gan_aug.run.progress import update
 from gan_aug.training.csv_logger import MetricsCSV
 
 PLAIN_SECONDS = 30
@@ -176,7 +177,7 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
-        self._total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+        self._total = _total_batches(trainer)
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]training"),
@@ -217,6 +218,27 @@ class ProgressBar(Callback):
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
+
+
+class ReportProgress(Callback):
+    """Tells `gan_aug.run.progress` of every batch."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where training begins, in a resumed run after its checkpoint."""
+        self._total = _total_batches(trainer)
+        update(_resumable(pl_module).batches_done, self._total)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        module = _resumable(pl_module)
+        speed = module.latest.get("speed/images_per_second")
+        update(module.batches_done, self._total, speed)
+
+
+def _total_batches(trainer: Trainer) -> int:
+    return int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
 
 
 def _numbers(latest: dict[str, float]) -> str:

@@ -28,9 +28,10 @@ from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import keep_again, replace_file, sha256_of, write_json
+from gan_aug.run.progress import reporting, stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.training.callbacks import Checkpoints
+from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV
 from gan_aug.training.plugins import Fitting, build_all
 
@@ -64,18 +65,26 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         instantiate,
         cfg.trainer,
         logger=loggers,
-        callbacks=[*callbacks, *_quality_curves(cfg, datamodule, origin)],
+        callbacks=[*callbacks, ReportProgress(), *_quality_curves(cfg, datamodule, origin)],
         default_root_dir=str(run.folder),
         _convert_="all",
     )
     trainer: pl.Trainer = build("trainer", build_trainer)
-    trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+    with reporting(run.folder, stages=1):
+        stage(_stage_name(cfg))
+        trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin)
     elif isinstance(module, Classifier):
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
         logger.finalize("success")
+
+
+def _stage_name(cfg: DictConfig) -> str:
+    if cfg.model.kind != "gan":
+        return "classifier"
+    return f"GAN of {cfg.data.train_class}" if cfg.data.train_class else "GAN"
 
 
 def _check_rows(loggers: list[Any], rows: int, fitting: Fitting) -> None:

@@ -1,0 +1,187 @@
+"""The jobs of multiruns as a table, live on a terminal, or as a line each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gan_aug.launch.follow import Follower, Job, Sweep
+from gan_aug.launch.state import State
+
+COLOURS = {
+    State.RUNNING: "cyan",
+    State.DONE: "green",
+    State.FAILED: "red",
+    State.STOPPED: "yellow",
+    State.KILLED: "red",
+}
+ENDED_BADLY = (State.FAILED, State.KILLED, State.STOPPED)
+ROWS = 40
+"""The most jobs of a multirun that are shown."""
+OTHER_LINES = 10
+"""Lines around the rows of a table: title, heads, sums, a reason or two."""
+ALL_DONE, SOME_ENDED_BADLY, SOME_OPEN = 0, 1, 3
+"""Exit codes."""
+
+
+def exit_code(sweeps: Sequence[Sweep]) -> int:
+    """Return 0 where all is done, 3 while some job waits or runs, else 1."""
+    if any(sweep.is_open for sweep in sweeps):
+        return SOME_OPEN
+    done = all(job.state is State.DONE for sweep in sweeps for job in sweep.jobs)
+    return ALL_DONE if done else SOME_ENDED_BADLY
+
+
+def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
+    """Print how all stands, on a terminal again and again until nothing waits or runs, or Ctrl-C.
+
+    Args:
+        follower: of the folder.
+        refresh_seconds: how often; None prints once.
+
+    Returns:
+        How it stood last.
+    """
+    sweeps = follower.look()
+    console = Console()
+    if refresh_seconds is None or not console.is_terminal or exit_code(sweeps) != SOME_OPEN:
+        # A log file has no width of its own; 80 columns would cut the table.
+        Console(width=console.width if console.is_terminal else 200).print(page(sweeps))
+        return sweeps
+    try:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                live.update(live_page(sweeps, console.height), refresh=True)
+                if exit_code(sweeps) != SOME_OPEN:
+                    break
+                time.sleep(refresh_seconds)
+                sweeps = follower.look()
+    except KeyboardInterrupt:
+        pass  # the way to end it; the exit code tells how it stood
+    return sweeps
+
+
+def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:
+    """Return a table of each multirun in which not all is done, and a line of each other.
+
+    Args:
+        sweeps: from `Follower.look`.
+        rows: the most jobs to show of one multirun.
+    """
+    if len(sweeps) == 1:
+        return table(sweeps[0], rows)
+    return Group(*(Text(line(s)) if _is_done(s) else table(s, rows) for s in sweeps))
+
+
+def live_page(sweeps: Sequence[Sweep], height: int) -> RenderableType:
+    """Return the same for a terminal of so many lines."""
+    return page(sweeps, _rows(sweeps, height))
+
+
+def what_happened(job: Job) -> str:
+    """Return a job's state as a line of plain text."""
+    found = f"{job.folder}: {job.state}"
+    if job.state is State.DONE:
+        found += f" after {_span(job.seconds)}"
+    if job.state in ENDED_BADLY:
+        found += f", {job.reason or 'no reason is noted'}"
+        found += f"; its output: {job.log}" if job.log else ""
+    return _printable(found)
+
+
+def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
+    """Return the table of one multirun; its sums and what went wrong stand below it."""
+    shown = _most_telling(sweep.jobs, rows)
+    common = set.intersection(*(set(job.overrides) for job in sweep.jobs)) if sweep.jobs else set()
+    found = Table(title=Text(_printable(str(sweep.folder))), title_justify="left")
+    for title in ("job", "state", "time", "stage", "done", "images/s", "left", "where"):
+        right = title in ("time", "done", "images/s", "left")
+        found.add_column(title, justify="right" if right else "left", overflow="fold")
+    for job in shown:
+        found.add_row(*_cells(job, common))
+    hidden = len(sweep.jobs) - len(shown)
+    lines = [_sums(sweep) + (f"; {hidden} of them are not shown" if hidden else "")]
+    for job in shown:
+        if job.state in ENDED_BADLY:
+            lines.append(what_happened(job))
+    lines.extend(sweep.damaged[:rows])
+    if len(sweep.damaged) > rows:
+        lines.append(f"and {len(sweep.damaged) - rows} further damaged files")
+    return Group(found, *(Text(_printable(text)) for text in lines))
+
+
+def _most_telling(jobs: Sequence[Job], rows: int) -> Sequence[Job]:
+    """Return all jobs, or of too many those that run and those that ended badly, half of each."""
+    if len(jobs) <= rows:
+        return jobs
+    bad = [job for job in jobs if job.state in ENDED_BADLY]
+    running = [job for job in jobs if job.state is State.RUNNING]
+    running = running[: max(rows - len(bad), rows // 2)]
+    return [*running, *bad[: rows - len(running)]]
+
+
+def line(sweep: Sweep) -> str:
+    """Return one line of plain text on a multirun, for a log."""
+    return f"{_printable(str(sweep.folder))}: {_sums(sweep)}"
+
+
+def _rows(sweeps: Sequence[Sweep], height: int) -> int:
+    """Return how many jobs of each multirun fit on a terminal."""
+    tables = max(sum(not _is_done(sweep) for sweep in sweeps), 1)
+    return max((height - len(sweeps) + tables) // tables - OTHER_LINES, 3)
+
+
+def _is_done(sweep: Sweep) -> bool:
+    return not sweep.damaged and exit_code([sweep]) == ALL_DONE
+
+
+def _sums(sweep: Sweep) -> str:
+    counts = sweep.counts()
+    states = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    found = f"{len(sweep.jobs)} {'job' if len(sweep.jobs) == 1 else 'jobs'}: {states}"
+    left, usual = sweep.seconds_left(), sweep.usual_seconds()
+    if left is not None and usual is not None:
+        found += f"; about {_span(left)} left (a job takes {_span(usual)}, the median)"
+    return found
+
+
+def _cells(job: Job, common: set[str]) -> list[Text]:
+    name = job.folder
+    if name.isdecimal():  # of a multirun that numbers its jobs; their settings tell more
+        name = " ".join([name, *(o for o in job.overrides if o not in common)])
+    state = Text(job.state, style=COLOURS.get(job.state, ""))
+    stage = done = speed = left = ""
+    if (progress := job.progress) is not None:
+        stage = f"{progress.stage_number}/{progress.stages} {progress.stage}"
+        if progress.total > 0:
+            share = 100 * progress.done // progress.total
+            done = f"{progress.done}/{progress.total} {progress.unit}, {share} %"
+        if progress.images_per_second is not None:
+            speed = f"{progress.images_per_second:.0f}"
+        if progress.seconds_left is not None:
+            left = _span(progress.seconds_left)
+    took = _span(job.seconds) if job.seconds else ""
+    texts = (took, stage, done, speed, left, job.host or "")
+    # As text: rich would take [kid] for a style and leave it out.
+    return [Text(_printable(name)), state, *(Text(_printable(text)) for text in texts)]
+
+
+def _span(seconds: float) -> str:
+    """Return a time as people say it."""
+    if not math.isfinite(seconds):
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _printable(text: str) -> str:
+    """Return text of a file without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,143 @@
+"""What people see of jobs, and the exit code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from job_files import submit, write_attempt, write_progress, write_run
+from rich.console import Console
+
+from gan_aug.launch.follow import Follower
+from gan_aug.launch.show import ROWS, exit_code, line, page, show
+
+
+def shown(root: Path, rows: int = ROWS, width: int = 200) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(page(Follower(root).look(), rows))
+    return out.getvalue()
+
+
+def row(text: str, job: str) -> list[str]:
+    (found,) = (line for line in text.splitlines() if line.startswith(f"│ {job} "))
+    return [cell.strip() for cell in found.strip("│").split("│")]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """One job in each state."""
+    folder = tmp_path / "s"
+    jobs = submit(folder, *(f"draw_{i}" for i in range(6)))
+    write_run(folder / "draw_0", "finished", seconds=1500)
+    write_attempt(jobs, 1)
+    write_progress(folder / "draw_1")
+    write_attempt(jobs, 2, "failed", reason="training [kid] diverged\x1b[2J")
+    (jobs / "2.log").write_text("error")
+    write_attempt(jobs, 3, "stopped", reason="time limit", host="node7")
+    write_run(folder / "draw_4", "running")
+    return folder
+
+
+def test_a_table_has_all_there_is_to_know(sweep: Path) -> None:
+    text = shown(sweep)
+    stage, done, speed, left, where = row(text, "draw_1")[3:8]
+    assert (stage, done) == ("1/16 GAN of pneumonia", "400/1500 batches, 26 %")
+    assert (speed, left) == ("250", "5 min")
+    assert where
+    assert row(text, "draw_0")[1:3] == ["done", "25 min"]
+    # As it is written: rich would take [kid] for a style, a terminal would obey ESC.
+    (log,) = sweep.glob(".jobs/*/2.log")
+    assert f"draw_2: failed, training [kid] diverged [2J; its output: {log}\n" in text
+    assert "draw_3: stopped, time limit\n" in text
+    assert "draw_4: killed, its process is gone; repeat the command to go on\n" in text
+    assert row(text, "draw_3")[1] == "stopped"
+    assert row(text, "draw_4")[1] == "killed"
+    assert row(text, "draw_5")[1] == "waiting"
+    assert "6 jobs: 1 waiting, 1 running, 1 done, 1 failed, 1 stopped, 1 killed" in text
+
+
+def test_a_line_for_a_log(sweep: Path) -> None:
+    write_run(sweep / "draw_1", "running", seconds=600)
+    (found,) = Follower(sweep).look()
+    assert line(found) == (
+        f"{sweep}: 6 jobs: 1 waiting, 1 running, 1 done, 1 failed, 1 stopped, 1 killed; "
+        "about 40 min left (a job takes 25 min, the median)"
+    )
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    def code() -> int:
+        return exit_code(Follower(tmp_path).look())
+
+    write_run(tmp_path / "draw_0")
+    assert code() == 0
+    for status in ("failed", "interrupted", "running"):  # the last was killed
+        write_run(tmp_path / "draw_1", status)
+        assert code() == 1
+    jobs = submit(tmp_path, "draw_2")
+    assert code() == 3, "one waits"
+    write_attempt(jobs, 0)
+    assert code() == 3, "one runs"
+    write_run(tmp_path / "draw_2")
+    assert code() == 1
+    write_run(tmp_path / "draw_1")
+    assert code() == 0
+
+
+def test_of_thousands_those_that_run_or_failed_are_shown(tmp_path: Path) -> None:
+    jobs = submit(tmp_path, *(f"draw_{i}" for i in range(1000)))
+    for i in range(700):
+        write_attempt(jobs, i, "done" if i < 600 else "failed")
+    for i in (998, 999):
+        write_attempt(jobs, i)
+    text = shown(tmp_path)
+    assert row(text, "draw_998")[1] == row(text, "draw_999")[1] == "running"
+    assert text.count("│ failed ") == ROWS - 2
+    assert "1000 jobs: 298 waiting, 2 running, 600 done, 100 failed; 960 of them are not" in text
+    for i in range(700, 800):
+        write_attempt(jobs, i)
+    text = shown(tmp_path, rows=10)
+    assert text.count("│ failed ") == text.count("│ running ") == 5
+
+
+def test_of_many_multiruns_finished_ones_are_a_line(sweep: Path) -> None:
+    for i in range(3):
+        write_run(sweep.parent / "other" / f"draw_{i}")
+    text = shown(sweep.parent)
+    assert f"{sweep.parent / 'other'}: 3 jobs: 3 done\n" in text
+    assert row(text, "draw_1")[1] == "running"
+    (sweep.parent / "other" / "draw_1" / "run.json").write_text("?")
+    text = shown(sweep.parent, width=400)
+    assert f"{sweep.parent / 'other' / 'draw_1' / 'run.json'}: cannot be read" in text
+
+
+def test_numbered_jobs_are_told_apart_by_their_settings(tmp_path: Path) -> None:
+    for i, lr in enumerate(("1e-4", "2e-4")):
+        write_run(
+            tmp_path / str(i), config={}, overrides=["+experiment=x", f"model.lr_g={lr}"]
+        )  # fmt: skip
+    assert row(shown(tmp_path), "1 model.lr_g=2e-4")[1] == "done"
+
+
+def test_a_terminal_is_refreshed_until_all_is_done(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends it too."""
+    monkeypatch.setattr("gan_aug.launch.show.Console", lambda **k: Console(force_terminal=True))
+    waits = []
+
+    def finish(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+        for i in range(1, 5 + len(waits)):
+            write_run(sweep / f"draw_{i}")
+
+    monkeypatch.setattr("time.sleep", finish)
+    assert exit_code(show(Follower(sweep), 7)) == 0  # draw_5 is done at the second look
+    assert waits == [7]
+    write_run(sweep / "draw_6", "failed")
+    submit(sweep, "draw_7", submitted="2026-02-01T00:00:00+00:00")
+    assert exit_code(show(Follower(sweep), 7)) == 3  # the third wait is cut short
+    assert len(waits) == 3
