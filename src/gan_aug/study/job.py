@@ -24,6 +24,7 @@ from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
+from gan_aug.study.events import DrawEvents
 from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of, measure_gans
@@ -47,13 +48,18 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     added_by_arm = AddedByArm(cfg, prepared, run.folder)
     check_first(cfg, added_by_arm)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
+    events = DrawEvents(run, splits.classes)
     fits: list[dict[str, Any]] = []
     counts: dict[str, dict[str, int]] = {}
     for name, arm in cfg.arms.items():
         added = added_by_arm.of(arm)
         counts[str(name)] = added.counts()
         for repeat in range(cfg.study.repeats):
-            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, added, run))
+            path = run.folder / "fits" / f"{name}_{repeat}.json"
+            earlier = _finished_fit(path, splits.fingerprint)
+            fit = earlier or _one_fit(cfg, str(name), repeat, splits, tables, added, run, path)
+            events.write_fit(str(name), repeat, fit, fitted_now=earlier is None)
+            fits.append(fit)
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
     metrics = {
@@ -85,6 +91,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     if held_out is not None:
         metrics["quality"] = measure_gans(cfg, splits, held_out, added_by_arm.gans)
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
+    events.write_draw(metrics)
     write_json(run.folder / "metrics.json", metrics)
     run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
     _print_table(cfg, metrics, splits.classes)
@@ -99,10 +106,8 @@ def _one_fit(
     tables: dict[str, ImageTable],
     added: AddedImages,
     run: Run,
+    path: Path,
 ) -> dict[str, Any]:
-    path = run.folder / "fits" / f"{name}_{repeat}.json"
-    if (found := _finished_fit(path, splits.fingerprint)) is not None:
-        return found
     fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, added, repeat)
     metrics, arrays = measure(fitted, tables)
     result = {

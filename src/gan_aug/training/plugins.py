@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from gan_aug.run.building import build
 from gan_aug.run.record import Run
 from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.event_files import FIRST, At, layout, write_events
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
 
 def tensorboard(fitting: Fitting) -> TensorBoardLogger:
     """Return TensorBoard's logger, without what was logged beyond the last checkpoint."""
+    charts = layout(fitting.run.config["model"]["kind"])
+    write_events(fitting.run.folder / f"{FIRST}layout", [At(charts, 0, time.time())])
     return TensorBoardLogger(fitting.run.folder, name="", version="", purge_step=fitting.done + 1)
 
 
