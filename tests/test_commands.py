@@ -56,7 +56,7 @@ def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
         "epoch_00004.png",
     ]
     events = EventAccumulator(str(gan_run)).Reload()
-    assert {"loss/d", "loss/g", "score/D(x)", "stability/gradient_norm_g"} <= set(
+    assert {"loss/d", "loss/g", "score/D[x]", "stability/gradient_norm_g"} <= set(
         events.Tags()["scalars"]
     )
     assert len(events.Images("samples/left real, right generated")) == 2

@@ -29,7 +29,7 @@ from gan_aug.training.event_files import (
 )
 from gan_aug.training.hparams import by_class, settings_of
 
-_DPI = 60
+_DPI = 80
 _CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
 
 

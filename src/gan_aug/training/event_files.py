@@ -33,7 +33,7 @@ LAYOUTS: dict[str, dict[str, dict[str, list[str | list[str]]]]] = {
     },
     "gan": {
         "GAN": {
-            "D(x) and D(G(z))": ["Multiline", [r"score/D\(x\)", r"score/D\(G\(z\)\)"]],
+            "D(x) and D(G(z))": ["Multiline", [r"score/D\[x\]", r"score/D\[G\[z\]\]"]],
             "losses of D and G": ["Multiline", ["loss/d$", "loss/g$"]],
             "KID": ["Multiline", ["quality [^/]*/kid "]],
         }

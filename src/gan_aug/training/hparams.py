@@ -35,7 +35,7 @@ def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
     for path in dict.fromkeys(paths):
         short = path.rpartition(".")[2]
         if not _HIDDEN & set(path.split(".")):
-            found[path if short in found else short] = _select(config, path)
+            found.setdefault(path if short in found else short, _select(config, path))
     found |= by_class("real", config["data"]["subset"])
     if config["data"]["synthetic"]["dir"] is not None:
         found["synthetic"] = config["data"]["synthetic"]["count"]
