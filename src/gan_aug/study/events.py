@@ -1,7 +1,7 @@
 """What TensorBoard shows of a study: a run for each draw, with its images, and one for each fit.
 
-All of it follows from the results of a fit or a draw, once they are there: the fits know nothing of
-it, and a draw that was stopped between two fits has it whole.
+All of it follows from the files of a fit or a draw, once they are there: the fits know nothing of
+it, and a draw that was stopped at any moment has it whole in the end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
+from gan_aug.run.files import read_json
 from gan_aug.run.record import Run, read_record
 from gan_aug.training.event_files import (
     FIRST,
@@ -30,6 +31,7 @@ from gan_aug.training.event_files import (
 from gan_aug.training.hparams import by_class, settings_of
 
 _DPI = 80
+_REMEDY = "repeat the command"
 _CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
 
 
@@ -47,18 +49,17 @@ class DrawEvents:
         record = read_record(run.folder)
         self._overrides: Sequence[str] = record["overrides"] if record else []
 
-    def write_fit(self, arm: str, repeat: int, fit: Mapping[str, Any], fitted_now: bool) -> None:
-        """Write a fit's curve, final metrics, settings and confusion matrix.
+    def write_fit(self, arm: str, repeat: int) -> None:
+        """Write a fit's curve, final metrics, settings and confusion matrix, from its JSON.
 
-        Args:
-            arm: its arm.
-            repeat: which of the arm's fits.
-            fit: as its JSON has it.
-            fitted_now: not by an earlier attempt, which has most likely left this file.
+        Nothing is done where that has been done since the fit.
         """
         path = self._of_fit(arm, repeat) / f"{FIRST}fit"
-        if not self._wanted or (path.exists() and not fitted_now):
+        result = self._folder / "fits" / f"{arm}_{repeat}.json"
+        done = path.exists() and path.stat().st_mtime_ns >= result.stat().st_mtime_ns
+        if not self._wanted or done:
             return
+        fit = read_json(result, _REMEDY)
         ended = time.time()
         started, steps = ended - fit["seconds"], fit["steps"]
         pace = fit["seconds"] / steps
@@ -73,11 +74,10 @@ class DrawEvents:
         rows = session(self._settings(arm, repeat), started)
         write_events(path, [*content, *(At(summary, 0, started) for summary in rows)])
 
-    def write_draw(self, metrics: Mapping[str, Any]) -> None:
-        """Write real and generated images, and the quality of its GANs beside each fit with them.
+    def write_draw(self) -> None:
+        """Write real and generated images, and the quality of the GANs beside each fit with them.
 
-        Args:
-            metrics: the draw's metrics.json.
+        It is in metrics.json.
         """
         if not self._wanted:
             return
@@ -86,11 +86,13 @@ class DrawEvents:
         if grids:
             shown = [picture(f"images/{path.stem}", path.read_bytes()) for path in grids]
             write_events(self._folder / f"{FIRST}draw", [At(image, 0, now) for image in shown])
+        metrics = read_json(self._folder / "metrics.json", _REMEDY)
         measured = (metrics.get("quality") or {"classes": {}})["classes"]
         quality = {
             f"quality/{metric} {name}": value
             for name, of_class in measured.items()
             for metric, value in of_class["values"]["generated"].items()
+            if value is not None
         }
         study = self._config["study"]
         for arm, settings in self._config["arms"].items() if quality else ():

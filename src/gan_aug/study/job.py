@@ -55,11 +55,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         added = added_by_arm.of(arm)
         counts[str(name)] = added.counts()
         for repeat in range(cfg.study.repeats):
-            path = run.folder / "fits" / f"{name}_{repeat}.json"
-            earlier = _finished_fit(path, splits.fingerprint)
-            fit = earlier or _one_fit(cfg, str(name), repeat, splits, tables, added, run, path)
-            events.write_fit(str(name), repeat, fit, fitted_now=earlier is None)
-            fits.append(fit)
+            fits.append(_one_fit(cfg, str(name), repeat, splits, tables, added, run))
+            events.write_fit(str(name), repeat)
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
     metrics = {
@@ -91,8 +88,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     if held_out is not None:
         metrics["quality"] = measure_gans(cfg, splits, held_out, added_by_arm.gans)
     metrics["checks"] = check_rules(cfg, splits, metrics, run.folder)
-    events.write_draw(metrics)
     write_json(run.folder / "metrics.json", metrics)
+    events.write_draw()
     run.record(metrics_sha256=sha256_of(run.folder / "metrics.json"))
     _print_table(cfg, metrics, splits.classes)
     print(f"results     {run.folder / 'metrics.json'}")
@@ -106,8 +103,10 @@ def _one_fit(
     tables: dict[str, ImageTable],
     added: AddedImages,
     run: Run,
-    path: Path,
 ) -> dict[str, Any]:
+    path = run.folder / "fits" / f"{name}_{repeat}.json"
+    if (found := _finished_fit(path, splits.fingerprint)) is not None:
+        return found
     fitted = fit_arm(cfg, cfg.arms[name], splits.train, splits.validation, added, repeat)
     metrics, arrays = measure(fitted, tables)
     result = {
