@@ -56,7 +56,7 @@ def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
         "epoch_00004.png",
     ]
     events = EventAccumulator(str(gan_run)).Reload()
-    assert {"loss/d", "loss/g", "score/D(x)", "stability/gradient_norm_g"} <= set(
+    assert {"loss/d", "loss/g", "score/D[x]", "stability/gradient_norm_g"} <= set(
         events.Tags()["scalars"]
     )
     assert len(events.Images("samples/left real, right generated")) == 2
@@ -160,8 +160,10 @@ def test_multirun_goes_on_past_a_failure_and_prints_a_table(
     assert table.count("finished") == 4
     assert table.count("failed") == 2
     assert "loss/d" in table
-    statuses = [read(tmp_path / "sweep" / str(i) / "run.json")["status"] for i in range(6)]
-    assert statuses == ["failed"] * 2 + ["finished"] * 4
+    for d_steps, status in ((0, "failed"), (1, "finished"), (2, "finished")):
+        for lr_g in ("0.0001", "0.001"):
+            record = tmp_path / "sweep" / f"d_steps_{d_steps}+lr_g_{lr_g}" / "run.json"
+            assert read(record)["status"] == status
     assert "Traceback" not in result.stderr
 
 
@@ -174,9 +176,9 @@ def test_multirun_over_counts(gan_run: Path, command: Command, tmp_path: Path) -
     assert "test_accuracy" in result.stdout
     for job, count in enumerate((0, 5, 10)):
         assert f"data.synthetic.count={count}" in result.stdout
-        assert read(tmp_path / "sweep" / str(job) / "run.json")["config"]["data"]["synthetic"][
-            "count"
-        ] == count  # fmt: skip
+        record = read(tmp_path / "sweep" / f"count_{count}" / "run.json")
+        assert record["config"]["data"]["synthetic"]["count"] == count
+        assert record["job"] == job
 
 
 def test_a_multirun_can_be_resumed(command: Command, tmp_path: Path) -> None:
@@ -184,13 +186,15 @@ def test_a_multirun_can_be_resumed(command: Command, tmp_path: Path) -> None:
     arguments = ("-m", *TINY_CNN, "trainer.max_epochs=1", "seed=0,1")
     assert command("train", *arguments).returncode == 0
     (sweep,) = tmp_path.glob("runs/cnn_baseline_multirun/*")
-    unfinished = read(sweep / "1" / "run.json") | {"status": "running"}
-    (sweep / "1" / "run.json").write_text(json.dumps(unfinished))
+    unfinished = read(sweep / "seed_1" / "run.json") | {"status": "running"}
+    (sweep / "seed_1" / "run.json").write_text(json.dumps(unfinished))
     again = command("train", *arguments, "resume=true")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("finished already") == 1
-    assert [read(sweep / job / "run.json")["status"] for job in "01"] == ["finished"] * 2
-    assert read(sweep / "1" / "run.json")["resumed"] == 1
+    records = [read(sweep / f"seed_{seed}" / "run.json") for seed in (0, 1)]
+    assert [record["status"] for record in records] == ["finished"] * 2
+    assert records[1]["resumed"] == 1
+    assert len([path for path in sweep.iterdir() if path.name.startswith("seed")]) == 2
     assert len(list(tmp_path.glob("runs/cnn_baseline_multirun/*"))) == 1
 
 

@@ -34,6 +34,7 @@ from gan_aug.run.record import Run
 from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
+from gan_aug.study.events import DrawEvents
 from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
@@ -58,6 +59,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     check_first(cfg, added_by_arm)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     settings = draw_settings(cfg)
+    events = DrawEvents(run, settings, splits.classes)
     fits: list[FitResult] = []
     arms: dict[str, ArmFacts] = {}
     for name, arm in settings.arms.items():
@@ -65,6 +67,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
             fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, added, run))
+            events.write_fit(fits[-1])
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
     study, quality = settings.study, None
@@ -89,6 +92,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     result = replace(result, checks=check_rules(cfg, splits, result, run.folder))
     path = run.folder / "metrics.json"
     write_result(path, result)
+    events.write_draw(result)
     run.record(metrics_sha256=sha256_of(path))
     _print_table(settings, result, splits.classes)
     print(f"results     {path}")

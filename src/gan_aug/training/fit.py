@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ from gan_aug.run.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.run.progress import reporting, stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
+from gan_aug.run.run_record import read_record
 from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.event_files import LAST, At, session, write_events
+from gan_aug.training.hparams import settings_of
 from gan_aug.training.plugins import Fitting, build_all
 
 
@@ -79,6 +83,18 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
         logger.finalize("success")
+        if isinstance(logger, TensorBoardLogger):
+            _write_settings(run)
+
+
+def _write_settings(run: Run) -> None:
+    """Write the run's row of TensorBoard's tab HParams; a resumed run has one too."""
+    record = read_record(run.folder)
+    assert record is not None
+    settings = settings_of(run.config, record.overrides)
+    now = time.time()
+    rows = session(settings, now - (record.seconds or 0.0))
+    write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
 
 
 def _stage_name(cfg: DictConfig) -> str:

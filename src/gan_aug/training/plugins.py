@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +16,16 @@ from gan_aug.run.building import build
 from gan_aug.run.record import Run
 from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.event_files import FIRST, At, layout, write_events
+
+
+class BoardLogger(TensorBoardLogger):
+    """TensorBoard's logger, with D[x] for D(x): Custom Scalars takes what follows a ( for a run."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add scalars."""
+        brackets = str.maketrans("()", "[]")
+        super().log_metrics({name.translate(brackets): v for name, v in metrics.items()}, step)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,9 @@ def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
 
 def tensorboard(fitting: Fitting) -> TensorBoardLogger:
     """Return TensorBoard's logger, without what was logged beyond the last checkpoint."""
-    return TensorBoardLogger(fitting.run.folder, name="", version="", purge_step=fitting.done + 1)
+    charts = layout(fitting.run.config["model"]["kind"])
+    write_events(fitting.run.folder / f"{FIRST}layout", [At(charts, 0, time.time())])
+    return BoardLogger(fitting.run.folder, name="", version="", purge_step=fitting.done + 1)
 
 
 def metrics_csv(fitting: Fitting) -> MetricsCSV:

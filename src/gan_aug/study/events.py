@@ -1,0 +1,130 @@
+"""What TensorBoard shows of a study: a run for each draw, with its images, and one for each fit.
+
+All of it follows from the files of a fit or a draw, once they are there: the fits know nothing of
+it, and a draw that was stopped at any moment has it whole in the end.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from gan_aug.data.classes import Classes
+from gan_aug.metrics.classification import decisions, metric_names
+from gan_aug.pages.confusion import confusion_figure
+from gan_aug.report.draw_result import DrawResult, FitResult
+from gan_aug.run.record import Run
+from gan_aug.run.run_record import read_record
+from gan_aug.settings.draw import DrawSettings
+from gan_aug.training.event_files import (
+    FIRST,
+    LAST,
+    At,
+    Setting,
+    layout,
+    picture,
+    scalars,
+    session,
+    write_events,
+)
+from gan_aug.training.hparams import by_class, settings_of
+
+_DPI = 80
+_CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
+
+
+class DrawEvents:
+    """Writes the event files of one draw; none where `logger.tensorboard` is left out.
+
+    Args:
+        run: the draw's, settled.
+        settings: of the draw.
+        classes: of the data set.
+    """
+
+    def __init__(self, run: Run, settings: DrawSettings, classes: Classes) -> None:
+        self._folder, self._config, self._classes = run.folder, run.config, classes
+        self._draw = settings
+        self._wanted = run.config["logger"].get("tensorboard") is not None
+        record = read_record(run.folder)
+        self._overrides: Sequence[str] = record.overrides if record else []
+
+    def write_fit(self, fit: FitResult) -> None:
+        """Write a fit's curve, final metrics, settings and confusion matrix.
+
+        Nothing is done where that has been done since the fit.
+        """
+        path = self._of_fit(fit.arm, fit.repeat) / f"{FIRST}fit"
+        result = self._folder / "fits" / f"{fit.arm}_{fit.repeat}.json"
+        done = path.exists() and path.stat().st_mtime_ns >= result.stat().st_mtime_ns
+        if not self._wanted or done:
+            return
+        ended = time.time()
+        started, pace = ended - fit.seconds, fit.seconds / fit.steps
+        content = [At(layout("classifier"), 0, started)]
+        for point in fit.curve:
+            values, step = {tag: point[name] for name, tag in _CURVE.items()}, int(point["step"])
+            content.append(At(scalars(values), step, started + step * pace))
+        content.append(At(scalars(self._final(fit)), fit.steps, ended))
+        split, png = self._draw.study.primary, io.BytesIO()
+        confusion_figure(fit.on(split), self._classes).savefig(png, format="png", dpi=_DPI)
+        content.append(At(picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended))
+        rows = session(self._settings(fit.arm, fit.repeat), started)
+        write_events(path, [*content, *(At(summary, 0, started) for summary in rows)])
+
+    def write_draw(self, result: DrawResult) -> None:
+        """Write real and generated images, and the GANs' quality beside each fit with them."""
+        if not self._wanted:
+            return
+        now = time.time()
+        grids = sorted((self._folder / "grids").glob("*.png"))
+        if grids:
+            shown = [picture(f"images/{path.stem}", path.read_bytes()) for path in grids]
+            write_events(self._folder / f"{FIRST}draw", [At(image, 0, now) for image in shown])
+        quality = {
+            f"quality/{metric} {name}": value
+            for name, of_class in (result.quality.classes if result.quality else {}).items()
+            for metric, value in of_class.values["generated"].items()
+            if value is not None
+        }
+        for fit in result.fits if quality else ():
+            if self._draw.arms[fit.arm].added.source == "gan":
+                at = At(scalars(quality), fit.steps, now)
+                write_events(self._of_fit(fit.arm, fit.repeat) / f"{LAST}quality", [at])
+
+    def _of_fit(self, arm: str, repeat: int) -> Path:
+        return self._folder / f"{arm}_{repeat}"
+
+    def _final(self, fit: FitResult) -> dict[str, float]:
+        """Return every metric of the primary split, and accuracy and AUROC of the others.
+
+        The tab HParams shows the first names of the alphabet, capital letters before others.
+        """
+        final: dict[str, float] = {}
+        usual, *others = decisions(self._classes)
+        for split in self._config["study"]["splits"]:
+            primary = split == self._draw.study.primary
+            names = metric_names(self._classes) if primary else ("accuracy", "auroc")
+            group = "Primary" if primary else split
+            final |= {f"{group}/{name}": fit.on(split)[usual][name] for name in names}
+            final |= {f"{group}/accuracy_{how}": fit.on(split)[how]["accuracy"] for how in others}
+        return final
+
+    def _settings(self, arm: str, repeat: int) -> dict[str, Setting]:
+        study, added = self._config["study"], self._draw.arms[arm].added
+        made = added.source != "none"
+        own = {
+            "arm": arm,
+            "repeat": repeat,
+            "primary": self._draw.study.primary,
+            "steps": study["steps"],
+            "gan_batches": study["gan_batches"],
+            **self._draw.study.condition,
+            **by_class("added", added.count if made else dict.fromkeys(added.count, 0)),
+            "ratio": added.ratio if made else None,
+            "weight": added.weight,
+        }
+        settings = settings_of(self._config, self._overrides)
+        return settings | {k: v for k, v in own.items() if isinstance(v, int | float | str)}

@@ -1,0 +1,104 @@
+"""Event files of TensorBoard that are written at one stroke, beside those that a logger appends to.
+
+Such a file has a name of its own in its folder, so that whoever writes it again replaces it:
+nothing is there twice after a kill and a resume.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import custom_scalars, hparams
+
+from gan_aug.run.files import replace_file
+
+Setting = float | str | bool
+FIRST, LAST = "events.out.tfevents.0.", "events.out.tfevents.9999999999."
+"""TensorBoard reads a folder's files in the order of their names; loggers put the time there."""
+LAYOUTS: dict[str, dict[str, dict[str, list[str | list[str]]]]] = {
+    "classifier": {
+        "Classifier": {
+            "loss in training and validation": ["Multiline", ["train/loss$", "val/loss$"]],
+            "AUROC in validation": ["Multiline", ["val/auroc$"]],
+        }
+    },
+    "gan": {
+        "GAN": {
+            "D(x) and D(G(z))": ["Multiline", [r"score/D\[x\]", r"score/D\[G\[z\]\]"]],
+            "losses of D and G": ["Multiline", ["loss/d$", "loss/g$"]],
+            "KID": ["Multiline", ["quality [^/]*/kid "]],
+        }
+    },
+}
+"""Charts of the tab Custom Scalars, by kind of model. TensorBoard shows equal ones of runs once."""
+
+
+class At(NamedTuple):
+    """A summary, and when it was.
+
+    Attributes:
+        summary: what is shown.
+        step: batches.
+        time: seconds since 1970.
+    """
+
+    summary: Summary
+    step: int
+    time: float
+
+
+def write_events(path: Path, content: Iterable[At]) -> None:
+    """Write an event file in one step, in place of the one there was.
+
+    Raises:
+        GanAugError: it cannot be written.
+    """
+    events = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+    events += [Event(wall_time=at.time, step=at.step, summary=at.summary) for at in content]
+    records = io.BytesIO()
+    writer = RecordWriter(records)
+    for event in events:
+        writer.write(event.SerializeToString())
+    replace_file(path, lambda temporary: temporary.write_bytes(records.getvalue()))
+
+
+def scalars(values: Mapping[str, float]) -> Summary:
+    """Return scalars, tag to value."""
+    return Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items()])
+
+
+def picture(tag: str, png: bytes) -> Summary:
+    """Return a PNG as an image."""
+    width, height = Image.open(io.BytesIO(png)).size
+    image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])
+
+
+def layout(kind: str) -> Summary:
+    """Return what the tab Custom Scalars shows of a kind of model: `classifier` or `gan`."""
+    found: Summary = custom_scalars(LAYOUTS[kind])  # type: ignore[no-untyped-call]
+    return found
+
+
+def session(settings: Mapping[str, Setting], started: float) -> list[Summary]:
+    """Return a row of the tab HParams, named like the folder; its metrics are the folder's scalars.
+
+    Which settings and metrics there are is not declared: TensorBoard would take the declaration of
+    one run for all of them, and leave out what others have besides.
+
+    Args:
+        settings: name to value; numbers get numeric axes.
+        started: seconds since 1970.
+    """
+    start: Summary = hparams_pb(dict(settings), trial_id="", start_time_secs=started)
+    *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
+    return [start, end]

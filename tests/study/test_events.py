@@ -1,0 +1,108 @@
+"""What TensorBoard shows of a study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY_STUDY, run_command
+from tensorboard_view import View
+
+STUDY = (
+    "+study=lr_ratio_sweep", *TINY_STUDY, "quality.use=[kid]", "model.lr_d=2e-4", "model.g_steps=1",
+    "study_dir=s",
+)  # fmt: skip
+SWEPT = ("-m", *STUDY, "model.lr_g=1e-4,1e-3")
+ARMS = ("real", "classic", "oversample", "duplicate", "gan")
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def draw_of(lr_g: str) -> str:
+    return f"lr_g_{lr_g}_lr_d_0.0002_steps_1_1/draw_0"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A draw under each of two learning rates; returns the folder it was started in."""
+    folder = tmp_path_factory.mktemp("events")
+    run_command(cache_home, "study", *SWEPT, cwd=folder, check=True)
+    return folder
+
+
+def test_every_fit_is_a_row_of_hparams(home: Path) -> None:
+    rows = View(home / "s").hparams()
+    assert rows.keys() == {f"{draw_of(lr)}/{a}_0" for lr in ("0.0001", "0.001") for a in ARMS}
+    for lr in ("0.0001", "0.001"):
+        metrics = read(home / "s" / draw_of(lr) / "metrics.json")
+        for fit in metrics["fits"]:
+            row = rows[f"{draw_of(lr)}/{fit['arm']}_0"]
+            added = 10 if fit["arm"] in ("duplicate", "gan") else 0
+            expected = {"arm": fit["arm"], "repeat": 0, "draw": 0, "lr_g": float(lr),
+                        "lr_d": 2e-4, "d_steps": 1, "gan_batches": 12, "steps": 20, "weight": 1,
+                        "added_pneumonia": added, "added_normal": 0, "real_normal": 40,
+                        "primary": "development"}  # fmt: skip
+            assert {key: row["settings"].get(key) for key in expected} == expected
+            found = row["metrics"]
+            assert found["Primary/auroc"] == pytest.approx(fit["development"]["at_0.5"]["auroc"])
+            assert found["internal/accuracy"] == pytest.approx(
+                fit["internal"]["at_0.5"]["accuracy"]
+            )
+            kid = metrics["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
+            shown = pytest.approx(kid) if fit["arm"] == "gan" else None
+            assert found.get("quality/kid pneumonia") == shown
+
+
+def test_a_fit_has_its_curve_and_its_confusion_matrix(home: Path) -> None:
+    view = View(home / "s")
+    for fit in read(home / "s" / draw_of("0.001") / "metrics.json")["fits"]:
+        run = f"{draw_of('0.001')}/{fit['arm']}_0"
+        for tag, name in (("train/loss", "train_loss"), ("val/loss", "val_loss")):
+            points = [(event.step, event.value) for event in view.runs[run].Scalars(tag)]
+            assert points == [(p["step"], pytest.approx(p[name])) for p in fit["curve"]]
+        assert view.tags("images")[run] == ["development/confusion_matrix"]
+    assert list(view.charts()) == ["Classifier"]
+    grids = view.tags("images")[draw_of("0.001")]
+    assert grids == ["images/real_pneumonia", "images/synthetic_pneumonia"]
+    (image,) = view.runs[draw_of("0.001")].Images(grids[0])
+    path = home / "s" / draw_of("0.001") / "grids" / "real_pneumonia.png"
+    assert image.encoded_image_string == path.read_bytes()
+
+
+def test_a_draw_that_was_stopped_is_whole_and_has_nothing_twice(
+    home: Path, cache_home: Path
+) -> None:
+    """Stopped between a fit's result and its events, with one more fit to do."""
+    draw = home / "s" / draw_of("0.0001")
+    before, metrics = View(home / "s"), read(draw / "metrics.json")
+    (draw / "metrics.json").unlink()
+    (draw / "run.json").write_text(json.dumps(read(draw / "run.json") | {"status": "running"}))
+    shutil.rmtree(draw / "duplicate_0")
+    shutil.rmtree(draw / "gan_0")
+    (draw / "fits" / "gan_0.json").unlink()
+    run_command(cache_home, "study", *SWEPT, cwd=home, check=True)
+    after = View(home / "s")
+    for kind in ("scalars", "images"):
+        assert after.tags(kind) == before.tags(kind)
+    assert after.hparams() == before.hparams()
+    for arm in ARMS:
+        points = after.runs[f"{draw_of('0.0001')}/{arm}_0"].Scalars("val/loss")
+        assert [point.step for point in points] == [10, 20]
+    without = [{k: v for k, v in f.items() if k != "seconds"} for f in metrics["fits"]]
+    again = read(draw / "metrics.json")["fits"]
+    assert [{k: v for k, v in f.items() if k != "seconds"} for f in again] == without
+
+
+def test_without_the_logger_there_are_no_events(home: Path, cache_home: Path) -> None:
+    own = ("model.lr_g=1e-4", "study_dir=none", "gans_dir=gans", "logger.tensorboard=null")
+    run_command(cache_home, "study", *STUDY, *own, cwd=home, check=True)
+    assert not list((home / "none").rglob("*tfevents*"))
+    assert not list((home / "gans").rglob("*tfevents*"))
+    fits = [read(home / s / draw_of("0.0001") / "metrics.json")["fits"] for s in ("none", "s")]
+    assert [f["npz_sha256"] for f in fits[0]] == [f["npz_sha256"] for f in fits[1]]

@@ -1,0 +1,91 @@
+"""What TensorBoard shows of training runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from support import TINY_CNN, TINY_GAN, run_command
+from tensorboard_view import View
+
+SHORT = ("trainer.max_epochs=2", "trainer.log_every_n_steps=1")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A sweep of GANs over two settings, and a classifier; the folder that holds both."""
+    home = tmp_path_factory.mktemp("board")
+    swept = ("model.lr_g=1e-4,1e-3", "model.d_steps=1,2", "quality.every_n_epochs=null")
+    for arguments in (
+        ("-m", *TINY_GAN, *SHORT, *swept, "hydra.sweep.dir=runs/sweep"),
+        (*TINY_CNN, *SHORT, "model.lr=2e-3", "hydra.run.dir=runs/cnn"),
+    ):
+        run_command(cache_home, "train", *arguments, cwd=home, check=True)
+    return home / "runs"
+
+
+def test_hparams_hold_settings_as_numbers_and_last_metrics_of_every_run(runs: Path) -> None:
+    rows = View(runs).hparams()
+    gans = {f"sweep/lr_g_{lr}+d_steps_{n}": (lr, n) for lr in (0.0001, 0.001) for n in (1, 2)}
+    assert rows.keys() == {*gans, "cnn"}
+    for name, (lr_g, d_steps) in gans.items():
+        settings = rows[name]["settings"]
+        expected = {"model": "dcgan", "lr_g": lr_g, "d_steps": d_steps, "lr_d": 2e-4, "seed": 0,
+                    "real_pneumonia": 36, "max_epochs": 2, "train_class": "pneumonia",
+                    "data": "phantom", "spectral_norm": False}  # fmt: skip
+        assert {key: settings[key] for key in expected} == expected
+        latest = json.loads((runs / name / "metrics.json").read_text())["last_logged"]
+        assert rows[name]["metrics"]["loss/d"] == pytest.approx(latest["loss/d"])
+    assert rows["cnn"]["settings"]["lr"] == 2e-3
+    test = json.loads((runs / "cnn" / "metrics.json").read_text())["test"]["at_0.5"]
+    assert rows["cnn"]["metrics"]["test/auroc"] == pytest.approx(test["auroc"])
+
+
+def test_custom_scalars_put_together_what_belongs_together(runs: Path) -> None:
+    view = View(runs)
+    charts = view.charts()
+    tags = view.tags("scalars")
+    shown = {
+        (category, chart): {t for found in tags.values() for t in found if _matches(patterns, t)}
+        for category, of in charts.items()
+        for chart, patterns in of.items()
+    }
+    assert shown["Classifier", "loss in training and validation"] == {"train/loss", "val/loss"}
+    assert shown["GAN", "D(x) and D(G(z))"] == {
+        "score/D[x]", "score/D[G[z]] before g step", "score/D[G[z]] after g step",
+    }  # fmt: skip
+    assert shown["GAN", "losses of D and G"] == {"loss/d", "loss/g"}
+    # TensorBoard's page takes what follows the first parenthesis for the name of a run.
+    assert not [t for found in tags.values() for t in found if "(" in t]
+
+
+def _matches(patterns: list[str], tag: str) -> bool:
+    return any(re.match(pattern, tag) for pattern in patterns)
+
+
+def test_a_run_that_was_resumed_has_one_row(runs: Path, cache_home: Path) -> None:
+    before = View(runs).hparams()["cnn"]
+    path = runs / "cnn" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    arguments = (*TINY_CNN, *SHORT, "model.lr=2e-3", "hydra.run.dir=runs/cnn")
+    run_command(cache_home, "train", *arguments, cwd=runs.parent, check=True)
+    after = View(runs).hparams()["cnn"]
+    assert after["settings"] == before["settings"]
+    assert after["sessions"] == ["cnn"]
+    assert len(list((runs / "cnn").glob("*hparams"))) == 1
+    assert len(list((runs / "cnn").glob("*layout"))) == 1
+
+
+def test_without_the_logger_there_is_nothing(tmp_path: Path, cache_home: Path) -> None:
+    arguments = (*TINY_CNN, *SHORT, "logger.tensorboard=null", "hydra.run.dir=run")
+    run_command(cache_home, "train", *arguments, cwd=tmp_path, check=True)
+    assert not list(tmp_path.rglob("*tfevents*"))
+
+
+def test_a_single_run_is_named_by_time_and_settings(tmp_path: Path, cache_home: Path) -> None:
+    arguments = ("+experiment=cnn_baseline", "data.root=nowhere", "model.lr=2e-3", "model.width=8")
+    run_command(cache_home, "train", *arguments, cwd=tmp_path)
+    (folder,) = (tmp_path / "runs" / "cnn_baseline").iterdir()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\+lr_0.002\+width_8", folder.name)
