@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of
+from gan_aug.run.lock import Lock
 
 Index = dict[str, Any]
 """What is known of the images, or what they depend on, as JSON takes it."""
@@ -33,7 +33,7 @@ def default_cache_dir() -> Path:
 def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Built:
     """Return images and their index from the cache, building the entry on first use.
 
-    Two processes that want the same entry at once build it once: the second waits on a file lock.
+    Two processes that want the same entry at once build it once: the second waits on a lock.
     An entry is checked by hash whenever it is read; a damaged one is said to be so and built again.
 
     Args:
@@ -49,7 +49,7 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir / digest
-    lock = FileLock(cache_dir / f"{digest}.lock")
+    lock = Lock(cache_dir / f"{digest}.lease", guards=folder)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -65,6 +65,7 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
                 raise _not_writable(cache_dir, error) from error
         if not folder.exists():
             images, index = build()
+            lock.check()
             try:
                 _write(cache_dir, folder, images, index)
             except OSError as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from filelock import FileLock
 from hydra.utils import instantiate
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig, OmegaConf
@@ -27,6 +26,7 @@ from gan_aug.models.inference import as_loader, probabilities, weights_hash
 from gan_aug.models.restore import Damaged, check_fits, read_weights
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import replace_file
+from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
 
 BATCH = 64
@@ -148,7 +148,7 @@ def find_or_fit_reference(
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
         module: Classifier = instantiate(quality.classifier.module, _convert_="all")
-    with FileLock(path.with_suffix(".lock")):
+    with Lock(path.with_suffix(".lease"), guards=path):
         if path.exists():
             try:
                 return _read(path, module, counts)

@@ -24,7 +24,6 @@ from types import FrameType
 from typing import Any
 
 import submitit
-from filelock import FileLock as Lock
 from submitit.helpers import DelayedSubmission
 
 from gan_aug.launch.pool import Pool, threads_of
@@ -32,6 +31,7 @@ from gan_aug.launch.submission import Attempt, Submission, submissions
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json, write_json
+from gan_aug.run.lock import Lock
 
 TASKS = "slurm.json"
 """In a submission's folder: the array tasks and the jobs of each."""
@@ -115,7 +115,7 @@ def _report_if_last(submission: Submission) -> None:
     """Write a study's report when no job of its submission is left."""
     if submission.command != "study":
         return
-    with Lock(submission.folder / ".report.lock"):
+    with Lock(submission.sweep / ".report.lease", guards=submission.sweep):
         paths = [submission.state_path(k) for k in range(len(submission.jobs))]
         states = [Attempt.read(path).state if path.exists() else None for path in paths]
         if any(state not in ("done", "failed") for state in states) or "done" not in states:

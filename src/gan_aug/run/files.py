@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.lock import Lost, check_held
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -19,14 +20,19 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises:
         GanAugError: the file cannot be written (a full disk, say); what was there before is kept.
+        Lost: it lies in a folder that another process has taken over.
     """
     temporary = path.with_name(f".{path.name}.tmp")
+    check_held(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        check_held(path)
         temporary.replace(path)
+    except Lost:
+        raise  # the temporary file may be the other's by now
     except BaseException as error:
         # Half a checkpoint would keep a full disk from taking even the reason into run.json.
         with suppress(OSError):

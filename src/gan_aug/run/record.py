@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -23,11 +22,13 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
+from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
+LOCK = ".lease"
 
 
 def _git_commit() -> str | None:
@@ -101,10 +102,9 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / ".lock")
-            self._lock.acquire(timeout=-1 if may_wait() else 0)
-        except Timeout:
-            raise Busy(self.folder) from None
+            self._lock = _lock(self.folder)
+            if not self._lock.acquire(wait=may_wait()):
+                raise Busy(self.folder)
         except OSError as error:
             raise not_writable(self.folder, error) from error
         try:
@@ -192,7 +192,8 @@ class Run:
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
-        records = (RECORD, ".lock", ".hydra", PROGRESS)
+        # .lock: of an earlier version
+        records = (RECORD, LOCK, ".lock", ".hydra", PROGRESS)
         return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
 
     @property
@@ -220,12 +221,13 @@ class Run:
 
         Raises:
             GanAugError: in place of an OSError that names no file.
+            Lost: another process has taken the folder over; its record is left alone.
         """
         clearer = None
         if isinstance(error, OSError) and error.filename is None:
             clearer = not_writable(self.folder, error)
         try:
-            if not self.finished:
+            if not self.finished and not isinstance(error, Lost):
                 self._record_end(clearer or error)
         finally:
             self._lock.release()
@@ -291,21 +293,16 @@ def status_of(folder: Path, record: RunRecord) -> str:
 
 def wait_until_free(folder: Path) -> None:
     """Wait while some process works in a run's folder."""
-    with FileLock(folder / ".lock"):
-        return
+    _lock(folder).wait_until_free()
 
 
 def is_busy(folder: Path) -> bool:
     """Tell whether some process works in a run's folder; nothing is written there."""
-    if not (folder / ".lock").exists():
-        return False
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a folder that only others may write tells nothing
-        return False
+    return is_held(folder / LOCK)
+
+
+def _lock(folder: Path) -> Lock:
+    return Lock(folder / LOCK, guards=folder)
 
 
 def _plain(cfg: DictConfig) -> Config:

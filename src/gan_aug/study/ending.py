@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.lock import Lock
 from gan_aug.run.record import Busy, wait_until_free
 from gan_aug.run.run_record import read_record
 from gan_aug.run.sweep_table import RememberSweep, print_table
@@ -72,7 +72,7 @@ def _write_report(study_dir: Path) -> None:
         return
     report = study_dir / "report.html"
     # Commands that end together write it one after the other, and the last one has all draws.
-    with FileLock(study_dir / ".report.lock"):
+    with Lock(study_dir / ".report.lease", guards=study_dir):
         latest = max(path.stat().st_mtime for path in results)
         if not report.exists() or report.stat().st_mtime < latest:
             from gan_aug.report.build import build

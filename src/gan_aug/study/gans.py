@@ -8,7 +8,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,6 +20,7 @@ from gan_aug.models.synthesis import images_by_class, manifest_head
 from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
@@ -118,10 +118,8 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
     config = gan_config(cfg, class_name, n_images)
     folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock = Lock(folder.with_suffix(".lease"), guards=folder)
+    if not lock.acquire(wait=False):
         print(f"waiting for the {class_name} GAN that another job is fitting: {folder}", flush=True)
         lock.acquire()
     try:

@@ -28,6 +28,7 @@ from rich.progress import (
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import keep_again, replace_file
+from gan_aug.run.lock import check_held
 from gan_aug.run.progress import update
 from gan_aug.training.csv_logger import MetricsCSV
 
@@ -148,6 +149,7 @@ class Checkpoints(Checkpoint):
         return waited >= self.every_n_seconds and module.healthy
 
     def _save_last(self, trainer: Trainer) -> None:
+        check_held(self.last)  # before anything of the folder's is touched
         # A log that lagged behind the checkpoint would have a hole after a kill.
         for logger in trainer.loggers:
             logger.save()

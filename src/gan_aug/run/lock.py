@@ -1,0 +1,438 @@
+"""One process at a time: locks on this computer and between those that share a file system.
+
+A lock is a small file that says whose it is. It is there while the lock is held, and every few
+seconds its owner touches it. Whoever finds it there tells whether the owner still lives:
+
+- On the same kernel and mount the owner's flock on that file says so, at once and for certain:
+  it ends with the process, also of kill -9 and in another container, and a process that is only
+  suspended keeps it. That is so on local disks, and on NFS whether it is mounted with locking or
+  with `nolock`, where flock works within one computer.
+- Where flock does nothing (the owner tries it out and says so in the file) the process id and
+  start time say so, on the same kernel and in the same container.
+- From any other computer only the touching does. An owner whose file does not change for `STALE`
+  seconds counts as gone. The seconds are the observer's own, and of a gap between two looks
+  little counts: no clock of another computer is read, and an outage of the server is not taken
+  for a death. An owner that was only suspended for so long finds the lock another's when it goes
+  on: `check_held`, which every whole file is written through, then raises `Lost`.
+
+Taking over cannot give two owners either: whoever may succeed the tenure T first creates LOCK.T,
+which only one process ever can, then checks that T is still the one, and renames it to LOCK.
+
+filelock 4.2 has all of this but in no one class. FileLock knows nothing of other computers, where
+NFS is mounted with `nolock` or a node has died. SoftFileLease takes a dead owner's lock over by
+exchanging two names, which NFS refuses, so that it then waits for ever; on one computer it takes
+from an owner that is only suspended. SoftReadWriteLock does work on NFS, but waits its time after
+a kill -9 on the same computer too, and cannot be asked who holds it without writing.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import re
+import secrets
+import stat
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+
+from gan_aug.run.errors import GanAugError
+
+STALE = 45.0
+"""Seconds without a touch after which an owner on another computer counts as gone."""
+POLL = 0.1
+"""Seconds between two looks at a lock that is waited for."""
+_TOUCHES = 5
+"""How often an owner touches its file in those seconds."""
+_LONGEST_GAP = 5 * POLL
+"""What counts at most of the time between two looks."""
+_held: set[Lock] = set()
+
+
+class Lost(GanAugError):
+    """A lock that this process held is another's now, or was removed."""
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(
+            f"{lock.guards}: this process stood still for more than {lock.stale:g} s, so another "
+            f"may have gone on here, or {lock.path} was removed; nothing more is written; repeat "
+            "the command once the other has ended"
+        )
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """What a lock file says; it may come from anyone.
+
+    Attributes:
+        token: 32 random hex digits that name this tenure.
+        host: the computer, for people.
+        pid: the process, in its own container.
+        started: when it was started, in clock ticks since the kernel was; -1 where unknown.
+        kernel: changes with each start of a computer.
+        processes: which container's process ids those are; -1 where unknown.
+        device: the mount that the file was made on.
+        flock: whether the owner holds a flock on the file that keeps others from having one.
+    """
+
+    token: str
+    host: str
+    pid: int
+    started: int
+    kernel: str
+    processes: int
+    device: int
+    flock: bool
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A look at a lock file.
+
+    Attributes:
+        tenure: a name for it; other owners, other names.
+        touched: when, in ns of whichever clock.
+        alive: whether its owner is, None where that cannot be told from here.
+        who: the owner, for people.
+    """
+
+    tenure: str
+    touched: int
+    alive: bool | None
+    who: str
+
+
+class Lock:
+    """A lock; one thread of one process takes it, and not twice.
+
+    Args:
+        path: the file; its folder must be there.
+        guards: the folder or file that nobody else writes meanwhile.
+        stale: see `STALE`; the same for all who share the lock.
+    """
+
+    def __init__(self, path: Path, guards: Path, stale: float = STALE) -> None:
+        self.path, self.guards, self.stale = path, guards, stale
+        self._token = ""
+        self._fd, self._pid = -1, -1
+        self._lost = False
+        self._sure = 0.0
+        self._live = False
+        self._watched: dict[Path, tuple[_Seen, float, float]] = {}
+        self._said = False
+
+    def acquire(self, wait: bool = True) -> bool:
+        """Take the lock.
+
+        Args:
+            wait: for a living owner. That of a dead one on another computer takes `stale` seconds
+                either way.
+
+        Returns:
+            Whether it is held now: not if the owner lives and is not waited for.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._token = secrets.token_hex(16)
+        while True:
+            self._live = False
+            fd = self._take(self.path)
+            if fd is not None:
+                break
+            if self._live and not wait:
+                return False
+            time.sleep(POLL)
+        self._fd, self._pid, self._lost = fd, os.getpid(), False
+        self._sure = time.monotonic()
+        self._stop = threading.Event()
+        self._toucher = threading.Thread(target=self._touch, name=f"lock {self.path}", daemon=True)
+        self._toucher.start()
+        _held.add(self)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens in a fork, or where it is another's by now."""
+        if self._pid != os.getpid():
+            return
+        self._pid = -1
+        _held.discard(self)
+        self._stop.set()
+        self._toucher.join()
+        with suppress(OSError):  # the end of the flock says it too
+            if self._is_mine():
+                self.path.unlink()
+        os.close(self._fd)
+
+    def __enter__(self) -> Lock:
+        """Wait for the lock."""
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        self.release()
+
+    def check(self) -> None:
+        """Check that the lock is still this process's.
+
+        Raises:
+            Lost: it is not, or that could not be told for `stale` seconds.
+        """
+        if not self._lost:
+            try:
+                self._lost = not self._is_mine()
+            except OSError:  # a server that does not answer, say
+                self._lost = time.monotonic() - self._sure > self.stale
+        if self._lost:
+            raise Lost(self)
+
+    def wait_until_free(self) -> None:
+        """Wait while another process holds the lock, without taking it."""
+        while (seen := _look(self.path)) is not None and not self._is_gone(self.path, seen):
+            time.sleep(POLL)
+
+    def _is_mine(self) -> bool:
+        seen = _look(self.path, judge=False)
+        if seen is None or seen.tenure != self._token:
+            return False
+        self._sure = time.monotonic()
+        return True
+
+    def _touch(self) -> None:
+        while not self._stop.wait(self.stale / _TOUCHES):
+            with suppress(OSError):  # the next time, maybe; `check` counts the seconds
+                if not self._is_mine():
+                    self._lost = True
+                    return
+                os.utime(self._fd)
+
+    def _take(self, path: Path) -> int | None:
+        """Create the file, or succeed an owner that is gone; None if that cannot be done now."""
+        if (fd := self._create(path)) is not None:
+            return fd
+        seen = _look(path)
+        if seen is None or not self._is_gone(path, seen):
+            return None
+        successor = path.with_name(f"{path.name}.{seen.tenure}")
+        # Whoever was to succeed may have died over it.
+        if (fd := self._take(successor)) is None:
+            return None
+        try:
+            if _look(path) == seen:
+                successor.replace(path)
+                return fd
+            successor.unlink()  # another succeeded before, or the owner was only slow
+        except BaseException:
+            os.close(fd)
+            successor.unlink(missing_ok=True)
+            raise
+        os.close(fd)
+        return None
+
+    def _create(self, path: Path) -> int | None:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return None
+        try:
+            owner = _Owner(
+                token=self._token,
+                host=platform.node(),
+                pid=os.getpid(),
+                started=_started(os.getpid()),
+                kernel=_kernel(),
+                processes=_processes(),
+                device=os.fstat(fd).st_dev,
+                flock=_flocked(fd, path),  # before it is written that it is so
+            )
+            os.write(fd, json.dumps(asdict(owner)).encode())
+            os.close(os.dup(fd))  # NFS sends what was written when a descriptor is closed
+        except BaseException:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        return fd
+
+    def _is_gone(self, path: Path, seen: _Seen) -> bool:
+        """Tell whether the owner is certainly or by now presumably gone; note if it lives."""
+        if seen.alive is not None:
+            self._live = self._live or seen.alive
+            return not seen.alive
+        now = time.monotonic()
+        before, at, quiet = self._watched.get(path, (None, now, 0.0))
+        if before is not None and before != seen:
+            self._live = True
+        quiet = quiet + min(now - at, _LONGEST_GAP) if before == seen else 0.0
+        self._watched[path] = (seen, now, quiet)
+        if quiet > self.stale / _TOUCHES and not self._said:
+            self._said = True
+            print(
+                f"{self.guards}: in use by {seen.who}; waiting up to {self.stale:g} s to see "
+                "whether that still runs",
+                flush=True,
+            )
+        return quiet >= self.stale
+
+
+def check_held(path: Path) -> None:
+    """Check that this process may still write a file.
+
+    Args:
+        path: the file. One that no lock of this process guards may be written.
+
+    Raises:
+        Lost: the lock that guards it is another's by now.
+    """
+    for lock in tuple(_held):
+        if path.is_relative_to(lock.guards):
+            lock.check()
+
+
+def is_held(path: Path, stale: float = STALE) -> bool:
+    """Tell whether a living process holds a lock, at once and without touching it.
+
+    Of an owner on another computer the time of its last touch is compared with the time that the
+    file system gives a new, nameless file. In a folder that may not be written it counts as alive.
+
+    Args:
+        path: the lock's file.
+        stale: see `STALE`.
+    """
+    try:
+        seen = _look(path)
+    except OSError:  # a folder that only others may read tells nothing
+        return False
+    if seen is None or seen.alive is not None:
+        return seen is not None and bool(seen.alive)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            now = os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return True
+    return abs(now - seen.touched) < stale * 1e9
+
+
+def _look(path: Path, judge: bool = True) -> _Seen | None:
+    """Look at a lock file; None where there is none.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    try:  # opening it by name makes NFS ask the server
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        owner = _parse(os.read(fd, 4096))
+        if owner is None:  # just made, or whoever made it was stopped before a word
+            tenure = f"{found.st_ino:x}-{found.st_mtime_ns:x}"
+            return _Seen(tenure, found.st_mtime_ns, None, "an unknown process")
+        alive = _is_alive(owner, fd, found.st_dev) if judge else None
+        who = f"process {owner.pid} on {owner.host}"
+        return _Seen(owner.token, found.st_mtime_ns, alive, who)
+    finally:
+        os.close(fd)
+
+
+def _parse(content: bytes) -> _Owner | None:
+    try:
+        values = json.loads(content)
+        owner = _Owner(**{field.name: values[field.name] for field in fields(_Owner)})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    kinds = {"str": str, "int": int, "bool": bool}
+    sound = all(isinstance(getattr(owner, f.name), kinds[str(f.type)]) for f in fields(_Owner))
+    named = sound and re.fullmatch("[0-9a-f]{32}", owner.token) and 0 < owner.pid < 2**31
+    return owner if named else None
+
+
+def _is_alive(owner: _Owner, fd: int, device: int) -> bool | None:
+    if owner.kernel != _kernel():
+        return None
+    if owner.flock and owner.device == device:
+        try:
+            # Shared: several that look do not take each other for the owner.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
+    if owner.processes == _processes() and -1 not in (owner.processes, owner.started):
+        return _is_running(owner)
+    return None
+
+
+def _flocked(fd: int, path: Path) -> bool:
+    """Take a flock on a new file, and tell whether that keeps others from having one."""
+    try:
+        for _ in range(100):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # somebody looks at the file
+                time.sleep(0.01)
+        else:
+            return False
+        other = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(other)
+    except OSError:
+        pass
+    return False
+
+
+@cache
+def _kernel() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux
+        return platform.node()
+
+
+def _processes() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return -1
+
+
+def _is_running(owner: _Owner) -> bool | None:
+    try:
+        os.kill(owner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's, whom /proc may hide
+        return None
+    return _started(owner.pid) == owner.started
+
+
+def _started(pid: int) -> int:
+    """Return when a process was started (clock ticks since the kernel was), -1 without one."""
+    try:
+        # After the name, which may hold anything: state, parent ... and the 20th is the start.
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return -1 if state in "ZX" else int(rest[18])
+    except (OSError, ValueError, IndexError):
+        return -1
