@@ -24,6 +24,7 @@ from gan_aug.metrics.sample import Images, Predict
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
 from gan_aug.models.restore import Damaged, check_fits, read_weights
+from gan_aug.models.trainer import make_trainer
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import replace_file
 from gan_aug.run.lock import Lock
@@ -102,7 +103,8 @@ def fit_classifier(
             stream_seed("classifier order", purpose),
             lambda: module.batches_done,
         )
-        trainer = pl.Trainer(
+        trainer = make_trainer(
+            {"_target_": "lightning.pytorch.Trainer"},
             accelerator="cpu",
             devices=1,
             deterministic=True,

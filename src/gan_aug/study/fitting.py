@@ -21,6 +21,7 @@ from gan_aug.metrics.classification import choose_threshold
 from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
+from gan_aug.models.trainer import make_trainer
 from gan_aug.report.draw_result import Measured, Used
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
@@ -108,7 +109,7 @@ def fit_arm(
     )
     torch.manual_seed(stream_seed("noise", *key, arm.stream))
     curve = _Curve()
-    trainer: pl.Trainer = instantiate(
+    trainer = make_trainer(
         cfg.trainer,
         max_epochs=1,
         log_every_n_steps=study.validate_every,
@@ -116,7 +117,6 @@ def fit_arm(
         logger=False,
         enable_checkpointing=False,
         callbacks=[curve, ReportProgress()],
-        _convert_="all",
     )
     trainer.fit(module, as_loader(batches), as_loader(EvaluationBatches(validation)))
     if not module.finite:

@@ -25,6 +25,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import Damaged, check_fits, read_checkpoint
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
+from gan_aug.models.trainer import make_trainer
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError, warn
@@ -66,12 +67,11 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
             "callbacks.checkpoint: is missing; a run without checkpoints leaves nothing"
         )
     build_trainer = partial(
-        instantiate,
+        make_trainer,
         cfg.trainer,
         logger=loggers,
         callbacks=[*callbacks, ReportProgress(), *_quality_curves(cfg, datamodule, origin)],
         default_root_dir=str(run.folder),
-        _convert_="all",
     )
     trainer: pl.Trainer = build("trainer", build_trainer)
     with reporting(run.folder, stages=1):
