@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra.utils import instantiate
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig
 

@@ -13,6 +13,7 @@ _NOISE = (
     "Metric `Kernel Inception Distance` will save all extracted features",
     "You're resuming from a checkpoint that ended before the epoch ended",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "The `srun` command is available on your system but is not used",
     "torch.searchsorted\\(\\): input value tensor is non-contiguous",
 )
 """Library warnings that do not hold here, or that a user cannot act on."""

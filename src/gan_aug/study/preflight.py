@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from gan_aug.evaluation.evaluator import metrics_of
+from gan_aug.models.trainer import make_trainer
 from gan_aug.run.building import build
 from gan_aug.settings.draw import arms_of
 from gan_aug.study.added import AddedByArm
@@ -24,7 +25,7 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
     Raises:
         GanAugError: naming the setting that describes nothing that can be built.
     """
-    build("trainer", lambda: instantiate(cfg.trainer, max_epochs=1, logger=False))
+    build("trainer", lambda: make_trainer(cfg.trainer, max_epochs=1, logger=False))
     build(
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
