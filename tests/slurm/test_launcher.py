@@ -73,15 +73,16 @@ def task_of(folder: Path, k: int) -> str:
     return str(found)
 
 
-def process_of(draw: int) -> int:
+def process_of(folder: Path, draw: int) -> int:
     """Return the process of a draw as this machine numbers it: nodes have numbers of their own."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = path.read_bytes().split(b"\0")
+            arguments = (path / "cmdline").read_bytes().split(b"\0")
+            own = (path / "cwd").readlink() == folder
         except OSError:  # it has ended meanwhile
             continue
-        if b"gan_aug.study" in arguments and f"draw={draw}".encode() in arguments:
-            return int(path.parent.name)
+        if own and b"gan_aug.study" in arguments and f"draw={draw}".encode() in arguments:
+            return int(path.name)
     raise AssertionError(f"draw {draw} is not running")
 
 
@@ -112,7 +113,7 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
 
     # Draw 0 hangs until its time limit.
     assert wait_until(lambda: is_at(0, "fits/real_0.json"), 120)
-    os.kill(process_of(0), signal.SIGSTOP)
+    os.kill(process_of(folder, 0), signal.SIGSTOP)
     # Draw 1 is requeued while its GAN trains.
     assert wait_until(
         lambda: (

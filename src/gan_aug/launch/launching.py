@@ -15,6 +15,7 @@ from gan_aug.launch.compose import Composer
 from gan_aug.launch.local import run_here, slots_of
 from gan_aug.launch.submission import Attempt, Job, Submission
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.launched import users_environment
 from gan_aug.run.sweep_table import leave_table_to_others
 
 _NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
@@ -50,7 +51,8 @@ def launch_locally(
         + _finished_before(len(batch) - len(missing)),
         flush=True,
     )
-    return returns(submission, run_here(submission, slots))
+    with users_environment():
+        return returns(submission, run_here(submission, slots))
 
 
 def launch_on_slurm(
@@ -86,7 +88,8 @@ def launch_on_slurm(
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
         submission = _submission(config, new, "slurm")
-        arrays = cluster.submit(submission, pack, cpus_per_task, settings)
+        with users_environment():
+            arrays = cluster.submit(submission, pack, cpus_per_task, settings)
         print(
             f"{submission.sweep}: submitted {len(new)} jobs, {pack} to a task, as Slurm's "
             f"{', '.join(arrays)}{_finished_before(len(batch) - len(missing))}",

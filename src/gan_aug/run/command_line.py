@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.launched import BUSY, end_with_launcher, is_job
+from gan_aug.run.launched import BUSY, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.sweep_table import print_table
@@ -58,9 +58,7 @@ def command(
 
     def decorate(task: Task) -> Callable[[], None]:
         def main() -> None:
-            show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-            # Hydra would print its own several lines; this makes it raise instead.
-            os.environ["HYDRA_FULL_ERROR"] = "1"
+            show_traceback = take_over_errors()
             # Threads that spin while they wait starve each other when the machine is shared: a
             # DCGAN step beside one busy process took 0.48 s with the default and 0.30 s with this.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")

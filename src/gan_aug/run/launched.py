@@ -7,6 +7,8 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 COMMAND = "GAN_AUG_COMMAND"
 """Environment variable: the multirun's command."""
@@ -18,6 +20,28 @@ BUSY = 75
 """Exit code of a job whose run folder another process works in (EX_TEMPFAIL of sysexits.h)."""
 
 _PR_SET_PDEATHSIG = 1
+_TRACEBACKS = "HYDRA_FULL_ERROR"
+_users_choice: str | None = None
+
+
+def take_over_errors() -> bool:
+    """Make Hydra raise errors instead of printing several lines; return what the user wanted."""
+    global _users_choice
+    _users_choice = os.environ.get(_TRACEBACKS)
+    os.environ[_TRACEBACKS] = "1"
+    return _users_choice == "1"
+
+
+@contextmanager
+def users_environment() -> Iterator[None]:
+    """Give what starts jobs the environment that the user's command had."""
+    del os.environ[_TRACEBACKS]
+    if _users_choice is not None:
+        os.environ[_TRACEBACKS] = _users_choice
+    try:
+        yield
+    finally:
+        os.environ[_TRACEBACKS] = "1"
 
 
 def is_job() -> bool:
