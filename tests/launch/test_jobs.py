@@ -173,8 +173,9 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, None, 1)] == ["4", "6"]
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, 3, 1)] == ["4", "6", "4"]
-    with pytest.raises(GanAugError, match=r"hydra\.launcher\.threads=0: must be 1 or more"):
-        slots_of(cpu, None, 0)
+    for threads in (0, "two", True):
+        with pytest.raises(GanAugError, match=rf"hydra\.launcher\.threads={threads}: must be a"):
+            slots_of(cpu, None, threads)  # type: ignore[arg-type]
 
 
 def test_kinds_are_told_by_number_alone() -> None:

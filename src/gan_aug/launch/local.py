@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from gan_aug.launch.pool import Pool, cores, threads_of
+from gan_aug.launch.pool import Pool, check_numbers, cores, threads_of
 from gan_aug.launch.submission import Attempt, Submission
 from gan_aug.launch.watch import watching
-from gan_aug.run.errors import GanAugError
 
 _REFRESH_SECONDS = 1.0
 
@@ -26,9 +25,7 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int) -> list[dict[st
     Raises:
         GanAugError: jobs or threads are no positive number.
     """
-    for name, value in (("jobs", jobs), ("threads", threads)):
-        if value is not None and value < 1:
-            raise GanAugError(f"hydra.launcher.{name}={value}: must be 1 or more")
+    check_numbers(jobs=1 if jobs is None else jobs, threads=threads)
     gpus = _gpus() if config.trainer.accelerator == "gpu" else []
     n = jobs or len(gpus) or max(1, cores() // threads)
     slots = [threads_of(threads) for _ in range(n)]

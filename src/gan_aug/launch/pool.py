@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from gan_aug.launch.submission import Attempt, Submission, now
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import BUSY, PARENT, WAIT
 
 GRACE_SECONDS = 20.0
@@ -133,6 +134,17 @@ class Pool:
         self.states[k] = state
         if code == BUSY:
             self._put_off.append(k)
+
+
+def check_numbers(**settings: object) -> None:
+    """Check settings of hydra.launcher that count something.
+
+    Raises:
+        GanAugError: one is no whole number from 1.
+    """
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise GanAugError(f"hydra.launcher.{name}={value}: must be a whole number from 1")
 
 
 def threads_of(n: int) -> dict[str, str]:

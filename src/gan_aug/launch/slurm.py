@@ -26,7 +26,7 @@ from typing import Any
 import submitit
 from submitit.helpers import DelayedSubmission
 
-from gan_aug.launch.pool import Pool, threads_of
+from gan_aug.launch.pool import Pool, check_numbers, threads_of
 from gan_aug.launch.submission import Attempt, Submission, submissions
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError, warn
@@ -130,9 +130,7 @@ def check(pack: int, cpus_per_task: int) -> None:
     Raises:
         GanAugError: naming the setting, or what is missing.
     """
-    for name, value in (("pack", pack), ("cpus_per_task", cpus_per_task)):
-        if not isinstance(value, int) or value < 1:
-            raise GanAugError(f"hydra.launcher.{name}={value}: must be 1 or more")
+    check_numbers(pack=pack, cpus_per_task=cpus_per_task)
     if shutil.which("sbatch") is None:
         raise GanAugError(
             "hydra/launcher=submitit_slurm: there is no sbatch here; run the command on a login "
@@ -220,8 +218,12 @@ def queued(sweep: Path) -> set[str]:
     for folder in submissions(sweep):
         if (folder / TASKS).exists():
             jobs = Submission.read(folder).jobs
-            found = read_json(folder / TASKS, "remove it")["tasks"]
-            tasks |= {task: [jobs[k].folder for k in own] for task, own in found.items()}
+            path = folder / TASKS
+            found = read_json(path, "remove it").get("tasks")
+            try:
+                tasks |= {task: [jobs[k].folder for k in own] for task, own in found.items()}
+            except (AttributeError, IndexError, TypeError) as error:
+                raise GanAugError(f"{path}: is damaged ({error}); remove it") from error
     alive = _alive() if tasks else set()
     return {folder for task in tasks.keys() & alive for folder in tasks[task]}
 
