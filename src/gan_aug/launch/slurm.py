@@ -219,7 +219,7 @@ def queued(sweep: Path) -> set[str]:
         if (folder / TASKS).exists():
             jobs = Submission.read(folder).jobs
             path = folder / TASKS
-            found = read_json(path, "remove it").get("tasks")
+            found: Any = read_json(path, "remove it").get("tasks")
             try:
                 tasks |= {task: [jobs[k].folder for k in own] for task, own in found.items()}
             except (AttributeError, IndexError, TypeError) as error:
