@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -55,3 +56,35 @@ class SlurmLauncher(_Launcher):
         from gan_aug.launch.launching import launch_on_slurm
 
         return launch_on_slurm(self.loader, self.config, job_overrides, **self.settings)
+
+
+class OptunaSweeper(Sweeper):
+    """Searches for the best settings (`hydra/sweeper=optuna`)."""
+
+    def __init__(self, params: Mapping[str, str] | None, **settings: Any) -> None:
+        self.params, self.settings = params or {}, settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what composing the jobs takes, and the launcher."""
+        from hydra.core.plugins import Plugins
+
+        self.loader, self._multirun = hydra_context.config_loader, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the search."""
+        from gan_aug.launch.search import Settings, search
+        from gan_aug.run.errors import GanAugError
+
+        if not isinstance(self.launcher, LocalLauncher):
+            raise GanAugError(
+                "hydra/sweeper=optuna: runs on one machine; use hydra/launcher=local, on a cluster "
+                "within a job of its own with many cores"
+            )
+        overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        settings = Settings(**self.settings)
+        search(self.loader, self._multirun, overrides, settings, **self.launcher.settings)

@@ -44,7 +44,7 @@ def launch_locally(
     missing = _missing(loader, config, batch)
     if not missing:
         return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
-    submission = _submission(config, missing, "local")
+    submission = submission_of(config, missing, "local")
     print(
         f"{submission.sweep}: {len(missing)} jobs, {min(len(slots), len(missing))} at a time, "
         f"{threads} thread{'s' if threads > 1 else ''} each"
@@ -87,7 +87,7 @@ def launch_on_slurm(
     if len(new) < len(missing):
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
-        submission = _submission(config, new, "slurm")
+        submission = submission_of(config, new, "slurm")
         with users_environment():
             arrays = cluster.submit(submission, pack, cpus_per_task, settings)
         print(
@@ -117,7 +117,17 @@ def _missing(loader: ConfigLoader, config: DictConfig, batch: Sequence[Sequence[
     return [job for job in jobs if not composer.is_finished(job)]
 
 
-def _submission(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Submission:
+def submission_of(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Submission:
+    """Write down jobs of a multirun that are to be run.
+
+    Args:
+        config: of the multirun.
+        jobs: which.
+        launcher: local or slurm.
+
+    Raises:
+        GanAugError: the sweep's folder cannot be written.
+    """
     options = get_args_parser().parse_args(sys.argv[1:])
     flags = {"--config-dir": options.config_dir, "--config-name": options.config_name}
     hydra = [f"{flag}={value}" for flag, value in flags.items() if value is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
 
@@ -44,8 +44,17 @@ def _gpus() -> list[str]:
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def run_here(submission: Submission, slots: Sequence[dict[str, str]]) -> dict[int, Attempt]:
+def run_here(
+    submission: Submission,
+    slots: Sequence[dict[str, str]],
+    look: Callable[[Pool], None] = lambda pool: None,
+) -> dict[int, Attempt]:
     """Run a submission's jobs on this machine, and show how they get on.
+
+    Args:
+        submission: the jobs.
+        slots: from `slots_of`.
+        look: called every second; it may end single jobs.
 
     Returns:
         How each ended, by its position in `submission.jobs`.
@@ -58,6 +67,7 @@ def run_here(submission: Submission, slots: Sequence[dict[str, str]]) -> dict[in
     try:
         with watching(submission) as show:
             while not pool.wait(_REFRESH_SECONDS):
+                look(pool)
                 show()
     except BaseException:
         pool.stop()

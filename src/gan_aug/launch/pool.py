@@ -45,7 +45,7 @@ class Pool:
             self._waiting.put(k)
         self._put_off: deque[int] = deque()
         self._lock = threading.Lock()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = False
         self.states: dict[int, Attempt] = {}
         self.faults: list[BaseException] = []
@@ -65,11 +65,18 @@ class Pool:
             thread.join(seconds)
         return not any(thread.is_alive() for thread in self._threads)
 
+    def end(self, k: int) -> None:
+        """Tell one job to stop, if it runs; the others go on."""
+        with self._lock:
+            process = self._processes.get(k)
+        if process is not None:
+            process.terminate()
+
     def stop(self) -> None:
         """Tell all jobs to stop, start no others, and return when they have ended."""
         with self._lock:
             self._stopping = True
-            running = list(self._processes)
+            running = list(self._processes.values())
         for process in running:
             process.terminate()
         for process in running:
@@ -120,7 +127,7 @@ class Pool:
                     env=os.environ | own,
                     start_new_session=True,  # Ctrl-C reaches it by way of `stop`
                 )
-                self._processes.add(process)
+                self._processes[k] = process
             host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
             state = Attempt("running", process.pid, host, now(), slurm_job=self._slurm_job)
             try:
@@ -128,7 +135,7 @@ class Pool:
             finally:
                 code = process.wait()
                 with self._lock:
-                    self._processes.discard(process)
+                    del self._processes[k]
         state = state.ended_with(code, log_path, self._stopping)
         state.write(submission.state_path(k))
         self.states[k] = state

@@ -21,8 +21,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.launched import BUSY, end_with_launcher, is_job, take_over_errors
+from gan_aug.run.errors import Diverged, GanAugError, warn
+from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.sweep_table import print_table
@@ -85,11 +85,17 @@ def command(
             except Exception as error:
                 if show_traceback:
                     raise
-                _fail(message_of(error), BUSY if is_job() and isinstance(error, Busy) else 1)
+                _fail(message_of(error), _exit_code(error))
 
         return main
 
     return decorate
+
+
+def _exit_code(error: Exception) -> int:
+    """Return what tells a launcher how its job failed; a person's command fails with 1."""
+    codes = {Busy: BUSY, Diverged: DIVERGED}
+    return codes.get(type(error), 1) if is_job() else 1
 
 
 def message_of(error: Exception) -> str:

@@ -13,6 +13,10 @@ class GanAugError(Exception):
     """
 
 
+class Diverged(GanAugError):
+    """Training came to nothing with these settings, and would again."""
+
+
 def warn(message: str) -> None:
     """Print a line about something that the run goes on in spite of."""
     print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -18,6 +18,8 @@ WAIT = "GAN_AUG_WAIT"
 """Environment variable: set where a job is to wait for another process that works in its folder."""
 BUSY = 75
 """Exit code of a job whose run folder another process works in (EX_TEMPFAIL of sysexits.h)."""
+DIVERGED = 76
+"""Exit code of a job whose training came to nothing."""
 
 _PR_SET_PDEATHSIG = 1
 _TRACEBACKS = "HYDRA_FULL_ERROR"

@@ -26,7 +26,7 @@ from rich.progress import (
 )
 
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import Diverged
 from gan_aug.run.files import keep_again, replace_file
 from gan_aug.run.lock import check_held
 from gan_aug.run.progress import update
@@ -133,12 +133,12 @@ class Checkpoints(Checkpoint):
         """Save the end of training.
 
         Raises:
-            GanAugError: its weights, or all of its validation losses, are not finite.
+            Diverged: its weights, or all of its validation losses, are not finite.
         """
         module = _resumable(pl_module)
         never_good = hasattr(module, "monitor") and self.best_score is None
         if never_good or not module.finite:
-            raise GanAugError(
+            raise Diverged(
                 "training diverged: weights or loss are not finite at batch "
                 f"{module.batches_done}; the last good checkpoint is kept; lower the learning rate"
             )

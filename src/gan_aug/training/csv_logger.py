@@ -52,6 +52,7 @@ class MetricsCSV(Logger):
         """Append a row for each scalar."""
         self.rows += len(metrics)
         self._writer.writerows([step, name, repr(float(value))] for name, value in metrics.items())
+        self._file.flush()  # a search reads it meanwhile
 
     def save(self) -> None:
         """Flush to disk."""

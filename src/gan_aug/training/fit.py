@@ -190,9 +190,12 @@ def _check_best(path: Path, content: dict[str, Any]) -> None:
 def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
+    best: dict[str, int] = {}
     if OmegaConf.select(cfg, "quality.select") is not None:
         checkpoint = checkpoint.with_name("best.ckpt")
-        module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+        content = read_checkpoint(checkpoint)
+        module.load_state_dict(content["state_dict"])
+        best = {"best_batches": int(content["batches_done"])}
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
         write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
@@ -201,6 +204,7 @@ def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) 
     metrics = {
         "headline": headline,
         "batches": module.batches_done,
+        **best,
         "last_logged": module.latest,
         "checkpoint_sha256": sha256_of(checkpoint),
     }

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from gan_aug.models.gans.sample_grids import SampleGrids
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import Diverged
 
 Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -164,10 +164,10 @@ class GAN(ResumableModule):
         torch._foreach_lerp_(_floats(self.ema_generator), source, 1.0 - decay)
 
     def _check_health(self, terms: Losses, fakes: Tensor, reals: Tensor) -> None:
-        """Raise GanAugError on a non-finite loss, or when samples have not differed for a while."""
+        """Raise Diverged on a non-finite loss, or when samples have not differed for a while."""
         for name, loss in terms.items():
             if not torch.isfinite(loss):
-                raise GanAugError(
+                raise Diverged(
                     f"training diverged: {name} is {loss.item()} at batch {self.batches_done}; "
                     "the last good checkpoint is kept; lower model.lr_g and model.lr_d"
                 )
@@ -176,7 +176,7 @@ class GAN(ResumableModule):
             self._flat_steps = self._flat_steps + 1 if spread < COLLAPSED_BELOW else 0
             self.log_now({"stability/spread_of_fakes_to_reals": spread})
         if self._flat_steps >= COLLAPSE_PATIENCE:
-            raise GanAugError(
+            raise Diverged(
                 f"the generator collapsed: its images have not differed for {self._flat_steps} "
                 f"logged steps (batch {self.batches_done}); the last good checkpoint is kept; "
                 "lower model.lr_d, or raise model.g_steps"

@@ -1,0 +1,87 @@
+"""What a run has logged of one metric, also while it runs."""
+
+from __future__ import annotations
+
+import csv
+import re
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_json
+
+Rows = list[tuple[int, str, float]]
+
+
+def refuse_test(metric: str) -> None:
+    """Refuse a metric of the test images: they choose nothing (rule 5 of CONTRIBUTING.md).
+
+    Raises:
+        GanAugError: it is one.
+    """
+    if metric.lower().startswith("test"):
+        raise GanAugError(
+            f"hydra.sweeper.metric={metric}: test images choose nothing; name a metric of "
+            "validation, as val/loss or quality/kid"
+        )
+
+
+def curve(folder: Path, metric: str, ended: bool) -> list[tuple[int, float]]:
+    """Return batches and values of a metric, in the order they were logged.
+
+    Args:
+        folder: the run's.
+        metric: as metrics.csv has it; quality/kid is the mean over classes of what is logged as
+            "quality EXTRACTOR/kid CLASS".
+        ended: whether the run writes no more; else what it logged last is left out, since it may
+            be writing more of it.
+    """
+    rows = _rows(folder / "metrics.csv")
+    newest = max((batch for batch, *_ in rows), default=0)
+    found: dict[int, list[float]] = {}
+    for batch, name, value in rows:
+        if _is(name, metric) and (ended or batch < newest):
+            found.setdefault(batch, []).append(value)
+    return [(batch, fmean(values)) for batch, values in sorted(found.items())]
+
+
+def result(folder: Path, metric: str) -> float:
+    """Return a metric of the checkpoint that a finished run stands for: its best, or the last.
+
+    Raises:
+        GanAugError: the run did not log it, or its metrics.json is damaged.
+    """
+    points = curve(folder, metric, ended=True)
+    best = read_json(folder / "metrics.json", "run that job again").get("best_batches")
+    if isinstance(best, int):
+        points = [point for point in points if point[0] <= best]
+    if not points:
+        names = {_short(name) for _, name, _ in _rows(folder / "metrics.csv")}
+        known = ", ".join(sorted(name for name in names if not name.startswith("test")))
+        raise GanAugError(
+            f"hydra.sweeper.metric={metric}: {folder} logged none; it logged {known or 'nothing'}"
+        )
+    return points[-1][1]
+
+
+def _rows(path: Path) -> Rows:
+    """Return the sound rows of a metrics.csv; the last one may be half written."""
+    if not path.is_file():
+        return []
+    found: Rows = []
+    for line in path.read_text(errors="replace").split("\n")[:-1]:
+        with suppress(ValueError, csv.Error):
+            batch, name, value = next(csv.reader([line]))
+            found.append((int(batch), name, float(value)))
+    return found
+
+
+def _is(name: str, metric: str) -> bool:
+    return metric in (name, _short(name))
+
+
+def _short(name: str) -> str:
+    """Return quality/kid for "quality cnn-1234/kid pneumonia", other names as they are."""
+    found = re.fullmatch(r"quality [^/]+/(\S+) .+", name)
+    return f"quality/{found[1]}" if found else name
