@@ -38,10 +38,15 @@ def write_run(folder: Path, status: str = "finished", age: float = 0, **others: 
 
 
 def submit(
-    sweep: Path, *folders: str, submitted: str = LONG_AGO, launcher: str = "local", pid: int = 1
+    sweep: Path,
+    *folders: str,
+    submitted: str = LONG_AGO,
+    launcher: str = "local",
+    pid: int = 1,
+    host: str = HERE,
 ) -> Path:
     """Write a jobs.json; returns its folder."""
-    folder = sweep / ".jobs" / f"{submitted[:10]}_{submitted[11:19].replace(':', '-')}_{pid}"
+    folder = sweep / ".jobs" / f"{submitted[:10]}_{submitted[11:19].replace(':', '-')}_{host}_{pid}"
     content = {
         "command": "study", "arguments": [], "hydra": [], "launcher": launcher,
         "submitted": submitted, "jobs": [

@@ -43,7 +43,9 @@ class LocalLauncher(_Launcher):
         """Run all jobs; return when they have ended."""
         from gan_aug.launch.launching import launch_locally
 
-        return launch_locally(self.loader, self.config, job_overrides, **self.settings)
+        return launch_locally(
+            self.loader, self.config, job_overrides, initial_job_idx, **self.settings
+        )
 
 
 class SlurmLauncher(_Launcher):
@@ -55,7 +57,9 @@ class SlurmLauncher(_Launcher):
         """Submit all jobs; with wait=true, return when they have ended."""
         from gan_aug.launch.launching import launch_on_slurm
 
-        return launch_on_slurm(self.loader, self.config, job_overrides, **self.settings)
+        return launch_on_slurm(
+            self.loader, self.config, job_overrides, initial_job_idx, **self.settings
+        )
 
 
 class OptunaSweeper(Sweeper):

@@ -139,13 +139,14 @@ def test_the_latest_command_counts(tmp_path: Path) -> None:
 
 def test_jobs_whose_command_has_ended_do_not_wait_for_ever(tmp_path: Path) -> None:
     jobs = submit(tmp_path, "draw_0", "draw_1", pid=a_dead_pid())
-    assert [job.state for job in look(tmp_path).jobs] == [State.WAITING] * 2  # whose host? unknown
+    assert [job.state for job in look(tmp_path).jobs] == [State.STOPPED] * 2
     write_attempt(jobs, 0, "done")
     first, second = look(tmp_path).jobs
     assert (first.state, second.state) == (State.DONE, State.STOPPED)
     assert "repeat the command" in str(second.reason)
-    write_attempt(jobs, 0, "done", host="node7")  # there its command may go on
-    assert look(tmp_path).jobs[1].state is State.WAITING
+    elsewhere = tmp_path / "other"
+    submit(elsewhere, "draw_0", pid=a_dead_pid(), host="node7")  # there its command may go on
+    assert look(elsewhere).jobs[0].state is State.WAITING
 
 
 def test_what_a_running_and_a_failed_job_show(tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ from support import ROOT, TINY_STUDY
 
 from gan_aug.launch import compose
 from gan_aug.launch.compose import Composer, one_of_each_kind
-from gan_aug.launch.launching import _is_of_the_multirun, _missing, returns
+from gan_aug.launch.launching import _is_of_the_multirun, _is_queued, _missing, returns
 from gan_aug.launch.local import slots_of
 from gan_aug.launch.pool import cores
-from gan_aug.launch.submission import Attempt, Job, Submission, reason_of
+from gan_aug.launch.slurm import _tasks_of, check
+from gan_aug.launch.submission import Attempt, Job, Queued, Submission, reason_of
 from gan_aug.run.errors import GanAugError
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
@@ -71,7 +72,7 @@ def test_two_jobs_of_one_folder_are_refused(tmp_path: Path) -> None:
     with composing(f"study_dir={tmp_path}") as (loader, master):
         message = r"draw_0: is the folder of job 0 .*model.lr_g=1e-4\) and of job 1"
         with pytest.raises(GanAugError, match=message):
-            _missing(loader, master, swept)
+            _missing(Composer(loader, master), swept, 0)
 
 
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
@@ -92,10 +93,10 @@ def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path)
             folder = tmp_path / f"draw_{draw}"
             folder.mkdir()
             (folder / "run.json").write_text(json.dumps(record))
-        missing = [job.folder for job in _missing(loader, master, swept)]
+        missing = [job.folder for job in _missing(Composer(loader, master), swept, 0)]
         assert missing == ["draw_1", "draw_2"]
         longer = [[*job, "study.steps=21"] for job in swept]
-        assert len(_missing(loader, master, longer)) == 3
+        assert len(_missing(Composer(loader, master), longer, 0)) == 3
 
 
 def test_which_settings_of_hydra_a_job_is_given() -> None:
@@ -115,6 +116,7 @@ def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
     assert made.command_line(0) == [
         sys.executable, "-m", "gan_aug.study", "hydra.verbose=true", "draw=7",
         f'hydra.run.dir="{tmp_path}/흉부 1"', f'hydra.sweep.dir="{tmp_path}"', "hydra.job.num=7",
+        "hydra.mode=RUN",
     ]  # fmt: skip
     assert made.environment() == {"GAN_AUG_COMMAND": "python -m gan_aug.study -m draw=7"}
 
@@ -131,7 +133,7 @@ def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
         (0, "", False, "done", None),
         (1, "x\nerror: data.root=y: no folder\n", False, "failed", "data.root=y: no folder"),
         (1, "Fatal Python error\nlast words\n\n", False, "failed", "exit code 1: last words"),
-        (-9, "", False, "failed", "ended by signal 9 (SIGKILL); out of memory?"),
+        (-9, "", False, "failed", "ended by signal 9 (Killed); out of memory?"),
         (-9, "", True, "stopped", None),
         (143, "error: stopped by SIGTERM\n", False, "stopped", None),
         (75, "error: busy\n", False, "busy", None),
@@ -180,3 +182,74 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_kinds_are_told_by_number_alone() -> None:
     assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")
+
+
+def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> None:
+    swept = [[*STUDY, f"draw={i}"] for i in range(2)]
+    named = ("hydra.sweep.subdir=${hydra.job.override_dirname}", f"hydra.sweep.dir={tmp_path}")
+    exclude = f"hydra.job.config.override_dirname.exclude_keys={[k.split('=')[0] for k in STUDY]}"
+    with composing(*named, exclude.replace("+", "")) as (loader, master):
+        jobs = _missing(Composer(loader, master), swept, 0)
+        assert [job.folder.rpartition("draw=")[2] for job in jobs] == ["0", "1"]
+
+
+def test_numbers_go_on_where_the_batch_before_ended(tmp_path: Path) -> None:
+    with composing(f"study_dir={tmp_path}") as (loader, master):
+        jobs = _missing(Composer(loader, master), [[*STUDY, "draw=5"]], 3)
+        assert [job.number for job in jobs] == [3]
+
+
+def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path) -> None:
+    (tmp_path / "draw_0").mkdir()
+    record = {"status": "finished", "config": {}, "given": {}, "command": [], "overrides": []}
+    (tmp_path / "draw_0" / "run.json").write_text(json.dumps(record))
+    with composing(f"study_dir={tmp_path}", "++seed=${hydra:job.num}") as (loader, master):
+        swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
+        assert len(_missing(Composer(loader, master), swept, 0)) == 1
+
+
+def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("error: stopped by SIGTERM\n")
+    start = path.stat().st_size
+    path.write_text(path.read_text() + "Segmentation fault\n")
+    assert reason_of(1, path, start) == "exit code 1: Segmentation fault"
+
+
+@pytest.mark.parametrize("folder", ["", "a\0b", "a\ud800", "../x", "/x"])
+def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> None:
+    made = Submission.create(tmp_path, "study", [], [], "local", [Job(0, "ok", [])])
+    path = made.folder / "jobs.json"
+    path.write_text(path.read_text().replace('"ok"', json.dumps(folder)))
+    with pytest.raises(GanAugError, match=r"jobs\.json: names"):
+        Submission.read(made.folder)
+
+
+def test_a_job_waits_for_no_queue_with_other_settings() -> None:
+    queued = {"draw_0": Queued(["draw=0", "model.lr=1"], "17")}
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": "s"}}})
+    assert _is_queued(Job(0, "draw_0", ["model.lr=1", "draw=0"]), queued, config)
+    assert not _is_queued(Job(1, "draw_1", []), queued, config)
+    message = r"s/draw_0: is in the queue, as part of Slurm's 17, with other settings \(model.lr=1"
+    with pytest.raises(GanAugError, match=message):
+        _is_queued(Job(0, "draw_0", ["model.lr=2", "draw=0"]), queued, config)
+
+
+@pytest.mark.parametrize("tasks", [None, [1], {"5": [-1]}, {"5": [True]}, {"5": [1]}])
+def test_a_damaged_list_of_tasks_is_named(tasks: Any, tmp_path: Path) -> None:
+    made = Submission.create(tmp_path, "study", [], [], "slurm", [Job(0, "ok", [])])
+    (made.folder / "slurm.json").write_text(json.dumps({"tasks": tasks}))
+    with pytest.raises(GanAugError, match=r"slurm\.json: is damaged"):
+        _tasks_of(made)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("wait", "maybe"), ("pack", True), ("cpus_per_task", 0), ("timeout_min", -5),
+     ("array_parallelism", 0), ("setup", "module"), ("additional_parameters", 3)],
+)  # fmt: skip
+def test_settings_of_the_cluster_are_checked(setting: str, value: Any) -> None:
+    settings: dict[str, Any] = {"wait": True, "pack": 1, "cpus_per_task": 1} | {setting: value}
+    own = {key: settings.pop(key) for key in ("wait", "pack", "cpus_per_task")}
+    with pytest.raises(GanAugError, match=rf"hydra\.launcher\.{setting}={value}: must be"):
+        check(**own, settings=settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY_STUDY, run_command, start
+from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
 
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study.repeats=1", "study_dir=s",
@@ -63,7 +64,7 @@ def test_a_killed_job_ends_no_other_and_is_run_again(
     os.kill(pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
-    assert "error: draw_0: ended by signal 9 (SIGKILL)" in errors.splitlines()[-1]
+    assert "error: draw_0: ended by signal 9 (Killed)" in errors.splitlines()[-1]
     states = [state(tmp_path, k)["state"] for k in range(DRAWS)]
     assert states == ["failed", "done", "done"]
     finished = {d: (tmp_path / f"s/draw_{d}/metrics.json").stat().st_mtime_ns for d in (1, 2)}
@@ -115,3 +116,27 @@ def test_a_job_that_others_run_is_put_off_and_waited_for(
     assert other.wait(timeout=60) == 0
     assert read(tmp_path / "s/draw_0/run.json")["resumed"] == 0
     assert (tmp_path / "s" / "results.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.slow
+def test_jobs_have_the_configuration_that_the_command_had(tmp_path: Path, cache_home: Path) -> None:
+    """Folders of a user's own, and one that asks for multiruns: a job is none."""
+    shutil.copytree(ROOT / "conf", tmp_path / "mine")
+    config = tmp_path / "mine" / "train.yaml"
+    config.write_text(config.read_text().replace("\nseed: 0 ", "\nseed: 77 "))
+    experiment = tmp_path / "more" / "experiment" / "asks.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text(
+        "# @package _global_\ndefaults: [/experiment/cnn_baseline]\nhydra: {mode: MULTIRUN}\n"
+    )
+    flags = ("--config-path", str(tmp_path / "mine"), "--config-dir", str(tmp_path / "more"))
+    arguments = ("+experiment=asks", *TINY_CNN[1:], "trainer.max_epochs=1", "draw=1,2")
+    run_command(
+        cache_home, "train", *flags, *arguments, "hydra.sweep.dir=s", cwd=tmp_path, check=True
+    )
+    records = [read(tmp_path / f"s/draw_{draw}/run.json") for draw in (1, 2)]
+    assert [(r["status"], r["seed"], r["job"]) for r in records] == [
+        ("finished", 77, 0), ("finished", 77, 1),
+    ]  # fmt: skip
+    assert {r["threads"] for r in records} == {1}
+    assert len(list(tmp_path.glob("s/.jobs/*"))) == 1

@@ -141,3 +141,9 @@ def test_a_terminal_is_refreshed_until_all_is_done(
     submit(sweep, "draw_7", submitted="2026-02-01T00:00:00+00:00")
     assert exit_code(show(Follower(sweep), 7)) == 3  # the third wait is cut short
     assert len(waits) == 3
+
+
+def test_what_cannot_be_read_is_not_all_done(tmp_path: Path) -> None:
+    jobs = submit(tmp_path, "draw_0")
+    (jobs / "jobs.json").write_text("{")
+    assert exit_code(Follower(tmp_path).look()) == 1

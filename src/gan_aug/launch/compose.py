@@ -12,9 +12,11 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.launch.submission import Job, is_plain
 from gan_aug.run.record import is_finished
+from gan_aug.run.run_record import RECORD
 
 
 def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -32,15 +34,21 @@ class Composer:
     Args:
         loader: Hydra's.
         master: the configuration of the multirun.
+
+    Attributes:
+        sweep: the multirun's folder.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader, self._master = loader, master
+        self.sweep = Path(master.hydra.sweep.dir)
+        named = OmegaConf.to_container(master.hydra.sweep, resolve=False)
+        self._alone = "hydra.job.override_dirname" in str(named)  # Hydra makes it while composing
         self._kinds: dict[tuple[str, ...], DictConfig] = {}
 
     def config(self, number: int, overrides: Sequence[str]) -> DictConfig:
         """Return a job's configuration, valid until the next one of its kind is asked for."""
-        kind = _kind(overrides)
+        kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
             self._kinds[kind] = self._loader.load_sweep_config(self._master, list(overrides))
         config = self._kinds[kind]
@@ -62,9 +70,11 @@ class Composer:
 
     def is_finished(self, job: Job) -> bool:
         """Tell whether the job's run folder holds it, finished, with these very settings."""
-        sweep = Path(self._master.hydra.sweep.dir)
-        if not os.path.exists(sweep / job.folder / "run.json"):
+        if not os.path.exists(self.sweep / job.folder / RECORD):
             return False
         config = self.config(job.number, job.overrides)
-        with_hydra = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-        return is_finished(sweep / job.folder, with_hydra)
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        try:
+            return is_finished(self.sweep / job.folder, own)
+        except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
+            return False

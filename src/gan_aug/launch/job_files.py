@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,10 +130,16 @@ def read_run(path: Path) -> RunNotes:
         status=_of(path, record, "status", str),
         reason=reason if isinstance(reason, str) else None,
         overrides=tuple(map(str, _of(path, record, "overrides", list))),
-        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        seconds=_seconds(seconds),
         written=path.stat().st_mtime,
         below=below if isinstance(below, str) else "",
     )
+
+
+def _seconds(value: object) -> float:
+    with suppress(OverflowError):
+        return float(value) if isinstance(value, int | float) else 0.0
+    return 0.0
 
 
 def _of(path: Path, found: dict[str, Any], key: str, kind: type[T]) -> T:

@@ -9,15 +9,16 @@ from pathlib import Path
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.launch.compose import Composer
 from gan_aug.launch.local import run_here, slots_of
-from gan_aug.launch.submission import Attempt, Job, Submission
+from gan_aug.launch.submission import Attempt, Job, Queued, Submission, latest_attempt
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import users_environment
 from gan_aug.run.sweep_table import leave_table_to_others
 
+_CONFIG = ("dir", "name", "path")
 _NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
 
 
@@ -25,6 +26,7 @@ def launch_locally(
     loader: ConfigLoader,
     config: DictConfig,
     batch: Sequence[Sequence[str]],
+    first: int,
     jobs: int | None,
     threads: int,
 ) -> list[JobReturn]:
@@ -34,6 +36,7 @@ def launch_locally(
         loader: Hydra's.
         config: of the multirun.
         batch: each job's overrides.
+        first: the number of the batch's first job.
         jobs: how many at a time; None: one a core, or one a GPU.
         threads: of each job.
 
@@ -41,7 +44,7 @@ def launch_locally(
         GanAugError: a setting is out of range, or the sweep's folder cannot be written.
     """
     slots = slots_of(config, jobs, threads)
-    missing = _missing(loader, config, batch)
+    missing = _missing(Composer(loader, config), batch, first)
     if not missing:
         return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
     submission = submission_of(config, missing, "local")
@@ -59,6 +62,7 @@ def launch_on_slurm(
     loader: ConfigLoader,
     config: DictConfig,
     batch: Sequence[Sequence[str]],
+    first: int,
     wait: bool,
     pack: int,
     cpus_per_task: int,
@@ -70,6 +74,7 @@ def launch_on_slurm(
         loader: Hydra's.
         config: of the multirun.
         batch: each job's overrides.
+        first: the number of the batch's first job.
         wait: whether to return only when the jobs have ended.
         pack: jobs of an array task, one after the other.
         cpus_per_task: cores, and threads, of a task.
@@ -80,37 +85,71 @@ def launch_on_slurm(
     """
     from gan_aug.launch import slurm as cluster
 
-    cluster.check(pack, cpus_per_task)
-    missing = _missing(loader, config, batch)
+    cluster.check(wait, pack, cpus_per_task, settings)
+    composer = Composer(loader, config)
+    missing = _missing(composer, batch, first)
     queued = cluster.queued(Path(config.hydra.sweep.dir))
-    new = [job for job in missing if job.folder not in queued]
+    new = [job for job in missing if not _is_queued(job, queued, config)]
+    arrays = {queued[job.folder].array for job in missing if job.folder in queued}
     if len(new) < len(missing):
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
         submission = submission_of(config, new, "slurm")
         with users_environment():
-            arrays = cluster.submit(submission, pack, cpus_per_task, settings)
+            made = cluster.submit(submission, pack, cpus_per_task, settings)
+        arrays |= set(made)
         print(
             f"{submission.sweep}: submitted {len(new)} jobs, {pack} to a task, as Slurm's "
-            f"{', '.join(arrays)}{_finished_before(len(batch) - len(missing))}",
+            f"{', '.join(made)}{_finished_before(len(batch) - len(missing))}",
             flush=True,
         )
-        if wait:
-            return returns(submission, cluster.wait_for(submission, arrays))
+    if wait and missing:
+        cluster.wait_for(Path(config.hydra.sweep.dir), missing, arrays)
+        return _by_their_folders(composer, missing)
     leave_table_to_others()
     print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
     return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
 
 
-def _missing(loader: ConfigLoader, config: DictConfig, batch: Sequence[Sequence[str]]) -> list[Job]:
+def _is_queued(job: Job, queued: Mapping[str, Queued], config: DictConfig) -> bool:
+    """Tell whether a job is in the queue of the cluster.
+
+    Raises:
+        GanAugError: its folder is, for a job with other settings.
+    """
+    found = queued.get(job.folder)
+    if found is None:
+        return False
+    if sorted(found.overrides) != sorted(job.overrides):
+        differ = sorted(set(found.overrides) ^ set(job.overrides))
+        raise GanAugError(
+            f"{config.hydra.sweep.dir}/{job.folder}: is in the queue, as part of Slurm's "
+            f"{found.array}, with other settings ({', '.join(differ[:5])}); wait for it, scancel "
+            "it, or choose another folder"
+        )
+    return True
+
+
+def _by_their_folders(composer: Composer, jobs: Sequence[Job]) -> list[JobReturn]:
+    """Return what Hydra is told of jobs that some command submitted and that are not queued now."""
+    found = []
+    for job in jobs:
+        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
+        if not composer.is_finished(job):
+            attempt, log = latest_attempt(composer.sweep, job.folder)
+            _fail(result, job, attempt, log)
+        found.append(result)
+    return found
+
+
+def _missing(composer: Composer, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
     """Return the jobs that have not been finished, with these very settings."""
-    composer = Composer(loader, config)
-    jobs = [composer.job(number, overrides) for number, overrides in enumerate(batch)]
+    jobs = [composer.job(number, overrides) for number, overrides in enumerate(batch, start=first)]
     folders: dict[str, Job] = {}
     for job in jobs:
         if (other := folders.setdefault(job.folder, job)) is not job:
             raise GanAugError(
-                f"{config.hydra.sweep.dir}/{job.folder}: is the folder of job {other.number} "
+                f"{composer.sweep / job.folder}: is the folder of job {other.number} "
                 f"({' '.join(other.overrides)}) and of job {job.number} "
                 f"({' '.join(job.overrides)}); let the folder's name tell them apart"
             )
@@ -129,17 +168,27 @@ def submission_of(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Sub
         GanAugError: the sweep's folder cannot be written.
     """
     options = get_args_parser().parse_args(sys.argv[1:])
-    flags = {"--config-dir": options.config_dir, "--config-name": options.config_name}
+    flags = {f"--config-{name}": getattr(options, f"config_{name}") for name in _CONFIG}
     hydra = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
-    hydra += [o for o in config.hydra.overrides.hydra if not _is_of_the_multirun(o)]
+    # Unresolved: what refers to the job has no value yet.
+    given = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    assert isinstance(given, list)
+    hydra += [str(o) for o in given if not _is_of_the_multirun(str(o))]
     return Submission.create(
         sweep=Path(config.hydra.sweep.dir),
-        command=config.hydra.job.name,
+        command=_command(),
         arguments=sys.argv[1:],
         hydra=hydra,
         launcher=launcher,
         jobs=jobs,
     )
+
+
+def _command() -> str:
+    """Return which command this process is: study, train ...; hydra.job.name may be anything."""
+    spec = sys.modules["__main__"].__spec__
+    assert spec is not None, "gan_aug's commands are modules"
+    return spec.name.removeprefix("gan_aug.").removesuffix(".__main__")
 
 
 def _is_of_the_multirun(override: str) -> bool:
@@ -159,9 +208,12 @@ def returns(submission: Submission, states: Mapping[int, Attempt]) -> list[JobRe
         state = states.get(k)
         result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
         if state is None or state.state != "done":
-            how = "did not start" if state is None else (state.reason or state.state)
-            log = submission.folder if state is None else submission.log_path(k)
-            result.status = JobStatus.FAILED
-            result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")
+            _fail(result, job, state, submission.log_path(k) if state else submission.folder)
         found.append(result)
     return found
+
+
+def _fail(result: JobReturn, job: Job, attempt: Attempt | None, log: Path) -> None:
+    how = "did not start" if attempt is None else (attempt.reason or attempt.state)
+    result.status = JobStatus.FAILED
+    result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.launch.pool import Pool, check_numbers, cores, threads_of
 from gan_aug.launch.submission import Attempt, Submission
@@ -26,7 +26,7 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int) -> list[dict[st
         GanAugError: jobs or threads are no positive number.
     """
     check_numbers(jobs=1 if jobs is None else jobs, threads=threads)
-    gpus = _gpus() if config.trainer.accelerator == "gpu" else []
+    gpus = _gpus() if OmegaConf.select(config, "trainer.accelerator") == "gpu" else []
     n = jobs or len(gpus) or max(1, cores() // threads)
     slots = [threads_of(threads) for _ in range(n)]
     for i, slot in enumerate(slots):
@@ -63,9 +63,9 @@ def run_here(
         OSError: the jobs' files cannot be written.
     """
     pool = Pool(submission, range(len(submission.jobs)), slots)
-    pool.start()
     try:
-        with watching(submission) as show:
+        pool.start()
+        with watching(submission.sweep, submission.jobs) as show:
             while not pool.wait(_REFRESH_SECONDS):
                 look(pool)
                 show()

@@ -44,7 +44,7 @@ class Pool:
         for k in numbers:
             self._waiting.put(k)
         self._put_off: deque[int] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may stop what is being stopped
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = False
         self.states: dict[int, Attempt] = {}
@@ -55,8 +55,9 @@ class Pool:
 
     def start(self) -> None:
         """Start the first jobs."""
-        for thread in self._threads:
-            thread.start()
+        with self._lock:
+            for thread in self._threads if not self._stopping else ():
+                thread.start()
 
     def wait(self, seconds: float) -> bool:
         """Wait up to some seconds; return whether all jobs have ended."""
@@ -85,7 +86,8 @@ class Pool:
             except subprocess.TimeoutExpired:
                 process.kill()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # else a signal came before the start
+                thread.join()
 
     def _work(self, slot: dict[str, str]) -> None:
         # A cluster warns a whole task of its time limit with USR2, which would end the jobs: they
@@ -116,6 +118,7 @@ class Pool:
             own[WAIT] = "1"
         log_path = submission.log_path(k)
         with log_path.open("ab") as log:
+            start = log.seek(0, os.SEEK_END)
             with self._lock:
                 if self._stopping:
                     return
@@ -136,7 +139,7 @@ class Pool:
                 code = process.wait()
                 with self._lock:
                     del self._processes[k]
-        state = state.ended_with(code, log_path, self._stopping)
+        state = state.ended_with(code, log_path, self._stopping, start)
         state.write(submission.state_path(k))
         self.states[k] = state
         if code == BUSY:

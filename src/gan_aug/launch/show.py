@@ -35,6 +35,7 @@ def exit_code(sweeps: Sequence[Sweep]) -> int:
     if any(sweep.is_open for sweep in sweeps):
         return SOME_OPEN
     done = all(job.state is State.DONE for sweep in sweeps for job in sweep.jobs)
+    done = done and not any(sweep.damaged for sweep in sweeps)
     return ALL_DONE if done else SOME_ENDED_BADLY
 
 

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +27,7 @@ import submitit
 from submitit.helpers import DelayedSubmission
 
 from gan_aug.launch.pool import Pool, check_numbers, threads_of
-from gan_aug.launch.submission import Attempt, Submission, submissions
+from gan_aug.launch.submission import Attempt, Job, Queued, Submission, submissions
 from gan_aug.launch.watch import watching
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json, write_json
@@ -38,6 +38,9 @@ TASKS = "slurm.json"
 REQUEUES = 1000
 """How often a task may meet its time limit: submitit wants a number, a study has none."""
 _POLL_SECONDS = 5.0
+_PATIENCE = 60
+"""How often in a row squeue may fail while jobs are waited for."""
+_COUNTED = ("timeout_min", "signal_delay_s", "array_parallelism", "gpus_per_node")
 _GENERIC = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "name")
 """Settings that submitit has for every kind of cluster; the others are Slurm's."""
 
@@ -124,13 +127,21 @@ def _report_if_last(submission: Submission) -> None:
         subprocess.run(command, check=False)  # its one line is in the task's log
 
 
-def check(pack: int, cpus_per_task: int) -> None:
+def check(wait: bool, pack: int, cpus_per_task: int, settings: Mapping[str, Any]) -> None:
     """Check the launcher's settings, and that this machine submits to a cluster.
 
     Raises:
         GanAugError: naming the setting, or what is missing.
     """
-    check_numbers(pack=pack, cpus_per_task=cpus_per_task)
+    if not isinstance(wait, bool):
+        raise GanAugError(f"hydra.launcher.wait={wait}: must be true or false")
+    counted = {key: settings[key] for key in _COUNTED if settings.get(key) is not None}
+    check_numbers(pack=pack, cpus_per_task=cpus_per_task, **counted)
+    for key, kind in {"setup": Sequence, "additional_parameters": Mapping}.items():
+        value = settings.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, str)):
+            called = "a list" if kind is Sequence else "a mapping"
+            raise GanAugError(f"hydra.launcher.{key}={value}: must be {called}")
     if shutil.which("sbatch") is None:
         raise GanAugError(
             "hydra/launcher=submitit_slurm: there is no sbatch here; run the command on a login "
@@ -155,6 +166,17 @@ def submit(
     Raises:
         GanAugError: Slurm refuses them; what was submitted before stays in the queue.
     """
+    try:
+        return _submit(submission, pack, cpus_per_task, settings)
+    except BaseException:
+        if not (submission.folder / TASKS).exists():  # nobody will run them
+            shutil.rmtree(submission.folder, ignore_errors=True)
+        raise
+
+
+def _submit(
+    submission: Submission, pack: int, cpus_per_task: int, settings: Mapping[str, Any]
+) -> list[str]:
     n = len(submission.jobs)
     packs = [range(i, min(i + pack, n)) for i in range(0, n, pack)]
     longest = _max_array_size()
@@ -197,7 +219,7 @@ def _executor(
     named = {key if key in _GENERIC else f"slurm_{key}": value for key, value in given.items()}
     try:
         executor.update_parameters(slurm_stderr_to_stdout=True, **named)
-    except (NameError, TypeError) as error:
+    except (AssertionError, NameError, TypeError, ValueError) as error:
         raise GanAugError(f"hydra.launcher: {' '.join(str(error).split())}") from error
     return executor
 
@@ -208,41 +230,65 @@ def _max_array_size() -> int:
     return int(found[1]) if found and int(found[1]) > 0 else 1001
 
 
-def queued(sweep: Path) -> set[str]:
-    """Return the run folders, relative to the sweep's, of jobs that wait or run on the cluster.
+def queued(sweep: Path) -> dict[str, Queued]:
+    """Return the jobs that wait or run on the cluster, by run folder, relative to the sweep's.
 
     Raises:
         GanAugError: Slurm does not answer.
     """
-    tasks: dict[str, list[str]] = {}
+    tasks: dict[str, list[Job]] = {}
     for folder in submissions(sweep):
         if (folder / TASKS).exists():
-            jobs = Submission.read(folder).jobs
-            path = folder / TASKS
-            found: Any = read_json(path, "remove it").get("tasks")
             try:
-                tasks |= {task: [jobs[k].folder for k in own] for task, own in found.items()}
-            except (AttributeError, IndexError, TypeError) as error:
-                raise GanAugError(f"{path}: is damaged ({error}); remove it") from error
+                tasks |= _tasks_of(Submission.read(folder))
+            except GanAugError as error:
+                warn(str(error))
     alive = _alive() if tasks else set()
-    return {folder for task in tasks.keys() & alive for folder in tasks[task]}
+    return {
+        job.folder: Queued(job.overrides, task.split("_")[0])
+        for task in tasks.keys() & alive
+        for job in tasks[task]
+    }
 
 
-def wait_for(submission: Submission, arrays: Sequence[str]) -> dict[int, Attempt]:
-    """Show how the jobs get on until none is in the queue.
-
-    Returns:
-        How each ended, by its position in `submission.jobs`.
+def _tasks_of(submission: Submission) -> dict[str, list[Job]]:
+    """Read slurm.json.
 
     Raises:
-        GanAugError: Slurm does not answer.
+        GanAugError: it is damaged.
     """
-    with watching(submission) as show:
-        while any(task.split("_")[0] in arrays for task in _alive()):
+    path, jobs = submission.folder / TASKS, submission.jobs
+    found: Any = read_json(path, "remove it").get("tasks")
+    numbers = range(len(jobs))
+    if not isinstance(found, dict) or not all(
+        isinstance(own, list) and all(type(k) is int and k in numbers for k in own)
+        for own in found.values()
+    ):
+        raise GanAugError(f"{path}: is damaged, its tasks are not left alone; remove it")
+    return {task: [jobs[k] for k in own] for task, own in found.items()}
+
+
+def wait_for(sweep: Path, jobs: Sequence[Job], arrays: Collection[str]) -> None:
+    """Show how jobs get on until none of their arrays is in the queue.
+
+    Raises:
+        GanAugError: Slurm has not answered for minutes.
+    """
+    silent = 0
+    with watching(sweep, jobs) as show:
+        while True:
+            try:
+                waiting = any(task.split("_")[0] in arrays for task in _alive())
+                silent = 0
+            except GanAugError:  # a controller that is restarted, say
+                silent += 1
+                if silent > _PATIENCE:
+                    raise
+                waiting = True
+            if not waiting:
+                return
             show()
             time.sleep(_POLL_SECONDS)
-    paths = {k: submission.state_path(k) for k in range(len(submission.jobs))}
-    return {k: Attempt.read(path) for k, path in paths.items() if path.exists()}
 
 
 def _alive() -> set[str]:

@@ -89,9 +89,11 @@ def _begun(evidence: Evidence) -> float:
 def _stopped(evidence: Evidence, reason: str | None) -> tuple[State, str | None]:
     """Judge a job that was stopped from outside; a cluster goes on with it by itself."""
     submission = evidence.submission
-    if submission is not None and submission.launcher == "slurm":
+    if submission is None or submission.launcher != "slurm":
+        return State.STOPPED, reason
+    if time.time() - _last_sign(evidence) < SILENT_SECONDS:
         return State.WAITING, None
-    return State.STOPPED, reason
+    return State.STOPPED, "Slurm has not run it again; look at squeue, or repeat the command"
 
 
 def _by_attempt(evidence: Evidence, attempt: Attempt | None) -> tuple[State, str | None]:
@@ -112,8 +114,13 @@ def _by_attempt(evidence: Evidence, attempt: Attempt | None) -> tuple[State, str
 def _lives(attempt: Attempt, evidence: Evidence) -> bool:
     if attempt.host == socket.gethostname():
         return exists(attempt.pid)
+    return time.time() - _last_sign(evidence) < SILENT_SECONDS
+
+
+def _last_sign(evidence: Evidence) -> float:
+    """Return when a job last wrote anything, seconds since 1970."""
     written = evidence.run.written if isinstance(evidence.run, RunNotes) else 0.0
-    return time.time() - max(attempt.started_seconds, written, evidence.told) < SILENT_SECONDS
+    return max(_begun(evidence), written, evidence.told)
 
 
 def exists(pid: int) -> bool:

@@ -120,6 +120,8 @@ class Submission:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GanAugError(f"{path}: is damaged ({_what(error)}); {_REMEDY}") from error
         for job in made.jobs:
+            if not job.folder or not job.folder.isprintable():
+                raise GanAugError(f"{path}: names a folder {job.folder!a}; {_REMEDY}")
             if Path(job.folder).is_absolute() or ".." in Path(job.folder).parts:
                 raise GanAugError(f"{path}: names {job.folder}, outside its own folder; {_REMEDY}")
         return made
@@ -129,6 +131,11 @@ class Submission:
         """The process of the command that made it, from the folder's name."""
         pid = self.folder.name.rpartition("_")[2]
         return int(pid) if pid.isdecimal() else None
+
+    @property
+    def host(self) -> str:
+        """The computer of the command that made it, from the folder's name."""
+        return "_".join(self.folder.name.split("_")[2:-1])
 
     @property
     def submitted_seconds(self) -> float:
@@ -164,6 +171,7 @@ class Submission:
             *job.overrides,
             *(quoted(key, value) for key, value in own.items()),
             f"hydra.job.num={job.number}",
+            "hydra.mode=RUN",  # a configuration may say MULTIRUN
         ]
 
     def environment(self) -> dict[str, str]:
@@ -226,13 +234,14 @@ class Attempt:
         """When it started, seconds since 1970."""
         return datetime.fromisoformat(self.started).timestamp()
 
-    def ended_with(self, code: int, log: Path, stopping: bool) -> Attempt:
+    def ended_with(self, code: int, log: Path, stopping: bool, start: int = 0) -> Attempt:
         """Return the state after the process has ended.
 
         Args:
             code: as `subprocess.Popen.returncode` gives it.
             log: what it printed; a failure's reason is in it.
             stopping: whether it was told to stop.
+            start: where in the log its own lines begin.
         """
         reason = None
         if code == 0:
@@ -242,7 +251,7 @@ class Attempt:
         elif stopping or code in _STOPPED:
             state = "stopped"
         else:
-            state, reason = "failed", reason_of(code, log)
+            state, reason = "failed", reason_of(code, log, start)
         facts = asdict(self) | {"state": state, "exit": code, "reason": reason, "ended": now()}
         return Attempt(**facts)
 
@@ -281,14 +290,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def reason_of(code: int, log: Path) -> str:
-    """Return in one line why a job failed."""
+def reason_of(code: int, log: Path, start: int = 0) -> str:
+    """Return in one line why a job failed, whose lines begin at `start` of the log."""
     if code < 0:
-        name = signal.Signals(-code).name
         also = "; out of memory?" if -code == signal.SIGKILL else ""
-        return f"ended by signal {-code} ({name}){also}"
+        return f"ended by signal {-code} ({signal.strsignal(-code)}){also}"
     with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
+        file.seek(max(start, file.seek(0, os.SEEK_END) - 20_000))
         lines = file.read().decode(errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     last = next((line for line in reversed(lines) if line.strip()), "no output")
@@ -300,6 +308,24 @@ def submissions(sweep: Path) -> Iterator[Path]:
     folder = sweep / JOBS
     if folder.is_dir():
         yield from sorted(p.parent for p in folder.glob("*/jobs.json"))
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job in the queue of a cluster: its settings, and the array that it is part of."""
+
+    overrides: list[str]
+    array: str
+
+
+def latest_attempt(sweep: Path, folder: str) -> tuple[Attempt | None, Path]:
+    """Return the latest attempt at a job, if there was any, and where to read on about it."""
+    for path in reversed(list(submissions(sweep))):
+        submission = Submission.read(path)
+        for k, job in enumerate(submission.jobs):
+            if job.folder == folder and submission.state_path(k).exists():
+                return Attempt.read(submission.state_path(k)), submission.log_path(k)
+    return None, sweep / JOBS
 
 
 def is_plain(override: str) -> bool:

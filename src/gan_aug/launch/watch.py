@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
-from gan_aug.launch.follow import Follower, Job, Sweep
+from gan_aug.launch.follow import Follower, Sweep
+from gan_aug.launch.follow import Job as Followed
 from gan_aug.launch.show import line, live_page, what_happened
-from gan_aug.launch.submission import Submission
+from gan_aug.launch.submission import Job
+from gan_aug.run.errors import warn
 
 
 @contextmanager
-def watching(submission: Submission) -> Iterator[Callable[[], None]]:
+def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
     """Give a function that shows how the jobs stand; it is to be called every so often."""
-    follower, console = Follower(submission.sweep), Console()
+    follower, console = Follower(sweep), Console()
     if console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
 
             def draw() -> None:
                 live.update(live_page(follower.look(), console.height), refresh=True)
 
-            yield draw
-            draw()
+            draw_safely = _harmless(draw)
+            yield draw_safely
+            draw_safely()
         return
-    own, told = {job.folder for job in submission.jobs}, dict[str, str]()
+    own, told = {job.folder for job in jobs}, dict[str, str]()
 
     def tell() -> None:
-        for sweep in follower.look():
-            for job in sweep.jobs:
+        for found in follower.look():
+            for job in found.jobs:
                 if job.folder in own and told.get(job.folder, "waiting") != job.state:
                     told[job.folder] = job.state
-                    _print(sweep, job)
+                    _print(found, job)
 
-    yield tell
-    tell()
+    tell_safely = _harmless(tell)
+    yield tell_safely
+    tell_safely()
 
 
-def _print(sweep: Sweep, job: Job) -> None:
+def _harmless(show: Callable[[], None]) -> Callable[[], None]:
+    """Return what shows the jobs, but never ends them: what it reads may be anybody's."""
+    told = False
+
+    def safely() -> None:
+        nonlocal told
+        try:
+            show()
+        except Exception as error:
+            if not told:
+                warn(f"the jobs go on, but cannot be shown ({type(error).__name__}: {error})")
+            told = True
+
+    return safely
+
+
+def _print(sweep: Sweep, job: Followed) -> None:
     print(f"{what_happened(job)} ({line(sweep)})", flush=True)

@@ -280,7 +280,7 @@ def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, st
 
 
 def _at_home(folder: Path, job: Job) -> bool:
-    return str(job.folder.relative_to(folder)) == job.settings.study.folder
+    return str(job.folder.relative_to(folder)) == str(job.settings.study.folder)
 
 
 def _read_job(folder: Path, record: RunRecord) -> Job:

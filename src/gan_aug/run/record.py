@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
@@ -161,6 +162,7 @@ class Run:
             git_commit=_git_commit(),
             python=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",
+            threads=threads(),
             versions={name: importlib.metadata.version(name) for name in PACKAGES},
             given=self._given,
             config=self.config,
@@ -192,9 +194,9 @@ class Run:
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""
-        # .lock: of an earlier version
-        records = (RECORD, LOCK, ".lock", ".hydra", PROGRESS)
-        return any(p.name not in records and p.suffix != ".log" for p in self.folder.iterdir())
+        names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
+        # With a dot begin .hydra, locks, and what a killed process was writing.
+        return any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
 
     @property
     def commit(self) -> str | None:
@@ -243,6 +245,12 @@ class Run:
             self.record(status="failed", reason=one_line(error))
         else:
             self.record(status="interrupted", reason="stopped from outside; can go on")
+
+
+def threads() -> int | None:
+    """Return how many threads torch will take: what OMP_NUM_THREADS says, else one a core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() else os.cpu_count()
 
 
 def _in_sweep() -> bool:

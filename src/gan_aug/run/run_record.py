@@ -52,6 +52,7 @@ class RunRecord:
         git_commit: of the code; None of an installed wheel.
         python: version.
         machine: system and processor.
+        threads: that the latest attempt computes with: results depend on it in the last bits.
         versions: package to version.
         given: the configuration before the data settled it.
         config: the configuration.
@@ -79,6 +80,7 @@ class RunRecord:
     config: Config
     data: DataNotes | None = None
     metrics_sha256: str | None = None
+    threads: int | None = None
     others: Others = field(default_factory=dict)
 
     @property

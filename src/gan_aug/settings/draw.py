@@ -74,7 +74,7 @@ class StudySettings:
     comparisons: list[list[str]]
     primary: str
     repeats: int
-    folder: str | None
+    folder: Any  # a text, or a number that is the draw
 
 
 @dataclass(frozen=True)

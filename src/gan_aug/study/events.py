@@ -15,6 +15,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.report.draw_result import DrawResult, FitResult
+from gan_aug.run.errors import warn
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.settings.draw import DrawSettings
@@ -61,6 +62,13 @@ class DrawEvents:
         done = path.exists() and path.stat().st_mtime_ns >= result.stat().st_mtime_ns
         if not self._wanted or done:
             return
+        try:
+            self._write_fit(path, fit)
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            # TensorBoard's picture is no result, and an earlier attempt's file may lack things.
+            warn(f"{result}: TensorBoard cannot show it ({type(error).__name__}: {error})")
+
+    def _write_fit(self, path: Path, fit: FitResult) -> None:
         ended = time.time()
         started, pace = ended - fit.seconds, fit.seconds / fit.steps
         content = [At(layout("classifier"), 0, started)]
