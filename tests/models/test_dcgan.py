@@ -247,6 +247,24 @@ def test_a_good_training_is_saved(blobs: torch.Tensor, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", "previous.ckpt"}
 
 
+def test_two_checkpoints_are_two_files_while_a_third_is_written(
+    blobs: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process killed over saving leaves one that damage to the other does not reach."""
+    save, same = pl.Trainer.save_checkpoint, []
+
+    def look_and_save(self: pl.Trainer, path: Path) -> None:
+        save(self, path)
+        last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+        if previous.exists():
+            same.append(last.samefile(previous))
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", look_and_save)
+    train(make(), blobs, 4, callbacks=[Checkpoints(tmp_path, 0, {}, on_save=lambda: None)])
+    assert same
+    assert not any(same)
+
+
 @pytest.mark.parametrize(
     ("loss", "spectral_norm"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -198,6 +199,45 @@ def test_a_gan_whose_checkpoint_was_changed_is_refused(
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert "last.ckpt: is not the file that its run wrote; remove " in line
+
+
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_a_damaged_synthetic_set_is_generated_again(
+    how: str, study: Path, command: Command, tmp_path: Path
+) -> None:
+    draw = reopened(study, tmp_path)
+    shutil.rmtree(draw / "fits")
+    image = draw / "synthetic" / "pneumonia_gan" / "pneumonia" / "00003.png"
+    if how == "gone":
+        image.unlink()
+    else:
+        data = bytearray(image.read_bytes())
+        data[len(data) // 2] ^= 1
+        image.write_bytes(data)
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    (line,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    assert "00003.png: " in line
+    assert line.endswith("; generating the set again")
+    whole = study / "s" / "draw_0"
+    for path in (image.relative_to(draw), Path("fits/gan_0.npz"), Path("fits/classic_gan_1.npz")):
+        assert (draw / path).read_bytes() == (whole / path).read_bytes()
+    assert not list((draw / "synthetic").glob(".*"))
+
+
+def test_a_report_of_tomorrow_is_written_again(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    """A clock that was set back leaves one, and new results are then older than it."""
+    shutil.copytree(study / "s", tmp_path / "s")
+    shutil.rmtree(tmp_path / "s" / "draw_1")
+    command("report", "study_dir=s")
+    assert len((tmp_path / "s" / "results.csv").read_text().splitlines()) == 1 + 2 * len(ARMS)
+    tomorrow = time.time() + 86_400
+    os.utime(tmp_path / "s" / "report.html", (tomorrow, tomorrow))
+    shutil.copytree(study / "s" / "draw_1", tmp_path / "s" / "draw_1")
+    command("study", *STUDY, "study_dir=s", "draw=1")
+    assert len((tmp_path / "s" / "results.csv").read_text().splitlines()) == 1 + 4 * len(ARMS)
 
 
 @pytest.mark.slow

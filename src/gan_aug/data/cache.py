@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import sha256_of
+from gan_aug.run.files import remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 
 Index = dict[str, Any]
@@ -60,7 +60,7 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
         if os.path.lexists(folder) and (fault := _fault(folder)):
             warn(f"{folder}: this cache entry {fault}; making it again")
             try:
-                _remove(folder)
+                remove_folder(folder)
             except OSError as error:
                 raise _not_writable(cache_dir, error) from error
         if not folder.exists():
@@ -98,15 +98,6 @@ def _fault(folder: Path) -> str | None:
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         return f"is damaged ({error})"
     return None
-
-
-def _remove(folder: Path) -> None:
-    """Take an entry away; a process that has mapped it keeps what it has."""
-    aside = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        folder.rename(aside / "damaged")
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: Index) -> None:

@@ -28,6 +28,18 @@ _FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+class DamagedSet(GanAugError):
+    """A set is not as it was written.
+
+    Attributes:
+        what: the file, and what is wrong with it.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; generate the set again")
+        self.what = what
+
+
 @dataclass(frozen=True)
 class SyntheticSet:
     """Generated images in memory.
@@ -128,8 +140,9 @@ def read_set(
         The images, in the order of classes and file names.
 
     Raises:
-        GanAugError: not a synthetic set, too few images, another size or class, a file that was
-            changed, or a generator that saw images it must not have seen.
+        DamagedSet: a file was changed or is gone.
+        GanAugError: not a synthetic set, too few images, another size or class, or a generator
+            that saw images it must not have seen.
     """
     manifest = read_manifest(folder, key)
     check_manifest(folder, manifest, image_size, splits, key)
@@ -207,13 +220,13 @@ def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray
                 f"{path}: is a link that leads out of the set; generate the set again"
             )
         if path.exists() and not path.is_file():
-            raise GanAugError(f"{path}: is not a regular file; generate the set again")
+            raise DamagedSet(f"{path}: is not a regular file")
         data = path.read_bytes()
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a loop of links"
-        raise GanAugError(f"{path}: cannot be read ({reason}); generate the set again") from error
+        raise DamagedSet(f"{path}: cannot be read ({reason})") from error
     if hashlib.sha256(data).hexdigest() != manifest["files"][file]:
-        raise GanAugError(f"{path}: is not the file its manifest lists; generate the set again")
+        raise DamagedSet(f"{path}: is not the file its manifest lists")
     channels, size = manifest["channels"], manifest["image_size"]
     mode = "L" if channels == 1 else "RGB"
     try:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -91,6 +92,19 @@ def keep_again(path: Path, other: Path) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(path, temporary)
     temporary.replace(other)
+
+
+def remove_folder(folder: Path) -> None:
+    """Take a folder away in one step; a process that has mapped a file of it keeps that.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        folder.rename(aside / folder.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:

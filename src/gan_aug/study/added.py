@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from gan_aug.data.prepare import Prepared
-from gan_aug.data.synthetic import read_set
 from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
@@ -19,7 +18,7 @@ from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings, arms_of
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
-from gan_aug.study.gans import FittedGAN, find_or_fit, write_synthetic
+from gan_aug.study.gans import FittedGAN, find_or_fit, synthetic_set
 
 
 class AddedByArm:
@@ -125,8 +124,7 @@ class AddedByArm:
             gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
             folder = self._folder / "synthetic" / f"{name}_gan"
             seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
-            write_synthetic(self._cfg, gan, folder, self._most(name), seed)
-            found = read_set(folder, None, self._cfg.data.image_size, self._splits)
+            found = synthetic_set(self._cfg, gan, folder, self._most(name), seed, self._splits)
             of_class = found.labels == self._splits.classes.label(name)
             self._generated[name] = found.images[of_class]
         return self._generated[name]

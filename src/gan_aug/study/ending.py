@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def _write_report(study_dir: Path) -> None:
     # Commands that end together write it one after the other, and the last one has all draws.
     with Lock(study_dir / ".report.lease", guards=study_dir):
         latest = max(path.stat().st_mtime for path in results)
-        if not report.exists() or report.stat().st_mtime < latest:
+        # After a clock was set back, what is new is older than a report of "tomorrow".
+        if not report.exists() or not latest <= report.stat().st_mtime <= time.time():
             from gan_aug.report.build import build
 
             print(f"report      {build(study_dir)}")

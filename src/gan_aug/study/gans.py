@@ -13,13 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import read_manifest, write_set
+from gan_aug.data.synthetic import (
+    DamagedSet,
+    SyntheticSet,
+    read_manifest,
+    read_set,
+    write_set,
+)
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_by_class, manifest_head
 from gan_aug.report.draw_result import GANFacts
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import read_json, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
@@ -167,12 +173,27 @@ def own_gan(cfg: DictConfig) -> GAN:
     return gan
 
 
-def write_synthetic(cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
-    """Write a synthetic set of `count` images, unless an earlier attempt has.
+def synthetic_set(
+    cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int, splits: Splits
+) -> SyntheticSet:
+    """Return a synthetic set of `count` images, written unless an earlier attempt has.
+
+    A damaged one is said to be so and written again: the same GAN and seed give the same images.
 
     Raises:
-        GanAugError: there is another set in the folder.
+        GanAugError: there is another set in the folder, or its GAN saw what it must not.
     """
+    _write_synthetic(cfg, gan, folder, count, seed)
+    try:
+        return read_set(folder, None, cfg.data.image_size, splits)
+    except DamagedSet as error:
+        warn(f"{error.what}; generating the set again")
+    remove_folder(folder)
+    _write_synthetic(cfg, gan, folder, count, seed)
+    return read_set(folder, None, cfg.data.image_size, splits)
+
+
+def _write_synthetic(cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
     if not folder.exists():
         module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
         images = images_by_class(module, origin, count, seed)

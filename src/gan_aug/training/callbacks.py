@@ -125,7 +125,7 @@ class Checkpoints(Checkpoint):
         is_best = score is not None and (self.best_score is None or score < self.best_score)
         if score is not None and math.isfinite(score) and is_best:
             self.best_score = score
-            self._save(trainer, self.best)
+            replace_file(self.best, trainer.save_checkpoint)
         if self._is_due(module):
             self._save_last(trainer)
 
@@ -155,14 +155,17 @@ class Checkpoints(Checkpoint):
             logger.save()
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()
-        if self.last.exists():
-            keep_again(self.last, self.last.with_name("previous.ckpt"))
-        self._save(trainer, self.last)
+
+        def save(temporary: Path) -> None:
+            trainer.save_checkpoint(temporary)
+            # Only now: until then the one before stays a file of its own, should last.ckpt be
+            # damaged and this process be killed over saving.
+            if self.last.exists():
+                keep_again(self.last, self.last.with_name("previous.ckpt"))
+
+        replace_file(self.last, save)
         self._saved_at = time.monotonic()
         self.on_save()
-
-    def _save(self, trainer: Trainer, path: Path) -> None:
-        replace_file(path, lambda temporary: trainer.save_checkpoint(temporary))
 
 
 class ProgressBar(Callback):
