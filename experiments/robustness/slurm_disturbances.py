@@ -52,10 +52,10 @@ def end(trial: Trial, nodes: SlurmCluster, draw: int) -> str:
 
 
 def time_out(trial: Trial) -> Told:
-    nodes = submit(trial, "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10")
+    nodes = submit(trial, "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=10")
     trial.until(lambda: trial.fits(0) > 1)
     trial.disturb(lambda: os.kill(process_of(trial.folder, 0), signal.SIGSTOP))
-    done = "draw 0 stopped (SIGSTOP) until its time limit of a minute"
+    done = "draw 0 stopped (SIGSTOP) until its time limit of two minutes"
     return done, end(trial, nodes, 0), "nothing"
 
 
