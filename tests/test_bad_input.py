@@ -293,6 +293,12 @@ def test_a_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path)
     assert_one_line(result, "file")
 
 
+def test_a_log_that_cannot_be_written_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "run" / "train.log").mkdir(parents=True)
+    result = command("train", *TINY_CNN, "hydra.run.dir=run")
+    assert_one_line(result, "train.log: Is a directory", "repeat the command")
+
+
 def test_settings_are_printed_when_asked(command: Command) -> None:
     bad = (*TINY_CNN, "data.subset.normal=999")
     short = command("train", *bad, "hydra.run.dir=short")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,10 +53,10 @@ def end(trial: Trial, nodes: SlurmCluster, draw: int) -> str:
 
 
 def time_out(trial: Trial) -> Told:
-    nodes = submit(trial, "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10")
+    nodes = submit(trial, "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=10")
     trial.until(lambda: trial.fits(0) > 1)
     trial.disturb(lambda: os.kill(process_of(trial.folder, 0), signal.SIGSTOP))
-    done = "draw 0 stopped (SIGSTOP) until its time limit of a minute"
+    done = "draw 0 stopped (SIGSTOP) until its time limit of two minutes"
     return done, end(trial, nodes, 0), "nothing"
 
 
@@ -83,15 +84,23 @@ def slurmd(trial: Trial) -> Told:
     trial.until(lambda: trial.fits(0) > 0)
     name = states(trial.folder)[0]["host"]
     daemon = pid_of(b"slurmd", b"-N", name.encode())
+    job = process_of(trial.folder, 0)
+    os.kill(job, signal.SIGSTOP)
     # The node's first process would end with its daemon, and all jobs with it.
     os.kill(parent_of(daemon), signal.SIGSTOP)
     trial.disturb(lambda: os.kill(daemon, signal.SIGKILL))
     try:
+        trial.until(lambda: states(trial.folder)[0]["host"] != name)
+        time.sleep(10)  # for the second to come upon the first
+        os.kill(job, signal.SIGCONT)
         seen = end(trial, nodes, 0)
     finally:
         nodes.stop_node(name)
         nodes.start_node(name)
-    done = "kill -9 of slurmd alone: Slurm starts draw 0 elsewhere while its first process lives on"
+    done = (
+        "kill -9 of slurmd alone, draw 0 stopped (SIGSTOP) until Slurm started it on the other node "
+        "too, then let go on"
+    )
     return done, seen, "nothing"
 
 

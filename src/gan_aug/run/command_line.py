@@ -103,10 +103,10 @@ def message_of(error: Exception) -> str:
     message = one_line(error)
     if isinstance(error, OverrideParseException):
         return quoting(error.override)
-    if isinstance(error, OSError) and error.filename is not None:
+    if (refused := _refused_file(error)) is not None:
         return (
-            f"{error.filename}: {error.strerror}; name another file or folder, or mend this one, "
-            "and repeat the command"
+            f"{refused.filename}: {refused.strerror}; name another file or folder, or mend this "
+            "one, and repeat the command"
         )
     if isinstance(error, MemoryError) or "can't allocate memory" in message:
         return (
@@ -116,6 +116,19 @@ def message_of(error: Exception) -> str:
     if isinstance(error, GanAugError | HydraException | OmegaConfBaseException):
         return message
     return f"{type(error).__name__}: {message} (HYDRA_FULL_ERROR=1 shows the traceback)"
+
+
+def _refused_file(error: Exception) -> OSError | None:
+    """Return the error that names a file, where no message for the user was made of it.
+
+    logging says of a log that cannot be opened only that its handler cannot be configured.
+    """
+    found: BaseException | None = error
+    while found and not isinstance(found, GanAugError | HydraException | OmegaConfBaseException):
+        if isinstance(found, OSError) and found.filename is not None:
+            return found
+        found = found.__cause__
+    return None
 
 
 def quoted(key: str, value: object) -> str:
