@@ -155,7 +155,7 @@ def test_a_node_that_died(
     assert is_held(path, STALE)
     mine = lock(path)
     assert mine.acquire(wait)
-    assert STALE - 0.1 < seconds(started) < 3 * STALE
+    assert STALE - 0.1 < seconds(started) < 8 * STALE
     (line,) = capsys.readouterr().out.splitlines()
     assert f"in use by process {holder.pid} on " in line
     mine.release()
@@ -165,10 +165,10 @@ def test_a_node_that_died(
 @worlds(ELSEWHERE)
 def test_status_of_a_dead_node_is_told_at_once(holder: Python, path: Path) -> None:
     kill(holder)
-    time.sleep(STALE)
+    time.sleep(1.3 * STALE)
     started = time.monotonic()
     assert not is_held(path, STALE)
-    assert seconds(started) < 0.1
+    assert seconds(started) < STALE / 2  # it does not watch for a heartbeat
 
 
 @worlds(ELSEWHERE)
@@ -317,7 +317,7 @@ lock.os.utime = (
     kill(holder)
     started = time.monotonic()
     assert mine.acquire(wait=False)
-    assert STALE - 0.4 < seconds(started) < 3 * STALE
+    assert STALE - 0.4 < seconds(started) < 8 * STALE
     mine.release()
 
 

@@ -176,7 +176,7 @@ def submission_of(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Sub
     hydra += [str(o) for o in given if not _is_of_the_multirun(str(o))]
     return Submission.create(
         sweep=Path(config.hydra.sweep.dir),
-        command=_command(),
+        command=_command(config),
         arguments=sys.argv[1:],
         hydra=hydra,
         launcher=launcher,
@@ -184,10 +184,15 @@ def submission_of(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Sub
     )
 
 
-def _command() -> str:
-    """Return which command this process is: study, train ...; hydra.job.name may be anything."""
+def _command(config: DictConfig) -> str:
+    """Return which command this process is: study, train ...
+
+    hydra.job.name says so too, unless somebody has set it; it is all there is where the command
+    was called as a function.
+    """
     spec = sys.modules["__main__"].__spec__
-    assert spec is not None, "gan_aug's commands are modules"
+    if spec is None or not spec.name.startswith("gan_aug."):
+        return str(config.hydra.job.name)
     return spec.name.removeprefix("gan_aug.").removesuffix(".__main__")
 
 
