@@ -141,7 +141,7 @@ def cache(trial: Trial) -> Told:
     (images,) = (trial.home / "cache").glob("gan_aug/*/images.npy")
     trial.disturb(lambda: change_a_byte(images))
     first.end()
-    done = "a byte of images.npy changed while two jobs have it mapped, before draw 2 reads it"
+    done = "a byte of images.npy changed while two jobs that have read it fit, before draw 2 does"
     return done, trial.logged("cache entry"), "nothing"
 
 

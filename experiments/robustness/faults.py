@@ -53,7 +53,9 @@ def undisturbed(base: Path, settings: tuple[str, ...]) -> trials.Trial:
     """Return the finished study that nothing was done to."""
     with _lock:
         if settings not in _undisturbed:
-            made = trials.Trial(base / f"plain_{len(_undisturbed)}", base / "cache", settings, 3)
+            made = trials.Trial(
+                base / f"plain_{len(_undisturbed)}", base / "shared_cache", settings, 3
+            )
             made.start().end()
             _undisturbed[settings] = made
         return _undisturbed[settings]
@@ -63,7 +65,7 @@ def row(base: Path, name: str) -> tuple[str, bool]:
     """Make a fault; return its row of the table and whether all is well."""
     title, disturb, draws = FAULTS[name]
     settings = trials.IN_FOLDER if name == "data_gone" else trials.PHANTOMS
-    trial = trials.Trial(base / name, base / "cache", settings, draws)
+    trial = trials.Trial(base / name, base / "shared_cache", settings, draws)
     started = time.monotonic()
     lost, equal, fault = "", "", ""
     try:
@@ -84,7 +86,9 @@ def row(base: Path, name: str) -> tuple[str, bool]:
     except Exception as error:
         traceback.print_exc()
         done, saw, then, fault = "", f"{type(error).__name__}: {error}", "", "did not go as planned"
-    saw = saw.replace(f"{trial.folder}/", "").replace(str(trial.folder), ".")
+    done, saw = (
+        text.replace(f"{trial.folder}/", "").replace(f"{trial.home}/", "") for text in (done, saw)
+    )
     saw = " ".join(saw.split()).replace("|", "\\|").replace("`", "'")
     cells = (title, done, f"`{saw[:400]}`" if saw else "", then, lost, equal)
     print(f"{name}: {time.monotonic() - started:.0f} s {fault}", file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from disturbances import CannotBeMade, Told
 from slurm.cluster import SlurmCluster, unavailable
 from slurm.test_launcher import process_of, states, task_of
-from trial import Trial
+from trial import Trial, read
 
 _cluster: SlurmCluster | None = None
 
@@ -94,6 +94,8 @@ def slurmd(trial: Trial) -> Told:
         time.sleep(10)  # for the second to come upon the first
         os.kill(job, signal.SIGCONT)
         seen = end(trial, nodes, 0)
+        resumed = read(trial.draw(0) / "run.json")["resumed"]
+        assert resumed == 0, "the second did not leave the draw to the first"
     finally:
         nodes.stop_node(name)
         nodes.start_node(name)
