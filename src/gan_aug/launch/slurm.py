@@ -123,6 +123,11 @@ def _report_if_last(submission: Submission) -> None:
         states = [Attempt.read(path).state if path.exists() else None for path in paths]
         if any(state not in ("done", "failed") for state in states) or "done" not in states:
             return
+        # Once: a task that met its time limit here again and again would never end.
+        begun = submission.folder / "report_begun"
+        if begun.exists():
+            return
+        begun.touch()
         command = [sys.executable, "-m", "gan_aug.report", f"study_dir={submission.sweep}"]
         subprocess.run(command, check=False)  # its one line is in the task's log
 
