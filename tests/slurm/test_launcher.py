@@ -50,7 +50,7 @@ def ended(
     cluster: SlurmCluster, cache_home: Path, folder: Path, *arguments: str, code: int = 0
 ) -> str:
     process = started(cluster, cache_home, folder, *arguments)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=600)
     assert process.returncode == code, printed
     return printed
 
@@ -102,7 +102,7 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
     folder = tmp_path / "cluster"
     folder.mkdir()
     limits = (
-        "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10",
+        "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=10",
         "hydra.launcher.array_parallelism=2",
     )  # fmt: skip
     printed = ended(slurm_cluster, cache_home, folder, *SLURM, *limits, f"draw=range(0,{DRAWS})")
@@ -112,7 +112,7 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
         return bool(list(folder.glob(f"s/draw_{draw}/{pattern}")))
 
     # Draw 0 hangs until its time limit.
-    assert wait_until(lambda: is_at(0, "fits/real_0.json"), 120)
+    assert wait_until(lambda: is_at(0, "fits/real_0.json"), 300)
     os.kill(process_of(folder, 0), signal.SIGSTOP)
     # Draw 1 is requeued while its GAN trains.
     assert wait_until(
@@ -120,16 +120,16 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
             is_at(1, "fits/duplicate_0.json")
             and bool(list(folder.glob("runs/gans/*/checkpoints/last.ckpt")))
         ),
-        120,
+        300,
     )
     slurm_cluster.run("scontrol", "requeue", task_of(folder, 1))
     # The node of a later draw dies with whatever runs on it.
-    assert wait_until(lambda: any(s.get("state") == "running" for s in states(folder)[2:]), 240)
+    assert wait_until(lambda: any(s.get("state") == "running" for s in states(folder)[2:]), 400)
     k = next(k for k, s in enumerate(states(folder)) if k > 1 and s.get("state") == "running")
     node = states(folder)[k]["host"]
     slurm_cluster.stop_node(node)
     try:
-        assert wait_until(lambda: not slurm_cluster.squeue(), 900)
+        assert wait_until(lambda: not slurm_cluster.squeue(), 1200)
     finally:
         slurm_cluster.start_node(node)
 
