@@ -23,7 +23,15 @@ from gan_aug.launch.launching import _is_of_the_multirun, _is_queued, _missing, 
 from gan_aug.launch.local import slots_of
 from gan_aug.launch.pool import cores
 from gan_aug.launch.slurm import _tasks_of, check
-from gan_aug.launch.submission import Attempt, Job, Queued, Submission, reason_of
+from gan_aug.launch.submission import (
+    Attempt,
+    Job,
+    Queued,
+    Submission,
+    latest_attempts,
+    now,
+    reason_of,
+)
 from gan_aug.run.errors import GanAugError
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
@@ -158,13 +166,25 @@ def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
 def test_hydra_is_told_of_every_failure(tmp_path: Path) -> None:
     jobs = [Job(i, f"draw_{i}", []) for i in range(3)]
     made = Submission.create(tmp_path, "study", [], [], "local", jobs)
-    states = {0: Attempt("done", 1, "h", "t"), 1: Attempt("failed", 1, "h", "t", reason="why")}
-    found = returns(made, states)
+    Attempt("done", 1, "h", now()).write(made.state_path(0))
+    Attempt("failed", 1, "h", now(), reason="why").write(made.state_path(1))
+    found = returns(jobs, latest_attempts(tmp_path), tmp_path)
     assert [result.status for result in found] == [JobStatus.COMPLETED] + [JobStatus.FAILED] * 2
     with pytest.raises(GanAugError, match=rf"draw_1: why \(its output: .*{made.folder.name}/1.log"):
         _ = found[1].return_value
     with pytest.raises(GanAugError, match=r"draw_2: did not start"):
         _ = found[2].return_value
+
+
+def test_the_latest_attempt_counts_whatever_its_settings_were(tmp_path: Path) -> None:
+    """One that found its folder finished, under settings that touch no fit, has not failed."""
+    job = Job(0, "draw_0", ["data.root=elsewhere"])
+    for pid, state in ((1, "failed"), (2, "done")):
+        made = Submission.create(tmp_path, "study", [], [], "slurm", [job])
+        moved = made.folder.rename(made.folder.with_name(f"2026-01-0{pid}_00-00-00_h_{pid}"))
+        Attempt(state, pid, "h", now()).write(moved / "0.json")
+    (result,) = returns([job], latest_attempts(tmp_path), tmp_path)
+    assert result.status is JobStatus.COMPLETED
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:

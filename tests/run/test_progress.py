@@ -92,6 +92,7 @@ def test_a_full_disk_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with reporting(tmp_path, stages=1):
         stage("GAN")
         update(1, 10)
+    assert not (tmp_path / progress.PROGRESS).exists()  # and the run came to its end
 
 
 def test_it_costs_no_time_and_no_random_numbers(tmp_path: Path) -> None:

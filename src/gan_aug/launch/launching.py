@@ -13,7 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.launch.compose import Composer
 from gan_aug.launch.local import run_here, slots_of
-from gan_aug.launch.submission import Attempt, Job, Queued, Submission, latest_attempt
+from gan_aug.launch.submission import (
+    JOBS,
+    Attempted,
+    Job,
+    Queued,
+    Submission,
+    latest_attempts,
+)
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import users_environment
 from gan_aug.run.sweep_table import leave_table_to_others
@@ -55,7 +62,9 @@ def launch_locally(
         flush=True,
     )
     with users_environment():
-        return returns(submission, run_here(submission, slots))
+        states = run_here(submission, slots)
+    ended = {missing[k].folder: (state, submission.log_path(k)) for k, state in states.items()}
+    return returns(missing, ended, submission.sweep)
 
 
 def launch_on_slurm(
@@ -88,7 +97,7 @@ def launch_on_slurm(
     cluster.check(wait, pack, cpus_per_task, settings)
     composer = Composer(loader, config)
     missing = _missing(composer, batch, first)
-    queued = cluster.queued(Path(config.hydra.sweep.dir))
+    queued = cluster.queued(composer.sweep)
     new = [job for job in missing if not _is_queued(job, queued, config)]
     arrays = {queued[job.folder].array for job in missing if job.folder in queued}
     if len(new) < len(missing):
@@ -104,8 +113,8 @@ def launch_on_slurm(
             flush=True,
         )
     if wait and missing:
-        cluster.wait_for(Path(config.hydra.sweep.dir), missing, arrays)
-        return _by_their_folders(composer, missing)
+        cluster.wait_for(composer.sweep, missing, arrays)
+        return returns(missing, latest_attempts(composer.sweep), composer.sweep)
     leave_table_to_others()
     print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
     return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
@@ -128,18 +137,6 @@ def _is_queued(job: Job, queued: Mapping[str, Queued], config: DictConfig) -> bo
             "it, or choose another folder"
         )
     return True
-
-
-def _by_their_folders(composer: Composer, jobs: Sequence[Job]) -> list[JobReturn]:
-    """Return what Hydra is told of jobs that some command submitted and that are not queued now."""
-    found = []
-    for job in jobs:
-        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-        if not composer.is_finished(job):
-            attempt, log = latest_attempt(composer.sweep, job.folder)
-            _fail(result, job, attempt, log)
-        found.append(result)
-    return found
 
 
 def _missing(composer: Composer, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
@@ -206,19 +203,21 @@ def _finished_before(n: int) -> str:
     return f"; {n} finished before, skipped" if n else ""
 
 
-def returns(submission: Submission, states: Mapping[int, Attempt]) -> list[JobReturn]:
-    """Return what Hydra is told of each job: it raises the first failure when all have ended."""
+def returns(jobs: Sequence[Job], attempts: Mapping[str, Attempted], sweep: Path) -> list[JobReturn]:
+    """Return what Hydra is told of jobs that have ended: it raises the first failure.
+
+    Args:
+        jobs: which.
+        attempts: run folder to how the job's latest attempt ended.
+        sweep: the folder of the multirun, to name where a job did not start.
+    """
     found = []
-    for k, job in enumerate(submission.jobs):
-        state = states.get(k)
+    for job in jobs:
+        attempt, log = attempts.get(job.folder, (None, sweep / JOBS))
         result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-        if state is None or state.state != "done":
-            _fail(result, job, state, submission.log_path(k) if state else submission.folder)
+        if attempt is None or attempt.state != "done":
+            how = "did not start" if attempt is None else (attempt.reason or attempt.state)
+            result.status = JobStatus.FAILED
+            result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")
         found.append(result)
     return found
-
-
-def _fail(result: JobReturn, job: Job, attempt: Attempt | None, log: Path) -> None:
-    how = "did not start" if attempt is None else (attempt.reason or attempt.state)
-    result.status = JobStatus.FAILED
-    result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")

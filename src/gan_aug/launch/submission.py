@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -318,14 +319,21 @@ class Queued:
     array: str
 
 
-def latest_attempt(sweep: Path, folder: str) -> tuple[Attempt | None, Path]:
-    """Return the latest attempt at a job, if there was any, and where to read on about it."""
-    for path in reversed(list(submissions(sweep))):
-        submission = Submission.read(path)
-        for k, job in enumerate(submission.jobs):
-            if job.folder == folder and submission.state_path(k).exists():
-                return Attempt.read(submission.state_path(k)), submission.log_path(k)
-    return None, sweep / JOBS
+Attempted = tuple[Attempt, Path]
+"""How an attempt at a job stands, and what it printed."""
+
+
+def latest_attempts(sweep: Path) -> dict[str, Attempted]:
+    """Return the latest attempt at each job of a sweep, by run folder, of files that are sound."""
+    found: dict[str, Attempted] = {}
+    for folder in submissions(sweep):
+        with suppress(GanAugError):  # `gan_aug.status` names it
+            submission = Submission.read(folder)
+            for k, job in enumerate(submission.jobs):
+                if submission.state_path(k).exists():
+                    attempt = Attempt.read(submission.state_path(k))
+                    found[job.folder] = attempt, submission.log_path(k)
+    return found
 
 
 def is_plain(override: str) -> bool:
