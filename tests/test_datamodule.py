@@ -9,7 +9,7 @@ import pytest
 import torch
 from support import BINARY
 
-from gan_aug.data.datamodule import Batches, DataModule, to_float
+from gan_aug.data.datamodule import Batches, DataModule, Serving, to_float
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
@@ -68,16 +68,16 @@ def served(module: DataModule) -> Batches:
 def test_more_images_never_mean_more_steps(prepared: Prepared) -> None:
     images = np.full((40, 1, 16, 16), 7, np.uint8)
     synthetic = SyntheticSet(images, np.ones(40, np.int64), BINARY, {})
-    real = served(DataModule(prepared, 8, 0, None))
-    mixed = served(DataModule(Prepared(prepared.splits, synthetic), 8, 0, None))
+    real = served(DataModule(prepared, 8, 0))
+    mixed = served(DataModule(Prepared(prepared.splits, synthetic), 8, 0))
     assert len(real) == len(mixed) == 50 // 8
     rows = torch.cat([mixed.rows(k) for k in range(90 * 8 // 8)])
     assert rows.max() == 89
-    assert len(DataModule(prepared, 8, 0, None).splits.test) == 20
+    assert len(DataModule(prepared, 8, 0).splits.test) == 20
 
 
 def test_one_class_only(prepared: Prepared) -> None:
-    module = DataModule(prepared, 8, 0, "pneumonia")
+    module = DataModule(prepared, 8, 0, Serving(["pneumonia"]))
     assert module.real_table.counts() == {"normal": 0, "pneumonia": 20}
     batch = next(iter(served(module)))
     assert batch["label"].tolist() == [1] * 8
@@ -88,11 +88,11 @@ def test_a_class_without_images(prepared: Prepared, tmp_path: Path) -> None:
     source = Phantom(20, 5, 0).load(16, 1, tmp_path)
     splits = make_splits(source, 0, {"normal": 5, "pneumonia": 0}, 0, 3)
     with pytest.raises(GanAugError, match=r"data\.subset\.pneumonia"):
-        DataModule(Prepared(splits, None), 8, 0, "pneumonia")
+        DataModule(Prepared(splits, None), 8, 0, Serving(["pneumonia"]))
 
 
 def test_the_test_images_are_read_once(prepared: Prepared) -> None:
-    module = DataModule(prepared, 8, 0, None)
+    module = DataModule(prepared, 8, 0)
     labels = torch.cat([batch["label"] for batch in module.test_dataloader()])
     assert labels.tolist() == prepared.splits.test.labels.tolist()
     with pytest.raises(RuntimeError, match="read once"):

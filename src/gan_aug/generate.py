@@ -13,7 +13,10 @@ from gan_aug.settings.checks import check_config
 
 @command("generate")
 def main(cfg: DictConfig) -> None:
-    """Rebuild the generator from the checkpoint alone and write `output_dir`."""
+    """Rebuild the generator from the checkpoint and write `output_dir`.
+
+    The data set is read only for a GAN that translates real images.
+    """
     check_config(cfg)
     checkpoint = Path(cfg.checkpoint).expanduser()
     if not checkpoint.is_file():  # before torch is loaded
@@ -23,16 +26,18 @@ def main(cfg: DictConfig) -> None:
         raise GanAugError(f"output_dir={folder}: exists already; choose another folder")
 
     from gan_aug.data.synthetic import write_set
+    from gan_aug.evaluation.subject import training_images
     from gan_aug.models.restore import load_gan
-    from gan_aug.models.synthesis import images_by_class, manifest_head
+    from gan_aug.models.synthesis import images_by_class, manifest_head, translates
 
     gan, origin, config = load_gan(checkpoint)
+    train = training_images(cfg, origin) if translates(origin) else None
     write_set(
         folder,
-        images_by_class(gan, origin, cfg.count, cfg.seed),
+        images_by_class(gan, origin, cfg.count, cfg.seed, train),
         manifest_head(origin, config, checkpoint, cfg.seed),
     )
-    print(f"{folder}: {cfg.count} images of each class that {origin['model']} was fitted on")
+    print(f"{folder}: {cfg.count} images of each class that {origin['model']} makes")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from torchvision.datasets import ImageFolder
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
-from gan_aug.data.synthetic import read_set, write_set
+from gan_aug.data.synthetic import Generated, read_set, write_set
 from gan_aug.run.errors import GanAugError
 
 
@@ -42,7 +42,8 @@ def write(folder: Path, images: dict[str, np.ndarray], splits: Splits, **changes
         "data_fingerprint": splits.fingerprint,
         "seen_hashes": splits.train.hashes[splits.train.labels == 1].tolist(),
     }
-    write_set(folder, images, origin | changes)
+    made = {name: Generated(of_class) for name, of_class in images.items()}
+    write_set(folder, made, origin | changes)
     return folder
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.pixels import to_float
 from gan_aug.data.prepare import Prepared
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.seeds import stream_seed
 
 EVALUATION_BATCH = 256
 
@@ -50,8 +52,24 @@ class Stream:
         return self._order[1]
 
 
+@dataclass(frozen=True)
+class Serving:
+    """Which real images training batches hold.
+
+    Attributes:
+        classes: those to train on; None: all.
+        balanced: as many images of each class in every batch, in the order of the classes (one more
+            of the first ones where the batch cannot be parted evenly).
+        paired: of two classes the same number in every batch, as `source` and `target` too.
+    """
+
+    classes: Sequence[str] | None = None
+    balanced: bool = False
+    paired: bool = False
+
+
 class Batches:
-    """Training batches from an endless stream.
+    """Training batches from endless streams.
 
     Batch k is a function of the seed and k alone, and k is the number of batches the model says it
     has done. So a resumed run reads on where it stopped, mid-epoch too.
@@ -63,6 +81,9 @@ class Batches:
         per_epoch: batches that count as one epoch.
         seed: fixes the order.
         position: tells k.
+        groups: rows that have a stream of their own, and an equal share of every batch; None: all
+            rows are one group.
+        paired: give the halves of a batch as `source` and `target` too; of two groups.
     """
 
     def __init__(
@@ -73,10 +94,17 @@ class Batches:
         per_epoch: int,
         seed: int,
         position: Callable[[], int],
+        groups: Sequence[Tensor] | None = None,
+        paired: bool = False,
     ) -> None:
         self._images, self._labels = images, labels
-        self._batch_size, self._per_epoch = batch_size, per_epoch
-        self._stream, self._position = Stream(len(labels), seed), position
+        self._per_epoch, self._position, self._paired = per_epoch, position, paired
+        self._groups = groups or [torch.arange(len(labels))]
+        share, left = divmod(batch_size, len(self._groups))
+        # In pairs none is left over: source and target are as many.
+        self._sizes = [share + (not paired and i < left) for i in range(len(self._groups))]
+        seeds = [seed, *(stream_seed(seed, i) for i in range(1, len(self._groups)))]
+        self._streams = [Stream(len(g), s) for g, s in zip(self._groups, seeds, strict=True)]
 
     def __len__(self) -> int:
         return self._per_epoch
@@ -84,14 +112,19 @@ class Batches:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:  # Lightning asks for len(self) batches an epoch
             rows = self.rows(self._position()).to(self._images.device)
-            yield {
+            batch = {
                 "image": to_float(self._images.index_select(0, rows), torch.channels_last),
                 "label": self._labels.index_select(0, rows),
             }
+            if self._paired:
+                source, target = batch["image"].chunk(2)
+                batch |= {"source": source, "target": target}
+            yield batch
 
     def rows(self, batch: int) -> Tensor:
-        """Return the int64 (batch_size,) image positions of this batch of the stream."""
-        return self._stream.rows(batch, self._batch_size)
+        """Return the int64 (batch_size,) image positions of this batch, group by group."""
+        parts = zip(self._groups, self._streams, self._sizes, strict=True)
+        return torch.cat([group[stream.rows(batch, size)] for group, stream, size in parts])
 
 
 class EvaluationBatches:
@@ -122,25 +155,25 @@ class DataModule(LightningDataModule):
         prepared: the images.
         batch_size: images in a training batch.
         seed: fixes the batch order.
-        train_class: train on this class only (a GAN without labels), or None for all.
+        serving: which real images a training batch holds.
 
     Raises:
         GanAugError: nothing to train on.
     """
 
     def __init__(
-        self, prepared: Prepared, batch_size: int, seed: int, train_class: str | None
+        self, prepared: Prepared, batch_size: int, seed: int, serving: Serving | None = None
     ) -> None:
         super().__init__()
         self.splits, self.synthetic = prepared.splits, prepared.synthetic
         self.batch_size, self.seed = batch_size, seed
+        self._serving = serving or Serving()
         self.real_table = self.splits.train
-        if train_class is not None:
-            self.real_table = self.real_table.of_class(train_class)
-        if not len(self.real_table):
-            raise GanAugError(
-                f"data.subset.{train_class}: no {train_class} training images to train on"
-            )
+        if (classes := self._serving.classes) is not None:
+            for name in classes:
+                if not self.real_table.counts()[name]:
+                    raise GanAugError(f"data.subset.{name}: no {name} training images to train on")
+            self.real_table = self.real_table.of_classes(classes)
         images, labels = [self.real_table.images], [self.real_table.labels]
         if prepared.synthetic is not None:
             images.append(prepared.synthetic.images)
@@ -161,7 +194,17 @@ class DataModule(LightningDataModule):
             max(1, len(self.real_table) // self.batch_size),
             self.seed,
             lambda: int(trainer.lightning_module.batches_done),  # type: ignore[arg-type]
+            self._groups(),
+            self._serving.paired,
         )
+
+    def _groups(self) -> list[Tensor] | None:
+        """Return the rows of each class where they are apart, in the order of `Serving.classes`."""
+        if not (self._serving.balanced or self._serving.paired):
+            return None
+        classes = self.real_table.classes
+        labels = [classes.label(name) for name in self._serving.classes or classes]
+        return [torch.nonzero(self._labels == label).flatten() for label in labels]
 
     def val_dataloader(self) -> EvaluationBatches:
         """Return the validation images."""

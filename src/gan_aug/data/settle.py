@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.gan_classes import classes_made
 
 
 def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
@@ -63,15 +64,12 @@ def _fill(
 
 
 def _check_task(cfg: DictConfig, classes: Classes) -> None:
-    """Check that a classifier has images of each class to learn from."""
+    """Check that a classifier has images of each class, and a GAN those that it is fitted on."""
     if "model" not in cfg:
         return
     if cfg.model.kind == "classifier" or "study" in cfg:
         for name in classes:
             if cfg.data.subset[name] == 0:
                 raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
-    elif cfg.model.conditioning == "none" and cfg.data.train_class is None:
-        raise GanAugError(
-            f"data.train_class=null: model={cfg.model.name} has no labels and is fitted on one "
-            f"class; set data.train_class to {' or '.join(classes)}"
-        )
+    else:
+        classes_made(cfg.model, cfg.data.train_class, classes.names)

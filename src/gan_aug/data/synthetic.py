@@ -41,6 +41,26 @@ class DamagedSet(GanAugError):
 
 
 @dataclass(frozen=True)
+class Generated:
+    """Generated images of one class.
+
+    Attributes:
+        images: uint8 (N, C, H, W).
+        sources: (N,) SHA-256 of the real image that each was translated from; None: of none.
+    """
+
+    images: NDArray[np.uint8]
+    sources: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, count: int) -> Generated:
+        """Return the first images."""
+        return Generated(self.images[:count], self.sources and self.sources[:count])
+
+
+@dataclass(frozen=True)
 class SyntheticSet:
     """Generated images in memory.
 
@@ -49,12 +69,20 @@ class SyntheticSet:
         labels: int64 (N,), positions in `classes`.
         classes: of the data set.
         manifest: the content of manifest.json.
+        sources: (N,) SHA-256 of the real image that each was translated from; None: of none.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: Classes
     manifest: dict[str, Any]
+    sources: list[str] | None = None
+
+    def of_class(self, name: str) -> Generated:
+        """Return the images of a class."""
+        rows = np.flatnonzero(self.labels == self.classes.label(name))
+        sources = None if self.sources is None else [self.sources[i] for i in rows]
+        return Generated(self.images[rows], sources)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run that trains on the images records of them."""
@@ -64,14 +92,12 @@ class SyntheticSet:
         return {key: self.manifest.get(key) for key in kept} | {"used": used, "sha256": pixels}
 
 
-def write_set(
-    folder: Path, images: Mapping[str, NDArray[np.uint8]], origin: Mapping[str, Any]
-) -> None:
+def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
     """Write a synthetic set; the folder appears only when it is complete.
 
     Args:
         folder: must not exist yet.
-        images: class name to uint8 (N, C, H, W).
+        images: class name to its images.
         origin: what the manifest says of the generator (see `gan_aug.models.synthesis`).
 
     Raises:
@@ -85,26 +111,29 @@ def write_set(
         raise not_writable(folder, error) from error
 
 
-def _write_set(
-    folder: Path, images: Mapping[str, NDArray[np.uint8]], origin: Mapping[str, Any]
-) -> None:
+def _write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         files: dict[str, str] = {}
-        for name, batch in images.items():
+        sources: dict[str, str] = {}
+        for name, generated in images.items():
             (temporary / name).mkdir()
-            for i, image in enumerate(batch):
+            names = [f"{name}/{i:05d}.png" for i in range(len(generated))]
+            for file, image in zip(names, generated.images, strict=True):
                 data = _encode(image)
-                files[f"{name}/{i:05d}.png"] = hashlib.sha256(data).hexdigest()
-                (temporary / name / f"{i:05d}.png").write_bytes(data)
-        shape = next(iter(images.values())).shape
+                files[file] = hashlib.sha256(data).hexdigest()
+                (temporary / file).write_bytes(data)
+            if generated.sources is not None:
+                sources |= zip(names, generated.sources, strict=True)
+        shape = next(iter(images.values())).images.shape
         manifest = {
             **origin,
             "count": {name: len(batch) for name, batch in images.items()},
             "image_size": shape[-1],
             "channels": shape[1],
             "files": files,
+            "sources": sources,
         }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
         temporary.chmod(0o755)
@@ -164,6 +193,7 @@ def read_set(
         np.array(labels, np.int64),
         splits.classes,
         manifest,
+        [manifest["sources"][file] for file in files] if manifest.get("sources") else None,
     )
 
 
@@ -203,6 +233,7 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
                 f"{path}: files: {file!r} is not CLASS/NAME.png inside the set; generate the set "
                 "again"
             )
+    _check_sources(path, manifest)
     seen = manifest["seen_hashes"]
     if not seen or not all(isinstance(h, str) and _SHA256.fullmatch(h) for h in seen):
         raise GanAugError(
@@ -210,6 +241,19 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
             "so nothing shows that it saw no test image; generate the set again"
         )
     return {key: renamed(value) for key, value in manifest.items()}
+
+
+def _check_sources(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Check that a set of translations says of each one what it was made from."""
+    sources = manifest.get("sources") or {}  # earlier sets have none
+    sound = isinstance(sources, dict) and all(
+        isinstance(h, str) and _SHA256.fullmatch(h) for h in sources.values()
+    )
+    if not sound or (sources and sources.keys() != manifest["files"].keys()):
+        raise GanAugError(
+            f"{path}: sources does not hold the SHA-256 of the real image that each file was made "
+            "from; generate the set again"
+        )
 
 
 def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray[np.uint8]:
@@ -285,7 +329,7 @@ def check_manifest(
     if unknown := classes - set(splits.classes):
         known = ", ".join(splits.classes)
         raise GanAugError(f"{where}: has class {min(unknown)}; known are {known}")
-    seen = set(manifest["seen_hashes"])
+    seen = set(manifest["seen_hashes"]) | set((manifest.get("sources") or {}).values())
     for name in ("test", "development", "validation", "internal"):
         leaked = seen & set(getattr(splits, name).hashes.tolist())
         if leaked:

@@ -22,7 +22,7 @@ from gan_aug.evaluation.evaluator import (
 )
 from gan_aug.evaluation.measured import ClassQuality, Quality
 from gan_aug.evaluation.pairs import pairs_figure
-from gan_aug.evaluation.subject import Subject
+from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.sample import Images
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
@@ -42,16 +42,20 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
         GanAugError: too few real images, or an extractor that is not to be had.
     """
     quieten()
-    held_out = cut_held_out(subject.splits, cfg.quality.count, list(subject.images))
+    held_out = cut_held_out(subject.splits, cfg.quality.count, list(subject.generated))
     evaluator = Evaluator(cfg.quality, subject.splits)
-    discriminator = None if subject.gan is None else discriminator_of(subject.gan)
     classes: dict[str, ClassQuality] = {}
-    for name, images in subject.images.items():
+    for name, made in subject.generated.items():
+        images, gan = made.images, subject.gan
+        label = subject.splits.classes.label(name)
+        discriminator = None if gan is None else discriminator_of(gan, label)
         rows = {GENERATED: images}
         if cfg.controls:
             seen, unseen = of_class(subject.splits.train, name), of_class(held_out.baseline, name)
             rows |= broken_generators(seen, unseen, cfg.quality.seed)
-        classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator)
+        classes[name] = evaluator.against_baseline(
+            rows, name, held_out, discriminator, source_images(made, subject.splits.train)
+        )
         n = classes[name].images["measured"]
         _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
     right = evaluator.right_on_unseen(held_out)

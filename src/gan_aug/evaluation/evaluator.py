@@ -116,6 +116,7 @@ class Evaluator:
         name: str,
         held_out: HeldOut,
         discriminator: Callable[[Images], Tensor] | None,
+        sources: Images | None = None,
     ) -> ClassQuality:
         """Measure sets of images of one class, and unseen real images in their place.
 
@@ -126,6 +127,7 @@ class Evaluator:
             name: the class.
             held_out: real images.
             discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
+            sources: what the row `GENERATED` was translated from, image by image, if it was.
         """
         unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))
@@ -134,7 +136,10 @@ class Evaluator:
         values = {BASELINE: self.measure(real, baseline, replace(context, members=baseline))[0]}
         seconds: Values = {}
         for title, images in rows.items():
-            asked = context if title == GENERATED else replace(context, discriminator=None)
+            asked = replace(context, discriminator=None)
+            if title == GENERATED:
+                own = None if sources is None else self.sample(sources[:n])
+                asked = replace(context, sources=own)
             values[title], took = self.measure(real, self.sample(images[:n]), asked)
             seconds = seconds or took
         counts = {
@@ -195,15 +200,14 @@ def of_class(table: ImageTable, name: str) -> Images:
     return np.asarray(table.of_class(name).images)
 
 
-def discriminator_of(gan: GAN) -> Callable[[Images], Tensor]:
-    """Return a GAN's discriminator, in evaluation mode, as a function of uint8 images."""
+def discriminator_of(gan: GAN, label: int) -> Callable[[Images], Tensor]:
+    """Return a GAN's discriminator of a class as a function of uint8 images, in evaluation mode."""
 
     @torch.no_grad()
     def logits(images: Images) -> Tensor:
-        gan.discriminator.eval()
+        critic = gan.critic(label).eval()
         parts = [
-            gan.discriminator(to_float(torch.tensor(images[i : i + 100])))
-            for i in range(0, len(images), 100)
+            critic(to_float(torch.tensor(images[i : i + 100]))) for i in range(0, len(images), 100)
         ]
         return torch.cat(parts)
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.held_out import FEWEST
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import check_stored_data
-from gan_aug.data.synthetic import MANIFEST, read_manifest, read_set
+from gan_aug.data.synthetic import MANIFEST, Generated, read_manifest, read_set
 from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan, read_checkpoint
@@ -26,12 +28,12 @@ class Subject:
     """Generated images and what their generator saw.
 
     Attributes:
-        images: class to uint8 (N, C, H, W).
+        generated: images by class.
         splits: the draw.
         gan: where there is a checkpoint.
     """
 
-    images: dict[str, Images]
+    generated: dict[str, Generated]
     splits: Splits
     gan: GAN | None
 
@@ -83,13 +85,14 @@ def load_subject(cfg: DictConfig) -> Subject:
     if cfg.checkpoint is not None:
         gan, origin, _ = load_gan(Path(cfg.checkpoint).expanduser())
         _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
-        return Subject(images_by_class(gan, origin, count, cfg.seed), splits, gan)
+        made = images_by_class(gan, origin, count, cfg.seed, splits.train)
+        return Subject(made, splits, gan)
     folder = Path(cfg.synthetic.dir).expanduser()
     found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
-    images = {}
-    for label, name in enumerate(splits.classes):
-        of_class = found.images[found.labels == label]
+    generated = {}
+    for name in splits.classes:
+        of_class = found.of_class(name)
         if 0 < len(of_class) < FEWEST:
             raise GanAugError(
                 f"synthetic.dir={folder}: has only {len(of_class)} {name} images, {FEWEST} are the "
@@ -98,8 +101,36 @@ def load_subject(cfg: DictConfig) -> Subject:
         if 0 < len(of_class) < count:
             warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
         if len(of_class):
-            images[name] = of_class[:count]
-    return Subject(images, splits, None)
+            generated[name] = of_class.first(count)
+    return Subject(generated, splits, None)
+
+
+def training_images(cfg: DictConfig, origin: dict[str, Any]) -> ImageTable:
+    """Return the training images of the draw that a checkpoint's GAN was fitted on.
+
+    Args:
+        cfg: passed `gan_aug.settings.checks.check_config`; names the checkpoint, and in `data`
+            where the data set is now.
+        origin: of the checkpoint.
+
+    Raises:
+        GanAugError: the data is not what the GAN was fitted on.
+    """
+    splits = prepare(with_data(cfg).data).splits
+    _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
+    return splits.train
+
+
+def source_images(generated: Generated, train: ImageTable) -> Images | None:
+    """Return the training images that generated ones were translated from, one for each.
+
+    Returns:
+        uint8 (N, C, H, W); None where they were made from nothing.
+    """
+    if generated.sources is None:
+        return None
+    row = {digest: i for i, digest in enumerate(train.hashes.tolist())}
+    return np.asarray(train.images)[[row[digest] for digest in generated.sources]]
 
 
 def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:

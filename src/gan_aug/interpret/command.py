@@ -60,19 +60,23 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     quieten()
     gan = subject.gan
     assert gan is not None
-    discriminator = logit(explainable(gan.discriminator))
-    layers = chosen_layers(discriminator.layers, cfg.layers)
-    made = list(subject.images)
     splits = subject.splits
+    # One class at a time: the positive one, or the first that the GAN makes.
+    positive = splits.classes.positive
+    shown = positive if positive in subject.generated else next(iter(subject.generated))
+    label, made = splits.classes.label(shown), [shown]
+    discriminator = logit(explainable(gan.critic(label)))
+    layers = chosen_layers(discriminator.layers, cfg.layers)
+    made_images = subject.generated[shown].images
     held_out = cut_held_out(splits, cfg.quality.count, made)
     unseen, train = held_out.reference, splits.train
     real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
-    generated = _scaled(np.concatenate(list(subject.images.values())))
+    generated = _scaled(made_images)
     known = _scaled(np.concatenate([of_class(train, name) for name in made]))
     groups = {
         f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images])
         for name in splits.classes
-    } | {f"generated {name}": _scaled(i[: cfg.images]) for name, i in subject.images.items()}
+    } | {f"generated {shown}": _scaled(made_images[: cfg.images])}
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={cfg.checkpoint}"
@@ -81,7 +85,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         cfg.quality, reference_classifier_images(splits), splits.fingerprint
     )
     # The positive class, or the one that the GAN makes.
-    named = splits.classes.positive or made[0]
+    named = positive or shown
     others = [name for name in splits.classes if name != named]
     outputs = {
         "discriminator": ("discriminator", "its logit of real"),
@@ -91,7 +95,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     networks = {
         "discriminator": _versions(
             discriminator,
-            lambda: rebuild(config["model"]["module"], where, "model.module").discriminator,
+            lambda: rebuild(config["model"]["module"], where, "model.module").critic(label),
             logit,
             [real, generated],
             cfg.seed,
@@ -119,17 +123,17 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     ).mean(dim=0, keepdim=True)
     numbers["maps"], found = look_at_maps(networks, outputs, groups, baseline)
     figures |= found
-    latents, found = look_at_latents(
-        gan.ema_generator.requires_grad_(False).eval(),
-        int(gan.ema_generator.latent_dim),  # type: ignore[arg-type]
-        {
-            "unseen real": _spaced(real),
-            "training": _spaced(known),
-            "generated": _spaced(generated),
-        },
-        stream_seed("explain latents", cfg.seed),
-    )
-    _write(run.folder, numbers | latents, figures | found, str(cfg.checkpoint))
+    decoder = gan.decoder(label)
+    if decoder is not None:
+        seen = {"unseen real": real, "training": known, "generated": generated}
+        latents, found = look_at_latents(
+            decoder.requires_grad_(False).eval(),
+            int(decoder.latent_dim),  # type: ignore[arg-type]
+            {title: _spaced(images) for title, images in seen.items()},
+            stream_seed("explain latents", cfg.seed),
+        )
+        numbers, figures = numbers | latents, figures | found
+    _write(run.folder, numbers, figures, str(cfg.checkpoint))
 
 
 def _untrained(classifier: DictConfig) -> DictConfig:
@@ -178,15 +182,17 @@ def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) ->
         pixels: NDArray[np.float32] = imread(path)
         writer.add_image(f"explain/{name}", pixels[..., :3], dataformats="HWC")
     writer.close()
-    maps, projection = numbers["maps"], numbers["projection"]
+    maps = numbers["maps"]
     headline = {
         f"{network}_{method}_rho_with_random": maps[network][method]["trained_and_random"]["mean"]
         for network in maps
         for method in ("grad_cam", "integrated_gradients")
-    } | {
-        "projection_rms_unseen": projection["unseen real"]["rms_mean"],
-        "projection_rms_training": projection["training"]["rms_mean"],
     }
+    if (projection := numbers.get("projection")) is not None:
+        headline |= {
+            "projection_rms_unseen": projection["unseen real"]["rms_mean"],
+            "projection_rms_training": projection["training"]["rms_mean"],
+        }
     write_json(folder / "explain.json", numbers)
     write_json(folder / "metrics.json", {"headline": headline})
     write_text(folder / "explain.html", render(checkpoint, numbers, pngs))

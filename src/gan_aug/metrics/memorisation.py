@@ -45,7 +45,9 @@ def memorisation(real: Sample, fake: Sample, context: Context) -> dict[str, floa
         For `pixel` (root mean square difference, 0 to 255) and `feature`: `nearest_`, the median
         distance of generated images to their nearest training image, and `copying_`, the
         probability that a generated image is nearer to the training images than an unseen real one:
-        0.5 where they are as near, 1 for copies, below 0.5 for images unlike all of them.
+        0.5 where they are as near, 1 for copies, below 0.5 for images unlike all of them. Of
+        translations also `copying_source_`, the probability that one is nearer to the image that it
+        was made from than an unseen real one to the training images: 1 where nothing was changed.
     """
     found = {}
     spaces = {
@@ -56,7 +58,17 @@ def memorisation(real: Sample, fake: Sample, context: Context) -> dict[str, floa
         of_fake, of_real = (nearest(x, train)[0].numpy() for x in others)
         found[f"nearest_{space}"] = float(np.median(of_fake))
         found[f"copying_{space}"] = closer(of_fake, of_real)
+        if context.sources is not None:
+            of_source = _to_own(fake, context.sources, space)
+            found[f"copying_source_{space}"] = closer(of_source, of_real)
     return found
+
+
+def _to_own(fake: Sample, sources: Sample, space: str) -> NDArray[np.float64]:
+    """Return the distance of each image to the one that it was made from."""
+    a, b = (flat(s.images) if space == "pixel" else s.features for s in (fake, sources))
+    distance: NDArray[np.float64] = (a - b).norm(dim=1).numpy()
+    return distance
 
 
 def closest_pairs(

@@ -62,6 +62,8 @@ class Context:
         fit: fits the classifier of the study on images by label; the same purpose gives the same
             initial weights and order, the same images then the same classifier.
         discriminator: images to logits (N,), None where there is only a set of images.
+        sources: the real images that the generated ones were translated from, one for each; None
+            where they were made from nothing.
         seed: of random choices; fixed, so that two sets meet the same ones.
     """
 
@@ -74,6 +76,7 @@ class Context:
     fit: Callable[[Mapping[int, Images], str], Predict]
     discriminator: Callable[[Images], Tensor] | None
     seed: int
+    sources: Sample | None = None
 
     def share_of_class(self, probabilities: Tensor) -> float:
         """Return the share of images whose most probable class is the one in hand.

@@ -73,3 +73,17 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
             score=lambda logits: logits,
         )
     raise GanAugError(f"model.loss={name}: choose non_saturating, hinge or least_squares")
+
+
+def squared_gradient(outputs: Tensor, images: Tensor) -> Tensor:
+    """Return the squared length of each output's gradient with respect to its image.
+
+    Args:
+        outputs: (B, ...), where what comes of image i depends on no other image.
+        images: (B, C, H, W), requiring gradients.
+
+    Returns:
+        (B,) float32, which can be differentiated again.
+    """
+    (gradient,) = torch.autograd.grad(outputs.float().sum(), images, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3))

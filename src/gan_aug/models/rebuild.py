@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+import gan_aug.models.adaptive_augment
 import gan_aug.models.augment
 import gan_aug.models.classifier
 import gan_aug.models.gans
@@ -35,7 +36,8 @@ def _modules() -> list[ModuleType]:
         for package in packages
         for info in pkgutil.iter_modules(package.__path__)
     ]
-    return [*found, gan_aug.models.augment, gan_aug.models.classifier]
+    own = (gan_aug.models.adaptive_augment, gan_aug.models.augment, gan_aug.models.classifier)
+    return [*found, *own]
 
 
 @functools.cache

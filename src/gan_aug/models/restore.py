@@ -129,11 +129,26 @@ def _check_content(content: Mapping[str, Any], where: str) -> None:
     need(need(config, "model", dict), "module", dict)
     for name, kind in _ORIGIN.items():
         need(origin, name, kind)
+    _check_classes(config, origin, where)
     if not origin["seen_hashes"] or not all(isinstance(h, str) for h in origin["seen_hashes"]):
         raise Damaged(where, "does not say which images it was fitted on (seen_hashes)")
     state = need(content, "state_dict", dict)
     if not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise Damaged(where, "its state_dict holds something else than weights")
+
+
+def _check_classes(config: Mapping[str, Any], origin: dict[str, Any], where: str) -> None:
+    """Check which classes a GAN makes; in a checkpoint of an earlier version, fill them in."""
+    train_class = origin["train_class"]
+    classes = origin.setdefault("classes", config["data"].get("classes") or [train_class])
+    makes = origin.setdefault("makes", {train_class: []})
+    known = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    sound = known and isinstance(makes, dict) and set(makes) <= set(classes)
+    if not sound or not all(
+        isinstance(sources, list) and all(name in classes for name in sources)
+        for sources in makes.values()
+    ):
+        raise Damaged(where, "does not say which classes it makes (makes)")
 
 
 def load_gan(

@@ -1,4 +1,4 @@
-"""From a trained GAN to a synthetic set: which classes it makes and where they came from."""
+"""From a trained GAN to labelled images: which classes it makes, what from, and their labels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from gan_aug.data.datamodule import DataModule
-from gan_aug.data.pixels import to_uint8
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.pixels import to_float, to_uint8
 from gan_aug.data.prepare import data_settings
+from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
+from gan_aug.models.gans.request import Request, Sources
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.progress import track
+from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.gan_classes import classes_made
 
 AT_ONCE = 1024
 """Images that are floating-point numbers at the same time."""
 SHOWN_FROM = 4 * AT_ONCE
 """With more images than this the progress is shown."""
+
+Origin = Mapping[str, Any]
+"""What a model was fitted on, see `origin_of`."""
 
 
 def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, Any]:
@@ -31,14 +39,19 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
         datamodule: serves its images.
 
     Returns:
-        model, data set, class, draw, seed, data fingerprint, the SHA-256 of every real training
-        image, and what is known of the synthetic images, if any.
+        model, data set, its classes, those that a GAN makes (each with the classes of its sources),
+        draw, seed, data fingerprint, the SHA-256 of every real training image, and what is known of
+        the synthetic images, if any.
     """
     splits, synthetic = datamodule.splits, datamodule.synthetic
+    model, train_class = config["model"], config["data"]["train_class"]
+    classes = splits.classes.names
     return {
-        "model": config["model"]["name"],
+        "model": model["name"],
         "data": config["data"]["name"],
-        "train_class": config["data"]["train_class"],
+        "train_class": train_class,
+        "classes": list(classes),
+        "makes": classes_made(model, train_class, classes) if model["kind"] == "gan" else {},
         "draw": splits.draw,
         "training_seed": config["seed"],
         "data_fingerprint": splits.fingerprint,
@@ -47,37 +60,83 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
     }
 
 
-def images_by_class(
-    gan: GAN, origin: Mapping[str, Any], count: int, seed: int
-) -> dict[str, NDArray[np.uint8]]:
-    """Generate `count` images of each class that the GAN was fitted on.
+def translates(origin: Origin) -> bool:
+    """Tell whether a GAN needs real images to make others from."""
+    return any(origin["makes"].values())
 
-    The one place that gives generated images their labels: a GAN without conditioning makes
-    images of the class it was fitted on.
+
+def images_by_class(
+    gan: GAN, origin: Origin, count: int, seed: int, train: ImageTable | None
+) -> dict[str, Generated]:
+    """Generate `count` images of each class that the GAN makes; see `images_of`."""
+    return {name: images_of(gan, origin, name, count, seed, train) for name in origin["makes"]}
+
+
+def images_of(
+    gan: GAN, origin: Origin, name: str, count: int, seed: int, train: ImageTable | None
+) -> Generated:
+    """Generate `count` images of a class.
+
+    The one place that gives generated images their labels: they are of the class that was asked
+    for, and translated from those that `origin` says, each source as often as any other, within
+    one.
 
     Args:
         gan: trained.
         origin: from `origin_of`.
-        count: images per class.
-        seed: fixes the latents; the first images do not depend on `count`.
+        name: of the class.
+        count: how many.
+        seed: fixes latents and sources; the first images do not depend on `count`.
+        train: the draw's training images, for a GAN that translates.
 
-    Returns:
-        Class name to uint8 (count, C, H, W).
+    Raises:
+        GanAugError: the GAN does not make the class, or there is nothing to translate.
     """
+    makes = origin["makes"]
+    if name not in makes:
+        raise GanAugError(
+            f"model={origin['model']}: makes {', '.join(makes)}, not {name}; ask for one of these"
+        )
     gan.eval()
-    random = torch.Generator().manual_seed(seed)
+    # Latents of one class are not those of another, unless there is only one.
+    own = seed if len(makes) == 1 else stream_seed(seed, name)
+    random = torch.Generator().manual_seed(own)
+    sources = None
+    if makes[name]:
+        assert train is not None
+        sources = _sources(train, makes[name], count, own)
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
-    parts = []
+    images, hashes = [], []
     for start in starts:
-        images = gan.synthesise(min(AT_ONCE, count - start), random)
-        parts.append(to_uint8(images))
-    return {origin["train_class"]: torch.cat(parts).numpy()}
+        end = min(start + AT_ONCE, count)
+        part = None if sources is None else _as_sources(sources.take(slice(start, end)))
+        made = gan.synthesise(Request(origin["classes"].index(name), end - start, random, part))
+        images.append(to_uint8(made.images))
+        hashes += made.sources or []
+    return Generated(torch.cat(images).numpy(), hashes if sources is not None else None)
+
+
+def _sources(train: ImageTable, classes: list[str], count: int, seed: int) -> ImageTable:
+    table = train.of_classes(classes)
+    if not len(table):
+        listed = " and no ".join(classes)
+        raise GanAugError(
+            f"data.subset: there are no {listed} training images to translate; set "
+            f"data.subset.{classes[0]} above 0"
+        )
+    order = np.random.default_rng(seed).permutation(len(table))
+    return table.take(np.resize(order, count))
+
+
+def _as_sources(table: ImageTable) -> Sources:
+    images = to_float(torch.tensor(np.asarray(table.images)), torch.channels_last)
+    return Sources(images, torch.tensor(table.labels), table.hashes.tolist())
 
 
 def manifest_head(
-    origin: Mapping[str, Any], config: Mapping[str, Any], checkpoint: Path, seed: int
+    origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int
 ) -> dict[str, Any]:
     """Return what a manifest says of the generator.
 

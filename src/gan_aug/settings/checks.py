@@ -97,6 +97,11 @@ def _check_task(cfg: DictConfig) -> None:
             f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "
             "synthetic images join the training of a classifier (model=cnn)"
         )
+    if cfg.model.kind == "gan" and cfg.model.fitted_on == "two" and cfg.data.batch_size % 2:
+        raise GanAugError(
+            f"data.batch_size={cfg.data.batch_size}: model={cfg.model.name} takes as many images "
+            "of two classes; choose an even number"
+        )
     if cfg.model.kind == "classifier" and cfg.data.train_class:
         raise GanAugError(
             f"data.train_class={cfg.data.train_class}: a classifier needs all classes; set "

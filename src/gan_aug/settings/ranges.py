@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import by_name
+from gan_aug.settings.gan_classes import FITTED_ON, SOURCES
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -185,6 +186,16 @@ MODEL_RULES: dict[str, Rule] = {
     "real_label": (lambda v: _is_number(v) and 0.5 < v <= 1, "a number in (0.5, 1]"),
     "loss": one_of("non_saturating", "hinge", "least_squares"),
     "spectral_norm": is_bool,
+    "fitted_on": one_of(*FITTED_ON),
+    "sources": one_of(*SOURCES),
+    "balanced": is_bool,
+    "batch_size": whole(2, 65536),
+    "batches": at_least(1),
+    "pair": or_null((lambda v: _is_list(v, 2) and names[0](v), "a list of two names of classes")),
+    "decay_from": within(0, 1),
+    "truncation": or_null(positive),
+    "r1.gamma": not_negative,
+    "r1.every": at_least(1),
     "sample_every_n_epochs": at_least(1),
 }
 """Of every node that describes a network: model, classifier, quality.classifier."""

@@ -124,9 +124,10 @@ class AddedByArm:
             gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
             folder = self._folder / "synthetic" / f"{name}_gan"
             seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
-            found = synthetic_set(self._cfg, gan, folder, self._most(name), seed, self._splits)
-            of_class = found.labels == self._splits.classes.label(name)
-            self._generated[name] = found.images[of_class]
+            found = synthetic_set(
+                self._cfg, gan, name, folder, self._most(name), seed, self._splits
+            )
+            self._generated[name] = found.of_class(name).images
         return self._generated[name]
 
     def _most(self, name: str) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -22,7 +24,7 @@ from gan_aug.data.synthetic import (
 )
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
-from gan_aug.models.synthesis import images_by_class, manifest_head
+from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, remove_folder, sha256_of
@@ -31,6 +33,7 @@ from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.training.fit import fit
 
 _UNLIKE = (
@@ -43,7 +46,7 @@ _MAY_DIFFER = ("callbacks", "logger", *(f"data.{name}" for name in _UNLIKE))
 
 @dataclass(frozen=True)
 class FittedGAN:
-    """A GAN of one class.
+    """A fitted GAN.
 
     Attributes:
         folder: its run folder.
@@ -69,29 +72,44 @@ class FittedGAN:
         return GANFacts(self.seconds, self.batches, self.sha256, self.reused, str(self.folder))
 
 
-def gan_config(cfg: DictConfig, class_name: str, n_images: int) -> DictConfig:
-    """Return the configuration of `gan_aug.train` that fits a draw's GAN of one class.
+def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> DictConfig:
+    """Return the configuration of `gan_aug.train` that fits the GAN which makes a class.
+
+    A GAN that is fitted on several classes has the same configuration for each of them.
 
     Args:
         cfg: the study's configuration.
-        class_name: the class to fit it on.
-        n_images: how many training images of that class there are.
+        class_name: the class to make.
+        counts: training images of each class.
+
+    Raises:
+        GanAugError: the GAN does not make that class.
     """
+    train_class = class_name if cfg.model.fitted_on == "one" else None
+    made = classes_made(cfg.model, train_class, list(counts))
+    if class_name not in made:
+        raise GanAugError(
+            f"study.count.{class_name}: model={cfg.model.name} makes {', '.join(made)} only; set "
+            f"it to 0, or choose another model.pair"
+        )
+    needed = {*made, *chain(*made.values())}
+    n_images = sum(counts[name] for name in made)
     config: Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     kept = {
         key: copy.deepcopy(config[key])
         for key in ("data", "model", "trainer", "callbacks", "logger")
     }
     kept["data"] |= {
-        "train_class": class_name,
-        "subset": {name: n_images if name == class_name else 0 for name in cfg.data.classes},
+        "train_class": train_class,
+        "subset": {name: n if name in needed else 0 for name, n in counts.items()},
+        "batch_size": config["model"]["batch_size"],
     }
-    per_epoch = max(1, n_images // config["data"]["batch_size"])
+    per_epoch = max(1, n_images // kept["data"]["batch_size"])
     kept["trainer"]["max_epochs"] = -(-config["study"]["gan_batches"] // per_epoch)
     return OmegaConf.create(
         {
-            "name": f"gan_{class_name}",
-            "seed": stream_seed("gan", config["seed"], config["draw"], class_name),
+            "name": f"gan_{'_'.join(made)}",
+            "seed": stream_seed("gan", config["seed"], config["draw"], *made),
             "draw": config["draw"],
             "generate": {"count": 64, "seed": 0},
             **kept,
@@ -105,13 +123,14 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
     del settings["callbacks"], settings["logger"]
     for name in _UNLIKE:
         settings["data"].pop(name, None)
-    seen = sorted(splits.train.of_class(config.data.train_class).hashes.tolist())
+    needed = [name for name, count in config.data.subset.items() if count]
+    seen = sorted(splits.train.of_classes(needed).hashes.tolist())
     content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedGAN:
-    """Return the draw's GAN of one class, fitting it unless some job has, or going on with it.
+    """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
     Jobs that want the same GAN at once fit it once: the others wait.
 
@@ -120,8 +139,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
     """
     stage(f"GAN of {class_name}")
     splits = prepared.splits
-    n_images = splits.train.counts()[class_name]
-    config = gan_config(cfg, class_name, n_images)
+    config = gan_config(cfg, class_name, splits.train.counts())
     folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.with_suffix(".lease"), guards=folder)
@@ -174,32 +192,33 @@ def own_gan(cfg: DictConfig) -> GAN:
 
 
 def synthetic_set(
-    cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int, splits: Splits
+    cfg: DictConfig, gan: FittedGAN, name: str, folder: Path, count: int, seed: int, splits: Splits
 ) -> SyntheticSet:
-    """Return a synthetic set of `count` images, written unless an earlier attempt has.
+    """Return a synthetic set of `count` images of a class, written unless an earlier attempt has.
 
     A damaged one is said to be so and written again: the same GAN and seed give the same images.
 
     Raises:
         GanAugError: there is another set in the folder, or its GAN saw what it must not.
     """
-    _write_synthetic(cfg, gan, folder, count, seed)
+    _write_synthetic(cfg, gan, name, folder, count, seed, splits)
     try:
         return read_set(folder, None, cfg.data.image_size, splits)
     except DamagedSet as error:
         warn(f"{error.what}; generating the set again")
     remove_folder(folder)
-    _write_synthetic(cfg, gan, folder, count, seed)
+    _write_synthetic(cfg, gan, name, folder, count, seed, splits)
     return read_set(folder, None, cfg.data.image_size, splits)
 
 
-def _write_synthetic(cfg: DictConfig, gan: FittedGAN, folder: Path, count: int, seed: int) -> None:
+def _write_synthetic(
+    cfg: DictConfig, gan: FittedGAN, name: str, folder: Path, count: int, seed: int, splits: Splits
+) -> None:
     if not folder.exists():
         module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
-        images = images_by_class(module, origin, count, seed)
+        images = {name: images_of(module, origin, name, count, seed, splits.train)}
         write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
     manifest = read_manifest(folder, "synthetic set")
-    counts = list((manifest.get("count") or {}).values())
-    found = (manifest.get("checkpoint_sha256"), counts, manifest.get("seed"))
-    if found != (gan.sha256, [count], seed):
+    found = tuple(manifest.get(key) for key in ("checkpoint_sha256", "count", "seed"))
+    if found != (gan.sha256, {name: count}, seed):
         raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")

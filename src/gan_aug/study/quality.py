@@ -8,8 +8,9 @@ from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
 from gan_aug.evaluation.measured import ClassQuality, Quality
+from gan_aug.evaluation.subject import source_images
 from gan_aug.models.restore import load_gan
-from gan_aug.models.synthesis import images_by_class
+from gan_aug.models.synthesis import images_of
 from gan_aug.run.progress import stage, update
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import arms_of
@@ -55,7 +56,13 @@ def measure_gans(
         update(len(classes), len(gans))
         gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(cfg))
         seed = stream_seed("latents", cfg.seed, cfg.draw, name)
-        images = images_by_class(gan, origin, cfg.quality.count, seed)[name]
-        rows = {GENERATED: images}
-        classes[name] = evaluator.against_baseline(rows, name, held_out, discriminator_of(gan))
+        made = images_of(gan, origin, name, cfg.quality.count, seed, splits.train)
+        discriminator = discriminator_of(gan, splits.classes.label(name))
+        classes[name] = evaluator.against_baseline(
+            {GENERATED: made.images},
+            name,
+            held_out,
+            discriminator,
+            source_images(made, splits.train),
+        )
     return evaluator.quality(classes)

@@ -25,6 +25,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
 from gan_aug.run.files import keep_again, replace_file
@@ -182,7 +183,7 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
-        self._total = _total_batches(trainer)
+        self._total = total_batches(trainer)
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]training"),
@@ -230,7 +231,7 @@ class ReportProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where training begins, in a resumed run after its checkpoint."""
-        self._total = _total_batches(trainer)
+        self._total = total_batches(trainer)
         update(_resumable(pl_module).batches_done, self._total)
 
     def on_train_batch_end(
@@ -240,10 +241,6 @@ class ReportProgress(Callback):
         module = _resumable(pl_module)
         speed = module.latest.get("speed/images_per_second")
         update(module.batches_done, self._total, speed)
-
-
-def _total_batches(trainer: Trainer) -> int:
-    return int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
 
 
 def _numbers(latest: dict[str, float]) -> str:

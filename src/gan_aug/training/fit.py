@@ -16,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.data.datamodule import DataModule
+from gan_aug.data.classes import Classes
+from gan_aug.data.datamodule import DataModule, Serving
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import write_set
 from gan_aug.metrics.classification import decisions, metric_names
@@ -34,11 +36,13 @@ from gan_aug.run.progress import reporting, stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV
 from gan_aug.training.event_files import LAST, At, session, write_events
 from gan_aug.training.hparams import settings_of
 from gan_aug.training.plugins import Fitting, build_all
+from gan_aug.training.sample_grids import SampleGrids
 
 
 def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
@@ -54,7 +58,8 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     module: ResumableModule = build(
         "model.module", lambda: instantiate(cfg.model.module, _convert_="all")
     )
-    datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, cfg.data.train_class)
+    serving = serving_of(cfg, prepared.splits.classes)
+    datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, serving)
     origin = origin_of(run.config, datamodule)
     folder = run.folder / "checkpoints"
     start, done, rows = _starting_point(folder, module, origin)
@@ -70,7 +75,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         make_trainer,
         cfg.trainer,
         logger=loggers,
-        callbacks=[*callbacks, ReportProgress(), *_quality_curves(cfg, datamodule, origin)],
+        callbacks=[*callbacks, ReportProgress(), *_looks(cfg, datamodule, origin)],
         default_root_dir=str(run.folder),
     )
     trainer: pl.Trainer = build("trainer", build_trainer)
@@ -78,7 +83,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         stage(_stage_name(cfg))
         trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if isinstance(module, GAN):
-        _finish_gan(cfg, module, run, origin)
+        _finish_gan(cfg, module, run, origin, prepared.splits.train)
     elif isinstance(module, Classifier):
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
@@ -116,18 +121,31 @@ def _check_rows(loggers: list[Any], rows: int, fitting: Fitting) -> None:
             )
 
 
-def _quality_curves(
-    cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]
-) -> list[Callback]:
-    """Return what measures a GAN while it trains, where that is asked for and comes to pass."""
+def serving_of(cfg: DictConfig, classes: Classes) -> Serving:
+    """Return which images the batches of a model hold.
+
+    Raises:
+        GanAugError: a setting that does not fit the model.
+    """
+    model = cfg.model
+    if model.kind != "gan":
+        return Serving()
+    made = list(classes_made(model, cfg.data.train_class, classes.names))
+    return Serving(made, model.balanced, model.fitted_on == "two")
+
+
+def _looks(cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]) -> list[Callback]:
+    """Return what looks at a GAN while it trains: samples, and quality where it is asked for."""
+    if cfg.model.kind != "gan":
+        return []
+    splits = datamodule.splits
+    found: list[Callback] = [SampleGrids(cfg.model.sample_every_n_epochs, splits.train, origin)]
     every = OmegaConf.select(cfg, "quality.every_n_epochs")
-    if cfg.model.kind != "gan" or every is None:
-        return []
-    if every > cfg.trainer.max_epochs and cfg.quality.select is None:
-        return []
+    if every is None or (every > cfg.trainer.max_epochs and cfg.quality.select is None):
+        return found
     from gan_aug.training.quality_curves import QualityCurves
 
-    return [QualityCurves(cfg.quality, datamodule.splits, origin)]
+    return [*found, QualityCurves(cfg.quality, splits, origin)]
 
 
 def _starting_point(
@@ -187,7 +205,9 @@ def _check_best(path: Path, content: dict[str, Any]) -> None:
             raise GanAugError(f"{path}: {what}; remove {path.parents[1]} to start again") from error
 
 
-def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) -> None:
+def _finish_gan(
+    cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any], train: ImageTable
+) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
     best: dict[str, int] = {}
@@ -197,7 +217,7 @@ def _finish_gan(cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any]) 
         module.load_state_dict(content["state_dict"])
         best = {"best_batches": int(content["batches_done"])}
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
-        images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed)
+        images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed, train)
         write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
     shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
     headline = {name: module.latest[name] for name in shown if name in module.latest}

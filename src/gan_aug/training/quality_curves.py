@@ -55,14 +55,16 @@ class QualityCurves(Callback):
         validation = self._splits.validation
         counts = validation.counts()
         training = [module for module in pl_module.modules() if module.training]
-        generated = images_by_class(pl_module, self._origin, max(counts.values()), self._seed)
+        generated = images_by_class(
+            pl_module, self._origin, max(counts.values()), self._seed, self._splits.train
+        )
         for module in training:
             module.training = True
         scores = []
-        for name, images in generated.items():
+        for name, made in generated.items():
             values, _ = self._evaluator.measure(
                 self._evaluator.sample(of_class(validation, name)),
-                self._evaluator.sample(images[: counts[name]]),
+                self._evaluator.sample(made.images[: counts[name]]),
                 self._evaluator.context(name, validation, None),
             )
             label = self._evaluator.extractor.label

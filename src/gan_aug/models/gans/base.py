@@ -6,16 +6,18 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 from torch.optim import Optimizer
 
-from gan_aug.models.gans.sample_grids import SampleGrids
+from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.losses import squared_gradient
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
 
@@ -32,12 +34,18 @@ COLLAPSE_PATIENCE = 5
 class GAN(ResumableModule):
     """Two players with an optimizer each, in manual optimization.
 
-    Every batch of real images is one discriminator step; after each `d_steps` of those come
-    `g_steps` generator steps. So 5:1 is d_steps=5 g_steps=1, and 1:5 is d_steps=1 g_steps=5.
+    A player may be several networks: its module then holds them all. Every batch of real images is
+    one discriminator step; after each `d_steps` of those come `g_steps` generator steps. So 5:1 is
+    d_steps=5 g_steps=1, and 1:5 is d_steps=1 g_steps=5.
 
-    A subclass declares `conditioning` and writes `fake`, `discriminator_losses`,
-    `generator_losses` and `synthesise`. The base does the ratio, freezing, backward, the EMA
-    generator, differentiable augmentation, logging and the checks for a failed training.
+    A batch holds `image` (B, C, H, W) in [-1, 1] and `label` (B,), int64. Where the model's
+    settings say `fitted_on: two`, its first half is of one class and its second half, as large, of
+    the other; they are there as `source` and `target` too.
+
+    A subclass writes `fake`, `logits`, `discriminator_losses`, `generator_losses` and `synthesise`.
+    The base does the ratio, freezing, backward, learning rates, the EMA generator, differentiable
+    augmentation, R1, logging and the checks for a failed training. What else a subclass has to
+    remember is a buffer, or a function of `batches_done` or `share_done`: then it is resumed.
 
     Args:
         generator: makes images in [-1, 1].
@@ -46,12 +54,15 @@ class GAN(ResumableModule):
         optimizer_d: makes the discriminator's optimizer from its parameters.
         d_steps: discriminator steps in one cycle.
         g_steps: generator steps in one cycle.
+        decay_from: share of the training after which both learning rates fall linearly to 0; 1:
+            they never do.
         ema_decay: of the generator that samples come from; 0 samples from the trained weights.
-        augment: applied to all that the discriminator sees, or None.
-        sample_every_n_epochs: how often a grid of samples is written.
+        augment: applied by `judge` to all that the discriminator sees, or None.
+        spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
+        r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9); 0: none.
+        r1_every: discriminator steps from one R1 to the next, which then weighs as many times as
+            much (Karras et al. 2020, arXiv:1912.04958, appendix B).
     """
-
-    conditioning: ClassVar[Literal["none", "label", "image"]]
 
     def __init__(
         self,
@@ -61,21 +72,27 @@ class GAN(ResumableModule):
         optimizer_d: OptimizerFactory,
         d_steps: int,
         g_steps: int,
+        decay_from: float,
         ema_decay: float,
         augment: nn.Module | None,
-        sample_every_n_epochs: int,
+        spectral_norm: bool,
+        r1_gamma: float,
+        r1_every: int,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        if spectral_norm:
+            _normalise_spectrum(discriminator)
         # channels_last is what CPU and GPU convolutions run fastest in; values do not change.
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self._optimizer_g, self._optimizer_d = optimizer_g, optimizer_d
         self.d_steps, self.g_steps = d_steps, g_steps
+        self.decay_from = decay_from
         self.ema_decay = ema_decay
         self.augment = augment if augment is not None else nn.Identity()
-        self.sample_every_n_epochs = sample_every_n_epochs
+        self.r1_gamma, self.r1_every = r1_gamma, r1_every
         self._flat_steps = 0
 
     @property
@@ -83,26 +100,71 @@ class GAN(ResumableModule):
         """Not while the samples look collapsed: the run may be about to end."""
         return self._flat_steps == 0 and self.finite
 
+    @property
+    def share_done(self) -> float:
+        """The share of the training that is done: from 0 to below 1 while it goes on."""
+        return self.batches_done / total_batches(self.trainer)
+
     @abstractmethod
     def fake(self, batch: Batch) -> Tensor:
-        """Generate as many images as `batch` holds: (B, C, H, W) in [-1, 1], with gradients."""
+        """Generate images (B, C, H, W) in [-1, 1], with gradients.
+
+        The images at each place are of the class that `batch` has there.
+        """
+
+    @abstractmethod
+    def logits(self, images: Tensor, batch: Batch) -> Tensor:
+        """Return what the discriminator makes of images, as of the classes in `batch`.
+
+        Args:
+            images: (B, C, H, W), real or generated.
+            batch: whose classes, or conditions, they are to have.
+
+        Returns:
+            (B,) or, of a discriminator that judges parts of an image, (B, ...): large means real.
+        """
 
     @abstractmethod
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return named scalar terms whose sum the discriminator minimises; fakes are detached."""
+        """Return named scalar terms whose sum the discriminator minimises.
+
+        Args:
+            batch: real images, not augmented; see `judge_real`.
+            fakes: from `fake`, detached, not augmented; see `judge`.
+        """
 
     @abstractmethod
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return named scalar terms whose sum the generator minimises."""
+        """Return named scalar terms whose sum the generator minimises; see `judge`."""
 
     @abstractmethod
-    def synthesise(self, n: int, random: torch.Generator) -> Tensor:
-        """Return n images (n, C, H, W) in [-1, 1] from the EMA generator.
+    def synthesise(self, request: Request) -> Synthesised:
+        """Return images from the EMA generator in evaluation mode, sources in their order.
 
-        Args:
-            n: how many. Calls of 1024 and a last of fewer give what one call would.
-            random: on the CPU.
+        Calls of 1024 and a last of fewer, with the same random generator, give what one call would.
         """
+
+    def critic(self, label: int) -> nn.Module:
+        """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""
+        return self.discriminator
+
+    def decoder(self, label: int) -> nn.Module | None:
+        """Return what makes images of a class from latents alone: (N, latent_dim) to images.
+
+        Its `latent_dim` is their length. None: the images are not made from latents alone.
+        """
+        return None
+
+    def judge(self, images: Tensor, batch: Batch) -> Tensor:
+        """Return the logits of augmented images."""
+        return self.logits(self.augment(images), batch)
+
+    def judge_real(self, batch: Batch) -> Tensor:
+        """Return the logits of the batch's images, augmented; adapts the augmentation to them."""
+        logits = self.judge(batch["image"], batch)
+        if isinstance(self.augment, AdaptiveAugment):
+            self.augment.observe(logits.detach())
+        return logits
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """Return the generator's and the discriminator's optimizer."""
@@ -110,10 +172,6 @@ class GAN(ResumableModule):
             self._optimizer_g(self.generator.parameters()),
             self._optimizer_d(self.discriminator.parameters()),
         )
-
-    def configure_callbacks(self) -> list[Callback]:
-        """Write sample grids during training."""
-        return [SampleGrids(self.sample_every_n_epochs)]
 
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
         """Return scalars for the log, computed only where they are logged.
@@ -130,8 +188,10 @@ class GAN(ResumableModule):
         cycle_ends = (self.batches_done + 1) % self.d_steps == 0
         with torch.set_grad_enabled(cycle_ends):
             fakes = self.fake(batch)
-        real = batch | {"image": self.augment(batch["image"])}
-        d_losses = self.discriminator_losses(real, self.augment(fakes.detach()))
+        self._set_rates(optimizer_g, optimizer_d)
+        d_losses = self.discriminator_losses(batch, fakes.detach())
+        if self.r1_gamma and self.batches_done % self.r1_every == 0:
+            d_losses = d_losses | {"r1": self._r1(batch)}
         self._step(optimizer_d, d_losses)
         terms = {f"loss/d_{name}": loss for name, loss in d_losses.items()}
         norms = {"d": self.discriminator}
@@ -140,7 +200,7 @@ class GAN(ResumableModule):
                 # The first generator step reuses the images the discriminator has just judged.
                 fakes = fakes if i == 0 else self.fake(batch)
                 with _frozen(self.discriminator):
-                    g_losses = self.generator_losses(batch, self.augment(fakes))
+                    g_losses = self.generator_losses(batch, fakes)
                     self._step(optimizer_g, g_losses)
                 self._update_ema()
             terms |= {f"loss/g_{name}": loss for name, loss in g_losses.items()}
@@ -155,6 +215,19 @@ class GAN(ResumableModule):
         optimizer.zero_grad()
         self.manual_backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
+
+    def _set_rates(self, *optimizers: LightningOptimizer) -> None:
+        if self.decay_from == 1:
+            return
+        factor = min(1.0, (1 - self.share_done) / (1 - self.decay_from))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = factor * optimizer.optimizer.defaults["lr"]
+
+    def _r1(self, batch: Batch) -> Tensor:
+        images = batch["image"].detach().requires_grad_(True)
+        penalty = squared_gradient(self.judge(images, batch), images).mean()
+        return self.r1_gamma / 2 * self.r1_every * penalty
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -207,12 +280,26 @@ class GAN(ResumableModule):
         self._flat_steps = int(checkpoint["flat_steps"])
 
 
-def without_side_effects(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Run a network in training mode but leave its running statistics as they are."""
-    state = dict(network.named_parameters()) | {k: b.clone() for k, b in network.named_buffers()}
-    with torch.no_grad():
-        outputs: Tensor = functional_call(network, state, (inputs,))
-    return outputs
+@contextmanager
+def buffers_kept(*modules: nn.Module) -> Iterator[None]:
+    """Leave running statistics and the like as they were, whatever is run meanwhile."""
+    kept = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+
+def total_batches(trainer: Trainer) -> int:
+    """Return how many batches a whole training has."""
+    return int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+
+
+def _normalise_spectrum(network: nn.Module) -> None:
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            with_spectral_norm(module)
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 
 from gan_aug.run.errors import GanAugError
 
@@ -74,8 +73,8 @@ class Discriminator(nn.Module):
         image_size: a power of two from 32.
         channels: of the images.
         width: feature maps at half the image's resolution; doubles towards 4x4.
-        spectral_norm: normalise weights (Miyato et al. 2018, arXiv:1802.05957) in place of batch
-            norm, as that paper does.
+        spectral_norm: its weights are going to be normalised, which takes the place of batch norm
+            (Miyato et al. 2018, arXiv:1802.05957, section 4).
 
     Raises:
         GanAugError: an image size the network cannot take.
@@ -94,10 +93,6 @@ class Discriminator(nn.Module):
             before = after
         layers.append(nn.Conv2d(before, 1, 4, 1, 0, bias=spectral_norm))
         self.layers = nn.Sequential(*layers).apply(_initialise)
-        if spectral_norm:
-            for module in self.layers:
-                if isinstance(module, nn.Conv2d):
-                    with_spectral_norm(module)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B,): large means real."""

@@ -1,0 +1,109 @@
+"""Augmentation of what a discriminator sees, as strong as its overfitting asks for."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ADJUST_EVERY = 4
+"""Discriminator steps from one adjustment to the next, as in the paper."""
+
+
+class AdaptiveAugment(nn.Module):
+    """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676, section 3).
+
+    Every change is made to an image with probability p, independently of the others. p rises while
+    the discriminator gives more than `target` = E[sign(D(x))] of the real images a positive logit,
+    which is a sign of overfitting, and falls otherwise. So it is for losses whose logits are
+    positive for real images, which smoothed labels do not alter: non_saturating and hinge.
+
+    The changes are those of appendix B for grey images: flip, shift by whole pixels, isotropic and
+    anisotropic scaling, rotation, shift by fractions, brightness and contrast. Changed: no turns by
+    90 degrees and no inversion (p stays low enough on a few hundred X-rays to make them rare, and
+    nothing of theirs is like an X-ray); one bilinear resampling in place of low-pass filters; p may
+    run from 0 to 1 within `ramp_images`, 500 000 in the paper, whose trainings are longer.
+
+    Args:
+        target: of E[sign(D(x))], 0.6 in the paper.
+        ramp_images: real images that p needs at least from 0 to 1.
+        most: p goes no higher: from 0.8 on changes leak into the generated images (section 3.1).
+
+    Attributes:
+        p: the probability now; saved with the weights, as are the counters.
+    """
+
+    p: Tensor
+    signs: Tensor
+    seen: Tensor
+    steps: Tensor
+
+    def __init__(self, target: float, ramp_images: int, most: float) -> None:
+        super().__init__()
+        self.target, self.ramp_images, self.most = target, ramp_images, most
+        self.register_buffer("p", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("signs", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Take note of logits (B, ...) of augmented real images; adjust p every few steps."""
+        self.signs += real_logits.sign().double().mean() * len(real_logits)
+        self.seen += len(real_logits)
+        self.steps += 1
+        if int(self.steps) % ADJUST_EVERY == 0:
+            direction = torch.sign(self.signs / self.seen - self.target)
+            self.p.add_(direction * self.seen / self.ramp_images).clamp_(0, self.most)
+            self.signs.zero_()
+            self.seen.zero_()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Change images (B, C, H, W) in [-1, 1]; the result can leave that range."""
+        if not self.p:
+            return images
+        return self._tone(self._move(images))
+
+    def _hit(self, images: Tensor) -> Tensor:
+        return torch.rand(len(images), device=images.device) < self.p
+
+    def _move(self, images: Tensor) -> Tensor:
+        n, side, device = len(images), images.shape[-1], images.device
+
+        def normal(sd: float) -> Tensor:
+            return torch.where(self._hit(images), torch.randn(n, device=device) * sd, 0.0)
+
+        def uniform(reach: float) -> Tensor:
+            drawn = (torch.rand(n, device=device) * 2 - 1) * reach
+            return torch.where(self._hit(images), drawn, 0.0)
+
+        mirrored = self._hit(images) & (torch.rand(n, device=device) < 0.5)
+        mirror = torch.where(mirrored, -1.0, 1.0)
+        pixels = (
+            torch.round(uniform(0.125) * side) / side,
+            torch.round(uniform(0.125) * side) / side,
+        )
+        scale = torch.exp2(normal(0.2))
+        stretch = torch.exp2(normal(0.2))
+        # Twice with 1 - sqrt(1 - p) in the paper, before and after the stretching; once here.
+        angle = uniform(math.pi)
+        fractions = normal(0.125), normal(0.125)
+        cos, sin = angle.cos(), angle.sin()
+        across, down = 1 / (scale * stretch), stretch / scale
+        x, y = (2 * (a + b) for a, b in zip(pixels, fractions, strict=True))
+        theta = torch.stack(
+            [cos * across * mirror, -sin * down, x, sin * across * mirror, cos * down, y], dim=1
+        ).view(n, 2, 3)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        found = F.grid_sample(
+            images.float(), grid.float(), padding_mode="reflection", align_corners=False
+        )
+        untouched = (theta == torch.eye(2, 3, device=device)).flatten(1).all(dim=1)
+        return torch.where(untouched[:, None, None, None], images.float(), found)
+
+    def _tone(self, images: Tensor) -> Tensor:
+        n, device = len(images), images.device
+        shift = torch.where(self._hit(images), torch.randn(n, device=device) * 0.2, 0.0)
+        gain = torch.exp2(torch.where(self._hit(images), torch.randn(n, device=device) * 0.5, 0.0))
+        return images * gain.view(n, 1, 1, 1) + shift.view(n, 1, 1, 1)

@@ -1,0 +1,124 @@
+"""GANs that make images from latent vectors, of one class or of several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_aug.models.gans.base import GAN, Batch, Losses, buffers_kept
+from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.losses import adversarial_loss
+
+SYNTHESIS_BATCH = 64
+"""Images generated at once; fixed, so that a seed gives the same images for any count."""
+
+
+class LatentGAN(GAN):
+    """Latent vectors from N(0, 1) to images.
+
+    As it stands, it is an unconditional GAN with a loss of its discriminator's logits. A subclass
+    overrides `make` and `logits` where labels count, and the losses where they are others.
+
+    Args:
+        loss: see `adversarial_loss`.
+        real_label: see `adversarial_loss`.
+        truncation: latents of synthesis beyond this many standard deviations are drawn again (Brock
+            et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images; None: none
+            are.
+        **players: see `GAN`.
+    """
+
+    def __init__(
+        self, loss: str, real_label: float, truncation: float | None, **players: Any
+    ) -> None:
+        super().__init__(**players)
+        self.loss = adversarial_loss(loss, real_label)
+        self.truncation = truncation
+        self.latent_dim = int(self.generator.latent_dim)  # type: ignore[arg-type]
+        self._latents: Tensor | None = None
+
+    def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
+        """Return images (B, C, H, W) in [-1, 1].
+
+        Args:
+            generator: the one in training, or its EMA.
+            latents: (B, latent_dim).
+            labels: int64 (B,).
+        """
+        images: Tensor = generator(latents)
+        return images
+
+    def fake(self, batch: Batch) -> Tensor:
+        """Generate from fresh latents."""
+        latents = torch.randn(len(batch["image"]), self.latent_dim, device=self.device)
+        self._latents = latents
+        return self.make(self.generator, latents, batch["label"])
+
+    def logits(self, images: Tensor, batch: Batch) -> Tensor:
+        """Ask the discriminator."""
+        found: Tensor = self.discriminator(images)
+        return found
+
+    def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
+        """Return the terms `real` and `fake`."""
+        # Two passes, so that batch norm sees real and generated images apart, as is usual.
+        real_logits, fake_logits = self.judge_real(batch), self.judge(fakes, batch)
+        return {"real": self.loss.real(real_logits), "fake": self.loss.fake(fake_logits)}
+
+    def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
+        """Return the term `adversarial`."""
+        return {"adversarial": self.loss.generator(self.judge(fakes, batch))}
+
+    @torch.no_grad()
+    def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
+        """Return D(x), and D(G(z)) for one z before and after the generator's step."""
+
+        def score(images: Tensor) -> Tensor:
+            return self.loss.score(self.logits(images, batch)).mean()
+
+        assert self._latents is not None
+        with buffers_kept(self.generator, self.discriminator):
+            again = self.make(self.generator, self._latents, batch["label"])
+            return {
+                "score/D(x)": score(batch["image"]),
+                "score/D(G(z)) before g step": score(fakes),
+                "score/D(G(z)) after g step": score(again),
+            }
+
+    @torch.no_grad()
+    def synthesise(self, request: Request) -> Synthesised:
+        """Generate from fresh latents; there are no sources."""
+        self.ema_generator.eval()
+        labels = torch.full((SYNTHESIS_BATCH,), request.label, device=self.device)
+        images = []
+        for start in range(0, request.count, SYNTHESIS_BATCH):
+            latents = self._drawn(request.random).to(self.device)
+            made = self.make(self.ema_generator, latents, labels)
+            images.append(made[: request.count - start].cpu())
+        return Synthesised(torch.cat(images))
+
+    def _drawn(self, random: torch.Generator) -> Tensor:
+        latents = torch.randn(SYNTHESIS_BATCH, self.latent_dim, generator=random)
+        while self.truncation is not None and (beyond := latents.abs() > self.truncation).any():
+            latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
+        return latents
+
+    def decoder(self, label: int) -> nn.Module:
+        """Return the EMA generator for one class."""
+        return _OfClass(self, label)
+
+
+class _OfClass(nn.Module):
+    """The EMA generator of a GAN, for one class: latents (N, latent_dim) to images."""
+
+    def __init__(self, gan: LatentGAN, label: int) -> None:
+        super().__init__()
+        self.generator = gan.ema_generator
+        self.latent_dim = gan.latent_dim
+        self._make, self._label = gan.make, label
+
+    def forward(self, latents: Tensor) -> Tensor:
+        labels = torch.full((len(latents),), self._label, device=latents.device)
+        return self._make(self.generator, latents, labels)
