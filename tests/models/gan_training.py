@@ -1,0 +1,133 @@
+"""Small GANs from conf/model, trained for a few batches: what tests of the family share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from support import ROOT
+
+from gan_aug.data.datamodule import Batches
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.gans.request import Request, Sources
+from gan_aug.settings.gan_classes import classes_made
+from gan_aug.training.callbacks import Checkpoints
+
+GANS = sorted(
+    path.stem
+    for path in (ROOT / "conf" / "model").glob("*.yaml")
+    if path.stem != "gan_base" and "gan_base" in path.read_text()
+)
+"""Every GAN of conf/model."""
+
+
+def settings(
+    model: str, *overrides: str, size: int = 32, channels: int = 1, classes: int = 2
+) -> DictConfig:
+    """Return the settings of `gan_aug.train` with a small version of a model."""
+    names = [f"class{i}" for i in range(classes)]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose(
+            "train",
+            [
+                *(f"model={model}", "data=phantom", f"data.image_size={size}"),
+                *(f"data.channels={channels}", f"data.classes=[{','.join(names)}]"),
+                *(f"data.num_classes={classes}", "data.batch_size=8", "model.width=4"),
+                *overrides,
+            ],
+        )
+    if cfg.model.fitted_on == "one":
+        cfg.data.train_class = names[0]
+    elif cfg.model.fitted_on == "two":
+        cfg.model.pair = names[-2:]
+    return cfg
+
+
+def build(cfg: DictConfig, seed: int = 0) -> GAN:
+    """Build the GAN of some settings; the same seed gives the same weights."""
+    torch.manual_seed(seed)
+    gan: GAN = instantiate(cfg.model.module, _convert_="all")
+    return gan
+
+
+def made_by(cfg: DictConfig) -> dict[str, list[str]]:
+    """Return the classes that a GAN makes, each with those of its sources."""
+    return classes_made(cfg.model, cfg.data.train_class, cfg.data.classes)
+
+
+def toy_images(cfg: DictConfig, per_class: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return discs, larger from class to class, in different places: uint8 images and labels."""
+    size, classes = cfg.data.image_size, list(cfg.data.classes)
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] / size
+    images, labels = [], []
+    for name in made_by(cfg):
+        label = classes.index(name)
+        for a, b in random.uniform(0.35, 0.65, (per_class, 2)):
+            radius = 0.12 + 0.2 * label / max(1, len(classes) - 1)
+            disc = 230.0 * ((y - a) ** 2 + (x - b) ** 2 < radius**2)
+            noisy = np.clip(disc + random.uniform(0, 25, disc.shape), 0, 255)
+            images.append(np.repeat(noisy[None], cfg.data.channels, axis=0).astype(np.uint8))
+            labels.append(label)
+    return torch.from_numpy(np.stack(images)), torch.tensor(labels)
+
+
+def batches(cfg: DictConfig, gan: GAN, per_epoch: int) -> Batches:
+    """Serve toy images as the data module would."""
+    images, labels = toy_images(cfg)
+    model, classes = cfg.model, list(cfg.data.classes)
+    apart = model.balanced or model.fitted_on == "two"
+    groups = [torch.nonzero(labels == classes.index(name)).flatten() for name in made_by(cfg)]
+    return Batches(
+        images, labels, cfg.data.batch_size, per_epoch, 0, lambda: gan.batches_done,
+        groups if apart else None, model.fitted_on == "two",
+    )  # fmt: skip
+
+
+def train(
+    cfg: DictConfig,
+    gan: GAN,
+    n: int,
+    callbacks: Sequence[pl.Callback] = (),
+    checkpoint: Path | None = None,
+    logger: Any = False,
+    seed: int | None = 1,
+) -> pl.Trainer:
+    """Train for n batches in one epoch, from a checkpoint if there is one."""
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=logger,
+        callbacks=list(callbacks),
+        log_every_n_steps=1,
+        enable_checkpointing=any(isinstance(c, Checkpoints) for c in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    if seed is not None:
+        torch.manual_seed(seed)
+    trainer.fit(gan, batches(cfg, gan, n), ckpt_path=checkpoint, weights_only=True)
+    return trainer
+
+
+def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
+    """Ask for images of a class, from toy images where it takes sources."""
+    classes = list(cfg.data.classes)
+    sources = None
+    if wanted := made_by(cfg)[name]:
+        # Of a GAN that is fitted on one class the others' images are drawn as well.
+        everything = cfg.copy()
+        everything.model.fitted_on, everything.data.train_class = "all", None
+        images, labels = toy_images(everything)
+        rows = torch.isin(labels, torch.tensor([classes.index(n) for n in wanted]))
+        order = np.resize(np.flatnonzero(rows.numpy()), count)
+        images = images[order].float().div(127.5).sub(1.0)
+        sources = Sources(images, labels[order], [f"{i:064x}" for i in order])
+    return Request(classes.index(name), count, torch.Generator().manual_seed(seed), sources)

@@ -1,0 +1,158 @@
+"""What every GAN of conf/model has to do, whatever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from gan_training import GANS, build, made_by, request, settings, train
+from omegaconf import OmegaConf
+
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.restore import rebuild_gan
+from gan_aug.training.callbacks import Checkpoints
+
+State = dict[str, torch.Tensor]
+
+
+def weights(module: torch.nn.Module) -> State:
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def same(a: State, b: State) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Steps(pl.Callback):
+    """Notes which player's weights each optimizer step moved."""
+
+    def __init__(self) -> None:
+        self.moved: list[tuple[str, bool, bool]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GAN)
+        gan, step = pl_module, pl_module._step
+
+        def noted(optimizer: Any, losses: dict[str, torch.Tensor]) -> None:
+            before = weights(gan.generator), weights(gan.discriminator)
+            step(optimizer, losses)
+            player = "g" if optimizer.optimizer is trainer.optimizers[0] else "d"
+            after = weights(gan.generator), weights(gan.discriminator)
+            self.moved.append(
+                (player, *(not same(x, y) for x, y in zip(before, after, strict=True)))
+            )
+
+        gan._step = noted  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_a_step_moves_only_its_players_weights(model: str) -> None:
+    cfg = settings(model)
+    gan, steps = build(cfg), Steps()
+    ema = weights(gan.ema_generator)
+    cycles = 2
+    train(cfg, gan, cycles * gan.d_steps, [steps])
+    expected = [("d", False, True)] * gan.d_steps + [("g", True, False)] * gan.g_steps
+    assert steps.moved == expected * cycles
+    assert not same(ema, weights(gan.ema_generator))
+    assert all(p.grad is None for p in gan.ema_generator.parameters())
+
+
+@pytest.mark.parametrize("model", GANS)
+@pytest.mark.parametrize(
+    ("size", "channels", "classes"), [(32, 3, 5), (64, 1, 2)], ids=["32px", "64px"]
+)
+def test_images_of_any_shape_and_number_of_classes(
+    model: str, size: int, channels: int, classes: int
+) -> None:
+    cfg = settings(model, size=size, channels=channels, classes=classes)
+    gan = build(cfg)
+    train(cfg, gan, gan.d_steps)
+    for name in made_by(cfg):
+        made = gan.eval().synthesise(request(cfg, name, 5))
+        assert made.images.shape == (5, channels, size, size)
+        assert made.images.abs().max() <= 1
+        assert made.images.std(dim=0).mean() > 0
+        label = list(cfg.data.classes).index(name)
+        with torch.no_grad():
+            assert gan.critic(label).eval()(made.images).shape == (5,)
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count(model: str) -> None:
+    cfg = settings(model)
+    gan = build(cfg).eval()
+    for name, sources in made_by(cfg).items():
+        few, many = (gan.synthesise(request(cfg, name, n, seed=3)) for n in (10, 70))
+        torch.testing.assert_close(few.images, many.images[:10], rtol=1e-4, atol=1e-5)
+        if sources:
+            assert few.sources == many.sources[:10]  # type: ignore[index]
+            assert len(few.sources) == 10  # type: ignore[arg-type]
+        else:
+            assert few.sources is None
+            other = gan.synthesise(request(cfg, name, 10, seed=4))
+            assert not torch.equal(few.images, other.images)
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+class KillAfter(pl.Callback):
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.batches_done == self.batches:
+            raise Killed
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_a_resumed_training_is_the_same_bit_for_bit(model: str, tmp_path: Path) -> None:
+    cfg = settings(model)
+    whole = build(cfg)
+    n = max(8, 3 * whole.d_steps)
+    first = train(cfg, whole, n)
+    for kill_after in (3, n - 2):
+        folder = tmp_path / str(kill_after)
+
+        def saves(folder: Path = folder) -> Checkpoints:
+            return Checkpoints(folder, 0, {}, on_save=lambda: None)
+
+        with pytest.raises(Killed):
+            train(cfg, build(cfg), n, [saves(), KillAfter(kill_after)])
+        resumed = build(cfg, seed=9)  # what it begins with must not matter
+        second = train(cfg, resumed, n, [saves()], folder / "last.ckpt", seed=9)
+        a, b = whole.state_dict(), resumed.state_dict()
+        assert not [name for name in a if not torch.equal(a[name], b[name])]
+        for x, y in zip(first.optimizers, second.optimizers, strict=True):
+            torch.testing.assert_close(x.state_dict(), y.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_a_checkpoint_alone_gives_the_gan_back(model: str) -> None:
+    cfg = settings(model)
+    gan = build(cfg)
+    train(cfg, gan, gan.d_steps)
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    again = rebuild_gan(config, gan.state_dict(), "a test").eval()
+    name = next(iter(made_by(cfg)))
+    made = [g.eval().synthesise(request(cfg, name, 4)).images for g in (gan, again)]
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_images_from_latents_alone_can_be_explained(model: str) -> None:
+    cfg = settings(model)
+    gan = build(cfg).eval()
+    for name in made_by(cfg):
+        decoder = gan.decoder(list(cfg.data.classes).index(name))
+        if made_by(cfg)[name]:
+            assert decoder is None
+        else:
+            assert decoder is not None
+            latents = torch.randn(3, int(decoder.latent_dim))  # type: ignore[arg-type]
+            assert decoder.eval()(latents).shape == (3, 1, 32, 32)
