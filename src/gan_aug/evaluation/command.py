@@ -20,6 +20,7 @@ from gan_aug.evaluation.evaluator import (
     discriminator_of,
     of_class,
 )
+from gan_aug.evaluation.gate import misses
 from gan_aug.evaluation.measured import ClassQuality, Quality
 from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject, source_images
@@ -70,6 +71,7 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     write_text(run.folder / "quality.csv", _csv(quality))
     for name in classes:
         Console().print(table_of(quality, name))
+        print(_verdict(quality, name))
     print(f"reference classifier right on {_shares(right)} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"copies?     {run.folder}/closest_*.png")
@@ -92,6 +94,16 @@ def _save(figure: Figure, run: Run, name: str) -> None:
 
 def _shares(shares: dict[str, float]) -> str:
     return ", ".join(f"{100 * share:.1f} % of {name}" for name, share in shares.items())
+
+
+def _verdict(quality: Quality, name: str) -> str:
+    """Return a line that says whether the GAN of a class passes the gate."""
+    missed = misses(quality, name)
+    if missed is None:
+        return f"{name}: the gate (quality.gate) was not measured"
+    reach = ", ".join(f"{value} within {r:g}" for value, r in (quality.gate or {}).items())
+    passed = f"misses the gate by {', '.join(missed)}" if missed else "passes the gate"
+    return f"{name}: {passed} ({reach} of unseen real images)"
 
 
 def _csv(quality: Quality) -> str:

@@ -173,6 +173,7 @@ class Evaluator:
             extractor_sha256=self.extractor.sha256,
             reference_classifier=facts,
             good=directions_of(self._quality),
+            gate={str(value): float(reach) for value, reach in self._quality.gate.items()},
             classes=classes,
         )
 

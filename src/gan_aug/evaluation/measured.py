@@ -48,6 +48,7 @@ class Quality:
         extractor_sha256: of its weights.
         reference_classifier: which gave opinions.
         good: value to what is good: lower, higher, or baseline, as near to it as possible.
+        gate: value to its largest distance from that of unseen real images in a good GAN.
         classes: by name.
         others: what other versions wrote.
     """
@@ -56,5 +57,6 @@ class Quality:
     extractor_sha256: str | None = None
     reference_classifier: ReferenceFacts | None = None
     good: dict[str, str]
+    gate: Values | None = None
     classes: dict[str, ClassQuality]
     others: Others = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from gan_aug.metrics.classification import found_classes
-from gan_aug.report.quality import summarise_quality
+from gan_aug.report.quality import summarise_gate, summarise_quality
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
@@ -131,6 +131,7 @@ def summarise(study: Study) -> Summary:
         ],
         power=power(study),
         quality=summarise_quality(study),
+        gate=summarise_gate(study),
         rules=rules(study),
         costs=costs(study),
         provenance=provenance(study),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from gan_aug.evaluation.gate import misses
 from gan_aug.evaluation.measured import Quality, Values
 from gan_aug.report.results import Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS, holm
@@ -30,6 +31,8 @@ NAMES = {
     "gan_test": "GAN-test",
     "gan_train_auroc": "GAN-train, AUROC",
     "gan_train_accuracy": "GAN-train, balanced accuracy",
+    "copying_source_pixel": "nearer to its source than unseen real to training, pixels",
+    "copying_source_feature": "nearer to its source than unseen real to training, features",
     "membership_auc": "discriminator's test of membership, AUC",
 }
 _COLOURS = ("#2f6db3", "#c0504d", "#1b7f79", "#b8860b", "#8a63a8", "#4c5b6b", "#3b8a3e", "#a0522d")
@@ -94,6 +97,44 @@ def summarise_quality(study: Study) -> list[QualityRow]:
                     if all(value in _generated(one, name) for one in measured)
                 ]
             )
+    return rows
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """How many draws' GANs of a class are good under a condition.
+
+    Attributes:
+        condition: swept setting to its value.
+        class_: the class.
+        gate: value to its largest distance from that of unseen real images.
+        draws: how many were measured.
+        passed: draws whose GAN is good.
+        missed: value to the draws whose GAN misses the gate by it.
+    """
+
+    condition: Swept
+    class_: str
+    gate: Values
+    draws: int
+    passed: int
+    missed: dict[str, int]
+
+
+def summarise_gate(study: Study) -> list[GateRow]:
+    """Return a row for each condition and class; none where a draw's GANs were not all judged."""
+    rows = []
+    for condition in study.conditions:
+        measured = _qualities(study.of(condition))
+        for name in measured[0].classes if measured else ():
+            gate = measured[0].gate
+            found = [misses(one, name) for one in measured if one.gate == gate]
+            judged = [missed for missed in found if missed is not None]
+            if gate and len(judged) == len(study.of(condition)):
+                missed = {value: sum(value in one for one in judged) for value in gate}
+                passed = sum(not one for one in judged)
+                named = study.named(condition)
+                rows.append(GateRow(named, name, gate, len(judged), passed, missed))
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gan_aug.report.quality import QualityRow
+from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
 from gan_aug.settings.draw import Question, Swept
@@ -129,6 +129,7 @@ class Summary:
         over_draws_and_images: for each condition.
         power: for each condition and arm.
         quality: for each condition, class and value.
+        gate: for each condition and class.
         rules: of measurement.
         costs: in seconds.
         provenance: of the numbers.
@@ -150,6 +151,7 @@ class Summary:
     over_draws_and_images: list[OverImages]
     power: list[Power]
     quality: list[QualityRow]
+    gate: list[GateRow]
     rules: list[StudyCheck]
     costs: Costs
     provenance: Provenance

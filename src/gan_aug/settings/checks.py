@@ -7,7 +7,14 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.ranges import EXPLAIN_RULES, MODEL_RULES, RULES, check_augment, check_ranges
+from gan_aug.settings.ranges import (
+    EXPLAIN_RULES,
+    MODEL_RULES,
+    RULES,
+    check_augment,
+    check_ranges,
+    not_negative,
+)
 
 
 def check_config(cfg: DictConfig) -> None:
@@ -73,6 +80,17 @@ def _check_quality(cfg: DictConfig) -> None:
             raise GanAugError(
                 f"quality.use: {name} is none of {', '.join(map(str, cfg.quality.metrics))}"
             )
+    _check_gate(cfg)
+
+
+def _check_gate(cfg: DictConfig) -> None:
+    known = {str(value) for metric in cfg.quality.metrics.values() for value in metric.good}
+    for value in map(str, cfg.quality.gate):
+        if value not in known:
+            raise GanAugError(
+                f"quality.gate.{value}: is none of the values {', '.join(sorted(known))}"
+            )
+        check_ranges(cfg.quality.gate, {value: not_negative}, "quality.gate.")
 
 
 def _check_size(cfg: DictConfig) -> None:
