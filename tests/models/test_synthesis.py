@@ -136,7 +136,9 @@ def test_the_first_images_do_not_depend_on_the_count(
 
 def test_nothing_to_translate(train: ImageTable) -> None:
     bare = train.of_class("virus")
-    with pytest.raises(GanAugError, match=r"no normal and no bacteria training images.*subset\.normal"):
+    with pytest.raises(
+        GanAugError, match=r"no normal and no bacteria training images.*subset\.normal"
+    ):
         made(Spy(), {"virus": ["normal", "bacteria"]}, "virus", 3, 0, bare)
 
 
@@ -144,5 +146,7 @@ def test_the_cache_is_not_written_to(train: ImageTable, tmp_path: Path) -> None:
     """Images may be a read-only memory map."""
     images = np.asarray(train.images).copy()
     images.flags.writeable = False
-    frozen = ImageTable(images, train.labels, train.patients, train.paths, train.hashes, train.classes)
+    frozen = ImageTable(
+        images, train.labels, train.patients, train.paths, train.hashes, train.classes
+    )
     made(Spy(), {"virus": ["normal"]}, "virus", 3, 0, frozen)

@@ -84,5 +84,7 @@ def test_a_gan_of_one_class_must_be_told_which() -> None:
 @pytest.mark.parametrize("fitted_on", ["two", "all"])
 def test_a_gan_of_several_classes_takes_no_train_class(fitted_on: str) -> None:
     pair = ["normal", "virus"]
-    with pytest.raises(GanAugError, match=rf"data\.train_class=virus: .*{fitted_on} classes at once"):
+    with pytest.raises(
+        GanAugError, match=rf"data\.train_class=virus: .*{fitted_on} classes at once"
+    ):
         classes_made(model(fitted_on, pair=pair), "virus", CLASSES)
