@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import ROOT, TINY_QUALITY, environment
+from support import ROOT, TINY_DATA, TINY_QUALITY, TINY_STUDY, environment
 
 DATA_SET = '''
 """Stripes in three directions."""
@@ -85,14 +87,131 @@ class Coarse(ImageClassifier):
     def features(self, images: Tensor) -> Tensor:
         return F.adaptive_max_pool2d(images, self.side).flatten(1)
 '''
+GAN = '''
+"""Fully connected networks, and labels that move latents and judgement."""
+
+import torch
+from torch import Tensor, nn
+
+from gan_aug.models.gans.base import Batch
+from gan_aug.models.gans.latent import LatentGAN
+
+
+class Generator(nn.Module):
+    def __init__(
+        self, image_size: int, channels: int, classes: int, latent_dim: int, width: int
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.labels = nn.Embedding(classes, latent_dim)
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, width),
+            nn.ReLU(),
+            nn.Linear(width, channels * image_size**2),
+            nn.Tanh(),
+            nn.Unflatten(1, (channels, image_size, image_size)),
+        )
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        return self.layers(latents + self.labels(labels))
+
+
+class Discriminator(nn.Module):
+    def __init__(self, image_size: int, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels * image_size**2, width)
+        self.labels = nn.Embedding(classes, width)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        return (self.hidden(images.flatten(1)).relu() * self.labels(labels)).sum(dim=1)
+
+
+class OfClass(nn.Module):
+    def __init__(self, discriminator: nn.Module, label: int) -> None:
+        super().__init__()
+        self.discriminator, self.label = discriminator, label
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.discriminator(images, torch.full((len(images),), self.label))
+
+
+class Flat(LatentGAN):
+    def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
+        return generator(latents, labels)
+
+    def logits(self, images: Tensor, batch: Batch) -> Tensor:
+        return self.discriminator(images, batch["label"])
+
+    def critic(self, label: int) -> nn.Module:
+        return OfClass(self.discriminator, label)
+'''
+GAN_YAML = """
+defaults: [gan_base, _self_]
+name: flat
+takes: {min_size: 8, power_of_two: false}
+fitted_on: all
+balanced: true
+latent_dim: 8
+width: 16
+module:
+  _target_: gan_aug.models.gans.flat.Flat
+  generator:
+    _target_: gan_aug.models.gans.flat.Generator
+    image_size: ${data.image_size}
+    channels: ${data.channels}
+    classes: ${data.num_classes}
+    latent_dim: ${model.latent_dim}
+    width: ${model.width}
+  discriminator:
+    _target_: gan_aug.models.gans.flat.Discriminator
+    image_size: ${data.image_size}
+    channels: ${data.channels}
+    classes: ${data.num_classes}
+    width: ${model.width}
+  loss: hinge
+  real_label: 1
+  truncation: null
+"""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the program, and a folder to run it in."""
+
+    home: Path
+    cache_home: Path
+
+    @property
+    def package(self) -> Path:
+        return self.home / "copy" / "src" / "gan_aug"
+
+    @property
+    def conf(self) -> Path:
+        return self.home / "copy" / "conf"
+
+    def run(self, name: str, *arguments: str) -> None:
+        kept = environment(self.cache_home) | {"PYTHONPATH": str(self.package.parent)}
+        command = [sys.executable, "-m", f"gan_aug.{name}", *arguments]
+        done = subprocess.run(
+            command, cwd=self.home, env=os.environ | kept, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def json(self, path: str) -> Any:
+        return json.loads((self.home / path).read_text())
+
+
+@pytest.fixture
+def copy(tmp_path: Path, cache_home: Path) -> Copy:
+    for folder in ("src", "conf"):
+        hidden = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, ignore=hidden)
+    return Copy(tmp_path, cache_home)
 
 
 @pytest.mark.slow
-def test_a_data_set_a_metric_and_a_classifier(tmp_path: Path, cache_home: Path) -> None:
-    copy = tmp_path / "copy"
-    for folder in ("src", "conf"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    package, conf = copy / "src" / "gan_aug", copy / "conf"
+def test_a_data_set_a_metric_and_a_classifier(copy: Copy, tmp_path: Path) -> None:
+    package, conf, run = copy.package, copy.conf, copy.run
     (package / "data" / "sources" / "stripes.py").write_text(DATA_SET)
     (conf / "data" / "stripes.yaml").write_text(DATA_YAML)
     (package / "metrics" / "brightness.py").write_text(METRIC)
@@ -106,14 +225,6 @@ def test_a_data_set_a_metric_and_a_classifier(tmp_path: Path, cache_home: Path) 
         cnn = cnn.replace(f"    {setting}\n", "")
     (conf / "model" / "coarse.yaml").write_text(cnn.replace("name: cnn", "name: coarse"))
 
-    def run(name: str, *arguments: str) -> None:
-        kept = environment(cache_home) | {"PYTHONPATH": str(copy / "src")}
-        command = [sys.executable, "-m", f"gan_aug.{name}", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | kept, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
     small = ("data.image_size=32", "data.batch_size=10")
     run("inspect", "data=stripes", *small, "hydra.run.dir=i")
     run("train", "model=coarse", "data=stripes", *small, "trainer.max_epochs=3", "hydra.run.dir=c")
@@ -124,13 +235,41 @@ def test_a_data_set_a_metric_and_a_classifier(tmp_path: Path, cache_home: Path) 
         "study.steps=20", "study.validate_every=20", "study.gan_batches=10", "study.repeats=1",
         "data.development_per_class=5", "data.internal_per_class=5", "study_dir=s",
     )  # fmt: skip
-    assert json.loads((tmp_path / "i" / "inspect.json").read_text())["classes"][2] == "slanting"
-    test = json.loads((tmp_path / "c" / "metrics.json").read_text())["test"]
+    assert copy.json("i/inspect.json")["classes"][2] == "slanting"
+    test = copy.json("c/metrics.json")["test"]
     assert test["at_largest"]["accuracy"] > 0.4
-    metrics = json.loads((tmp_path / "s" / "draw_0" / "metrics.json").read_text())
+    metrics = copy.json("s/draw_0/metrics.json")
     values = metrics["quality"]["classes"]["lying"]["values"]
     assert 0 < values["generated"]["brightness"] < 255
     gan = next((tmp_path / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
     asked = (*TINY_QUALITY, "quality.use=[brightness]")
     run("evaluate", f"checkpoint={gan}", *asked, "hydra.run.dir=e")
     assert (tmp_path / "e" / "quality.csv").read_text().count("brightness") == 2
+
+
+@pytest.mark.slow
+def test_a_gan_is_a_file_and_its_settings(copy: Copy, tmp_path: Path) -> None:
+    (copy.package / "models" / "gans" / "flat.py").write_text(GAN)
+    (copy.conf / "model" / "flat.yaml").write_text(GAN_YAML)
+    copy.run(
+        "train", "model=flat", *TINY_DATA, *TINY_QUALITY, "trainer.max_epochs=2",
+        "data.source.train_per_class=200", "generate.count=6", "quality.every_n_epochs=2",
+        "quality.use=[kid,membership]", "hydra.run.dir=g",
+    )  # fmt: skip
+    checkpoint = "checkpoint=g/checkpoints/last.ckpt"
+    copy.run("generate", checkpoint, "count=8", "output_dir=set")
+    copy.run("explain", checkpoint, *TINY_QUALITY, "images=4", "hydra.run.dir=e")
+    copy.run(
+        "study", "+study=seed_protocol", *TINY_STUDY, "model=flat", "study.count.normal=10",
+        "study.repeats=1", "quality.use=[kid,membership]", "study_dir=s",
+    )  # fmt: skip
+    own, again = (copy.json(f"{folder}/manifest.json") for folder in ("g/synthetic", "set"))
+    assert own["count"] == {"normal": 6, "pneumonia": 6}
+    assert own["files"].items() <= again["files"].items()
+    assert again["makes"] == {"normal": [], "pneumonia": []}
+    assert (tmp_path / "e" / "explain.html").is_file()
+    classes = copy.json("s/draw_0/metrics.json")["quality"]["classes"]
+    assert classes.keys() == {"normal", "pneumonia"}
+    for name in classes:
+        assert {"kid", "membership_auc"} <= classes[name]["values"]["generated"].keys()
+    assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 1  # fitted once for both

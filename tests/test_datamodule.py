@@ -84,6 +84,82 @@ def test_one_class_only(prepared: Prepared) -> None:
     assert batch["image"].shape == (8, 1, 16, 16)
 
 
+def by_pass(rows: torch.Tensor, size: int) -> list[list[int]]:
+    """Return the whole passes of a stream of rows, each sorted."""
+    return [sorted(part.tolist()) for part in rows[: len(rows) // size * size].reshape(-1, size)]
+
+
+def test_one_group_has_the_stream_that_a_seed_always_gave() -> None:
+    """Written out: the passes are permutations seeded by the seed and their number."""
+    n, batch_size, seed = 10, 4, 7
+    order = []
+    for number in range(4):
+        state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+        order += torch.randperm(n, generator=generator).tolist()
+    images = torch.zeros(n, 1, 1, 1, dtype=torch.uint8)
+    for groups in (None, [torch.arange(n)]):
+        labels = torch.zeros(n, dtype=torch.int64)
+        batches = Batches(images, labels, batch_size, 3, seed, lambda: 0, groups)
+        assert torch.cat([batches.rows(k) for k in range(10)]).tolist() == order
+
+
+def test_of_one_class_balanced_or_not_is_the_same(prepared: Prepared) -> None:
+    plain, balanced = (
+        served(DataModule(prepared, 8, 3, Serving(["pneumonia"], balanced=b))) for b in (0, 1)
+    )
+    for k in range(6):
+        assert torch.equal(plain.rows(k), balanced.rows(k))
+
+
+@pytest.mark.parametrize("batch_size", [8, 9])
+def test_balanced_batches_hold_as_many_of_each_class(prepared: Prepared, batch_size: int) -> None:
+    batches = served(DataModule(prepared, batch_size, 0, Serving(balanced=True)))
+    first = batch_size - batch_size // 2
+    expected = [0] * first + [1] * (batch_size // 2)
+    batch = next(iter(batches))
+    assert batch["label"].tolist() == expected
+    assert batch.keys() == {"image", "label"}
+    labels = torch.from_numpy(prepared.splits.train.labels)
+    rows = torch.stack([batches.rows(k) for k in range(60)])
+    assert labels[rows].tolist() == [expected] * 60
+    # Each class has passes of its own: 30 normal images, 20 of pneumonia.
+    normal, pneumonia = (torch.nonzero(labels == k).flatten().tolist() for k in (0, 1))
+    assert by_pass(rows[:, :first].flatten(), 30) == [normal] * (60 * first // 30)
+    assert by_pass(rows[:, first:].flatten(), 20) == [pneumonia] * (60 * (batch_size // 2) // 20)
+    assert len(batches) == 50 // batch_size
+
+
+def test_what_cannot_be_parted_evenly_goes_to_the_first_classes() -> None:
+    labels = torch.arange(3).repeat_interleave(4)
+    groups = [torch.nonzero(labels == k).flatten() for k in range(3)]
+    images = torch.zeros(12, 1, 1, 1, dtype=torch.uint8)
+    batches = Batches(images, labels, 8, 1, 0, lambda: 0, groups)
+    rows = torch.stack([batches.rows(k) for k in range(12)])
+    assert labels[rows].tolist() == [[0, 0, 0, 1, 1, 1, 2, 2]] * 12
+    for columns, group in ((slice(0, 3), 0), (slice(3, 6), 1), (slice(6, 8), 2)):
+        passes = by_pass(rows[:, columns].flatten(), 4)
+        assert passes == [groups[group].tolist()] * len(passes)
+    # Classes of one size do not walk in step.
+    places = [rows[:, 0] - groups[0][0], rows[:, 3] - groups[1][0]]
+    assert not torch.equal(*places)
+
+
+@pytest.mark.parametrize("classes", [["normal", "pneumonia"], ["pneumonia", "normal"]])
+def test_pairs_are_the_halves_of_a_batch(prepared: Prepared, classes: list[str]) -> None:
+    module = DataModule(prepared, 9, 0, Serving(classes, paired=True))
+    batch = next(iter(served(module)))
+    labels = [prepared.splits.classes.label(name) for name in classes]
+    assert batch["label"].tolist() == [labels[0]] * 4 + [labels[1]] * 4  # none is left over
+    assert torch.equal(batch["image"], torch.cat([batch["source"], batch["target"]]))
+    assert len(batch["source"]) == len(batch["target"]) == 4
+    train = prepared.splits.train
+    for key, label in zip(("source", "target"), labels, strict=True):
+        known = to_float(torch.from_numpy(train.images[train.labels == label]))
+        for image in batch[key]:
+            assert (known == image).flatten(1).all(dim=1).any()
+
+
 def test_a_class_without_images(prepared: Prepared, tmp_path: Path) -> None:
     source = Phantom(20, 5, 0).load(16, 1, tmp_path)
     splits = make_splits(source, 0, {"normal": 5, "pneumonia": 0}, 0, 3)

@@ -145,6 +145,85 @@ def test_a_swapped_file_is_refused(
         read_set(folder, None, 16, splits)
 
 
+@pytest.fixture
+def translated(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> Path:
+    """A set of pneumonia and normal images, each made from a training image of the other class."""
+    sources = {
+        name: np.resize(splits.train.hashes[splits.train.labels != label], 9).tolist()
+        for label, name in enumerate(("normal", "pneumonia"))
+    }
+    made = {name: Generated(images["pneumonia"], sources[name]) for name in sources}
+    seen = splits.train.hashes.tolist()
+    origin = {"draw": 0, "data_fingerprint": splits.fingerprint, "seen_hashes": seen}
+    write_set(tmp_path / "set", made, origin)
+    return tmp_path / "set"
+
+
+def test_sources_come_back_image_by_image(translated: Path, splits: Splits) -> None:
+    train = splits.train
+    wanted = {
+        name: np.resize(train.hashes[train.labels != label], 9).tolist()
+        for label, name in enumerate(("normal", "pneumonia"))
+    }
+    manifest = json.loads((translated / "manifest.json").read_text())
+    assert manifest["sources"].keys() == manifest["files"].keys()
+    made = read_set(translated, None, 16, splits)
+    assert made.sources == wanted["normal"] + wanted["pneumonia"]
+    assert made.of_class("pneumonia").sources == wanted["pneumonia"]
+    few = read_set(translated, 4, 16, splits)
+    assert few.sources == wanted["normal"][:4] + wanted["pneumonia"][:4]
+    assert few.of_class("normal").first(2).sources == wanted["normal"][:2]
+
+
+def test_images_made_from_nothing_have_no_sources(
+    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    folder = write(tmp_path / "set", images, splits)
+    assert read_set(folder, None, 16, splits).sources is None
+    edit(folder, lambda m: m.pop("sources"))  # as earlier versions wrote it
+    made = read_set(folder, None, 16, splits)
+    assert made.sources is None
+    assert made.of_class("pneumonia").first(3).sources is None
+
+
+@pytest.mark.parametrize("split", ["test", "validation", "development"])
+def test_a_held_out_image_as_a_source_is_refused(
+    split: str, translated: Path, splits: Splits
+) -> None:
+    """Though the manifest says that its generator saw training images alone."""
+    leaked = str(getattr(splits, split).hashes[0])
+    edit(translated, lambda m: m["sources"].update({"normal/00002.png": leaked}))
+    with pytest.raises(GanAugError, match=f"its generator saw 1 {split} images"):
+        read_set(translated, None, 16, splits)
+
+
+def test_a_source_outside_the_draw_is_refused(translated: Path, splits: Splits) -> None:
+    unused = str(splits.unused.hashes[0])
+    edit(translated, lambda m: m["sources"].update({"normal/00002.png": unused}))
+    with pytest.raises(GanAugError, match="saw 1 images that are not training images of draw=0"):
+        read_set(translated, None, 16, splits)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["sources"].pop("normal/00000.png"),
+        lambda m: m["sources"].update({"normal/00009.png": "a" * 64}),
+        lambda m: m["sources"].update({"normal/00000.png": "x"}),
+        lambda m: m["sources"].update({"normal/00000.png": None}),
+        lambda m: m.update(sources=list(m["sources"])),
+        lambda m: m.update(sources="a" * 64),
+    ],
+    ids=["one missing", "one more", "no hash", "null", "a list", "text"],
+)
+def test_sources_that_do_not_match_the_files_are_refused(
+    change: Callable[[dict[str, Any]], object], translated: Path, splits: Splits
+) -> None:
+    edit(translated, change)
+    with pytest.raises(GanAugError, match=r"manifest\.json: sources does not hold the SHA-256"):
+        read_set(translated, None, 16, splits)
+
+
 def a_fifo(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     os.mkfifo(folder / "manifest.json")

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from gan_aug.interpret.copies import explainable, with_random_weights
 from gan_aug.interpret.filters import (
-    chosen_layers,
-    conv_layers,
     crop,
     guided_backprop,
     responses,
@@ -27,6 +25,7 @@ from gan_aug.interpret.filters import (
     strongest,
 )
 from gan_aug.interpret.latent import largest_jump, project, share_nearer, slerp
+from gan_aug.interpret.layers import chosen_layers, conv_layers, outputs_of
 from gan_aug.interpret.maps import (
     all_maps,
     completeness_error,
@@ -194,14 +193,13 @@ def test_a_layer_that_there_is_not_gives_one_line(home: Path, command: Command) 
 
 
 def test_a_cell_sees_its_receptive_field_and_nothing_else(discriminator: nn.Module) -> None:
-    layers = explainable(discriminator).layers
-    assert isinstance(layers, nn.Sequential)
+    network = explainable(discriminator)
     image = random_images(1)
     cell = (2, 1)
-    for layer in conv_layers(layers)[:3]:
+    for layer in conv_layers(network, image):
 
         def response(changed: Tensor, layer: Any = layer) -> Tensor:
-            return responses(layers, layer, changed)[0, :, cell[0], cell[1]]
+            return responses(network, layer, changed)[0, :, cell[0], cell[1]]
 
         before = response(image)
         top, left = (i * layer.stride + layer.offset for i in cell)
@@ -223,11 +221,11 @@ def test_a_cell_sees_its_receptive_field_and_nothing_else(discriminator: nn.Modu
             changed = image.clone()
             changed[..., row, column] += 100
             assert torch.equal(response(changed), before)
-    assert [layer.size for layer in conv_layers(layers)] == [4, 10, 22, 46]
+    assert [layer.size for layer in conv_layers(network, image)] == [4, 10, 22]
 
 
 def test_crops_show_the_receptive_field(discriminator: nn.Module) -> None:
-    layer = conv_layers(discriminator.layers)[1]  # type: ignore[arg-type]
+    layer = conv_layers(explainable(discriminator), random_images(1))[1]
     image = torch.arange(1, 32 * 32 + 1).float().reshape(1, 32, 32)
     middle = crop(image, layer, torch.tensor([2, 3]))
     top, left = 2 * layer.stride + layer.offset, 3 * layer.stride + layer.offset
@@ -239,19 +237,19 @@ def test_crops_show_the_receptive_field(discriminator: nn.Module) -> None:
 
 
 def test_the_layer_that_makes_the_logit_is_not_shown(discriminator: nn.Module) -> None:
-    layers = discriminator.layers
-    assert isinstance(layers, nn.Sequential)
-    assert [layer.number for layer in chosen_layers(layers, None)] == [1, 2]
-    assert [layer.number for layer in chosen_layers(layers, [2, 0])] == [2, 0]
-    assert isinstance(layers[chosen_layers(layers, [1])[0].at], nn.BatchNorm2d)
+    network, image = explainable(discriminator), random_images(1)
+    assert [layer.number for layer in chosen_layers(network, image, None)] == [1, 2]
+    assert [layer.number for layer in chosen_layers(network, image, [2, 0])] == [2, 0]
+    (layer,) = chosen_layers(network, image, [1])
+    assert isinstance(network.get_submodule(layer.path), nn.BatchNorm2d)
 
 
 def test_a_blob_detector_has_its_top_patch_at_the_blob() -> None:
     edge = torch.tensor([[-1.0, 0, 1]] * 3)[None, None]
     network = Chain(convolution(torch.cat([torch.ones(1, 1, 3, 3), edge]), padding=1))
-    (layer,) = conv_layers(network.layers)
     images = torch.cat([torch.full((1, 1, 32, 32), -1.0), with_blob(5, 20), 0.2 * with_blob(9, 3)])
-    found = responses(network.layers, layer, images)
+    (layer,) = conv_layers(network, images[:1])
+    found = responses(network, layer, images)
     top = strongest(found, 0, 2)
     assert top.rows.tolist() == [1, 2]
     assert top.cells.tolist() == [[6, 21], [10, 4]]
@@ -292,21 +290,25 @@ def test_guided_backpropagation_lets_nothing_negative_through() -> None:
 def test_guided_backpropagation_through_a_discriminator(spectral_norm: bool) -> None:
     torch.manual_seed(1)
     network = Discriminator(32, 3, 4, spectral_norm)
+    if spectral_norm:
+        for module in network.layers:
+            if isinstance(module, nn.Conv2d):
+                nn.utils.parametrizations.spectral_norm(module)
     copy = explainable(network)
     images = random_images(4, channels=3)
     torch.testing.assert_close(copy(images), network.eval()(images))
-    layers = copy.layers
-    assert isinstance(layers, nn.Sequential)
-    layer = conv_layers(layers)[2]
-    top = strongest(responses(layers, layer, images), 5, 4)
+    layer = conv_layers(copy, images[:1])[2]
+    at = copy.get_submodule(layer.path)
+    top = strongest(responses(copy, layer, images), 5, 4)
     shown = images[top.rows]
-    guided = guided_backprop(copy, layers[layer.at], shown, 5, top.cells)
+    guided = guided_backprop(copy, at, shown, 5, top.cells)
     inputs = shown.clone().requires_grad_(True)
-    found = layers[: layer.at + 1](inputs)[torch.arange(4), 5, top.cells[:, 0], top.cells[:, 1]]
+    maps = outputs_of(copy, [layer.path], inputs)[layer.path]
+    found = maps[torch.arange(4), 5, top.cells[:, 0], top.cells[:, 1]]
     (plain,) = torch.autograd.grad(found.sum(), inputs)
     assert guided.shape == plain.shape
     assert not torch.allclose(guided, plain, rtol=0.01, atol=1e-3 * float(plain.abs().max()))
-    again = guided_backprop(copy, layers[layer.at], shown, 5, top.cells)
+    again = guided_backprop(copy, at, shown, 5, top.cells)
     assert torch.equal(guided, again)  # no hook is left behind
 
 
@@ -377,9 +379,10 @@ def test_the_check_tells_other_weights_from_the_same(discriminator: nn.Module) -
 
     before = torch.random.get_rng_state()
     networks = [explainable(discriminator)]
-    networks += [with_random_weights(build, seed, [images]) for seed in (1, 2)]
+    networks += [with_random_weights(build, seed, [images], discriminator) for seed in (1, 2)]
     assert torch.equal(before, torch.random.get_rng_state())
-    assert with_random_weights(build, 1, [images])(images).equal(networks[1](images))
+    again = with_random_weights(build, 1, [images], discriminator)
+    assert again(images).equal(networks[1](images))
     trained, first, second = (all_maps(logit(n), images, baseline) for n in networks)
     check = randomisation_check(trained, first, second)
     same = randomisation_check(trained, trained, second)
@@ -396,10 +399,9 @@ def test_random_weights_keep_the_signal_alive() -> None:
         return Discriminator(64, 1, 4, spectral_norm=False)
 
     images = random_images(16, side=64)
-    layers = with_random_weights(build, 0, [images]).layers
-    assert isinstance(layers, nn.Sequential)
-    last = conv_layers(layers)[-2]
-    assert responses(layers, last, images).std() == pytest.approx(1, abs=0.2)
+    network = with_random_weights(build, 0, [images], build())
+    last = conv_layers(network, images[:1])[-1]
+    assert responses(network, last, images).std() == pytest.approx(1, abs=0.2)
 
 
 def test_slerp_keeps_the_length() -> None:

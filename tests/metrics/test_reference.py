@@ -183,6 +183,29 @@ def test_memorisation_looks_at_the_nearest_training_image(space: str) -> None:
 
 
 @pytest.mark.parametrize("space", ["pixel", "feature"])
+def test_copying_of_sources_compares_each_image_with_its_own(space: str) -> None:
+    sources = sample(images(90, 6, 124))
+    own, train, real = (rows_of(s, space) for s in (sources, TRAIN, REAL))
+    to_own = np.linalg.norm(rows_of(FAKE, space) - own, axis=1)
+    of_real = cdist(real, train).min(axis=1)
+    found = memorisation(REAL, FAKE, context(sources=sources))
+    nearer = np.mean([x < y for x in to_own for y in of_real])
+    assert found[f"copying_source_{space}"] == pytest.approx(nearer, abs=CLOSE)
+    # The others are what they are without sources.
+    assert memorisation(REAL, FAKE, context()).items() < found.items()
+
+
+@pytest.mark.parametrize("space", ["pixel", "feature"])
+def test_unchanged_sources_are_copies(space: str) -> None:
+    """Also where they are no training images of the class that they are to be of."""
+    sources = sample(OTHER_TRAIN)
+    key = f"copying_source_{space}"
+    assert memorisation(REAL, sources, context(sources=sources))[key] == 1
+    swapped = sample(OTHER_TRAIN[::-1].copy())
+    assert memorisation(REAL, swapped, context(sources=sources))[key] < 0.9
+
+
+@pytest.mark.parametrize("space", ["pixel", "feature"])
 def test_the_closest_pairs_are_the_closest(space: str) -> None:
     between = cdist(rows_of(FAKE, space), rows_of(TRAIN, space))
     generated, neighbours, apart = closest_pairs(FAKE, TRAIN, space, 5)

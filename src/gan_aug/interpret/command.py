@@ -22,7 +22,7 @@ from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
 from gan_aug.interpret.copies import explainable, with_random_weights
-from gan_aug.interpret.filters import chosen_layers
+from gan_aug.interpret.layers import chosen_layers
 from gan_aug.interpret.looks import (
     PROJECTED,
     Figures,
@@ -32,7 +32,7 @@ from gan_aug.interpret.looks import (
     look_at_latents,
     look_at_maps,
 )
-from gan_aug.interpret.maps import Explained, logit, logit_difference
+from gan_aug.interpret.maps import METHODS, Explained, logit, logit_difference, methods_for
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
 from gan_aug.metrics.sample import Images
@@ -66,8 +66,8 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     shown = positive if positive in subject.generated else next(iter(subject.generated))
     label, made = splits.classes.label(shown), [shown]
     discriminator = logit(explainable(gan.critic(label)))
-    layers = chosen_layers(discriminator.layers, cfg.layers)
     made_images = subject.generated[shown].images
+    layers = chosen_layers(discriminator.network, _scaled(made_images[:1]), cfg.layers)
     held_out = cut_held_out(splits, cfg.quality.count, made)
     unseen, train = held_out.reference, splits.train
     real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
@@ -98,6 +98,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             lambda: rebuild(config["model"]["module"], where, "model.module").critic(label),
             logit,
             [real, generated],
+            methods_for(discriminator.network, real),
             cfg.seed,
         ),
         "cnn": _versions(
@@ -105,6 +106,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             lambda: instantiate(_untrained(cfg.quality.classifier), _convert_="all").network,
             explained,
             [real],
+            list(METHODS),
             cfg.seed,
         ),
     }
@@ -164,13 +166,14 @@ def _versions(
     build: Callable[[], nn.Module],
     explained: Callable[[nn.Module], Explained],
     batches: list[Tensor],
+    methods: list[str],
     seed: int,
 ) -> Versions:
+    seeds = (stream_seed("explain weights", seed, i) for i in range(2))
     random, other = (
-        explained(with_random_weights(build, stream_seed("explain weights", seed, i), batches))
-        for i in range(2)
+        explained(with_random_weights(build, own, batches, trained.network)) for own in seeds
     )
-    return Versions(trained, random, other)
+    return Versions(trained, random, other, methods)
 
 
 def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) -> None:
@@ -186,7 +189,8 @@ def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) ->
     headline = {
         f"{network}_{method}_rho_with_random": maps[network][method]["trained_and_random"]["mean"]
         for network in maps
-        for method in ("grad_cam", "integrated_gradients")
+        for method in METHODS
+        if method in maps[network]
     }
     if (projection := numbers.get("projection")) is not None:
         headline |= {

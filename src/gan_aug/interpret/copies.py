@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class GuidedLeakyReLU(nn.ReLU):
@@ -43,7 +44,7 @@ def explainable(network: nn.Module) -> nn.Module:
 
 
 def with_random_weights(
-    build: Callable[[], nn.Module], seed: int, batches: Iterable[Tensor]
+    build: Callable[[], nn.Module], seed: int, batches: Iterable[Tensor], trained: nn.Module
 ) -> nn.Module:
     """Return a network as it was before training, but with the batch norm statistics of its inputs.
 
@@ -54,10 +55,12 @@ def with_random_weights(
         build: makes a freshly initialised network.
         seed: fixes its weights; random states outside are left as they were.
         batches: images (B, C, H, W) in [-1, 1], in the batches that training would show.
+        trained: the network after training; of one that grows, both are as large.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         network = build()
+        _take_buffers(network, trained)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
@@ -66,3 +69,18 @@ def with_random_weights(
         for images in batches:
             network(images)
     return explainable(network)
+
+
+def _take_buffers(network: nn.Module, trained: nn.Module) -> None:
+    """Give a network what another one remembers, but for what goes with its weights.
+
+    That is statistics of batch norms and the vectors of spectral norms.
+    """
+    modules = dict(network.named_modules())
+    for path, module in trained.named_modules():
+        if path not in modules or isinstance(module, _BatchNorm) or "parametrizations" in path:
+            continue
+        own = dict(modules[path].named_buffers(recurse=False))
+        for name, buffer in module.named_buffers(recurse=False):
+            if name in own:
+                own[name].copy_(buffer)

@@ -1,9 +1,8 @@
-"""What excites the discriminator's filters: receptive fields, patches, guided backpropagation."""
+"""What excites the discriminator's filters: patches, guided backpropagation."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,76 +10,16 @@ from captum.attr import NeuronGuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.interpret.layers import ConvLayer, outputs_of
 
 BATCH = 64
 
 
-@dataclass(frozen=True)
-class ConvLayer:
-    """A convolution of a `Sequential`, with what of the image one of its cells sees.
-
-    Cell i of a row of its map sees the pixels from offset + i * stride to below that + size.
-
-    Attributes:
-        number: 0 is next to the image.
-        at: position of what is read: the convolution, or the batch norm that follows it.
-        size: side of the receptive field in pixels.
-        stride: pixels between the fields of neighbouring cells.
-        offset: where the field of the first cell begins; negative where it hangs over the border.
-    """
-
-    number: int
-    at: int
-    size: int
-    stride: int
-    offset: int
-
-
-def conv_layers(layers: nn.Sequential) -> list[ConvLayer]:
-    """Return the convolutions of a chain with square kernels, the one next to the image first."""
-    found: list[ConvLayer] = []
-    size, stride, offset = 1, 1, 0
-    for at, module in enumerate(layers):
-        if isinstance(module, nn.Conv2d):
-            padding = module.padding[0]
-            assert isinstance(padding, int)
-            size += (module.kernel_size[0] - 1) * stride
-            offset -= padding * stride
-            stride *= module.stride[0]
-            found.append(ConvLayer(len(found), at, size, stride, offset))
-        elif isinstance(module, nn.BatchNorm2d):
-            last = found.pop()
-            found.append(ConvLayer(last.number, at, last.size, last.stride, last.offset))
-    return found
-
-
-def chosen_layers(layers: nn.Sequential, numbers: Sequence[int] | None) -> list[ConvLayer]:
-    """Return the convolutions to show; the last one, which makes the logit, is none of them.
-
-    Args:
-        layers: the discriminator's.
-        numbers: 0 is next to the image; None: all from 1.
-
-    Raises:
-        GanAugError: one that there is not.
-    """
-    there = conv_layers(layers)[:-1]
-    if numbers is None:
-        return there[1:]
-    if absent := [n for n in numbers if n >= len(there)]:
-        raise GanAugError(
-            f"layers={list(numbers)}: there is no layer {absent[0]}; this discriminator has layers "
-            f"0 (next to the image) to {len(there) - 1}"
-        )
-    return [there[n] for n in numbers]
-
-
 @torch.no_grad()
-def responses(layers: nn.Sequential, layer: ConvLayer, images: Tensor) -> Tensor:
+def responses(network: nn.Module, layer: ConvLayer, images: Tensor) -> Tensor:
     """Return what a layer makes of images (N, C, H, W), before its activation: (N, F, h, w)."""
-    part = layers[: layer.at + 1]
-    return torch.cat([part(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+    batches = torch.split(images, BATCH)
+    return torch.cat([outputs_of(network, [layer.path], batch)[layer.path] for batch in batches])
 
 
 def selectivity(found: Tensor, count: int) -> Tensor:

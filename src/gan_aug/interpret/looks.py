@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from gan_aug.interpret.filters import (
-    ConvLayer,
     crop,
     guided_backprop,
     responses,
@@ -26,6 +25,7 @@ from gan_aug.interpret.latent import (
     share_nearer,
     truncation,
 )
+from gan_aug.interpret.layers import ConvLayer
 from gan_aug.interpret.maps import (
     METHODS,
     Explained,
@@ -61,11 +61,19 @@ PROJECTED, PROJECTED_SHOWN, PROJECTION_STEPS = 16, 5, 200
 
 @dataclass(frozen=True)
 class Versions:
-    """A network as it was trained, and twice with random weights."""
+    """A network as it was trained, and twice with random weights.
+
+    Attributes:
+        trained: as it is.
+        random: untrained.
+        other_random: untrained, with other weights.
+        methods: the maps to make of it, keys of `METHODS`.
+    """
 
     trained: Explained
     random: Explained
     other_random: Explained
+    methods: Sequence[str]
 
 
 def look_at_filters(
@@ -95,7 +103,7 @@ def look_at_filters(
         blocks: dict[str, list[FilterRow]] = {}
         of_layer: Numbers = {"receptive_field": layer.size}
         for key, (explained, title) in versions.items():
-            found = {n: responses(explained.layers, layer, i) for n, i in images.items()}
+            found = {n: responses(explained.network, layer, i) for n, i in images.items()}
             scores = selectivity(found["real"], patches)
             chosen = scores.argsort(descending=True, stable=True)[:filters].tolist()
             blocks[title] = [
@@ -126,7 +134,7 @@ def _filter_row(
     for name, of_name in images.items():
         top = strongest(found[name], number, patches)
         shown = of_name[top.rows]
-        at = explained.layers[layer.at]
+        at = explained.network.get_submodule(layer.path)
         guided = guided_backprop(explained.network, at, shown, number, top.cells)
         for kind, draw, source in (
             ("patches", picture, shown),
@@ -160,16 +168,17 @@ def look_at_maps(
     means: dict[str, dict[str, dict[str, tuple[Tensor, str]]]] = {title: {} for title in groups}
     for name, versions in networks.items():
         trained, random, other = (
-            all_maps(explained, images, baseline)
+            all_maps(explained, images, baseline, versions.methods)
             for explained in (versions.trained, versions.random, versions.other_random)
         )
+        shown = {method: METHODS[method] for method in versions.methods}
         check = randomisation_check(trained, random, other)
         error = completeness_error(
             versions.trained, images, baseline, trained["integrated_gradients"]
         )
         numbers[name] = {**check, "completeness_error": error, "mean_maps": {}}
         rows: dict[str, Tensor] = {}
-        for method, title in METHODS.items():
+        for method, title in shown.items():
             rho = check[method]["trained_and_random"]["mean"]
             rows |= {
                 f"{title}\ntrained": trained[method],
@@ -191,7 +200,7 @@ def look_at_maps(
         called, output = outputs[name]
         heading = f"Where the {called} looks (above each image: {output}; red raises it)"
         figures[f"maps_{name}"] = maps_figure(heading, columns)
-        for method, method_title in METHODS.items():
+        for method, method_title in shown.items():
             parts = (torch.split(maps[method], sizes) for maps in (trained, random))
             for title, a, b in zip(groups, *parts, strict=True):
                 mean, control = a.mean(dim=0), b.mean(dim=0)

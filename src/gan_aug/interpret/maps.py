@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +42,6 @@ class Explained:
     network: nn.Module
     output: Output
 
-    @property
-    def layers(self) -> nn.Sequential:
-        """The modules of a network that is a sequence of them, as discriminators are."""
-        layers = self.network.layers
-        assert isinstance(layers, nn.Sequential)
-        return layers
-
 
 def logit(network: nn.Module) -> Explained:
     """Explain the logit of an `explainable` discriminator."""
@@ -72,15 +65,12 @@ def logit_difference(network: nn.Module, label: int) -> Explained:
 
 
 @torch.no_grad()
-def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
-    """Return the module that gives the last map with `LEAST_SIDE` cells a side or more.
+def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
+    """Return the module that gives the last map with `LEAST_SIDE` cells a side or more, if any.
 
     Args:
         network: any; a module that it uses twice cannot be asked for its map.
         images: (N, C, H, W) in [-1, 1].
-
-    Raises:
-        GanAugError: there is none.
     """
     calls: Counter[nn.Module] = Counter()
     found: list[nn.Module] = []
@@ -103,12 +93,7 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module:
         for hook in hooks:
             hook.remove()
     once = [module for module in found if calls[module] == 1]
-    if not once:
-        raise GanAugError(
-            f"explain: {type(network).__name__} has no layer with a map of {LEAST_SIDE} x "
-            f"{LEAST_SIDE} cells; choose another classifier (quality.classifier) or larger images"
-        )
-    return once[-1]
+    return once[-1] if once else None
 
 
 def grad_cam(explained: Explained, images: Tensor) -> Tensor:
@@ -122,8 +107,17 @@ def grad_cam(explained: Explained, images: Tensor) -> Tensor:
 
     Returns:
         (N, h, w), the side of `map_layer`.
+
+    Raises:
+        GanAugError: there is none.
     """
-    method = LayerGradCam(explained.output, map_layer(explained.network, images))
+    layer = map_layer(explained.network, images)
+    if layer is None:
+        raise GanAugError(
+            f"explain: {type(explained.network).__name__} has no layer with a map of {LEAST_SIDE} "
+            f"x {LEAST_SIDE} cells; choose another classifier (quality.classifier) or larger images"
+        )
+    method = LayerGradCam(explained.output, layer)
     batches = [batch.clone().requires_grad_(True) for batch in torch.split(images, 64)]
     return torch.cat([method.attribute(batch).detach()[:, 0] for batch in batches])
 
@@ -161,12 +155,20 @@ def completeness_error(
     return float((maps.sum(dim=(1, 2)) - wanted).abs().mean() / wanted.abs().mean())
 
 
-def all_maps(explained: Explained, images: Tensor, baseline: Tensor) -> dict[str, Tensor]:
-    """Return the maps of both methods, by their names in `METHODS`."""
-    return {
-        GRAD_CAM: grad_cam(explained, images),
-        INTEGRATED: integrated_gradients(explained, images, baseline),
+def methods_for(network: nn.Module, images: Tensor) -> list[str]:
+    """Return the keys of `METHODS` that a network has maps for."""
+    return [m for m in METHODS if m != GRAD_CAM or map_layer(network, images) is not None]
+
+
+def all_maps(
+    explained: Explained, images: Tensor, baseline: Tensor, methods: Sequence[str] = tuple(METHODS)
+) -> dict[str, Tensor]:
+    """Return the maps of some methods, by their names in `METHODS`."""
+    make = {
+        GRAD_CAM: lambda: grad_cam(explained, images),
+        INTEGRATED: lambda: integrated_gradients(explained, images, baseline),
     }
+    return {method: make[method]() for method in methods}
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> NDArray[np.float64]:
@@ -220,5 +222,5 @@ def randomisation_check(
             "trained_and_random": likeness(trained[method], first[method]),
             "two_random": likeness(first[method], second[method]),
         }
-        for method in METHODS
+        for method in trained
     }

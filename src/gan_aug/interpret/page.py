@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_aug.interpret.maps import CELLS, METHODS
+from gan_aug.interpret.maps import CELLS, GRAD_CAM, LEAST_SIDE, METHODS
 from gan_aug.interpret.sheets import LARGEST_DIFFERENCE
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri
@@ -47,8 +47,27 @@ def render(checkpoint: str, numbers: Mapping[str, Any], pngs: Mapping[str, bytes
         checkpoint=checkpoint,
         maps=numbers["maps"],
         methods=METHODS,
+        missing=_missing(numbers),
         sections=sections,
     )
+
+
+def _missing(numbers: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each thing that this GAN has not."""
+    found = []
+    if not numbers["filters"]:
+        found.append("This discriminator has no convolutions whose filters could be shown.")
+    if GRAD_CAM not in numbers["maps"]["discriminator"]:
+        found.append(
+            f"This discriminator has no convolution's map of at least {LEAST_SIDE} x {LEAST_SIDE} "
+            "cells, which Grad-CAM would be read off."
+        )
+    if "projection" not in numbers:
+        found.append(
+            "The GAN makes its images from real ones, not from latents alone: there is no latent "
+            "space to walk through."
+        )
+    return found
 
 
 def _words(name: str, numbers: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -109,12 +128,15 @@ _LOOKS = {
 def _of_maps(network: str, maps: Mapping[str, Any]) -> tuple[str, list[str]]:
     title, colours = _LOOKS[network]
     found = maps[network]
+    grad_cam = (
+        "Grad-CAM (Selvaraju et al. 2017) is coarse: it is read off the last feature map of at "
+        f"least {LEAST_SIDE} x {LEAST_SIDE} cells, and keeps its sign. "
+    )
     return title, [
-        f"{colours} Each map is scaled by its own largest value. Grad-CAM (Selvaraju et al. 2017) "
-        "is coarse: it is read off the last feature map of at least 8 x 8 cells, and keeps its "
-        "sign. Integrated gradients (Sundararajan et al. 2017) lead from the mean unseen real "
-        "image (both classes with the same weight) to the image shown; they sum to the "
-        "difference of the two outputs (here with an error of "
+        f"{colours} Each map is scaled by its own largest value. "
+        f"{grad_cam if GRAD_CAM in found else ''}Integrated gradients (Sundararajan et al. 2017) "
+        "lead from the mean unseen real image (both classes with the same weight) to the image "
+        "shown; they sum to the difference of the two outputs (here with an error of "
         f"{100 * found['completeness_error']:.1f} %) and are shown as sums over a grid of "
         f"{CELLS} x {CELLS} cells.",
         "Below each map is the one from random weights. " + _verdicts(found),
@@ -125,6 +147,8 @@ def _verdicts(found: Mapping[str, Any]) -> str:
     """Return a sentence for each method: is the map a matter of what was learned?"""
     sentences = []
     for method, title in METHODS.items():
+        if method not in found:
+            continue
         with_random = found[method]["trained_and_random"]
         chance = found[method]["two_random"]
         sentences.append(

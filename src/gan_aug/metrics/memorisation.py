@@ -10,6 +10,9 @@ from torch import Tensor
 
 from gan_aug.metrics.sample import Context, Images, Sample
 
+OF_SOURCES = ("copying_source_pixel", "copying_source_feature")
+"""Values that only translations have."""
+
 
 def flat(images: Images) -> Tensor:
     """Return images as float64 rows whose Euclidean distance is the RMS difference of pixels."""

@@ -25,8 +25,10 @@ NAMES = {
     "ms_ssim": "MS-SSIM between pairs",
     "nearest_pixel": "distance to the nearest training image, pixels",
     "copying_pixel": "nearer to training than unseen real, pixels",
+    "copying_source_pixel": "nearer to its source than unseen real to training, pixels",
     "nearest_feature": "distance to the nearest training image, features",
     "copying_feature": "nearer to training than unseen real, features",
+    "copying_source_feature": "nearer to its source than unseen real to training, features",
     "judged_as_class": "share the reference classifier takes for its class",
     "gan_test": "GAN-test",
     "gan_train_auroc": "GAN-train, AUROC",
@@ -56,8 +58,9 @@ class QualityRow:
         extractor: where features come from.
         generated: mean of generated images.
         generated_sd: its standard deviation; None with one draw.
-        baseline: mean of unseen real images.
-        baseline_sd: likewise.
+        baseline: mean of unseen real images; None of what only generated images can have, such as a
+            distance to their sources.
+        baseline_sd: its standard deviation; None with one draw.
         rho: Spearman's correlation with the gain; None with fewer draws than a test needs, or where
             nothing varies, like the following.
         p: of the correlation.
@@ -72,7 +75,7 @@ class QualityRow:
     extractor: str
     generated: float
     generated_sd: float | None
-    baseline: float
+    baseline: float | None
     baseline_sd: float | None
     rho: float | None
     p: float | None
@@ -155,7 +158,9 @@ def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
 
 
 def _values(measured: list[Quality], name: str, images: str, value: str) -> NDArray[np.float64]:
-    return np.array([one.classes[name].values[images][value] for one in measured], np.float64)
+    """Return a value of each draw; of none where some draw lacks it."""
+    found = [one.classes[name].values[images].get(value) for one in measured]
+    return np.array([] if None in found else found, np.float64)
 
 
 def _row(
@@ -183,8 +188,8 @@ def _row(
         extractor=", ".join(extractors),
         generated=float(generated.mean()),
         generated_sd=float(generated.std(ddof=1)) if len(measured) > 1 else None,
-        baseline=float(baseline.mean()),
-        baseline_sd=float(baseline.std(ddof=1)) if len(measured) > 1 else None,
+        baseline=float(baseline.mean()) if len(baseline) else None,
+        baseline_sd=float(baseline.std(ddof=1)) if len(baseline) > 1 else None,
         rho=rho,
         p=p,
         condition=condition,
@@ -214,7 +219,8 @@ def quality_against_gain(study: Study, rows: list[QualityRow]) -> Figure | None:
             colour = _COLOURS[study.classes.label(row.class_) % len(_COLOURS)]
             x = _values(_qualities(study.jobs), row.class_, "generated", value)
             axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row.class_)
-            axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
+            if row.baseline is not None:
+                axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
             if row.rho is not None:
                 notes.append(f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}")
         axes.axhline(0, color="#333", linewidth=0.8)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator, directions_of, of_class
+from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError
@@ -38,7 +39,12 @@ class QualityCurves(Callback):
         self._sign = 1.0
         if self._select is not None:
             good = directions_of(quality)
-            able = [name for name, direction in good.items() if direction != "baseline"]
+            # What a translation changed of its source is not measured here.
+            able = [
+                name
+                for name, direction in good.items()
+                if direction != "baseline" and name not in OF_SOURCES
+            ]
             if self._select not in able:
                 raise GanAugError(
                     f"quality.select={self._select}: choose one of {', '.join(able)}, or null"

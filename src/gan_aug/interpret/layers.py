@@ -1,0 +1,253 @@
+"""The convolutions of any network, and what of the image one of their cells sees."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
+
+from gan_aug.run.errors import GanAugError
+
+ENLARGED = 4
+"""Sides of an image that receptive fields are measured in, so that no border cuts them."""
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution of a network, with what of the image one of its cells sees.
+
+    Cell i of a row of its map sees the pixels from offset + i * stride to below that + size. Where
+    every cell sees the whole image, the stride is 0.
+
+    Attributes:
+        number: 0 is the first one that an image passes.
+        path: of the module that is read: the convolution, or the batch norm that follows it.
+        size: side of the receptive field in pixels.
+        stride: pixels between the fields of neighbouring cells.
+        offset: where the field of the first cell begins; negative where it hangs over the border.
+    """
+
+    number: int
+    path: str
+    size: int
+    stride: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the cells of a map see, see `ConvLayer`."""
+
+    size: int
+    stride: int
+    offset: int
+
+
+def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
+    """Return the convolutions that an image passes once each, in this order.
+
+    Left out are those with a single map, which is the logit, or maps of one cell, which say
+    nothing of a place; and those whose cells do not see squares at even distances.
+
+    Args:
+        network: from `gan_aug.interpret.copies.explainable`.
+        image: (1, C, H, H) in [-1, 1].
+    """
+    read = _convolutions(network, image)
+    fields = receptive_fields(network, list(read), image)
+    seen = [(path, fields[name]) for name, path in read.items() if name in fields]
+    return [
+        ConvLayer(number, path, field.size, field.stride, field.offset)
+        for number, (path, field) in enumerate(seen)
+    ]
+
+
+def chosen_layers(
+    network: nn.Module, image: Tensor, numbers: Sequence[int] | None
+) -> list[ConvLayer]:
+    """Return the convolutions to show.
+
+    Args:
+        network: see `conv_layers`.
+        image: likewise.
+        numbers: 0 is next to the image; None: all from 1, or the only one.
+
+    Raises:
+        GanAugError: one that there is not.
+    """
+    there = conv_layers(network, image)
+    if numbers is None:
+        return there[1:] or there
+    if absent := [n for n in numbers if n >= len(there)]:
+        has = f"layers 0 (next to the image) to {len(there) - 1}" if there else "none to show"
+        raise GanAugError(
+            f"layers={list(numbers)}: there is no layer {absent[0]}; this discriminator has {has}"
+        )
+    return [there[n] for n in numbers]
+
+
+@torch.no_grad()
+def _convolutions(network: nn.Module, image: Tensor) -> dict[str, str]:
+    """Return the path of each convolution, in the order of the calls, and that of what is read."""
+    calls: Counter[str] = Counter()
+    outputs: dict[str, Tensor] = {}
+    read: dict[str, str] = {}
+
+    def note(path: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        calls[path] += 1
+        if isinstance(module, nn.Conv2d):
+            outputs[path], read[path] = output, path
+        elif isinstance(module, nn.BatchNorm2d):
+            read.update({name: path for name, found in outputs.items() if found is inputs[0]})
+
+    hooks = [
+        module.register_forward_hook(lambda m, i, o, path=path: note(path, m, i, o))
+        for path, module in network.named_modules()
+    ]
+    try:
+        network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {
+        name: path
+        for name, path in read.items()
+        if calls[name] == calls[path] == 1
+        and outputs[name].shape[1] > 1
+        and outputs[name].shape[2:].numel() > 1
+    }
+
+
+class _Reached(Exception):
+    """Ends a forward pass that has given all that is wanted of it."""
+
+
+def outputs_of(network: nn.Module, paths: Iterable[str], images: Tensor) -> dict[str, Tensor]:
+    """Return what modules give, from a forward pass that goes no further than the last of them."""
+    found: dict[str, Tensor] = {}
+    _record(network, paths, images, found)
+    return found
+
+
+def _record(
+    network: nn.Module, paths: Iterable[str], images: Tensor, found: dict[str, Tensor]
+) -> None:
+    wanted = set(paths)
+
+    def note(path: str, output: Tensor) -> None:
+        found[path] = output
+        if found.keys() == wanted:
+            raise _Reached
+
+    hooks = [
+        network.get_submodule(path).register_forward_hook(
+            lambda module, inputs, output, path=path: note(path, output)
+        )
+        for path in wanted
+    ]
+    try:
+        network(images)
+    except _Reached:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) -> dict[str, Field]:
+    """Measure what of an image the cells of maps see.
+
+    What a cell sees is where its gradient is not zero, in a copy of the network in which nothing
+    cancels out: all weights are positive, biases zero, and norms do nothing. The image is larger,
+    so that the field of a cell in the middle ends where it ends by itself; one that does not even
+    then is that of cells which see everything.
+
+    Args:
+        network: see `conv_layers`.
+        paths: of modules whose outputs are maps.
+        image: (1, C, H, H), of the size that the network is for.
+
+    Returns:
+        Path to field, for those whose cells see squares at even distances.
+    """
+    if not paths:
+        return {}
+    probe = _positive(network)
+    side, end = image.shape[-1], ENLARGED * image.shape[-1]
+    # In float64 convolutions are sums of products; faster ways in float32 leave traces of rounding
+    # where there is nothing.
+    own = outputs_of(probe, paths, torch.ones(1, image.shape[1], side, side).double())
+    large = torch.ones(1, image.shape[1], end, end).double().requires_grad_(True)
+    found: dict[str, Tensor] = {}
+    # After a fully connected layer all maps are of one size of image.
+    with suppress(RuntimeError):
+        _record(probe, paths, large, found)
+    fields = {}
+    for path, maps in found.items():
+        field = _field(maps, large, side)
+        # As many more cells as fit into what is larger: else they see more in a larger image.
+        more = (maps.shape[-1] - own[path].shape[-1]) * field.stride if field else 0
+        if field and (field.stride == 0 or abs(more - (end - side)) < field.stride):
+            fields[path] = field
+    return fields
+
+
+def _field(maps: Tensor, image: Tensor, side: int) -> Field | None:
+    """Return what the cells of maps (1, F, h, h) see of the enlarged image."""
+    middle = (maps.shape[-1] - 1) // 2
+    top, left, bottom, right = _seen(maps, middle, middle, image)
+    if min(top, left) == 0 or max(bottom, right) == image.shape[-1]:
+        return Field(side, 0, 0)
+    if middle + 2 >= maps.shape[-1]:
+        return None
+    # One step down and two to the right, as far as even fields lie apart.
+    other = _seen(maps, middle + 1, middle + 2, image)
+    stride, size = other[0] - top, bottom - top
+    even = (top + stride, left + 2 * stride, bottom + stride, right + 2 * stride)
+    if other != even or stride == 0 or (left, right) != (top, bottom):
+        return None
+    return Field(size, stride, top - middle * stride)
+
+
+def _seen(maps: Tensor, row: int, column: int, image: Tensor) -> tuple[int, int, int, int]:
+    """Return top, left, bottom and right of what a cell sees."""
+    (gradient,) = torch.autograd.grad(maps[0, :, row, column].sum(), image, retain_graph=True)
+    rows, columns = gradient[0].abs().sum(dim=0).nonzero().unbind(dim=1)
+    return int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1
+
+
+class _Same(nn.Module):
+    """Returns what it is given, whatever else it is given."""
+
+    def forward(self, inputs: Tensor, *others: Any) -> Tensor:
+        return inputs
+
+
+def _positive(network: nn.Module) -> nn.Module:
+    """Return a copy in which every response rises with every pixel that it depends on."""
+    probe = copy.deepcopy(network).double()
+    # Spectral norms go with the other norms. They cannot be removed: copies of a parametrized module
+    # share its class, which removing changes.
+    for parent in list(probe.modules()):
+        if isinstance(parent, ParametrizationList) and not parent.is_tensor:
+            continue  # a weight made from several, as of weight norm, is positive if they are
+        for name, child in list(parent.named_children()):
+            convolves = any(isinstance(part, nn.Conv2d) for part in child.modules())
+            if "Norm" in type(child).__name__ and not convolves:
+                setattr(parent, name, _Same())
+            elif isinstance(child, nn.MaxPool2d):  # the gradient of equal values goes to one
+                setattr(parent, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+    with torch.no_grad():
+        for name, parameter in probe.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            else:  # a mean of what comes in, so that no response fades away or grows without end
+                parameter.fill_(len(parameter) / parameter.numel() if parameter.ndim > 1 else 1.0)
+    return probe
