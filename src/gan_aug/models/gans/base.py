@@ -301,7 +301,7 @@ def total_batches(trainer: Trainer) -> int:
 
 def _normalise_spectrum(network: nn.Module) -> None:
     for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             with_spectral_norm(module)
 
 

@@ -12,22 +12,45 @@ MAX_MULTIPLE = 16
 """Feature maps stop doubling at this multiple of the width: large images would need thousands."""
 
 
-def _multiples(image_size: int) -> list[int]:
-    """Return the width multiple of each inner feature map, from the largest map to 4x4."""
+def map_widths(image_size: int, width: int) -> list[int]:
+    """Return the number of each inner feature map's channels, from the largest map to 4x4.
+
+    Args:
+        image_size: a power of two from 32.
+        width: channels at half the image's resolution.
+
+    Raises:
+        GanAugError: another image size.
+    """
     if image_size < MIN_SIZE or image_size & (image_size - 1):
         raise GanAugError(
-            f"data.image_size={image_size}: DCGAN takes powers of two from {MIN_SIZE}"
+            f"data.image_size={image_size}: this GAN takes powers of two from {MIN_SIZE}"
         )
-    return [min(2**i, MAX_MULTIPLE) for i in range(image_size.bit_length() - 3)]
+    return [width * min(2**i, MAX_MULTIPLE) for i in range(image_size.bit_length() - 3)]
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02), as section 4 of the paper says."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+
+
+def halving_layers(
+    image_size: int, channels: int, width: int, spectral_norm: bool
+) -> list[nn.Module]:
+    """Return the discriminator's layers from images to 4x4 maps; see `Discriminator`."""
+    layers: list[nn.Module] = []
+    before = channels
+    for i, after in enumerate(map_widths(image_size, width)):
+        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm))
+        if i > 0 and not spectral_norm:  # the paper: no batch norm on the input layer
+            layers.append(nn.BatchNorm2d(after))
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        before = after
+    return layers
 
 
 class Generator(nn.Module):
@@ -48,9 +71,8 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         layers: list[nn.Module] = []
         before = latent_dim
-        for i, multiple in enumerate(reversed(_multiples(image_size))):
+        for i, after in enumerate(reversed(map_widths(image_size, width))):
             stride, padding = (1, 0) if i == 0 else (2, 1)
-            after = width * multiple
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False),
                 nn.BatchNorm2d(after),
@@ -58,7 +80,7 @@ class Generator(nn.Module):
             ]
             before = after
         layers += [nn.ConvTranspose2d(before, channels, 4, 2, 1, bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers).apply(_initialise)
+        self.layers = nn.Sequential(*layers).apply(initialise)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (B, latent_dim) to images (B, C, H, W) in [-1, 1]."""
@@ -82,17 +104,10 @@ class Discriminator(nn.Module):
 
     def __init__(self, image_size: int, channels: int, width: int, spectral_norm: bool) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = channels
-        for i, multiple in enumerate(_multiples(image_size)):
-            after = width * multiple
-            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=spectral_norm))
-            if i > 0 and not spectral_norm:  # the paper: no batch norm on the input layer
-                layers.append(nn.BatchNorm2d(after))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-            before = after
+        layers = halving_layers(image_size, channels, width, spectral_norm)
+        before = map_widths(image_size, width)[-1]
         layers.append(nn.Conv2d(before, 1, 4, 1, 0, bias=spectral_norm))
-        self.layers = nn.Sequential(*layers).apply(_initialise)
+        self.layers = nn.Sequential(*layers).apply(initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B,): large means real."""
