@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from gan_aug.models.losses import adversarial_loss
+from gan_aug.models.losses import adversarial_loss, gradient_penalty
 from gan_aug.run.errors import GanAugError
 
 LOGITS = torch.tensor([-1.5, 0.0, 2.0], dtype=torch.float64)
@@ -58,3 +58,79 @@ def test_refusals() -> None:
         adversarial_loss("nonsense", 1.0)
     with pytest.raises(GanAugError, match=r"model\.real_label=0\.9"):
         adversarial_loss("hinge", 0.9)
+
+
+REALS, FAKES = torch.rand(2, 5, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_penalty_of_a_linear_critic() -> None:
+    """Its gradient is its weights, wherever it is taken."""
+    weights = torch.randn(2, 4, 4)
+
+    def critic(images: torch.Tensor) -> torch.Tensor:
+        return (images * weights).sum(dim=(1, 2, 3)) + 3.0
+
+    expected = (math.sqrt(sum(w * w for w in weights.flatten().tolist())) - 1) ** 2
+    assert gradient_penalty(critic, REALS, FAKES).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_penalty_has_a_slope_for_each_image() -> None:
+    """The gradient of half the squared length is the image, here at both ends of its line."""
+
+    def critic(images: torch.Tensor) -> torch.Tensor:
+        return 0.5 * images.square().sum(dim=(1, 2, 3))
+
+    lengths = [math.sqrt(sum(v * v for v in image.flatten().tolist())) for image in REALS]
+    expected = mean([(length - 1) ** 2 for length in lengths])
+    assert gradient_penalty(critic, REALS, REALS).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_penalty_is_taken_on_straight_lines() -> None:
+    seen: list[torch.Tensor] = []
+
+    def critic(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images.detach())
+        return images.sum(dim=(1, 2, 3))
+
+    gradient_penalty(critic, REALS, FAKES)
+    shares = ((seen[0] - FAKES) / (REALS - FAKES)).flatten(1)
+    torch.testing.assert_close(shares, shares[:, :1].expand_as(shares), rtol=1e-3, atol=1e-3)
+    assert shares.min() >= -1e-3
+    assert shares.max() <= 1 + 1e-3
+    assert shares[:, 0].unique().numel() == len(REALS)  # a place of its own for each pair
+
+
+def test_penalty_reaches_the_critic_alone() -> None:
+    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 1))
+    reals, fakes = REALS.clone().requires_grad_(True), FAKES.clone().requires_grad_(True)
+    gradient_penalty(critic, reals, fakes).backward()
+    assert reals.grad is None
+    assert fakes.grad is None
+    # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
+    weights = critic[1].weight
+    length = weights.norm()
+    torch.testing.assert_close(weights.grad, 2 * (length - 1) * weights / length)
+
+
+def test_penalty_of_a_flat_critic_can_be_learned_from() -> None:
+    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 1))
+    torch.nn.init.zeros_(critic[1].weight)
+    penalty = gradient_penalty(critic, REALS, FAKES)
+    penalty.backward()
+    assert penalty.item() == pytest.approx(1.0, abs=1e-5)
+    assert torch.isfinite(critic[1].weight.grad).all()
+
+
+def test_penalty_is_float32_in_mixed_precision() -> None:
+    """The critic's own numbers have eight binary digits; the slope's length has more."""
+    slopes = torch.linspace(1 / 128, 1 / 32, 4096).bfloat16()
+    critic = torch.nn.Linear(4096, 1, bias=False)
+    critic.weight.data.copy_(slopes[None])
+    images = torch.rand(3, 1, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        penalty = gradient_penalty(
+            lambda x: critic(x.flatten(1)), images, torch.rand(3, 1, 64, 64).bfloat16()
+        )
+    assert penalty.dtype == torch.float32
+    expected = (slopes.double().square().sum().sqrt().item() - 1) ** 2
+    assert penalty.item() == pytest.approx(expected, rel=1e-4)

@@ -87,3 +87,27 @@ def squared_gradient(outputs: Tensor, images: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(outputs.float().sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3))
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], reals: Tensor, fakes: Tensor) -> Tensor:
+    """Return the penalty on a critic whose slope between real and generated images is not 1.
+
+    Gulrajani et al. 2017 (arXiv:1704.00028, eq. 3), without its weight: the mean over pairs of
+    (||gradient of D at x|| - 1)^2, where x lies anywhere between the two images, evenly drawn from
+    torch's global random numbers. Only the critic's weights receive gradients.
+
+    Args:
+        critic: images (B, C, H, W) to logits (B, ...), where those of image i depend on no other
+            image; of several logits the sum's gradient counts.
+        reals: float32 (B, C, H, W).
+        fakes: as many, of any floating-point type.
+
+    Returns:
+        Scalar, float32 whatever the critic computes in.
+    """
+    share = torch.rand(len(reals), 1, 1, 1, device=reals.device)
+    between = share * reals.detach() + (1.0 - share) * fakes.detach()
+    between.requires_grad_(True)
+    # The root's slope is infinite at 0, which a critic with dead units reaches.
+    norms = (squared_gradient(critic(between), between) + 1e-12).sqrt()
+    return (norms - 1.0).square().mean()
