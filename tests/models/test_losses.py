@@ -46,6 +46,14 @@ def test_least_squares() -> None:
     assert loss.generator(LOGITS).item() == pytest.approx((2.5**2 + 1.0 + 1.0) / 6)
 
 
+def test_wasserstein() -> None:
+    loss = adversarial_loss("wasserstein", 1.0)
+    assert loss.real(LOGITS).item() == pytest.approx(-0.5 / 3)
+    assert loss.fake(LOGITS).item() == pytest.approx(0.5 / 3)
+    assert loss.generator(LOGITS).item() == pytest.approx(-0.5 / 3)
+    assert torch.equal(loss.score(LOGITS), LOGITS)
+
+
 def test_large_logits_stay_finite() -> None:
     extreme = torch.tensor([-1e4, 1e4])
     loss = adversarial_loss("non_saturating", 0.9)
@@ -56,8 +64,9 @@ def test_large_logits_stay_finite() -> None:
 def test_refusals() -> None:
     with pytest.raises(GanAugError, match=r"model\.loss=nonsense"):
         adversarial_loss("nonsense", 1.0)
-    with pytest.raises(GanAugError, match=r"model\.real_label=0\.9"):
-        adversarial_loss("hinge", 0.9)
+    for name in ("hinge", "wasserstein"):
+        with pytest.raises(GanAugError, match=r"model\.real_label=0\.9"):
+            adversarial_loss(name, 0.9)
 
 
 REALS, FAKES = torch.rand(2, 5, 2, 4, 4, generator=torch.Generator().manual_seed(0))

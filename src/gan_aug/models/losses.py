@@ -38,14 +38,19 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
 
     Args:
         name: `non_saturating` (Goodfellow et al. 2014, arXiv:1406.2661, section 3), `hinge` (Miyato
-            et al. 2018, arXiv:1802.05957, eq. 16 and 17) or `least_squares` (Mao et al. 2017,
-            arXiv:1611.04076, eq. 9, a=0 and c=1).
+            et al. 2018, arXiv:1802.05957, eq. 16 and 17), `least_squares` (Mao et al. 2017,
+            arXiv:1611.04076, eq. 9, a=0 and c=1) or `wasserstein` (Arjovsky et al. 2017,
+            arXiv:1701.07875, eq. 2 and 3), whose discriminator needs something to bound its slope.
         real_label: target of real images; below 1 is one-sided label smoothing (Salimans et al.
-            2016, arXiv:1606.03498, section 3.4). The hinge loss has no target to smooth.
+            2016, arXiv:1606.03498, section 3.4). `hinge` and `wasserstein` have none to smooth.
 
     Raises:
-        GanAugError: an unknown name, or smoothing asked of the hinge loss.
+        GanAugError: an unknown name, or smoothing asked of a loss without a target.
     """
+    if name in ("hinge", "wasserstein") and real_label != 1.0:
+        raise GanAugError(
+            f"model.real_label={real_label}: the {name} loss has no label; set model.real_label=1"
+        )
     if name == "non_saturating":
         return AdversarialLoss(
             real=lambda logits: _cross_entropy(logits, real_label),
@@ -61,18 +66,22 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
             score=lambda logits: logits,
         )
     if name == "hinge":
-        if real_label != 1.0:
-            raise GanAugError(
-                f"model.real_label={real_label}: the hinge loss has no label; "
-                "set model.real_label=1"
-            )
         return AdversarialLoss(
             real=lambda logits: F.relu(1.0 - logits).mean(),
             fake=lambda logits: F.relu(1.0 + logits).mean(),
             generator=lambda logits: -logits.mean(),
             score=lambda logits: logits,
         )
-    raise GanAugError(f"model.loss={name}: choose non_saturating, hinge or least_squares")
+    if name == "wasserstein":
+        return AdversarialLoss(
+            real=lambda logits: -logits.mean(),
+            fake=lambda logits: logits.mean(),
+            generator=lambda logits: -logits.mean(),
+            score=lambda logits: logits,
+        )
+    raise GanAugError(
+        f"model.loss={name}: choose non_saturating, hinge, least_squares or wasserstein"
+    )
 
 
 def squared_gradient(outputs: Tensor, images: Tensor) -> Tensor:

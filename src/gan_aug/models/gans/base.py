@@ -209,7 +209,10 @@ class GAN(ResumableModule):
         self.batches_done += 1
         if logs:
             self._check_health(terms, fakes.detach(), batch["image"])
-            self._log_step(terms, norms, self.diagnostics(batch, fakes.detach()), batch)
+            # A network with dropout draws random numbers there, which training must not miss.
+            with torch.random.fork_rng([self.device] if self.on_gpu else []):
+                extra = self.diagnostics(batch, fakes.detach())
+            self._log_step(terms, norms, extra, batch)
 
     def _step(self, optimizer: LightningOptimizer, losses: Losses) -> None:
         optimizer.zero_grad()

@@ -1,0 +1,115 @@
+"""The fully connected GAN: its units, its losses, dropout, and that it learns."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from gan_training import batches, build, request, settings, toy_images, train
+from torch import nn
+from torch.nn import functional as F
+
+from gan_aug.models.networks.gan import PIECES, Discriminator, Maxout
+
+
+def test_a_maxout_unit_is_the_largest_of_its_pieces() -> None:
+    layer, values = Maxout(6, 3), torch.randn(4, 6)
+    rows = layer.pieces.weight.detach(), layer.pieces.bias.detach()
+    for i, value in enumerate(values):
+        for unit in range(3):
+            # Piece k of all units comes before piece k + 1.
+            pieces = [rows[0][k * 3 + unit] @ value + rows[1][k * 3 + unit] for k in range(PIECES)]
+            assert layer(values)[i, unit].item() == pytest.approx(max(pieces).item(), abs=1e-6)
+
+
+def test_networks_are_fully_connected() -> None:
+    gan = build(settings("gan"))
+    kinds = {type(module) for module in gan.modules() if list(module.parameters(recurse=False))}
+    assert kinds == {nn.Linear}
+
+
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (28, 3)])
+def test_any_image_size(size: int, channels: int) -> None:
+    cfg = settings("gan", size=size, channels=channels)
+    gan = build(cfg)
+    train(cfg, gan, 2)
+    assert gan.synthesise(request(cfg, "class0", 3)).images.shape == (3, channels, size, size)
+
+
+def test_losses_are_the_papers() -> None:
+    """Section 3: -log D(x) - log(1 - D(G(z))), and -log D(G(z)) for the generator."""
+    cfg = settings("gan", "model.augment=null")
+    gan = build(cfg).eval()
+    batch = next(iter(batches(cfg, gan, 1)))
+    fakes = gan.fake(batch)
+    on_real = torch.sigmoid(gan.discriminator(batch["image"]))
+    on_fake = torch.sigmoid(gan.discriminator(fakes))
+    found = gan.discriminator_losses(batch, fakes.detach()) | gan.generator_losses(batch, fakes)
+    torch.testing.assert_close(
+        found,
+        {
+            "real": -torch.log(on_real).mean(),
+            "fake": -torch.log(1 - on_fake).mean(),
+            "adversarial": -torch.log(on_fake).mean(),
+        },
+    )
+
+
+def test_gradients_reach_only_their_player() -> None:
+    cfg = settings("gan")
+    gan = build(cfg)
+    batch = next(iter(batches(cfg, gan, 1)))
+    fakes = gan.fake(batch)
+    torch.stack(list(gan.discriminator_losses(batch, fakes.detach()).values())).sum().backward()
+    assert all(p.grad is None for p in gan.generator.parameters())
+    assert all(p.grad is not None for p in gan.discriminator.parameters())
+    gan.generator_losses(batch, fakes)["adversarial"].backward()
+    assert all(p.grad is not None for p in gan.generator.parameters())
+
+
+def test_dropout_is_for_training_alone() -> None:
+    network, images = Discriminator(8, 1, 4, 0.5), torch.randn(5, 1, 8, 8)
+    assert not torch.equal(network(images), network(images))
+    network.eval()
+    assert torch.equal(network(images), network(images))
+    hidden = network.layers[3](network.layers[1](images.flatten(1)))
+    torch.testing.assert_close(network(images), network.layers[5](hidden)[:, 0])
+
+
+def test_what_is_logged_does_not_change_training() -> None:
+    """Diagnostics ask the discriminator again, whose dropout draws random numbers."""
+    cfg, states = settings("gan"), []
+    for logs in (True, False):
+        gan = build(cfg)
+        if not logs:
+            gan.diagnostics = lambda batch, fakes: {}  # type: ignore[method-assign]
+        train(cfg, gan, 4)
+        assert ("score/D(x)" in gan.latest) == logs
+        states.append(gan.state_dict())
+    for name in states[0]:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
+def test_the_slope_can_be_penalised() -> None:
+    """R1 differentiates a gradient of maxout units."""
+    cfg = settings("gan", "model.r1.gamma=1", "model.r1.every=1", "model.augment=null")
+    gan = build(cfg)
+    train(cfg, gan, 2)
+    assert gan.latest["loss/d_r1"] > 0
+
+
+def test_it_learns() -> None:
+    """Generated discs come to look like the real ones: bright middle, dark border."""
+    cfg = settings(
+        *("gan", "model.width=8", "model.lr_g=1e-3", "model.lr_d=1e-3"),
+        *("model.ema_decay=0.98", "model.augment=null"),
+    )
+    gan = build(cfg)
+    mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
+
+    def distance() -> float:
+        made = gan.eval().synthesise(request(cfg, "class0", 64)).images
+        return F.l1_loss(made.mean(dim=0), mean).item()
+
+    start = distance()
+    train(cfg, gan.train(), 300)
+    assert distance() < 0.4 * start

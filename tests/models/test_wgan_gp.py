@@ -1,0 +1,186 @@
+"""WGAN-GP: the critic's norm, its loss and penalty, the step ratio, and that it learns."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from gan_training import batches, build, request, settings, toy_images, train
+from torch import nn
+from torch.nn import functional as F
+
+from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.gans.base import GAN, Batch
+from gan_aug.models.networks.wgan_gp import Critic, LayerNorm
+from gan_aug.run.errors import GanAugError
+
+
+def first_step(*overrides: str) -> tuple[GAN, Batch, torch.Tensor]:
+    """Return a GAN, a batch and images that it made for it, with gradients."""
+    cfg = settings("wgan_gp", *overrides)
+    gan = build(cfg)
+    batch = next(iter(batches(cfg, gan, 1)))
+    return gan, batch, gan.fake(batch)
+
+
+def by_hand(critic: nn.Module, points: torch.Tensor) -> float:
+    """Return the penalty at some points, one image at a time."""
+    terms = []
+    for point in points:
+        image = point[None].clone().requires_grad_(True)
+        critic(image).sum().backward()
+        assert image.grad is not None
+        terms.append((image.grad.double().square().sum().sqrt().item() - 1) ** 2)
+    return sum(terms) / len(terms)
+
+
+def test_layer_norm_is_over_all_of_an_image() -> None:
+    layer, maps = LayerNorm(3), torch.randn(4, 3, 5, 5) * 3 + 1
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    for image, found in zip(maps, layer(maps), strict=True):
+        scaled = (image - image.mean()) / (image.var(correction=0) + 1e-5).sqrt()
+        wanted = scaled * layer.weight[:, None, None] + layer.bias[:, None, None]
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_an_images_score_does_not_depend_on_the_others(size: int) -> None:
+    critic, images = Critic(size, 1, 4), torch.randn(6, 1, size, size)
+    alone = torch.cat([critic(image[None]) for image in images])
+    torch.testing.assert_close(critic(images), alone)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in critic.modules())
+    assert sum(isinstance(m, LayerNorm) for m in critic.modules()) == {32: 2, 64: 3}[size]
+
+
+def test_critic_loss() -> None:
+    """Eq. 3: D(G(z)) - D(x) + 10 (slope - 1)^2, at a point of each straight line."""
+    gan, batch, fakes = first_step("model.augment=null")
+    torch.manual_seed(3)
+    found = gan.discriminator_losses(batch, fakes.detach())
+    torch.manual_seed(3)
+    share = torch.rand(8, 1, 1, 1)
+    points = share * batch["image"] + (1 - share) * fakes.detach()
+    assert found.keys() == {"real", "fake", "penalty"}
+    torch.testing.assert_close(found["real"], -gan.discriminator(batch["image"]).mean())
+    torch.testing.assert_close(found["fake"], gan.discriminator(fakes).mean())
+    wanted = 10 * by_hand(gan.discriminator, points)
+    assert found["penalty"].item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_generator_loss() -> None:
+    gan, batch, fakes = first_step("model.augment=null")
+    found = gan.generator_losses(batch, fakes)
+    torch.testing.assert_close(found, {"adversarial": -gan.discriminator(fakes).mean()})
+
+
+def test_penalty_reaches_the_critic_alone() -> None:
+    gan, batch, fakes = first_step()
+    gan.discriminator_losses(batch, fakes)["penalty"].backward()
+    assert all(p.grad is None for p in gan.generator.parameters())
+    touched = [n for n, p in gan.discriminator.named_parameters() if p.grad is not None]
+    assert {name for name in touched if name.endswith("weight")} == {
+        name for name, _ in gan.discriminator.named_parameters() if name.endswith("weight")
+    }
+
+
+def test_penalty_has_the_right_gradient() -> None:
+    """Its change with a weight, found by changing that weight."""
+    gan, batch, fakes = first_step("model.augment=null")
+    critic = gan.discriminator.double()
+    double = {"image": batch["image"].double(), "label": batch["label"]}
+    weight = critic.layers[2].weight  # type: ignore[index, union-attr]
+    assert isinstance(weight, torch.Tensor)
+
+    def penalty() -> torch.Tensor:
+        torch.manual_seed(0)
+        return gan.discriminator_losses(double, fakes.detach().double())["penalty"]
+
+    penalty().backward()
+    assert weight.grad is not None
+    at, step, values = (0, 0, 1, 1), 1e-3, []
+    for change in (step, -step):
+        with torch.no_grad():
+            weight[at] += change
+        values.append(penalty().item())
+        with torch.no_grad():
+            weight[at] -= change
+    slope = (values[0] - values[1]) / (2 * step)
+    assert weight.grad[at].item() == pytest.approx(slope, rel=0.02)
+
+
+def test_lines_join_augmented_images() -> None:
+    class Halved(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return 0.5 * images
+
+    gan, batch, fakes = first_step("model.augment=null")
+    gan.augment = Halved()
+    torch.manual_seed(3)
+    found = gan.discriminator_losses(batch, fakes.detach())["penalty"]
+    torch.manual_seed(3)
+    share = torch.rand(8, 1, 1, 1)
+    points = share * batch["image"] / 2 + (1 - share) * fakes.detach() / 2
+    assert found.item() == pytest.approx(10 * by_hand(gan.discriminator, points), rel=1e-4)
+
+
+def test_penalty_in_mixed_precision() -> None:
+    gan, batch, fakes = first_step("model.augment=null")
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            found.append(gan.discriminator_losses(batch, fakes.detach())["penalty"])
+    assert found[1].dtype == torch.float32
+    assert found[1].item() == pytest.approx(found[0].item(), rel=0.05)
+    found[1].backward()
+    assert all(
+        torch.isfinite(p.grad).all() for p in gan.discriminator.parameters() if p.grad is not None
+    )
+
+
+def test_five_critic_steps_to_one_of_the_generator() -> None:
+    cfg = settings("wgan_gp")
+    gan = build(cfg)
+    trainer = train(cfg, gan, 10)
+    steps = [int(next(iter(o.state.values()))["step"]) for o in trainer.optimizers]
+    assert steps == [2, 10]
+    assert [o.defaults["lr"] for o in trainer.optimizers] == [1e-4, 1e-4]
+    assert [o.defaults["betas"] for o in trainer.optimizers] == [(0.0, 0.9), (0.0, 0.9)]
+
+
+def test_distance_is_logged() -> None:
+    cfg = settings("wgan_gp")
+    gan = build(cfg)
+    train(cfg, gan, 5)
+    real, fake = (gan.latest[f"score/{name}"] for name in ("D(x)", "D(G(z)) before g step"))
+    assert gan.latest["score/wasserstein distance"] == pytest.approx(real - fake, abs=1e-5)
+
+
+def test_no_augmentation_that_goes_by_signs() -> None:
+    gan = build(settings("wgan_gp"))
+    with pytest.raises(GanAugError, match=r"model\.augment: AdaptiveAugment"):
+        type(gan)(
+            penalty=10, truncation=None, generator=gan.generator,
+            discriminator=gan.discriminator, optimizer_g=gan._optimizer_g,
+            optimizer_d=gan._optimizer_d, d_steps=5, g_steps=1, decay_from=1, ema_decay=0,
+            augment=AdaptiveAugment(0.6, 10000, 0.8), spectral_norm=False, r1_gamma=0, r1_every=1,
+        )  # fmt: skip
+
+
+def test_it_learns() -> None:
+    """Generated discs come to look like the real ones, and the critic's slope goes to 1."""
+    cfg = settings(
+        *("wgan_gp", "model.width=8", "model.lr_g=2e-3", "model.lr_d=1e-3"),
+        *("model.ema_decay=0.9", "model.augment=null"),
+    )
+    gan = build(cfg)
+    mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
+
+    def distance() -> float:
+        made = gan.eval().synthesise(request(cfg, "class0", 64)).images
+        return F.l1_loss(made.mean(dim=0), mean).item()
+
+    start = distance()
+    train(cfg, gan.train(), 300)
+    assert distance() < 0.6 * start
+    assert gan.latest["loss/d_penalty"] < 5  # from about 10 * (0 - 1)^2
