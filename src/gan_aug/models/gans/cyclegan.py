@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.image_pool import ImagePool
 from gan_aug.models.gans.request import Request, Synthesised
-from gan_aug.models.networks.patchgan import PatchMean
+from gan_aug.models.networks.cyclegan import Discriminators
+from gan_aug.models.networks.patchgan import PatchGAN, PatchMean
 from gan_aug.settings.gan_classes import classes_made
 
 TRANSLATED_AT_ONCE = 64
@@ -109,10 +110,11 @@ class CycleGAN(GAN):
         assert request.sources is not None
         self.ema_generator.eval()
         which = self.pair.index(request.label)
-        parts = request.sources.images.split(TRANSLATED_AT_ONCE)
+        parts = torch.split(request.sources.images, TRANSLATED_AT_ONCE)
         made = [self.ema_generator(part.to(self.device), which).cpu() for part in parts]
         return Synthesised(torch.cat(made), request.sources.hashes)
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of a class, averaged over patches."""
-        return PatchMean(self.discriminator.of[self.pair.index(label)].layers)
+        own = cast(Discriminators, self.discriminator).of[self.pair.index(label)]
+        return PatchMean(cast(PatchGAN, own).layers)

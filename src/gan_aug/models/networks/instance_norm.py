@@ -31,6 +31,6 @@ class InstanceNorm(nn.Module):
             return F.instance_norm(maps, weight=self.weight, bias=self.bias, eps=EPSILON)
         made = [
             F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, EPSILON)
-            for one in maps.split(1)
+            for one in torch.split(maps, 1)
         ]
         return torch.cat(made)
