@@ -194,6 +194,8 @@ MODEL_RULES: dict[str, Rule] = {
     "pair": or_null((lambda v: _is_list(v, 2) and names[0](v), "a list of two names of classes")),
     "decay_from": within(0, 1),
     "truncation": or_null(positive),
+    "blocks": whole(1, 64),
+    "gamma": not_negative,
     "r1.gamma": not_negative,
     "r1.every": at_least(1),
     "sample_every_n_epochs": at_least(1),
