@@ -110,6 +110,16 @@ class Doubled(nn.Module):
         return 2 * images
 
 
+def test_images_are_bounded_only_where_they_are_used() -> None:
+    """In training, what lies outside [-1, 1] keeps its gradient."""
+    generator = make().generator
+    stir(generator)
+    latents = 20 * torch.randn(4, 64)
+    free = generator.train()(latents)
+    assert free.abs().max() > 1
+    torch.testing.assert_close(generator.eval()(latents), free.clamp(-1, 1))
+
+
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_every_residual_branch_begins_at_zero(blocks: int) -> None:
     gan = make(f"model.blocks={blocks}")
@@ -221,25 +231,26 @@ def test_what_does_not_go_together_is_refused(key: str, value: Any, message: str
 def test_sizes_that_do_not_fit_are_refused(size: int, width: int) -> None:
     message = "model.width=12: r3gan .*multiple of 8" if size == 32 else f"data.image_size={size}"
     for build_one in (Generator(32, 1, 8, 8, 1), Discriminator(32, 1, 8, 1)):
-        arguments = (size, 1, 8, width, 1) if isinstance(build_one, Generator) else (size, 1, width, 1)
+        arguments = (
+            (size, 1, 8, width, 1) if isinstance(build_one, Generator) else (size, 1, width, 1)
+        )
         with pytest.raises(GanAugError, match=message):
             type(build_one)(*arguments)
 
 
 def test_it_learns() -> None:
     """The mean of generated discs comes near that of the real ones."""
-    cfg = settings("r3gan", "model.width=8", "model.lr_g=1e-3", "model.lr_d=1e-3", "model.gamma=1",
-                   "model.ema_decay=0.95", "model.augment=null")  # fmt: skip
+    cfg = settings(
+        "r3gan", "model.width=8", "model.lr_g=1e-3", "model.lr_d=1e-3", "model.ema_decay=0.95",
+        "model.augment=null",
+    )  # fmt: skip
     gan = build(cfg)
     mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
 
-    def distance() -> float:
-        gan.eval()
-        made = gan.synthesise(request(cfg, "class0", 64)).images
-        gan.train()
-        return (made.mean(dim=0) - mean).abs().mean().item()
+    def made() -> Tensor:
+        return gan.eval().synthesise(request(cfg, "class0", 64)).images
 
-    start = distance()
-    train(cfg, gan, 150)
-    print(start, distance())
-    assert distance() < 0.6 * start
+    start = (made().mean(dim=0) - mean).abs().mean()
+    train(cfg, gan.train(), 100)
+    assert (made().mean(dim=0) - mean).abs().mean() < 0.4 * start
+    assert made().std(dim=0).mean() > 0.1  # they differ

@@ -11,10 +11,10 @@ from gan_aug.models.networks.fastgan import LAST, MIDDLE, Discriminator, part_of
 
 
 class FastGAN(LatentGAN):
-    """Skip-layer excitation and a self-supervised discriminator (Liu et al. 2021, arXiv:2101.04775).
+    """Skip-layer excitation, self-supervised discriminator (Liu et al. 2021, arXiv:2101.04775).
 
     Two decoders reconstruct real images from the discriminator's maps (eq. 2): the whole at half
-    its side from the last one, 8x8, and a random quarter at its full resolution from the one before,
+    its side from the last ones, 8x8, and a random quarter at full resolution from those before,
     16x16. So its maps have to tell what is in an image, which makes it hard to learn a few hundred
     by heart. The adversarial loss is the hinge loss on logits of 5x5 parts (eq. 3 and 4).
 

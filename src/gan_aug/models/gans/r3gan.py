@@ -22,9 +22,10 @@ class R3GAN(LatentGAN):
     penalised at real images (R1) and at generated ones (R2), in every step (eq. 3). There is no
     normalisation, and no other trick.
 
-    Changed from the paper: the networks are narrower; the images end in tanh; gamma, the learning
-    rates and Adam's betas stay what they are (its code moves them over 20 million images); images
-    are augmented by DiffAugment.
+    Changed from the paper: the networks are narrower and have one block at each resolution; gamma,
+    the learning rates and Adam's betas stay what they are, where the paper moves them over 20
+    million images; images are augmented by DiffAugment. As in the paper, generated images are not
+    bounded while the networks are trained.
 
     Args:
         gamma: weight of R1 and R2; what is best depends on the size of the images.

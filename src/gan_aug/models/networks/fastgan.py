@@ -42,8 +42,8 @@ def _up(before: int, after: int) -> nn.Sequential:
 class SkipExcitation(nn.Module):
     """Skip-layer excitation (eq. 1): small maps say how much each large map counts.
 
-    y = F(x_low) x_high, where F is a mean over 4x4 cells, a 4x4 convolution to one cell, leaky ReLU,
-    a 1x1 convolution and a sigmoid.
+    y = F(x_low) x_high, where F is a mean over 4x4 cells, a 4x4 convolution to one cell, leaky
+    ReLU, a 1x1 convolution and a sigmoid.
 
     Args:
         low_side: side of the small maps.

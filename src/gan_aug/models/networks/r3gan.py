@@ -93,7 +93,12 @@ class _Start(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latent vectors to images: residual blocks, bilinear upsampling, no normalisation, tanh.
+    """Latent vectors to images: residual blocks, bilinear upsampling, no normalisation.
+
+    While it is trained nothing bounds the images, as in the paper: the discriminator teaches it
+    what they are like. (A tanh would end the training of dark images: where it is nearly -1 it
+    passes no gradient, and without normalisation nothing brings it back.) In evaluation mode what
+    lies outside [-1, 1] is cut off.
 
     Args:
         image_size: a power of two from 32.
@@ -122,13 +127,12 @@ class Generator(nn.Module):
                 layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
             layers += [Block(width, multiple, total) for _ in range(blocks)]
             before = multiple
-        # The paper has no tanh: here images are in [-1, 1] by contract.
-        self.stages = nn.Sequential(*layers, _convolution(width * before, channels, 1), nn.Tanh())
+        self.stages = nn.Sequential(*layers, _convolution(width * before, channels, 1))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (B, latent_dim) to images (B, C, H, W) in [-1, 1]."""
+        """Map latents (B, latent_dim) to images (B, C, H, W), in evaluation mode in [-1, 1]."""
         images: Tensor = self.stages(latents)
-        return images
+        return images if self.training else images.clamp(-1, 1)
 
 
 class Discriminator(nn.Module):
