@@ -162,9 +162,13 @@ class GAN(ResumableModule):
     def judge_real(self, batch: Batch) -> Tensor:
         """Return the logits of the batch's images, augmented; adapts the augmentation to them."""
         logits = self.judge(batch["image"], batch)
-        if isinstance(self.augment, AdaptiveAugment):
-            self.augment.observe(logits.detach())
+        self.adapt(logits)
         return logits
+
+    def adapt(self, real_logits: Tensor) -> None:
+        """Adapt the augmentation to the logits (B, ...) of augmented real images."""
+        if isinstance(self.augment, AdaptiveAugment):
+            self.augment.observe(real_logits.detach())
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """Return the generator's and the discriminator's optimizer."""

@@ -1,0 +1,226 @@
+"""FastGAN: skip-layer excitation and a discriminator that reconstructs real images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from gan_training import build, request, settings, toy_images, train
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.gans.fastgan import FastGAN
+from gan_aug.models.networks.fastgan import Discriminator, Generator, SkipExcitation
+from gan_aug.run.errors import GanAugError
+
+
+def make(*overrides: str, **shape: int) -> FastGAN:
+    gan = build(settings("fastgan", "model.augment=null", *overrides, **shape))  # type: ignore[arg-type]
+    assert isinstance(gan, FastGAN)
+    return gan
+
+
+def some(n: int = 6, size: int = 32) -> tuple[dict[str, Tensor], Tensor]:
+    images = torch.rand((2, n, 1, size, size), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return {"image": images[0], "label": torch.zeros(n, dtype=torch.int64)}, images[1]
+
+
+@pytest.mark.parametrize("side", [4, 16])
+def test_excitation_by_hand(side: int) -> None:
+    torch.manual_seed(0)
+    skip = SkipExcitation(side, 3, 5)
+    low, high = torch.randn(2, 3, side, side), torch.randn(2, 5, 64, 64)
+    first, second = (m.weight for m in skip.gate if isinstance(m, nn.Conv2d))
+    cells = low.reshape(2, 3, 4, side // 4, 4, side // 4).mean(dim=(3, 5))
+    hidden = torch.einsum("bchw,fchw->bf", cells, first)
+    hidden = torch.where(hidden > 0, hidden, 0.2 * hidden)
+    gate = 1 / (1 + torch.exp(-hidden @ second[:, :, 0, 0].T))
+    torch.testing.assert_close(skip(low, high), high * gate[:, :, None, None])
+
+
+@pytest.mark.parametrize(("size", "skips"), [(32, 1), (64, 2), (128, 3)])
+def test_small_maps_excite_those_eight_times_as_large(size: int, skips: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator(size, 1, 8, 4).eval()
+    sides: list[tuple[int, int]] = []
+    for skip in generator.skips:
+        skip.register_forward_hook(
+            lambda _, given, made: sides.append((given[0].shape[-1], made.shape[-1]))
+        )
+    images = generator(torch.randn(2, 8))
+    assert images.shape == (2, 1, size, size)
+    assert sides == [(4 * 2**i, 32 * 2**i) for i in range(skips)]
+
+
+class Shut(nn.Module):
+    def forward(self, maps: Tensor) -> Tensor:
+        return 0 * maps
+
+
+def test_a_gate_of_zero_shuts_what_it_gates() -> None:
+    torch.manual_seed(0)
+    generator = Generator(64, 1, 8, 4).eval()
+    skip = generator.skips[1]
+    assert isinstance(skip, SkipExcitation)
+    skip.gate[-1] = Shut()
+    images = generator(torch.randn(2, 8))
+    flat = torch.tanh(generator.last.bias)[:, None, None].expand_as(images)
+    torch.testing.assert_close(images, flat)
+
+
+def test_every_term_by_hand() -> None:
+    gan, (batch, fakes) = make(size=64), some(size=64)
+    d, real = gan.discriminator, batch["image"]
+    torch.manual_seed(5)
+    found = gan.discriminator_losses(batch, fakes)
+    torch.manual_seed(5)
+    row, column = (int(i) for i in torch.randint(0, 9, (2,)))
+    middle = d.to_middle(real)
+    last = d.to_last(middle)
+    assert middle.shape[2:] == (16, 16)
+    assert last.shape[2:] == (8, 8)
+    logits = d.head(last)
+    assert logits.shape == (6, 1, 5, 5)
+    fake_logits = d.head(d.to_last(d.to_middle(fakes)))
+    small = real.reshape(6, 1, 32, 2, 32, 2).mean(dim=(3, 5))
+    whole = d.whole(last)
+    part = d.part(middle[:, :, row : row + 8, column : column + 8])
+    crop = real[:, :, 4 * row : 4 * row + 32, 4 * column : 4 * column + 32]
+    expected = {
+        "real": torch.clamp(1 - logits, min=0).mean(),
+        "fake": torch.clamp(1 + fake_logits, min=0).mean(),
+        "whole": (whole - small).abs().mean(),
+        "part": (part - crop).abs().mean(),
+    }
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+    of_g = gan.generator_losses(batch, fakes)
+    assert of_g.keys() == {"adversarial"}
+    torch.testing.assert_close(of_g["adversarial"], -fake_logits.mean())
+
+
+class Mirror(nn.Module):
+    """A discriminator whose maps are the image and whose decoders give it back."""
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return F.avg_pool2d(images, 4), F.avg_pool2d(images, 8)
+
+    def logits(self, last: Tensor) -> Tensor:
+        return last[:, 0]
+
+    def decode_whole(self, last: Tensor) -> Tensor:
+        return F.interpolate(last, scale_factor=4)
+
+    def decode_part(self, middle: Tensor, row: int, column: int) -> Tensor:
+        return F.interpolate(middle[:, :, row : row + 8, column : column + 8], scale_factor=4)
+
+
+def test_a_part_of_the_maps_makes_the_same_part_of_the_image() -> None:
+    """With maps that are the image, reconstruction is exact wherever the part lies."""
+    gan = make(size=64)
+    gan.discriminator = Mirror()  # type: ignore[assignment]
+    cells = torch.rand(4, 1, 8, 8) * 2 - 1
+    image = {"image": F.interpolate(cells, scale_factor=8), "label": torch.zeros(4)}
+    for _ in range(20):
+        found = gan.discriminator_losses(image, image["image"])
+        assert found["part"] < 1e-6
+        assert found["whole"] < 1e-6
+
+
+def test_only_real_images_are_reconstructed_and_only_by_the_discriminator() -> None:
+    gan, (batch, fakes) = make(), some()
+    decoders = [*gan.discriminator.whole.parameters(), *gan.discriminator.part.parameters()]
+    made = gan.fake(batch)
+    torch.manual_seed(5)
+    found = gan.discriminator_losses(batch, made)
+    torch.manual_seed(5)
+    other = gan.discriminator_losses(batch, fakes)
+    for name in ("whole", "part"):
+        assert torch.equal(found[name], other[name])
+        gan.zero_grad()
+        found[name].backward(retain_graph=True)
+        assert all(p.grad is None for p in gan.generator.parameters())
+        stem = next(gan.discriminator.to_middle.parameters())
+        assert stem.grad is not None
+        assert stem.grad.any()
+    for loss in (found["real"], found["fake"], *gan.generator_losses(batch, made).values()):
+        gan.zero_grad()
+        loss.backward(retain_graph=True)
+        assert all(p.grad is None for p in decoders)
+
+
+def test_what_is_reconstructed_is_what_the_discriminator_saw() -> None:
+    """The augmented image: of another, its maps would know nothing."""
+    gan, (batch, fakes) = make(), some()
+    gan.augment = Negative()
+    torch.manual_seed(5)
+    found = gan.discriminator_losses(batch, fakes)
+    gan.augment = nn.Identity()
+    torch.manual_seed(5)
+    by_hand = gan.discriminator_losses(batch | {"image": -batch["image"]}, -fakes)
+    for name, loss in by_hand.items():
+        torch.testing.assert_close(found[name], loss)
+
+
+class Negative(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return -images
+
+
+def test_an_adaptive_augmentation_hears_of_the_logits() -> None:
+    gan, (batch, fakes) = make(), some()
+    gan.augment = adaptive = AdaptiveAugment(0.6, 1000, 0.8)
+    gan.discriminator_losses(batch, fakes)
+    assert int(adaptive.steps) == 1
+    assert int(adaptive.seen) == len(fakes)
+
+
+def test_a_critic_gives_the_mean_of_an_images_logits() -> None:
+    gan, (batch, _) = make(), some()
+    logits = gan.logits(batch["image"], batch)
+    assert logits.shape == (6, 5, 5)
+    torch.testing.assert_close(gan.critic(0)(batch["image"]), logits.mean(dim=(1, 2)))
+
+
+def test_an_image_follows_from_its_latent_vector() -> None:
+    generator = make().ema_generator
+    latents = torch.randn(3, 256)
+    assert torch.equal(generator(latents), generator(latents))
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
+    wrong: list[Any] = [lambda: Generator(size, 1, 8, 4), lambda: Discriminator(size, 1, 4)]
+    for build_one in wrong:
+        with pytest.raises(GanAugError, match=f"data.image_size={size}: fastgan takes powers"):
+            build_one()
+
+
+def test_it_learns() -> None:
+    """The mean of generated discs comes near that of the real ones, which are reconstructed."""
+    cfg = settings(
+        "fastgan", "model.width=8", "model.lr_g=1e-3", "model.lr_d=1e-3", "model.ema_decay=0.9",
+        "model.augment=null",
+    )  # fmt: skip
+    gan = build(cfg)
+    assert isinstance(gan, FastGAN)
+    real = toy_images(cfg)[0].float() / 127.5 - 1
+    batch = {"image": real, "label": torch.zeros(len(real), dtype=torch.int64)}
+
+    def made() -> Tensor:
+        return gan.eval().synthesise(request(cfg, "class0", 64)).images
+
+    def errors() -> Tensor:
+        with torch.no_grad():
+            found = gan.train().discriminator_losses(batch, real)
+        return found["whole"] + found["part"]
+
+    start = (made().mean(dim=0) - real.mean(dim=0)).abs().mean()
+    worst = errors()
+    train(cfg, gan, 150)
+    assert errors() < 0.4 * worst
+    assert (made().mean(dim=0) - real.mean(dim=0)).abs().mean() < 0.6 * start
+    assert made().std(dim=0).mean() > 0.1  # they differ
