@@ -86,6 +86,21 @@ def test_the_settings_of_conf_are_sound() -> None:
     check(study("quality.use=[]", "model.augment=null", 'data.root="/home/김"'))
 
 
+@pytest.mark.parametrize("bad", ["target=1", "ramp_images=0", "most=1.5"])
+def test_bad_settings_of_adaptive_augmentation(bad: str) -> None:
+    chosen = "gan_augment@model.augment=adaptive"
+    check(study(chosen))
+    with pytest.raises(GanAugError, match=rf"model\.augment\.{bad}: must be"):
+        check(study(chosen, f"model.augment.{bad}"))
+
+
+def test_augmentation_of_a_gan_is_chosen_by_one_override() -> None:
+    diff, adaptive = study(), study("gan_augment@model.augment=adaptive")
+    assert diff.model.augment._target_ == "gan_aug.models.augment.DiffAugment"
+    assert set(adaptive.model.augment) == {"_target_", "target", "ramp_images", "most"}
+    assert study("model.augment=null").model.augment is None
+
+
 @pytest.mark.parametrize(
     ("ratio", "batch", "left"),
     [(0.05, 8, "no added image"), (0.0, 64, "no added image"), (0.999, 64, "no real image")],

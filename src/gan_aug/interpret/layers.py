@@ -233,8 +233,8 @@ class _Same(nn.Module):
 def _positive(network: nn.Module) -> nn.Module:
     """Return a copy in which every response rises with every pixel that it depends on."""
     probe = copy.deepcopy(network).double()
-    # Spectral norms go with the other norms. They cannot be removed: copies of a parametrized module
-    # share its class, which removing changes.
+    # Spectral norms go with the other norms. They cannot be removed: copies of a parametrized
+    # module share its class, which removing changes.
     for parent in list(probe.modules()):
         if isinstance(parent, ParametrizationList) and not parent.is_tensor:
             continue  # a weight made from several, as of weight norm, is positive if they are

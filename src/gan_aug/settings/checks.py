@@ -30,7 +30,7 @@ def check_config(cfg: DictConfig) -> None:
         if node in cfg:
             check_ranges(cfg[node], MODEL_RULES, f"{node}.")
     if OmegaConf.select(cfg, "model.augment") is not None:
-        check_augment(cfg.model.augment, "model.augment")
+        check_augment(cfg.model.augment, "model.augment", "gan_augment")
     if "quality" in cfg:
         _check_quality(cfg)
     if "model" in cfg and "data" in cfg:

@@ -226,6 +226,14 @@ AUGMENT_RULES: dict[str, Rule] = {
     "shift": share,
     "scale": magnifications,
 }
+"""Of the random changes that gan_aug.models.augment makes."""
+
+ADAPTIVE_RULES: dict[str, Rule] = {
+    "target": share,
+    "ramp_images": at_least(1),
+    "most": within(0, 1),
+}
+"""Of gan_aug.models.adaptive_augment."""
 
 SPLITS = ("validation", "internal", "development", "test")
 
@@ -268,7 +276,6 @@ EXPLAIN_RULES: dict[str, Rule] = {
     "patches": at_least(1),
     "images": at_least(1),
 }
-"""Of the random changes that gan_aug.models.augment makes."""
 
 _ABSENT = object()
 
@@ -289,8 +296,13 @@ def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -
         raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
 
 
-def check_augment(node: Any, prefix: str) -> None:
+def check_augment(node: Any, prefix: str, group: str = "augment") -> None:
     """Check the ranges of a node that describes random changes of gan_aug; null is none.
+
+    Args:
+        node: the setting.
+        prefix: where it hangs.
+        group: the folder of conf/ that it is chosen from.
 
     Raises:
         GanAugError: naming the key, its value and what it may hold.
@@ -298,6 +310,8 @@ def check_augment(node: Any, prefix: str) -> None:
     if node is None:
         return
     if not isinstance(node, DictConfig) or "_target_" not in node:
-        raise GanAugError(f"{prefix}={node}: must be a group of conf/augment, or null")
+        raise GanAugError(f"{prefix}={node}: must be one of conf/{group}, or null")
     if str(node._target_).startswith("gan_aug.models.augment."):
         check_ranges(node, AUGMENT_RULES, f"{prefix}.")
+    elif str(node._target_).startswith("gan_aug.models.adaptive_augment."):
+        check_ranges(node, ADAPTIVE_RULES, f"{prefix}.")
