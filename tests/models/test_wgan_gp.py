@@ -144,7 +144,7 @@ def test_five_critic_steps_to_one_of_the_generator() -> None:
     trainer = train(cfg, gan, 10)
     steps = [int(next(iter(o.state.values()))["step"]) for o in trainer.optimizers]
     assert steps == [2, 10]
-    assert [o.defaults["lr"] for o in trainer.optimizers] == [1e-4, 1e-4]
+    assert [o.defaults["lr"] for o in trainer.optimizers] == [2e-4, 2e-4]
     assert [o.defaults["betas"] for o in trainer.optimizers] == [(0.0, 0.9), (0.0, 0.9)]
 
 
@@ -168,7 +168,7 @@ def test_no_augmentation_that_goes_by_signs() -> None:
 
 
 def test_it_learns() -> None:
-    """Generated discs come to look like the real ones, and the critic's slope goes to 1."""
+    """Generated discs come to look like the real ones, and the critic's slope comes close to 1."""
     cfg = settings(
         *("wgan_gp", "model.width=8", "model.lr_g=2e-3", "model.lr_d=1e-3"),
         *("model.ema_decay=0.9", "model.augment=null"),
@@ -182,5 +182,5 @@ def test_it_learns() -> None:
 
     start = distance()
     train(cfg, gan.train(), 300)
-    assert distance() < 0.6 * start
-    assert gan.latest["loss/d_penalty"] < 5  # from about 10 * (0 - 1)^2
+    assert distance() < 0.5 * start  # 0.17 to 0.27 were seen with three seeds
+    assert gan.latest["loss/d_penalty"] < 5  # some hundreds at first

@@ -11,7 +11,7 @@ class FullyConnectedGAN(LatentGAN):
     Networks of the paper's kind (`gan_aug.models.networks.gan`: ReLUs, maxout and dropout) and, as
     it advises in section 3, a generator that maximises log D(G(z)). Changed:
 
-    - Adam in place of momentum with falling rates, which were chosen for sets of 50 000 images.
+    - Adam in place of momentum, whose rates would have to be found for each data set.
     - Normally distributed latents, as all GANs here have them; the paper leaves them open.
     - A tanh in place of the last sigmoid: images are in [-1, 1] here.
     - No dropout of the discriminator's pixels, as in the authors' code; the augmentation, which the

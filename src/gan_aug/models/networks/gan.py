@@ -25,7 +25,8 @@ class Maxout(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Map (B, inputs) to (B, units)."""
-        return self.pieces(values).unflatten(1, (PIECES, -1)).amax(dim=1)
+        pieces: Tensor = self.pieces(values).unflatten(1, (PIECES, -1))
+        return pieces.amax(dim=1)
 
 
 class Generator(nn.Module):

@@ -28,8 +28,8 @@ class LayerNorm(nn.GroupNorm):
 class Critic(nn.Module):
     """Images to unbounded scores: strided convolutions, layer norm, leaky ReLU 0.2.
 
-    The discriminator of DCGAN with layer norm in place of batch norm. Weights are drawn as He et
-    al. 2015 (arXiv:1502.01852) do: small ones would leave its slope far below the 1 it is to have.
+    The discriminator of DCGAN with layer norm in place of batch norm; weights are drawn as He et
+    al. 2015 (arXiv:1502.01852) do.
 
     Args:
         image_size: what the generator makes.
