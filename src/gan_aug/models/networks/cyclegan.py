@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_aug.models.networks.instance_norm import InstanceNorm
 from gan_aug.models.networks.patchgan import PatchGAN, draw_weights
 
+ENDS = 5
+"""Side of the first and the last kernel."""
+
+
+class _Reflect(nn.Module):
+    """Reflection padding in the maps' own precision: autocast's is in float32, and slower."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            return F.pad(maps, (self.pixels,) * 4, mode="reflect")
+
 
 def _convolution(before: int, after: int, kernel: int, stride: int) -> list[nn.Module]:
-    padding = kernel // 2
-    layer = nn.Conv2d(before, after, kernel, stride, padding, bias=False, padding_mode="reflect")
-    return [layer, InstanceNorm(after)]
+    layer = nn.Conv2d(before, after, kernel, stride, bias=False)
+    return [_Reflect(kernel // 2), layer, InstanceNorm(after)]
 
 
 class _Residual(nn.Module):
@@ -30,8 +45,9 @@ class _Residual(nn.Module):
 class Generator(nn.Module):
     """Images of one class to images of another: down to a quarter, residual blocks, up again.
 
-    In the paper's words c7s1-w, d2w, d4w, R4w times `blocks`, u2w, uw, c7s1-C. The image's side
-    must be a multiple of 4. Changed: instance norm has a scale and a shift of its own.
+    In the paper's words c5s1-w, d2w, d4w, R4w times `blocks`, u2w, uw, c5s1-C. The image's side
+    must be a multiple of 4. Changed: the first and the last kernel have 5 pixels a side (7 for
+    images of 128 or more), instance norm has a scale and a shift of its own.
 
     Args:
         channels: of the images.
@@ -41,7 +57,7 @@ class Generator(nn.Module):
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
-        layers = [*_convolution(channels, width, 7, 1), nn.ReLU(inplace=True)]
+        layers = [*_convolution(channels, width, ENDS, 1), nn.ReLU(inplace=True)]
         for maps in (width, 2 * width):
             layers += [*_convolution(maps, 2 * maps, 3, 2), nn.ReLU(inplace=True)]
         layers += [_Residual(4 * width) for _ in range(blocks)]
@@ -51,7 +67,7 @@ class Generator(nn.Module):
                 InstanceNorm(maps // 2),
                 nn.ReLU(inplace=True),
             ]
-        layers.append(nn.Conv2d(width, channels, 7, 1, 3, padding_mode="reflect"))
+        layers += [_Reflect(ENDS // 2), nn.Conv2d(width, channels, ENDS)]
         self.layers = nn.Sequential(*layers).apply(draw_weights)
 
     def forward(self, images: Tensor) -> Tensor:
