@@ -196,7 +196,7 @@ MODEL_RULES: dict[str, Rule] = {
     "truncation": or_null(positive),
     "r1.gamma": not_negative,
     "r1.every": at_least(1),
-    "blocks": at_least(1),
+    "blocks": whole(1, 64),
     "lambda_cls": not_negative,
     "lambda_rec": not_negative,
     "lambda_gp": not_negative,

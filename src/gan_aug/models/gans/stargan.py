@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.latent import SYNTHESIS_BATCH
 from gan_aug.models.gans.request import Request, Synthesised
 from gan_aug.models.losses import gradient_penalty
+from gan_aug.run.errors import GanAugError
 
 
 class StarGAN(GAN):
@@ -20,23 +22,36 @@ class StarGAN(GAN):
     In training each image is translated to a class drawn at random, its own among them, and back.
     A discriminator tells real images from translated ones, patch by patch, and the classes apart.
 
-    Changed, for a few hundred images of 64x64 and a short training: narrower networks with fewer
-    residual blocks; the discriminator halves images down to 4x4, the paper's down to 2x2. Where the
-    paper has attributes that go together, there is one class an image: the class loss is softmax
-    cross entropy, as for its facial expressions. An EMA generator and augmentation of what the
-    discriminator sees, as all GANs here have, take the place of the paper's mirrored images.
+    Changed, for a few hundred images of 64x64 and a short training:
+
+    - Networks a quarter as wide, and twice the learning rates.
+    - The discriminator halves images down to 4x4, the paper's down to 2x2.
+    - The source logit of an image is the mean over its patches, in the gradient penalty too.
+    - One class an image, so the class loss is softmax cross entropy, as for the paper's facial
+      expressions; its attributes, which go together, have one sigmoid each.
+    - Augmentation of what the discriminator sees takes the place of mirrored images, and samples
+      come from averaged weights.
 
     Args:
         lambda_cls: weight of the class losses.
         lambda_rec: weight of the reconstruction.
         lambda_gp: weight of the gradient penalty.
         **players: see `GAN`.
+
+    Raises:
+        GanAugError: an augmentation that goes by the sign of the critic's logits, which have no
+            zero: a constant added to all changes nothing.
     """
 
     def __init__(
         self, lambda_cls: float, lambda_rec: float, lambda_gp: float, **players: Any
     ) -> None:
         super().__init__(**players)
+        if isinstance(self.augment, AdaptiveAugment):
+            raise GanAugError(
+                "model.augment: AdaptiveAugment goes by the sign of logits, which a Wasserstein "
+                "critic does not have; take gan_aug.models.augment.DiffAugment or null"
+            )
         self.lambda_cls, self.lambda_rec, self.lambda_gp = lambda_cls, lambda_rec, lambda_gp
         self._wanted: Tensor | None = None
 

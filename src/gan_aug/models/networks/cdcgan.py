@@ -79,8 +79,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images and classes to logits (Miyato & Koyama 2018, arXiv:1802.05637, eq. 5).
 
-    With phi(x), the maps of DCGAN's discriminator summed over places, and a vector v_y of each
-    class, the logit is v_y . phi(x) + psi(phi(x)), where psi is linear.
+    With phi(x), the mean over places of the maps of DCGAN's discriminator, and a vector v_y of each
+    class, the logit is v_y . phi(x) + psi(phi(x)), where psi is linear. The paper has the sum over
+    places: logits 16 times as steep as spectral norm means them to be.
 
     Args:
         image_size: a power of two from 32.
@@ -107,7 +108,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] and int64 labels (B,) to logits (B,)."""
-        features = self.layers(images).float().sum(dim=(2, 3))
+        features = self.layers(images).float().mean(dim=(2, 3))
         projection = (self.embedding(labels) * features).sum(dim=1)
         logits: Tensor = projection + self.linear(features)[:, 0]
         return logits

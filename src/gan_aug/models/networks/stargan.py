@@ -60,15 +60,15 @@ class Generator(nn.Module):
         layers.extend(ResidualBlock(4 * width) for _ in range(blocks))
         for maps in (2 * width, width):
             add(nn.ConvTranspose2d(2 * maps, maps, 4, 2, 1, bias=False), maps)
-        layers += [nn.Conv2d(width, channels, 7, 1, 3, bias=False), nn.Tanh()]
+        layers.append(nn.Conv2d(width, channels, 7, 1, 3, bias=False))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Translate images (B, C, H, W) in [-1, 1] to classes (B,), int64; the same shape."""
+        """Translate images (B, C, H, W) in [-1, 1] to classes (B,), int64; float32 as they are."""
         wanted = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
         maps = wanted.expand(-1, -1, *images.shape[2:])
         made: Tensor = self.layers(torch.cat([images, maps], dim=1))
-        return made
+        return torch.tanh(made.float())
 
 
 class Discriminator(nn.Module):
