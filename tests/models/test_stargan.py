@@ -45,7 +45,7 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_discriminator_term_is_the_papers() -> None:
-    gan, real = make("model.lambda_cls=2", "model.lambda_gp=7"), batch()
+    gan, real = make("model.class_weight=2", "model.penalty=7"), batch()
     fakes = torch.rand(6, 1, 32, 32)
     torch.manual_seed(3)
     losses = gan.discriminator_losses(real, fakes)
@@ -66,7 +66,7 @@ def test_every_discriminator_term_is_the_papers() -> None:
 
 
 def test_every_generator_term_is_the_papers_and_the_way_back_leads_to_the_original_class() -> None:
-    gan, real, asked = make("model.lambda_cls=2", "model.lambda_rec=3"), batch(), []
+    gan, real, asked = make("model.class_weight=2", "model.cycle_weight=3"), batch(), []
     gan.generator.register_forward_pre_hook(lambda module, inputs: asked.append(inputs))
     torch.manual_seed(4)
     fakes = gan.fake(real)

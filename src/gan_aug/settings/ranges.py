@@ -209,9 +209,7 @@ MODEL_RULES: dict[str, Rule] = {
     "gamma": not_negative,
     "r1.gamma": not_negative,
     "r1.every": at_least(1),
-    "lambda_cls": not_negative,
-    "lambda_rec": not_negative,
-    "lambda_gp": not_negative,
+    "class_weight": not_negative,
     "sample_every_n_epochs": at_least(1),
 }
 """Of every node that describes a network: model, classifier, quality.classifier."""

@@ -30,12 +30,14 @@ class CycleGAN(GAN):
     Changed for some 700 images of 64 pixels and minutes on a CPU: a width of 24 and 3 residual
     blocks (64, and 6 for 128 pixels); patches of 34 pixels (70 at 256); 4 images of each class in a
     batch (1), which is faster an image, and about 60 passes over the images (200); samples come
-    from an average of the weights. Generated images keep the geometry of their sources, which the
-    cycle loss asks for: the disease may change, the patient does not.
+    from an average of the weights.
 
-    Augmentation, off by default, reaches the discriminators alone. The cycle and the identity loss
-    compare images as they are. With 196 patches an image and a pool, the discriminators overfit
-    less than one of whole images does.
+    Generated images keep the geometry of their sources, which the cycle loss asks for: the disease
+    may change, the patient does not. So a set of them is as varied as its sources, and no more.
+
+    Augmentation, off by default, reaches the discriminators alone: the cycle and the identity loss
+    compare images as they are. With 196 patches an image and a pool, the discriminators should
+    overfit less than one of whole images does.
 
     Args:
         classes: of the data set.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.latent import SYNTHESIS_BATCH
 from gan_aug.models.gans.request import Request, Synthesised
 from gan_aug.models.losses import gradient_penalty
+from gan_aug.models.networks.patchgan import PatchMean
 from gan_aug.run.errors import GanAugError
 
 
@@ -33,9 +34,9 @@ class StarGAN(GAN):
       come from averaged weights.
 
     Args:
-        lambda_cls: weight of the class losses.
-        lambda_rec: weight of the reconstruction.
-        lambda_gp: weight of the gradient penalty.
+        class_weight: weight of the class losses.
+        cycle_weight: weight of the reconstruction.
+        penalty: weight of the gradient penalty.
         **players: see `GAN`.
 
     Raises:
@@ -44,7 +45,7 @@ class StarGAN(GAN):
     """
 
     def __init__(
-        self, lambda_cls: float, lambda_rec: float, lambda_gp: float, **players: Any
+        self, class_weight: float, cycle_weight: float, penalty: float, **players: Any
     ) -> None:
         super().__init__(**players)
         if isinstance(self.augment, AdaptiveAugment):
@@ -52,7 +53,7 @@ class StarGAN(GAN):
                 "model.augment: AdaptiveAugment goes by the sign of logits, which a Wasserstein "
                 "critic does not have; take gan_aug.models.augment.DiffAugment or null"
             )
-        self.lambda_cls, self.lambda_rec, self.lambda_gp = lambda_cls, lambda_rec, lambda_gp
+        self.class_weight, self.cycle_weight, self.penalty = class_weight, cycle_weight, penalty
         self._wanted: Tensor | None = None
 
     def fake(self, batch: Batch) -> Tensor:
@@ -75,8 +76,8 @@ class StarGAN(GAN):
         return {
             "real": -real_logits.mean(),
             "fake": critic(fakes).mean(),
-            "gradient_penalty": self.lambda_gp * gradient_penalty(critic, reals, fakes),
-            "class": self.lambda_cls * F.cross_entropy(class_logits, batch["label"]),
+            "gradient_penalty": self.penalty * gradient_penalty(critic, reals, fakes),
+            "class": self.class_weight * F.cross_entropy(class_logits, batch["label"]),
         }
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
@@ -86,8 +87,8 @@ class StarGAN(GAN):
         again = self.generator(fakes, batch["label"])
         return {
             "adversarial": -logits.mean(),
-            "class": self.lambda_cls * F.cross_entropy(class_logits, self._wanted),
-            "reconstruction": self.lambda_rec * F.l1_loss(again, batch["image"]),
+            "class": self.class_weight * F.cross_entropy(class_logits, self._wanted),
+            "reconstruction": self.cycle_weight * F.l1_loss(again, batch["image"]),
         }
 
     @torch.no_grad()
@@ -103,16 +104,5 @@ class StarGAN(GAN):
 
     def critic(self, label: int) -> nn.Module:
         """Return what tells real images, of any class: (N, C, H, W) to the patches' mean (N,)."""
-        return _Critic(self.discriminator.trunk, self.discriminator.source)
-
-
-class _Critic(nn.Module):
-    """The mean over patches of a discriminator's logits of being real."""
-
-    def __init__(self, trunk: Any, source: Any) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*trunk, source)  # a chain, which `explain` can show
-
-    def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.layers(images).mean(dim=(1, 2, 3))
-        return found
+        trunk, source = self.discriminator.trunk, self.discriminator.source
+        return PatchMean(nn.Sequential(*cast(nn.Sequential, trunk), source))

@@ -13,8 +13,8 @@ class InstanceNorm(nn.Module):
     """Each map of each image to mean 0, variance 1 (Ulyanov et al. 2016, arXiv:1607.08022, eq. 2).
 
     What `nn.InstanceNorm2d(affine=True)` computes. On a CPU that one leaves the channels_last
-    format; batch norm of one image after the other does not, and is as fast as batch norm of them
-    all (experiments/speed, Normalization). On a GPU so many small kernels would be slower.
+    format; batch norm of one image after the other does not, and is nearly as fast as batch norm of
+    them all (experiments/speed, Normalization). On a GPU so many small kernels would be slower.
 
     Args:
         channels: maps.
