@@ -145,6 +145,15 @@ def test_what_cannot_be_parted_evenly_goes_to_the_first_classes() -> None:
     assert not torch.equal(*places)
 
 
+def test_a_balanced_batch_has_room_for_each_class(tmp_path: Path) -> None:
+    source = Phantom(60, 5, 0, "subtype").load(16, 1, tmp_path)
+    prepared = Prepared(make_splits(source, 0, dict.fromkeys(source.train.classes, 4), 0, 3), None)
+    with pytest.raises(GanAugError, match=r"data\.batch_size=2: .* each of 3 classes"):
+        DataModule(prepared, 2, 0, Serving(balanced=True))
+    DataModule(prepared, 2, 0)
+    DataModule(prepared, 2, 0, Serving(["virus", "normal"], balanced=True))
+
+
 @pytest.mark.parametrize("classes", [["normal", "pneumonia"], ["pneumonia", "normal"]])
 def test_pairs_are_the_halves_of_a_batch(prepared: Prepared, classes: list[str]) -> None:
     module = DataModule(prepared, 9, 0, Serving(classes, paired=True))

@@ -104,7 +104,10 @@ class Projection(nn.Module):
 
 
 class Growing(nn.Module):
-    """Networks for several sizes (Karras et al. 2018); a buffer says which is in use."""
+    """Networks for several sizes (Karras et al. 2018); a buffer says which is in use.
+
+    Images of any size are reduced to it.
+    """
 
     stage: Tensor
 
@@ -118,7 +121,7 @@ class Growing(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         stage = int(self.stage)
-        x = F.avg_pool2d(images, 2 ** (1 - stage))
+        x = F.avg_pool2d(images, images.shape[-1] // (16 * 2**stage))
         x = self.from_rgb[stage](x)
         for block in reversed(self.blocks[: stage + 1]):
             x = F.avg_pool2d(F.leaky_relu(block(x), 0.2), 2)
@@ -164,7 +167,7 @@ class Attentive(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What comes after a fully connected layer is made for one size of image."""
+    """What comes after a fully connected layer is made for one size of image, and sees it all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,7 +249,7 @@ def test_what_is_found_in_each_kind() -> None:
         "key": (4, 4, 0),
         "after": (SIDE, 0, 0),
     }
-    assert geometry(made(Encoder)) == {"down": (4, 4, 0)}
+    assert geometry(made(Encoder)) == {"down": (4, 4, 0), "up.1": (SIDE, 0, 0)}
 
 
 def test_a_growing_network_shows_what_is_in_use() -> None:

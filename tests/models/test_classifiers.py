@@ -149,8 +149,10 @@ def test_maps_of_any_convolutional_network(name: str) -> None:
 
 
 def test_a_network_without_maps_gets_one_line() -> None:
+    network, images = made("vit", "data.image_size=32").network.eval(), torch.zeros(1, 3, 32, 32)
+    assert map_layer(network, images) is None
     with pytest.raises(GanAugError, match="has no layer with a map of 8 x 8 cells"):
-        map_layer(made("vit", "data.image_size=32").network.eval(), torch.zeros(1, 3, 32, 32))
+        grad_cam(logit_difference(network, 1), images)
 
 
 def test_the_learning_rate_falls_as_a_cosine() -> None:

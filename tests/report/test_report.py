@@ -286,6 +286,24 @@ def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "quality_against_gain.png").stat().st_size > 1000
 
 
+def test_what_only_generated_images_can_have_has_no_baseline(tmp_path: Path) -> None:
+    """Such as the distance of a translation to its source."""
+    write_study(tmp_path, SMALL, draws=5, repeats=1, quality=1.0)
+
+    def translated(metrics: dict[str, Any]) -> None:
+        metrics["quality"]["good"]["copying_source_pixel"] = "lower"
+        found = metrics["quality"]["classes"]["pneumonia"]["values"]["generated"]
+        found["copying_source_pixel"] = 0.25
+
+    for path in tmp_path.rglob("draw_*/metrics.json"):
+        change(path, translated)
+    build(tmp_path)
+    row = quality_row(tmp_path, "copying_source_pixel")
+    assert (row["generated"], row["good"]) == (0.25, "lower")
+    assert row["baseline"] is row["baseline_sd"] is row["rho"] is None
+    assert "nearer to its source than unseen real" in (tmp_path / "report.html").read_text()
+
+
 @pytest.mark.slow
 def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path) -> None:
     build(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))

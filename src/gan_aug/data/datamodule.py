@@ -174,6 +174,12 @@ class DataModule(LightningDataModule):
                 if not self.real_table.counts()[name]:
                     raise GanAugError(f"data.subset.{name}: no {name} training images to train on")
             self.real_table = self.real_table.of_classes(classes)
+        parts = len(classes or self.splits.classes)
+        if self._serving.balanced and batch_size < parts:
+            raise GanAugError(
+                f"data.batch_size={batch_size}: as many images of each of {parts} classes in every "
+                f"batch are {parts} or more"
+            )
         images, labels = [self.real_table.images], [self.real_table.labels]
         if prepared.synthetic is not None:
             images.append(prepared.synthetic.images)

@@ -15,8 +15,8 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from gan_aug.run.errors import GanAugError
 
-ENLARGED = 4
-"""Sides of an image that receptive fields are measured in, so that no border cuts them."""
+ENLARGED = (1, 2, 4)
+"""Sides of the images that receptive fields are measured in, until no border hides them."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,8 @@ def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) ->
     """Measure what of an image the cells of maps see.
 
     What a cell sees is where its gradient is not zero, in a copy of the network in which nothing
-    cancels out: all weights are positive, biases zero, and norms do nothing. The image is larger,
-    so that the field of a cell in the middle ends where it ends by itself; one that does not even
-    then is that of cells which see everything.
+    cancels out: all weights are positive, biases zero, and norms do nothing. Where the borders
+    leave too little of the fields, an enlarged image is taken.
 
     Args:
         network: see `conv_layers`.
@@ -175,51 +174,59 @@ def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) ->
         image: (1, C, H, H), of the size that the network is for.
 
     Returns:
-        Path to field, for those whose cells see squares at even distances.
+        Path to field, for those whose cells see squares at even distances, or everything.
     """
-    if not paths:
-        return {}
     probe = _positive(network)
-    side, end = image.shape[-1], ENLARGED * image.shape[-1]
-    # In float64 convolutions are sums of products; faster ways in float32 leave traces of rounding
-    # where there is nothing.
-    own = outputs_of(probe, paths, torch.ones(1, image.shape[1], side, side).double())
-    large = torch.ones(1, image.shape[1], end, end).double().requires_grad_(True)
-    found: dict[str, Tensor] = {}
-    # After a fully connected layer all maps are of one size of image.
-    with suppress(RuntimeError):
-        _record(probe, paths, large, found)
-    fields = {}
-    for path, maps in found.items():
-        field = _field(maps, large, side)
-        # As many more cells as fit into what is larger: else they see more in a larger image.
-        more = (maps.shape[-1] - own[path].shape[-1]) * field.stride if field else 0
-        if field and (field.stride == 0 or abs(more - (end - side)) < field.stride):
-            fields[path] = field
-    return fields
+    side = image.shape[-1]
+    fields: dict[str, Field] = {}
+    cells: dict[str, int] = {}
+    for times in ENLARGED:
+        pending = [path for path in paths if path not in fields]
+        if not pending:
+            break
+        # In float64 convolutions are sums of products; faster ways in float32 leave traces of
+        # rounding where there is nothing.
+        ones = torch.ones(1, image.shape[1], times * side, times * side).double()
+        found: dict[str, Tensor] = {}
+        # A network that is made for one size of image gives no more than can be had of that.
+        with suppress(RuntimeError):
+            _record(probe, pending, ones.requires_grad_(True), found)
+        for path, maps in found.items():
+            more = maps.shape[-1] - cells.setdefault(path, maps.shape[-1])
+            field = _field(maps, ones)
+            # As many more cells as fit into what is larger: else it was scaled down again.
+            if field and more * field.stride == (times - 1) * side:
+                fields[path] = field
+    return {path: fields[path] for path in paths if path in fields}
 
 
-def _field(maps: Tensor, image: Tensor, side: int) -> Field | None:
-    """Return what the cells of maps (1, F, h, h) see of the enlarged image."""
-    middle = (maps.shape[-1] - 1) // 2
-    top, left, bottom, right = _seen(maps, middle, middle, image)
-    if min(top, left) == 0 or max(bottom, right) == image.shape[-1]:
-        return Field(side, 0, 0)
-    if middle + 2 >= maps.shape[-1]:
+def _field(maps: Tensor, image: Tensor) -> Field | None:
+    """Return what the cells of maps (1, F, h, h) see; None where it cannot be told."""
+    last, end = maps.shape[-1] - 1, image.shape[-1]
+    if last < 1:
         return None
-    # One step down and two to the right, as far as even fields lie apart.
-    other = _seen(maps, middle + 1, middle + 2, image)
-    stride, size = other[0] - top, bottom - top
-    even = (top + stride, left + 2 * stride, bottom + stride, right + 2 * stride)
-    if other != even or stride == 0 or (left, right) != (top, bottom):
+    # The last cells begin furthest from the border, the first ones end so.
+    top, left, _, _ = _seen(maps, last, last - 1, image)
+    _, _, bottom, right = _seen(maps, 0, 1, image)
+    if (top, left, bottom, right) == (0, 0, end, end):
+        return Field(end, 0, 0)
+    stride = top - left
+    if left == 0 or right == end or stride < 1 or right - bottom != stride:
         return None
-    return Field(size, stride, top - middle * stride)
+    offset = top - last * stride
+    size = bottom - offset
+    row, column = (last + 1) // 2, last // 3
+    begins = [offset + i * stride for i in (row, column)]
+    between = (*(max(b, 0) for b in begins), *(min(b + size, end) for b in begins))
+    return Field(size, stride, offset) if _seen(maps, row, column, image) == between else None
 
 
 def _seen(maps: Tensor, row: int, column: int, image: Tensor) -> tuple[int, int, int, int]:
-    """Return top, left, bottom and right of what a cell sees."""
+    """Return top, left, bottom and right of what a cell sees; zeros: nothing."""
     (gradient,) = torch.autograd.grad(maps[0, :, row, column].sum(), image, retain_graph=True)
     rows, columns = gradient[0].abs().sum(dim=0).nonzero().unbind(dim=1)
+    if not len(rows):
+        return 0, 0, 0, 0
     return int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1
 
 

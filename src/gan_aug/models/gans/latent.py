@@ -41,8 +41,8 @@ class LatentGAN(GAN):
         super().__init__(**players)
         if isinstance(self.augment, AdaptiveAugment) and loss == "least_squares":
             raise GanAugError(
-                "model.augment: adaptive augmentation goes by the sign of logits, which says nothing "
-                f"with model.loss={loss}; choose non_saturating or hinge"
+                "model.augment: adaptive augmentation goes by the sign of logits, which says "
+                f"nothing with model.loss={loss}; choose non_saturating or hinge"
             )
         self.loss = adversarial_loss(loss, real_label)
         self.truncation = truncation
