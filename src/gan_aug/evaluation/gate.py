@@ -1,4 +1,4 @@
-"""Is a GAN good? Values of its images no further from those of unseen real ones than a gate says."""
+"""Is a GAN good? Its images are no further from unseen real ones than a gate says."""
 
 from __future__ import annotations
 

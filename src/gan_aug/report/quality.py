@@ -33,8 +33,6 @@ NAMES = {
     "gan_test": "GAN-test",
     "gan_train_auroc": "GAN-train, AUROC",
     "gan_train_accuracy": "GAN-train, balanced accuracy",
-    "copying_source_pixel": "nearer to its source than unseen real to training, pixels",
-    "copying_source_feature": "nearer to its source than unseen real to training, features",
     "membership_auc": "discriminator's test of membership, AUC",
 }
 _COLOURS = ("#2f6db3", "#c0504d", "#1b7f79", "#b8860b", "#8a63a8", "#4c5b6b", "#3b8a3e", "#a0522d")

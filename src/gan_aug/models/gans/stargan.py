@@ -105,4 +105,4 @@ class StarGAN(GAN):
     def critic(self, label: int) -> nn.Module:
         """Return what tells real images, of any class: (N, C, H, W) to the patches' mean (N,)."""
         trunk, source = self.discriminator.trunk, self.discriminator.source
-        return PatchMean(nn.Sequential(*cast(nn.Sequential, trunk), source))
+        return PatchMean(nn.Sequential(*cast(nn.Sequential, trunk), cast(nn.Module, source)))
