@@ -156,7 +156,7 @@ def test_augmentation_by_the_sign_of_logits_is_refused() -> None:
     cfg = settings("stargan")
     name = f"{AdaptiveAugment.__module__}.{AdaptiveAugment.__qualname__}"
     cfg.model.augment = {"_target_": name, "target": 0.6, "ramp_images": 1000, "most": 0.8}
-    with pytest.raises(InstantiationException, match="AdaptiveAugment goes by the sign of logits"):
+    with pytest.raises(InstantiationException, match="adaptive augmentation goes by the sign"):
         build(cfg)
 
 

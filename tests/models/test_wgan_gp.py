@@ -158,7 +158,7 @@ def test_distance_is_logged() -> None:
 
 def test_no_augmentation_that_goes_by_signs() -> None:
     gan = build(settings("wgan_gp"))
-    with pytest.raises(GanAugError, match=r"model\.augment: AdaptiveAugment"):
+    with pytest.raises(GanAugError, match=r"model\.augment: adaptive"):
         type(gan)(
             penalty=10, truncation=None, generator=gan.generator,
             discriminator=gan.discriminator, optimizer_g=gan._optimizer_g,

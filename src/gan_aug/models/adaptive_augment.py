@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.run.errors import GanAugError
+
 ADJUST_EVERY = 4
 """Discriminator steps from one adjustment to the next, as in the paper."""
 
@@ -107,3 +109,20 @@ class AdaptiveAugment(nn.Module):
         shift = torch.where(self._hit(images), torch.randn(n, device=device) * 0.2, 0.0)
         gain = torch.exp2(torch.where(self._hit(images), torch.randn(n, device=device) * 0.5, 0.0))
         return images * gain.view(n, 1, 1, 1) + shift.view(n, 1, 1, 1)
+
+
+def refuse_adaptive(augment: nn.Module | None, logits: str) -> None:
+    """Refuse an augmentation that goes by the sign of logits which say nothing by it.
+
+    Args:
+        augment: of a GAN.
+        logits: whose they are, for the message.
+
+    Raises:
+        GanAugError: it is adaptive.
+    """
+    if isinstance(augment, AdaptiveAugment):
+        raise GanAugError(
+            "model.augment: adaptive augmentation goes by the sign of logits, which says nothing "
+            f"of {logits}; set gan_augment@model.augment=diff, or model.augment=null"
+        )

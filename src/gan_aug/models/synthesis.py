@@ -16,7 +16,7 @@ from gan_aug.data.prepare import data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of
 from gan_aug.run.progress import track
 from gan_aug.run.seeds import stream_seed
@@ -105,6 +105,7 @@ def images_of(
     if makes[name]:
         assert train is not None
         sources = _sources(train, makes[name], count, own)
+        _say_if_repeated(name, count, sources)
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
@@ -128,6 +129,15 @@ def _sources(train: ImageTable, classes: list[str], count: int, seed: int) -> Im
         )
     order = np.random.default_rng(seed).permutation(len(table))
     return table.take(np.resize(order, count))
+
+
+def _say_if_repeated(name: str, count: int, sources: ImageTable) -> None:
+    there = len(np.unique(sources.hashes))
+    if there < count:
+        warn(
+            f"{count} {name} images are made from {there} real ones, each from the same one again "
+            "and again: a translation without noise gives copies"
+        )
 
 
 def _as_sources(table: ImageTable) -> Sources:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.image_pool import ImagePool
 from gan_aug.models.gans.request import Request, Synthesised
@@ -50,7 +51,7 @@ class CycleGAN(GAN):
         **players: see `GAN`; the networks are `Generators` and `Discriminators`.
 
     Raises:
-        GanAugError: not two of the classes.
+        GanAugError: not two of the classes, or an adaptive augmentation.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class CycleGAN(GAN):
         **players: Any,
     ) -> None:
         super().__init__(**players)
+        refuse_adaptive(self.augment, "the least-squares loss's")
         settings = {"name": "cyclegan", "fitted_on": "two", "sources": "other", "pair": pair}
         self.pair = [list(classes).index(name) for name in classes_made(settings, None, classes)]
         self.pools = nn.ModuleList(ImagePool(pool, channels, image_size) for _ in range(2))

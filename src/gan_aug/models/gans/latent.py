@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses, buffers_kept
 from gan_aug.models.gans.request import Request, Synthesised
 from gan_aug.models.losses import adversarial_loss
-from gan_aug.run.errors import GanAugError
 
 SYNTHESIS_BATCH = 64
 """Images generated at once; fixed, so that a seed gives the same images for any count."""
@@ -39,11 +38,8 @@ class LatentGAN(GAN):
         self, loss: str, real_label: float, truncation: float | None, **players: Any
     ) -> None:
         super().__init__(**players)
-        if isinstance(self.augment, AdaptiveAugment) and loss == "least_squares":
-            raise GanAugError(
-                "model.augment: adaptive augmentation goes by the sign of logits, which says "
-                f"nothing with model.loss={loss}; choose non_saturating or hinge"
-            )
+        if loss in ("least_squares", "wasserstein"):
+            refuse_adaptive(self.augment, f"the {loss} loss's")
         self.loss = adversarial_loss(loss, real_label)
         self.truncation = truncation
         self.latent_dim = int(self.generator.latent_dim)  # type: ignore[arg-type]

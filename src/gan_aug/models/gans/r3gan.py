@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.latent import LatentGAN
 from gan_aug.models.losses import squared_gradient
@@ -41,11 +41,7 @@ class R3GAN(LatentGAN):
                 "model.spectral_norm=true: r3gan begins with weights of zero, which cannot be "
                 "normalised; set model.spectral_norm=false"
             )
-        if isinstance(settings["augment"], AdaptiveAugment):
-            raise GanAugError(
-                "model.augment: r3gan's logits have no level that AdaptiveAugment could go by; set "
-                "model.augment to DiffAugment or null"
-            )
+        refuse_adaptive(settings["augment"], "a relativistic discriminator's")
         # f of eq. 1 and 2 is the non-saturating loss; it is given differences of logits.
         super().__init__(loss="non_saturating", real_label=1.0, **settings)
         self.gamma = gamma

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
+from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.latent import SYNTHESIS_BATCH
 from gan_aug.models.gans.request import Request, Synthesised
 from gan_aug.models.losses import gradient_penalty
 from gan_aug.models.networks.patchgan import PatchMean
-from gan_aug.run.errors import GanAugError
 
 
 class StarGAN(GAN):
@@ -40,19 +39,14 @@ class StarGAN(GAN):
         **players: see `GAN`.
 
     Raises:
-        GanAugError: an augmentation that goes by the sign of the critic's logits, which have no
-            zero: a constant added to all changes nothing.
+        GanAugError: an adaptive augmentation.
     """
 
     def __init__(
         self, class_weight: float, cycle_weight: float, penalty: float, **players: Any
     ) -> None:
         super().__init__(**players)
-        if isinstance(self.augment, AdaptiveAugment):
-            raise GanAugError(
-                "model.augment: AdaptiveAugment goes by the sign of logits, which a Wasserstein "
-                "critic does not have; take gan_aug.models.augment.DiffAugment or null"
-            )
+        refuse_adaptive(self.augment, "a Wasserstein critic's")
         self.class_weight, self.cycle_weight, self.penalty = class_weight, cycle_weight, penalty
         self._wanted: Tensor | None = None
 

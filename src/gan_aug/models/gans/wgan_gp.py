@@ -6,11 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.latent import LatentGAN
 from gan_aug.models.losses import gradient_penalty
-from gan_aug.run.errors import GanAugError
 
 
 class WGANGP(LatentGAN):
@@ -30,17 +28,11 @@ class WGANGP(LatentGAN):
         **settings: see `LatentGAN` and `GAN`; the loss is not chosen.
 
     Raises:
-        GanAugError: an augmentation that goes by the sign of the critic's scores, which has no
-            meaning: a constant added to all changes nothing.
+        GanAugError: an adaptive augmentation.
     """
 
     def __init__(self, penalty: float, **settings: Any) -> None:
         super().__init__(loss="wasserstein", real_label=1.0, **settings)
-        if isinstance(self.augment, AdaptiveAugment):
-            raise GanAugError(
-                "model.augment: AdaptiveAugment goes by the sign of logits, which a Wasserstein "
-                "critic does not have; take gan_aug.models.augment.DiffAugment or null"
-            )
         self.penalty = penalty
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
