@@ -94,8 +94,8 @@ pairs: Rule = (
     "a list of pairs of names, as [[classic_gan,classic]]",
 )
 betas: Rule = (
-    lambda v: _is_list(v, 2) and all(share[0](x) for x in v),
-    "a list of two numbers from 0 to below 1",
+    lambda v: _is_list(v, 2) and all(isinstance(x, float) and share[0](x) for x in v),
+    "a list of two numbers from 0 to below 1 with a decimal point, as [0.0,0.9]",
 )
 magnifications: Rule = (
     lambda v: _is_list(v, 2) and all(positive[0](x) for x in v) and v[0] <= v[1],

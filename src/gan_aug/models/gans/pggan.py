@@ -35,8 +35,9 @@ class PGGAN(WGANGP):
 
     - At most 8 times `width` feature maps, where it has 512; they double from the image on.
     - Stages take shares of a few thousand steps; each fade and each stage has 800 000 images there.
-    - One batch size for all resolutions, and the discriminator's cells of 2x2 are averaged before
-      the activation instead of after it: with the convolution that is one step.
+    - One batch size, where it has 16 images up to 128x128 and then fewer.
+    - The discriminator's cells of 2x2 are averaged before the activation instead of after it: so
+      it is one step with the convolution, a quarter faster.
     - What the discriminator sees is augmented, at the stage's size: a few hundred images are soon
       known by heart. It has no augmentation.
     - Averaged weights forget sooner than with 0.999, as the training is shorter.
