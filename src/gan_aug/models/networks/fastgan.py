@@ -178,7 +178,7 @@ class Discriminator(nn.Module):
     def logits(self, last: Tensor) -> Tensor:
         """Map the maps (B, G, 8, 8) of `features` to logits (B, 5, 5): large means real."""
         found: Tensor = self.head(last)
-        return found[:, 0]
+        return found[:, 0].float()  # their mean is not to be rounded to bfloat16
 
     def decode_whole(self, last: Tensor) -> Tensor:
         """Map the maps (B, G, 8, 8) to images (B, C, H / 2, W / 2) in [-1, 1]."""
