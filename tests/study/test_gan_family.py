@@ -1,0 +1,87 @@
+"""GANs of several classes, and those that translate, in commands and in a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY_DATA, TINY_QUALITY, TINY_STUDY
+
+Command = Callable[..., Any]
+
+SMALL = ("model.width=4", "trainer.precision=32-true", "trainer.log_every_n_steps=2")
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["cyclegan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cdcgan", "pix2pix"))],
+)
+def test_a_checkpoint_works_everywhere(model: str, command: Command, tmp_path: Path) -> None:
+    """Train, generate, evaluate and explain: no command knows which GAN it is."""
+    train = (f"+experiment={model}_pneumonia", *TINY_DATA, *SMALL)
+    train = (*train, "data.source.train_per_class=200")  # some are left to measure with
+    short = ("trainer.max_epochs=2", "generate.count=10", "quality.every_n_epochs=null")
+    result = command("train", *train, *short, "hydra.run.dir=run")
+    assert result.returncode == 0, result.stderr
+    checkpoint = "checkpoint=run/checkpoints/last.ckpt"
+    result = command("generate", checkpoint, "count=12", "output_dir=set", "seed=3")
+    assert result.returncode == 0, result.stderr
+    manifest = loaded(tmp_path / "set" / "manifest.json")
+    expected = ["pneumonia"] if model == "pix2pix" else ["normal", "pneumonia"]
+    assert manifest["count"] == dict.fromkeys(expected, 12)
+    assert bool(manifest["sources"]) == (model != "cdcgan")
+    use = "quality.use=[kid,ms_ssim,precision_recall,memorisation,membership]"
+    result = command("evaluate", checkpoint, *TINY_QUALITY, use, "hydra.run.dir=evaluated")
+    assert result.returncode == 0, result.stderr
+    classes = loaded(tmp_path / "evaluated" / "metrics.json")["classes"]
+    assert sorted(classes) == expected
+    generated = classes["pneumonia"]["values"]["generated"]
+    assert ("copying_source_pixel" in generated) == (model != "cdcgan")
+    assert "membership_auc" in generated
+    assert "the gate" in result.stdout
+    small = ("filters=2", "patches=2", "images=4")
+    result = command("explain", checkpoint, *TINY_QUALITY, *small, "hydra.run.dir=explained")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "explained" / "explain.html").is_file()
+    assert (tmp_path / "explained" / "interpolation.png").exists() == (model == "cdcgan")
+
+
+@pytest.mark.parametrize("model", ["stargan", pytest.param("cdcgan", marks=pytest.mark.slow)])
+def test_a_study_fits_a_gan_of_all_classes_once(
+    model: str, command: Command, tmp_path: Path
+) -> None:
+    result = command(
+        "study", "+study=seed_protocol", *TINY_STUDY, f"model={model}", "model.batch_size=8",
+        "study.count=10", "study.repeats=1", "quality.use=[kid,memorisation]", "study_dir=study",
+        "~arms.more_real", "~arms.classic_gan", "study.comparisons=[]",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    draw = loaded(tmp_path / "study" / "draw_0" / "metrics.json")
+    checkpoints = {gan["checkpoint_sha256"] for gan in draw["gans"].values()}
+    assert sorted(draw["gans"]) == ["normal", "pneumonia"]
+    assert len(checkpoints) == 1
+    assert draw["arms"]["gan"]["added"] == {"normal": 10, "pneumonia": 10}
+    assert all(check["passed"] for check in draw["checks"] if check["rule"] == 1)
+    generated = draw["quality"]["classes"]["normal"]["values"]["generated"]
+    assert ("copying_source_pixel" in generated) == (model == "stargan")
+    report = command("report", "study_dir=study")
+    assert report.returncode == 0, report.stderr
+    assert loaded(tmp_path / "study" / "summary.json")["costs"]["gans"] == 1
+
+
+def test_a_class_that_a_pair_leaves_out_is_refused(command: Command) -> None:
+    result = command(
+        "study", "+study=seed_protocol", *TINY_STUDY, "data.target=subtype", "model=cyclegan",
+        "model.pair=[normal,virus]", "data.subset=30", "study.count=10", "model.batch_size=8",
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "study.count.bacteria: model=cyclegan makes normal, virus only" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
