@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ranges import ARM_RULES, SPLITS, STUDY_RULES, check_augment, check_ranges
 
 
@@ -104,14 +105,28 @@ def check_counts(cfg: DictConfig) -> None:
         cfg: from `gan_aug.data.settle.settle`.
 
     Raises:
-        GanAugError: an arm begins without images of some class.
+        GanAugError: an arm begins without images of some class, or wants GAN images of one that the
+            GAN does not make.
     """
     for name, arm in cfg.arms.items():
         counts = dict(arm.added.count)
+        if arm.added.source == "gan":
+            _check_made(cfg, [of_class for of_class, count in counts.items() if count])
         if arm.pretrain and (arm.added.source == "none" or not all(counts.values())):
             raise GanAugError(
                 f"arms.{name}.pretrain={arm.pretrain}: needs added images of each class, it has "
                 f"{counts}; raise arms.{name}.added.count"
+            )
+
+
+def _check_made(cfg: DictConfig, wanted: list[str]) -> None:
+    for name in wanted:
+        train_class = name if cfg.model.fitted_on == "one" else None
+        made = classes_made(cfg.model, train_class, list(cfg.data.classes))
+        if name not in made:
+            raise GanAugError(
+                f"study.count.{name}: model={cfg.model.name} makes {', '.join(made)} only; set it "
+                "to 0, or choose another model.pair"
             )
 
 
