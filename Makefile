@@ -29,6 +29,7 @@ bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds 
 	$(BIN)/python experiments/speed/bench.py $(if $(DATA),--data $(DATA))
 	$(BIN)/python experiments/speed/quality.py
 	$(BIN)/python experiments/speed/throughput.py
+	$(BIN)/python experiments/speed/family.py
 
 lint: .venv/ready ## Check style and types
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from gan_aug.data.stored import check_plain, known_sources
 from gan_aug.models.gans.dcgan import DCGAN
 from gan_aug.models.rebuild import known_classes, rebuild
 from gan_aug.models.restore import load_gan, read_checkpoint
+from gan_aug.models.synthesis import images_of
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
@@ -159,6 +160,34 @@ def test_a_sound_checkpoint_gives_its_gan(home: Path) -> None:
     assert all(torch.equal(saved[name], tensor) for name, tensor in gan.state_dict().items())
 
 
+def test_a_checkpoint_of_an_earlier_version_gives_the_same_gan(home: Path, tmp_path: Path) -> None:
+    """It says neither which classes it makes nor what GANs had no choice of."""
+
+    def edit(content: dict[str, Any]) -> None:
+        model = config_of(content)["model"]
+        for name in (
+            "fitted_on",
+            "sources",
+            "balanced",
+            "batch_size",
+            "batches",
+            "decay_from",
+            "r1",
+        ):
+            del model[name]
+        for name in ("decay_from", "truncation", "r1_gamma", "r1_every", "spectral_norm"):
+            del model["module"][name]
+        model["module"]["sample_every_n_epochs"] = 25
+        for name in ("makes", "classes", "source_hashes"):
+            del content["gan_aug"]["origin"][name]
+
+    gan, origin, _ = load_gan(changed(home, tmp_path, edit))
+    assert origin["makes"] == {"pneumonia": []}
+    own, own_origin, _ = load_gan(home / "gan" / "checkpoints" / "last.ckpt")
+    made = [images_of(g, o, "pneumonia", 3, 0, None) for g, o in ((gan, origin), (own, own_origin))]
+    assert (made[0].images == made[1].images).all()
+
+
 def nan_weights(content: dict[str, Any]) -> None:
     for tensor in content["state_dict"].values():
         if tensor.is_floating_point():
@@ -191,6 +220,12 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
             module={"_target_": "gan_aug.models.augment.DiffAugment", "brightness": 0,
                     "contrast": 0, "translation": 0, "cutout": 0}), "generates nothing"),
     "text": (lambda c: config_of(c)["model"].update(module="x"), "no sound module"),
+    "a class that leads elsewhere": (
+        lambda c: c["gan_aug"]["origin"].update(
+            classes=["normal", "../x"], train_class="../x", makes={"../x": []}), "classes, makes"),
+    "other classes than it makes": (
+        lambda c: c["gan_aug"]["origin"].update(makes={"normal": []}), "classes, makes"),
+    "no class": (lambda c: c["gan_aug"]["origin"].update(makes={}), "classes, makes"),
 }  # fmt: skip
 
 

@@ -143,7 +143,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", help="of conf/model; default: all GANs")
     folder = Path(str(conf_dir())) / "model"
-    known = sorted(p.stem for p in folder.glob("*.yaml") if "[gan_base" in p.read_text())
+    known = sorted(
+        path.stem
+        for path in folder.glob("*.yaml")
+        if path.stem != "gan_base" and "gan_base" in path.read_text()
+    )
     names = parser.parse_args().models or known
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")

@@ -211,6 +211,7 @@ def test_d_of_a_pair() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("r1_gamma", 1.0, r"model\.r1\.gamma=1\.0.*set model\.r1\.gamma=0"),
         ("spectral_norm", True, r"model\.spectral_norm=true.*set model\.spectral_norm=false"),
         ("augment", AdaptiveAugment(0.6, 1000, 0.8), r"model\.augment: adaptive"),
     ],

@@ -83,5 +83,31 @@ def test_a_class_that_a_pair_leaves_out_is_refused(command: Command) -> None:
         "model.pair=[normal,virus]", "data.subset=30", "study.count=10", "model.batch_size=8",
     )  # fmt: skip
     assert result.returncode == 1
-    assert "study.count.bacteria: model=cyclegan makes normal, virus only" in result.stderr
+    assert "added.count.bacteria=10: model=cyclegan makes normal, virus only" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "part"),
+    [
+        ("study", "model.batch_size=9", "model.batch_size=9: model=cyclegan takes as many"),
+        ("train", "data.batch_size=9", "data.batch_size=9: model=cyclegan takes as many"),
+        ("train", "data.subset.normal=0", "data.subset.normal: model=cyclegan"),
+        ("train", "model.pair=[normal,cat]", "model.pair"),
+        ("train", "data.train_class=normal", "data.train_class=normal: model=cyclegan"),
+        ("evaluate", "+quality.gate.copying_source_pixel=1", "quality.gate.copying_source_pixel"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    name: str, setting: str, part: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "last.ckpt").touch()
+    given = {
+        "study": ("+study=seed_protocol", *TINY_STUDY, "model=cyclegan"),
+        "train": ("+experiment=cyclegan_pneumonia", *TINY_DATA, *SMALL),
+        "evaluate": ("checkpoint=last.ckpt",),
+    }
+    result = command(name, *given[name], setting)
+    assert result.returncode == 1
+    assert part in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -56,7 +56,7 @@ class ImageTable:
         """Return the rows of a class."""
         return self.take(self.labels == self.classes.label(name))
 
-    def of_classes(self, names: Sequence[str]) -> ImageTable:
+    def of_classes(self, names: Collection[str]) -> ImageTable:
         """Return the rows of some classes, in their order here."""
         return self.take(np.isin(self.labels, [self.classes.label(name) for name in names]))
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gan_aug.data.classes import Classes, is_class_name
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json
 from gan_aug.run.renames import renamed
 
@@ -106,6 +106,12 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
     try:
         if folder.exists():
             raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
+        for name, generated in images.items():
+            if (there := len(set(generated.sources or ()))) and there < len(generated):
+                warn(
+                    f"{folder}: {len(generated)} {name} images are made from {there} real ones, "
+                    "some from the same one: translations without noise are then copies"
+                )
         _write_set(folder, images, origin)
     except OSError as error:
         raise not_writable(folder, error) from error

@@ -1,4 +1,4 @@
-"""Is a GAN good? Its images are no further from unseen real ones than a gate says."""
+"""Are a GAN's images as varied as unseen real ones, to within what the gate allows?"""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ def misses(quality: Quality, name: str) -> list[str] | None:
         name: the class.
 
     Returns:
-        Names of values; none: the GAN is good. None where the gate names something that was not
+        Names of values; none: the GAN passes. None where the gate names something that was not
         measured, or there is none.
     """
+    if name not in quality.classes:
+        return None
     of_class = quality.classes[name].values
     generated, real = of_class["generated"], of_class["real"]
-    if not quality.gate or not quality.gate.keys() <= generated.keys():
+    if not quality.gate or not quality.gate.keys() <= generated.keys() & real.keys():
         return None
     found = []
     for value, reach in quality.gate.items():

@@ -48,7 +48,7 @@ class Quality:
         extractor_sha256: of its weights.
         reference_classifier: which gave opinions.
         good: value to what is good: lower, higher, or baseline, as near to it as possible.
-        gate: value to its largest distance from that of unseen real images in a good GAN.
+        gate: value to its largest distance from that of unseen real images in a GAN that passes.
         classes: by name.
         others: what other versions wrote.
     """

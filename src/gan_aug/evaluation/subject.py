@@ -156,7 +156,8 @@ def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:
             f"{where}: was fitted on data {origin['data_fingerprint']}, data.root holds "
             f"{splits.fingerprint}; name the data set it was fitted on"
         )
-    if foreign := set(origin["seen_hashes"]) - set(splits.train.hashes.tolist()):
+    seen = {*origin["seen_hashes"], *origin.get("source_hashes", [])}
+    if foreign := seen - set(splits.train.hashes.tolist()):
         raise GanAugError(
             f"{where}: its generator saw {len(foreign)} images that are not training images of its "
             "draw with these data settings; leave the data settings as they were"

@@ -11,12 +11,14 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from gan_aug.data.classes import is_class_name
 from gan_aug.data.stored import check_plain
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.rebuild import rebuild, same_shapes
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.renames import renamed
 from gan_aug.run.run_record import Config
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ranges import MODEL_RULES, RULES, check_ranges
 
 _ORIGIN = {
@@ -137,18 +139,37 @@ def _check_content(content: Mapping[str, Any], where: str) -> None:
         raise Damaged(where, "its state_dict holds something else than weights")
 
 
-def _check_classes(config: Mapping[str, Any], origin: dict[str, Any], where: str) -> None:
-    """Check which classes a GAN makes; in a checkpoint of an earlier version, fill them in."""
-    train_class = origin["train_class"]
-    classes = origin.setdefault("classes", config["data"].get("classes") or [train_class])
-    makes = origin.setdefault("makes", {train_class: []})
-    known = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-    sound = known and isinstance(makes, dict) and set(makes) <= set(classes)
-    if not sound or not all(
-        isinstance(sources, list) and all(name in classes for name in sources)
-        for sources in makes.values()
-    ):
-        raise Damaged(where, "does not say which classes it makes (makes)")
+def _check_classes(config: dict[str, Any], origin: dict[str, Any], where: str) -> None:
+    """Check which classes a model knows and makes; fill them in where an earlier version wrote it.
+
+    Their names become those of folders.
+    """
+    train_class, model = origin["train_class"], config["model"]
+    if "makes" not in origin:
+        _of_earlier_version(config)
+        origin["classes"] = config["data"].get("classes") or [train_class]
+        origin["makes"] = {} if train_class is None else {train_class: []}
+    classes, makes = origin.get("classes"), origin["makes"]
+    sound = isinstance(classes, list) and all(map(is_class_name, classes))
+    if isinstance(classes, list) and sound and model.get("kind") == "gan":
+        try:
+            sound = makes == classes_made(model, train_class, classes)
+        except (GanAugError, KeyError, TypeError):
+            sound = False
+    if not sound or not isinstance(makes, dict):
+        raise Damaged(where, "does not say which classes it knows and makes (classes, makes)")
+
+
+def _of_earlier_version(config: dict[str, Any]) -> None:
+    """Give a GAN's settings what all GANs were before they had a choice."""
+    model = config["model"]
+    if model.get("kind") == "gan":
+        model |= {"fitted_on": "one", "sources": None}
+        discriminator = model["module"].get("discriminator")
+        known = isinstance(discriminator, dict) and discriminator.get("spectral_norm") is True
+        model["module"].pop("sample_every_n_epochs", None)
+        model["module"] |= {"decay_from": 1, "truncation": None, "spectral_norm": known}
+        model["module"] |= {"r1_gamma": 0, "r1_every": 16}
 
 
 def load_gan(

@@ -16,7 +16,7 @@ from gan_aug.data.prepare import data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.progress import track
 from gan_aug.run.seeds import stream_seed
@@ -40,18 +40,21 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
 
     Returns:
         model, data set, its classes, those that a GAN makes (each with the classes of its sources),
-        draw, seed, data fingerprint, the SHA-256 of every real training image, and what is known of
-        the synthetic images, if any.
+        draw, seed, data fingerprint, the SHA-256 of every real training image and of every image
+        that may be translated, and what is known of the synthetic images, if any.
     """
     splits, synthetic = datamodule.splits, datamodule.synthetic
     model, train_class = config["model"], config["data"]["train_class"]
     classes = splits.classes.names
+    makes = classes_made(model, train_class, classes) if model["kind"] == "gan" else {}
+    sources = splits.train.of_classes({name for names in makes.values() for name in names})
     return {
         "model": model["name"],
         "data": config["data"]["name"],
         "train_class": train_class,
         "classes": list(classes),
-        "makes": classes_made(model, train_class, classes) if model["kind"] == "gan" else {},
+        "makes": makes,
+        "source_hashes": sorted(sources.hashes.tolist()),
         "draw": splits.draw,
         "training_seed": config["seed"],
         "data_fingerprint": splits.fingerprint,
@@ -104,8 +107,8 @@ def images_of(
     sources = None
     if makes[name]:
         assert train is not None
-        sources = _sources(train, makes[name], count, own)
-        _say_if_repeated(name, count, sources)
+        known = train.take(np.isin(train.hashes, origin["source_hashes"]))
+        sources = _sources(known, makes[name], count, own)
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
@@ -129,15 +132,6 @@ def _sources(train: ImageTable, classes: list[str], count: int, seed: int) -> Im
         )
     order = np.random.default_rng(seed).permutation(len(table))
     return table.take(np.resize(order, count))
-
-
-def _say_if_repeated(name: str, count: int, sources: ImageTable) -> None:
-    there = len(np.unique(sources.hashes))
-    if there < count:
-        warn(
-            f"{count} {name} images are made from {there} real ones, each from the same one again "
-            "and again: a translation without noise gives copies"
-        )
 
 
 def _as_sources(table: ImageTable) -> Sources:

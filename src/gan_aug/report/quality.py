@@ -103,14 +103,14 @@ def summarise_quality(study: Study) -> list[QualityRow]:
 
 @dataclass(frozen=True)
 class GateRow:
-    """How many draws' GANs of a class are good under a condition.
+    """How many draws' GANs of a class pass the gate under a condition.
 
     Attributes:
         condition: swept setting to its value.
         class_: the class.
         gate: value to its largest distance from that of unseen real images.
         draws: how many were measured.
-        passed: draws whose GAN is good.
+        passed: draws whose GAN passes.
         missed: value to the draws whose GAN misses the gate by it.
     """
 

@@ -198,7 +198,7 @@ MODEL_RULES: dict[str, Rule] = {
     "batches": at_least(1),
     "pair": or_null((lambda v: _is_list(v, 2) and names[0](v), "a list of two names of classes")),
     "decay_from": within(0, 1),
-    "truncation": or_null(positive),
+    "truncation": or_null(within(0.1, 10)),
     "blocks": whole(1, 64),
     "patch_layers": whole(1, 3),
     "pool": whole(1, 10_000),

@@ -32,6 +32,11 @@ def check_study(cfg: DictConfig) -> None:
             f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
             f"{cfg.study.steps}"
         )
+    if cfg.model.fitted_on == "two" and cfg.model.batch_size % 2:
+        raise GanAugError(
+            f"model.batch_size={cfg.model.batch_size}: model={cfg.model.name} takes as many images "
+            "of two classes; choose an even number"
+        )
     if cfg.data.train_class is not None or cfg.data.synthetic.dir is not None:
         raise GanAugError(
             "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
@@ -111,7 +116,7 @@ def check_counts(cfg: DictConfig) -> None:
     for name, arm in cfg.arms.items():
         counts = dict(arm.added.count)
         if arm.added.source == "gan":
-            _check_made(cfg, [of_class for of_class, count in counts.items() if count])
+            _check_made(cfg, str(name), [n for n, count in counts.items() if count])
         if arm.pretrain and (arm.added.source == "none" or not all(counts.values())):
             raise GanAugError(
                 f"arms.{name}.pretrain={arm.pretrain}: needs added images of each class, it has "
@@ -119,14 +124,15 @@ def check_counts(cfg: DictConfig) -> None:
             )
 
 
-def _check_made(cfg: DictConfig, wanted: list[str]) -> None:
+def _check_made(cfg: DictConfig, arm: str, wanted: list[str]) -> None:
     for name in wanted:
         train_class = name if cfg.model.fitted_on == "one" else None
         made = classes_made(cfg.model, train_class, list(cfg.data.classes))
         if name not in made:
             raise GanAugError(
-                f"study.count.{name}: model={cfg.model.name} makes {', '.join(made)} only; set it "
-                "to 0, or choose another model.pair"
+                f"arms.{arm}.added.count.{name}={cfg.arms[arm].added.count[name]}: "
+                f"model={cfg.model.name} makes {', '.join(made)} only; set it, or study.count, to "
+                "0 for this class, or choose another model.pair"
             )
 
 

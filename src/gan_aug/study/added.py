@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from gan_aug.data.prepare import Prepared
+from gan_aug.data.synthetic import Generated
+from gan_aug.evaluation.subject import source_images
 from gan_aug.metrics.precision_recall import distances
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
@@ -36,7 +38,7 @@ class AddedByArm:
     def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
         self._cfg, self._prepared, self._folder = cfg, prepared, folder
         self._splits, self._arms = prepared.splits, arms_of(cfg)
-        self._generated: dict[str, NDArray[np.uint8]] = {}
+        self._generated: dict[str, Generated] = {}
         self._filter: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
 
@@ -57,7 +59,7 @@ class AddedByArm:
 
     def generated(self, name: str) -> NDArray[np.uint8]:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
-        return self._generated[name]
+        return self._generated[name].images
 
     def check_real(self, arm_name: str, arm: ArmSettings) -> None:
         """Check that the draw leaves as many real images over as an arm adds.
@@ -89,11 +91,12 @@ class AddedByArm:
         return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
 
     def _from_gan(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
-        candidates = self._candidates(name)
+        made = self._candidates(name)
         wanted = arm.added.filter
         if not wanted.on:
-            return candidates[:count]
-        candidates = candidates[: count * wanted.candidates]
+            return made.images[:count]
+        made = made.first(count * wanted.candidates)
+        candidates = made.images
         keep = np.ones(len(candidates), bool)
         if wanted.min_confidence:
             if self._filter is None:
@@ -111,6 +114,8 @@ class AddedByArm:
             real = np.asarray(self._splits.train.of_class(name).images)
             usual = np.median(nearest_distance(real, real, same=True))
             keep &= nearest_distance(candidates, real) >= wanted.min_distance * usual
+            if (sources := source_images(made, self._splits.train)) is not None:
+                keep &= own_distance(candidates, sources) >= wanted.min_distance * usual
         if keep.sum() < count:
             raise GanAugError(
                 f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
@@ -118,7 +123,7 @@ class AddedByArm:
             )
         return candidates[keep][:count]
 
-    def _candidates(self, name: str) -> NDArray[np.uint8]:
+    def _candidates(self, name: str) -> Generated:
         """Fit the GAN, generate as many images as any arm needs, and read them back, checked."""
         if name not in self._generated:
             gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
@@ -127,7 +132,7 @@ class AddedByArm:
             found = synthetic_set(
                 self._cfg, gan, name, folder, self._most(name), seed, self._splits
             )
-            self._generated[name] = found.of_class(name).images
+            self._generated[name] = found.of_class(name)
         return self._generated[name]
 
     def _most(self, name: str) -> int:
@@ -138,6 +143,13 @@ class AddedByArm:
                 wanted = arm.added.filter
                 needs.append(arm.added.count[name] * (wanted.candidates if wanted.on else 1))
         return int(max(needs))
+
+
+def own_distance(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the root mean square distance of each image to the one at its place, 0 to 255."""
+    difference = images.astype(np.float64) - others
+    found: NDArray[np.float64] = np.sqrt(np.square(difference).mean(axis=(1, 2, 3)))
+    return found
 
 
 def nearest_distance(

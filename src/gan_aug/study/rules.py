@@ -49,9 +49,10 @@ def check_rules(
 def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
     own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
     for path in folder.glob("synthetic/*/manifest.json"):
-        seen = read_manifest(path.parent, "synthetic set")["seen_hashes"]
+        manifest = read_manifest(path.parent, "synthetic set")
+        seen = {*manifest["seen_hashes"], *(manifest.get("sources") or {}).values()}
         n += len(seen)
-        foreign += len(set(seen) - own)
+        foreign += len(seen - own)
     if not n:
         return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"

@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.datamodule import DataModule, Serving
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import write_set
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.models.classifier import Classifier
@@ -58,7 +58,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     module: ResumableModule = build(
         "model.module", lambda: instantiate(cfg.model.module, _convert_="all")
     )
-    serving = serving_of(cfg, prepared.splits.classes)
+    serving = serving_of(cfg, prepared.splits)
     datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, serving)
     origin = origin_of(run.config, datamodule)
     folder = run.folder / "checkpoints"
@@ -121,17 +121,24 @@ def _check_rows(loggers: list[Any], rows: int, fitting: Fitting) -> None:
             )
 
 
-def serving_of(cfg: DictConfig, classes: Classes) -> Serving:
+def serving_of(cfg: DictConfig, splits: Splits) -> Serving:
     """Return which images the batches of a model hold.
 
     Raises:
-        GanAugError: a setting that does not fit the model.
+        GanAugError: a setting that does not fit the model, or nothing that it could translate.
     """
     model = cfg.model
     if model.kind != "gan":
         return Serving()
-    made = list(classes_made(model, cfg.data.train_class, classes.names))
-    return Serving(made, model.balanced, model.fitted_on == "two")
+    made = classes_made(model, cfg.data.train_class, splits.classes.names)
+    counts = splits.train.counts()
+    for name, sources in made.items():
+        if sources and not any(counts[source] for source in sources):
+            raise GanAugError(
+                f"data.subset.{sources[0]}: model={model.name} makes {name} images from images of "
+                f"{' or '.join(sources)}, and there are none"
+            )
+    return Serving(list(made), model.balanced, model.fitted_on == "two")
 
 
 def _looks(cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]) -> list[Callback]:

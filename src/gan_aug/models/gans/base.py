@@ -61,7 +61,8 @@ class GAN(ResumableModule):
         spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
         r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9); 0: none.
         r1_every: discriminator steps from one R1 to the next, which then weighs as many times as
-            much (Karras et al. 2020, arXiv:1912.04958, appendix B).
+            much (Karras et al. 2020, arXiv:1912.04958, appendix B). With batch norm an
+            image's gradient reaches the others of its batch: best with spectral norm instead.
     """
 
     def __init__(

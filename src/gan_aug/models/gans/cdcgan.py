@@ -17,10 +17,10 @@ class CDCGAN(LatentGAN):
 
     Changed: DCGAN's convolutions in place of the paper's ResNets, which are for 1000 classes at
     128x128 and cost many times as much; features averaged over places, not summed, since with sums
-    the discriminator soon has nothing left to learn (after 300 batches of toy images its losses are
-    0.001; with means 0.2 after 250); one discriminator step for each of the generator and Adam with
-    0.5 and 0.999, in place of five and 0 and 0.9. That is setting C of Miyato et al. 2018
-    (arXiv:1802.05957, table 1), DCGAN's own: in a short training the generator needs its steps.
+    the discriminator of a small set soon has nothing left to learn; one discriminator step for each
+    of the generator and Adam with 0.5 and 0.999, in place of five and 0 and 0.9. That is setting C
+    of Miyato et al. 2018 (arXiv:1802.05957, table 1), DCGAN's own: in a short training the
+    generator needs its steps.
 
     Args:
         **settings: see `LatentGAN` and `GAN`.

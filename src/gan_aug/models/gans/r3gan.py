@@ -32,7 +32,7 @@ class R3GAN(LatentGAN):
         **settings: see `LatentGAN` and `GAN`.
 
     Raises:
-        GanAugError: spectral norm, or an adaptive augmentation.
+        GanAugError: spectral norm, another R1, or an adaptive augmentation.
     """
 
     def __init__(self, gamma: float, **settings: Any) -> None:
@@ -40,6 +40,11 @@ class R3GAN(LatentGAN):
             raise GanAugError(
                 "model.spectral_norm=true: r3gan begins with weights of zero, which cannot be "
                 "normalised; set model.spectral_norm=false"
+            )
+        if settings["r1_gamma"]:
+            raise GanAugError(
+                f"model.r1.gamma={settings['r1_gamma']}: r3gan has R1 in every step, weighed by "
+                "model.gamma; set model.r1.gamma=0"
             )
         refuse_adaptive(settings["augment"], "a relativistic discriminator's")
         # f of eq. 1 and 2 is the non-saturating loss; it is given differences of logits.

@@ -73,7 +73,7 @@ class MinibatchStd(nn.Module):
     does not depend on those beside it, and of a single one can be told.
 
     Attributes:
-        usual: the running mean over batches, real and generated.
+        usual: the running mean over all batches that it has seen in training.
     """
 
     usual: Tensor
