@@ -39,7 +39,7 @@ BAD_SETTINGS = [
     (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
     (["model.lr_g=-1"], ["model.lr_g=-1", "above 0"]),
     (["model.lr_d=fast"], ["model.lr_d=fast", "above 0"]),
-    (["model.loss=wasserstein"], ["model.loss=wasserstein", "hinge"]),
+    (["model.loss=logistic"], ["model.loss=logistic", "hinge"]),
     (["data.image_size=48"], ["data.image_size=48", "powers of two from 32"]),
     (["data.image_size=16"], ["data.image_size=16", "powers of two from 32"]),
     (["data.channels=2"], ["data.channels=2", "1, 3"]),

@@ -17,11 +17,6 @@ from gan_aug.models.networks.cyclegan import Generator
 from gan_aug.models.networks.patchgan import PatchGAN
 from gan_aug.training.callbacks import Checkpoints
 
-DIFF_AUGMENT = (
-    "model.augment={_target_:gan_aug.models.augment.DiffAugment,"
-    "brightness:0.2,contrast:0.2,translation:0.125,cutout:0.25}"
-)
-
 
 def a_batch(size: int = 32) -> dict[str, Tensor]:
     torch.manual_seed(3)
@@ -30,7 +25,7 @@ def a_batch(size: int = 32) -> dict[str, Tensor]:
     return {"image": images, "label": labels, "source": images[:4], "target": images[4:]}
 
 
-@pytest.fixture(params=[(), (DIFF_AUGMENT,)], ids=["plain", "augmented"])
+@pytest.fixture(params=[(), ("gan_augment@model.augment=diff",)], ids=["plain", "augmented"])
 def gan(request: Any) -> Any:
     return build(settings("cyclegan", *request.param))
 
