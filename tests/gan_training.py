@@ -131,3 +131,26 @@ def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
         images = images[order].float().div(127.5).sub(1.0)
         sources = Sources(images, labels[order], [f"{i:064x}" for i in order])
     return Request(classes.index(name), count, torch.Generator().manual_seed(seed), sources)
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+class KillAfter(pl.Callback):
+    """Ends a training after so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.batches_done == self.batches:
+            raise Killed
+
+
+def distance_to_mean(cfg: DictConfig, gan: GAN) -> float:
+    """Return how far the mean of what a GAN makes is from that of its toy images, in [0, 2]."""
+    mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
+    made = gan.eval().synthesise(request(cfg, "class0", 64)).images
+    gan.train()
+    return float((made.mean(dim=0) - mean).abs().mean())

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from gan_training import build, made_by, request, settings, toy_images, train
+from gan_training import KillAfter, Killed, build, made_by, request, settings, toy_images, train
 from hydra.errors import InstantiationException
 from torch import Tensor
 
@@ -120,19 +120,6 @@ def test_discriminators_are_shown_what_the_pools_return() -> None:
         shown.append(pool(later[:4]))
     assert 0 < sum(bool((image != 0).any()) for image in torch.cat(shown)) < 8
     torch.testing.assert_close(loss, gan.logits(torch.cat(shown), batch).square().mean())
-
-
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-class KillAfter(pl.Callback):
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        if pl_module.batches_done == self.batches:
-            raise Killed
 
 
 @pytest.mark.parametrize("kill_after", [2, 6], ids=["half-full", "full"])

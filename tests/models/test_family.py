@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from gan_training import GANS, build, made_by, request, settings, train
+from gan_training import GANS, KillAfter, Killed, build, made_by, request, settings, train
 from omegaconf import OmegaConf
 
 from gan_aug.models.gans.base import GAN
@@ -95,19 +95,6 @@ def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count(model: str) -> None
             assert few.sources is None
             other = gan.synthesise(request(cfg, name, 10, seed=4))
             assert not torch.equal(few.images, other.images)
-
-
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-class KillAfter(pl.Callback):
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        if pl_module.batches_done == self.batches:
-            raise Killed
 
 
 @pytest.mark.parametrize("model", GANS)

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from gan_training import build, request, settings, train
+from gan_training import KillAfter, Killed, build, request, settings, train
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
@@ -68,19 +68,6 @@ class Scalars(pl.loggers.logger.DummyLogger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self.rows.setdefault(step or 0, {}).update(metrics)
-
-
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-class KillAfter(pl.Callback):
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        if pl_module.batches_done == self.batches:
-            raise Killed
 
 
 def saves(folder: Path) -> Checkpoints:

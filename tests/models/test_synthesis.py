@@ -157,4 +157,8 @@ def test_the_cache_is_not_written_to(train: ImageTable, tmp_path: Path) -> None:
     frozen = ImageTable(
         images, train.labels, train.patients, train.paths, train.hashes, train.classes
     )
-    made(Spy(), {"virus": ["normal"]}, "virus", 3, 0, frozen)
+    found, own = (
+        made(Spy(), {"virus": ["normal"]}, "virus", 3, 0, table) for table in (frozen, train)
+    )
+    np.testing.assert_array_equal(found.images, own.images)
+    np.testing.assert_array_equal(frozen.images, train.images)
