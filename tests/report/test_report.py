@@ -249,6 +249,18 @@ def test_roc_agrees_with_torchmetrics() -> None:
     assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
 
 
+def test_no_figure_of_an_earlier_build_is_left(tmp_path: Path) -> None:
+    """A growing sweep has at some point too many conditions for a figure that it had before."""
+    write_study(tmp_path, NONE)
+    (tmp_path / "figures").mkdir()
+    for name in ("gain_by_size", "mine"):
+        (tmp_path / "figures" / f"{name}.png").touch()
+    build(tmp_path)
+    left = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert "gain_by_size" not in left
+    assert {"paired_differences", "mine"} <= left
+
+
 @pytest.mark.slow
 def test_it_can_be_made_again_at_any_time(tmp_path: Path, command: Command) -> None:
     write_study(tmp_path / "s", NONE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import sentences
 from gan_aug.report.figures import all_figures
-from gan_aug.report.page import render
+from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.results import LEFT_OUT, read_study
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
@@ -42,6 +42,8 @@ def build(study_dir: Path) -> Path:
             study_dir / "figures" / f"{name}.png",
             lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
         )
+    for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
+        (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
     write_json(study_dir / "summary.json", to_plain(summary))
     report = study_dir / "report.html"
