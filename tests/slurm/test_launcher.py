@@ -144,6 +144,7 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
     assert len(lives[1]) > 1
     assert any("NODE_FAIL" in state for state in lives[k]), lives
     again = ended(slurm_cluster, cache_home, folder, *SLURM, f"draw=range(0,{DRAWS})")
+    assert f"all {DRAWS} jobs finished before" in again
     assert "submitted" not in again
 
 

@@ -115,6 +115,9 @@ def launch_on_slurm(
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
         return returns(missing, latest_attempts(composer.sweep), composer.sweep)
+    if not missing:
+        print(f"{composer.sweep}: all {len(batch)} jobs finished before")
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
     leave_table_to_others()
     print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
     return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
