@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import Generated
 from gan_aug.evaluation.subject import source_images
@@ -111,11 +112,7 @@ class AddedByArm:
             found = probabilities(self._filter.module, candidates).numpy()
             keep &= found[:, self._splits.classes.label(name)] >= wanted.min_confidence
         if wanted.min_distance:
-            real = np.asarray(self._splits.train.of_class(name).images)
-            usual = np.median(nearest_distance(real, real, same=True))
-            keep &= nearest_distance(candidates, real) >= wanted.min_distance * usual
-            if (sources := source_images(made, self._splits.train)) is not None:
-                keep &= own_distance(candidates, sources) >= wanted.min_distance * usual
+            keep &= far_enough(made, self._splits.train, name, wanted.min_distance)
         if keep.sum() < count:
             raise GanAugError(
                 f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
@@ -143,6 +140,29 @@ class AddedByArm:
                 wanted = arm.added.filter
                 needs.append(arm.added.count[name] * (wanted.candidates if wanted.on else 1))
         return int(max(needs))
+
+
+def far_enough(
+    made: Generated, train: ImageTable, name: str, min_distance: float
+) -> NDArray[np.bool_]:
+    """Tell which generated images are copies neither of training images nor of their own sources.
+
+    Args:
+        made: images of a class.
+        train: the draw's training images.
+        name: the class.
+        min_distance: from the nearest real image of the class, and from the source, in medians of
+            the distances between real images of the class and their nearest neighbours.
+
+    Returns:
+        (N,), True for an image at least so far from each.
+    """
+    real = np.asarray(train.of_class(name).images)
+    least = min_distance * np.median(nearest_distance(real, real, same=True))
+    far = nearest_distance(made.images, real) >= least
+    if (sources := source_images(made, train)) is not None:
+        far &= own_distance(made.images, sources) >= least
+    return far
 
 
 def own_distance(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:

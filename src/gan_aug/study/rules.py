@@ -31,7 +31,11 @@ def check_rules(
     return [
         RuleCheck(rule, title, passed, detail)
         for rule, title, (passed, detail) in (
-            (1, "A GAN saw only training images of its own draw", _seen(splits, folder)),
+            (
+                1,
+                "A GAN saw only training images of its own draw",
+                saw_only_training_images(splits, folder),
+            ),
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
             (3, "Validation and internal test are cut by patient", _patients(splits)),
             (
@@ -46,7 +50,17 @@ def check_rules(
     ]
 
 
-def _seen(splits: Splits, folder: Path) -> tuple[bool, str]:
+def saw_only_training_images(splits: Splits, folder: Path) -> tuple[bool, str]:
+    """Check what the synthetic sets of a job say of their GANs: rule 1.
+
+    Args:
+        splits: the draw's.
+        folder: the job's.
+
+    Returns:
+        Whether all that GANs were fitted on, and all sources of translations, are training images
+        of the draw; and what was counted.
+    """
     own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
     for path in folder.glob("synthetic/*/manifest.json"):
         manifest = read_manifest(path.parent, "synthetic set")
