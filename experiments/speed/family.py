@@ -27,6 +27,8 @@ from torch import nn
 
 from gan_aug.data.datamodule import Batches
 from gan_aug.models.gans.base import GAN
+from gan_aug.models.gans.pggan import PGGAN
+from gan_aug.models.networks.fastgan import GatedLinearUnit
 from gan_aug.models.networks.instance_norm import InstanceNorm
 from gan_aug.run.command_line import conf_dir
 from gan_aug.run.precision import choose_precision
@@ -42,7 +44,10 @@ IMAGES = 256
 def settings(model: str) -> DictConfig:
     known = ("data=phantom", "data.channels=1", "data.num_classes=2", "data.classes=[a,b]")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", [*known, f"model={model}"])
+        cfg = compose("train", [*known, f"model={model}"])
+    if "growth" in cfg.model:  # full size from the second batch on
+        cfg.model.growth = {"fade": 1e-9, "stable": 1e-9}
+    return cfg
 
 
 def build(cfg: DictConfig) -> GAN:
@@ -59,6 +64,9 @@ class PlainLoop:
         gan.augment = nn.Identity()
         _official(gan)
         gan.to(memory_format=torch.contiguous_format).train()
+        if isinstance(gan, PGGAN):  # its training_step sees to that
+            for network in (gan.generator, gan.discriminator):
+                network.growth.fill_(gan.top)
         rates = [optimizer.defaults for optimizer in gan.configure_optimizers()]
         players = (gan.generator, gan.discriminator)
         self.optimizer_g, self.optimizer_d = (
@@ -85,8 +93,11 @@ class PlainLoop:
 
 
 def _official(module: nn.Module) -> None:
-    """Put torch's own instance normalization in place of ours."""
+    """Put torch's own layers in place of ours."""
     for name, child in module.named_children():
+        if isinstance(child, GatedLinearUnit):
+            setattr(module, name, nn.GLU(dim=1))
+            continue
         if isinstance(child, InstanceNorm):
             norm = nn.InstanceNorm2d(len(child.weight), affine=True)
             norm.load_state_dict(child.state_dict())

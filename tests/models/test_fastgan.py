@@ -12,7 +12,12 @@ from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.fastgan import FastGAN
-from gan_aug.models.networks.fastgan import Discriminator, Generator, SkipExcitation
+from gan_aug.models.networks.fastgan import (
+    Discriminator,
+    GatedLinearUnit,
+    Generator,
+    SkipExcitation,
+)
 from gan_aug.run.errors import GanAugError
 
 
@@ -25,6 +30,18 @@ def make(*overrides: str, **shape: int) -> FastGAN:
 def some(n: int = 6, size: int = 32) -> tuple[dict[str, Tensor], Tensor]:
     images = torch.rand((2, n, 1, size, size), generator=torch.Generator().manual_seed(0)) * 2 - 1
     return {"image": images[0], "label": torch.zeros(n, dtype=torch.int64)}, images[1]
+
+
+def test_gated_linear_units_are_torchs_and_stay_in_channels_last() -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(2, 6, 5, 5).to(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.randn(2, 3, 5, 5).to(memory_format=torch.channels_last)
+    (expected,) = torch.autograd.grad((nn.GLU(dim=1)(maps) * weights).sum(), maps)
+    unit = GatedLinearUnit()
+    torch.testing.assert_close(unit(maps), nn.GLU(dim=1)(maps))
+    (found,) = torch.autograd.grad((unit(maps) * weights).sum(), maps)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("side", [4, 16])
