@@ -171,7 +171,8 @@ def epoch_rows(root: Path, kind: str) -> Iterator[Row]:
     """Whole epochs over the training folder's JPEGs, data loading included."""
     for path in root.rglob("*.jpeg"):
         path.read_bytes()  # from here on both read from the page cache
-    example, gan = ExampleLoop(32), our_module("model.ema_decay=0", "model.augment=null")
+    example = ExampleLoop(32)
+    gan = our_module("model.width=32", "model.ema_decay=0", "model.augment=null")
     network = SmallCNN(SIZE, 1, 2, 16, 128)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     classifier = our_module("model=cnn")

@@ -9,13 +9,20 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from gan_training import GANS, KillAfter, Killed, build, made_by, request, settings, train
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from support import ROOT
 
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import rebuild_gan
 from gan_aug.training.callbacks import Checkpoints
 
 State = dict[str, torch.Tensor]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("train", list(overrides))
 
 
 def weights(module: torch.nn.Module) -> State:
@@ -46,6 +53,26 @@ class Steps(pl.Callback):
             )
 
         gan._step = noted  # type: ignore[method-assign]
+
+
+def with_gradients(module: torch.nn.Module) -> int:
+    return sum(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_losses_reach_their_own_player_only(model: str) -> None:
+    gan = build(settings(model))
+    images, labels = torch.rand(8, 1, 32, 32) * 2 - 1, torch.tensor([0] * 4 + [1] * 4)
+    batch = {"image": images, "label": labels, "source": images[:4], "target": images[4:]}
+    fakes = gan.fake(batch)
+    torch.stack(list(gan.discriminator_losses(batch, fakes.detach()).values())).sum().backward()
+    assert with_gradients(gan.generator) == 0
+    assert with_gradients(gan.discriminator) > 0
+    gan.zero_grad()
+    gan.discriminator.requires_grad_(False)  # as the base does for the generator's step
+    torch.stack(list(gan.generator_losses(batch, fakes).values())).sum().backward()
+    assert with_gradients(gan.discriminator) == 0
+    assert with_gradients(gan.generator) > 0
 
 
 @pytest.mark.parametrize("model", GANS)
@@ -143,3 +170,23 @@ def test_images_from_latents_alone_can_be_explained(model: str) -> None:
             assert decoder is not None
             latents = torch.randn(3, int(decoder.latent_dim))  # type: ignore[arg-type]
             assert decoder.eval()(latents).shape == (3, 1, 32, 32)
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_a_run_is_as_long_as_a_fit_of_a_study(model: str) -> None:
+    """The experiment says it in epochs, the study in batches."""
+    cfg = composed(f"+experiment={model}_pneumonia")
+    images = cfg.data.subset if cfg.model.fitted_on != "one" else {"": cfg.data.subset.pneumonia}
+    assert cfg.data.batch_size == cfg.model.batch_size
+    an_epoch = sum(images.values()) // cfg.data.batch_size
+    assert abs(cfg.trainer.max_epochs * an_epoch - cfg.model.batches) < an_epoch
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_a_large_setting_is_the_same_gan_with_more_weights(model: str) -> None:
+    known = ("data=phantom", "data.channels=1", "data.num_classes=2", "data.classes=[a,b]")
+    small, large = (composed(*known, f"model={name}") for name in (model, f"large/{model}"))
+    assert large.model.name == model
+    assert large.model.batches > small.model.batches
+    counts = [sum(p.numel() for p in build(cfg).generator.parameters()) for cfg in (small, large)]
+    assert counts[1] > 2 * counts[0]
