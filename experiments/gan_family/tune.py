@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -95,8 +96,9 @@ def last_quality(folder: Path) -> dict[str, float]:
 
 
 def score(quality: dict[str, float]) -> float:
-    """Weigh KID in units of its noise, recall and MS-SSIM in those of the gate: less is better."""
-    return max(0, quality["kid"]) / 0.05 + quality["ms_ssim"] / 0.05 - quality["recall"] / 0.1
+    """Weigh KID in doublings, MS-SSIM and recall in units of the gate: less is better."""
+    kid = math.log2(1 + max(0, quality["kid"]) / 0.05)
+    return kid + quality["ms_ssim"] / 0.05 - quality["recall"] / 0.1
 
 
 def table(folder: Path, output: Path) -> None:
