@@ -17,10 +17,11 @@ class CDCGAN(LatentGAN):
 
     Changed: DCGAN's convolutions in place of the paper's ResNets, which are for 1000 classes at
     128x128 and cost many times as much; features averaged over places, not summed, since with sums
-    the discriminator of a small set soon has nothing left to learn; one discriminator step for each
-    of the generator and Adam with 0.5 and 0.999, in place of five and 0 and 0.9. That is setting C
-    of Miyato et al. 2018 (arXiv:1802.05957, table 1), DCGAN's own: in a short training the
-    generator needs its steps.
+    the discriminator of a small set soon has nothing left to learn; batch norm in the discriminator
+    and DCGAN's loss, since with spectral norm and the hinge loss it learned more slowly; one
+    discriminator step for each of the generator and Adam with 0.5 and 0.999, in place of five and 0
+    and 0.9. That is setting C of Miyato et al. 2018 (arXiv:1802.05957, table 1), DCGAN's own: in a
+    short training the generator needs its steps.
 
     Args:
         **settings: see `LatentGAN` and `GAN`.

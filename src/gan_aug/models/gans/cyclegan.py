@@ -28,10 +28,10 @@ class CycleGAN(GAN):
     `source` of a batch, its first half, is of the pair's first class, `target` of its second. The
     images of `fake` have the same order: the first half is of the first class, made from `target`.
 
-    Changed for some 700 images of 64 pixels and minutes on a CPU: a width of 24 and 3 residual
+    Changed for some 700 images of 64 pixels and minutes on a CPU: a width of 16 and 3 residual
     blocks (64, and 6 for 128 pixels); patches of 34 pixels (70 at 256); 4 images of each class in a
-    batch (1), which is faster an image, and about 60 passes over the images (200); samples come
-    from an average of the weights.
+    batch (1), which is faster an image, about 40 passes over the images (200), twice the learning
+    rates; samples come from an average of the weights.
 
     Generated images keep the geometry of their sources, which the cycle loss asks for: the disease
     may change, the patient does not. So a set of them is as varied as its sources, and no more.

@@ -35,6 +35,7 @@ class PGGAN(WGANGP):
 
     - At most 8 times `width` feature maps, where it has 512; they double from the image on.
     - Stages take shares of a few thousand steps; each fade and each stage has 800 000 images there.
+    - Twice the learning rates.
     - One batch size, where it has 16 images up to 128x128 and then fewer.
     - The discriminator's cells of 2x2 are averaged before the activation instead of after it: so
       it is one step with the convolution, a quarter faster.

@@ -22,7 +22,8 @@ class R3GAN(LatentGAN):
     penalised at real images (R1) and at generated ones (R2), in every step (eq. 3). There is no
     normalisation, and no other trick.
 
-    Changed from the paper: the networks are narrower and have one block at each resolution; gamma,
+    Changed from the paper: the networks are narrower and have one block at each resolution; two
+    generator steps follow each of the discriminator's, in place of one; gamma,
     the learning rates and Adam's betas stay what they are, where the paper moves them over 20
     million images; images are augmented by DiffAugment. As in the paper, generated images are not
     bounded while the networks are trained.

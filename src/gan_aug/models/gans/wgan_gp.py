@@ -20,8 +20,9 @@ class WGANGP(LatentGAN):
     - What the critic sees is augmented, so the straight lines of its penalty join augmented images:
       it is between those that its slope is to be 1.
     - Samples come from averaged weights.
-    - A hundredth of the paper's generator steps, so twice its learning rates, and batches of 32 in
-      place of 64: the same images make twice as many steps.
+    - A sixtieth of the paper's generator steps. So that there are as many: two critic steps before
+      each in place of five, batches of 32 in place of 64, a quarter of the width; and twice the
+      learning rates.
 
     Args:
         penalty: weight of the gradient penalty, lambda of eq. 3.
