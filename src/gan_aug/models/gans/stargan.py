@@ -24,8 +24,8 @@ class StarGAN(GAN):
 
     Changed, for a few hundred images of 64x64 and a short training:
 
-    - Networks a quarter as wide, with half as many residual blocks; batches of half the size; twice
-      the learning rates.
+    - Networks a quarter as wide, with half as many residual blocks; batches of half the size;
+      four times the learning rates.
     - The discriminator halves images down to 4x4, the paper's down to 2x2.
     - The source logit of an image is the mean over its patches, in the gradient penalty too.
     - One class an image, so the class loss is softmax cross entropy, as for the paper's facial
