@@ -19,9 +19,9 @@ class CDCGAN(LatentGAN):
     128x128 and cost many times as much; features averaged over places, not summed, since with sums
     the discriminator of a small set soon has nothing left to learn; batch norm in the discriminator
     and DCGAN's loss, since with spectral norm and the hinge loss it learned more slowly; one
-    discriminator step for each of the generator and Adam with 0.5 and 0.999, in place of five and 0
-    and 0.9. That is setting C of Miyato et al. 2018 (arXiv:1802.05957, table 1), DCGAN's own: in a
-    short training the generator needs its steps.
+    discriminator step for two of the generator, where the paper has five for one: in a short
+    training the generator needs its steps; and Adam with 0.5 and 0.999, DCGAN's, in place of 0 and
+    0.9.
 
     Args:
         **settings: see `LatentGAN` and `GAN`.
