@@ -17,46 +17,54 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
-from gan_aug.run.command_line import conf_dir
+@dataclass(frozen=True)
+class Start:
+    """Where a GAN's trials start from: papers' rates and steps, some rates raised for short runs.
 
-EPOCHS = {
-    "cdcgan": 186, "pggan": 108, "fastgan": 106, "r3gan": 50, "stargan": 47, "cyclegan": 15,
-    "wgan_gp": 305, "pix2pix": 82, "gan": 525, "dcgan": 475,
-}  # fmt: skip
-"""What takes about four minutes of one core of the machine named in README.md."""
+    Attributes:
+        rate: of both players.
+        d_steps: of the discriminator, before one of the generator.
+        epochs: take about four minutes of one core of the machine named in README.md.
+    """
+
+    rate: float
+    d_steps: int
+    epochs: int
+
+
+STARTS = {
+    "cdcgan": Start(2e-4, 1, 186),
+    "pggan": Start(1e-3, 1, 108),
+    "fastgan": Start(2e-4, 1, 106),
+    "r3gan": Start(5e-4, 1, 50),
+    "stargan": Start(2e-4, 5, 47),
+    "cyclegan": Start(2e-4, 1, 15),
+    "wgan_gp": Start(2e-4, 5, 305),
+    "pix2pix": Start(2e-4, 1, 82),
+    "gan": Start(2e-4, 1, 525),
+    "dcgan": Start(2e-4, 1, 475),
+}
 TRIALS = ("base", "twice", "gfast")
 DRAW = 10
 CLASS = "pneumonia"
 
 
-def settings(model: str) -> DictConfig:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", [f"+experiment={model}_{CLASS}"])
-
-
-def changes(trial: str, model: DictConfig) -> tuple[dict[str, object], float]:
-    """Return what a trial sets, and its share of the batches: a cycle may take longer."""
-    if trial == "gfast":  # the generator has more of the steps
-        if model.d_steps > 1:
-            return {"model.d_steps": 2}, 0.75
-        return {"model.g_steps": 2}, 0.7
-    by = {"base": 1, "twice": 2}[trial]
-    return {"model.lr_g": model.lr_g * by, "model.lr_d": model.lr_d * by}, 1
-
-
 def command(model: str, trial: str, folder: Path, given: list[str]) -> list[str]:
-    cfg = settings(model)
-    own, share = changes(trial, cfg.model)
-    epochs = int(EPOCHS[model] * share)
+    start = STARTS[model]
+    rate = start.rate * (2 if trial == "twice" else 1)
+    d_steps, g_steps, share = start.d_steps, 1, 1.0
+    if trial == "gfast":  # more of the steps are the generator's, and take longer
+        d_steps, g_steps, share = (2, 1, 0.75) if d_steps > 1 else (1, 2, 0.7)
+    epochs = int(start.epochs * share)
     return [
         *(sys.executable, "-m", "gan_aug.train", f"+experiment={model}_{CLASS}", f"draw={DRAW}"),
-        *(f"trainer.max_epochs={epochs}", f"quality.every_n_epochs={max(1, epochs // 2)}"),
-        *(f"{key}={value}" for key, value in own.items()),
+        *(f"model.lr_g={rate:g}", f"model.lr_d={rate:g}"),
+        *(f"model.d_steps={d_steps}", f"model.g_steps={g_steps}"),
+        *(f"trainer.max_epochs={epochs}", f"quality.every_n_epochs={epochs // 2}"),
         *(f"hydra.run.dir={folder.resolve()}", *given),
     ]
 
@@ -82,7 +90,7 @@ def run(folder: Path, jobs: int, given: list[str]) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda pair: one(*pair), ((m, t) for t in TRIALS for m in EPOCHS)))
+        list(pool.map(lambda pair: one(*pair), ((m, t) for t in TRIALS for m in STARTS)))
 
 
 def last_quality(folder: Path) -> dict[str, float]:
@@ -106,7 +114,7 @@ def table(folder: Path, output: Path) -> None:
     with output.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["model", "trial", "kid", "recall", "ms_ssim", "score", "chosen"])
-        for model in sorted(EPOCHS):
+        for model in sorted(STARTS):
             found = {trial: last_quality(folder / f"{model}-{trial}") for trial in TRIALS}
             best = min(TRIALS, key=lambda trial: score(found[trial]))
             for trial, quality in found.items():
