@@ -129,7 +129,7 @@ def test_pools_are_resumed_as_they_were(kill_after: int, tmp_path: Path) -> None
 
 
 def test_learning_rates_fall_over_the_second_half() -> None:
-    cfg = settings("cyclegan")
+    cfg = settings("cyclegan", "model.lr_g=2e-4", "model.lr_d=2e-4")
     gan = build(cfg)
     rates: list[tuple[float, float]] = []
 

@@ -138,7 +138,7 @@ def test_penalty_in_mixed_precision() -> None:
 
 
 def test_five_critic_steps_to_one_of_the_generator() -> None:
-    cfg = settings("wgan_gp")
+    cfg = settings("wgan_gp", "model.d_steps=5")
     gan = build(cfg)
     trainer = train(cfg, gan, 10)
     steps = [int(next(iter(o.state.values()))["step"]) for o in trainer.optimizers]
