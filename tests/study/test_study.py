@@ -404,6 +404,23 @@ def test_a_gan_is_found_again_by_another_study(
     assert not read(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
 
 
+def test_curves_of_a_gan_change_nothing_but_its_records(command: Command, tmp_path: Path) -> None:
+    for name, extra in (("a", ["study.gan_curve_points=3"]), ("b", [])):
+        result = command("study", *STUDY, f"study_dir={name}", f"gans_dir=gans_{name}",
+                         "study.repeats=1", *extra)  # fmt: skip
+        assert result.returncode == 0, result.stderr
+    gans = [read(tmp_path / name / "draw_0/metrics.json")["gans"]["pneumonia"] for name in "ab"]
+    made = [tmp_path / name / "draw_0/grids/synthetic_pneumonia.png" for name in "ab"]
+    assert made[0].read_bytes() == made[1].read_bytes()
+    with_curves, without = (
+        [row for row in (tmp_path / gan["folder"] / "metrics.csv").read_text().splitlines()
+         if "quality " in row]
+        for gan in gans
+    )  # fmt: skip
+    assert len([row for row in with_curves if "/recall pneumonia" in row]) == 3
+    assert without == []
+
+
 @pytest.mark.slow
 def test_two_jobs_at_once_fit_a_gan_once(tmp_path: Path, cache_home: Path) -> None:
     jobs = [
@@ -574,6 +591,7 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=20"]),
         ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", ["arms.gan.added.ratio=0.5"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
+        ("study.gan_curve_points=0", ["study.gan_curve_points=0"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
         ("data.train_class=normal", ["data.train_class"]),

@@ -241,6 +241,7 @@ STUDY_RULES: dict[str, Rule] = {
     "steps": at_least(1),
     "validate_every": at_least(1),
     "gan_batches": at_least(1),
+    "gan_curve_points": or_null(at_least(1)),
     "primary": one_of(*SPLITS),
     "splits": names,
     "comparisons": pairs,

@@ -41,7 +41,9 @@ _UNLIKE = (
     *("classes", "num_classes", "positive", "target"),
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
-_MAY_DIFFER = ("callbacks", "logger", *(f"data.{name}" for name in _UNLIKE))
+_MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _UNLIKE))
+_CURVES = ("kid", "precision_recall", "density_coverage", "ms_ssim", "judged")
+"""Metrics that are cheap enough to be taken again and again."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,14 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
         "batch_size": config["model"]["batch_size"],
     }
     per_epoch = max(1, n_images // kept["data"]["batch_size"])
-    kept["trainer"]["max_epochs"] = -(-config["study"]["gan_batches"] // per_epoch)
+    epochs = -(-config["study"]["gan_batches"] // per_epoch)
+    kept["trainer"]["max_epochs"] = epochs
+    if points := config["study"]["gan_curve_points"]:
+        kept["quality"] = config["quality"] | {
+            "use": [name for name in config["quality"]["use"] if name in _CURVES],
+            "every_n_epochs": max(1, epochs // points),
+            "select": None,
+        }
     return OmegaConf.create(
         {
             "name": f"gan_{'_'.join(made)}",
@@ -112,7 +121,8 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
 def gan_key(config: DictConfig, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
     settings: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    del settings["callbacks"], settings["logger"]
+    for look in ("callbacks", "logger", "quality"):  # change no weight
+        settings.pop(look, None)
     for name in _UNLIKE:
         settings["data"].pop(name, None)
     needed = [name for name, count in config.data.subset.items() if count]
