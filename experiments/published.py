@@ -1,7 +1,7 @@
 """Recompute what README's first screen says from committed results: experiments/published.py.
 
 Differences are in percentage points, paired within draws, with the 95 % intervals of the reports;
-with only five draws (size_sweep) those of the t distribution: resampling cannot leave their range.
+for the five draws of size_sweep the report gives none, and they are made here in the same way.
 """
 
 from __future__ import annotations

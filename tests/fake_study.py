@@ -79,6 +79,7 @@ def _write_job(
                 scores = np.where(called == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 2 * N)
                 scores = np.stack([1 - scores, scores], axis=1)
                 arrays |= {split: scores, f"{split}_labels": labels}
+                arrays[f"{split}_patients"] = np.arange(2 * N) // 2
             np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
             fits.append(
                 {"arm": arm, "repeat": repeat, "steps": 20, "seconds": float(random.random()),

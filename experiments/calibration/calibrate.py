@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gan_aug.report.statistics import Comparison, bca_interval, compare, correct
+from gan_aug.report.statistics import Comparison, compare, correct, t_interval
 
 EQUAL = ["real_again_1", "real_again_2", "real_again_3"]
 PLANTED = "more_real"
 METRICS = ("accuracy", "accuracy_at_validation_threshold", "auroc")
-SIZES = (5, 10, 20)
+SIZES = (6, 10, 20)
 
 
 def share(hits: int, n: int) -> str:
@@ -67,7 +67,7 @@ def planted(results: pd.DataFrame, title: str) -> None:
     for metric in METRICS:
         values = by_draw(results, metric)
         d = (values[PLANTED] - values["real"]).to_numpy()
-        low, high = bca_interval(d)
+        low, high = t_interval(d)
         true = f"{100 * d.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
         for size in SIZES:
             studies = [s[PLANTED] for s in families(values, size)]

@@ -20,6 +20,7 @@ from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report.build import build
 from gan_aug.report.figures import roc_curve
+from gan_aug.report.results import AT_VALIDATION_THRESHOLD
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
@@ -186,13 +187,40 @@ def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
     assert set(falls) == {"yes"}
 
 
-def test_a_size_with_few_draws_takes_no_other_size_s_interval(tmp_path: Path) -> None:
+def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> None:
     write_study(tmp_path, NONE, conditions=({"per_class": 50},), draws=4)
     write_study(tmp_path, NONE, conditions=({"per_class": 300},), draws=6)
     html = build(tmp_path).read_text()
-    (line,) = re.findall("Resampling the test images as well.*", html)
-    assert "per_class=300: " in line
-    assert "per_class=50" not in line
+    few, enough = (pair(read(tmp_path), "gan", "real", block=i) for i in (0, 1))
+    assert (few["low"], few["over_patients"]) == (None, None)
+    low, high = enough["over_patients"]
+    assert low < enough["low"] < enough["high"] < high  # errors are alike in no two draws
+    assert f"{100 * low:+.1f} to {100 * high:+.1f}" in html
+
+
+@pytest.mark.parametrize(
+    "metric", ["accuracy", "sensitivity", "specificity", "auroc", AT_VALIDATION_THRESHOLD]
+)
+def test_intervals_over_patients_are_around_the_same_difference(
+    metric: str, tmp_path: Path
+) -> None:
+    build(write_study(tmp_path, NONE | {"gan": 0.02}))
+    found = pair(read(tmp_path), "gan", "real", metric=metric)
+    assert np.mean(found["over_patients"]) == pytest.approx(found["mean"], abs=1e-6)
+    assert pair(read(tmp_path), "gan", "real", metric="auprc")["over_patients"] is None
+    # Other patients in every draw: the draws' interval is over them already.
+    assert pair(read(tmp_path), "gan", "real", split="internal")["over_patients"] is None
+
+
+def test_early_versions_knew_no_patients(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    for path in tmp_path.glob("*/fits/*.npz"):
+        with np.load(path) as found:
+            kept = {name: a for name, a in found.items() if not name.endswith("_patients")}
+        np.savez(path, **kept)
+    html = build(tmp_path).read_text()
+    assert pair(read(tmp_path), "gan", "real")["over_patients"] is None
+    assert "and over patients</th>" not in html
 
 
 def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
@@ -300,7 +328,7 @@ def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
 
 def test_what_only_generated_images_can_have_has_no_baseline(tmp_path: Path) -> None:
     """Such as the distance of a translation to its source."""
-    write_study(tmp_path, SMALL, draws=5, repeats=1, quality=1.0)
+    write_study(tmp_path, SMALL, draws=6, repeats=1, quality=1.0)
 
     def translated(metrics: dict[str, Any]) -> None:
         metrics["quality"]["good"]["copying_source_pixel"] = "lower"
@@ -493,7 +521,7 @@ def renumbered(folder: Path) -> None:
 def test_a_copied_draw_counts_once(
     edit: Callable[[Path], None], reason: str, tmp_path: Path
 ) -> None:
-    write_study(tmp_path, SMALL, draws=5, repeats=1)
+    write_study(tmp_path, SMALL, draws=6, repeats=1)
     shutil.copytree(tmp_path / "draw_1", tmp_path / "a copy")
     edit(tmp_path / "a copy")
     build(tmp_path)
@@ -515,7 +543,7 @@ def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) ->
 
 
 def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
-    write_study(tmp_path, SMALL, draws=5, repeats=1)
+    write_study(tmp_path, SMALL, draws=6, repeats=1)
     for path in tmp_path.glob("*/run.json"):
         change(path, lambda r: r["data"].update(warnings=["24 of 24 files look swapped"]))
     build(tmp_path)
@@ -524,7 +552,7 @@ def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
 
 def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None:
     """What touches no fit may differ; the quality that all draws have is reported."""
-    write_study(tmp_path, SMALL, draws=5, repeats=1, quality=1.0)
+    write_study(tmp_path, SMALL, draws=6, repeats=1, quality=1.0)
     change(tmp_path / "draw_2" / "run.json", lambda r: r["config"].update(quality={"count": 99}))
 
     def less(metrics: dict[str, Any]) -> None:

@@ -7,24 +7,21 @@ from typing import TypeVar
 
 import numpy as np
 
-from gan_aug.metrics.classification import found_classes
+from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.quality import summarise_gate, summarise_quality
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
-    LEAST_DRAWS,
     Comparison,
     compare,
     correct,
     draws_needed,
-    interval_over_images,
     visible_difference,
 )
 from gan_aug.report.summary import (
     ArmStatistics,
     Block,
     Costs,
-    OverImages,
     Pair,
     Power,
     Provenance,
@@ -109,6 +106,9 @@ def summarise(study: Study) -> Summary:
     """Return all numbers of the report; the answer is written from them."""
     asked = study.first.question
     warnings = {w for job in study.jobs for w in job.data.warnings or []}
+    over = {
+        condition: OverPatients(study, condition, study.primary) for condition in study.conditions
+    }
     return Summary(
         study=study.name,
         question=asked,
@@ -120,15 +120,12 @@ def summarise(study: Study) -> Summary:
         positive=study.classes.positive,
         draws=sorted({job.result.draw for job in study.jobs}),
         splits={
-            split: {metric: _blocks(study, split, metric) for metric in study.metrics}
+            split: {
+                metric: _blocks(study, split, metric, over if split == study.primary else {})
+                for metric in study.metrics
+            }
             for split in splits_to_report(study)
         },
-        over_draws_and_images=[
-            OverImages(
-                study.named(condition), asked.arm, asked.reference, _over_images(study, condition)
-            )
-            for condition in study.conditions
-        ],
         power=power(study),
         quality=summarise_quality(study),
         gate=summarise_gate(study),
@@ -140,14 +137,23 @@ def summarise(study: Study) -> Summary:
     )
 
 
-def _blocks(study: Study, split: str, metric: str) -> list[Block]:
+def _blocks(
+    study: Study, split: str, metric: str, over: dict[Condition, OverPatients]
+) -> list[Block]:
     arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
     return [
         Block(
             study.named(condition),
             {arm: arms[condition, arm] for arm in study.arms},
             [
-                Pair(arm=arm, reference=reference, **vars(found))
+                Pair(
+                    arm=arm,
+                    reference=reference,
+                    over_patients=over[condition].interval(metric, arm, reference)
+                    if condition in over
+                    else None,
+                    **vars(found),
+                )
                 for (where, arm, reference), found in pairs.items()
                 if where == condition
             ],
@@ -164,31 +170,6 @@ def _shown_added(study: Study, arm: str) -> float | None:
         return None
     added = sum(one.added.total for one in used)
     return added / (added + sum(one.real.total for one in used))
-
-
-def _over_images(study: Study, condition: Condition) -> list[float] | None:
-    arm, reference = study.first.question.arm, study.first.question.reference
-    repeats = range(study.settings.study.repeats)
-    wanted = {(name, repeat) for name in (arm, reference) for repeat in repeats}
-    jobs = [
-        job
-        for job in study.of(condition)
-        if wanted <= {(fit.arm, fit.repeat) for fit in job.result.fits}
-    ]
-    # Validation and internal test hold other patients in every draw.
-    if len(jobs) < LEAST_DRAWS or study.primary not in ("test", "development"):
-        return None
-    right = {}
-    for name in (arm, reference):
-        arrays = [[job.arrays(name, repeat) for repeat in repeats] for job in jobs]
-        labels = f"{study.primary}_labels"
-        right[name] = np.array(
-            [
-                [found_classes(a[study.primary], study.classes) == a[labels] for a in d]
-                for d in arrays
-            ]
-        )
-    return list(interval_over_images(right[arm], right[reference]))
 
 
 def power(study: Study) -> list[Power]:

@@ -12,7 +12,7 @@ from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import points, verdict
 from gan_aug.report.quality import name_of
 from gan_aug.report.results import LOWER_IS_BETTER, Study
-from gan_aug.report.statistics import LEAST_DRAWS, RESAMPLES
+from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Summary
 
 CAPTIONS = {
@@ -61,7 +61,6 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         main=MAIN,
         grids=_grids(study),
         least=LEAST_DRAWS,
-        resamples=RESAMPLES,
     )
 
 

@@ -42,6 +42,7 @@ _FREE = (
     "data.on_bad_file",
     "data.source.on_bad_file",
     "study.folder",
+    "study.gan_curve_points",
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`."""
 

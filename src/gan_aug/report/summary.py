@@ -27,9 +27,15 @@ class ArmStatistics:
     sd_between_repeats: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pair(Comparison, Question):
-    """A comparison of two arms that are named."""
+    """A comparison of two arms that are named.
+
+    Attributes:
+        over_patients: the 95% interval over draws and test patients; None where it cannot be told.
+    """
+
+    over_patients: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -44,23 +50,6 @@ class Block:
         """Return one of the comparisons."""
         found = (c for c in self.comparisons if (c.arm, c.reference) == (arm, reference))
         return next(found, None)
-
-
-@dataclass(frozen=True)
-class OverImages:
-    """The asked difference.
-
-    Attributes:
-        condition: under which.
-        arm: the asked one.
-        reference: what it is compared with.
-        interval: 95%, with test images resampled as well as draws; None: cannot be told.
-    """
-
-    condition: Swept
-    arm: str
-    reference: str
-    interval: list[float] | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +115,6 @@ class Summary:
         positive: the positive class.
         draws: which there are.
         splits: split to metric to a block for each condition.
-        over_draws_and_images: for each condition.
         power: for each condition and arm.
         quality: for each condition, class and value.
         gate: for each condition and class.
@@ -148,7 +136,6 @@ class Summary:
     positive: str | None
     draws: list[int]
     splits: dict[str, dict[str, list[Block]]]
-    over_draws_and_images: list[OverImages]
     power: list[Power]
     quality: list[QualityRow]
     gate: list[GateRow]

@@ -102,7 +102,8 @@ def read_predictions(
         result: of the draw.
 
     Returns:
-        By split the probabilities (N, K); by split and `_labels` the labels (N,).
+        By split the probabilities (N, K); by split and `_labels` the labels (N,), and but of
+        early versions `_patients` the patients' numbers (N,).
 
     Raises:
         GanAugError: the file is missing or damaged, or does not hold such splits.
@@ -123,6 +124,9 @@ def read_predictions(
         shapes = (scores.shape, labels.shape)
         if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":
             raise GanAugError(f"{path}: its {split} arrays are no probabilities; {_REMEDY}")
+        patients = arrays.get(f"{split}_patients")  # None: of an early version
+        if patients is not None and (patients.shape != labels.shape or patients.dtype.kind != "i"):
+            raise GanAugError(f"{path}: its {split}_patients are no numbers; {_REMEDY}")
         if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
             raise GanAugError(f"{path}: {split} holds values outside 0 to 1; {_REMEDY}")
         if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != counts:

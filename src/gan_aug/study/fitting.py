@@ -138,8 +138,9 @@ def measure(
         tables: split name to images; holds `validation`.
 
     Returns:
-        The threshold; by split what `gan_aug.metrics.classification.measure` returns; and the
-        probabilities and labels by split.
+        The threshold; by split what `gan_aug.metrics.classification.measure` returns; and by split
+        the probabilities, the labels, and the patients, numbered within the split: names may say
+        who they are.
     """
     found = {name: probabilities(fit.module, table.images) for name, table in tables.items()}
     labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
@@ -147,8 +148,9 @@ def measure(
     threshold = choose_threshold(found["validation"], labels["validation"], classes)
     measured: dict[str, Measured] = {}
     arrays: dict[str, NDArray[Any]] = {}
-    for name in tables:
+    for name, table in tables.items():
         measured[name] = measure_split(found[name], labels[name], classes, threshold)
         arrays[name] = found[name].numpy()
         arrays[f"{name}_labels"] = labels[name].numpy()
+        arrays[f"{name}_patients"] = np.unique(table.patients, return_inverse=True)[1]
     return threshold, measured, arrays

@@ -1,0 +1,129 @@
+"""Make the statistics and figures of a published study again from its committed results.
+
+    python experiments/recompute.py experiments/seed_protocol experiments/size_sweep ...
+
+results.csv holds every fit; summary.json what was asked. Its arms, comparisons, power and answer
+are written anew by the report's own functions, and those figures that need no predictions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from gan_aug.data.classes import Classes
+from gan_aug.report import figures
+from gan_aug.report.analysis import arm_statistics, comparisons, power
+from gan_aug.report.answer import sentences
+from gan_aug.report.results import Study
+from gan_aug.report.summary import Block, Pair
+from gan_aug.run.files import write_json
+from gan_aug.run.typed import to_plain
+
+DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
+
+
+class Published(Study):
+    """A study of which its results.csv and summary.json are left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.__dict__ |= {"folder": folder, "jobs": [], "unfinished": []}
+        self.__dict__["summary"] = json.loads((folder / "summary.json").read_text())
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results.csv")
+
+    @cached_property
+    def blocks(self) -> list[dict[str, Any]]:
+        splits = self.__dict__["summary"]["splits"]
+        return next(iter(next(iter(splits.values())).values()))
+
+    @property
+    def first(self) -> Any:
+        summary = self.__dict__["summary"]
+        named = {(c["arm"], c["reference"]): None for b in self.blocks for c in b["comparisons"]}
+        counts = {arm: re.search(r"_(\d+)$", arm) for arm in self.blocks[0]["arms"]}
+        return SimpleNamespace(
+            question=SimpleNamespace(**summary["question"]),
+            comparisons=[pair for pair in named if pair[1] not in ("real", "duplicate")],
+            condition=self.blocks[0]["condition"],
+            arms={
+                a: SimpleNamespace(added={"all": int(n[1])} if n else {}) for a, n in counts.items()
+            },
+            data_classes=Classes(("normal", "pneumonia"), "pneumonia"),
+        )
+
+    @property
+    def primary(self) -> str:
+        return str(self.__dict__["summary"]["primary"])
+
+    @property
+    def control(self) -> str | None:
+        return self.__dict__["summary"]["control"]
+
+    @cached_property
+    def conditions(self) -> list[tuple[Any, ...]]:
+        return [tuple(block["condition"].values()) for block in self.blocks]
+
+    def of(self, condition: tuple[Any, ...]) -> list[Any]:
+        return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
+
+
+def blocks_of(study: Published, split: str, metric: str) -> list[Block]:
+    arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
+    return [
+        Block(
+            study.named(condition),
+            {arm: arms[condition, arm] for arm in study.arms},
+            [
+                Pair(arm=arm, reference=reference, over_patients=None, **vars(found))
+                for (where, arm, reference), found in pairs.items()
+                if where == condition
+            ],
+        )
+        for condition in study.conditions
+    ]
+
+
+def recompute(folder: Path) -> None:
+    study = Published(folder)
+    summary = study.__dict__["summary"]
+    splits = {
+        split: {metric: blocks_of(study, split, metric) for metric in of_split}
+        for split, of_split in summary["splits"].items()
+    }
+    # Intervals over images were of a method that could be narrower than those over draws.
+    summary.pop("over_draws_and_images", None)
+    new = SimpleNamespace(
+        **{"warnings": [], "positive": "pneumonia"} | summary | {"splits": splits}
+        | {"question": study.first.question, "rules": [], "unfinished": []}
+    )  # fmt: skip
+    careful = [line for line in summary["answer"] if line.startswith("Careful: broken")]
+    asked = summary["question"]["arm"]
+    title = re.search(rf"\b{asked} \((.+?)\) against", " ".join(summary["answer"]))
+    assert title is not None
+    summary |= {
+        "splits": to_plain(splits),
+        "power": to_plain(power(study)),
+        "answer": [*careful, *sentences(new, {asked: title[1]})],
+    }
+    write_json(folder / "summary.json", summary)
+    for name in DRAWN:
+        if (folder / f"{name}.png").exists():
+            draw: Any = getattr(figures, name)
+            figure = draw(study) if name == "accuracy_by_count" else draw(study, new)
+            assert figure is not None
+            figure.savefig(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        recompute(Path(given))
