@@ -32,6 +32,7 @@ def write_study(
 ) -> Path:
     """Write a study in which arms differ from `real` by `effects` (shares) plus noise.
 
+    Arms named ruler_25 and so on are a ruler, from which draws have 50 images of each class.
     `quality` is how strongly KID falls with the gain of a draw; None: not measured.
     """
     random = np.random.default_rng(seed)
@@ -113,6 +114,9 @@ def _write_job(
             for rule in RULES
         ],
     }  # fmt: skip
+    sizes = {arm: int(arm.split("_")[1]) for arm in effects if arm.startswith("ruler_")}
+    if sizes:
+        metrics["ruler"] = {"arms": sizes, "classes": list(BINARY), "own": 50}
     if quality is not None:
         gain = np.diff([np.mean([f["test"]["at_0.5"]["accuracy"] for f in fits if f["arm"] == arm])
                         for arm in ("real", "gan")])[0]  # fmt: skip

@@ -12,6 +12,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.ruler import add_ruler
 
 
 def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
@@ -39,8 +40,11 @@ def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
         _fill(settled, cfg, "data.subset", classes, None)
         if "study" in cfg:
             usual = _fill(settled, cfg, "study.count", classes, {})
-            for name in cfg.arms:
+            for name, arm in cfg.arms.items():
                 _fill(settled, cfg, f"arms.{name}.added.count", classes, usual)
+                if arm.get("real") is not None:
+                    _fill(settled, cfg, f"arms.{name}.real", classes, None)
+            add_ruler(settled, splits.train.counts())
     _check_task(settled, classes)
     return settled
 

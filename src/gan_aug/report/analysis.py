@@ -27,6 +27,7 @@ from gan_aug.report.summary import (
     Provenance,
     Summary,
 )
+from gan_aug.report.worth import measure_worth
 
 REFERENCES = ("real", "duplicate")
 POINTS = (1, 3)
@@ -127,6 +128,7 @@ def summarise(study: Study) -> Summary:
             for split in splits_to_report(study)
         },
         power=power(study),
+        worth=measure_worth(study, splits_to_report(study)),
         quality=summarise_quality(study),
         gate=summarise_gate(study),
         rules=rules(study),

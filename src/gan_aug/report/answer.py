@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT
 from gan_aug.report.statistics import Comparison
 from gan_aug.report.summary import Block, Summary
+from gan_aug.settings.draw import Swept
 
 LEVEL = 0.05
 BESIDE = {
@@ -30,16 +33,55 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
     if left_out:
         first.append(f"Careful: left out because their files disagree: {', '.join(left_out)}.")
     first += [f"Careful: {warning}" for warning in summary.warnings]
+    first += list(_cannot_tell(summary))
     of_split = summary.splits[summary.primary]
     return first + [
-        f"{_sentence(summary, block, titles)}{_beside(summary, of_split, i)}"
+        _sentence(summary, block, titles) + _beside(summary, of_split, i) + _worth(summary, block)
         for i, block in enumerate(of_split["accuracy"])
     ]
 
 
+def _cannot_tell(summary: Summary) -> Iterator[str]:
+    """Yield a sentence for each endpoint on which even real images are not seen."""
+    for measure in summary.worth:
+        seen = measure.sensitivity
+        if not seen.seen and seen.interval is not None:
+            yield (
+                f"{_where(measure.condition)}This endpoint cannot tell: {measure.split} "
+                f"{_metric(measure.metric)} is not shown to rise with more real images themselves "
+                f"({points(seen.gain)} points a doubling, 95% interval {_to(seen.interval)}, from "
+                f"{measure.sizes[0]} to {measure.sizes[-1]} of each class). No gain on it says "
+                "nothing of other images."
+            )
+
+
+def _worth(summary: Summary, block: Block) -> str:
+    """Return what the asked arm is worth in real images, on the endpoints that can tell."""
+    arm = summary.question.arm
+    parts = [
+        f"{measure.arms[arm].worth} by {measure.split} {_metric(measure.metric)}"
+        for measure in summary.worth
+        if measure.condition == block.condition and measure.sensitivity.seen and arm in measure.arms
+    ]
+    if not parts:
+        return ""
+    classes = summary.worth[0].classes
+    of = "of each class" if len(classes) > 1 else f"of {classes[0]}"
+    return f" In further real images {of}, {arm} is worth {'; '.join(parts)}."
+
+
+def _metric(name: str) -> str:
+    return "AUROC" if name == "auroc" else name
+
+
+def _where(condition: Swept) -> str:
+    named = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
+    return f"With {named}: " if named else ""
+
+
 def points(share: float) -> str:
     """Return a share as signed percentage points."""
-    return f"{100 * share:+.1f}"
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # not -0.0
 
 
 def verdict(comparison: Comparison, lower_is_better: bool = False) -> str:
@@ -76,8 +118,7 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     arm, reference = summary.question.arm, summary.question.reference
     against = block.pair(arm, reference)
     assert against is not None
-    where = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in block.condition.items())
-    where = f"With {where}: " if where else ""
+    where = _where(block.condition)
     change = f"{points(against.mean)} points of {summary.primary} accuracy"
     subject = f"{arm} ({titles[arm]}) against {reference}"
     draws = f"{against.draws} draws" if against.draws > 1 else "1 draw"

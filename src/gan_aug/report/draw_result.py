@@ -116,6 +116,21 @@ class GANFacts:
 
 
 @dataclass(frozen=True)
+class RulerFacts:
+    """The arms of more and more real images.
+
+    Attributes:
+        arms: name to real images of each varied class.
+        classes: the varied ones.
+        own: images of each varied class in the draw itself, which other arms have.
+    """
+
+    arms: dict[str, int]
+    classes: list[str]
+    own: int
+
+
+@dataclass(frozen=True)
 class RuleCheck:
     """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what was found."""
 
@@ -143,6 +158,7 @@ class DrawResult:
         gans: class to the GAN of its images.
         fits: of all arms.
         quality: of the GANs' images, where it was measured.
+        ruler: where the study has one.
         checks: of the rules that one draw can keep or break.
         others: what other versions wrote.
     """
@@ -160,6 +176,7 @@ class DrawResult:
     gans: dict[str, GANFacts]
     fits: list[FitResult]
     quality: Quality | None = None
+    ruler: RulerFacts | None = None
     checks: list[RuleCheck]
     others: Others = field(default_factory=dict)
 

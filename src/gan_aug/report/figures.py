@@ -17,6 +17,7 @@ from torchmetrics.functional.classification import binary_roc
 from gan_aug.data.classes import Classes
 from gan_aug.report.quality import quality_against_gain
 from gan_aug.report.results import Study
+from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.summary import Summary
 
 COLOURS = ("#4c5b6b", "#1b7f79", "#b8860b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d")
@@ -31,6 +32,7 @@ def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
         File name without ending to PNG.
     """
     drawn: dict[str, Callable[[], Figure | None]] = {
+        "ruler": lambda: ruler_figure(summary.worth),
         "paired_differences": lambda: paired_differences(study, summary),
         "accuracy_by_count": lambda: accuracy_by_count(study),
         "gain_by_size": lambda: gain_by_size(study, summary),

@@ -44,6 +44,7 @@ class OverPatients:
 
     def _of(self, job: Job, arm: str) -> dict[str, Numbers]:
         """Return the means over an arm's repeats in a draw; none where it has no fit."""
+        assert self._patients is not None
         of_fits = []
         for fit in job.result.fits_of(arm):
             arrays = job.arrays(arm, fit.repeat)

@@ -16,6 +16,9 @@ from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Summary
 
 CAPTIONS = {
+    "ruler": "Above: the endpoint against real images, mean over draws and the monotone curve "
+    "through it; dotted: the draw's own images. Below: how many real images each arm performs "
+    "like, with 95% intervals; an arrow: at or beyond the ruler's end.",
     "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
     "shows no difference.",
     "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",
@@ -26,7 +29,7 @@ CAPTIONS = {
     "quality_against_gain": "Each dot is a draw: the quality of its GAN's images against the gain "
     "of the asked arm. Dashed: the mean of unseen real images. rho: Spearman; p after Holm.",
 }
-MAIN = ("paired_differences", "accuracy_by_count", "gain_by_size")
+MAIN = ("ruler", "paired_differences", "accuracy_by_count", "gain_by_size")
 """Figures that stand with the answer; the others come after the tables."""
 
 
@@ -55,7 +58,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],
-        arms=study.first.arms,
+        arms={arm: study.first.arms[arm] for arm in study.arms},
         figures={name: data_uri(png) for name, png in figures.items()},
         captions=CAPTIONS,
         main=MAIN,

@@ -141,8 +141,9 @@ class Study:
 
     @property
     def arms(self) -> list[str]:
-        """The arms' names."""
-        return list(self.first.arms)
+        """The arms' names, without those of the ruler."""
+        ruler = self.first.ruler
+        return [arm for arm in self.first.arms if ruler is None or arm not in ruler.arms]
 
     @cached_property
     def conditions(self) -> list[Condition]:

@@ -62,7 +62,7 @@ def _refitted(study: Study) -> StudyCheck:
 def _paired(study: Study) -> StudyCheck:
     draws = [len(study.of(condition)) for condition in study.conditions]
     repeats = range(study.settings.study.repeats)
-    wanted = {(arm, repeat) for arm in study.arms for repeat in repeats}
+    wanted = {(arm, repeat) for arm in study.first.arms for repeat in repeats}
     gaps = [
         str(job.folder.relative_to(study.folder))
         for job in study.jobs

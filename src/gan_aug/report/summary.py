@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
+from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Question, Swept
 
 
@@ -116,6 +117,7 @@ class Summary:
         draws: which there are.
         splits: split to metric to a block for each condition.
         power: for each condition and arm.
+        worth: for each condition, split and metric that is looked up on the study's ruler.
         quality: for each condition, class and value.
         gate: for each condition and class.
         rules: of measurement.
@@ -137,6 +139,7 @@ class Summary:
     draws: list[int]
     splits: dict[str, dict[str, list[Block]]]
     power: list[Power]
+    worth: list[Measure]
     quality: list[QualityRow]
     gate: list[GateRow]
     rules: list[StudyCheck]

@@ -55,6 +55,7 @@ class ArmSettings:
     stream: int
     pretrain: float
     added: AddedSettings
+    real: Any = None  # settled: a number for each class, or None of a class for all of the draw's
 
 
 @dataclass(frozen=True)

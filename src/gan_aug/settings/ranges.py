@@ -93,6 +93,10 @@ pairs: Rule = (
     lambda v: _is_list(v) and all(_is_list(x, 2) and names[0](x) for x in v),
     "a list of pairs of names, as [[classic_gan,classic]]",
 )
+sizes: Rule = (
+    lambda v: _is_list(v) and len(v) > 1 and all(map(at_least(1)[0], v)) and sorted({*v}) == [*v],
+    "a list of two and more growing numbers of images, as [25,50,100]",
+)
 betas: Rule = (
     lambda v: _is_list(v, 2) and all(isinstance(x, float) and share[0](x) for x in v),
     "a list of two numbers from 0 to below 1 with a decimal point, as [0.0,0.9]",
@@ -248,12 +252,14 @@ STUDY_RULES: dict[str, Rule] = {
     "question.arm": text,
     "question.reference": text,
     "count": by_class(count),
+    "ruler": or_null(by_class(sizes)),
 }
 
 ARM_RULES: dict[str, Rule] = {
     "title": text,
     "balanced": is_bool,
     "stream": at_least(0),
+    "real": or_null(by_class(or_null(at_least(1)))),
     "pretrain": share,
     "added.source": one_of("none", "gan", "duplicate", "real"),
     "added.count": by_class(or_null(count)),

@@ -1,4 +1,4 @@
-"""The images that an arm adds to the real ones."""
+"""The real images of an arm, and those that it adds to them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings, arms_of
+from gan_aug.settings.ruler import ARM
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, synthetic_set
@@ -58,22 +59,43 @@ class AddedByArm:
                 labels.append(np.full(count, label, np.int64))
         return AddedImages(np.concatenate(images), np.concatenate(labels), self._splits.classes)
 
+    def real(self, arm: ArmSettings) -> ImageTable:
+        """Return an arm's real images: all of the draw's, or the first so many of each class."""
+        train = self._splits.train
+        if arm.real is None:
+            return train
+        rows = []
+        for label, name in enumerate(self._splits.classes):
+            of_class = np.flatnonzero(train.labels == label)
+            count = len(of_class) if arm.real[name] is None else arm.real[name]
+            rows.append(self._random("first", name).permutation(of_class)[:count])
+        # In the draw's order: as many images as it has are just its own.
+        return train.take(np.sort(np.concatenate(rows)))
+
     def generated(self, name: str) -> NDArray[np.uint8]:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
         return self._generated[name].images
 
     def check_real(self, arm_name: str, arm: ArmSettings) -> None:
-        """Check that the draw leaves as many real images over as an arm adds.
+        """Check that the draw has as many real images as an arm takes, and leaves as many over.
 
         Raises:
             GanAugError: it does not.
         """
+        for name, own in self._splits.train.counts().items():
+            first = None if arm.real is None else arm.real[name]
+            if first is not None and first > own:
+                raise GanAugError(
+                    f"arms.{arm_name}.real.{name}={first}: the draw has only {own} {name} images; "
+                    "ask for fewer"
+                )
         for name in self._splits.classes if arm.added.source == "real" else ():
+            where = " in study.ruler" if arm_name.startswith(ARM.format("")) else ""
             count, left = arm.added.count[name], self._splits.unused.counts()[name]
             if count > left:
                 raise GanAugError(
                     f"arms.{arm_name}.added.count.{name}={count}: the draw leaves only {left} "
-                    f"{name} training images over; ask for fewer"
+                    f"{name} training images over; ask for fewer{where}"
                 )
 
     def _take(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from gan_aug.report.draw_result import (
     ArmFacts,
     DrawResult,
     FitResult,
+    RulerFacts,
     read_fit,
     write_fit,
     write_result,
@@ -32,6 +33,7 @@ from gan_aug.run.progress import stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
+from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.events import DrawEvents
@@ -66,7 +68,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         added = added_by_arm.of(arm)
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
-            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, added, run))
+            images = (added_by_arm.real(arm), added)
+            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, images, run))
             events.write_fit(fits[-1])
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
@@ -85,6 +88,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         splits={name: table.counts() for name, table in tables.items()},
         arms=arms,
         gans={name: gan.facts() for name, gan in added_by_arm.gans.items()},
+        ruler=_ruler(cfg, splits),
         fits=fits,
         quality=quality,
         checks=[],
@@ -96,6 +100,15 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     run.record(metrics_sha256=sha256_of(path))
     _print_table(settings, result, splits.classes)
     print(f"results     {path}")
+
+
+def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
+    found = ruler_of(cfg, list(splits.classes))
+    if found is None:
+        return None
+    sizes, varied = found
+    own = splits.train.counts()[varied[0]]
+    return RulerFacts({ARM.format(size): size for size in sizes}, varied, own)
 
 
 def stages_of(cfg: DictConfig, splits: Splits) -> int:
@@ -114,14 +127,15 @@ def _one_fit(
     repeat: int,
     splits: Splits,
     tables: dict[str, ImageTable],
-    added: AddedImages,
+    images: tuple[ImageTable, AddedImages],
     run: Run,
 ) -> FitResult:
     stage(f"{name}, fit {repeat + 1} of {cfg.study.repeats}")
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
-    fitted = fit_arm(cfg, arm, splits.train, splits.validation, added, repeat)
+    real, added = images
+    fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)
     threshold, measured, arrays = measure(fitted, tables)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

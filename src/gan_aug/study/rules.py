@@ -117,13 +117,14 @@ def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult
     shown = used.real.total + used.added.total
     if shown != fit.steps * cfg.data.batch_size:
         return f"{name} was shown {shown} images in {fit.steps} batches"
+    arm = cfg.arms[name]
+    own = {k: (arm.get("real") or {}).get(k) or n for k, n in splits.train.counts().items()}
     for part, says, images in (
-        ("real", splits.train.counts(), used.real.images),
+        ("real", own, used.real.images),
         ("added", result.arms[name].added, used.added.images),
     ):
         if images != says:
             return f"{name} used {images} {part} images of {says}"
-    arm = cfg.arms[name]
     if arm.added.ratio is not None and used.added.total:
         share = used.added.total / shown
         if abs(share - arm.added.ratio) > 0.5 / cfg.data.batch_size:

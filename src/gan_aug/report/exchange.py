@@ -1,0 +1,138 @@
+"""Exchange rates: as many real images as a way of training is worth, read off a ruler.
+
+The ruler is a study's arms of more and more real images. What an arm reaches is looked up on the
+curve that they draw; the interval holds all numbers of real images whose performance, in the same
+draws, is not told apart from the arm's at the 5 % level by a t-test. That is Fieller's way (1954,
+J. R. Stat. Soc. B 16:175) of an interval for a place on a curve: it carries the curve's own
+uncertainty and the arm's, and where the ruler ends it says so in place of a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import isotonic_regression
+
+from gan_aug.report.statistics import CONFIDENCE, LEAST_DRAWS, t_interval
+
+STEPS = 64
+"""Places between two numbers of the ruler at which an interval may end."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Whether an endpoint sees real images at all (assay sensitivity, ICH E10, section 1.5).
+
+    Attributes:
+        gain: in the endpoint from a doubling of the real images, mean over draws of the slope of a
+            line against their logarithm; where lower is better, a fall is a gain.
+        interval: 95%, over draws; None with too few.
+    """
+
+    gain: float
+    interval: tuple[float, float] | None
+
+    @property
+    def seen(self) -> bool:
+        """Whether more real images are shown to make it better; only then can it tell of others."""
+        return self.interval is not None and self.interval[0] > 0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many real images an arm performs like.
+
+    Attributes:
+        images: of each varied class; None: fewer than the ruler's start or more than its end.
+        low: lower end of the 95% interval; None: below the ruler's start.
+        high: upper end; None: beyond the ruler's end.
+        outside: -1 or 1 where the arm itself lies below or above the whole ruler; 0 elsewhere.
+        known: whether there are draws enough for an interval; `low` and `high` mean nothing else.
+    """
+
+    images: float | None
+    low: float | None
+    high: float | None
+    outside: int
+    known: bool
+
+
+def sensitivity(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Sensitivity:
+    """Return what an endpoint gains from a doubling of the real images.
+
+    Args:
+        sizes: (S,) growing numbers of real images.
+        ruler: (draws, S) the endpoint with so many.
+        higher_is_better: which sign is a gain.
+    """
+    doublings = np.log2(sizes)
+    off = doublings - doublings.mean()
+    slopes = (1 if higher_is_better else -1) * ruler @ off / (off @ off)
+    enough = len(slopes) >= LEAST_DRAWS
+    return Sensitivity(float(slopes.mean()), t_interval(slopes) if enough else None)
+
+
+def monotone(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Numbers:
+    """Return the mean curve, made monotone by isotonic regression (Barlow et al. 1972).
+
+    Args:
+        sizes: (S,) growing numbers of real images.
+        ruler: (draws, S) the endpoint with so many.
+        higher_is_better: whether it rises or falls with the number.
+    """
+    found: Numbers = isotonic_regression(ruler.mean(axis=0), increasing=higher_is_better).x
+    return found
+
+
+def exchange(sizes: Numbers, ruler: Numbers, arm: Numbers, higher_is_better: bool = True) -> Rate:
+    """Return how many real images an arm performs like.
+
+    Args:
+        sizes: (S,) growing numbers of real images, at least 2.
+        ruler: (draws, S) the endpoint with so many.
+        arm: (draws,) the endpoint of the arm in the same draws.
+        higher_is_better: whether it rises or falls with the number of images.
+    """
+    sign = 1 if higher_is_better else -1
+    curve, reached = sign * monotone(sizes, ruler, higher_is_better), sign * arm.mean()
+    outside = -1 if reached < curve[0] else 1 if reached > curve[-1] else 0
+    images = None if outside else _place(sizes, curve, float(reached))
+    if len(arm) < LEAST_DRAWS:
+        return Rate(images, None, None, outside, False)
+    logs = np.log(sizes)
+    parts = [np.linspace(one, other, STEPS + 1) for one, other in pairwise(logs)]
+    grid = np.unique(np.concatenate(parts))
+    along = np.stack([np.interp(grid, logs, row) for row in ruler])  # (draws, places)
+    differences = sign * (arm[:, None] - along)
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(arm) - 1)
+    half = quantile * differences.std(axis=0, ddof=1) / np.sqrt(len(arm))
+    mean = differences.mean(axis=0)
+    alike = np.flatnonzero(np.abs(mean) <= half + 1e-12)
+    if not len(alike):
+        # Told apart everywhere: beyond one end, or on a steep ruler between two places.
+        low = float(sizes[-1]) if outside > 0 else images
+        high = float(sizes[0]) if outside < 0 else images
+        return Rate(images, low, high, outside, True)
+    ends = np.exp(grid[[alike[0], alike[-1]]])
+    low = None if alike[0] == 0 else float(ends[0])
+    high = None if alike[-1] == len(grid) - 1 else float(ends[1])
+    return Rate(images, low, high, outside, True)
+
+
+def _place(sizes: Numbers, curve: Numbers, reached: float) -> float:
+    """Return where a growing curve reaches a value; in the middle of where it is flat."""
+    logs = np.log(sizes)
+    first = int(np.argmax(curve >= reached))
+    last = len(curve) - 1 - int(np.argmax(curve[::-1] <= reached))
+    if last > first:
+        return float(np.exp((logs[first] + logs[last]) / 2))
+    if first == 0 or curve[first] == reached:
+        return float(sizes[first])
+    part = (reached - curve[first - 1]) / (curve[first] - curve[first - 1])
+    return float(np.exp(logs[first - 1] + part * (logs[first] - logs[first - 1])))

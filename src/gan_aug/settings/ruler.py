@@ -1,0 +1,74 @@
+"""The ruler of a study: arms of more and more real images, which tell what others are worth."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan_aug.run.errors import GanAugError
+
+ARM = "ruler_{}"
+
+
+def ruler_of(cfg: DictConfig, classes: list[str]) -> tuple[list[int], list[str]] | None:
+    """Return a study's ruler: numbers of real images, and the classes that have so many.
+
+    Raises:
+        GanAugError: it names no class of the data set, or more than one.
+    """
+    ruler: Any = OmegaConf.to_container(cfg.study)["ruler"]  # type: ignore[index, call-overload]
+    if ruler is None:
+        return None
+    if not isinstance(ruler, Mapping):
+        return ruler, classes
+    if len(ruler) != 1 or not ruler.keys() <= set(classes):
+        raise GanAugError(
+            f"study.ruler={ruler}: names {', '.join(map(str, ruler)) or 'nothing'}; write numbers "
+            f"for all classes, or {{CLASS: NUMBERS}} with one of {', '.join(classes)}"
+        )
+    ((name, sizes),) = ruler.items()
+    return sizes, [name]
+
+
+def add_ruler(cfg: DictConfig, counts: Mapping[str, int]) -> None:
+    """Add an arm for each number of the ruler: `real` with so many images of each class.
+
+    The images are nested: those of a number are among those of a larger one. Up to the draw's own
+    number they are the draw's, then real ones that it leaves over join them.
+
+    Args:
+        cfg: a study's settled configuration; changed.
+        counts: the draw's training images of each class.
+
+    Raises:
+        GanAugError: there is no arm `real`, one has the name of a ruler's arm, or the draw's
+            classes have no common number of images to count from.
+    """
+    found = ruler_of(cfg, list(counts))
+    if found is None:
+        return
+    sizes, varied = found
+    if "real" not in cfg.arms:
+        raise GanAugError("study.ruler: needs the arm real; add '+arm@arms.real=real'")
+    if len({counts[name] for name in varied}) > 1:
+        have = ", ".join(f"{n} {name}" for name, n in counts.items())
+        raise GanAugError(
+            f"study.ruler={sizes}: counts from the draw's images of each class, and they differ "
+            f"({have}); set data.subset=NUMBER, or study.ruler={{CLASS: {sizes}}}"
+        )
+    with open_dict(cfg):
+        for size in sizes:
+            name = ARM.format(size)
+            if name in cfg.arms:
+                raise GanAugError(f"arms.{name}: is the name of an arm of study.ruler; rename it")
+            wanted = {k: size if k in varied else n for k, n in counts.items()}
+            further = {k: max(0, n - counts[k]) for k, n in wanted.items()}
+            arm = copy.deepcopy(cfg.arms.real)
+            arm.title = f"{size} real images of {varied[0] if len(varied) == 1 else 'each class'}"
+            arm.real = {k: min(n, counts[k]) for k, n in wanted.items()}
+            arm.added.count = further
+            arm.added.source = "real" if any(further.values()) else "none"
+            cfg.arms[name] = arm

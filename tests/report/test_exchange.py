@@ -1,0 +1,98 @@
+"""Exchange rates on curves that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gan_aug.report.exchange import exchange, monotone, sensitivity
+
+SIZES = np.array([25.0, 50, 100, 200, 400])
+
+
+def curve(n: np.ndarray | float) -> np.ndarray:
+    return np.asarray(0.7 + 0.03 * np.log2(np.asarray(n) / 25))
+
+
+def simulate(
+    random: np.random.Generator, worth: float, draws: int = 10, noise: float = 0.01
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a ruler, and an arm that performs like `worth` real images."""
+    level = random.normal(0, 0.03, (draws, 1))
+    ruler = curve(SIZES) + level + random.normal(0, noise, (draws, len(SIZES)))
+    return ruler, curve(worth) + level[:, 0] + random.normal(0, noise, draws)
+
+
+@pytest.mark.parametrize("worth", [25, 60, 100, 300, 400])
+def test_without_noise_the_place_is_found(worth: float) -> None:
+    ruler, arm = simulate(np.random.default_rng(0), worth, noise=0)
+    found = exchange(SIZES, ruler, arm)
+    assert found.images == pytest.approx(worth)
+    assert found.outside == 0
+    fallen = exchange(SIZES, 1 - ruler, 1 - arm, higher_is_better=False)
+    assert fallen.images == pytest.approx(worth)
+
+
+@pytest.mark.parametrize("worth", [35, 60, 100, 250])
+def test_the_interval_covers(worth: float) -> None:
+    random = np.random.default_rng(1)
+    found = [exchange(SIZES, *simulate(random, worth)) for _ in range(600)]
+    covered = np.mean([(r.low or 0) <= worth <= (r.high or np.inf) for r in found])
+    # Between numbers of the ruler its noise is averaged, a little less than at them.
+    assert covered > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 600)
+    places = [r.images or {-1: 0, 1: np.inf}[r.outside] for r in found]
+    assert np.median(places) == pytest.approx(worth, rel=0.1)
+
+
+def test_a_noisier_curve_gives_a_wider_interval() -> None:
+    def width(noise_of_ruler: float) -> float:
+        random = np.random.default_rng(2)
+        widths = []
+        for _ in range(100):
+            ruler, arm = simulate(random, 100, noise=0.003)
+            ruler += random.normal(0, noise_of_ruler, ruler.shape)
+            found = exchange(SIZES, ruler, arm)
+            widths.append(np.log((found.high or 1e9) / (found.low or 1e-9)))
+        return float(np.median(widths))
+
+    assert width(0.02) > 2 * width(0.0)
+
+
+def test_beyond_the_ends_is_said_as_such() -> None:
+    random = np.random.default_rng(3)
+    above = exchange(SIZES, *simulate(random, 3000))
+    assert (above.images, above.high, above.outside) == (None, None, 1)
+    assert above.low == 400
+    below = exchange(SIZES, *simulate(random, 2))
+    assert (below.images, below.low, below.outside) == (None, None, -1)
+    assert below.high == 25
+    near = exchange(SIZES, *simulate(random, 400))
+    assert near.high is None
+    assert near.low is not None
+
+
+def test_few_draws_give_a_place_and_no_interval() -> None:
+    found = exchange(SIZES, *simulate(np.random.default_rng(4), 100, draws=5))
+    assert found.images is not None
+    assert not found.known
+
+
+def test_a_flat_ruler_is_not_sensitive() -> None:
+    random = np.random.default_rng(5)
+    flat = [sensitivity(SIZES, random.normal(0.8, 0.02, (10, 5))).seen for _ in range(400)]
+    assert np.mean(flat) < 0.025 + 3 * np.sqrt(0.025 * 0.975 / 400)
+    rising = sensitivity(SIZES, simulate(random, 100)[0])
+    assert rising.seen
+    assert rising.gain == pytest.approx(0.03, abs=0.005)
+    falling = sensitivity(SIZES, -simulate(random, 100)[0], higher_is_better=False)
+    assert falling.seen
+    assert not sensitivity(SIZES, -simulate(random, 100)[0]).seen
+    assert not sensitivity(SIZES, simulate(random, 100, draws=5)[0]).seen
+
+
+def test_the_curve_does_not_fall() -> None:
+    ruler = np.array([[0.70, 0.74, 0.72, 0.80, 0.79]])
+    assert monotone(SIZES, ruler) == pytest.approx([0.70, 0.73, 0.73, 0.795, 0.795])
+    # Where it is flat, an arm that is as good lies in the middle, on the logarithm's scale.
+    found = exchange(SIZES, np.tile(ruler, (2, 1)), np.array([0.73, 0.73]))
+    assert found.images == pytest.approx(np.sqrt(50 * 100))

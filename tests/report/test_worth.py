@@ -1,0 +1,100 @@
+"""What arms are worth in real images: studies whose ruler is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_study import write_study
+
+from gan_aug.report.build import build
+from gan_aug.report.draw_result import RulerFacts
+from gan_aug.report.exchange import Rate
+from gan_aug.report.worth import words
+
+STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
+"""2 points a doubling, and those of 50 images are the draw's."""
+FLAT = dict.fromkeys(STEPS, 0.0)
+BASE = {"real": 0.0, "duplicate": 0.0}
+
+
+def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
+    build(write_study(folder, effects, **how))
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def measure(summary: dict[str, Any], split: str = "test", metric: str = "accuracy") -> Any:
+    (one,) = [m for m in summary["worth"] if (m["split"], m["metric"]) == (split, metric)]
+    return one
+
+
+def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS)
+    found = measure(summary)
+    assert found["sensitivity"]["gain"] == pytest.approx(0.02, abs=0.003)
+    gan, copies = (found["arms"][arm]["rate"] for arm in ("gan", "duplicate"))
+    assert gan["low"] < 100 < gan["high"]
+    assert gan["images"] == pytest.approx(100, rel=0.2)
+    assert gan["low"] > 50  # worth some
+    assert copies["low"] < 50 < copies["high"]  # worth about none
+    (answer,) = summary["answer"]
+    assert f"gan is worth {found['arms']['gan']['worth']} by test accuracy" in answer
+    assert "In further real images of each class" in answer
+    html = (tmp_path / "report.html").read_text()
+    assert found["arms"]["gan"]["worth"] in html
+    assert (tmp_path / "figures" / "ruler.png").exists()
+
+
+def test_the_ruler_is_no_arm_that_is_asked_about(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS)
+    block = summary["splits"]["test"]["accuracy"][0]
+    assert set(block["arms"]) == {"real", "duplicate", "gan"}
+    compared = {c["arm"] for c in block["comparisons"]} | {
+        c["reference"] for c in block["comparisons"]
+    }
+    assert not compared & STEPS.keys()  # nor does it make Holm's correction stricter
+    assert "ruler_25" in (tmp_path / "results.csv").read_text()
+
+
+def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | FLAT)
+    assert not measure(summary)["sensitivity"]["gain"] > 0.01
+    first = [line for line in summary["answer"] if "cannot tell" in line]
+    assert first[0].startswith("This endpoint cannot tell: test accuracy")
+    assert summary["answer"].index(first[0]) == 0
+    assert "worth" not in summary["answer"][-1]
+    assert "cannot tell</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS, draws=4)
+    assert measure(summary)["sensitivity"].get("interval") is None
+    assert not any("worth" in line or "cannot tell" in line for line in summary["answer"])
+    assert "too few draws to tell" in (tmp_path / "report.html").read_text()
+
+
+def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.02})
+    assert summary["worth"] == []
+    assert "Worth in real images" not in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "figures" / "ruler.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (Rate(53.2, 42.0, 65.1, 0, True), "+3 (-8 to +15)"),
+        (Rate(53.2, None, 65.1, 0, True), "+3 (-25 or less to +15)"),
+        (Rate(None, 150.0, None, 1, True), "+350 or more (+100 to +350 or more)"),
+        (Rate(None, None, 30.0, -1, True), "-25 or less (-25 or less to -20)"),
+        (Rate(None, 400.0, None, 1, True), "+350 or more"),
+        (Rate(None, None, 25.0, -1, True), "-25 or less"),
+        (Rate(48.0, None, None, 0, False), "-2"),
+    ],
+)
+def test_in_words(rate: Rate, expected: str) -> None:
+    facts = RulerFacts({"ruler_25": 25, "ruler_400": 400}, ["normal", "pneumonia"], 50)
+    assert words(rate, facts) == expected

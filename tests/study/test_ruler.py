@@ -1,0 +1,133 @@
+"""The ruler of a study: its arms, its images, and what it says of arms whose worth is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from support import FP32, ROOT, TINY_DATA, run_command
+
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
+from gan_aug.settings.draw import arms_of
+from gan_aug.study.added import AddedByArm
+
+Command = Callable[..., Any]
+NO_GAN = ("+study=calibration_planted", "+arm@arms.duplicate=duplicate", FP32)
+TINY = (
+    *NO_GAN, *(s for s in TINY_DATA if "subset" not in s),
+    "data.subset=20", "study.count=10", "study.steps=10", "study.validate_every=10",
+    "classifier.width=2", "classifier.hidden=4",
+)  # fmt: skip
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("study", [*TINY, *overrides])
+
+
+def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
+    """Return the images that each arm shows, real and added, by name."""
+    cfg = composed(f"data.cache_dir={tmp_path}", *overrides)
+    prepared = prepare(cfg.data)
+    cfg = settle(cfg, prepared.splits)
+    by_arm = AddedByArm(cfg, prepared, tmp_path)
+
+    def names(table: ImageTable) -> set[str]:
+        return {image.tobytes() for image in table.images}
+
+    found = {}
+    for name, arm in arms_of(cfg).items():
+        added = {image.tobytes() for image in by_arm.of(arm).images}
+        found[name] = names(by_arm.real(arm)) | added
+    return found
+
+
+def test_the_ruler_is_nested_and_goes_through_the_draw(tmp_path: Path) -> None:
+    found = images_of(tmp_path, "study.ruler=[5,20,30,40]")
+    five, twenty, thirty, forty = (found[f"ruler_{n}"] for n in (5, 20, 30, 40))
+    assert five < twenty < thirty < forty
+    assert [len(images) for images in (five, twenty, thirty, forty)] == [10, 40, 60, 80]
+    assert twenty == found["real"]
+    assert thirty == found["more_real"]  # 20 and 10 further ones
+
+
+def test_the_ruler_may_be_of_one_class(tmp_path: Path) -> None:
+    found = images_of(tmp_path, "study.ruler={pneumonia: [5,30]}")
+    assert [len(found[f"ruler_{n}"]) for n in (5, 30)] == [25, 50]
+
+
+def test_other_draws_have_other_images(tmp_path: Path) -> None:
+    one, other = (images_of(tmp_path, "study.ruler=[5,20]", f"draw={i}") for i in (0, 1))
+    assert one["ruler_5"] != other["ruler_5"]
+
+
+def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
+    result = command("study", *TINY, "study.ruler=[5,20,30]", "study_dir=s", "study.repeats=1")
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((tmp_path / "s/draw_0/metrics.json").read_text())
+    assert metrics["ruler"] == {
+        "arms": {"ruler_5": 5, "ruler_20": 20, "ruler_30": 30},
+        "classes": ["normal", "pneumonia"],
+        "own": 20,
+    }
+    used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
+    assert used["ruler_5"]["real"]["images"] == {"normal": 5, "pneumonia": 5}
+    assert used["ruler_30"]["added"]["images"] == {"normal": 10, "pneumonia": 10}
+    (fourth,) = [check for check in metrics["checks"] if check["rule"] == 4]
+    assert fourth["passed"], fourth["detail"]
+    summary = json.loads((tmp_path / "s/summary.json").read_text())
+    assert {m["metric"] for m in summary["worth"]} == {"accuracy", "auroc"}
+    assert set(summary["worth"][0]["arms"]) == {"real", "more_real", "duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["study.ruler=[20,5]"], ["study.ruler=[20, 5]", "growing"]),
+        (["study.ruler=[5]"], ["study.ruler=[5]", "two and more"]),
+        (["study.ruler={covid: [5,20]}"], ["study.ruler", "covid", "pneumonia"]),
+        (
+            ["study.ruler=[5,20]", "data.subset={normal: 30, pneumonia: 20}"],
+            ["study.ruler", "30 normal", "CLASS"],
+        ),
+        (["study.ruler=[5,2000]"], ["study.ruler", "ruler_2000", "leaves only"]),
+        (["study.ruler=[5,20]", "+arm@arms.ruler_5=real"], ["arms.ruler_5", "rename"]),
+        (["arms.more_real.real=200"], ["more_real", "real.normal=200", "20 normal"]),
+    ],
+)
+def test_a_bad_ruler_gives_one_line(
+    overrides: list[str], parts: list[str], command: Command
+) -> None:
+    result = command("study", *TINY, *overrides)
+    lines = [line for line in result.stderr.splitlines() if "first use" not in line]
+    assert result.returncode == 1
+    assert len(lines) == 1, result.stderr
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+@pytest.mark.slow
+def test_planted_images_are_worth_their_number_and_copies_none(
+    tmp_path: Path, cache_home: Path
+) -> None:
+    """A "GAN" that returns real images, and one that returns copies of those it was shown."""
+    arguments = (
+        "-m", *NO_GAN, "data=phantom", "data.subset=15", "study.count=45", "study.repeats=2",
+        "study.ruler=[8,15,30,60,120,240]", "draw=range(0,12)", "study_dir=s",
+    )  # fmt: skip
+    run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
+    summary = json.loads((tmp_path / "s/summary.json").read_text())
+    for measure in summary["worth"]:
+        assert measure["sensitivity"]["interval"][0] > 0
+        planted, copies = (measure["arms"][arm]["rate"] for arm in ("more_real", "duplicate"))
+        assert (planted["low"] or 0) <= 60 <= (planted["high"] or 1e9)
+        assert (planted["low"] or 0) > 15  # worth some, in 15 + 45
+        assert (copies["low"] or 0) <= 15 <= (copies["high"] or 1e9)
+        assert (copies["high"] or 1e9) < 60
