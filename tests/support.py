@@ -54,7 +54,7 @@ TINY_STUDY = (
     "study.steps=20",
     "study.validate_every=10",
     "study.gan_batches=12",
-    "study.repeats=2",
+    "study.repeats=1",
 )
 
 

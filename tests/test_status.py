@@ -21,7 +21,7 @@ Command = Callable[..., Any]
 
 def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, command: Command) -> None:
     """One draw, from its first stage to its last."""
-    arguments = ("+study=seed_protocol", *TINY_STUDY, "study.repeats=1", "study_dir=s")
+    arguments = ("+study=seed_protocol", *TINY_STUDY, "study_dir=s")
     process = start(cache_home, *arguments, cwd=tmp_path, name="study")
     wait_for(process, tmp_path, "s/draw_0/progress.json")
     follower = Follower(tmp_path / "s")

@@ -16,7 +16,7 @@ import pytest
 from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
 
 STUDY = (
-    "-m", "+study=seed_protocol", *TINY_STUDY, "study.repeats=1", "study_dir=s",
+    "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",
     "callbacks.checkpoint.every_n_seconds=0", "quality.use=[]",
 )  # fmt: skip
 DRAWS = 3

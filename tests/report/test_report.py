@@ -525,7 +525,7 @@ def test_a_copied_draw_counts_once(
     shutil.copytree(tmp_path / "draw_1", tmp_path / "a copy")
     edit(tmp_path / "a copy")
     build(tmp_path)
-    assert pair(read(tmp_path), "gan", "real")["draws"] == 5
+    assert pair(read(tmp_path), "gan", "real")["draws"] == 6
     (left_out,) = read(tmp_path)["unfinished"]
     assert reason in left_out["reason"]
 

@@ -16,7 +16,7 @@ from slurm.cluster import SlurmCluster, unavailable, wait_until
 from support import TINY_STUDY, environment, run_command
 
 STUDY = (
-    "+study=seed_protocol", *TINY_STUDY, "study.repeats=1", "quality.use=[]", "study_dir=s",
+    "+study=seed_protocol", *TINY_STUDY, "quality.use=[]", "study_dir=s",
     "study.gan_batches=60", "callbacks.checkpoint.every_n_seconds=0",
 )  # fmt: skip
 SLURM = (

@@ -33,7 +33,7 @@ from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
 
 Command = Callable[..., Any]
-STUDY = ("+study=seed_protocol", *TINY_STUDY)
+STUDY = ("+study=seed_protocol", *TINY_STUDY, "study.repeats=2")
 STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 ARMS = ["real", "classic", "oversample", "duplicate", "more_real", "gan", "classic_gan"]
 
