@@ -2,8 +2,8 @@
 
     python experiments/gan_family/collect.py runs/study/gan_family_chest_xray
 
-Run it where the study was run. Draws that the CSV files have and this study lacks are kept: a
-machine may add its draws to those of another.
+Run it where the study was run. The study may go on on another machine, from draws.zip; what is
+known only while a GAN's own folder is there, its curve and samples, is kept from before.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def rows_of(found: DrawResult) -> list[Row]:
 def curves_of(found: DrawResult) -> Iterator[Row]:
     """Yield what was measured on validation images while the GAN of a draw was fitted."""
     points: dict[int, Row] = {}
-    with (Path(found.gans[CLASS].folder) / "metrics.csv").open() as file:
+    path = Path(found.gans[CLASS].folder) / "metrics.csv"
+    if not path.exists():
+        return
+    with path.open() as file:
         for row in csv.DictReader(file):
             value = row["name"].rpartition("/")[2].removesuffix(f" {CLASS}")
             if row["name"].startswith("quality") and value in CURVES:
@@ -75,7 +78,7 @@ def curves_of(found: DrawResult) -> Iterator[Row]:
 
 
 def update(path: Path, rows: list[Row]) -> None:
-    """Write rows, and those of the file whose model and draw are not among them."""
+    """Write rows, and those of the file there whose model and draw are not among them."""
     new = {(row["model"], str(row["draw"])) for row in rows}
     old: list[Row] = []
     if path.exists():
@@ -143,7 +146,7 @@ def main() -> None:
     update(given.output / "results.csv", list(rows.values()))
     update(given.output / "curves.csv", [row for found in draws for row in curves_of(found)])
     shown = [found for found in draws if found.draw == given.draw]
-    if shown:
+    if shown and all(Path(found.gans[CLASS].folder).is_dir() for found in shown):
         shown.sort(key=lambda found: str(found.condition["model"]))
         sheet(shown, given.output / "samples.png")
         translations(shown, given.output / "translations.png")

@@ -14,10 +14,16 @@ from gan_aug.settings.checks import check_config
 def main(cfg: DictConfig) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
     check_config(cfg)
+    archive = None if cfg.archive is None else Path(cfg.archive).expanduser()
 
+    from gan_aug.report.archive import check_archive
     from gan_aug.report.build import build
 
-    print(build(Path(cfg.study_dir).expanduser()))
+    if archive is not None:
+        check_archive(archive)
+    print(build(Path(cfg.study_dir).expanduser(), archive))
+    if archive is not None:
+        print(archive)
 
 
 if __name__ == "__main__":

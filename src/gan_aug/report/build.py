@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import sentences
+from gan_aug.report.archive import write_archive
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.results import LEFT_OUT, read_study
@@ -17,11 +18,12 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.typed import to_plain
 
 
-def build(study_dir: Path) -> Path:
+def build(study_dir: Path, archive: Path | None = None) -> Path:
     """Write the report of all finished draws under a folder.
 
     Args:
         study_dir: of `gan_aug.study`.
+        archive: where to write the draws that the report is made from; None: nowhere.
 
     Returns:
         The path of report.html.
@@ -46,6 +48,8 @@ def build(study_dir: Path) -> Path:
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
     write_json(study_dir / "summary.json", to_plain(summary))
+    if archive is not None:
+        write_archive(study, archive)
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it

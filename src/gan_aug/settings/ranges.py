@@ -121,6 +121,7 @@ RULES: dict[str, Rule] = {
     "checkpoint": or_null(path),
     "output_dir": path,
     "study_dir": path,
+    "archive": or_null(path),
     "gans_dir": path,
     "watch": is_bool,
     "refresh_seconds": positive,

@@ -25,9 +25,9 @@ from gan_aug.study.ending import finish, leave_to_the_other
 MAY_DIFFER = (
     *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
     *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
-    "study.gan_curve_points",
+    *("study_dir", "study.gan_curve_points"),
 )
-"""Where the images are, how often is saved and looked: images are known by their hashes."""
+"""Where images and results lie, how often is saved and looked: images are known by their hashes."""
 REDO = ("quality", "study.question", "study.comparisons")
 """What touches no fit may be changed on a finished draw, whose fits are then kept."""
 

@@ -1,0 +1,48 @@
+"""A study's finished draws in one small file, from which anyone can compute its report again."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from gan_aug.report.results import Study
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import replace_file
+from gan_aug.run.run_record import RECORD
+
+KEPT = (RECORD, "metrics.json", "fits/*.npz", "fits/*.json")
+"""Settings, results and quality, and every fit with its predictions; neither GANs nor images."""
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def check_archive(path: Path) -> None:
+    """Check where an archive is to be written.
+
+    Raises:
+        GanAugError: it is no .zip, or no file can be there.
+    """
+    if path.suffix != ".zip" or path.is_dir():
+        raise GanAugError(f"archive={path}: name a file that ends in .zip")
+
+
+def write_archive(study: Study, path: Path) -> None:
+    """Write the draws that a report is about; the same draws give the same bytes.
+
+    Unpacked, they are a study's folder: the report reads it, and the study's command goes on with
+    the draws that are not there.
+
+    Raises:
+        GanAugError: the file cannot be written.
+    """
+    files = sorted(
+        file for job in study.jobs for pattern in KEPT for file in job.folder.glob(pattern)
+    )
+
+    def write(temporary: Path) -> None:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for file in files:
+                name = zipfile.ZipInfo(str(file.relative_to(study.folder)), _TIME)
+                name.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(name, file.read_bytes())
+
+    replace_file(path, write)
