@@ -23,8 +23,8 @@ SHOWN = {
 }  # fmt: skip
 PAIRED = ("kid", "recall", "ms_ssim")
 GAINS = {"gain_internal_auroc": "+ 100 GAN images", "gain_of_copies_internal_auroc": "+ 100 copies"}
-FEWEST = 3
-"""Draws that an interval takes."""
+FEWEST = 6
+"""Draws that an interval takes, in a report too."""
 
 
 def interval(values: pd.Series) -> str:
