@@ -20,12 +20,14 @@ import pandas as pd
 
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
-from gan_aug.report.analysis import arm_statistics, comparisons, power
+from gan_aug.report.analysis import arm_statistics, comparisons, power, to_compare
 from gan_aug.report.answer import sentences
 from gan_aug.report.results import Study
 from gan_aug.report.summary import Block, Pair
+from gan_aug.report.verdicts import verdicts
 from gan_aug.run.files import write_json
 from gan_aug.run.typed import to_plain
+from gan_aug.settings.endpoints import Endpoint
 
 DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 
@@ -55,6 +57,7 @@ class Published(Study):
             question=SimpleNamespace(**summary["question"]),
             comparisons=[pair for pair in named if pair[1] not in ("real", "duplicate")],
             condition=self.blocks[0]["condition"],
+            ruler=None,
             arms={
                 a: SimpleNamespace(added={"all": int(n[1])} if n else {}) for a, n in counts.items()
             },
@@ -64,6 +67,10 @@ class Published(Study):
     @property
     def primary(self) -> str:
         return str(self.__dict__["summary"]["primary"])
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        return [Endpoint(self.primary, "accuracy")]
 
     @property
     def control(self) -> str | None:
@@ -102,10 +109,13 @@ def recompute(folder: Path) -> None:
     }
     # Intervals over images were of a method that could be narrower than those over draws.
     summary.pop("over_draws_and_images", None)
+    judged = verdicts(study, list(to_compare(study)), [])
     new = SimpleNamespace(
-        **{"warnings": [], "positive": "pneumonia"} | summary | {"splits": splits}
-        | {"question": study.first.question, "rules": [], "unfinished": []}
-    )  # fmt: skip
+        **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": []}
+        | summary
+        | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
+        | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
+    )
     careful = [line for line in summary["answer"] if line.startswith("Careful: broken")]
     asked = summary["question"]["arm"]
     title = re.search(rf"\b{asked} \((.+?)\) against", " ".join(summary["answer"]))
@@ -113,6 +123,7 @@ def recompute(folder: Path) -> None:
     summary |= {
         "splits": to_plain(splits),
         "power": to_plain(power(study)),
+        "verdicts": to_plain(judged),
         "answer": [*careful, *sentences(new, {asked: title[1]})],
     }
     write_json(folder / "summary.json", summary)

@@ -29,6 +29,7 @@ def write_study(
     conditions: tuple[dict[str, Any], ...] = ({},),
     seed: int = 0,
     quality: float | None = None,
+    endpoints: list[dict[str, Any]] | None = None,
 ) -> Path:
     """Write a study in which arms differ from `real` by `effects` (shares) plus noise.
 
@@ -51,6 +52,13 @@ def write_study(
                 random,
                 quality,
             )
+            if endpoints is not None:
+                path = folder / where / f"draw_{draw}" / "run.json"
+                change(path, lambda r: r["config"]["study"].update(endpoints=endpoints))
+                split = endpoints[0]["split"]
+                change(
+                    path.with_name("metrics.json"), lambda m, split=split: m.update(primary=split)
+                )
     return folder
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,16 +29,35 @@ ON_FIRST_SCREEN = {
 }
 
 
-@pytest.fixture(scope="module")
-def figures() -> dict[str, str]:
-    path = ROOT / "experiments" / "published.py"
-    spec = importlib.util.spec_from_file_location("published", path)
+def script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: dict[str, str] = module.figures()
+    return module
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, str]:
+    found: dict[str, str] = script("published").figures()
     return found
+
+
+@pytest.mark.parametrize("study", ["seed_protocol", "best_recipe", "size_sweep"])
+def test_summaries_follow_from_the_committed_results(study: str, tmp_path: Path) -> None:
+    committed = ROOT / "experiments" / study
+    for name in ("results.csv", "summary.json"):
+        shutil.copy(committed / name, tmp_path)
+    script("recompute").recompute(tmp_path)
+    found, expected = (
+        json.loads((folder / "summary.json").read_text()) for folder in (tmp_path, committed)
+    )
+    assert found["answer"] == expected["answer"]
+    for block, there in zip(*(s["splits"]["test"]["accuracy"] for s in (found, expected)),
+                            strict=True):  # fmt: skip
+        for one, other in zip(block["comparisons"], there["comparisons"], strict=True):
+            assert {k: pytest.approx(v) for k, v in one.items()} == other
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])

@@ -62,13 +62,45 @@ def test_beyond_the_ends_is_said_as_such() -> None:
     random = np.random.default_rng(3)
     above = exchange(SIZES, *simulate(random, 3000))
     assert (above.images, above.high, above.outside) == (None, None, 1)
-    assert above.low == 400
+    assert above.low == pytest.approx(400)
     below = exchange(SIZES, *simulate(random, 2))
     assert (below.images, below.low, below.outside) == (None, None, -1)
-    assert below.high == 25
+    assert below.high == pytest.approx(25)
     near = exchange(SIZES, *simulate(random, 400))
     assert near.high is None
     assert near.low is not None
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.003, 0.01])
+def test_it_covers_on_steep_rulers_too(noise: float) -> None:
+    """However small the noise: the ends of an interval lie on no grid."""
+    random = np.random.default_rng(6)
+    found = [exchange(SIZES, *simulate(random, 70, noise=noise)) for _ in range(600)]
+    covered = np.mean([(r.low or 0) <= 70 <= (r.high or np.inf) for r in found])
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 600) < covered < 0.95 + 0.04
+
+
+@pytest.mark.parametrize("shape", ["hump", "plateau", "dip", "line"])
+def test_place_and_interval_never_contradict_each_other(shape: str) -> None:
+    means = {
+        "hump": [0.80, 0.85, 0.87, 0.86, 0.855],
+        "plateau": [0.80, 0.85, 0.85, 0.85, 0.85],
+        "dip": [0.80, 0.79, 0.82, 0.84, 0.86],
+        "line": [0.80, 0.82, 0.84, 0.86, 0.88],
+    }[shape]
+    random = np.random.default_rng(8)
+    for worth in (0.79, 0.81, 0.845, 0.87, 0.9):
+        for _ in range(100):
+            ruler = np.array(means) + random.normal(0, 0.01, (8, 5))
+            r = exchange(SIZES, ruler, worth + random.normal(0, 0.01, 8))
+            low, high = r.low or 0.0, r.high or np.inf
+            if r.outside:
+                assert r.images is None
+                assert (r.high if r.outside > 0 else r.low) is None
+            else:
+                assert r.images is not None
+                assert low <= r.images * (1 + 1e-9)
+                assert r.images <= high * (1 + 1e-9)
 
 
 def test_few_draws_give_a_place_and_no_interval() -> None:

@@ -69,8 +69,11 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     }
     write_json(run.folder / "metrics.json", {"headline": headline} | to_plain(quality))
     write_text(run.folder / "quality.csv", _csv(quality))
+    console = Console()
+    if not console.is_terminal:  # a log has no edge
+        console = Console(width=120)
     for name in classes:
-        Console().print(table_of(quality, name))
+        console.print(table_of(quality, name))
         print(_verdict(quality, name))
     print(f"reference classifier right on {_shares(right)} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")

@@ -27,9 +27,11 @@ from gan_aug.report.summary import (
     Provenance,
     Summary,
 )
+from gan_aug.report.verdicts import REFERENCES, family_of, verdicts
 from gan_aug.report.worth import measure_worth
+from gan_aug.run.files import read_json
+from gan_aug.settings.endpoints import DECLARATION, hash_of
 
-REFERENCES = ("real", "duplicate")
 POINTS = (1, 3)
 """Differences in accuracy, in points, that the power is computed for."""
 
@@ -39,9 +41,10 @@ Key = tuple[Condition, str, str]
 
 
 def splits_to_report(study: Study) -> list[str]:
-    """Return the primary split and, beside it, the in-distribution test."""
-    others = [s for s in ("internal",) if s in study.first.splits and s != study.primary]
-    return [study.primary, *others]
+    """Return the endpoints' splits and, beside them, the in-distribution test."""
+    declared = [one.split for one in study.endpoints]
+    others = ["internal"] if "internal" in study.first.splits else []
+    return list(dict.fromkeys([*declared, *others]))
 
 
 def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
@@ -54,21 +57,22 @@ def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
     found: dict[Key, Comparison] = {}
     for condition in study.conditions:
         values = study.by_draw(condition, split, metric)
-        for arm, reference in _pairs(study):
+        for arm, reference in to_compare(study):
             if arm in values and reference in values:
                 both = values[[arm, reference]].dropna()
                 pair = (both[arm].to_numpy(float), both[reference].to_numpy(float))
                 found[condition, arm, reference] = compare(*pair, better_up)
     families: dict[str, list[Key]] = {}
     for key in found:
-        families.setdefault(key[2] if key[2] in REFERENCES else "named", []).append(key)
+        families.setdefault(family_of(key[2]), []).append(key)
     for family in families.values():
         for key, corrected in zip(family, correct([found[k] for k in family]), strict=True):
             found[key] = corrected
     return found
 
 
-def _pairs(study: Study) -> Iterator[tuple[str, str]]:
+def to_compare(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield the pairs that are compared: all arms with `real` and `duplicate`, and named ones."""
     for reference in REFERENCES:
         for arm in study.arms:
             if reference in study.arms and arm not in (reference, "real"):
@@ -110,9 +114,15 @@ def summarise(study: Study) -> Summary:
     over = {
         condition: OverPatients(study, condition, study.primary) for condition in study.conditions
     }
+    worth = measure_worth(study, splits_to_report(study))
     return Summary(
         study=study.name,
         question=asked,
+        endpoints=study.endpoints,
+        title=study.title,
+        verdicts=verdicts(study, list(to_compare(study)), worth),
+        declared=(study.folder / DECLARATION).exists(),
+        declaration=changed_declaration(study),
         adds=study.settings.asked.added.source,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.control,
@@ -128,7 +138,7 @@ def summarise(study: Study) -> Summary:
             for split in splits_to_report(study)
         },
         power=power(study),
-        worth=measure_worth(study, splits_to_report(study)),
+        worth=worth,
         quality=summarise_quality(study),
         gate=summarise_gate(study),
         rules=rules(study),
@@ -137,6 +147,18 @@ def summarise(study: Study) -> Summary:
         unfinished=study.unfinished,
         warnings=sorted(warnings),
     )
+
+
+def changed_declaration(study: Study) -> str | None:
+    """Return what a study declared before its first draw, where that is not what it says now."""
+    path = study.folder / DECLARATION
+    if not path.exists():  # of an early version
+        return None
+    found = read_json(path, "restore it, or remove it and say so in what you publish")
+    asked = study.first.question
+    if found.get("hash") == hash_of(study.endpoints, (asked.arm, asked.reference)):
+        return None
+    return f"{found.get('endpoints')} of {found.get('question')} on {found.get('declared')}"
 
 
 def _blocks(
@@ -151,7 +173,7 @@ def _blocks(
                 Pair(
                     arm=arm,
                     reference=reference,
-                    over_patients=over[condition].interval(metric, arm, reference)
+                    over_patients=over[condition].interval(metric, arm, reference, found.draws)
                     if condition in over
                     else None,
                     **vars(found),
@@ -179,7 +201,7 @@ def power(study: Study) -> list[Power]:
     found = []
     against_real = {
         key: c
-        for key, c in comparisons(study, study.primary, "accuracy").items()
+        for key, c in comparisons(study, study.primary, study.endpoints[0].name).items()
         if key[2] == "real"
     }
     for (condition, arm, _), c in against_real.items():

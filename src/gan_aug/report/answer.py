@@ -6,16 +6,37 @@ from collections.abc import Iterator
 
 from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT
 from gan_aug.report.statistics import Comparison
-from gan_aug.report.summary import Block, Summary
+from gan_aug.report.summary import Block, Pair, Summary
+from gan_aug.report.verdicts import (
+    BETTER,
+    CANNOT_TELL,
+    EQUIVALENT,
+    INCONCLUSIVE,
+    LEVEL,
+    WORSE,
+    Verdict,
+)
+from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Swept
 
-LEVEL = 0.05
 BESIDE = {
-    AT_VALIDATION_THRESHOLD: "at the one chosen on validation",
-    "auroc": "in AUROC",
+    "accuracy": "accuracy at 0.5",
+    AT_VALIDATION_THRESHOLD: "accuracy at the validation threshold",
+    "auroc": "AUROC",
 }
-BESIDE_OF_MANY = {"balanced_accuracy": "in balanced accuracy", "auroc": "in AUROC"}
+BESIDE_OF_MANY = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auroc": "AUROC",
+}
 """Where no class is the positive one."""
+STARTS = {
+    BETTER: "Yes, it helped",
+    WORSE: "It made it worse",
+    EQUIVALENT: "No difference that matters",
+    INCONCLUSIVE: "No gain was shown",
+    CANNOT_TELL: "This study cannot tell",
+}
 
 
 def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
@@ -33,11 +54,16 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
     if left_out:
         first.append(f"Careful: left out because their files disagree: {', '.join(left_out)}.")
     first += [f"Careful: {warning}" for warning in summary.warnings]
+    if summary.declaration is not None:
+        first.append(
+            "Careful: endpoints or question were changed after the first draw; declared were "
+            f"{summary.declaration}."
+        )
     first += list(_cannot_tell(summary))
     of_split = summary.splits[summary.primary]
     return first + [
         _sentence(summary, block, titles) + _beside(summary, of_split, i) + _worth(summary, block)
-        for i, block in enumerate(of_split["accuracy"])
+        for i, block in enumerate(of_split[summary.endpoints[0].name])
     ]
 
 
@@ -50,24 +76,33 @@ def _cannot_tell(summary: Summary) -> Iterator[str]:
                 f"{_where(measure.condition)}This endpoint cannot tell: {measure.split} "
                 f"{_metric(measure.metric)} is not shown to rise with more real images themselves "
                 f"({points(seen.gain)} points a doubling, 95% interval {_to(seen.interval)}, from "
-                f"{measure.sizes[0]} to {measure.sizes[-1]} of each class). No gain on it says "
-                "nothing of other images."
+                f"{measure.sizes[0]} to {measure.sizes[-1]} {_of(measure)}). Whether other images "
+                "move it or not says nothing of them."
             )
 
 
 def _worth(summary: Summary, block: Block) -> str:
     """Return what the asked arm is worth in real images, on the endpoints that can tell."""
     arm = summary.question.arm
-    parts = [
-        f"{measure.arms[arm].worth} by {measure.split} {_metric(measure.metric)}"
-        for measure in summary.worth
-        if measure.condition == block.condition and measure.sensitivity.seen and arm in measure.arms
-    ]
+    parts = []
+    for measure in summary.worth:
+        if measure.condition != block.condition or not measure.sensitivity.seen:
+            continue
+        known = {name: one for name, one in measure.arms.items() if one.rate.known}
+        if arm in known:
+            copies = ""
+            if summary.control in known:
+                copies = f" (as many copies: {known[summary.control].worth})"
+            named = f"{measure.split} {_metric(measure.metric)}"
+            parts.append(f"{known[arm].worth} by {named}{copies}")
     if not parts:
         return ""
-    classes = summary.worth[0].classes
-    of = "of each class" if len(classes) > 1 else f"of {classes[0]}"
+    of = _of(summary.worth[0])
     return f" In further real images {of}, {arm} is worth {'; '.join(parts)}."
+
+
+def _of(measure: Measure) -> str:
+    return "of each class" if len(measure.classes) > 1 else f"of {measure.classes[0]}"
 
 
 def _metric(name: str) -> str:
@@ -85,16 +120,13 @@ def points(share: float) -> str:
 
 
 def verdict(comparison: Comparison, lower_is_better: bool = False) -> str:
-    """Return yes, worse or no: what corrected test and interval agree on."""
-    p, interval = comparison.p_holm, comparison.interval
-    if p is None or interval is None:
+    """Return yes, worse or no: what the corrected test says."""
+    p = comparison.p_holm
+    if p is None:
         return "unknown"
-    up, down = ("worse", "yes") if lower_is_better else ("yes", "worse")
-    if p < LEVEL and interval[0] > 0:
-        return up
-    if p < LEVEL and interval[1] < 0:
-        return down
-    return "no"
+    if p >= LEVEL:
+        return "no"
+    return "yes" if (comparison.mean > 0) != lower_is_better else "worse"
 
 
 def _to(interval: tuple[float, float]) -> str:
@@ -103,15 +135,13 @@ def _to(interval: tuple[float, float]) -> str:
 
 def _beside(summary: Summary, of_split: dict[str, list[Block]], i: int) -> str:
     """Return the same difference where a shifted threshold cannot look like a gain (rule 7)."""
-    asked = summary.question
+    asked, main = summary.question, summary.endpoints[0].name
     parts = []
-    has_threshold = summary.positive is not None
-    for metric, title in (BESIDE if has_threshold else BESIDE_OF_MANY).items():
+    for metric, title in (BESIDE if summary.positive is not None else BESIDE_OF_MANY).items():
         found = of_split[metric][i].pair(asked.arm, asked.reference)
-        if found is not None and found.interval is not None:
+        if metric != main and found is not None and found.interval is not None:
             parts.append(f"{title} {points(found.mean)} ({_to(found.interval)})")
-    what = "at a threshold of 0.5" if has_threshold else "by the most probable class"
-    return f" That is {what}; {', '.join(parts)}." if parts else ""
+    return f" Beside it, not tested: {', '.join(parts)}." if parts else ""
 
 
 def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
@@ -119,7 +149,7 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     against = block.pair(arm, reference)
     assert against is not None
     where = _where(block.condition)
-    change = f"{points(against.mean)} points of {summary.primary} accuracy"
+    change = f"{points(against.mean)} points of {summary.title}"
     subject = f"{arm} ({titles[arm]}) against {reference}"
     draws = f"{against.draws} draws" if against.draws > 1 else "1 draw"
     if against.p_holm is None or against.interval is None:
@@ -129,11 +159,14 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
         )
     numbers = (
         f"{change} (95% interval {_to(against.interval)}, {draws}, "
-        f"p = {against.p_holm:.2g} after Holm)"
+        f"p = {against.p_holm:.2g} after Holm{_other_patients(against)})"
     )
-    answer = verdict(against)
-    start = {"yes": "Yes, it helped", "worse": "It made it worse", "no": "No gain was shown"}
-    text = f"{where}{start[answer]}: {subject} gave {numbers}"
+    judged = _judged(summary, block, arm, reference)
+    start = STARTS[judged.word]
+    over = against.over_patients
+    if judged.word in (BETTER, WORSE) and over is not None and over[0] <= 0 <= over[1]:
+        start += f" on these {summary.primary} patients"
+    text = f"{where}{start}: {subject} gave {numbers}{_meaning(judged)}"
     control = block.pair(arm, summary.control)
     if control is None and summary.adds != "gan":
         return f"{text}."
@@ -142,9 +175,39 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     if control.p_holm is None or control.interval is None:
         return f"{text}; too few draws have the copies of real images to compare with."
     copies = f"{points(control.mean)} ({_to(control.interval)})"
-    if answer == "yes" and verdict(control) != "yes":
+    if judged.word == BETTER and verdict(control) != "yes":
         shown = "but that is not shown to be more than as many copies of real images give"
         return f"{text}; {shown}: {copies}."
-    if answer == "yes":
+    if judged.word == BETTER:
         return f"{text}, and more than as many copies of real images give: {copies}."
     return f"{text}; against as many copies of real images: {copies}."
+
+
+def _other_patients(pair: Pair) -> str:
+    return "" if pair.over_patients is None else f"; over patients too {_to(pair.over_patients)}"
+
+
+def _judged(summary: Summary, block: Block, arm: str, reference: str) -> Verdict:
+    wanted = (block.condition, summary.endpoints[0], arm, reference)
+    (found,) = (
+        one
+        for one in summary.verdicts
+        if (one.condition, one.endpoint, one.arm, one.reference) == wanted
+    )
+    return found
+
+
+def _meaning(judged: Verdict) -> str:
+    """Return what a verdict means beside the numbers."""
+    least = judged.endpoint.smallest_effect
+    if judged.word == EQUIVALENT and least is not None:
+        return f", which is equivalent within {_effect(least)}"
+    if judged.word == INCONCLUSIVE and least is not None:
+        draws = judged.settles or "more than a million"
+        return f", which is inconclusive: {draws} draws would show {_effect(least)}"
+    return ""
+
+
+def _effect(share: float) -> str:
+    number = f"{100 * share:g}"
+    return f"{number} point{'' if number == '1' else 's'}"

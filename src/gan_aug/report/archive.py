@@ -9,6 +9,7 @@ from gan_aug.report.results import Study
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import replace_file
 from gan_aug.run.run_record import RECORD
+from gan_aug.settings.endpoints import DECLARATION
 
 KEPT = (RECORD, "metrics.json", "fits/*.npz", "fits/*.json")
 """Settings, results and quality, and every fit with its predictions; neither GANs nor images."""
@@ -37,6 +38,7 @@ def write_archive(study: Study, path: Path) -> None:
     files = sorted(
         file for job in study.jobs for pattern in KEPT for file in job.folder.glob(pattern)
     )
+    files += [path for path in (study.folder / DECLARATION,) if path.exists()]
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

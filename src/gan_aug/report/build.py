@@ -48,9 +48,9 @@ def build(study_dir: Path, archive: Path | None = None) -> Path:
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
     write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
     write_json(study_dir / "summary.json", to_plain(summary))
-    if archive is not None:
-        write_archive(study, archive)
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it
+    if archive is not None:
+        write_archive(study, archive)
     return report

@@ -116,5 +116,7 @@ def crossed_interval(differences: Numbers, patients: NDArray[Any]) -> tuple[floa
             + over_patients**2 / (n_patients - 1)
             + between**2 / ((n_draws - 1) * (n_patients - 1))
         )
+        # Where one part is taken off another, the formula may fall below either's freedom.
+        freedom = max(freedom, min(n_draws - 1, n_patients - 1))
         half = max(half, quantile(freedom) * np.sqrt(variance))
     return float(mean - half), float(mean + half)

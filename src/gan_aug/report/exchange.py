@@ -1,16 +1,16 @@
 """Exchange rates: as many real images as a way of training is worth, read off a ruler.
 
 The ruler is a study's arms of more and more real images. What an arm reaches is looked up on the
-curve that they draw; the interval holds all numbers of real images whose performance, in the same
-draws, is not told apart from the arm's at the 5 % level by a t-test. That is Fieller's way (1954,
-J. R. Stat. Soc. B 16:175) of an interval for a place on a curve: it carries the curve's own
-uncertainty and the arm's, and where the ruler ends it says so in place of a number.
+curve that they draw, made monotone; the interval goes from the first to the last number of real
+images whose performance, in the same draws, is not told apart from the arm's at the 5 % level by
+a t-test, and holds the place on the curve. That is Fieller's way (1954, J. R. Stat. Soc. B 16:175)
+of an interval for a place on a curve: it carries the curve's own uncertainty and the arm's, and
+where the ruler ends it says so in place of a number.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,6 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from gan_aug.report.statistics import CONFIDENCE, LEAST_DRAWS, t_interval
-
-STEPS = 64
-"""Places between two numbers of the ruler at which an interval may end."""
 
 Numbers = NDArray[np.float64]
 
@@ -105,24 +102,40 @@ def exchange(sizes: Numbers, ruler: Numbers, arm: Numbers, higher_is_better: boo
     images = None if outside else _place(sizes, curve, float(reached))
     if len(arm) < LEAST_DRAWS:
         return Rate(images, None, None, outside, False)
-    logs = np.log(sizes)
-    parts = [np.linspace(one, other, STEPS + 1) for one, other in pairwise(logs)]
-    grid = np.unique(np.concatenate(parts))
-    along = np.stack([np.interp(grid, logs, row) for row in ruler])  # (draws, places)
-    differences = sign * (arm[:, None] - along)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(arm) - 1)
-    half = quantile * differences.std(axis=0, ddof=1) / np.sqrt(len(arm))
-    mean = differences.mean(axis=0)
-    alike = np.flatnonzero(np.abs(mean) <= half + 1e-12)
-    if not len(alike):
-        # Told apart everywhere: beyond one end, or on a steep ruler between two places.
-        low = float(sizes[-1]) if outside > 0 else images
-        high = float(sizes[0]) if outside < 0 else images
-        return Rate(images, low, high, outside, True)
-    ends = np.exp(grid[[alike[0], alike[-1]]])
-    low = None if alike[0] == 0 else float(ends[0])
-    high = None if alike[-1] == len(grid) - 1 else float(ends[1])
-    return Rate(images, low, high, outside, True)
+    alike = _alike(np.log(sizes), sign * ruler, sign * arm)
+    start, end = np.log(sizes[[0, -1]])
+    low, high = (min(alike), max(alike)) if alike else (end, start)
+    if images is not None:  # the mean may fall where the monotone curve is flat
+        low, high = min(low, np.log(images)), max(high, np.log(images))
+    return Rate(
+        images,
+        None if outside < 0 or low <= start else float(np.exp(low)),
+        None if outside > 0 or high >= end else float(np.exp(high)),
+        outside,
+        True,
+    )
+
+
+def _alike(logs: Numbers, ruler: Numbers, arm: Numbers) -> list[float]:
+    """Return ends of the places that a t-test does not tell from an arm.
+
+    Between two numbers of the ruler each draw's difference is u + t v at the share t of the way,
+    so that the test's border is a quadratic in t, as in Fieller's theorem.
+    """
+    n = len(arm)
+    c = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2 / n
+    found = []
+    for i in range(len(logs) - 1):
+        u, v = arm - ruler[:, i], ruler[:, i] - ruler[:, i + 1]
+        (uu, uv), (_, vv) = np.cov(u, v)
+        square = v.mean() ** 2 - c * vv
+        linear = 2 * (u.mean() * v.mean() - c * uv)
+        constant = u.mean() ** 2 - c * uu
+        roots = np.roots([square, linear, constant])
+        inside = [float(t.real) for t in roots if abs(t.imag) < 1e-9 and 0 <= t.real <= 1]
+        within = [t for t in (0.0, 1.0) if square * t * t + linear * t + constant <= 0]
+        found += [float(logs[i] + t * (logs[i + 1] - logs[i])) for t in (*inside, *within)]
+    return found
 
 
 def _place(sizes: Numbers, curve: Numbers, reached: float) -> float:

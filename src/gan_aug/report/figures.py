@@ -71,14 +71,14 @@ def t_band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 def paired_differences(study: Study, summary: Summary) -> Figure | None:
     """Draw every draw's difference from `real`, with mean and interval, one panel a condition."""
-    blocks = summary.splits[study.primary]["accuracy"]
+    blocks = summary.splits[study.primary][study.endpoints[0].name]
     if len(blocks) > 6 or "real" not in study.arms:
         return None  # a sweep of many settings has a table instead
     arms = [arm for arm in study.arms if arm != "real"]
     figure = _figure(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
     panels = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
     for axes, block, condition in zip(panels, blocks, study.conditions, strict=True):
-        values = study.by_draw(condition, study.primary, "accuracy")
+        values = study.main_by_draw(condition)
         found = {c.arm: c for c in block.comparisons if c.reference == "real"}
         for row, arm in enumerate(arms):
             differences = 100 * (values[arm] - values["real"]).dropna().to_numpy()
@@ -100,7 +100,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         if label := study.label(condition):
             axes.set_title(label, loc="left", fontsize=10)
     panels[-1].set_xlabel(
-        f"difference from `real` in {study.primary} accuracy{study.decided}, points "
+        f"difference from `real` in {study.title}, points "
         "(dots: draws; diamond and bar: mean, 95% interval)"
     )
     return figure
@@ -119,7 +119,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
         return None
     figure = _figure(8, 4.2)
     axes = figure.subplots()
-    values = study.by_draw(study.conditions[0], study.primary, "accuracy")
+    values = study.main_by_draw(study.conditions[0])
     positions = {0: 0.0}
     for total in sorted({total for found in groups.values() for total, _ in found}):
         positions[total] = len(positions)
@@ -132,7 +132,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
         axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
     axes.set_xticks(list(positions.values()), [str(total) for total in positions])
     axes.set_xlabel("images added (both classes together)")
-    axes.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
+    axes.set_ylabel(f"{study.title}, %")
     axes.legend(frameon=False)
     _tidy(axes)
     return figure
@@ -145,8 +145,8 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     figure = _figure(10, 4.2)
     left, right = figure.subplots(1, 2)
     places = np.arange(len(study.conditions))
-    tables = [study.by_draw(c, study.primary, "accuracy") for c in study.conditions]
-    blocks = summary.splits[study.primary]["accuracy"]
+    tables = [study.main_by_draw(c) for c in study.conditions]
+    blocks = summary.splits[study.primary][study.endpoints[0].name]
     for i, arm in enumerate(study.arms):
         colour = COLOURS[i % len(COLOURS)]
         bands = [t_band(100 * table[arm].dropna().to_numpy()) for table in tables]
@@ -176,7 +176,7 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
         axes.set_xlabel("training images of each class")
         _tidy(axes)
     right.axhline(0, color="#333", linewidth=1)
-    left.set_ylabel(f"{study.primary} accuracy{study.decided}, %")
+    left.set_ylabel(f"{study.title}, %")
     right.set_ylabel("difference from `real`, points (95% interval)")
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)

@@ -12,7 +12,7 @@ from gan_aug.report.results import Condition, Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS
 
 FIXED = ("test", "development")
-"""Splits of the same patients in every draw; those of the others are sampled with the draw."""
+"""Splits of the same patients in every draw; validation chooses, internal ones are drawn anew."""
 
 Numbers = NDArray[np.float64]
 
@@ -33,9 +33,12 @@ class OverPatients:
         if split not in FIXED:
             return
         jobs = study.of(condition)
-        fit = jobs[0].result.fits[0]
-        self._patients = jobs[0].arrays(fit.arm, fit.repeat).get(f"{split}_patients")
-        if self._patients is None:  # of an early version
+        for job in jobs:
+            fit = job.result.fits[0]
+            self._patients = job.arrays(fit.arm, fit.repeat).get(f"{split}_patients")
+            if self._patients is not None:
+                break
+        else:  # all of an early version
             return
         self._found = {
             arm: {job.result.draw: found for job in jobs if (found := self._of(job, arm))}
@@ -57,12 +60,24 @@ class OverPatients:
         metrics = of_fits[0] if of_fits else {}
         return {metric: np.mean([one[metric] for one in of_fits], axis=0) for metric in metrics}
 
-    def interval(self, metric: str, arm: str, reference: str) -> tuple[float, float] | None:
-        """Return the 95% interval of a difference; None: too few draws, or no such metric."""
+    def interval(
+        self, metric: str, arm: str, reference: str, draws: int
+    ) -> tuple[float, float] | None:
+        """Return the 95% interval of a difference.
+
+        Args:
+            metric: of the endpoint.
+            arm: name.
+            reference: of the arm it is compared with.
+            draws: how many both have; with some that know no patients there is no interval.
+
+        Returns:
+            Its ends; None: too few draws, patients not known in all of them, or no such metric.
+        """
         one, other = self._found.get(arm, {}), self._found.get(reference, {})
-        draws = [draw for draw in one if draw in other and metric in one[draw]]
-        if len(draws) < LEAST_DRAWS:
+        both = [draw for draw in one if draw in other and metric in one[draw]]
+        if len(both) < max(draws, LEAST_DRAWS):
             return None
         assert self._patients is not None
-        differences = np.stack([one[draw][metric] - other[draw][metric] for draw in draws])
+        differences = np.stack([one[draw][metric] - other[draw][metric] for draw in both])
         return crossed_interval(differences, self._patients)

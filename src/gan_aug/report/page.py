@@ -10,6 +10,7 @@ from PIL import Image
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import points, verdict
+from gan_aug.report.over_patients import FIXED
 from gan_aug.report.quality import name_of
 from gan_aug.report.results import LOWER_IS_BETTER, Study
 from gan_aug.report.statistics import LEAST_DRAWS
@@ -18,7 +19,8 @@ from gan_aug.report.summary import Summary
 CAPTIONS = {
     "ruler": "Above: the endpoint against real images, mean over draws and the monotone curve "
     "through it; dotted: the draw's own images. Below: how many real images each arm performs "
-    "like, with 95% intervals; an arrow: at or beyond the ruler's end.",
+    "like, with 95% intervals; an arrow: at or beyond the ruler's end. Of several conditions the "
+    "first is drawn.",
     "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
     "shows no difference.",
     "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",
@@ -64,6 +66,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         main=MAIN,
         grids=_grids(study),
         least=LEAST_DRAWS,
+        fixed=study.primary in FIXED,
     )
 
 

@@ -148,9 +148,9 @@ def _generated(quality: Quality, name: str) -> Values:
 
 
 def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
-    """Return each draw's gain in primary accuracy: the asked arm less its reference."""
+    """Return each draw's gain in the primary endpoint: the asked arm less its reference."""
     asked = study.first.question
-    values = study.by_draw(jobs[0].condition, study.primary, "accuracy")
+    values = study.main_by_draw(jobs[0].condition)
     gains: NDArray[np.float64] = (values[asked.arm] - values[asked.reference]).to_numpy(float)
     return gains
 
@@ -228,7 +228,7 @@ def quality_against_gain(study: Study, rows: list[QualityRow]) -> Figure | None:
         axes.tick_params(labelsize=8)
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
-    figure.supylabel(f"gain in {study.primary} accuracy, points", fontsize=9)
+    figure.supylabel(f"gain in {study.title}, points", fontsize=9)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure

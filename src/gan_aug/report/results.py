@@ -22,6 +22,7 @@ from gan_aug.run.run_record import RECORD, Config, DataNotes, RunRecord, read_re
 from gan_aug.run.typed import Misfit
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
+from gan_aug.settings.endpoints import Endpoint
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 Condition = tuple[Any, ...]
@@ -106,8 +107,27 @@ class Study:
 
     @property
     def primary(self) -> str:
-        """The split that conclusions are about."""
-        return self.first.primary
+        """The split of the primary endpoint."""
+        return self.endpoints[0].split
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """What the study is about; the first is the primary one."""
+        return self.settings.study.endpoints
+
+    @property
+    def title(self) -> str:
+        """The primary endpoint in words."""
+        return self.title_of(self.endpoints[0])
+
+    def title_of(self, endpoint: Endpoint) -> str:
+        """Return an endpoint in words: `test accuracy at 0.5`."""
+        return f"{endpoint.split} {self.metrics[endpoint.name]}"
+
+    def main_by_draw(self, condition: Condition) -> pd.DataFrame:
+        """Return the primary endpoint as `by_draw` does."""
+        first = self.endpoints[0]
+        return self.by_draw(condition, first.split, first.name)
 
     @property
     def control(self) -> str | None:
@@ -128,11 +148,6 @@ class Study:
         (first, title), *others = found.items()
         also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
         return dict([(first, f"{title} at 0.5"), also, *others])
-
-    @property
-    def decided(self) -> str:
-        """How the usual accuracy decides on a class, in words that follow it."""
-        return "" if self.classes.positive is None else " at 0.5"
 
     @property
     def keys(self) -> list[str]:

@@ -49,7 +49,8 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.plot(measure.sizes, [100 * v for v in measure.means], "o", color=RULER, markersize=4)
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
     metric = "AUROC" if measure.metric == "auroc" else measure.metric
-    axes.set_title(f"{measure.split} {metric}", loc="left", fontsize=10)
+    where = f"{measure.label}: " if measure.label else ""
+    axes.set_title(f"{where}{measure.split} {metric}", loc="left", fontsize=10)
     if not measure.sensitivity.seen:
         axes.text(
             0.5, 0.06, "cannot tell: not shown to rise with real images",

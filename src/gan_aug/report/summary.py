@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
+from gan_aug.report.verdicts import Verdict
 from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Question, Swept
+from gan_aug.settings.endpoints import Endpoint
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class Summary:
         draws: which there are.
         splits: split to metric to a block for each condition.
         power: for each condition and arm.
+        endpoints: what the study is about; the first is primary.
+        title: the primary one in words.
+        verdicts: of every pair of arms on every endpoint.
+        declared: whether it was written down before the first draw; early versions did not.
+        declaration: what was declared before the first draw, where it has been changed since.
         worth: for each condition, split and metric that is looked up on the study's ruler.
         quality: for each condition, class and value.
         gate: for each condition and class.
@@ -130,6 +137,11 @@ class Summary:
 
     study: str
     question: Question
+    endpoints: list[Endpoint]
+    title: str
+    verdicts: list[Verdict]
+    declared: bool
+    declaration: str | None
     adds: str
     shown_added: dict[str, float | None]
     control: str | None

@@ -12,7 +12,7 @@ from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
 from gan_aug.settings.draw import Swept
 
 SHOWN = ("accuracy", "auroc")
-"""Metrics that are looked up on the ruler."""
+"""Metrics that are looked up on the ruler, besides those of the endpoints."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def measure_worth(study: Study, splits: list[str]) -> list[Measure]:
         measure
         for condition in study.conditions
         for split in splits
-        for metric in SHOWN
+        for metric in dict.fromkeys([*(e.name for e in study.endpoints), *SHOWN])
         if (measure := _measure(study, condition, split, metric)) is not None
     ]
 
@@ -124,8 +124,11 @@ def words(rate: Rate, facts: RulerFacts) -> str:
         middle = less if rate.outside < 0 else more
     if not rate.known:
         return middle
-    if rate.images is None and (rate.low == end or rate.high == start):
-        return middle  # told from all of the ruler
+    told = (rate.low is not None and round(rate.low) == end) or (
+        rate.high is not None and round(rate.high) == start
+    )
+    if rate.images is None and told:  # from all of the ruler
+        return middle
     low = less if rate.low is None else beyond_own(rate.low)
     high = more if rate.high is None else beyond_own(rate.high)
     return f"{middle} ({low} to {high})"

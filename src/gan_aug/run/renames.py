@@ -36,6 +36,11 @@ def renamed(node: Any) -> Any:
     extra = found.get("extra")
     if isinstance(extra, dict) and "source" in extra:  # of an arm; a class may have that name too
         found["added"] = found.pop("extra")
+    if isinstance(found.get("primary"), str) and "question" in found:  # of a study
+        split = found.pop("primary")
+        found.setdefault(
+            "endpoints", [{"split": split, "metric": "accuracy", "smallest_effect": 0.01}]
+        )
     name = found.get("_target_")
     if isinstance(name, str):
         fitting = (then for then in MOVED if name.startswith(then))

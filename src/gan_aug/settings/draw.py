@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.run_record import Config
 from gan_aug.run.typed import from_plain
+from gan_aug.settings.endpoints import Endpoint
 
 Swept = dict[str, Any]
 """A condition: the settings in which the jobs of a study differ, to their values."""
@@ -54,8 +55,8 @@ class ArmSettings:
     augment: Config | None
     stream: int
     pretrain: float
+    real: Any  # settled: a number for each class, None for all of the draw's
     added: AddedSettings
-    real: Any = None  # settled: a number for each class, or None of a class for all of the draw's
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,14 @@ class StudySettings:
     condition: Swept
     question: Question
     comparisons: list[list[str]]
-    primary: str
     repeats: int
     folder: Any  # a text, or a number that is the draw
+    endpoints: list[Endpoint]
+
+    @property
+    def primary(self) -> str:
+        """The split of the primary endpoint."""
+        return self.endpoints[0].split
 
 
 @dataclass(frozen=True)

@@ -247,7 +247,6 @@ STUDY_RULES: dict[str, Rule] = {
     "validate_every": at_least(1),
     "gan_batches": at_least(1),
     "gan_curve_points": or_null(at_least(1)),
-    "primary": one_of(*SPLITS),
     "splits": names,
     "comparisons": pairs,
     "question.arm": text,

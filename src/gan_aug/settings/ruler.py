@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import by_name
 
 ARM = "ruler_{}"
 
@@ -19,15 +20,16 @@ def ruler_of(cfg: DictConfig, classes: list[str]) -> tuple[list[int], list[str]]
     Raises:
         GanAugError: it names no class of the data set, or more than one.
     """
-    ruler: Any = OmegaConf.to_container(cfg.study)["ruler"]  # type: ignore[index, call-overload]
+    study: Any = OmegaConf.to_container(cfg.study, resolve=True)
+    ruler = by_name(study["ruler"])
     if ruler is None:
         return None
     if not isinstance(ruler, Mapping):
         return ruler, classes
     if len(ruler) != 1 or not ruler.keys() <= set(classes):
         raise GanAugError(
-            f"study.ruler={ruler}: names {', '.join(map(str, ruler)) or 'nothing'}; write numbers "
-            f"for all classes, or {{CLASS: NUMBERS}} with one of {', '.join(classes)}"
+            f"study.ruler={ruler}: names {', '.join(map(str, ruler)) or 'nothing'}; write a list "
+            f"for all classes, or {{CLASS: LIST}} with one of {', '.join(classes)}"
         )
     ((name, sizes),) = ruler.items()
     return sizes, [name]
@@ -59,6 +61,13 @@ def add_ruler(cfg: DictConfig, counts: Mapping[str, int]) -> None:
             f"study.ruler={sizes}: counts from the draw's images of each class, and they differ "
             f"({have}); set data.subset=NUMBER, or study.ruler={{CLASS: {sizes}}}"
         )
+    for name in varied:
+        if cfg.data.subset[name] is None:
+            raise GanAugError(
+                f"study.ruler={sizes}: counts from the draw's images of {name}, and "
+                "data.subset takes all there are, which differ from draw to draw; set "
+                f"data.subset.{name}=NUMBER"
+            )
     with open_dict(cfg):
         for size in sizes:
             name = ARM.format(size)
@@ -68,7 +77,7 @@ def add_ruler(cfg: DictConfig, counts: Mapping[str, int]) -> None:
             further = {k: max(0, n - counts[k]) for k, n in wanted.items()}
             arm = copy.deepcopy(cfg.arms.real)
             arm.title = f"{size} real images of {varied[0] if len(varied) == 1 else 'each class'}"
-            arm.real = {k: min(n, counts[k]) for k, n in wanted.items()}
+            arm.real = {k: min(size, counts[k]) if k in varied else None for k in counts}
             arm.added.count = further
             arm.added.source = "real" if any(further.values()) else "none"
             cfg.arms[name] = arm

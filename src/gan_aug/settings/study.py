@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.endpoints import endpoints_of
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ranges import ARM_RULES, SPLITS, STUDY_RULES, check_augment, check_ranges
 
@@ -75,6 +76,12 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
             f"arms.{name}.added.filter.min_confidence: needs the arm real, which judges; add "
             "'+arm@arms.real=real'"
         )
+    if arm.get("real") is not None and (arm.added.source == "gan" or name == "real"):
+        why = "is what others are compared with" if name == "real" else "its GAN saw all of them"
+        raise GanAugError(
+            f"arms.{name}.real={arm.real}: this arm takes all of the draw's images, {why}; leave "
+            "it null, and set data.subset"
+        )
     _check_pretraining(cfg, name, arm)
     if arm.added.ratio is not None and arm.added.source != "none":
         size = cfg.data.batch_size
@@ -141,7 +148,18 @@ def _check_splits(cfg: DictConfig) -> None:
     assert isinstance(chosen, list)
     if unknown := set(chosen) - set(SPLITS):
         raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(SPLITS)}")
-    for name in ("validation", cfg.study.primary):
+    if "primary" in cfg.study:
+        raise GanAugError(
+            f"study.primary={cfg.study.primary}: follows from the endpoints now; write "
+            f"study.endpoints: [{{split: {cfg.study.primary}, metric: accuracy}}] in its place"
+        )
+    endpoints = endpoints_of(cfg)
+    for i, one in enumerate(endpoints):
+        if one.split not in SPLITS:
+            raise GanAugError(
+                f"study.endpoints[{i}].split={one.split}: must be one of {', '.join(SPLITS)}"
+            )
+    for name in ("validation", *(one.split for one in endpoints)):
         if name not in chosen:
             raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
     for name, key in (("internal", "internal_per_class"), ("development", "development_per_class")):

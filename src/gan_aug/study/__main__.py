@@ -28,7 +28,7 @@ MAY_DIFFER = (
     *("study_dir", "study.gan_curve_points"),
 )
 """Where images and results lie, how often is saved and looked: images are known by their hashes."""
-REDO = ("quality", "study.question", "study.comparisons")
+REDO = ("quality", "study.question", "study.comparisons", "study.endpoints")
 """What touches no fit may be changed on a finished draw, whose fits are then kept."""
 
 

@@ -102,7 +102,7 @@ class AddedByArm:
         if arm.added.source == "gan":
             return self._from_gan(arm, name, count)
         if arm.added.source == "duplicate":
-            table = self._splits.train.of_class(name)
+            table = self.real(arm).of_class(name)
             # Whole copies first: each image is copied as often as any other, within one.
             order = self._random("duplicate", name).permutation(len(table))
             return np.asarray(table.images)[np.resize(order, count)]

@@ -101,10 +101,11 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
     per_epoch = max(1, n_images // kept["data"]["batch_size"])
     epochs = -(-config["study"]["gan_batches"] // per_epoch)
     kept["trainer"]["max_epochs"] = epochs
-    if points := config["study"]["gan_curve_points"]:
+    points = config["study"]["gan_curve_points"]
+    if points and config["quality"]["use"]:
         kept["quality"] = config["quality"] | {
             "use": [name for name in config["quality"]["use"] if name in _CURVES],
-            "every_n_epochs": max(1, epochs // points),
+            "every_n_epochs": -(-epochs // points),
             "select": None,
         }
     return OmegaConf.create(

@@ -36,6 +36,7 @@ from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.batches import AddedImages
+from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
@@ -59,6 +60,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     held_out = held_out_of(cfg, splits)
     added_by_arm = AddedByArm(cfg, prepared, run.folder)
     check_first(cfg, added_by_arm)
+    declare(cfg)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     settings = draw_settings(cfg)
     events = DrawEvents(run, settings, splits.classes)
@@ -155,10 +157,10 @@ def _one_fit(
         npz_sha256=sha256_of(path.with_suffix(".npz")),
     )
     write_fit(path, result)
-    usual = measured[cfg.study.primary][decisions(splits.classes)[0]]
+    primary = draw_settings(cfg).study.primary
+    usual = measured[primary][decisions(splits.classes)[0]]
     print(
-        f"  {name} {repeat}: {cfg.study.primary} accuracy {usual['accuracy']:.4f}, "
-        f"{fitted.seconds:.1f} s",
+        f"  {name} {repeat}: {primary} accuracy {usual['accuracy']:.4f}, {fitted.seconds:.1f} s",
         flush=True,
     )
     return result

@@ -7,10 +7,14 @@ from functools import partial
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from gan_aug.data.classes import Classes
 from gan_aug.evaluation.evaluator import metrics_of
+from gan_aug.metrics.classification import metric_names
 from gan_aug.models.trainer import make_trainer
 from gan_aug.run.building import build
+from gan_aug.run.errors import GanAugError
 from gan_aug.settings.draw import arms_of
+from gan_aug.settings.endpoints import AT_VALIDATION, endpoints_of
 from gan_aug.study.added import AddedByArm
 from gan_aug.study.gans import own_gan
 
@@ -25,6 +29,7 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
     Raises:
         GanAugError: naming the setting that describes nothing that can be built.
     """
+    _check_endpoints(cfg)
     build("trainer", lambda: make_trainer(cfg.trainer, max_epochs=1, logger=False))
     build(
         "classifier",
@@ -39,6 +44,21 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
         build(f"arms.{name}.augment", partial(instantiate, arm.augment))
         build(f"arms.{name}.added.augment", partial(instantiate, arm.added.augment))
         added_by_arm.check_real(name, arm)
+
+
+def _check_endpoints(cfg: DictConfig) -> None:
+    classes = Classes(tuple(cfg.data.classes), cfg.data.positive)
+    for i, one in enumerate(endpoints_of(cfg)):
+        if one.metric not in metric_names(classes):
+            raise GanAugError(
+                f"study.endpoints[{i}].metric={one.metric}: this data set's classes have "
+                f"{', '.join(metric_names(classes))}"
+            )
+        if one.at == AT_VALIDATION and classes.positive is None:
+            raise GanAugError(
+                f"study.endpoints[{i}].at={one.at}: no class is the positive one, so there is no "
+                "threshold; leave it out, or set data.positive"
+            )
 
 
 def _check_quality(cfg: DictConfig) -> None:

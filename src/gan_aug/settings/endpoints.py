@@ -1,0 +1,87 @@
+"""The endpoints of a study: what it is about, declared before it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from gan_aug.run.errors import GanAugError
+
+METRICS = (
+    "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
+    "calibration_error",
+)  # fmt: skip
+AT_VALIDATION = "validation"
+DECLARATION = "declaration.json"
+"""In a study's folder: what it declared before its first draw."""
+_EXAMPLE = "[{split: test, metric: accuracy, smallest_effect: 0.01}]"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A metric on a split.
+
+    Attributes:
+        split: of the images.
+        metric: of `METRICS`, or sensitivity_CLASS where no class is the positive one.
+        at: the threshold of the accuracy: 0.5, or `validation`; None is 0.5.
+        smallest_effect: the smallest difference that matters, as a share; None: not declared.
+    """
+
+    split: str
+    metric: str
+    at: Any = None
+    smallest_effect: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric's name in a report."""
+        at_validation = self.at == AT_VALIDATION
+        return f"{self.metric}_at_validation_threshold" if at_validation else self.metric
+
+
+def endpoints_of(cfg: DictConfig) -> list[Endpoint]:
+    """Read a study's endpoints.
+
+    Raises:
+        GanAugError: naming what is none.
+    """
+    found = cfg.study.endpoints
+    if not isinstance(found, ListConfig) or not len(found):
+        raise GanAugError(f"study.endpoints={found}: must be a list, as {_EXAMPLE}")
+    return [
+        _endpoint(OmegaConf.to_container(one) if OmegaConf.is_config(one) else one, i)
+        for i, one in enumerate(found)
+    ]
+
+
+def _endpoint(found: Any, i: int) -> Endpoint:
+    key = f"study.endpoints[{i}]"
+    if not isinstance(found, dict) or not {"split", "metric"} <= found.keys():
+        raise GanAugError(f"{key}={found}: must be {{split: NAME, metric: NAME}}, as {_EXAMPLE}")
+    if unknown := found.keys() - {"split", "metric", "at", "smallest_effect"}:
+        raise GanAugError(
+            f"{key}.{min(map(str, unknown))}: an endpoint has split, metric, at, smallest_effect"
+        )
+    metric, at, least = found["metric"], found.get("at"), found.get("smallest_effect")
+    if metric not in METRICS and not str(metric).startswith("sensitivity_"):
+        raise GanAugError(f"{key}.metric={metric}: must be one of {', '.join(METRICS)}")
+    if at not in (None, 0.5, AT_VALIDATION) or (at == AT_VALIDATION and metric != "accuracy"):
+        raise GanAugError(f"{key}.at={at}: must be 0.5 or, of the accuracy, {AT_VALIDATION}")
+    if least is not None and not (
+        isinstance(least, int | float) and not isinstance(least, bool) and 0 < least < 1
+    ):
+        raise GanAugError(
+            f"{key}.smallest_effect={least}: must be a share above 0 and below 1, or null"
+        )
+    return Endpoint(str(found["split"]), str(metric), at, least)
+
+
+def hash_of(endpoints: list[Endpoint], question: tuple[str, str]) -> str:
+    """Return what two declarations share only if they are the same."""
+    content = json.dumps([[asdict(one) for one in endpoints], question], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

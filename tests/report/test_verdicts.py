@@ -1,0 +1,147 @@
+"""Endpoints and verdicts: words that claim what the tests do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_study import write_study
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
+
+from gan_aug.report.build import build
+from gan_aug.report.statistics import compare, draws_needed
+from gan_aug.report.verdicts import equivalence_p
+from gan_aug.settings.endpoints import Endpoint, hash_of
+
+ENDPOINTS = [
+    {"split": "test", "metric": "accuracy", "smallest_effect": 0.01},
+    {"split": "internal", "metric": "auroc", "smallest_effect": 0.02},
+    {"split": "test", "metric": "accuracy", "at": "validation"},
+]
+BASE = {"real": 0.0, "duplicate": 0.0}
+RULER = ("ruler_25", "ruler_50", "ruler_100")
+
+
+def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
+    build(write_study(folder, effects, **{"repeats": 1, "endpoints": ENDPOINTS} | how))
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def of_pair(summary: dict[str, Any], reference: str = "real") -> list[dict[str, Any]]:
+    return [v for v in summary["verdicts"] if (v["arm"], v["reference"]) == ("gan", reference)]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.004, -0.008, 0.02])
+def test_equivalence_is_that_of_statsmodels(shift: float) -> None:
+    random = np.random.default_rng(0)
+    reference = random.normal(0.8, 0.02, 10)
+    arm = reference + random.normal(shift, 0.008, 10)
+    found = compare(arm, reference)
+    assert equivalence_p(found, 0.01) == pytest.approx(ttost_paired(arm, reference, -0.01, 0.01)[0])
+    # As an interval: 90 % within the bounds.
+    low, high = stats.ttest_rel(arm, reference).confidence_interval(0.9)
+    assert (low > -0.01 and high < 0.01) == (equivalence_p(found, 0.01) < 0.05)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("effect", "noise", "word", "part"),
+    [
+        (0.03, 0.004, "better", "Yes, it helped"),
+        (-0.03, 0.004, "worse", "It made it worse"),
+        (0.0, 0.001, "equivalent", "which is equivalent within 1 point"),
+        (0.0, 0.02, "inconclusive", "draws would show 1 point"),
+    ],
+)
+def test_the_words(effect: float, noise: float, word: str, part: str, tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": effect}, noise=noise)
+    first, *others = of_pair(summary)
+    assert first["word"] == word
+    assert part in summary["answer"][0]
+    assert "points of test accuracy at 0.5" in summary["answer"][0]
+    assert len(others) == 2
+    html = (tmp_path / "report.html").read_text()
+    assert "test accuracy at 0.5 (primary)" in html
+    assert f">{word}" in html
+
+
+def test_an_inconclusive_one_says_how_many_draws_would_settle_it(tmp_path: Path) -> None:
+    first = of_pair(summary_of(tmp_path, BASE | {"gan": 0.0}, noise=0.02))[0]
+    # Two comparisons with `real`: the first step of Holm's correction.
+    assert first["settles"] == draws_needed(first["sd"], 0.01, 0.05 / 2)
+
+
+def test_secondary_endpoints_are_corrected_together_and_the_primary_alone(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.004, "classic": 0.005})
+    against = [v for v in summary["verdicts"] if v["reference"] == "real"]
+    primary = [v for v in against if v["endpoint"] == ENDPOINTS[0]]
+    secondary = [v for v in against if v["endpoint"] != ENDPOINTS[0]]
+    assert (len(primary), len(secondary)) == (3, 6)
+    for family in (primary, secondary):
+        smallest = min(family, key=lambda v: v["p"])
+        assert smallest["p_holm"] == pytest.approx(min(1, len(family) * smallest["p"]))
+    table = summary["splits"]["test"]["accuracy"][0]["comparisons"]
+    (gan,) = [c for c in table if (c["arm"], c["reference"]) == ("gan", "real")]
+    assert gan["p_holm"] == of_pair(summary)[0]["p_holm"]
+
+
+def test_where_the_ruler_is_flat_a_null_is_no_answer(tmp_path: Path) -> None:
+    flat = dict.fromkeys(RULER, 0.0)
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | flat, noise=0.001)
+    assert of_pair(summary)[0]["word"] == "cannot tell"
+    assert summary["answer"][-1].startswith("This study cannot tell")
+    rising = {arm: 0.02 * i for i, arm in enumerate(RULER)}
+    seen = summary_of(tmp_path / "b", BASE | {"gan": 0.0} | rising, noise=0.001)
+    assert of_pair(seen)[0]["word"] == "equivalent"
+
+
+def test_all_of_the_answer_is_about_the_primary_endpoint(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.02}, endpoints=ENDPOINTS[1:])
+    found = summary["splits"]["internal"]["auroc"][0]["comparisons"]
+    (gan,) = [c for c in found if (c["arm"], c["reference"]) == ("gan", "real")]
+    assert f"{100 * gan['mean']:+.1f} points of internal AUROC" in summary["answer"][0]
+    assert gan["mean"] == of_pair(summary)[0]["mean"]
+    assert {row["arm"] for row in summary["power"]} == {"duplicate", "gan"}
+
+
+def test_few_draws_judge_nothing(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.03}, draws=5)
+    assert {v["word"] for v in summary["verdicts"]} == {"too few draws"}
+
+
+def test_the_primary_endpoint_may_be_any_metric(tmp_path: Path) -> None:
+    endpoints = [{"split": "test", "metric": "calibration_error", "smallest_effect": 0.01}]
+    summary = summary_of(tmp_path, BASE | {"gan": 0.05}, endpoints=endpoints)
+    (first,) = of_pair(summary)
+    assert first["mean"] < 0
+    assert first["word"] == "better"  # lower is
+    assert "points of test calibration error" in summary["answer"][0]
+    assert "accuracy at 0.5 +" in summary["answer"][0]
+
+
+def test_a_study_of_an_early_version_concludes_from_the_accuracy(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0}, endpoints=None)
+    assert summary["endpoints"] == ENDPOINTS[:1]
+    assert "Not declared before the first draw" in (tmp_path / "report.html").read_text()
+    assert of_pair(summary)[0]["word"] == "equivalent"
+
+
+def test_a_changed_declaration_is_said_first(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, BASE | {"gan": 0.0}, repeats=1, endpoints=ENDPOINTS)
+    declared = [Endpoint(**{"at": None, "smallest_effect": None} | e) for e in ENDPOINTS]
+    path = folder / "declaration.json"
+    content = {"endpoints": ENDPOINTS, "question": ["gan", "real"], "declared": "2026-11-26"}
+    path.write_text(json.dumps(content | {"hash": hash_of(declared, ("gan", "real"))}))
+    build(folder)
+    answer = json.loads((folder / "summary.json").read_text())["answer"]
+    assert not any("changed after" in line for line in answer)
+    assert "Declared before the first draw" in (folder / "report.html").read_text()
+    path.write_text(json.dumps(content | {"hash": hash_of(declared[:1], ("gan", "real"))}))
+    build(folder)
+    answer = json.loads((folder / "summary.json").read_text())["answer"]
+    assert "changed after the first draw" in answer[0]
+    assert "2026-11-26" in answer[0]
