@@ -108,6 +108,13 @@ def test_all_of_the_answer_is_about_the_primary_endpoint(tmp_path: Path) -> None
     assert {row["arm"] for row in summary["power"]} == {"duplicate", "gan"}
 
 
+def test_a_threshold_of_validation_is_looked_up_on_the_ruler_too(tmp_path: Path) -> None:
+    rising = {arm: 0.02 * i for i, arm in enumerate(RULER)}
+    summary = summary_of(tmp_path, BASE | {"gan": 0.01} | rising, endpoints=ENDPOINTS[2:])
+    assert summary["worth"][0]["metric"] == "accuracy_at_validation_threshold"
+    assert "by test accuracy at validation threshold" in summary["answer"][-1]
+
+
 def test_few_draws_judge_nothing(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.03}, draws=5)
     assert {v["word"] for v in summary["verdicts"]} == {"too few draws"}

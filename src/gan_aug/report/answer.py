@@ -106,7 +106,7 @@ def _of(measure: Measure) -> str:
 
 
 def _metric(name: str) -> str:
-    return "AUROC" if name == "auroc" else name
+    return name.upper() if name in ("auroc", "auprc") else name.replace("_", " ")
 
 
 def _where(condition: Swept) -> str:

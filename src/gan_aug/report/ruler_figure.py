@@ -48,7 +48,7 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.plot(measure.sizes, [100 * v for v in measure.curve], color=RULER, linewidth=1.6)
     axes.plot(measure.sizes, [100 * v for v in measure.means], "o", color=RULER, markersize=4)
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
-    metric = "AUROC" if measure.metric == "auroc" else measure.metric
+    metric = measure.metric.replace("_", " ").replace("auroc", "AUROC").replace("auprc", "AUPRC")
     where = f"{measure.label}: " if measure.label else ""
     axes.set_title(f"{where}{measure.split} {metric}", loc="left", fontsize=10)
     if not measure.sensitivity.seen:
