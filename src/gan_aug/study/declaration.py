@@ -14,9 +14,13 @@ from gan_aug.settings.endpoints import DECLARATION, hash_of
 
 
 def declare(cfg: DictConfig) -> None:
-    """Write down the declaration of a study that has none yet; it is never written again."""
-    path = Path(cfg.study_dir).expanduser() / DECLARATION
-    if path.exists():
+    """Write down the declaration of a study before it has results; it is never written again.
+
+    A study that an early version began has results and no declaration: it gets none afterwards.
+    """
+    folder = Path(cfg.study_dir).expanduser()
+    path = folder / DECLARATION
+    if path.exists() or any(folder.rglob("metrics.json")):
         return
     study = draw_settings(cfg).study
     asked = (study.question.arm, study.question.reference)
