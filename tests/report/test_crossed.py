@@ -89,13 +89,12 @@ def test_it_is_never_narrower_than_over_draws(of_draws: float, of_patients: floa
 
 @pytest.mark.parametrize("draws", [6, 10])
 def test_it_is_never_absurdly_wide(draws: int) -> None:
-    """Degrees of freedom below one would give quantiles in the thousands."""
+    """Degrees of freedom far below one would give quantiles beyond all numbers."""
     for seed in range(300):
-        random = np.random.default_rng(seed)
-        values = random.normal(0, 0.5, (draws, 120)) + random.normal(0, 0.05, 60)[PATIENTS]
+        values = np.random.default_rng(seed).normal(0, 0.5, (draws, 120))
+        values -= 0.9 * values.mean(axis=1, keepdims=True)  # draws hardly differ
         low, high = crossed_interval(values, PATIENTS)
-        error = np.sqrt(values.mean(axis=1).var(ddof=1) / draws + values.var() / 60)
-        assert (high - low) / 2 < 4 * error
+        assert (high - low) / 2 < 3 * values.std() / np.sqrt(draws * 60)
 
 
 PATIENTS = np.repeat(np.arange(60), np.tile([1, 1, 4], 20))

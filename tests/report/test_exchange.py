@@ -89,10 +89,10 @@ def test_place_and_interval_never_contradict_each_other(shape: str) -> None:
         "line": [0.80, 0.82, 0.84, 0.86, 0.88],
     }[shape]
     random = np.random.default_rng(8)
-    for worth in (0.79, 0.81, 0.845, 0.87, 0.9):
-        for _ in range(100):
-            ruler = np.array(means) + random.normal(0, 0.01, (8, 5))
-            r = exchange(SIZES, ruler, worth + random.normal(0, 0.01, 8))
+    for worth in (0.79, 0.81, 0.845, 0.86, 0.862, 0.87, 0.9):
+        for noise in [0.01, 0.0005] * 50:
+            ruler = np.array(means) + random.normal(0, noise, (8, 5))
+            r = exchange(SIZES, ruler, worth + random.normal(0, noise, 8))
             low, high = r.low or 0.0, r.high or np.inf
             if r.outside:
                 assert r.images is None
