@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from gan_aug.report.draw_result import LAST
 from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.quality import summarise_gate, summarise_quality
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
@@ -21,10 +22,12 @@ from gan_aug.report.statistics import (
 from gan_aug.report.summary import (
     ArmStatistics,
     Block,
+    ChosenSteps,
     Costs,
     Pair,
     Power,
     Provenance,
+    StepsOfArm,
     Summary,
 )
 from gan_aug.report.verdicts import REFERENCES, family_of, verdicts
@@ -138,6 +141,7 @@ def summarise(study: Study) -> Summary:
             for split in splits_to_report(study)
         },
         power=power(study),
+        steps=chosen_steps(study),
         worth=worth,
         quality=summarise_quality(study),
         gate=summarise_gate(study),
@@ -220,6 +224,25 @@ def power(study: Study) -> list[Power]:
                 )
             )
     return found
+
+
+def chosen_steps(study: Study) -> ChosenSteps | None:
+    """Return what validation chose; None where it did not, in every fit."""
+    fits = [fit for job in study.jobs for fit in job.result.fits]
+    if any(fit.chosen is None or fit.last is None for fit in fits):
+        return None
+    arms = []
+    for condition in study.conditions:
+        for arm in study.first.arms:
+            of_arm = [fit for job in study.of(condition) for fit in job.result.fits_of(arm)]
+            chosen = [fit.chosen for fit in of_arm if fit.chosen is not None]
+            mean, named = float(np.mean(chosen)), study.named(condition)
+            arms.append(StepsOfArm(named, arm, mean, min(chosen), max(chosen)))
+    return ChosenSteps(
+        budget=max(fit.steps for fit in fits),
+        arms=arms,
+        last=[_blocks(study, one.split + LAST, one.name, {}) for one in study.endpoints],
+    )
 
 
 def costs(study: Study) -> Costs:

@@ -43,6 +43,23 @@ class Used:
     added: Shown
 
 
+LAST = "_last"
+"""After a split's name: what is of the last step, where validation chose another's weights."""
+
+
+@dataclass(frozen=True)
+class MeasuredFit:
+    """What a fit's weights give.
+
+    Attributes:
+        threshold: chosen on validation; None where no class is the positive one.
+        splits: split to what was measured on it.
+    """
+
+    threshold: float | None
+    splits: dict[str, Measured]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
     """One fit of the classifier.
@@ -51,6 +68,7 @@ class FitResult:
         arm: name.
         repeat: which of the arm's fits in this draw.
         steps: optimizer steps it took.
+        chosen: the step that its weights are of, where validation chose it; None: the last.
         seconds: wall time.
         initial_weights: hash of the weights it started from.
         fingerprint: of the data.
@@ -59,12 +77,14 @@ class FitResult:
         used: what it was trained on.
         threshold: chosen on validation; None where no class is the positive one.
         others: split to what was measured on it, see `on`; and what other versions wrote.
+        last: what the weights of the last step give, where validation chose others.
         npz_sha256: of the file with its predictions.
     """
 
     arm: str
     repeat: int
     steps: int
+    chosen: int | None = None
     seconds: float
     initial_weights: str
     fingerprint: str | None = None
@@ -73,14 +93,17 @@ class FitResult:
     used: Used | None = None
     threshold: float | None
     others: Others = field(default_factory=dict)
+    last: MeasuredFit | None = None
     npz_sha256: str | None = None
 
     def on(self, split: str) -> Measured:
-        """Return what was measured on a split.
+        """Return what was measured on a split, or on a split and `LAST`.
 
         Raises:
             KeyError: nothing was.
         """
+        if self.last is not None and split.endswith(LAST):
+            return self.last.splits[split.removesuffix(LAST)]
         measured: Measured = self.others[split]
         return measured
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import AT_VALIDATION, decisions, metric_names
-from gan_aug.report.draw_result import DrawResult, FitResult, read_result
+from gan_aug.report.draw_result import LAST, DrawResult, FitResult, read_result
 from gan_aug.report.verify import read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
@@ -181,7 +181,10 @@ class Study:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row for each condition, draw, arm and repeat; a column for each split and metric."""
+        """A row for each condition, draw, arm and repeat; a column for each split and metric.
+
+        Where validation chose the steps there are more, for each split with `LAST` after its name.
+        """
         rows = []
         for job in self.jobs:
             for fit in job.result.fits:
@@ -192,7 +195,11 @@ class Study:
                     "steps": fit.steps,
                     "threshold": fit.threshold,
                 }
-                for split in job.result.splits:
+                splits = list(job.result.splits)
+                if fit.last is not None:
+                    row["chosen_steps"] = fit.chosen
+                    splits += [split + LAST for split in splits]
+                for split in splits:
                     for metric in self.metrics:
                         row[f"{split}_{metric}"] = value_of(fit, split, metric, self.classes)
                 rows.append(row)

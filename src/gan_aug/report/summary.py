@@ -78,6 +78,40 @@ class Power:
 
 
 @dataclass(frozen=True)
+class StepsOfArm:
+    """At which steps validation chose the weights of an arm's fits.
+
+    Attributes:
+        condition: under which.
+        arm: which, of the ruler too.
+        mean: over all fits.
+        fewest: of a fit.
+        most: of a fit.
+    """
+
+    condition: Swept
+    arm: str
+    mean: float
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True)
+class ChosenSteps:
+    """What validation chose, and what the same fits give with the weights of their last step.
+
+    Attributes:
+        budget: the steps that every fit took.
+        arms: for each condition and arm.
+        last: of each declared endpoint, in their order, a block for each condition.
+    """
+
+    budget: int
+    arms: list[StepsOfArm]
+    last: list[list[Block]]
+
+
+@dataclass(frozen=True)
 class Costs:
     """Seconds: of each GAN, counted once, and of each arm's fits."""
 
@@ -119,6 +153,7 @@ class Summary:
         draws: which there are.
         splits: split to metric to a block for each condition.
         power: for each condition and arm.
+        steps: where validation chose them.
         endpoints: what the study is about; the first is primary.
         title: the primary one in words.
         verdicts: of every pair of arms on every endpoint.
@@ -151,6 +186,7 @@ class Summary:
     draws: list[int]
     splits: dict[str, dict[str, list[Block]]]
     power: list[Power]
+    steps: ChosenSteps | None
     worth: list[Measure]
     quality: list[QualityRow]
     gate: list[GateRow]

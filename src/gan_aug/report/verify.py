@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure
-from gan_aug.report.draw_result import DrawResult, FitResult
+from gan_aug.report.draw_result import LAST, DrawResult, FitResult
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import RunRecord
@@ -102,8 +102,9 @@ def read_predictions(
         result: of the draw.
 
     Returns:
-        By split the probabilities (N, K); by split and `_labels` the labels (N,), and but of
-        early versions `_patients` the patients' numbers (N,).
+        By split the probabilities (N, K), and where validation chose the steps also by split and
+        `LAST`; by split and `_labels` the labels (N,), and but of early versions `_patients` the
+        patients' numbers (N,).
 
     Raises:
         GanAugError: the file is missing or damaged, or does not hold such splits.
@@ -115,20 +116,24 @@ def read_predictions(
             arrays = dict(found)
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise GanAugError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+    chosen = any(fit.last is not None for fit in result.fits_of(arm))
     for split, counts in result.splits.items():
-        scores, labels = arrays.get(split), arrays.get(f"{split}_labels")
-        if scores is None or labels is None:
-            raise GanAugError(f"{path}: holds no predictions of {split}; {_REMEDY}")
-        if scores.ndim == 1 and len(classes) == 2:  # of an earlier version: of the second class
-            scores = arrays[split] = np.stack([1 - scores, scores], axis=1)
-        shapes = (scores.shape, labels.shape)
-        if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":
-            raise GanAugError(f"{path}: its {split} arrays are no probabilities; {_REMEDY}")
+        labels = arrays.get(f"{split}_labels")
+        for name in (split, split + LAST) if chosen else (split,):
+            scores = arrays.get(name)
+            if scores is None or labels is None:
+                raise GanAugError(f"{path}: holds no predictions of {name}; {_REMEDY}")
+            if scores.ndim == 1 and len(classes) == 2:  # of an earlier version: of the second class
+                scores = arrays[name] = np.stack([1 - scores, scores], axis=1)
+            shapes = (scores.shape, labels.shape)
+            if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":
+                raise GanAugError(f"{path}: its {name} arrays are no probabilities; {_REMEDY}")
+            if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
+                raise GanAugError(f"{path}: {name} holds values outside 0 to 1; {_REMEDY}")
+        assert labels is not None
         patients = arrays.get(f"{split}_patients")  # None: of an early version
         if patients is not None and (patients.shape != labels.shape or patients.dtype.kind != "i"):
             raise GanAugError(f"{path}: its {split}_patients are no numbers; {_REMEDY}")
-        if not ((scores >= 0) & (scores <= 1)).all():  # a NaN is neither
-            raise GanAugError(f"{path}: {split} holds values outside 0 to 1; {_REMEDY}")
         if {name: int((labels == i).sum()) for i, name in enumerate(classes)} != counts:
             raise GanAugError(f"{path}: its {split} labels are not {counts}; {_REMEDY}")
     return arrays
@@ -143,16 +148,21 @@ def _compare(
 ) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     where = f"{path}: {fit.arm} {fit.repeat}"
-    threshold = fit.threshold
-    if "validation" in splits:
-        found = choose_threshold(tensors["validation"], tensors["validation_labels"], classes)
-        if found is not None:
-            _agree(where, "threshold", threshold, found)
-    for split in splits:
-        measured = measure(tensors[split], tensors[f"{split}_labels"], classes, threshold)
-        for title, values in measured.items():
-            for name, value in values.items():
-                _agree(where, f"{split} {title} {name}", fit.on(split)[title][name], value)
+    of_weights = [("", fit.threshold)]
+    if fit.last is not None:
+        of_weights.append((LAST, fit.last.threshold))
+    for of, threshold in of_weights:
+        if "validation" in splits:
+            scores = tensors["validation" + of]
+            found = choose_threshold(scores, tensors["validation_labels"], classes)
+            if found is not None:
+                _agree(where, f"threshold{of}", threshold, found)
+        for split in splits:
+            measured = measure(tensors[split + of], tensors[f"{split}_labels"], classes, threshold)
+            for title, values in measured.items():
+                for name, value in values.items():
+                    says = fit.on(split + of)[title][name]
+                    _agree(where, f"{split}{of} {title} {name}", says, value)
 
 
 def _agree(where: str, name: str, says: Any, gives: float) -> None:

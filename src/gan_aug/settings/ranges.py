@@ -243,7 +243,6 @@ SPLITS = ("validation", "internal", "development", "test")
 STUDY_RULES: dict[str, Rule] = {
     "folder": text,
     "repeats": whole(1, 1000),
-    "steps": at_least(1),
     "validate_every": at_least(1),
     "gan_batches": at_least(1),
     "gan_curve_points": or_null(at_least(1)),

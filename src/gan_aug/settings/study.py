@@ -8,6 +8,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.endpoints import endpoints_of
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ranges import ARM_RULES, SPLITS, STUDY_RULES, check_augment, check_ranges
+from gan_aug.settings.steps import steps_of
 
 
 def check_study(cfg: DictConfig) -> None:
@@ -17,6 +18,12 @@ def check_study(cfg: DictConfig) -> None:
         GanAugError: naming the key, its value and what it may hold.
     """
     check_ranges(cfg.study, STUDY_RULES, "study.")
+    steps = steps_of(cfg.study)
+    if cfg.study.validate_every > steps.most:
+        raise GanAugError(
+            f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
+            f"{cfg.study.steps}"
+        )
     if not cfg.arms:
         raise GanAugError(
             "arms: there are none; add +study=seed_protocol, or another of conf/study"
@@ -27,11 +34,6 @@ def check_study(cfg: DictConfig) -> None:
         raise GanAugError(
             f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
             "study.gan_batches for the GAN and study.steps for the classifier"
-        )
-    if cfg.study.validate_every > cfg.study.steps:
-        raise GanAugError(
-            f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
-            f"{cfg.study.steps}"
         )
     if cfg.model.fitted_on == "two" and cfg.model.batch_size % 2:
         raise GanAugError(
@@ -103,10 +105,17 @@ def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:
             f"arms.{name}.added.ratio={arm.added.ratio}: pretrain={arm.pretrain} keeps added "
             "and real images apart, so a batch has no ratio; leave one of the two out"
         )
-    if not 0 < round(arm.pretrain * cfg.study.steps) < cfg.study.steps:
+    steps, every = steps_of(cfg.study), cfg.study.validate_every
+    first = round(arm.pretrain * steps.most)
+    if not 0 < first < steps.most:
         raise GanAugError(
             f"arms.{name}.pretrain={arm.pretrain}: leaves no step of study.steps="
             f"{cfg.study.steps} on one of its sides; choose another, or set it to 0"
+        )
+    if steps.chosen and steps.most // every * every <= first:
+        raise GanAugError(
+            f"arms.{name}.pretrain={arm.pretrain}: leaves no validation after it to choose steps "
+            f"from; lower study.validate_every={every}"
         )
 
 

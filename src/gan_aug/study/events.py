@@ -19,6 +19,7 @@ from gan_aug.run.errors import warn
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.settings.draw import DrawSettings
+from gan_aug.settings.steps import steps_of
 from gan_aug.training.event_files import (
     FIRST,
     LAST,
@@ -127,7 +128,7 @@ class DrawEvents:
             "arm": arm,
             "repeat": repeat,
             "primary": self._draw.study.primary,
-            "steps": study["steps"],
+            "steps": steps_of(study).most,
             "gan_batches": study["gan_batches"],
             **self._draw.study.condition,
             **by_class("added", added.count if made else dict.fromkeys(added.count, 0)),

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from torch import Tensor
 
 from gan_aug.data.datamodule import EvaluationBatches
 from gan_aug.data.image_table import ImageTable
@@ -22,10 +23,11 @@ from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
 from gan_aug.models.trainer import make_trainer
-from gan_aug.report.draw_result import Measured, Used
+from gan_aug.report.draw_result import LAST, MeasuredFit, Used
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.steps import steps_of
 from gan_aug.study.batches import AddedImages, ArmBatches
 from gan_aug.training.callbacks import ReportProgress
 
@@ -37,6 +39,8 @@ class Fit:
     Attributes:
         module: the classifier, in evaluation mode on the CPU.
         steps: optimizer steps it took.
+        chosen: the step that its weights are of, where validation chose it; None: the last.
+        last: where validation chose, the weights of the last step.
         seconds: wall time of the fit.
         initial_weights: hash of the weights it started from.
         curve: at each validation: step, train_loss, val_loss, val_auroc.
@@ -45,6 +49,8 @@ class Fit:
 
     module: Classifier
     steps: int
+    chosen: int | None
+    last: dict[str, Tensor] | None
     seconds: float
     initial_weights: str
     curve: list[dict[str, float]]
@@ -52,17 +58,24 @@ class Fit:
 
 
 class _Curve(Callback):
-    """Keeps the scalars of each validation."""
+    """Keeps the scalars of each validation, and the weights of the best one from a step on."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int | None) -> None:
         self.points: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] | None = None
+        self.chosen: int | None = None
+        self._first, self._lowest = first, float("inf")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
         latest = pl_module.latest
         names = {"train/loss": "train_loss", "val/loss": "val_loss", "val/auroc": "val_auroc"}
         point = {new: latest[old] for old, new in names.items()}
-        self.points.append({"step": pl_module.batches_done} | point)
+        step, loss = pl_module.batches_done, point["val_loss"]
+        self.points.append({"step": step} | point)
+        if self._first is not None and step > self._first and loss < self._lowest:
+            self._lowest, self.chosen = loss, step
+            self.best = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
 
 
 def fit_arm(
@@ -73,7 +86,7 @@ def fit_arm(
     added: AddedImages,
     repeat: int | str,
 ) -> Fit:
-    """Fit the classifier for `study.steps` steps.
+    """Fit the classifier for `study.steps`.
 
     The initial weights depend on seed, draw and repeat alone, so all arms share them; so does the
     order of batches, where two arms have the same images.
@@ -82,7 +95,8 @@ def fit_arm(
         cfg: the study's configuration.
         arm: the arm's settings.
         train: real training images.
-        validation: for the learning curve; decides nothing here.
+        validation: for the learning curve, and to choose steps where the study has them chosen:
+            the weights where the loss is lowest, after any pretraining.
         added: what the arm adds.
         repeat: which of the arm's fits.
 
@@ -90,7 +104,7 @@ def fit_arm(
         GanAugError: training diverged, or the arm's images cannot be mixed as it says.
     """
     started = time.monotonic()
-    study = cfg.study
+    study, steps = cfg.study, steps_of(cfg.study)
     key = (cfg.seed, cfg.draw, repeat)
     pl.seed_everything(stream_seed("weights", *key), verbose=False)
     module: Classifier = instantiate(cfg.classifier.module, _convert_="all")
@@ -103,12 +117,12 @@ def fit_arm(
         instantiate(arm.augment),
         instantiate(arm.added.augment),
         cfg.data.batch_size,
-        study.steps,
+        steps.most,
         stream_seed("order", *key, arm.stream),
         lambda: module.batches_done,
     )
     torch.manual_seed(stream_seed("noise", *key, arm.stream))
-    curve = _Curve()
+    curve = _Curve(round(arm.pretrain * steps.most) if steps.chosen else None)
     trainer = make_trainer(
         cfg.trainer,
         max_epochs=1,
@@ -124,33 +138,65 @@ def fit_arm(
             f"arm {arm.title!r}: training diverged, weights are not finite; lower classifier.lr"
         )
     module.cpu().eval()
-    seconds = round(time.monotonic() - started, 3)
-    return Fit(module, module.batches_done, seconds, initial, curve.points, batches.used())
+    last = None
+    if curve.best is not None:
+        last = {k: v.clone() for k, v in module.state_dict().items()}
+        module.load_state_dict(curve.best)
+    return Fit(
+        module=module,
+        steps=module.batches_done,
+        chosen=curve.chosen,
+        last=last,
+        seconds=round(time.monotonic() - started, 3),
+        initial_weights=initial,
+        curve=curve.points,
+        used=batches.used(),
+    )
 
 
-def measure(
-    fit: Fit, tables: Mapping[str, ImageTable]
-) -> tuple[float | None, dict[str, Measured], dict[str, NDArray[Any]]]:
+@dataclass(frozen=True)
+class Outcome:
+    """What a fit gives on every split.
+
+    Attributes:
+        measured: with its weights.
+        last: with those of the last step, where validation chose others.
+        arrays: by split the probabilities, the labels, and the patients, numbered within the split:
+            names may say who they are; by split and `LAST` the probabilities of the last step.
+    """
+
+    measured: MeasuredFit
+    last: MeasuredFit | None
+    arrays: dict[str, NDArray[Any]]
+
+
+def measure(fit: Fit, tables: Mapping[str, ImageTable]) -> Outcome:
     """Measure a fit on every split; where there is a threshold, validation chooses it.
 
     Args:
         fit: the fit.
         tables: split name to images; holds `validation`.
-
-    Returns:
-        The threshold; by split what `gan_aug.metrics.classification.measure` returns; and by split
-        the probabilities, the labels, and the patients, numbered within the split: names may say
-        who they are.
     """
-    found = {name: probabilities(fit.module, table.images) for name, table in tables.items()}
-    labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
-    classes = fit.module.classes
-    threshold = choose_threshold(found["validation"], labels["validation"], classes)
-    measured: dict[str, Measured] = {}
-    arrays: dict[str, NDArray[Any]] = {}
+    measured, arrays = _measure(fit.module, tables)
     for name, table in tables.items():
-        measured[name] = measure_split(found[name], labels[name], classes, threshold)
-        arrays[name] = found[name].numpy()
-        arrays[f"{name}_labels"] = labels[name].numpy()
+        arrays[f"{name}_labels"] = table.labels
         arrays[f"{name}_patients"] = np.unique(table.patients, return_inverse=True)[1]
-    return threshold, measured, arrays
+    if fit.last is None:
+        return Outcome(measured, None, arrays)
+    chosen = {k: v.clone() for k, v in fit.module.state_dict().items()}
+    fit.module.load_state_dict(fit.last)
+    last, of_last = _measure(fit.module, tables)
+    fit.module.load_state_dict(chosen)
+    return Outcome(measured, last, arrays | {name + LAST: a for name, a in of_last.items()})
+
+
+def _measure(
+    module: Classifier, tables: Mapping[str, ImageTable]
+) -> tuple[MeasuredFit, dict[str, NDArray[Any]]]:
+    found = {name: probabilities(module, table.images) for name, table in tables.items()}
+    labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
+    threshold = choose_threshold(found["validation"], labels["validation"], module.classes)
+    measured = {
+        name: measure_split(found[name], labels[name], module.classes, threshold) for name in found
+    }
+    return MeasuredFit(threshold, measured), {name: of.numpy() for name, of in found.items()}

@@ -138,27 +138,29 @@ def _one_fit(
         return found
     real, added = images
     fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)
-    threshold, measured, arrays = measure(fitted, tables)
+    outcome = measure(fitted, tables)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **outcome.arrays)  # type: ignore[arg-type]
     replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
     result = FitResult(
         arm=name,
         repeat=repeat,
         steps=fitted.steps,
+        chosen=fitted.chosen,
         seconds=fitted.seconds,
         initial_weights=fitted.initial_weights,
         fingerprint=splits.fingerprint,
         git_commit=run.commit,
         curve=fitted.curve,
         used=fitted.used,
-        threshold=threshold,
-        others=dict(measured),
+        threshold=outcome.measured.threshold,
+        others=dict(outcome.measured.splits),
+        last=outcome.last,
         npz_sha256=sha256_of(path.with_suffix(".npz")),
     )
     write_fit(path, result)
     primary = draw_settings(cfg).study.primary
-    usual = measured[primary][decisions(splits.classes)[0]]
+    usual = result.on(primary)[decisions(splits.classes)[0]]
     print(
         f"  {name} {repeat}: {primary} accuracy {usual['accuracy']:.4f}, {fitted.seconds:.1f} s",
         flush=True,

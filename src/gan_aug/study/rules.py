@@ -15,6 +15,7 @@ from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import ArmSettings, draw_settings
+from gan_aug.settings.steps import steps_of
 
 
 def check_rules(
@@ -40,7 +41,7 @@ def check_rules(
             (3, "Validation and internal test are cut by patient", _patients(splits)),
             (
                 4,
-                "All arms have the same weights and steps, and used what they say",
+                "All arms have the same weights and budget of steps, and used what they say",
                 _equal(cfg, splits, result),
             ),
             (5, "Test images decide nothing", _decided(cfg, splits, result, folder)),
@@ -145,7 +146,31 @@ def _decided(cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path) 
     how = "no threshold, the most probable class counts"
     if splits.classes.positive is not None:
         how = f"{len(result.fits)} thresholds are those of validation"
-    return True, f"last weights, no early stopping; {how}"
+    if not steps_of(cfg.study).chosen:
+        return True, f"last weights, no early stopping; {how}"
+    pretraining = {str(name): float(arm.pretrain) for name, arm in cfg.arms.items()}
+    if (wrong := chosen_by_validation(result.fits, pretraining)) is not None:
+        return False, wrong
+    chosen = [fit.chosen for fit in result.fits if fit.chosen is not None]
+    return (
+        True,
+        f"weights of the lowest validation loss, {min(chosen)} to {max(chosen)} steps; {how}",
+    )
+
+
+def chosen_by_validation(fits: list[FitResult], pretraining: dict[str, float]) -> str | None:
+    """Return which fit has other weights than those of its lowest validation loss; None: none.
+
+    Args:
+        fits: of a study whose steps validation chooses.
+        pretraining: arm to the share of its steps before which nothing is chosen.
+    """
+    for fit in fits:
+        first = round(pretraining[fit.arm] * fit.steps)
+        later = [point for point in fit.curve if point["step"] > first]
+        if fit.chosen != min(later, key=lambda point: point["val_loss"])["step"]:
+            return f"the steps of {fit.arm} are not those with the lowest validation loss"
+    return None
 
 
 def _controls(cfg: DictConfig) -> tuple[bool, str]:
