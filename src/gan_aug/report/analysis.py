@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gan_aug.report.draw_result import LAST
+from gan_aug.report.draw_result import LAST, GANFacts
 from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.quality import summarise_gate, summarise_quality
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
@@ -24,6 +24,7 @@ from gan_aug.report.summary import (
     Block,
     ChosenSteps,
     Costs,
+    GANCosts,
     Pair,
     Power,
     Provenance,
@@ -247,14 +248,13 @@ def chosen_steps(study: Study) -> ChosenSteps | None:
 
 def costs(study: Study) -> Costs:
     """Return seconds: of each GAN (counted once), and of each arm's fits."""
-    gans = {
-        gan.checkpoint_sha256: gan.seconds for job in study.jobs for gan in job.result.gans.values()
-    }
+    gans = {sha: gan.seconds for sha, gan in _gans(study.jobs).items()}
     fits = [fit for job in study.jobs for fit in job.result.fits]
     return Costs(
         gans=len(gans),
         gan_seconds_mean=float(np.mean(list(gans.values()))) if gans else 0.0,
         gan_seconds_total=float(sum(gans.values())),
+        by_condition=list(_gan_costs(study)),
         fit_seconds_mean={
             arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))
             for arm in study.arms
@@ -262,6 +262,23 @@ def costs(study: Study) -> Costs:
         fits=len(fits),
         fit_seconds_total=float(sum(fit.seconds for fit in fits)),
     )
+
+
+def _gans(jobs: list[Job]) -> dict[str, GANFacts]:
+    return {gan.checkpoint_sha256: gan for job in jobs for gan in job.result.gans.values()}
+
+
+def _gan_costs(study: Study) -> Iterator[GANCosts]:
+    for condition in study.conditions:
+        if gans := list(_gans(study.of(condition)).values()):
+            chosen = [gan.chosen for gan in gans if gan.chosen is not None]
+            yield GANCosts(
+                condition=study.named(condition),
+                gans=len(gans),
+                seconds=float(np.mean([gan.seconds for gan in gans])),
+                batches=float(np.mean([gan.batches for gan in gans])),
+                chosen=float(np.mean(chosen)) if chosen else None,
+            )
 
 
 def provenance(study: Study) -> Provenance:

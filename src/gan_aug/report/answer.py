@@ -62,7 +62,10 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
     first += list(_cannot_tell(summary))
     of_split = summary.splits[summary.primary]
     return first + [
-        _sentence(summary, block, titles) + _beside(summary, of_split, i) + _worth(summary, block)
+        _sentence(summary, block, titles)
+        + _beside(summary, of_split, i)
+        + _worth(summary, block)
+        + _gate(summary, block)
         for i, block in enumerate(of_split[summary.endpoints[0].name])
     ]
 
@@ -99,6 +102,18 @@ def _worth(summary: Summary, block: Block) -> str:
         return ""
     of = _of(summary.worth[0])
     return f" In further real images {of}, {arm} is worth {'; '.join(parts)}."
+
+
+def _gate(summary: Summary, block: Block) -> str:
+    """Return how many GANs were not good: what they give says little of better ones."""
+    missed = [
+        f"that of {row.class_} in {row.draws - row.passed} of {row.draws} draws"
+        for row in summary.gate
+        if row.condition == block.condition and row.passed < row.draws
+    ]
+    if not missed:
+        return ""
+    return f" GANs whose images are not as varied as real ones (the gate): {', '.join(missed)}."
 
 
 def _of(measure: Measure) -> str:

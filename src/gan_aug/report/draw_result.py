@@ -124,6 +124,7 @@ class GANFacts:
     Attributes:
         seconds: what its fit took.
         batches: what it was trained on.
+        chosen: after how many its weights were taken, where that was chosen; None: after all.
         checkpoint_sha256: which GAN it is.
         reused: whether it had been fitted before.
         folder: its run folder.
@@ -132,6 +133,7 @@ class GANFacts:
 
     seconds: float
     batches: int
+    chosen: int | None = field(default=None, kw_only=True)
     checkpoint_sha256: str
     reused: bool
     folder: str

@@ -112,12 +112,32 @@ class ChosenSteps:
 
 
 @dataclass(frozen=True)
+class GANCosts:
+    """What the GANs of a condition took.
+
+    Attributes:
+        condition: under which.
+        gans: how many; those that `study.gan_fits` fits for one count as one.
+        seconds: mean of each.
+        batches: mean that each was trained on.
+        chosen: mean after which the weights were taken, where that was chosen.
+    """
+
+    condition: Swept
+    gans: int
+    seconds: float
+    batches: float
+    chosen: float | None
+
+
+@dataclass(frozen=True)
 class Costs:
-    """Seconds: of each GAN, counted once, and of each arm's fits."""
+    """Seconds: of each GAN, counted once, in all and by condition, and of each arm's fits."""
 
     gans: int
     gan_seconds_mean: float
     gan_seconds_total: float
+    by_condition: list[GANCosts]
     fit_seconds_mean: dict[str, float]
     fits: int
     fit_seconds_total: float

@@ -24,6 +24,7 @@ def check_study(cfg: DictConfig) -> None:
             f"study.validate_every={cfg.study.validate_every}: is more than study.steps="
             f"{cfg.study.steps}"
         )
+    _check_selection(cfg)
     if not cfg.arms:
         raise GanAugError(
             "arms: there are none; add +study=seed_protocol, or another of conf/study"
@@ -64,6 +65,23 @@ def asked_pairs(cfg: DictConfig) -> list[list[str]]:
             f"study.question={cfg.study.question}: must be {{arm: NAME, reference: NAME}}"
         )
     return [[cfg.study.question.arm, cfg.study.question.reference], *cfg.study.comparisons]
+
+
+def _check_selection(cfg: DictConfig) -> None:
+    """Check what a study's GANs are chosen by; whether it can choose, the metrics know."""
+    study = cfg.study
+    if study.gan_select is None:
+        if study.gan_fits > 1:
+            raise GanAugError(
+                f"study.gan_fits={study.gan_fits}: one of them is taken by study.gan_select, which "
+                "is null; set it, to kid say"
+            )
+        return
+    if study.gan_curve_points is None or not cfg.quality.use:
+        raise GanAugError(
+            f"study.gan_select={study.gan_select}: chooses by what is measured in training; set "
+            "study.gan_curve_points and quality.use"
+        )
 
 
 def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -42,8 +42,8 @@ _UNLIKE = (
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _UNLIKE))
-_CURVES = ("kid", "precision_recall", "density_coverage", "ms_ssim", "judged")
-"""Metrics that are cheap enough to be taken again and again."""
+_CHOOSE_NOTHING = ("reference_dir", "gate", "count", "in_training")
+"""Settings of quality that no choice of a checkpoint depends on."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,41 @@ class FittedGAN:
         reused: whether it had been fitted before this job.
         seconds: what its fit took.
         batches: what it was trained on.
+        checkpoint: the file that holds the generator.
         sha256: of its checkpoint.
+        chosen: the batches after which its checkpoint was made, where it was chosen; None: all.
+        score: what it was chosen by, lower is better; None where it was not.
     """
 
     folder: Path
     reused: bool
     seconds: float
     batches: int
+    checkpoint: Path
     sha256: str
-
-    @property
-    def checkpoint(self) -> Path:
-        """The file that holds the generator."""
-        return self.folder / "checkpoints" / "last.ckpt"
+    chosen: int | None
+    score: float | None
 
     def facts(self) -> GANFacts:
         """Return what a draw's results say of it."""
-        return GANFacts(self.seconds, self.batches, self.sha256, self.reused, str(self.folder))
+        return GANFacts(
+            seconds=self.seconds,
+            batches=self.batches,
+            chosen=self.chosen,
+            checkpoint_sha256=self.sha256,
+            reused=self.reused,
+            folder=str(self.folder),
+        )
 
 
-def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> DictConfig:
+def used_in_training(cfg: DictConfig) -> list[str]:
+    """Return the metrics of a study that its GANs' curves show."""
+    return [name for name in cfg.quality.use if name in cfg.quality.in_training]
+
+
+def gan_config(
+    cfg: DictConfig, class_name: str, counts: Mapping[str, int], fit_number: int = 0
+) -> DictConfig:
     """Return the configuration of `gan_aug.train` that fits the GAN which makes a class.
 
     A GAN that is fitted on several classes has the same configuration for each of them.
@@ -83,6 +98,7 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
         cfg: the study's configuration.
         class_name: the class to make.
         counts: training images of each class.
+        fit_number: which of `study.gan_fits`.
     """
     train_class = class_name if cfg.model.fitted_on == "one" else None
     made = classes_made(cfg.model, train_class, list(counts))
@@ -104,14 +120,15 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
     points = config["study"]["gan_curve_points"]
     if points and config["quality"]["use"]:
         kept["quality"] = config["quality"] | {
-            "use": [name for name in config["quality"]["use"] if name in _CURVES],
+            "use": used_in_training(cfg),
             "every_n_epochs": -(-epochs // points),
-            "select": None,
+            "select": config["study"]["gan_select"],
         }
+    again = [fit_number] if fit_number else []
     return OmegaConf.create(
         {
             "name": f"gan_{'_'.join(made)}",
-            "seed": stream_seed("gan", config["seed"], config["draw"], *made),
+            "seed": stream_seed("gan", config["seed"], config["draw"], *made, *again),
             "draw": config["draw"],
             "generate": {"count": 64, "seed": 0},
             **kept,
@@ -122,8 +139,11 @@ def gan_config(cfg: DictConfig, class_name: str, counts: Mapping[str, int]) -> D
 def gan_key(config: DictConfig, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
     settings: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    for look in ("callbacks", "logger", "quality"):  # change no weight
+    for look in ("callbacks", "logger"):  # change no weight
         settings.pop(look, None)
+    quality = settings.pop("quality", None)
+    if quality is not None and quality["select"] is not None:  # which weights are taken
+        settings["quality"] = {k: v for k, v in quality.items() if k not in _CHOOSE_NOTHING}
     for name in _UNLIKE:
         settings["data"].pop(name, None)
     needed = [name for name, count in config.data.subset.items() if count]
@@ -135,14 +155,28 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
 def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedGAN:
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
+    Of `study.gan_fits` it is the one whose checkpoint is best by `study.gan_select`; its seconds
+    are those of all.
+
     Jobs that want the same GAN at once fit it once: the others wait.
 
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
-    stage(f"GAN of {class_name}")
+    found = [_one_gan(cfg, prepared, class_name, i) for i in range(cfg.study.gan_fits)]
+    best = min(found, key=lambda gan: 0.0 if gan.score is None else gan.score)
+    return replace(
+        best,
+        seconds=sum(gan.seconds for gan in found),
+        reused=all(gan.reused for gan in found),
+    )
+
+
+def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: int) -> FittedGAN:
+    which = f", {fit_number + 1} of {cfg.study.gan_fits}" if cfg.study.gan_fits > 1 else ""
+    stage(f"GAN of {class_name}{which}")
     splits = prepared.splits
-    config = gan_config(cfg, class_name, splits.train.counts())
+    config = gan_config(cfg, class_name, splits.train.counts(), fit_number)
     folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.with_suffix(".lease"), guards=folder)
@@ -171,7 +205,8 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     """
     remedy = f"remove {folder}, the GAN is then fitted again"
     metrics = read_json(folder / "metrics.json", remedy)
-    checkpoint = folder / "checkpoints" / "last.ckpt"
+    selected = metrics.get("best_batches") is not None
+    checkpoint = folder / "checkpoints" / ("best.ckpt" if selected else "last.ckpt")
     if not checkpoint.is_file():
         raise GanAugError(f"{checkpoint}: is missing; {remedy}")
     sha256 = sha256_of(checkpoint)
@@ -180,12 +215,14 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
     try:
         batches = int(metrics["batches"])
+        chosen = int(metrics["best_batches"]) if selected else None
+        score = float(metrics["best_score"]) if selected else None
     except (KeyError, TypeError, ValueError) as error:
         raise GanAugError(f"{folder}: its records are damaged ({error}); {remedy}") from error
     seconds = None if record is None else record.seconds
     if seconds is None:
         raise GanAugError(f"{folder / RECORD}: says no seconds; {remedy}")
-    return FittedGAN(folder, reused, seconds, batches, sha256)
+    return FittedGAN(folder, reused, seconds, batches, checkpoint, sha256, chosen, score)
 
 
 def own_gan(cfg: DictConfig) -> GAN:

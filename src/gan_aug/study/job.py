@@ -119,7 +119,8 @@ def stages_of(cfg: DictConfig, splits: Splits) -> int:
     filters = [arm.added.filter for arm in cfg.arms.values() if arm.added.source == "gan"]
     filtered = any(wanted.min_confidence for wanted in filters)
     measured = bool(cfg.quality.use and made)
-    return len(made) + filtered + len(cfg.arms) * int(cfg.study.repeats) + measured
+    fitted = len(made) * int(cfg.study.gan_fits)
+    return fitted + filtered + len(cfg.arms) * int(cfg.study.repeats) + measured
 
 
 def _one_fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.classes import Classes
 from gan_aug.evaluation.evaluator import metrics_of
@@ -16,7 +16,8 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.draw import arms_of
 from gan_aug.settings.endpoints import AT_VALIDATION, endpoints_of
 from gan_aug.study.added import AddedByArm
-from gan_aug.study.gans import own_gan
+from gan_aug.study.gans import own_gan, used_in_training
+from gan_aug.training.quality_curves import check_select
 
 
 def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
@@ -66,3 +67,7 @@ def _check_quality(cfg: DictConfig) -> None:
     build("quality.metrics", lambda: metrics_of(quality))
     build("quality.extractor", lambda: instantiate(quality.extractor))
     build("quality.classifier", lambda: instantiate(quality.classifier.module, _convert_="all"))
+    if cfg.study.gan_select is not None:
+        shown = OmegaConf.merge(quality, {"use": used_in_training(cfg)})
+        assert isinstance(shown, DictConfig)
+        check_select(cfg.study.gan_select, shown, "study.gan_select")

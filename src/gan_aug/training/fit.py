@@ -217,12 +217,15 @@ def _finish_gan(
 ) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
-    best: dict[str, int] = {}
+    best: dict[str, float] = {}
     if OmegaConf.select(cfg, "quality.select") is not None:
         checkpoint = checkpoint.with_name("best.ckpt")
         content = read_checkpoint(checkpoint)
         module.load_state_dict(content["state_dict"])
-        best = {"best_batches": int(content["batches_done"])}
+        best = {
+            "best_batches": int(content["batches_done"]),
+            "best_score": float(content["callbacks"][Checkpoints.__qualname__]["best_score"]),
+        }
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed, train)
         write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))

@@ -16,6 +16,32 @@ from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError
 
 
+def check_select(select: str, quality: DictConfig, key: str) -> float:
+    """Check that a value of the metrics in use can choose a checkpoint.
+
+    Args:
+        select: its name.
+        quality: conf/quality.
+        key: the setting that names it.
+
+    Returns:
+        1 where lower is better, -1 where higher is.
+
+    Raises:
+        GanAugError: it cannot.
+    """
+    good = directions_of(quality)
+    # What a translation changed of its source is not measured here.
+    able = [
+        name
+        for name, direction in good.items()
+        if direction != "baseline" and name not in OF_SOURCES
+    ]
+    if select not in able:
+        raise GanAugError(f"{key}={select}: choose one of {', '.join(able)}, or null")
+    return -1.0 if good[select] == "higher" else 1.0
+
+
 class QualityCurves(Callback):
     """Measures a GAN's images against the validation images of their class every n epochs.
 
@@ -38,18 +64,7 @@ class QualityCurves(Callback):
         self._seed, self._origin, self._splits = quality.seed, origin, splits
         self._sign = 1.0
         if self._select is not None:
-            good = directions_of(quality)
-            # What a translation changed of its source is not measured here.
-            able = [
-                name
-                for name, direction in good.items()
-                if direction != "baseline" and name not in OF_SOURCES
-            ]
-            if self._select not in able:
-                raise GanAugError(
-                    f"quality.select={self._select}: choose one of {', '.join(able)}, or null"
-                )
-            self._sign = -1.0 if good[self._select] == "higher" else 1.0
+            self._sign = check_select(self._select, quality, "quality.select")
         self._evaluator = Evaluator(quality, splits)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,0 +1,108 @@
+"""Which of a GAN's weights, and which of several GANs, a study takes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TINY_STUDY, run_command
+
+from gan_aug.run.files import sha256_of
+
+Command = Callable[..., Any]
+STUDY = (
+    *TINY_STUDY,
+    "+arm@arms.real=real",
+    "+arm@arms.gan=gan",
+    "study.gan_batches=40",
+    "study.gan_curve_points=4",
+    "model.lr_g=0.01",  # the last weights are not the best ones
+    "quality.use=[kid,precision_recall,ms_ssim]",
+    "study.splits=[validation,internal]",
+    "study.endpoints=[{split:internal,metric:auroc}]",
+    "gans_dir=g",
+)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A draw whose GAN is the best checkpoint of the best of two fits."""
+    folder = tmp_path_factory.mktemp("selection")
+    arguments = (*STUDY, "study.gan_select=kid", "study.gan_fits=2", "study_dir=s")
+    run_command(cache_home, "study", *arguments, cwd=folder, check=True)
+    return folder
+
+
+def test_the_best_checkpoint_of_the_best_fit_gives_the_images(study: Path) -> None:
+    metrics = read(study / "s/draw_0/metrics.json")
+    gan = metrics["gans"]["pneumonia"]
+    folders = [path.parent for path in (study / "g").glob("*/metrics.json")]
+    assert len(folders) == 2
+    lowest = {}
+    for folder in folders:
+        with (folder / "metrics.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["name"].endswith("/kid pneumonia")]
+        curve = {int(row["batch"]): float(row["value"]) for row in rows}
+        assert len(curve) == 4
+        lowest[folder] = min(curve.values())
+        best = read(folder / "metrics.json")
+        assert best["best_score"] == pytest.approx(lowest[folder])
+        assert curve[best["best_batches"]] == pytest.approx(lowest[folder])
+    assert any(read(folder / "metrics.json")["best_batches"] < 40 for folder in folders)
+    chosen = min(folders, key=lambda folder: lowest[folder])
+    assert Path(gan["folder"]) == chosen.relative_to(study)
+    assert gan["chosen"] == read(chosen / "metrics.json")["best_batches"]
+    assert gan["checkpoint_sha256"] == sha256_of(chosen / "checkpoints/best.ckpt")
+    manifest = read(study / "s/draw_0/synthetic/pneumonia_gan/manifest.json")
+    assert manifest["checkpoint_sha256"] == gan["checkpoint_sha256"]
+    seconds = [read(folder / "run.json")["seconds"] for folder in folders]
+    assert gan["seconds"] == pytest.approx(sum(seconds))
+    assert all(check["passed"] for check in metrics["checks"] if check["rule"] in (1, 5))
+
+
+def test_without_it_the_same_gan_is_another_file(study: Path, cache_home: Path) -> None:
+    before = set((study / "g").glob("*/metrics.json"))
+    run_command(cache_home, "study", *STUDY, "study_dir=last", cwd=study, check=True)
+    (folder,) = {path.parent for path in set((study / "g").glob("*/metrics.json")) - before}
+    gan = read(study / "last/draw_0/metrics.json")["gans"]["pneumonia"]
+    assert gan["checkpoint_sha256"] == sha256_of(folder / "checkpoints/last.ckpt")
+    assert "chosen" not in gan
+
+
+def test_the_report_says_when_the_weights_were_taken(study: Path, command: Command) -> None:
+    assert command("report", f"study_dir={study / 's'}").returncode == 0
+    gan = read(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]
+    (row,) = read(study / "s/summary.json")["costs"]["by_condition"]
+    assert (row["gans"], row["batches"], row["chosen"]) == (1, 40, gan["chosen"])
+    assert row["seconds"] == pytest.approx(gan["seconds"])
+    page = (study / "s/report.html").read_text()
+    assert f"{gan['chosen']} batches" in page
+    assert "What it cost: a GAN" in page
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["study.gan_fits=2"], "study.gan_fits=2: one of them is taken by study.gan_select"),
+        (["study.gan_select=kid", "study.gan_curve_points=null"], "set study.gan_curve_points and"),
+        (["study.gan_select=kid", "quality.use=[]"], "set study.gan_curve_points and quality.use"),
+        (["study.gan_select=ms_ssim"], "study.gan_select=ms_ssim: choose one of kid, precision,"),
+        (["study.gan_select=fid", "quality.use=[kid,fid]"], "study.gan_select=fid: choose one of"),
+    ],
+)
+def test_what_cannot_choose_is_one_line(
+    command: Command, tmp_path: Path, overrides: list[str], line: str
+) -> None:
+    result = command("study", *STUDY, *overrides, f"study_dir={tmp_path}")
+    assert result.returncode != 0
+    assert result.stderr.count("\n") == 1
+    assert line in result.stderr
+    assert not list(tmp_path.glob("**/fits/*"))
