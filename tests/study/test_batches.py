@@ -127,3 +127,67 @@ def test_augmentation_of_real_and_of_added_images_is_separate() -> None:
         value = changed / 127.5 - 1
         assert not torch.isclose(batch["image"], torch.tensor(value)).any()
         assert (batch["image"] == -1).all(dim=(1, 2, 3)).sum() == 4
+
+
+def mixing(**changes: Any) -> ArmBatches:
+    """The base arm with mixup; real images are 100, added ones 200."""
+    given = {"augment": None, "steps": 10} | changes
+    settings = arm({"mixup": 0.8}, balanced=given.pop("balanced", False))
+    return batches(settings, added_images(6, 6), **given)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_mixup_mixes_an_added_image_into_every_real_one(balanced: bool) -> None:
+    at, partners = 0, set()
+    made = mixing(balanced=balanced, position=lambda: at)
+    for at in range(30):
+        batch = next(iter(made))
+        found = made.rows(at)
+        own, others = found[:SIZE], found[SIZE:]
+        assert (own < N_NORMAL + N_PNEUMONIA).all()
+        assert (others >= N_NORMAL + N_PNEUMONIA).all()
+        assert batch["image"].shape == (SIZE, 1, 8, 8)
+        pixels = (batch["image"][:, 0, 0, 0] + 1) * 127.5
+        share = (200 - pixels) / 100  # of the real image
+        assert ((share >= -1e-4) & (share <= 1 + 1e-4)).all()
+        real = torch.nn.functional.one_hot((own >= N_NORMAL).long(), 2)
+        added = torch.nn.functional.one_hot((others >= N_NORMAL + N_PNEUMONIA + 6).long(), 2)
+        rest = batch["target"] - share[:, None] * real  # (1 - share) of the partner's class
+        assert rest.sum(dim=1).numpy() == pytest.approx((1 - share).numpy(), abs=1e-3)
+        taken = rest[:, 1] > rest[:, 0]
+        told = (1 - share) > 0.05  # where the partner hardly counts nobody can tell its class
+        assert (rest.abs().min(dim=1).values < 1e-3).all()
+        assert taken[told].sum() <= added[:, 1].sum()
+        partners |= set(zip(real[:, 1].tolist(), taken.long().tolist(), strict=True))
+    assert partners == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_mixup_of_a_batch_depends_on_its_place_alone() -> None:
+    one, two = (next(iter(mixing(position=lambda: 7))) for _ in range(2))
+    other = next(iter(mixing(position=lambda: 8)))
+    assert torch.equal(one["image"], two["image"])
+    assert not torch.equal(one["image"], other["image"])
+
+
+def test_a_mixed_batch_counts_the_images_of_both_sides() -> None:
+    made = mixing()
+    next(iter(made))
+    used = made.used()
+    assert (used.real.total, used.added.total) == (SIZE, SIZE)
+
+
+def test_added_images_may_be_learned_by_probabilities() -> None:
+    soft = np.array([[0.9, 0.1], [0.25, 0.75]], np.float32)
+    images = added_images(1, 1)
+    added = AddedImages(images.images, images.labels, BINARY, soft)
+    at = 0
+    made = batches(arm(), added, position=lambda: at)
+    seen = set()
+    for at in range(20):
+        batch = next(iter(made))
+        for row, target in zip(made.rows(at), batch["target"], strict=True):
+            place = int(row) - N_NORMAL - N_PNEUMONIA
+            wanted = soft[place] if place >= 0 else np.eye(2)[int(row >= N_NORMAL)]
+            assert target.numpy() == pytest.approx(wanted)
+            seen.add(place >= 0)
+    assert seen == {True, False}

@@ -42,6 +42,8 @@ class AddedSettings:
     ratio: float | None
     weight: float
     label_smoothing: float
+    mixup: float | None
+    labels: str | None
     augment: Config | None
     filter: FilterSettings
 

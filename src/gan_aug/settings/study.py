@@ -71,7 +71,7 @@ def _check_selection(cfg: DictConfig) -> None:
     """Check what a study's GANs are chosen by; whether it can choose, the metrics know."""
     study = cfg.study
     if study.gan_select is None:
-        if study.gan_fits > 1:
+        if study.gan_fits is not None:
             raise GanAugError(
                 f"study.gan_fits={study.gan_fits}: one of them is taken by study.gan_select, which "
                 "is null; set it, to kid say"
@@ -90,11 +90,19 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
         check_augment(node, f"arms.{name}.{key}")
     if "/" in name:
         raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
-    filtered = arm.added.filter.min_confidence and arm.added.source == "gan"
-    if filtered and "real" not in cfg.arms:
+    added = arm.added
+    filtered = added.filter.min_confidence and added.source == "gan"
+    judged = added.get("labels") is not None and added.source != "none"
+    if (filtered or judged) and "real" not in cfg.arms:
+        key = "filter.min_confidence" if filtered else "labels"
         raise GanAugError(
-            f"arms.{name}.added.filter.min_confidence: needs the arm real, which judges; add "
-            "'+arm@arms.real=real'"
+            f"arms.{name}.added.{key}: needs the arm real, which judges; add '+arm@arms.real=real'"
+        )
+    if added.get("mixup") is not None and (added.ratio is not None or arm.pretrain):
+        other = "pretrain" if arm.pretrain else "added.ratio"
+        raise GanAugError(
+            f"arms.{name}.added.mixup={added.mixup}: mixes an added image into every real one, so "
+            f"{other} has no place; leave one of the two out"
         )
     if arm.get("real") is not None and (arm.added.source == "gan" or name == "real"):
         why = "is what others are compared with" if name == "real" else "its GAN saw all of them"
@@ -151,6 +159,11 @@ def check_counts(cfg: DictConfig) -> None:
         counts = dict(arm.added.count)
         if arm.added.source == "gan":
             _check_made(cfg, str(name), [n for n, count in counts.items() if count])
+        if arm.added.get("mixup") is not None and not any(counts.values()):
+            raise GanAugError(
+                f"arms.{name}.added.mixup={arm.added.mixup}: needs added images, there are none; "
+                f"raise arms.{name}.added.count, or study.count"
+            )
         if arm.pretrain and (arm.added.source == "none" or not all(counts.values())):
             raise GanAugError(
                 f"arms.{name}.pretrain={arm.pretrain}: needs added images of each class, it has "

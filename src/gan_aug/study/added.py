@@ -18,11 +18,17 @@ from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.draw import ArmSettings, arms_of
+from gan_aug.settings.draw import AddedSettings, ArmSettings, arms_of
 from gan_aug.settings.ruler import ARM
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, synthetic_set
+
+
+def judges(added: AddedSettings) -> bool:
+    """Tell whether what an arm adds is looked at by a classifier first."""
+    filtered = added.source == "gan" and bool(added.filter.min_confidence)
+    return filtered or (added.source != "none" and added.labels is not None)
 
 
 class AddedByArm:
@@ -41,7 +47,7 @@ class AddedByArm:
         self._cfg, self._prepared, self._folder = cfg, prepared, folder
         self._splits, self._arms = prepared.splits, arms_of(cfg)
         self._generated: dict[str, Generated] = {}
-        self._filter: Fit | None = None
+        self._judge: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
 
     def of(self, arm: ArmSettings) -> AddedImages:
@@ -57,7 +63,11 @@ class AddedByArm:
             if count:
                 images.append(self._take(arm, name, count))
                 labels.append(np.full(count, label, np.int64))
-        return AddedImages(np.concatenate(images), np.concatenate(labels), self._splits.classes)
+        all_images, classes = np.concatenate(images), self._splits.classes
+        soft = None
+        if arm.added.labels is not None and len(all_images):
+            soft = probabilities(self._judging().module, all_images).numpy()
+        return AddedImages(all_images, np.concatenate(labels), classes, soft)
 
     def real(self, arm: ArmSettings) -> ImageTable:
         """Return an arm's real images: all of the draw's, or the first so many of each class."""
@@ -122,16 +132,7 @@ class AddedByArm:
         candidates = made.images
         keep = np.ones(len(candidates), bool)
         if wanted.min_confidence:
-            if self._filter is None:
-                stage("filter of GAN images")
-                splits = self._splits
-                nothing = AddedImages(candidates[:0], np.zeros(0, np.int64), splits.classes)
-                # As the arm `real` is fitted, whichever arms there are.
-                plain = self._arms["real"]
-                self._filter = fit_arm(
-                    self._cfg, plain, splits.train, splits.validation, nothing, "judge"
-                )
-            found = probabilities(self._filter.module, candidates).numpy()
+            found = probabilities(self._judging().module, candidates).numpy()
             keep &= found[:, self._splits.classes.label(name)] >= wanted.min_confidence
         if wanted.min_distance:
             keep &= far_enough(made, self._splits.train, name, wanted.min_distance)
@@ -141,6 +142,19 @@ class AddedByArm:
                 f"the filter, {count} are wanted; raise added.filter.candidates or loosen it"
             )
         return candidates[keep][:count]
+
+    def _judging(self) -> Fit:
+        """Return the classifier that judges added images: of the draw's own real images alone."""
+        if self._judge is None:
+            stage("judge of added images")
+            splits = self._splits
+            nothing = AddedImages(splits.train.images[:0], np.zeros(0, np.int64), splits.classes)
+            # As the arm `real` is fitted, whichever arms there are.
+            plain = self._arms["real"]
+            self._judge = fit_arm(
+                self._cfg, plain, splits.train, splits.validation, nothing, "judge"
+            )
+        return self._judge
 
     def _candidates(self, name: str) -> Generated:
         """Fit the GAN, generate as many images as any arm needs, and read them back, checked."""

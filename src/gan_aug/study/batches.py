@@ -27,11 +27,13 @@ class AddedImages:
         images: uint8 (N, C, H, W).
         labels: int64 (N,), positions in `classes`.
         classes: of the data set.
+        soft: probabilities (N, K) to learn in place of the labels.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: Classes
+    soft: NDArray[np.float32] | None = None
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
@@ -40,6 +42,10 @@ class AddedImages:
 
 class ArmBatches:
     """Batches of one size, whatever they are mixed from.
+
+    With `added.mixup` a real image x and an added one x' become one, l x + (1 - l) x', and their
+    targets likewise, with l from Beta(alpha, alpha) (Zhang et al. 2018, arXiv:1710.09412, equation
+    1); batches then take as many added images as real ones.
 
     Batch k is a function of the arm, the seed and k. Two arms with the same images and the same
     seed get the same batches in the same order.
@@ -78,6 +84,10 @@ class ArmBatches:
         self._n_real, self._classes = len(labels), added.classes
         self._shown = torch.zeros(len(self._labels), dtype=torch.int64)
         self._settings = arm.added
+        self._targets = nn.functional.one_hot(self._labels, len(added.classes)).float()
+        if added.soft is not None:
+            self._targets[self._n_real :] = torch.from_numpy(added.soft)
+        self._seed = seed
         self._augment, self._augment_added = augment, augment_added
         self._steps, self._position = steps, position
         self._first = round(arm.pretrain * steps)
@@ -91,6 +101,8 @@ class ArmBatches:
                     f"class, it has {added.counts()}; raise added.count"
                 )
             self._phases = [[(others, batch_size)], [(real, batch_size)]]
+        elif arm.added.mixup is not None and len(others):
+            self._phases = [[], [(real, batch_size), (others, batch_size)]]
         elif ratio is not None and len(others):
             size = round(ratio * batch_size)
             self._phases = [[], [(real, batch_size - size), (others, size)]]
@@ -115,9 +127,14 @@ class ArmBatches:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:  # Lightning asks for len(self) batches
-            rows = self.rows(self._position())
+            position = self._position()
+            rows = self.rows(position)
             self._shown += torch.bincount(rows, minlength=len(self._shown))
-            yield self._batch(rows)
+            batch = self._batch(rows)
+            alpha = self._settings.mixup
+            if alpha is not None and len(self._labels) > self._n_real:
+                batch = self._mixed(batch, alpha, position)
+            yield batch
 
     def used(self) -> Used:
         """Return what has been trained on so far, counted batch by batch."""
@@ -146,9 +163,22 @@ class ArmBatches:
         for augment, chosen in ((self._augment, ~added), (self._augment_added, added)):
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
-        smoothing = added.float() * self._settings.label_smoothing
-        k = len(self._classes)
-        target = nn.functional.one_hot(labels, k).float()
-        target = target * (1 - smoothing[:, None]) + smoothing[:, None] / k
+        smoothing = added.float()[:, None] * self._settings.label_smoothing
+        target = self._targets[rows] * (1 - smoothing) + smoothing / len(self._classes)
         weight = torch.where(added, float(self._settings.weight), 1.0)
         return {"image": images, "label": labels, "target": target, "weight": weight}
+
+    def _mixed(self, batch: dict[str, Tensor], alpha: float, position: int) -> dict[str, Tensor]:
+        """Mix the second half of a batch, in another order, into the first."""
+        n = len(batch["label"]) // 2
+        random = np.random.default_rng(stream_seed(self._seed, "mixup", position))
+        share = torch.from_numpy(random.beta(alpha, alpha, n)).float()
+        # Groups of a batch are in the order of the classes: of mixed classes too, then.
+        partner = torch.from_numpy(random.permutation(n)) + n
+
+        def mix(of: Tensor) -> Tensor:
+            own = share.view(-1, *(1 for _ in of.shape[1:]))
+            return own * of[:n] + (1 - own) * of[partner]
+
+        mixed = {name: mix(batch[name]) for name in ("image", "target", "weight")}
+        return mixed | {"label": batch["label"][:n]}

@@ -163,7 +163,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
-    found = [_one_gan(cfg, prepared, class_name, i) for i in range(cfg.study.gan_fits)]
+    found = [_one_gan(cfg, prepared, class_name, i) for i in range(cfg.study.gan_fits or 1)]
     best = min(found, key=lambda gan: 0.0 if gan.score is None else gan.score)
     return replace(
         best,
@@ -173,7 +173,8 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
 
 
 def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: int) -> FittedGAN:
-    which = f", {fit_number + 1} of {cfg.study.gan_fits}" if cfg.study.gan_fits > 1 else ""
+    fits = cfg.study.gan_fits
+    which = "" if fits is None else f", {fit_number + 1} of {fits}"
     stage(f"GAN of {class_name}{which}")
     splits = prepared.splits
     config = gan_config(cfg, class_name, splits.train.counts(), fit_number)

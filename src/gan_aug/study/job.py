@@ -32,9 +32,9 @@ from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.progress import stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.settings.draw import ArmSettings, DrawSettings, draw_settings
+from gan_aug.settings.draw import ArmSettings, DrawSettings, arms_of, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
-from gan_aug.study.added import AddedByArm
+from gan_aug.study.added import AddedByArm, judges
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
@@ -114,13 +114,12 @@ def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
 
 
 def stages_of(cfg: DictConfig, splits: Splits) -> int:
-    """Return in how many stages `run_draw` reports its progress: GANs, filter, fits, quality."""
+    """Return in how many stages `run_draw` reports its progress: GANs, judge, fits, quality."""
     made = generated_classes(cfg, splits)
-    filters = [arm.added.filter for arm in cfg.arms.values() if arm.added.source == "gan"]
-    filtered = any(wanted.min_confidence for wanted in filters)
+    judged = any(judges(arm.added) for arm in arms_of(cfg).values())
     measured = bool(cfg.quality.use and made)
-    fitted = len(made) * int(cfg.study.gan_fits)
-    return fitted + filtered + len(cfg.arms) * int(cfg.study.repeats) + measured
+    fitted = len(made) * int(cfg.study.gan_fits or 1)
+    return fitted + judged + len(cfg.arms) * int(cfg.study.repeats) + measured
 
 
 def _one_fit(

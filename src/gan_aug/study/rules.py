@@ -116,9 +116,10 @@ def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult
     if used is None:
         return f"what {name} was shown was not counted"
     shown = used.real.total + used.added.total
-    if shown != fit.steps * cfg.data.batch_size:
-        return f"{name} was shown {shown} images in {fit.steps} batches"
     arm = cfg.arms[name]
+    mixed = arm.added.get("mixup") is not None and arm.added.source != "none"
+    if shown != fit.steps * cfg.data.batch_size * (1 + mixed):
+        return f"{name} was shown {shown} images in {fit.steps} batches"
     own = {k: (arm.get("real") or {}).get(k) or n for k, n in splits.train.counts().items()}
     for part, says, images in (
         ("real", own, used.real.images),

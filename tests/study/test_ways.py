@@ -1,0 +1,82 @@
+"""Further ways to use GAN images, beside the same ways to use copies of real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import TINY_STUDY, run_command
+
+from gan_aug.report.results import read_study
+
+Command = Callable[..., Any]
+STUDY = (
+    *TINY_STUDY,
+    "+arm@arms.real=real",
+    "+arm@arms.mixup=mixup",
+    "+arm@arms.mixup_control=mixup_control",
+    "+arm@arms.soft=gan",
+    "arms.soft.added.labels=judged",
+    "+arm@arms.gan=gan",
+    "study.question={arm:mixup,reference:real}",
+    "study.splits=[validation,internal]",
+    "study.endpoints=[{split:internal,metric:auroc}]",
+    "study.count=10",
+    "quality.use=[]",
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    folder = tmp_path_factory.mktemp("ways")
+    run_command(cache_home, "study", *STUDY, "study_dir=s", cwd=folder, check=True)
+    return folder / "s"
+
+
+def test_mixup_has_its_control_and_keeps_the_rules(study: Path) -> None:
+    found = read_study(study)
+    assert found.control == "mixup_control"
+    checks = {check.rule: check for check in found.first.checks}
+    assert checks[4].passed, checks[4].detail
+    for arm in ("mixup", "mixup_control"):
+        (fit,) = found.first.fits_of(arm)
+        assert fit.used is not None
+        assert fit.used.added.total == fit.used.real.total == fit.steps * 8
+
+
+def test_soft_labels_change_what_is_learned(study: Path) -> None:
+    predictions = []
+    for arm in ("gan", "soft"):
+        with np.load(study / "draw_0" / "fits" / f"{arm}_0.npz") as arrays:
+            predictions.append(arrays["internal"])
+    assert not np.array_equal(*predictions)
+    metrics = json.loads((study / "draw_0" / "metrics.json").read_text())
+    used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
+    assert used["soft"] == used["gan"]  # the same images, as often
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["arms.mixup.added.ratio=0.5"],
+            "arms.mixup.added.mixup=0.2: mixes an added image into every real one, so added.ratio",
+        ),
+        (["arms.mixup.pretrain=0.5"], "so pretrain has no place"),
+        (["arms.mixup.added.mixup=0"], "arms.mixup.added.mixup=0: must be a number above 0"),
+        (["study.count=0"], "arms.mixup.added.mixup=0.2: needs added images, there are none"),
+        (["~arms.real", "study.question.reference=gan"], "arms.soft.added.labels: needs the arm"),
+        (["arms.soft.added.labels=mine"], "arms.soft.added.labels=mine: must be one of"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    command: Command, tmp_path: Path, overrides: list[str], line: str
+) -> None:
+    result = command("study", *STUDY, *overrides, f"study_dir={tmp_path}")
+    assert result.returncode != 0
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert line in result.stderr
