@@ -250,6 +250,7 @@ def costs(study: Study) -> Costs:
     """Return seconds: of each GAN (counted once), and of each arm's fits."""
     gans = {sha: gan.seconds for sha, gan in _gans(study.jobs).items()}
     fits = [fit for job in study.jobs for fit in job.result.fits]
+    done = [fit for fit in fits if not fit.reused]
     return Costs(
         gans=len(gans),
         gan_seconds_mean=float(np.mean(list(gans.values()))) if gans else 0.0,
@@ -259,8 +260,8 @@ def costs(study: Study) -> Costs:
             arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))
             for arm in study.arms
         },
-        fits=len(fits),
-        fit_seconds_total=float(sum(fit.seconds for fit in fits)),
+        fits=len(done),
+        fit_seconds_total=float(sum(fit.seconds for fit in done)),
     )
 
 

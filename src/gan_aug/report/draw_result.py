@@ -73,6 +73,7 @@ class FitResult:
         initial_weights: hash of the weights it started from.
         fingerprint: of the data.
         git_commit: of the code; None of an installed wheel.
+        reused: whether another job of the study had done it before.
         curve: at each validation: step, train_loss, val_loss, val_auroc.
         used: what it was trained on.
         threshold: chosen on validation; None where no class is the positive one.
@@ -89,6 +90,7 @@ class FitResult:
     initial_weights: str
     fingerprint: str | None = None
     git_commit: str | None
+    reused: bool | None = None
     curve: list[dict[str, float]]
     used: Used | None = None
     threshold: float | None

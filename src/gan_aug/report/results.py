@@ -43,9 +43,10 @@ _FREE = (
     "data.on_bad_file",
     "data.source.on_bad_file",
     "study.folder",
-    "study.gan_curve_points",
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`."""
+_CURVE_POINTS = "study.gan_curve_points"
+"""Likewise, unless GANs are chosen among them."""
 
 
 @dataclass(frozen=True)
@@ -332,8 +333,13 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
     if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
     before, after = (_flat(job.record.config) for job in (alike, other))
+    chooses = after.get("study.gan_select") is not None
     for key in sorted(before.keys() | after.keys()):
-        free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
+        free = (
+            key in _FREE
+            or (key == _CURVE_POINTS and not chooses)
+            or key.startswith(("quality.", "callbacks.", "logger."))
+        )
         if not free and before.get(key) != after.get(key):
             raise GanAugError(
                 f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "

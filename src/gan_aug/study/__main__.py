@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
@@ -25,7 +25,7 @@ from gan_aug.study.ending import finish, leave_to_the_other
 MAY_DIFFER = (
     *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
     *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
-    *("study_dir", "study.gan_curve_points"),
+    "study_dir",
 )
 """Where images and results lie, how often is saved and looked: images are known by their hashes."""
 REDO = ("quality", "study.question", "study.comparisons", "study.endpoints")
@@ -36,7 +36,7 @@ REDO = ("quality", "study.question", "study.comparisons", "study.endpoints")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
     try:
-        with open_run(cfg, MAY_DIFFER, REDO) as run:
+        with open_run(cfg, may_differ(cfg), REDO) as run:
             if run.finished:
                 print(f"{run.folder}: finished already, skipped")
                 return
@@ -56,6 +56,12 @@ def main(cfg: DictConfig) -> None:
                 run_draw(cfg, prepared, run)
     except Busy as error:
         leave_to_the_other(error)
+
+
+def may_differ(cfg: DictConfig) -> tuple[str, ...]:
+    """Return the settings in which an earlier part of a draw may differ."""
+    chooses = OmegaConf.select(cfg, "study.gan_select") is not None
+    return MAY_DIFFER if chooses else (*MAY_DIFFER, "study.gan_curve_points")
 
 
 def other_draws(study_dir: Path) -> Iterator[Config]:

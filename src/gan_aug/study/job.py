@@ -42,6 +42,7 @@ from gan_aug.study.fitting import fit_arm, measure
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
 from gan_aug.study.rules import check_rules
+from gan_aug.study.shared_fits import SharedFits
 
 GRID_SIDE = 8
 """Images along each side of a picture."""
@@ -50,7 +51,8 @@ GRID_SIDE = 8
 def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     """Fit every arm `study.repeats` times and write metrics.json, fits/ and grids/.
 
-    Fits that an earlier attempt finished are kept.
+    Fits that an earlier attempt finished are kept; those that a job of another condition has done
+    are taken from it.
 
     Raises:
         GanAugError: an arm cannot have the images it asks for, or a training failed.
@@ -62,6 +64,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     check_first(cfg, added_by_arm)
     declare(cfg)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
+    shared = SharedFits(cfg, tables, splits.validation)
     settings = draw_settings(cfg)
     events = DrawEvents(run, settings, splits.classes)
     fits: list[FitResult] = []
@@ -71,7 +74,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
             images = (added_by_arm.real(arm), added)
-            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, images, run))
+            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, images, run, shared))
             events.write_fit(fits[-1])
         run.record()
     _write_grids(run.folder / "grids", splits, added_by_arm)
@@ -131,12 +134,17 @@ def _one_fit(
     tables: dict[str, ImageTable],
     images: tuple[ImageTable, AddedImages],
     run: Run,
+    shared: SharedFits,
 ) -> FitResult:
     stage(f"{name}, fit {repeat + 1} of {cfg.study.repeats}")
     path = run.folder / "fits" / f"{name}_{repeat}.json"
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
     real, added = images
+    key = shared.key(name, arm, repeat, real, added)
+    if (found := shared.take(key, path)) is not None:
+        print(f"  {name} {repeat}: as another job has done it", flush=True)
+        return found
     fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)
     outcome = measure(fitted, tables)
     buffer = io.BytesIO()
@@ -159,6 +167,7 @@ def _one_fit(
         npz_sha256=sha256_of(path.with_suffix(".npz")),
     )
     write_fit(path, result)
+    shared.keep(key, path)
     primary = draw_settings(cfg).study.primary
     usual = result.on(primary)[decisions(splits.classes)[0]]
     print(

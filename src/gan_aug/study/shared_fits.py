@@ -1,0 +1,123 @@
+"""Fits that jobs of a study share: under another condition a draw may have the very same one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from gan_aug.data.image_table import ImageTable
+from gan_aug.report.draw_result import FitResult, read_fit, write_fit
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import not_writable, replace_file, sha256_of
+from gan_aug.run.typed import to_plain
+from gan_aug.settings.draw import ArmSettings
+from gan_aug.study.batches import AddedImages
+
+FOLDER = ".fits"
+"""In a study's folder."""
+_DETERMINE = ("classifier", "trainer", "seed", "draw", "data.batch_size")
+_OF_STUDY = ("steps", "validate_every", "splits")
+
+
+class SharedFits:
+    """Finds and keeps the fits of a draw by all that determines them.
+
+    Args:
+        cfg: the study's configuration; without a condition no two of its jobs have a fit in common,
+            and nothing is kept.
+        tables: the images that fits are measured on, by split.
+        validation: the images that fits are validated on.
+    """
+
+    def __init__(
+        self, cfg: DictConfig, tables: Mapping[str, ImageTable], validation: ImageTable
+    ) -> None:
+        self._folder = Path(cfg.study_dir).expanduser() / FOLDER if cfg.study.condition else None
+        settings = [OmegaConf.select(cfg, key) for key in _DETERMINE]
+        settings += [cfg.study[key] for key in _OF_STUDY]
+        plain = [
+            OmegaConf.to_container(one, resolve=True) if OmegaConf.is_config(one) else one
+            for one in settings
+        ]
+        measured = [_of_table(table) for table in (validation, *tables.values())]
+        self._common = json.dumps([plain, measured], sort_keys=True)
+
+    def key(
+        self, name: str, arm: ArmSettings, repeat: int, real: ImageTable, added: AddedImages
+    ) -> str:
+        """Return what two fits share only if they are the same.
+
+        Args:
+            name: of the arm.
+            arm: its settings.
+            repeat: which of its fits.
+            real: its real images.
+            added: what it adds.
+        """
+        soft = np.zeros(0) if added.soft is None else added.soft
+        content = [
+            self._common,
+            name,
+            to_plain(replace(arm, title="")),
+            repeat,
+            _of_table(real),
+            [_of_array(array) for array in (added.images, added.labels, soft)],
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    def take(self, key: str, path: Path) -> FitResult | None:
+        """Copy a fit that another job has kept to `path`; None where there is none."""
+        if self._folder is None:
+            return None
+        kept = self._folder / f"{key}.json"
+        if not kept.exists():
+            return None
+        arrays = kept.with_suffix(".npz")
+        try:
+            found = read_fit(kept, "fitting again")
+            if found.npz_sha256 != (sha256_of(arrays) if arrays.is_file() else None):
+                raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
+        except GanAugError as error:
+            warn(str(error))
+            return None
+        found = replace(found, reused=True)
+        replace_file(path.with_suffix(".npz"), lambda p: shutil.copyfile(arrays, p))
+        write_fit(path, found)
+        return found
+
+    def keep(self, key: str, path: Path) -> None:
+        """Keep the fit at `path` for other jobs.
+
+        Raises:
+            GanAugError: it cannot be written.
+        """
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for suffix in (".npz", ".json"):  # the JSON last: what it names is there then
+                # Several jobs may keep the same fit at once.
+                temporary = self._folder / f".{key}.{uuid.uuid4().hex}.tmp"
+                shutil.copyfile(path.with_suffix(suffix), temporary)
+                temporary.replace(self._folder / f"{key}{suffix}")
+        except OSError as error:
+            raise not_writable(self._folder, error) from error
+
+
+def _of_table(table: ImageTable) -> list[str]:
+    patients = np.unique(table.patients, return_inverse=True)[1]
+    return [_of_array(array) for array in (np.asarray(table.images), table.labels, patients)]
+
+
+def _of_array(array: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{array.dtype} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,112 @@
+"""Jobs of one study under several conditions do what they have in common once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import TINY_STUDY, run_command
+
+from gan_aug.report.results import read_study
+
+Command = Callable[..., Any]
+STUDY = (
+    *TINY_STUDY,
+    "+arm@arms.real=real",
+    "+arm@arms.duplicate=duplicate",
+    "+arm@arms.gan=gan",
+    "study.splits=[validation,internal]",
+    "study.endpoints=[{split:internal,metric:auroc}]",
+    "quality.use=[]",
+)
+SWEPT = ("+study.condition.batches=${study.gan_batches}", "study.folder=b_${study.gan_batches}")
+SHARED = "as another job has done it"
+
+
+def run(cache_home: Path, folder: Path, batches: int, *more: str) -> str:
+    arguments = (*STUDY, *SWEPT, *more, f"study.gan_batches={batches}")
+    done = run_command(cache_home, "study", *arguments, cwd=folder, check=True)
+    return str(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """A study of two lengths of the GAN, and the second of them alone."""
+    folder = tmp_path_factory.mktemp("shared")
+    assert SHARED not in run(cache_home, folder, 12, "study_dir=s")
+    (folder / "second.txt").write_text(run(cache_home, folder, 14, "study_dir=s"))
+    assert SHARED not in run(cache_home, folder, 14, "study_dir=alone")
+    return folder
+
+
+def test_only_what_differs_is_fitted_again(study: Path) -> None:
+    printed = (study / "second.txt").read_text()
+    assert [arm for arm in ("real", "duplicate", "gan") if f"  {arm} 0: {SHARED}" in printed] == [
+        "real",
+        "duplicate",
+    ]
+    found = read_study(study / "s")
+    reused = {
+        (job.result.condition["batches"], fit.arm): fit.reused
+        for job in found.jobs
+        for fit in job.result.fits
+    }
+    assert {key for key, value in reused.items() if value} == {(14, "real"), (14, "duplicate")}
+    assert all(check.passed for job in found.jobs for check in job.result.checks if check.rule != 6)
+
+
+def test_a_shared_fit_is_the_one_that_the_job_would_have_done(study: Path) -> None:
+    for arm in ("real", "duplicate", "gan"):
+        both = []
+        for name in ("s", "alone"):
+            fits = study / name / "b_14" / "fits"
+            with np.load(fits / f"{arm}_0.npz") as arrays:
+                both.append(dict(arrays))
+            both[-1] |= {"curve": json.loads((fits / f"{arm}_0.json").read_text())["curve"]}
+        for key, value in both[0].items():
+            np.testing.assert_array_equal(value, both[1][key])
+
+
+def test_the_report_counts_the_time_of_a_shared_fit_once(study: Path, command: Command) -> None:
+    assert command("report", f"study_dir={study / 's'}").returncode == 0
+    costs = json.loads((study / "s" / "summary.json").read_text())["costs"]
+    seconds = [
+        fit.seconds
+        for job in read_study(study / "s").jobs
+        for fit in job.result.fits
+        if not fit.reused
+    ]
+    assert (costs["fits"], len(seconds)) == (4, 4)
+    assert costs["fit_seconds_total"] == pytest.approx(sum(seconds))
+
+
+def test_other_settings_are_another_fit(study: Path, cache_home: Path, tmp_path: Path) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+    for change in ("study.steps=21", "classifier.lr=0.002", "seed=1", "data.batch_size=7"):
+        shutil.rmtree(tmp_path / "s" / "b_14")
+        shutil.rmtree(tmp_path / "s" / "b_12", ignore_errors=True)
+        more = ("study_dir=s", change, "~arms.gan", "study.question.arm=duplicate")
+        assert SHARED not in run(cache_home, tmp_path, 14, *more)
+
+
+def test_a_damaged_one_is_fitted_again(study: Path, cache_home: Path, tmp_path: Path) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+    shutil.rmtree(tmp_path / "s" / "b_14")
+    for path in (tmp_path / "s" / ".fits").glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert SHARED not in run(cache_home, tmp_path, 14, "study_dir=s")
+    shutil.rmtree(tmp_path / "s" / "b_14")
+    assert f"  real 0: {SHARED}" in run(cache_home, tmp_path, 14, "study_dir=s")
+
+
+def test_a_study_without_conditions_keeps_none(
+    cache_home: Path, tmp_path: Path, command: Command
+) -> None:
+    more = ("~arms.gan", "study.question.arm=duplicate", "study_dir=s")
+    assert command("study", *STUDY, *more).returncode == 0
+    assert not (tmp_path / "s" / ".fits").exists()
