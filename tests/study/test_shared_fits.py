@@ -25,7 +25,7 @@ STUDY = (
     "quality.use=[]",
 )
 SWEPT = ("+study.condition.batches=${study.gan_batches}", "study.folder=b_${study.gan_batches}")
-SHARED = "as another job has done it"
+SHARED = "has been done before"
 
 
 def run(cache_home: Path, folder: Path, batches: int, *more: str) -> str:
@@ -102,6 +102,17 @@ def test_a_damaged_one_is_fitted_again(study: Path, cache_home: Path, tmp_path: 
     assert SHARED not in run(cache_home, tmp_path, 14, "study_dir=s")
     shutil.rmtree(tmp_path / "s" / "b_14")
     assert f"  real 0: {SHARED}" in run(cache_home, tmp_path, 14, "study_dir=s")
+
+
+def test_an_arm_of_the_ruler_that_is_the_draw_itself_is_its_arm_real(
+    cache_home: Path, tmp_path: Path
+) -> None:
+    more = ("study_dir=s", "~arms.gan", "study.question.arm=duplicate")
+    printed = run(cache_home, tmp_path, 12, *more, "data.subset=20", "study.ruler=[10,20,30]")
+    assert [size for size in (10, 20, 30) if f"ruler_{size} 0: {SHARED}" in printed] == [20]
+    fits = tmp_path / "s" / "b_12" / "fits"
+    assert json.loads((fits / "ruler_20_0.json").read_text())["arm"] == "ruler_20"
+    assert (fits / "ruler_20_0.npz").read_bytes() == (fits / "real_0.npz").read_bytes()
 
 
 def test_a_study_without_conditions_keeps_none(

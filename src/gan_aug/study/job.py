@@ -141,9 +141,9 @@ def _one_fit(
     if (found := _finished_fit(path, splits.fingerprint)) is not None:
         return found
     real, added = images
-    key = shared.key(name, arm, repeat, real, added)
-    if (found := shared.take(key, path)) is not None:
-        print(f"  {name} {repeat}: as another job has done it", flush=True)
+    key = shared.key(arm, repeat, real, added)
+    if (found := shared.take(key, name, path)) is not None:
+        print(f"  {name} {repeat}: has been done before", flush=True)
         return found
     fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)
     outcome = measure(fitted, tables)

@@ -1,4 +1,4 @@
-"""Fits that jobs of a study share: under another condition a draw may have the very same one."""
+"""Fits that a study's jobs share: under other conditions a draw may have the very same one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -50,14 +51,11 @@ class SharedFits:
         measured = [_of_table(table) for table in (validation, *tables.values())]
         self._common = json.dumps([plain, measured], sort_keys=True)
 
-    def key(
-        self, name: str, arm: ArmSettings, repeat: int, real: ImageTable, added: AddedImages
-    ) -> str:
-        """Return what two fits share only if they are the same.
+    def key(self, arm: ArmSettings, repeat: int, real: ImageTable, added: AddedImages) -> str:
+        """Return what two fits share only if they are the same, whatever their arms are called.
 
         Args:
-            name: of the arm.
-            arm: its settings.
+            arm: the arm's settings.
             repeat: which of its fits.
             real: its real images.
             added: what it adds.
@@ -65,16 +63,15 @@ class SharedFits:
         soft = np.zeros(0) if added.soft is None else added.soft
         content = [
             self._common,
-            name,
-            to_plain(replace(arm, title="")),
+            _what_matters(arm, added),
             repeat,
             _of_table(real),
             [_of_array(array) for array in (added.images, added.labels, soft)],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
-    def take(self, key: str, path: Path) -> FitResult | None:
-        """Copy a fit that another job has kept to `path`; None where there is none."""
+    def take(self, key: str, arm: str, path: Path) -> FitResult | None:
+        """Copy a fit that has been kept to `path`, as one of `arm`; None where there is none."""
         if self._folder is None:
             return None
         kept = self._folder / f"{key}.json"
@@ -88,7 +85,7 @@ class SharedFits:
         except GanAugError as error:
             warn(str(error))
             return None
-        found = replace(found, reused=True)
+        found = replace(found, arm=arm, reused=True)
         replace_file(path.with_suffix(".npz"), lambda p: shutil.copyfile(arrays, p))
         write_fit(path, found)
         return found
@@ -110,6 +107,14 @@ class SharedFits:
                 temporary.replace(self._folder / f"{key}{suffix}")
         except OSError as error:
             raise not_writable(self._folder, error) from error
+
+
+def _what_matters(arm: ArmSettings, added: AddedImages) -> Any:
+    """Return an arm's settings, of which title, counts and source are in the images themselves."""
+    plain = to_plain(replace(arm, title="", real=None))
+    if not len(added.labels):
+        return plain | {"added": None}
+    return plain | {"added": plain["added"] | {"source": None, "count": None, "filter": None}}
 
 
 def _of_table(table: ImageTable) -> list[str]:
