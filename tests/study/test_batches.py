@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -191,3 +192,22 @@ def test_added_images_may_be_learned_by_probabilities() -> None:
             assert target.numpy() == pytest.approx(wanted)
             seen.add(place >= 0)
     assert seen == {True, False}
+
+
+def test_a_paired_batch_holds_what_was_made_of_its_real_images() -> None:
+    n = N_NORMAL + N_PNEUMONIA
+    sources = np.concatenate([np.arange(n), np.arange(n)])[::-1].copy()  # two of each
+    added = replace(added_images(n, n), sources=sources)
+    made, seen = batches(arm({"paired": True}), added), set()
+    for found in rows(made, 2 * n):
+        real, others = found[: SIZE // 2], found[SIZE // 2 :] - n
+        assert (real < n).all()
+        assert sources[others].tolist() == real.tolist()
+        seen |= set(others.tolist())
+    assert len(seen) == 2 * n
+
+
+def test_an_image_without_a_partner_is_told() -> None:
+    added = replace(added_images(3, 3), sources=np.arange(6))
+    with pytest.raises(GanAugError, match="26 of 32 real images have no added one"):
+        batches(arm({"paired": True}), added)

@@ -28,6 +28,21 @@ STUDY = (
     "study.count=10",
     "quality.use=[]",
 )
+PAIRS = (
+    *(one for one in TINY_STUDY if not one.startswith(("model.", "study.count", "data.subset"))),
+    "+arm@arms.real=real",
+    "+arm@arms.paired=paired",
+    "+arm@arms.paired_control=paired_control",
+    "model=cyclegan",
+    "model.width=4",
+    "study.question={arm:paired,reference:real}",
+    "study.splits=[validation,internal]",
+    "study.endpoints=[{split:internal,metric:auroc}]",
+    "data.subset=30",
+    "study.count=30",
+    "quality.use=[]",
+)
+OTHER = {"normal": "pneumonia", "pneumonia": "normal"}
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +74,60 @@ def test_soft_labels_change_what_is_learned(study: Path) -> None:
     assert used["soft"] == used["gan"]  # the same images, as often
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """Translations of all training images, each beside its source, and their control."""
+    folder = tmp_path_factory.mktemp("pairs")
+    arguments = (*PAIRS, "study_dir=s")
+    run_command(cache_home, "study", *arguments, cwd=folder, check=True)
+    return folder / "s"
+
+
+def test_pairs_have_their_control_and_keep_the_rules(pairs: Path) -> None:
+    found = read_study(pairs)
+    assert found.control == "paired_control"
+    checks = {check.rule: check for check in found.first.checks}
+    assert checks[1].passed
+    assert checks[4].passed, checks[4].detail
+    for arm in ("paired", "paired_control"):
+        (fit,) = found.first.fits_of(arm)
+        assert fit.used is not None
+        assert fit.used.added.images == {"normal": 30, "pneumonia": 30}
+        assert fit.used.added.total == fit.used.real.total
+        # Both sides of a pair: as many of each class as of the other.
+        real, added = fit.used.real.shown, fit.used.added.shown
+        of_other = arm == "paired"
+        assert added == {k: real[o] if of_other else real[k] for k, o in OTHER.items()}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["study.count=29"],
+            "arms.paired.added.count.normal=29: with added.paired each of the 30 pneumonia images",
+        ),
+        (["model=dcgan"], "arms.paired.added.paired=True: an image is paired with its translation"),
+        (["arms.paired.added.mixup=0.2"], "so added.mixup has no place; leave one of the two out"),
+        (["arms.paired.balanced=true"], "so balanced has no place; leave one of the two out"),
+        (["data.batch_size=9"], "data.batch_size=9: arms.paired has pairs; choose an even number"),
+    ],
+)
+def test_pairs_that_cannot_be_are_one_line(
+    command: Command, tmp_path: Path, overrides: list[str], line: str
+) -> None:
+    result = command("study", *PAIRS, *overrides, f"study_dir={tmp_path}")
+    assert result.returncode != 0
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert line in result.stderr
+
+
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
         (
             ["arms.mixup.added.ratio=0.5"],
-            "arms.mixup.added.mixup=0.2: mixes an added image into every real one, so added.ratio",
+            "arms.mixup.added.mixup=0.2: puts an added image with every real one, so added.ratio",
         ),
         (["arms.mixup.pretrain=0.5"], "so pretrain has no place"),
         (["arms.mixup.added.mixup=0"], "arms.mixup.added.mixup=0: must be a number above 0"),

@@ -43,6 +43,7 @@ class AddedSettings:
     weight: float
     label_smoothing: float
     mixup: float | None
+    paired: bool | None
     labels: str | None
     augment: Config | None
     filter: FilterSettings

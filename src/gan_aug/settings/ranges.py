@@ -269,6 +269,7 @@ ARM_RULES: dict[str, Rule] = {
     "added.weight": positive,
     "added.label_smoothing": share,
     "added.mixup": or_null(positive),
+    "added.paired": or_null(is_bool),
     "added.labels": one_of(None, "judged"),
     "added.filter.min_confidence": share,
     "added.filter.min_distance": not_negative,

@@ -98,12 +98,7 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
         raise GanAugError(
             f"arms.{name}.added.{key}: needs the arm real, which judges; add '+arm@arms.real=real'"
         )
-    if added.get("mixup") is not None and (added.ratio is not None or arm.pretrain):
-        other = "pretrain" if arm.pretrain else "added.ratio"
-        raise GanAugError(
-            f"arms.{name}.added.mixup={added.mixup}: mixes an added image into every real one, so "
-            f"{other} has no place; leave one of the two out"
-        )
+    _check_companions(cfg, name, arm)
     if arm.get("real") is not None and (arm.added.source == "gan" or name == "real"):
         why = "is what others are compared with" if name == "real" else "its GAN saw all of them"
         raise GanAugError(
@@ -121,6 +116,32 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
                 f"(data.batch_size); choose a ratio from {1 / size:.3g} to {1 - 1 / size:.3g}, or "
                 "null"
             )
+
+
+def _check_companions(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    """Check the ways in which every real image of a batch has an added one with it."""
+    added = arm.added
+    ways = {"mixup": added.get("mixup") is not None, "paired": bool(added.get("paired"))}
+    for way in (way for way, wanted in ways.items() if wanted):
+        others = {"pretrain": arm.pretrain, "added.ratio": added.ratio is not None}
+        others["balanced"] = arm.balanced and way == "paired"
+        others["added.mixup"] = ways["mixup"] and way == "paired"
+        if wrong := [key for key, there in others.items() if there]:
+            raise GanAugError(
+                f"arms.{name}.added.{way}={added[way]}: puts an added image with every real one, "
+                f"so {wrong[0]} has no place; leave one of the two out"
+            )
+    translates = added.source == "gan" and cfg.model.sources is not None
+    if ways["paired"] and not (translates or added.source == "duplicate"):
+        raise GanAugError(
+            f"arms.{name}.added.paired={added.paired}: an image is paired with its translation or "
+            "copy; choose a model that translates (cyclegan, stargan, pix2pix), or "
+            "added.source=duplicate"
+        )
+    if ways["paired"] and cfg.data.batch_size % 2:
+        raise GanAugError(
+            f"data.batch_size={cfg.data.batch_size}: arms.{name} has pairs; choose an even number"
+        )
 
 
 def _check_pretraining(cfg: DictConfig, name: str, arm: DictConfig) -> None:

@@ -19,6 +19,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import AddedSettings, ArmSettings, arms_of
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ruler import ARM
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
@@ -58,16 +59,21 @@ class AddedByArm:
         """
         empty = self._splits.train.images[:0]
         images, labels = [np.asarray(empty)], [np.zeros(0, np.int64)]
+        sources = [np.zeros(0, np.int64)]
         for label, name in enumerate(self._splits.classes):
             count = arm.added.count[name] if arm.added.source != "none" else 0
             if count:
-                images.append(self._take(arm, name, count))
+                taken, of = self._take(arm, name, count)
+                images.append(taken)
+                sources.append(of)
                 labels.append(np.full(count, label, np.int64))
         all_images, classes = np.concatenate(images), self._splits.classes
         soft = None
         if arm.added.labels is not None and len(all_images):
             soft = probabilities(self._judging().module, all_images).numpy()
-        return AddedImages(all_images, np.concatenate(labels), classes, soft)
+        return AddedImages(
+            all_images, np.concatenate(labels), classes, soft, np.concatenate(sources)
+        )
 
     def real(self, arm: ArmSettings) -> ImageTable:
         """Return an arm's real images: all of the draw's, or the first so many of each class."""
@@ -99,6 +105,8 @@ class AddedByArm:
                     f"arms.{arm_name}.real.{name}={first}: the draw has only {own} {name} images; "
                     "ask for fewer"
                 )
+        if arm.added.paired:
+            self._check_pairs(arm_name, arm)
         for name in self._splits.classes if arm.added.source == "real" else ():
             where = " in study.ruler" if arm_name.startswith(ARM.format("")) else ""
             count, left = arm.added.count[name], self._splits.unused.counts()[name]
@@ -108,26 +116,55 @@ class AddedByArm:
                     f"{name} training images over; ask for fewer{where}"
                 )
 
-    def _take(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
+    def _check_pairs(self, arm_name: str, arm: ArmSettings) -> None:
+        model, classes = self._cfg.model, list(self._splits.classes)
+        own = self._splits.train.counts()
+        for name in classes:
+            made_of = [name]
+            if arm.added.source == "gan":
+                train_class = name if model.fitted_on == "one" else None
+                made_of = classes_made(model, train_class, classes).get(name, [])
+            needed = sum(own[of] for of in made_of)
+            if arm.added.count[name] < needed:
+                raise GanAugError(
+                    f"arms.{arm_name}.added.count.{name}={arm.added.count[name]}: with "
+                    f"added.paired each of the {needed} {' and '.join(made_of)} images has one; "
+                    f"set it to {needed} or more"
+                )
+
+    def _take(
+        self, arm: ArmSettings, name: str, count: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return images of a class, and which of the arm's real ones each was made of, or -1."""
         if arm.added.source == "gan":
-            return self._from_gan(arm, name, count)
+            made = self._from_gan(arm, name, count)
+            return made.images, self._rows_of(made)
         if arm.added.source == "duplicate":
-            table = self.real(arm).of_class(name)
+            real = self.real(arm)
+            of_class = np.flatnonzero(real.labels == self._splits.classes.label(name))
             # Whole copies first: each image is copied as often as any other, within one.
-            order = self._random("duplicate", name).permutation(len(table))
-            return np.asarray(table.images)[np.resize(order, count)]
+            order = self._random("duplicate", name).permutation(len(of_class))
+            rows = of_class[np.resize(order, count)]
+            return np.asarray(real.images)[rows], rows
         table = self._splits.unused.of_class(name)
         order = self._random("real", name).permutation(len(table))
-        return np.asarray(table.images)[order[:count]]
+        return np.asarray(table.images)[order[:count]], np.full(count, -1)
+
+    def _rows_of(self, made: Generated) -> NDArray[np.int64]:
+        """Return which of the draw's images each was translated from, or -1."""
+        if made.sources is None:
+            return np.full(len(made), -1)
+        row = {digest: i for i, digest in enumerate(self._splits.train.hashes.tolist())}
+        return np.array([row[digest] for digest in made.sources], np.int64)
 
     def _random(self, *purpose: str) -> np.random.Generator:
         return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
 
-    def _from_gan(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
+    def _from_gan(self, arm: ArmSettings, name: str, count: int) -> Generated:
         made = self._candidates(name)
         wanted = arm.added.filter
         if not wanted.on:
-            return made.images[:count]
+            return made.first(count)
         made = made.first(count * wanted.candidates)
         candidates = made.images
         keep = np.ones(len(candidates), bool)
@@ -141,7 +178,9 @@ class AddedByArm:
                 f"arm {arm.title!r}: only {keep.sum()} of {len(candidates)} {name} GAN images pass "
                 f"the filter, {count} are wanted; raise added.filter.candidates or loosen it"
             )
-        return candidates[keep][:count]
+        kept = np.flatnonzero(keep)[:count]
+        sources = None if made.sources is None else [made.sources[i] for i in kept]
+        return Generated(candidates[kept], sources)
 
     def _judging(self) -> Fit:
         """Return the classifier that judges added images: of the draw's own real images alone."""

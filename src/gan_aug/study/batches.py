@@ -28,12 +28,15 @@ class AddedImages:
         labels: int64 (N,), positions in `classes`.
         classes: of the data set.
         soft: probabilities (N, K) to learn in place of the labels.
+        sources: int64 (N,), positions among the arm's real images of those that they were
+            translated or copied from; -1: of none.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: Classes
     soft: NDArray[np.float32] | None = None
+    sources: NDArray[np.int64] | None = None
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
@@ -45,7 +48,8 @@ class ArmBatches:
 
     With `added.mixup` a real image x and an added one x' become one, l x + (1 - l) x', and their
     targets likewise, with l from Beta(alpha, alpha) (Zhang et al. 2018, arXiv:1710.09412, equation
-    1); batches then take as many added images as real ones.
+    1); batches then take as many added images as real ones. With `added.paired` half of a batch
+    are real images and the other half translations, or copies, of just these.
 
     Batch k is a function of the arm, the seed and k. Two arms with the same images and the same
     seed get the same batches in the same order.
@@ -88,6 +92,7 @@ class ArmBatches:
         if added.soft is not None:
             self._targets[self._n_real :] = torch.from_numpy(added.soft)
         self._seed = seed
+        self._companions = self._pairs(added, arm) if arm.added.paired else None
         self._augment, self._augment_added = augment, augment_added
         self._steps, self._position = steps, position
         self._first = round(arm.pretrain * steps)
@@ -101,6 +106,8 @@ class ArmBatches:
                     f"class, it has {added.counts()}; raise added.count"
                 )
             self._phases = [[(others, batch_size)], [(real, batch_size)]]
+        elif self._companions is not None:
+            self._phases = [[], [(real, batch_size // 2)]]
         elif arm.added.mixup is not None and len(others):
             self._phases = [[], [(real, batch_size), (others, batch_size)]]
         elif ratio is not None and len(others):
@@ -121,6 +128,20 @@ class ArmBatches:
         groups = [group for group in groups if len(group)]
         share, left = divmod(size, len(groups))
         return [(group, share + (i < left)) for i, group in enumerate(groups)]
+
+    def _pairs(self, added: AddedImages, arm: ArmSettings) -> list[Tensor]:
+        """Return the positions of the added images that were made of each real one."""
+        sources = np.full(len(added.labels), -1) if added.sources is None else added.sources
+        found = [
+            torch.from_numpy(np.flatnonzero(sources == i)) + self._n_real
+            for i in range(self._n_real)
+        ]
+        if alone := sum(not len(of) for of in found):
+            raise GanAugError(
+                f"arm {arm.title!r}: added.paired=true, but {alone} of {self._n_real} real images "
+                "have no added one that was made of them; raise added.count"
+            )
+        return found
 
     def __len__(self) -> int:
         return self._steps
@@ -155,7 +176,15 @@ class ArmBatches:
         if second:
             batch -= self._first
         parts = zip(self._phases[second], self._streams[second], strict=True)
-        return torch.cat([rows[stream.rows(batch, size)] for (rows, size), stream in parts if size])
+        found = torch.cat(
+            [rows[stream.rows(batch, size)] for (rows, size), stream in parts if size]
+        )
+        if self._companions is None:
+            return found
+        # Of several translations another one each time that the image comes up again, or nearly so.
+        made = [self._companions[int(row)] for row in found]
+        of_pass = batch * len(found) // self._n_real
+        return torch.cat([found, torch.stack([of[of_pass % len(of)] for of in made])])
 
     def _batch(self, rows: Tensor) -> dict[str, Tensor]:
         images, labels = to_float(self._images[rows], torch.channels_last), self._labels[rows]

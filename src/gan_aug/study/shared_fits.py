@@ -60,13 +60,13 @@ class SharedFits:
             real: its real images.
             added: what it adds.
         """
-        soft = np.zeros(0) if added.soft is None else added.soft
+        soft, of = (np.zeros(0) if x is None else x for x in (added.soft, added.sources))
         content = [
             self._common,
             _what_matters(arm, added),
             repeat,
             _of_table(real),
-            [_of_array(array) for array in (added.images, added.labels, soft)],
+            [_of_array(array) for array in (added.images, added.labels, soft, of)],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
