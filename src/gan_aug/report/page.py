@@ -20,7 +20,7 @@ CAPTIONS = {
     "ruler": "Above: the endpoint against real images, mean over draws and the monotone curve "
     "through it; dotted: the draw's own images. Below: how many real images each arm performs "
     "like, with 95% intervals; an arrow: at or beyond the ruler's end. Of several conditions the "
-    "first is drawn.",
+    "primary endpoint is drawn.",
     "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
     "shows no difference.",
     "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from gan_aug.report.worth import Measure
 
 COLUMNS = 2
+MOST = 8
+"""Panels."""
 RULER = "#222"
 OWN = "#c0504d"
 TELLS, TELLS_NOT = "#1b7f79", "#b9c0c7"
@@ -16,11 +18,16 @@ TELLS, TELLS_NOT = "#1b7f79", "#b9c0c7"
 def ruler_figure(worth: list[Measure]) -> Figure | None:
     """Draw a panel for each endpoint: the ruler above, and below where each arm lands on it.
 
-    Only the first condition is drawn where a study has several.
+    Where a study has several conditions, a panel for each of the first ones shows the first
+    endpoint.
     """
-    shown = [m for m in worth if m.condition == worth[0].condition]
-    if not shown:
+    by_condition: dict[str, list[Measure]] = {}
+    for measure in worth:
+        by_condition.setdefault(measure.label, []).append(measure)
+    if not by_condition:
         return None
+    alone, *others = by_condition.values()
+    shown = [found[0] for found in (alone, *others)][:MOST] if others else alone
     columns = min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     for_arms = 0.3 * len(shown[0].arms)
