@@ -88,6 +88,31 @@ def test_the_report_says_when_the_weights_were_taken(study: Path, command: Comma
     assert "What it cost: a GAN" in page
 
 
+def test_a_twin_is_another_gan_of_the_same_images(
+    study: Path, cache_home: Path, tmp_path: Path
+) -> None:
+    more = ("+arm@arms.again=gan", "arms.again.added.twin=1", "study.gan_curve_points=null")
+    run_command(cache_home, "study", *STUDY, *more, "study_dir=s", cwd=tmp_path, check=True)
+    metrics = read(tmp_path / "s/draw_0/metrics.json")
+    assert list(metrics["gans"]) == ["pneumonia", "pneumonia, twin 1"]
+    sets = [
+        read(tmp_path / "s/draw_0/synthetic" / name / "manifest.json")
+        for name in ("pneumonia_gan", "pneumonia_gan_1")
+    ]
+    assert sets[0]["checkpoint_sha256"] != sets[1]["checkpoint_sha256"]
+    assert sets[0]["seen_hashes"] == sets[1]["seen_hashes"]
+    runs = [read(tmp_path / gan["folder"] / "run.json") for gan in metrics["gans"].values()]
+    configs = [run["config"] for run in runs]
+    assert configs[0].pop("seed") != configs[1].pop("seed")
+    assert configs[0] == configs[1]
+    assert list(metrics["quality"]["classes"]) == ["pneumonia"]
+    assert all(check["passed"] for check in metrics["checks"] if check["rule"] in (1, 4))
+    alone = ("arms.gan.added.twin=1", "study_dir=t")
+    result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
+    assert result.returncode != 0
+    assert "arms: all that add GAN images have added.twin" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [

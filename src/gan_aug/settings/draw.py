@@ -38,6 +38,7 @@ class AddedSettings:
     """
 
     source: str
+    twin: int | None
     count: Any
     ratio: float | None
     weight: float

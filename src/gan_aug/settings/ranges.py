@@ -264,6 +264,7 @@ ARM_RULES: dict[str, Rule] = {
     "real": or_null(by_class(or_null(at_least(1)))),
     "pretrain": share,
     "added.source": one_of("none", "gan", "duplicate", "real"),
+    "added.twin": or_null(whole(1, 100)),
     "added.count": by_class(or_null(count)),
     "added.ratio": or_null(share),
     "added.weight": positive,

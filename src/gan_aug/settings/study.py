@@ -31,6 +31,7 @@ def check_study(cfg: DictConfig) -> None:
         )
     for name, arm in cfg.arms.items():
         _check_arm(cfg, str(name), arm)
+    _check_twins(cfg)
     if cfg.trainer.max_epochs is not None:
         raise GanAugError(
             f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
@@ -202,6 +203,16 @@ def _check_made(cfg: DictConfig, arm: str, wanted: list[str]) -> None:
                 f"model={cfg.model.name} makes {', '.join(made)} only; set it, or study.count, to "
                 "0 for this class, or choose another model.pair"
             )
+
+
+def _check_twins(cfg: DictConfig) -> None:
+    """Check that the arms with images of a twin have others of the GAN itself beside them."""
+    own = [arm for arm in cfg.arms.values() if arm.added.source == "gan"]
+    if all(arm.added.get("twin") is not None for arm in own) and own:
+        raise GanAugError(
+            "arms: all that add GAN images have added.twin, which is another GAN beside the "
+            "first; leave it null in one of them"
+        )
 
 
 def _check_splits(cfg: DictConfig) -> None:

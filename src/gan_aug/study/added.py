@@ -42,14 +42,17 @@ class AddedByArm:
 
     Attributes:
         gans: class name to the GAN that made its images, as far as any arm needed one.
+        twins: likewise, of GANs that differ from these by their weights alone: class name and
+            number to the GAN.
     """
 
     def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
         self._cfg, self._prepared, self._folder = cfg, prepared, folder
         self._splits, self._arms = prepared.splits, arms_of(cfg)
-        self._generated: dict[str, Generated] = {}
+        self._generated: dict[tuple[str, int], Generated] = {}
         self._judge: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
+        self.twins: dict[str, FittedGAN] = {}
 
     def of(self, arm: ArmSettings) -> AddedImages:
         """Return the images that an arm adds.
@@ -90,7 +93,7 @@ class AddedByArm:
 
     def generated(self, name: str) -> NDArray[np.uint8]:
         """Return all images generated of a class, uint8 (N, C, H, W)."""
-        return self._generated[name].images
+        return self._generated[name, 0].images
 
     def check_real(self, arm_name: str, arm: ArmSettings) -> None:
         """Check that the draw has as many real images as an arm takes, and leaves as many over.
@@ -161,7 +164,7 @@ class AddedByArm:
         return np.random.default_rng(stream_seed(*purpose, self._cfg.seed, self._cfg.draw))
 
     def _from_gan(self, arm: ArmSettings, name: str, count: int) -> Generated:
-        made = self._candidates(name)
+        made = self._candidates(name, arm.added.twin or 0)
         wanted = arm.added.filter
         if not wanted.on:
             return made.first(count)
@@ -195,17 +198,22 @@ class AddedByArm:
             )
         return self._judge
 
-    def _candidates(self, name: str) -> Generated:
+    def _candidates(self, name: str, twin: int) -> Generated:
         """Fit the GAN, generate as many images as any arm needs, and read them back, checked."""
-        if name not in self._generated:
-            gan = self.gans[name] = find_or_fit(self._cfg, self._prepared, name)
-            folder = self._folder / "synthetic" / f"{name}_gan"
-            seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name)
+        if (name, twin) not in self._generated:
+            gan = find_or_fit(self._cfg, self._prepared, name, twin)
+            if twin:
+                self.twins[f"{name}, twin {twin}"] = gan
+            else:
+                self.gans[name] = gan
+            number = [twin] if twin else []
+            folder = self._folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
+            seed = stream_seed("latents", self._cfg.seed, self._cfg.draw, name, *number)
             found = synthetic_set(
                 self._cfg, gan, name, folder, self._most(name), seed, self._splits
             )
-            self._generated[name] = found.of_class(name)
-        return self._generated[name]
+            self._generated[name, twin] = found.of_class(name)
+        return self._generated[name, twin]
 
     def _most(self, name: str) -> int:
         """Return the largest number of images of a class that any arm needs to choose from."""

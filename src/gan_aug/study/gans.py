@@ -98,7 +98,7 @@ def gan_config(
         cfg: the study's configuration.
         class_name: the class to make.
         counts: training images of each class.
-        fit_number: which of `study.gan_fits`.
+        fit_number: which GAN of these settings and images.
     """
     train_class = class_name if cfg.model.fitted_on == "one" else None
     made = classes_made(cfg.model, train_class, list(counts))
@@ -152,7 +152,7 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedGAN:
+def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int = 0) -> FittedGAN:
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
     Of `study.gan_fits` it is the one whose checkpoint is best by `study.gan_select`; its seconds
@@ -160,10 +160,18 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
 
     Jobs that want the same GAN at once fit it once: the others wait.
 
+    Args:
+        cfg: the study's configuration.
+        prepared: the draw.
+        class_name: the class to make.
+        twin: another number, another GAN of the same settings and images.
+
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
-    found = [_one_gan(cfg, prepared, class_name, i) for i in range(cfg.study.gan_fits or 1)]
+    fits = cfg.study.gan_fits or 1
+    numbers = range(twin * fits, (twin + 1) * fits)
+    found = [_one_gan(cfg, prepared, class_name, i) for i in numbers]
     best = min(found, key=lambda gan: 0.0 if gan.score is None else gan.score)
     return replace(
         best,
@@ -173,8 +181,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str) -> FittedG
 
 
 def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: int) -> FittedGAN:
-    fits = cfg.study.gan_fits
-    which = "" if fits is None else f", {fit_number + 1} of {fits}"
+    which = f", number {fit_number + 1}" if fit_number or cfg.study.gan_fits else ""
     stage(f"GAN of {class_name}{which}")
     splits = prepared.splits
     config = gan_config(cfg, class_name, splits.train.counts(), fit_number)

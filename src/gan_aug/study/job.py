@@ -92,7 +92,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         positive=splits.classes.positive,
         splits={name: table.counts() for name, table in tables.items()},
         arms=arms,
-        gans={name: gan.facts() for name, gan in added_by_arm.gans.items()},
+        gans={name: gan.facts() for name, gan in (added_by_arm.gans | added_by_arm.twins).items()},
         ruler=_ruler(cfg, splits),
         fits=fits,
         quality=quality,
@@ -121,7 +121,9 @@ def stages_of(cfg: DictConfig, splits: Splits) -> int:
     made = generated_classes(cfg, splits)
     judged = any(judges(arm.added) for arm in arms_of(cfg).values())
     measured = bool(cfg.quality.use and made)
-    fitted = len(made) * int(cfg.study.gan_fits or 1)
+    added = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
+    twins = len({one.twin for one in added})
+    fitted = len(made) * twins * int(cfg.study.gan_fits or 1)
     return fitted + judged + len(cfg.arms) * int(cfg.study.repeats) + measured
 
 
