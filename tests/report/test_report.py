@@ -183,9 +183,9 @@ def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
     assert (found["better"], found["worse"]) == (10, 0)
     html = (tmp_path / "report.html").read_text()
     table = html.split("calibration error (lower is better)")[1].split("</details>")[0]
-    falls = re.findall(r'class="n (yes|worse)">-', table)
+    falls = re.findall(r'class="n (better|worse)">-', table)
     assert falls
-    assert set(falls) == {"yes"}
+    assert set(falls) == {"better"}
 
 
 def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> None:

@@ -130,6 +130,14 @@ def test_the_primary_endpoint_may_be_any_metric(tmp_path: Path) -> None:
     assert "accuracy at 0.5 +" in summary["answer"][0]
 
 
+def test_a_fall_below_that_of_copies_is_more_than_they_give(tmp_path: Path) -> None:
+    endpoints = [{"split": "test", "metric": "calibration_error"}]
+    effects = BASE | {"duplicate": 0.0, "gan": 0.05}
+    (answer,) = summary_of(tmp_path, effects, endpoints=endpoints)["answer"]
+    assert answer.startswith("Yes, it helped")
+    assert "and more than as many copies of real images give" in answer
+
+
 def test_a_study_of_an_early_version_concludes_from_the_accuracy(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.0}, endpoints=None)
     assert summary["endpoints"] == ENDPOINTS[:1]

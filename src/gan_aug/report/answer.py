@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT
-from gan_aug.report.statistics import Comparison
+from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT, LOWER_IS_BETTER
 from gan_aug.report.summary import Block, Pair, Summary
 from gan_aug.report.verdicts import (
     BETTER,
     CANNOT_TELL,
     EQUIVALENT,
     INCONCLUSIVE,
-    LEVEL,
     WORSE,
     Verdict,
+    shown_difference,
 )
 from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Swept
@@ -134,16 +133,6 @@ def points(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # not -0.0
 
 
-def verdict(comparison: Comparison, lower_is_better: bool = False) -> str:
-    """Return yes, worse or no: what the corrected test says."""
-    p = comparison.p_holm
-    if p is None:
-        return "unknown"
-    if p >= LEVEL:
-        return "no"
-    return "yes" if (comparison.mean > 0) != lower_is_better else "worse"
-
-
 def _to(interval: tuple[float, float]) -> str:
     return " to ".join(map(points, interval))
 
@@ -190,7 +179,8 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     if control.p_holm is None or control.interval is None:
         return f"{text}; too few draws have the copies of real images to compare with."
     copies = f"{points(control.mean)} ({_to(control.interval)})"
-    if judged.word == BETTER and verdict(control) != "yes":
+    lower_is_better = summary.endpoints[0].name in LOWER_IS_BETTER
+    if judged.word == BETTER and shown_difference(control, lower_is_better) != BETTER:
         shown = "but that is not shown to be more than as many copies of real images give"
         return f"{text}; {shown}: {copies}."
     if judged.word == BETTER:

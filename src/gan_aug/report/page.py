@@ -9,12 +9,13 @@ from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
-from gan_aug.report.answer import points, verdict
+from gan_aug.report.answer import points
 from gan_aug.report.over_patients import FIXED
 from gan_aug.report.quality import name_of
 from gan_aug.report.results import LOWER_IS_BETTER, Study
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Summary
+from gan_aug.report.verdicts import shown_difference
 
 CAPTIONS = {
     "ruler": "Above: the endpoint against real images, mean over draws and the monotone curve "
@@ -54,7 +55,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
     return html.render(
         Path(__file__).with_name("report.html.j2"),
         filters,
-        verdict=verdict,
+        shown_difference=shown_difference,
         study=study,
         summary=summary,
         metrics=study.metrics,

@@ -139,6 +139,13 @@ def _comparison(one: Verdict) -> Comparison:
     return Comparison(**{name: getattr(one, name) for name in Comparison.__dataclass_fields__})
 
 
+def shown_difference(found: Comparison, lower_is_better: bool) -> str | None:
+    """Return better or worse, where the corrected test shows a difference."""
+    if found.p_holm is None or found.p_holm >= LEVEL:
+        return None
+    return WORSE if (found.mean > 0) == lower_is_better else BETTER
+
+
 def _sees(one: Verdict, worth: list[Measure]) -> bool | None:
     """Return whether the endpoint sees real images; None: no ruler was laid on it."""
     where = (one.condition, one.endpoint.split, one.endpoint.name)
@@ -149,9 +156,8 @@ def _sees(one: Verdict, worth: list[Measure]) -> bool | None:
 def _word(one: Verdict, sees: bool | None) -> str:
     if one.p_holm is None:
         return TOO_FEW
-    if one.p_holm < LEVEL:
-        up = one.mean > 0
-        return BETTER if up == (one.endpoint.name not in LOWER_IS_BETTER) else WORSE
+    if (shown := shown_difference(one, one.endpoint.name in LOWER_IS_BETTER)) is not None:
+        return shown
     if sees is False:
         return CANNOT_TELL
     if one.p_equivalent is not None and one.p_equivalent < LEVEL:
