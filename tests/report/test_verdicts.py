@@ -150,13 +150,66 @@ def test_a_changed_declaration_is_said_first(tmp_path: Path) -> None:
     declared = [Endpoint(**{"at": None, "smallest_effect": None} | e) for e in ENDPOINTS]
     path = folder / "declaration.json"
     content = {"endpoints": ENDPOINTS, "question": ["gan", "real"], "declared": "2026-11-26"}
-    path.write_text(json.dumps(content | {"hash": hash_of(declared, ("gan", "real"))}))
+    path.write_text(json.dumps(content | {"hash": hash_of(declared, ("gan", "real"), None)}))
     build(folder)
     answer = json.loads((folder / "summary.json").read_text())["answer"]
     assert not any("changed after" in line for line in answer)
     assert "Declared before the first draw" in (folder / "report.html").read_text()
-    path.write_text(json.dumps(content | {"hash": hash_of(declared[:1], ("gan", "real"))}))
+    path.write_text(json.dumps(content | {"hash": hash_of(declared[:1], ("gan", "real"), None)}))
     build(folder)
     answer = json.loads((folder / "summary.json").read_text())["answer"]
     assert "changed after the first draw" in answer[0]
     assert "2026-11-26" in answer[0]
+
+
+def test_pairs_that_were_not_declared_are_said_too(tmp_path: Path) -> None:
+    effects = BASE | {"gan": 0.0, "classic": 0.0, "classic_gan": 0.0}
+    folder = write_study(tmp_path, effects, repeats=1, endpoints=ENDPOINTS)
+    declared = [Endpoint(**{"at": None, "smallest_effect": None} | e) for e in ENDPOINTS]
+    path = folder / "declaration.json"
+    for pairs, changed in (([["classic_gan", "classic"]], False), ([], True)):
+        content = {"endpoints": ENDPOINTS, "question": ["gan", "real"], "comparisons": pairs}
+        content["hash"] = hash_of(declared, ("gan", "real"), pairs)
+        path.write_text(json.dumps(content | {"declared": "2026-11-26"}))
+        build(folder)
+        answer = json.loads((folder / "summary.json").read_text())["answer"]
+        assert any("changed after" in line for line in answer) == changed
+
+
+def test_equivalence_is_of_these_patients_where_others_may_differ(tmp_path: Path) -> None:
+    """In every draw the arms are as good, and err on other images."""
+    endpoints = [{"split": "test", "metric": "accuracy", "smallest_effect": 0.003}]
+    how: dict[str, Any] = {"noise": 0.0005, "endpoints": endpoints}
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0}, **how)
+    (first,) = of_pair(summary)
+    (block,) = summary["splits"]["test"]["accuracy"]
+    (pair,) = (c for c in block["comparisons"] if (c["arm"], c["reference"]) == ("gan", "real"))
+    low, high = pair["over_patients"]
+    assert first["word"] == "equivalent"
+    assert low < -0.003
+    assert high > 0.003
+    assert "No difference that matters on these test patients" in summary["answer"][0]
+    assert "(90% interval" in summary["answer"][0]
+    assert "without a ruler" in summary["answer"][0]
+
+
+def test_a_gain_that_is_smaller_than_what_matters_says_so(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.005}, noise=0.0005)
+    assert of_pair(summary)[0]["word"] == "better"
+    assert "which is shown to be less than 1 point" in summary["answer"][0]
+    larger = summary_of(tmp_path / "larger", BASE | {"gan": 0.03}, noise=0.0005)
+    assert "shown to be less than" not in larger["answer"][0]
+
+
+def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:
+    found = [
+        one
+        for seed in range(12)
+        for one in of_pair(
+            summary_of(tmp_path / str(seed), BASE | {"gan": 0.006}, noise=0.006, seed=seed)
+        )[:1]
+        if one["word"] == "inconclusive"
+    ]
+    assert found
+    assert all(one["settles"] > one["draws"] for one in found)
+    assert any(draws_needed(one["sd"], 0.01, 0.05 / 2) <= one["draws"] for one in found)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 from support import TINY_STUDY, run_command
 
+from gan_aug.run.errors import Diverged
 from gan_aug.run.files import sha256_of
+from gan_aug.study import gans
+from gan_aug.study.gans import FittedGAN
 
 Command = Callable[..., Any]
 STUDY = (
@@ -111,6 +116,42 @@ def test_a_twin_is_another_gan_of_the_same_images(
     result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
     assert result.returncode != 0
     assert "arms: all that add GAN images have added.twin" in result.stderr
+
+
+def test_what_chooses_a_gan_may_not_change_and_the_rest_may(
+    study: Path, cache_home: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    arguments = (*STUDY, "study.gan_select=kid", "study.gan_fits=2", "study_dir=s")
+
+    def again(*more: str) -> Any:
+        return run_command(cache_home, "study", *arguments, *more, cwd=tmp_path)
+
+    for change in ("quality.seed=1", "quality.reference_steps=21", "study.gan_curve_points=3"):
+        assert change.partition("=")[0] in again(change).stderr
+    before = (tmp_path / "s/draw_0/metrics.json").read_text()
+    changed = again("quality.use=[kid,fid]", "quality.metrics.ms_ssim.function.pairs=20")
+    assert changed.returncode == 0, changed.stderr
+    after = json.loads((tmp_path / "s/draw_0/metrics.json").read_text())
+    assert after["gans"]["pneumonia"]["checkpoint_sha256"] in before
+    assert "fid" in after["quality"]["good"]
+
+
+def test_a_fit_that_diverges_is_not_the_one_to_take(
+    study: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> FittedGAN:
+        if number in failing:
+            raise Diverged(f"GAN {number}: its weights are not finite")
+        return FittedGAN(Path(str(number)), False, 1.0, 5, Path("x"), "y", 3, float(number))
+
+    monkeypatch.setattr(gans, "_one_gan", one)
+    cfg = OmegaConf.create({"study": {"gan_fits": 3}})
+    failing = {0}
+    assert gans.find_or_fit(cfg, None, "pneumonia").folder == Path("1")  # type: ignore[arg-type]
+    failing = {0, 1, 2}
+    with pytest.raises(Diverged, match="GAN 0"):
+        gans.find_or_fit(cfg, None, "pneumonia")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,26 @@ def test_a_damaged_one_is_fitted_again(study: Path, cache_home: Path, tmp_path: 
     assert f"  real 0: {SHARED}" in run(cache_home, tmp_path, 14, "study_dir=s")
 
 
+def test_a_changed_number_is_not_taken(study: Path, cache_home: Path, tmp_path: Path) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+    shutil.rmtree(tmp_path / "s" / "b_14")
+    for path in (tmp_path / "s" / ".fits").glob("*.json"):
+        text = path.read_text()
+        assert "accuracy" in text
+        path.write_text(text.replace("accuracy", "accuracies", 1))
+    assert SHARED not in run(cache_home, tmp_path, 14, "study_dir=s")
+
+
+def test_the_time_of_a_fit_whose_job_is_gone_is_counted(
+    study: Path, tmp_path: Path, command: Command
+) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+    shutil.rmtree(tmp_path / "s" / "b_12")
+    assert command("report", f"study_dir={tmp_path / 's'}").returncode == 0
+    costs = json.loads((tmp_path / "s" / "summary.json").read_text())["costs"]
+    assert costs["fits"] == 3
+
+
 def test_an_arm_of_the_ruler_that_is_the_draw_itself_is_its_arm_real(
     cache_home: Path, tmp_path: Path
 ) -> None:

@@ -110,6 +110,10 @@ def test_pairs_have_their_control_and_keep_the_rules(pairs: Path) -> None:
         (["model=dcgan"], "arms.paired.added.paired=True: an image is paired with its translation"),
         (["arms.paired.added.mixup=0.2"], "so added.mixup has no place; leave one of the two out"),
         (["arms.paired.balanced=true"], "so balanced has no place; leave one of the two out"),
+        (
+            ["arms.paired.added.filter.min_distance=1"],
+            "would leave some image of added.paired alone",
+        ),
         (["data.batch_size=9"], "data.batch_size=9: arms.paired has pairs; choose an even number"),
     ],
 )
@@ -130,6 +134,10 @@ def test_pairs_that_cannot_be_are_one_line(
             "arms.mixup.added.mixup=0.2: puts an added image with every real one, so added.ratio",
         ),
         (["arms.mixup.pretrain=0.5"], "so pretrain has no place"),
+        (
+            ["arms.real.added.mixup=0.2"],
+            "arms.real.added.mixup=0.2: this arm adds no images to mix",
+        ),
         (["arms.mixup.added.mixup=0"], "arms.mixup.added.mixup=0: must be a number above 0"),
         (["study.count=0"], "arms.mixup.added.mixup=0.2: needs added images, there are none"),
         (["~arms.real", "study.question.reference=gan"], "arms.soft.added.labels: needs the arm"),

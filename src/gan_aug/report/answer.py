@@ -11,8 +11,10 @@ from gan_aug.report.verdicts import (
     CANNOT_TELL,
     EQUIVALENT,
     INCONCLUSIVE,
+    LEVEL,
     WORSE,
     Verdict,
+    equivalence_interval,
     shown_difference,
 )
 from gan_aug.report.worth import Measure
@@ -71,9 +73,11 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
 
 def _cannot_tell(summary: Summary) -> Iterator[str]:
     """Yield a sentence for each endpoint on which even real images are not seen."""
+    declared = {(one.split, one.name) for one in summary.endpoints}
     for measure in summary.worth:
         seen = measure.sensitivity
-        if not seen.seen and seen.interval is not None:
+        of_endpoint = (measure.split, measure.metric) in declared
+        if of_endpoint and not seen.seen and seen.interval is not None:
             yield (
                 f"{_where(measure.condition)}This endpoint cannot tell: {measure.split} "
                 f"{_metric(measure.metric)} is not shown to rise with more real images themselves "
@@ -167,10 +171,10 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     )
     judged = _judged(summary, block, arm, reference)
     start = STARTS[judged.word]
-    over = against.over_patients
-    if judged.word in (BETTER, WORSE) and over is not None and over[0] <= 0 <= over[1]:
+    if judged.word in (BETTER, WORSE, EQUIVALENT) and not _of_others(against, judged):
         start += f" on these {summary.primary} patients"
-    text = f"{where}{start}: {subject} gave {numbers}{_meaning(judged)}"
+    ruled = any(m.condition == block.condition for m in summary.worth)
+    text = f"{where}{start}: {subject} gave {numbers}{_meaning(judged, ruled)}"
     control = block.pair(arm, summary.control)
     if control is None and summary.adds != "gan":
         return f"{text}."
@@ -178,13 +182,14 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
         return f"{text}; no arm of this study adds as many copies of real images, used alike."
     if control.p_holm is None or control.interval is None:
         return f"{text}; too few draws have the copies of real images to compare with."
-    copies = f"{points(control.mean)} ({_to(control.interval)})"
+    copies = f"{points(control.mean)} ({_to(control.interval)}{_other_patients(control)})"
     lower_is_better = summary.endpoints[0].name in LOWER_IS_BETTER
     if judged.word == BETTER and shown_difference(control, lower_is_better) != BETTER:
         shown = "but that is not shown to be more than as many copies of real images give"
         return f"{text}; {shown}: {copies}."
     if judged.word == BETTER:
-        return f"{text}, and more than as many copies of real images give: {copies}."
+        on_these = "" if _of_others(control, judged) else f" on these {summary.primary} patients"
+        return f"{text}, and more than as many copies of real images give{on_these}: {copies}."
     return f"{text}; against as many copies of real images: {copies}."
 
 
@@ -202,14 +207,35 @@ def _judged(summary: Summary, block: Block, arm: str, reference: str) -> Verdict
     return found
 
 
-def _meaning(judged: Verdict) -> str:
-    """Return what a verdict means beside the numbers."""
+def _of_others(pair: Pair, judged: Verdict) -> bool:
+    """Tell whether what is said of a pair holds over other patients too, as far as is known."""
+    if pair.over_patients is None:
+        return True
+    low, high = pair.over_patients
     least = judged.endpoint.smallest_effect
     if judged.word == EQUIVALENT and least is not None:
-        return f", which is equivalent within {_effect(least)}"
-    if judged.word == INCONCLUSIVE and least is not None:
+        return -least < low and high < least
+    return low > 0 or high < 0
+
+
+def _meaning(judged: Verdict, ruled: bool) -> str:
+    """Return what a verdict means beside the numbers."""
+    least = judged.endpoint.smallest_effect
+    if least is None:
+        return ""
+    small = judged.p_equivalent is not None and judged.p_equivalent < LEVEL
+    if judged.word in (BETTER, WORSE):
+        return f", which is shown to be less than {_effect(least)}" if small else ""
+    if judged.word == EQUIVALENT:
+        interval = equivalence_interval(judged)
+        by = "" if interval is None else f" (90% interval {_to(interval)})"
+        sees = (
+            "" if ruled else "; without a ruler, whether more real images would differ is not known"
+        )
+        return f", which is equivalent within {_effect(least)}{by}{sees}"
+    if judged.word == INCONCLUSIVE:
         draws = judged.settles or "more than a million"
-        return f", which is inconclusive: {draws} draws would show {_effect(least)}"
+        return f", which is inconclusive: a study of {draws} draws would show {_effect(least)}"
     return ""
 
 

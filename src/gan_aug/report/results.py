@@ -23,6 +23,7 @@ from gan_aug.run.typed import Misfit
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
 from gan_aug.settings.endpoints import Endpoint
+from gan_aug.settings.selection import deciding
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 Condition = tuple[Any, ...]
@@ -43,10 +44,10 @@ _FREE = (
     "data.on_bad_file",
     "data.source.on_bad_file",
     "study.folder",
+    "study.gan_curve_points",
 )
-"""Settings that may differ between the jobs of a study; so may those of `quality`."""
-_CURVE_POINTS = "study.gan_curve_points"
-"""Likewise, unless GANs are chosen among them."""
+"""Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
+are chosen by them."""
 
 
 @dataclass(frozen=True)
@@ -333,18 +334,24 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
     if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
     before, after = (_flat(job.record.config) for job in (alike, other))
-    chooses = after.get("study.gan_select") is not None
+    decides = _deciding(alike)
     for key in sorted(before.keys() | after.keys()):
-        free = (
-            key in _FREE
-            or (key == _CURVE_POINTS and not chooses)
-            or key.startswith(("quality.", "callbacks.", "logger."))
-        )
-        if not free and before.get(key) != after.get(key):
+        free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
+        if (key.startswith(decides) or not free) and before.get(key) != after.get(key):
             raise GanAugError(
                 f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "
                 f"{before.get(key)}; a report needs draws with the same settings"
             )
+
+
+def _deciding(job: Job) -> tuple[str, ...]:
+    """Return the settings, or what they begin with, that a study's GANs were chosen by."""
+    config = job.record.config
+    select = config["study"].get("gan_select")
+    if select is None:
+        return ()
+    of_quality = deciding(config["quality"], select)
+    return ("study.gan_curve_points", *(f"quality.{key}" for key in of_quality))
 
 
 def _flat(config: Any, prefix: str = "") -> Config:

@@ -34,8 +34,8 @@ class Verdict(Comparison):
             (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657), after Holm; None where there is
             none declared, or too few draws.
         word: better, worse, equivalent, inconclusive, cannot tell, or too few draws.
-        settles: draws that would settle an inconclusive one: they show the smallest effect with
-            80% power in the first step of Holm's correction.
+        settles: draws, in all, of a new study that would settle an inconclusive one: they show the
+            smallest effect with 80% power in the first step of Holm's correction; more than these.
     """
 
     condition: Swept
@@ -96,6 +96,9 @@ def _family(
         if word == INCONCLUSIVE and one.endpoint.smallest_effect and one.sd:
             level = LEVEL / len(found)
             settles = draws_needed(one.sd, one.endpoint.smallest_effect, level)
+            if settles is not None:
+                # Where so many would do on average, these did not.
+                settles = max(settles, one.draws + 1)
         judged.append(replace(corrected, word=word, settles=settles))
     return judged
 
@@ -125,6 +128,14 @@ def _of_condition(
         )
 
 
+def equivalence_interval(found: Comparison) -> tuple[float, float] | None:
+    """Return the 90% interval, which two one-sided tests at 5% are about; None without an sd."""
+    if found.sd is None:
+        return None
+    half = float(stats.t.ppf(0.95, found.draws - 1) * found.sd / np.sqrt(found.draws))
+    return found.mean - half, found.mean + half
+
+
 def equivalence_p(found: Comparison, smallest: float | None) -> float | None:
     """Return the larger p of two one-sided t-tests: the difference is below it, and above -it."""
     if found.p is None or found.sd is None or smallest is None:
@@ -150,7 +161,7 @@ def _sees(one: Verdict, worth: list[Measure]) -> bool | None:
     """Return whether the endpoint sees real images; None: no ruler was laid on it."""
     where = (one.condition, one.endpoint.split, one.endpoint.name)
     found = [m for m in worth if (m.condition, m.split, m.metric) == where]
-    return found[0].sensitivity.seen if found and found[0].sensitivity.interval else None
+    return found[0].sensitivity.seen if found else None
 
 
 def _word(one: Verdict, sees: bool | None) -> str:

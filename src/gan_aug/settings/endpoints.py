@@ -53,10 +53,16 @@ def endpoints_of(cfg: DictConfig) -> list[Endpoint]:
     found = cfg.study.endpoints
     if not isinstance(found, ListConfig) or not len(found):
         raise GanAugError(f"study.endpoints={found}: must be a list, as {_EXAMPLE}")
-    return [
+    endpoints = [
         _endpoint(OmegaConf.to_container(one) if OmegaConf.is_config(one) else one, i)
         for i, one in enumerate(found)
     ]
+    named = [(one.split, one.name) for one in endpoints]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise GanAugError(
+            f"study.endpoints={found}: {' '.join(twice[0])} is there twice; leave one of them out"
+        )
+    return endpoints
 
 
 def _endpoint(found: Any, i: int) -> Endpoint:
@@ -81,7 +87,19 @@ def _endpoint(found: Any, i: int) -> Endpoint:
     return Endpoint(str(found["split"]), str(metric), at, least)
 
 
-def hash_of(endpoints: list[Endpoint], question: tuple[str, str]) -> str:
-    """Return what two declarations share only if they are the same."""
-    content = json.dumps([[asdict(one) for one in endpoints], question], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def hash_of(
+    endpoints: list[Endpoint], question: tuple[str, str], comparisons: list[list[str]] | None
+) -> str:
+    """Return what two declarations share only if they are the same.
+
+    Args:
+        endpoints: in their order.
+        question: the asked arm and its reference.
+        comparisons: further pairs of arms; None of a declaration that names none, as the first
+            version's did.
+    """
+    content: list[Any] = [[asdict(one) for one in endpoints], question]
+    if comparisons is not None:
+        content.append(comparisons)
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

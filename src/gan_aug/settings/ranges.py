@@ -159,7 +159,6 @@ RULES: dict[str, Rule] = {
     "quality.count": whole(10, MOST_IMAGES),
     "quality.seed": at_least(0),
     "quality.use": names,
-    "quality.in_training": names,
     "quality.reference_dir": path,
     "quality.reference_steps": at_least(1),
     "quality.fit_steps": at_least(1),

@@ -132,6 +132,16 @@ def _check_companions(cfg: DictConfig, name: str, arm: DictConfig) -> None:
                 f"arms.{name}.added.{way}={added[way]}: puts an added image with every real one, "
                 f"so {wrong[0]} has no place; leave one of the two out"
             )
+    if ways["mixup"] and added.source == "none":
+        raise GanAugError(
+            f"arms.{name}.added.mixup={added.mixup}: this arm adds no images to mix in; choose "
+            "added.source=duplicate to mix real ones, or gan"
+        )
+    if ways["paired"] and (added.filter.min_confidence or added.filter.min_distance):
+        raise GanAugError(
+            f"arms.{name}.added.filter: would leave some image of added.paired alone; set both of "
+            "its limits to 0"
+        )
     translates = added.source == "gan" and cfg.model.sources is not None
     if ways["paired"] and not (translates or added.source == "duplicate"):
         raise GanAugError(

@@ -19,6 +19,7 @@ from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.run_record import RECORD, Config, read_record
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.selection import quality_of_finished
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study.ending import finish, leave_to_the_other
 
@@ -28,15 +29,16 @@ MAY_DIFFER = (
     "study_dir",
 )
 """Where images and results lie, how often is saved and looked: images are known by their hashes."""
-REDO = ("quality", "study.question", "study.comparisons", "study.endpoints")
-"""What touches no fit may be changed on a finished draw, whose fits are then kept."""
+REDO = ("study.question", "study.comparisons", "study.endpoints")
+"""What touches no fit may be changed on a finished draw, whose fits are then kept; so may
+`quality_of_finished`."""
 
 
 @command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
     try:
-        with open_run(cfg, may_differ(cfg), REDO) as run:
+        with open_run(cfg, may_differ(cfg), (*REDO, *quality_of_finished(cfg))) as run:
             if run.finished:
                 print(f"{run.folder}: finished already, skipped")
                 return

@@ -121,12 +121,13 @@ class AddedByArm:
 
     def _check_pairs(self, arm_name: str, arm: ArmSettings) -> None:
         model, classes = self._cfg.model, list(self._splits.classes)
-        own = self._splits.train.counts()
+        own, paired = self._splits.train.counts(), set()
         for name in classes:
             made_of = [name]
             if arm.added.source == "gan":
                 train_class = name if model.fitted_on == "one" else None
                 made_of = classes_made(model, train_class, classes).get(name, [])
+            paired |= set(made_of)
             needed = sum(own[of] for of in made_of)
             if arm.added.count[name] < needed:
                 raise GanAugError(
@@ -134,6 +135,11 @@ class AddedByArm:
                     f"added.paired each of the {needed} {' and '.join(made_of)} images has one; "
                     f"set it to {needed} or more"
                 )
+        if alone := set(classes) - paired:
+            raise GanAugError(
+                f"arms.{arm_name}.added.paired=True: model={model.name} translates no "
+                f"{' and no '.join(sorted(alone))}; choose a model.pair, or a model, of all classes"
+            )
 
     def _take(
         self, arm: ArmSettings, name: str, count: int

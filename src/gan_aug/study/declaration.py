@@ -1,13 +1,16 @@
-"""What a study declared before its first draw: endpoints and question."""
+"""What a study declared before its first draw: endpoints, question and comparisons."""
 
 from __future__ import annotations
 
+import json
+import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gan_aug.run.files import write_json
+from gan_aug.run.files import not_writable
 from gan_aug.run.typed import to_plain
 from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.endpoints import DECLARATION, hash_of
@@ -17,6 +20,9 @@ def declare(cfg: DictConfig) -> None:
     """Write down the declaration of a study before it has results; it is never written again.
 
     A study that an early version began has results and no declaration: it gets none afterwards.
+
+    Raises:
+        GanAugError: it cannot be written.
     """
     folder = Path(cfg.study_dir).expanduser()
     path = folder / DECLARATION
@@ -24,12 +30,22 @@ def declare(cfg: DictConfig) -> None:
         return
     study = draw_settings(cfg).study
     asked = (study.question.arm, study.question.reference)
-    write_json(
-        path,
-        {
-            "endpoints": to_plain(study.endpoints),
-            "question": list(asked),
-            "hash": hash_of(study.endpoints, asked),
-            "declared": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
+    content = {
+        "endpoints": to_plain(study.endpoints),
+        "question": list(asked),
+        "comparisons": study.comparisons,
+        "hash": hash_of(study.endpoints, asked, study.comparisons),
+        "declared": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # Draws may start at once: each writes a file of its own, and the first to name it is kept.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=2))
+        if not path.exists():
+            temporary.replace(path)
+    except OSError as error:
+        raise not_writable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

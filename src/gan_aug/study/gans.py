@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -26,7 +27,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.draw_result import GANFacts
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.files import read_json, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
@@ -34,7 +35,9 @@ from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.selection import deciding
 from gan_aug.training.fit import fit
+from gan_aug.training.quality_curves import CHEAP
 
 _UNLIKE = (
     *("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source"),
@@ -42,8 +45,6 @@ _UNLIKE = (
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _UNLIKE))
-_CHOOSE_NOTHING = ("reference_dir", "gate", "count", "in_training")
-"""Settings of quality that no choice of a checkpoint depends on."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class FittedGAN:
 
 def used_in_training(cfg: DictConfig) -> list[str]:
     """Return the metrics of a study that its GANs' curves show."""
-    return [name for name in cfg.quality.use if name in cfg.quality.in_training]
+    return [name for name in cfg.quality.use if name in CHEAP]
 
 
 def gan_config(
@@ -143,7 +144,13 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
         settings.pop(look, None)
     quality = settings.pop("quality", None)
     if quality is not None and quality["select"] is not None:  # which weights are taken
-        settings["quality"] = {k: v for k, v in quality.items() if k not in _CHOOSE_NOTHING}
+        chosen_by = deciding(quality, quality["select"])
+        settings["quality"] = {k: quality[k] for k in ("select", "every_n_epochs")}
+        for key in chosen_by:
+            part = OmegaConf.select(config.quality, key)
+            settings["quality"][key] = (
+                OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
+            )
     for name in _UNLIKE:
         settings["data"].pop(name, None)
     needed = [name for name, count in config.data.subset.items() if count]
@@ -170,12 +177,23 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int 
         GanAugError: no images of the class, or its training failed.
     """
     fits = cfg.study.gan_fits or 1
-    numbers = range(twin * fits, (twin + 1) * fits)
-    found = [_one_gan(cfg, prepared, class_name, i) for i in numbers]
+    found: list[FittedGAN] = []
+    failed: list[Diverged] = []
+    lost = 0.0
+    for number in range(twin * fits, (twin + 1) * fits):
+        started = time.monotonic()
+        try:
+            found.append(_one_gan(cfg, prepared, class_name, number))
+        except Diverged as error:  # not the one to take; a draw is not left out for it
+            warn(str(error))
+            failed.append(error)
+            lost += time.monotonic() - started
+    if not found:
+        raise failed[0]
     best = min(found, key=lambda gan: 0.0 if gan.score is None else gan.score)
     return replace(
         best,
-        seconds=sum(gan.seconds for gan in found),
+        seconds=round(lost + sum(gan.seconds for gan in found), 3),
         reused=all(gan.reused for gan in found),
     )
 

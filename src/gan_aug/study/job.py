@@ -144,7 +144,7 @@ def _one_fit(
         return found
     real, added = images
     key = shared.key(arm, repeat, real, added)
-    if (found := shared.take(key, name, path)) is not None:
+    if (found := shared.take(key, name, splits.fingerprint, path)) is not None:
         print(f"  {name} {repeat}: has been done before", flush=True)
         return found
     fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)

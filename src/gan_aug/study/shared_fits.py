@@ -15,15 +15,17 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.report.draw_result import FitResult, read_fit, write_fit
+from gan_aug.report.draw_result import FitResult, write_fit
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, replace_file, sha256_of
-from gan_aug.run.typed import to_plain
+from gan_aug.run.files import not_writable, read_json, replace_file, sha256_of
+from gan_aug.run.typed import Misfit, from_plain, to_plain
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages
 
 FOLDER = ".fits"
 """In a study's folder."""
+_VERSION = 1
+"""To be raised when the same settings give another fit: after a fault was mended, say."""
 _DETERMINE = ("classifier", "trainer", "seed", "draw", "data.batch_size")
 _OF_STUDY = ("steps", "validate_every", "splits")
 
@@ -49,7 +51,7 @@ class SharedFits:
             for one in settings
         ]
         measured = [_of_table(table) for table in (validation, *tables.values())]
-        self._common = json.dumps([plain, measured], sort_keys=True)
+        self._common = json.dumps([_VERSION, plain, measured], sort_keys=True)
 
     def key(self, arm: ArmSettings, repeat: int, real: ImageTable, added: AddedImages) -> str:
         """Return what two fits share only if they are the same, whatever their arms are called.
@@ -70,23 +72,32 @@ class SharedFits:
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
-    def take(self, key: str, arm: str, path: Path) -> FitResult | None:
-        """Copy a fit that has been kept to `path`, as one of `arm`; None where there is none."""
+    def take(self, key: str, arm: str, fingerprint: str, path: Path) -> FitResult | None:
+        """Copy a fit that has been kept to `path`; None where there is no sound one.
+
+        Args:
+            key: from `key`.
+            arm: whose fit it is here.
+            fingerprint: of the data; images that the fit has not seen may have changed since.
+            path: the JSON to write, and beside it the arrays.
+        """
         if self._folder is None:
             return None
         kept = self._folder / f"{key}.json"
         if not kept.exists():
             return None
-        arrays = kept.with_suffix(".npz")
+        arrays, own = kept.with_suffix(".npz"), path.with_suffix(".npz")
         try:
-            found = read_fit(kept, "fitting again")
-            if found.npz_sha256 != (sha256_of(arrays) if arrays.is_file() else None):
+            found = _read(kept)
+            if not arrays.is_file():
+                raise GanAugError(f"{arrays}: is missing; fitting again")
+            replace_file(own, lambda p: shutil.copyfile(arrays, p))
+            if found.npz_sha256 != sha256_of(own):
                 raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
         except GanAugError as error:
             warn(str(error))
             return None
-        found = replace(found, arm=arm, reused=True)
-        replace_file(path.with_suffix(".npz"), lambda p: shutil.copyfile(arrays, p))
+        found = replace(found, arm=arm, reused=True, fingerprint=fingerprint)
         write_fit(path, found)
         return found
 
@@ -100,13 +111,36 @@ class SharedFits:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for suffix in (".npz", ".json"):  # the JSON last: what it names is there then
-                # Several jobs may keep the same fit at once.
-                temporary = self._folder / f".{key}.{uuid.uuid4().hex}.tmp"
-                shutil.copyfile(path.with_suffix(suffix), temporary)
-                temporary.replace(self._folder / f"{key}{suffix}")
+            # Several jobs may keep the same fit at once.
+            temporary = self._folder / f".{key}.{uuid.uuid4().hex}.tmp"
+            shutil.copyfile(path.with_suffix(".npz"), temporary)
+            temporary.replace(self._folder / f"{key}.npz")
+            fit = path.read_text()
+            temporary.write_text(json.dumps({"fit": fit, "sha256": _of_text(fit)}))
+            temporary.replace(self._folder / f"{key}.json")  # last: what it names is there then
         except OSError as error:
             raise not_writable(self._folder, error) from error
+
+
+def _read(kept: Path) -> FitResult:
+    """Read a kept fit, whose hash must be its own.
+
+    Raises:
+        GanAugError: it is damaged.
+    """
+    remedy = "fitting again"
+    content = read_json(kept, remedy)
+    fit = content.get("fit")
+    if not isinstance(fit, str) or content.get("sha256") != _of_text(fit):
+        raise GanAugError(f"{kept}: is damaged; {remedy}")
+    try:
+        return from_plain(FitResult, json.loads(fit))
+    except (Misfit, ValueError) as error:
+        raise GanAugError(f"{kept}: {error}; {remedy}") from error
+
+
+def _of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _what_matters(arm: ArmSettings, added: AddedImages) -> Any:
