@@ -111,7 +111,7 @@ def recompute(folder: Path) -> None:
     summary.pop("over_draws_and_images", None)
     judged = verdicts(study, list(to_compare(study)), [])
     new = SimpleNamespace(
-        **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": []}
+        **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": [], "gate": []}
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
         | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
