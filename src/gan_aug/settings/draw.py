@@ -38,6 +38,7 @@ class AddedSettings:
     """
 
     source: str
+    unlabelled: bool | None
     twin: int | None
     count: Any
     ratio: float | None

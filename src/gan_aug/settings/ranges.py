@@ -254,6 +254,7 @@ STUDY_RULES: dict[str, Rule] = {
     "question.reference": text,
     "count": by_class(count),
     "ruler": or_null(by_class(sizes)),
+    "unlabelled": or_null(whole(1, MOST_IMAGES)),
 }
 
 ARM_RULES: dict[str, Rule] = {
@@ -263,6 +264,7 @@ ARM_RULES: dict[str, Rule] = {
     "real": or_null(by_class(or_null(at_least(1)))),
     "pretrain": share,
     "added.source": one_of("none", "gan", "duplicate", "real"),
+    "added.unlabelled": or_null(is_bool),
     "added.twin": or_null(whole(1, 100)),
     "added.count": by_class(or_null(count)),
     "added.ratio": or_null(share),

@@ -94,12 +94,16 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
     added = arm.added
     filtered = added.filter.min_confidence and added.source == "gan"
     judged = added.get("labels") is not None and added.source != "none"
+    judged |= bool(added.get("unlabelled"))
     if (filtered or judged) and "real" not in cfg.arms:
-        key = "filter.min_confidence" if filtered else "labels"
+        key = "unlabelled" if added.get("unlabelled") else "labels"
+        key = "filter.min_confidence" if filtered else key
         raise GanAugError(
             f"arms.{name}.added.{key}: needs the arm real, which judges; add '+arm@arms.real=real'"
         )
     _check_companions(cfg, name, arm)
+    if added.get("unlabelled"):
+        _check_unlabelled(cfg, name, arm)
     if arm.get("real") is not None and (arm.added.source == "gan" or name == "real"):
         why = "is what others are compared with" if name == "real" else "its GAN saw all of them"
         raise GanAugError(
@@ -117,6 +121,26 @@ def _check_arm(cfg: DictConfig, name: str, arm: DictConfig) -> None:
                 f"(data.batch_size); choose a ratio from {1 / size:.3g} to {1 - 1 / size:.3g}, or "
                 "null"
             )
+
+
+def _check_unlabelled(cfg: DictConfig, name: str, arm: DictConfig) -> None:
+    added, model, where = arm.added, cfg.model, f"arms.{name}.added.unlabelled=true"
+    if cfg.study.unlabelled is None:
+        raise GanAugError(f"{where}: there are none; set study.unlabelled=NUMBER")
+    if added.source not in ("gan", "real"):
+        raise GanAugError(
+            f"{where}: is of a GAN (source: gan) or of the images themselves (source: real), not "
+            f"of source={added.source}"
+        )
+    if added.source == "gan" and (model.fitted_on != "one" or model.sources is not None):
+        raise GanAugError(
+            f"{where}: model={model.name} is fitted on classes, which unlabelled images have not; "
+            "choose one that is fitted on one class, as dcgan"
+        )
+    others = {"added.paired": added.get("paired"), "added.twin": added.get("twin")}
+    others["added.filter"] = added.filter.min_confidence or added.filter.min_distance
+    if wrong := [key for key, there in others.items() if there]:
+        raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
 
 
 def _check_companions(cfg: DictConfig, name: str, arm: DictConfig) -> None:
@@ -189,7 +213,7 @@ def check_counts(cfg: DictConfig) -> None:
     """
     for name, arm in cfg.arms.items():
         counts = dict(arm.added.count)
-        if arm.added.source == "gan":
+        if arm.added.source == "gan" and not arm.added.get("unlabelled"):
             _check_made(cfg, str(name), [n for n, count in counts.items() if count])
         if arm.added.get("mixup") is not None and not any(counts.values()):
             raise GanAugError(
@@ -217,7 +241,8 @@ def _check_made(cfg: DictConfig, arm: str, wanted: list[str]) -> None:
 
 def _check_twins(cfg: DictConfig) -> None:
     """Check that the arms with images of a twin have others of the GAN itself beside them."""
-    own = [arm for arm in cfg.arms.values() if arm.added.source == "gan"]
+    of_gans = [arm for arm in cfg.arms.values() if arm.added.source == "gan"]
+    own = [arm for arm in of_gans if not arm.added.get("unlabelled")]
     if all(arm.added.get("twin") is not None for arm in own) and own:
         raise GanAugError(
             "arms: all that add GAN images have added.twin, which is another GAN beside the "

@@ -24,12 +24,20 @@ from gan_aug.settings.ruler import ARM
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import Fit, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, synthetic_set
+from gan_aug.study.unlabelled import (
+    CANDIDATES,
+    NAME,
+    fit_on_unlabelled,
+    judged_set,
+    unlabelled_of,
+)
 
 
 def judges(added: AddedSettings) -> bool:
     """Tell whether what an arm adds is looked at by a classifier first."""
     filtered = added.source == "gan" and bool(added.filter.min_confidence)
-    return filtered or (added.source != "none" and added.labels is not None)
+    labelled = added.labels is not None or bool(added.unlabelled)
+    return filtered or (added.source != "none" and labelled)
 
 
 class AddedByArm:
@@ -42,8 +50,8 @@ class AddedByArm:
 
     Attributes:
         gans: class name to the GAN that made its images, as far as any arm needed one.
-        twins: likewise, of GANs that differ from these by their weights alone: class name and
-            number to the GAN.
+        twins: likewise, of GANs whose quality is not measured: those that differ from the others
+            by their weights alone, and one that is fitted on unlabelled images.
     """
 
     def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
@@ -53,6 +61,7 @@ class AddedByArm:
         self._judge: Fit | None = None
         self.gans: dict[str, FittedGAN] = {}
         self.twins: dict[str, FittedGAN] = {}
+        self._unlabelled: dict[str, dict[str, NDArray[np.uint8]]] = {}
 
     def of(self, arm: ArmSettings) -> AddedImages:
         """Return the images that an arm adds.
@@ -110,6 +119,9 @@ class AddedByArm:
                 )
         if arm.added.paired:
             self._check_pairs(arm_name, arm)
+        if arm.added.unlabelled:
+            unlabelled_of(self._cfg, self._splits)
+            return
         for name in self._splits.classes if arm.added.source == "real" else ():
             where = " in study.ruler" if arm_name.startswith(ARM.format("")) else ""
             count, left = arm.added.count[name], self._splits.unused.counts()[name]
@@ -145,6 +157,8 @@ class AddedByArm:
         self, arm: ArmSettings, name: str, count: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return images of a class, and which of the arm's real ones each was made of, or -1."""
+        if arm.added.unlabelled:
+            return self._judged(arm, name, count), np.full(count, -1)
         if arm.added.source == "gan":
             made = self._from_gan(arm, name, count)
             return made.images, self._rows_of(made)
@@ -158,6 +172,45 @@ class AddedByArm:
         table = self._splits.unused.of_class(name)
         order = self._random("real", name).permutation(len(table))
         return np.asarray(table.images)[order[:count]], np.full(count, -1)
+
+    def _judged(self, arm: ArmSettings, name: str, count: int) -> NDArray[np.uint8]:
+        """Return images of a class that nobody told but the classifier of the draw's real ones."""
+        source = arm.added.source
+        if source not in self._unlabelled:
+            table = unlabelled_of(self._cfg, self._splits)
+            if source == "gan":
+                self._unlabelled[source] = self._made_of_unlabelled(table)
+            else:
+                images, of_class = np.asarray(table.images), self._classes_of(table.images)
+                self._unlabelled[source] = {
+                    name: images[of_class == i] for i, name in enumerate(self._splits.classes)
+                }
+        found = self._unlabelled[source][name]
+        if len(found) < count:
+            more = "study.gan_batches" if source == "gan" else "study.unlabelled"
+            raise GanAugError(
+                f"arm {arm.title!r}: only {len(found)} images are taken for {name}, {count} are "
+                f"wanted; lower added.count, or raise {more}"
+            )
+        return found[:count]
+
+    def _made_of_unlabelled(self, table: ImageTable) -> dict[str, NDArray[np.uint8]]:
+        cfg, splits = self._cfg, self._splits
+        gan = self.twins[NAME] = fit_on_unlabelled(cfg, splits, table)
+        counts = [
+            sum(arm.added.count.values())
+            for arm in self._arms.values()
+            if arm.added.unlabelled and arm.added.source == "gan"
+        ]
+        folder = self._folder / "synthetic" / f"{NAME}_gan"
+        made = judged_set(
+            cfg, splits, table, gan, CANDIDATES * max(counts), self._classes_of, folder
+        )
+        return {name: of.images for name, of in made.items()}
+
+    def _classes_of(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = probabilities(self._judging().module, images).argmax(1).numpy()
+        return found
 
     def _rows_of(self, made: Generated) -> NDArray[np.int64]:
         """Return which of the draw's images each was translated from, or -1."""
@@ -225,7 +278,7 @@ class AddedByArm:
         """Return the largest number of images of a class that any arm needs to choose from."""
         needs = []
         for arm in self._arms.values():
-            if arm.added.source == "gan":
+            if arm.added.source == "gan" and not arm.added.unlabelled:
                 wanted = arm.added.filter
                 needs.append(arm.added.count[name] * (wanted.candidates if wanted.on else 1))
         return int(max(needs))

@@ -122,8 +122,9 @@ def stages_of(cfg: DictConfig, splits: Splits) -> int:
     judged = any(judges(arm.added) for arm in arms_of(cfg).values())
     measured = bool(cfg.quality.use and made)
     added = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
-    twins = len({one.twin for one in added})
+    twins = len({one.twin for one in added if not one.unlabelled})
     fitted = len(made) * twins * int(cfg.study.gan_fits or 1)
+    fitted += any(one.unlabelled for one in added)
     return fitted + judged + len(cfg.arms) * int(cfg.study.repeats) + measured
 
 

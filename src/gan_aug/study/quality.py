@@ -18,8 +18,9 @@ from gan_aug.study.gans import FittedGAN, own_gan
 
 
 def generated_classes(cfg: DictConfig, splits: Splits) -> list[str]:
-    """Return the classes that some arm adds GAN images of."""
-    arms = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
+    """Return the classes that some arm adds images of, of a GAN that is told of the classes."""
+    added = [arm.added for arm in arms_of(cfg).values() if not arm.added.unlabelled]
+    arms = [one for one in added if one.source == "gan"]
     return [name for name in splits.classes if any(added.count[name] for added in arms)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import ArmSettings, draw_settings
 from gan_aug.settings.steps import steps_of
+from gan_aug.study.unlabelled import NAME, unlabelled_of
 
 
 def check_rules(
@@ -35,7 +37,7 @@ def check_rules(
             (
                 1,
                 "A GAN saw only training images of its own draw",
-                saw_only_training_images(splits, folder),
+                saw_only_training_images(splits, folder, _told_no_class(cfg, splits)),
             ),
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
             (3, "Validation and internal test are cut by patient", _patients(splits)),
@@ -51,12 +53,21 @@ def check_rules(
     ]
 
 
-def saw_only_training_images(splits: Splits, folder: Path) -> tuple[bool, str]:
+def _told_no_class(cfg: DictConfig, splits: Splits) -> set[str]:
+    if cfg.study.get("unlabelled") is None:
+        return set()
+    return set(unlabelled_of(cfg, splits).hashes.tolist())
+
+
+def saw_only_training_images(
+    splits: Splits, folder: Path, unlabelled: Collection[str] = ()
+) -> tuple[bool, str]:
     """Check what the synthetic sets of a job say of their GANs: rule 1.
 
     Args:
         splits: the draw's.
         folder: the job's.
+        unlabelled: hashes of further training images, which one of the GANs was fitted on.
 
     Returns:
         Whether all that GANs were fitted on, and all sources of translations, are training images
@@ -67,7 +78,8 @@ def saw_only_training_images(splits: Splits, folder: Path) -> tuple[bool, str]:
         manifest = read_manifest(path.parent, "synthetic set")
         seen = {*manifest["seen_hashes"], *(manifest.get("sources") or {}).values()}
         n += len(seen)
-        foreign += len(seen - own)
+        told_none = manifest.get("train_class") == NAME
+        foreign += len(seen - (set(unlabelled) if told_none else own))
     if not n:
         return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
