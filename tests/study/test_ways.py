@@ -45,6 +45,12 @@ PAIRS = (
 OTHER = {"normal": "pneumonia", "pneumonia": "normal"}
 
 
+def refused(result: Any, line: str) -> None:
+    assert result.returncode != 0
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert line in result.stderr
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     folder = tmp_path_factory.mktemp("ways")
@@ -120,10 +126,7 @@ def test_pairs_have_their_control_and_keep_the_rules(pairs: Path) -> None:
 def test_pairs_that_cannot_be_are_one_line(
     command: Command, tmp_path: Path, overrides: list[str], line: str
 ) -> None:
-    result = command("study", *PAIRS, *overrides, f"study_dir={tmp_path}")
-    assert result.returncode != 0
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert line in result.stderr
+    refused(command("study", *PAIRS, *overrides, f"study_dir={tmp_path}"), line)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,4 @@ def test_pairs_that_cannot_be_are_one_line(
 def test_what_cannot_be_is_one_line(
     command: Command, tmp_path: Path, overrides: list[str], line: str
 ) -> None:
-    result = command("study", *STUDY, *overrides, f"study_dir={tmp_path}")
-    assert result.returncode != 0
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert line in result.stderr
+    refused(command("study", *STUDY, *overrides, f"study_dir={tmp_path}"), line)

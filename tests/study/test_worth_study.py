@@ -8,26 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FP32, TINY_DATA, TINY_QUALITY, run_command, start, wait_for
+from support import TINY_STUDY, run_command, start, wait_for
 
 pytestmark = pytest.mark.slow
+OWN = ("data.subset", "study.count", "study.steps")
+"""Settings that this study has in another form."""
 WORTH = (
     *("-m", "+study=worth", "draw=0", "study.per_class=10,20", "study_dir=s"),
-    *(one for one in TINY_DATA if not one.startswith("data.subset")),
-    *TINY_QUALITY,
-    FP32,
-    "data.source.train_per_class=200",
-    "data.internal_per_class=10",
-    "model.width=4",
-    "classifier.width=4",
-    "classifier.hidden=16",
+    *(one for one in TINY_STUDY if not one.startswith(OWN)),
     "study.count=10",
     "study.ruler=[5,10,20,40]",
     "study.steps.max=40",
-    "study.validate_every=10",
-    "study.gan_batches=12",
     "study.gan_curve_points=2",
-    "study.repeats=1",
 )
 
 

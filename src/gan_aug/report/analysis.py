@@ -250,7 +250,7 @@ def chosen_steps(study: Study) -> ChosenSteps | None:
 
 def costs(study: Study) -> Costs:
     """Return seconds: of each GAN (counted once), and of each arm's fits."""
-    gans = {sha: gan.seconds for sha, gan in _gans(study.jobs).items()}
+    gans = [gan.seconds for gan in _gans(study.jobs).values()]
     fits = [fit for job in study.jobs for fit in job.result.fits]
     done = [fit for fit in fits if not fit.reused]
     there = {fit.npz_sha256 for fit in done}
@@ -259,8 +259,8 @@ def costs(study: Study) -> Costs:
     done += lost.values()
     return Costs(
         gans=len(gans),
-        gan_seconds_mean=float(np.mean(list(gans.values()))) if gans else 0.0,
-        gan_seconds_total=float(sum(gans.values())),
+        gan_seconds_mean=float(np.mean(gans)) if gans else 0.0,
+        gan_seconds_total=float(sum(gans)),
         by_condition=list(_gan_costs(study)),
         fit_seconds_mean={
             arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))

@@ -9,8 +9,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.ranges import at_least
 
 CHOOSE = "validation"
+_whole, _WANTED = at_least(1)
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,5 @@ def steps_of(study: DictConfig | Mapping[str, Any]) -> Steps:
     if is_mapping and _whole(steps["max"]) and steps["choose"] == CHOOSE:
         return Steps(steps["max"], True)
     raise GanAugError(
-        f"study.steps={steps}: must be a whole number from 1, or {{max: NUMBER, choose: {CHOOSE}}}"
+        f"study.steps={steps}: must be {_WANTED}, or {{max: NUMBER, choose: {CHOOSE}}}"
     )
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

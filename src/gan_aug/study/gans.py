@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import chain
 from pathlib import Path
 
@@ -144,12 +145,10 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
         settings.pop(look, None)
     quality = settings.pop("quality", None)
     if quality is not None and quality["select"] is not None:  # which weights are taken
-        chosen_by = deciding(quality, quality["select"])
         settings["quality"] = {k: quality[k] for k in ("select", "every_n_epochs")}
-        for key in chosen_by:
-            part = OmegaConf.select(config.quality, key)
-            settings["quality"][key] = (
-                OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
+        for key in deciding(quality, quality["select"]):
+            settings["quality"][key] = reduce(
+                lambda part, name: part[name], key.split("."), quality
             )
     for name in _UNLIKE:
         settings["data"].pop(name, None)
