@@ -104,7 +104,7 @@ def curves_figure(curves: pd.DataFrame, minutes: pd.Series) -> Figure:
     for i, (model, of_model) in enumerate(curves.groupby("model")):
         # Draws of another epoch length are measured at slightly other shares.
         placed = of_model.assign(point=of_model.groupby("draw").cumcount())
-        # One may have a point more, right after its last: a mean of fewer draws would look like a jump.
+        # One may have a point more at its end: a mean of fewer draws would look like a jump.
         common = placed[placed["point"] < placed.groupby("draw").size().min()]
         means = common.groupby("point")[["share", *PAIRED]].mean()
         for each, value in zip(axes, PAIRED, strict=True):
