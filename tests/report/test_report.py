@@ -568,3 +568,22 @@ def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None
     (kid,) = read(tmp_path)["quality"]
     assert (kid["value"], kid["n"]) == ("kid", [99, 150])
     assert "99 to 150 generated images" in (tmp_path / "report.html").read_text()
+
+
+def test_what_gans_were_chosen_by_is_one_of_a_study_s_settings(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE, draws=3)
+    metrics = {"kid": {"good": {"kid": "lower"}}, "fid": {"good": {"fid": "lower"}, "x": 1}}
+
+    def chosen(seed: int, x: int) -> Any:
+        quality = {"seed": seed, "metrics": metrics | {"fid": metrics["fid"] | {"x": x}}}
+        return lambda r: (
+            r["config"].update(quality=quality),
+            r["config"]["study"].update(gan_select="kid"),
+        )
+
+    for draw in range(3):
+        change(tmp_path / f"draw_{draw}" / "run.json", chosen(0, draw))
+    build(tmp_path)  # what another metric has decides nothing
+    change(tmp_path / "draw_2" / "run.json", chosen(1, 0))
+    with pytest.raises(GanAugError, match=r"draw_2: was run with quality.seed=1"):
+        build(tmp_path)
