@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -14,7 +13,7 @@ from support import ROOT
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.draw import draw_settings
-from gan_aug.settings.endpoints import endpoints_of, hash_of
+from gan_aug.settings.endpoints import DECLARATION, endpoints_of, hash_of
 from gan_aug.study.declaration import declare
 
 
@@ -44,22 +43,25 @@ def test_what_has_results_is_not_declared_afterwards(tmp_path: Path) -> None:
     assert not (tmp_path / "declaration.json").exists()
 
 
-def test_draws_that_start_at_once_declare_once(tmp_path: Path) -> None:
-    cfg = study(tmp_path)
-    for i in range(20):
-        folder = tmp_path / str(i)
-        cfg.study_dir = str(folder)
-        start = Barrier(8)
+def test_draws_that_start_at_once_declare_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another draw declares just when this one has seen that nobody has."""
+    cfg, exists, looks = study(tmp_path), Path.exists, []
 
-        def declare_at_once(start: Barrier = start) -> None:
-            start.wait()
-            declare(cfg)
+    def late(path: Path, **how: Any) -> bool:
+        found = exists(path, **how)
+        if path.name == DECLARATION:
+            looks.append(found)
+            if len(looks) == 2:
+                declare(cfg)
+        return found
 
-        with ThreadPoolExecutor(8) as pool:
-            for job in [pool.submit(declare_at_once) for _ in range(8)]:
-                job.result()
-        assert [path.name for path in folder.iterdir()] == ["declaration.json"]
-        assert json.loads((folder / "declaration.json").read_text())["question"] == ["gan", "real"]
+    monkeypatch.setattr(Path, "exists", late)
+    declare(cfg)
+    assert looks == [False] * 4
+    assert [path.name for path in tmp_path.iterdir()] == [DECLARATION]
+    assert json.loads((tmp_path / DECLARATION).read_text())["question"] == ["gan", "real"]
 
 
 def test_an_endpoint_that_is_there_twice_is_refused(tmp_path: Path) -> None:
