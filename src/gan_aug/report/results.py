@@ -45,9 +45,13 @@ _FREE = (
     "data.source.on_bad_file",
     "study.folder",
     "study.gan_curve_points",
+    "trainer.accelerator",
+    "trainer.deterministic",
+    "trainer.benchmark",
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
-are chosen by them."""
+are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: what is
+compared is of one draw, and the report names the machines."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,16 @@ PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torch
 LOCK = ".lease"
 
 
+def _machine(config: Config) -> str:
+    """Return the system, and the GPU where the trainer asks for one and there is one."""
+    name = f"{platform.system()} {platform.machine()}"
+    if config.get("trainer", {}).get("accelerator") != "gpu":
+        return name
+    import torch
+
+    return f"{name}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else name
+
+
 def _git_commit() -> str | None:
     """Return the commit of the source tree this code runs from, None for an installed wheel."""
     here = Path(__file__).resolve().parents[1]
@@ -161,7 +171,7 @@ class Run:
             seed=self.config["seed"],
             git_commit=_git_commit(),
             python=platform.python_version(),
-            machine=f"{platform.system()} {platform.machine()}",
+            machine=_machine(self.config),
             threads=threads(),
             versions={name: importlib.metadata.version(name) for name in PACKAGES},
             given=self._given,

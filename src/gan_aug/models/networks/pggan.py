@@ -48,7 +48,8 @@ def _in_use(growth: Tensor) -> tuple[int, float]:
 
 
 def _doubled(images: Tensor) -> Tensor:
-    return F.interpolate(images, scale_factor=2.0, mode="nearest")
+    # On a GPU, autocast enlarges in float32, and lerp wants both of one type.
+    return F.interpolate(images, scale_factor=2.0, mode="nearest").to(images.dtype)
 
 
 def _halved(images: Tensor) -> Tensor:
