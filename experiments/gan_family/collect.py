@@ -21,7 +21,7 @@ from PIL import Image
 
 from gan_aug.evaluation.gate import misses
 from gan_aug.report.draw_result import DrawResult
-from gan_aug.report.results import read_study
+from gan_aug.report.results import Job, read_study
 
 CLASS = "pneumonia"
 REAL = "unseen real"
@@ -31,8 +31,9 @@ COLUMNS = 12
 Row = dict[str, Any]
 
 
-def rows_of(found: DrawResult) -> list[Row]:
+def rows_of(job: Job) -> list[Row]:
     """Return a row for the GAN of a draw, and one of unseen real images."""
+    found = job.result
     assert found.quality is not None
     values = found.quality.classes[CLASS].values
     auroc = {
@@ -47,6 +48,7 @@ def rows_of(found: DrawResult) -> list[Row]:
         {
             "model": found.condition["model"],
             **known,
+            "trained_on": job.record.config["trainer"]["accelerator"],
             "minutes": found.gans[CLASS].seconds / 60,
             "passes": int(not missed),
             "gain_internal_auroc": auroc["gan"] - auroc["real"],
@@ -141,8 +143,9 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=0, help="whose images are shown")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
-    draws = [job.result for job in read_study(given.study).jobs]
-    rows = {(row["model"], row["draw"]): row for found in draws for row in rows_of(found)}
+    jobs = read_study(given.study).jobs
+    draws = [job.result for job in jobs]
+    rows = {(row["model"], row["draw"]): row for job in jobs for row in rows_of(job)}
     update(given.output / "results.csv", list(rows.values()))
     update(given.output / "curves.csv", [row for found in draws for row in curves_of(found)])
     shown = [found for found in draws if found.draw == given.draw]

@@ -12,7 +12,9 @@ from fake_study import write_study
 from gan_aug.report.build import build
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import Rate
-from gan_aug.report.worth import words
+from gan_aug.report.results import read_study
+from gan_aug.report.ruler_figure import ruler_figure
+from gan_aug.report.worth import measure_worth, words
 
 STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
 """2 points a doubling, and those of 50 images are the draw's."""
@@ -71,6 +73,23 @@ def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Pat
     assert summary["answer"].index(first[0]) == 0
     assert "worth" not in summary["answer"][-1]
     assert "cannot tell</td>" in (tmp_path / "report.html").read_text()
+
+
+def notes(folder: Path) -> set[str]:
+    """Return what is written into the panels of the figure."""
+    figure = ruler_figure(measure_worth(read_study(folder), ["test"]))
+    assert figure is not None
+    return {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
+    effects = BASE | {"gan": 0.02}
+    write_study(tmp_path / "flat", effects | FLAT)
+    write_study(tmp_path / "few", effects | STEPS, draws=4)
+    write_study(tmp_path / "sound", effects | STEPS)
+    assert notes(tmp_path / "flat") == {"cannot tell: not shown to rise with real images"}
+    assert notes(tmp_path / "few") == {"too few draws to tell"}
+    assert notes(tmp_path / "sound") == set()
 
 
 def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:

@@ -59,10 +59,9 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     where = f"{measure.label}: " if measure.label else ""
     axes.set_title(f"{where}{measure.split} {metric}", loc="left", fontsize=10)
     if not measure.sensitivity.seen:
-        axes.text(
-            0.5, 0.06, "cannot tell: not shown to rise with real images",
-            transform=axes.transAxes, ha="center", fontsize=8, color=OWN,
-        )  # fmt: skip
+        few = measure.sensitivity.interval is None
+        why = "too few draws to tell" if few else "cannot tell: not shown to rise with real images"
+        axes.text(0.5, 0.06, why, transform=axes.transAxes, ha="center", fontsize=8, color=OWN)
     axes.set_xscale("log", base=2)
     axes.set_ylabel("%")
     axes.spines[["top", "right"]].set_visible(False)
