@@ -17,9 +17,10 @@ HERE = Path(__file__).parent
 REAL = "unseen real"
 BESIDE = "dcgan"
 SHOWN = {
-    "minutes_cpu": "minutes: CPU", "minutes_gpu": "GPU", "kid": "KID", "fid": "FID", "precision": "precision", "recall": "recall",
-    "coverage": "coverage", "ms_ssim": "MS-SSIM", "copying_pixel": "nearer to training: pixels",
-    "copying_feature": "features", "gan_test": "GAN-test", "gan_train_auroc": "GAN-train, AUROC",
+    "minutes_cpu": "minutes: CPU", "minutes_gpu": "GPU", "kid": "KID", "fid": "FID",
+    "precision": "precision", "recall": "recall", "coverage": "coverage", "ms_ssim": "MS-SSIM",
+    "copying_pixel": "nearer to training: pixels", "copying_feature": "features",
+    "gan_test": "GAN-test", "gan_train_auroc": "GAN-train, AUROC",
 }  # fmt: skip
 PAIRED = ("kid", "recall", "ms_ssim")
 GAINS = {"gain_internal_auroc": "+ 100 GAN images", "gain_of_copies_internal_auroc": "+ 100 copies"}
