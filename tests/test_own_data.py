@@ -83,8 +83,8 @@ def test_a_study_of_five_classes(home: Path) -> None:
     assert fit["threshold"] is None
     assert test["accuracy"] > 0.4  # of five
     with np.load(home / "s" / "draw_0" / "fits" / "real_0.npz") as arrays:
-        called = arrays["test"].argmax(axis=1)
-        assert arrays["test"].shape == (len(arrays["test_labels"]), 5)
+        called = arrays["test_logits"].argmax(axis=1)
+        assert arrays["test_logits"].shape == (len(arrays["test_labels"]), 5)
         for label, name in enumerate(sorted(NAMES)):
             of_class = called[arrays["test_labels"] == label] == label
             assert test[f"sensitivity_{name}"] == pytest.approx(of_class.mean())

@@ -425,6 +425,12 @@ def a_nan(arrays: dict[str, Any]) -> None:
     arrays["test"][3] = np.nan
 
 
+def a_nan_logit(arrays: dict[str, Any]) -> None:
+    logits = np.log(arrays["test"][:, 1] / arrays.pop("test")[:, 0]).astype(np.float32)
+    logits[3] = np.nan
+    arrays["test_logits"] = logits
+
+
 def other_labels(arrays: dict[str, Any]) -> None:
     arrays["test_labels"] = 1 - arrays["test_labels"][::-1]
     arrays["test_labels"][0] = 1 - arrays["test_labels"][0]
@@ -463,6 +469,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "gan_0.npz: cannot be read",
     ),
     "nan npz": (lambda d: rewrite(d, "gan_0", a_nan), "test holds values outside 0 to 1"),
+    "nan logit": (
+        lambda d: rewrite(d, "gan_0", a_nan_logit),
+        "gan_0.npz: its test arrays are no finite float32 logits",
+    ),
     "labels": (lambda d: rewrite(d, "gan_0", other_labels), "gan_0.npz: its test labels are not"),
     "type": (
         lambda d: change(d / "metrics.json", lambda m: m["fits"][1].update(seconds="long")),

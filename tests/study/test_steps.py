@@ -81,9 +81,9 @@ def test_a_fit_has_the_weights_of_its_lowest_validation_loss(
     run_command(cache_home, "study", *stopped, cwd=studies, check=True)
     found = predictions(studies / "chosen", "real", 0)
     for split in ("validation", "internal"):
-        alone = predictions(studies / "stopped", "real", 0)[split]
-        np.testing.assert_array_equal(found[split], alone)
-        assert not np.array_equal(found[f"{split}_last"], alone)
+        alone = predictions(studies / "stopped", "real", 0)[f"{split}_logits"]
+        np.testing.assert_array_equal(found[f"{split}_logits"], alone)
+        assert not np.array_equal(found[f"{split}_last_logits"], alone)
 
 
 def test_the_last_weights_are_measured_beside_them(studies: Path) -> None:
@@ -93,8 +93,8 @@ def test_the_last_weights_are_measured_beside_them(studies: Path) -> None:
         assert fit["last"]["threshold"] == same["threshold"]
         assert fit["last"]["splits"] == {s: same[s] for s in ("validation", "internal")}
         assert not {"chosen", "last"} & same.keys()
-        found = predictions(studies / "chosen", fit["arm"], fit["repeat"])["internal_last"]
-        alone = predictions(studies / "all", fit["arm"], fit["repeat"])["internal"]
+        found = predictions(studies / "chosen", fit["arm"], fit["repeat"])["internal_last_logits"]
+        alone = predictions(studies / "all", fit["arm"], fit["repeat"])["internal_logits"]
         np.testing.assert_array_equal(found, alone)
 
 

@@ -73,7 +73,7 @@ def test_soft_labels_change_what_is_learned(study: Path) -> None:
     predictions = []
     for arm in ("gan", "soft"):
         with np.load(study / "draw_0" / "fits" / f"{arm}_0.npz") as arrays:
-            predictions.append(arrays["internal"])
+            predictions.append(arrays["internal_logits"])
     assert not np.array_equal(*predictions)
     metrics = json.loads((study / "draw_0" / "metrics.json").read_text())
     used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}

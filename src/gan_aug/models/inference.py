@@ -16,14 +16,19 @@ from gan_aug.metrics.classification import to_probabilities
 from gan_aug.models.classifier import Classifier
 
 
-@torch.no_grad()
 def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
     """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
+    return to_probabilities(logits(module, images))
+
+
+@torch.no_grad()
+def logits(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
+    """Return logits (N, K) for uint8 images (N, C, H, W)."""
     parts = [
         module.network(to_float(torch.tensor(images[i : i + 256])))
         for i in range(0, len(images), 256)
     ]
-    return to_probabilities(torch.cat(parts))
+    return torch.cat(parts)
 
 
 def weights_hash(module: nn.Module) -> str:

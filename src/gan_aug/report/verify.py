@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure
 from gan_aug.report.draw_result import LAST, DrawResult, FitResult
+from gan_aug.report.predictions import LOGITS, probabilities_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import RunRecord
@@ -120,10 +121,15 @@ def read_predictions(
     for split, counts in result.splits.items():
         labels = arrays.get(f"{split}_labels")
         for name in (split, split + LAST) if chosen else (split,):
-            scores = arrays.get(name)
+            if name + LOGITS in arrays:
+                try:
+                    arrays[name] = probabilities_of(arrays.pop(name + LOGITS))
+                except ValueError as error:
+                    raise GanAugError(f"{path}: its {name} arrays {error}; {_REMEDY}") from error
+            scores = arrays.get(name)  # itself, of an earlier version
             if scores is None or labels is None:
                 raise GanAugError(f"{path}: holds no predictions of {name}; {_REMEDY}")
-            if scores.ndim == 1 and len(classes) == 2:  # of an earlier version: of the second class
+            if scores.ndim == 1 and len(classes) == 2:  # the second class, earlier still
                 scores = arrays[name] = np.stack([1 - scores, scores], axis=1)
             shapes = (scores.shape, labels.shape)
             if shapes != ((len(labels), len(classes)), (len(labels),)) or scores.dtype.kind != "f":

@@ -21,9 +21,10 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.metrics.classification import choose_threshold
 from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import as_loader, probabilities, weights_hash
+from gan_aug.models.inference import as_loader, logits, weights_hash
 from gan_aug.models.trainer import make_trainer
 from gan_aug.report.draw_result import LAST, MeasuredFit, Used
+from gan_aug.report.predictions import LOGITS, probabilities_of, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings
@@ -161,8 +162,9 @@ class Outcome:
     Attributes:
         measured: with its weights.
         last: with those of the last step, where validation chose others.
-        arrays: by split the probabilities, the labels, and the patients, numbered within the split:
-            names may say who they are; by split and `LAST` the probabilities of the last step.
+        arrays: by split and `LOGITS` the predictions, by split the labels, and the patients,
+            numbered within the split: names may say who they are; by split, `LAST` and `LOGITS` the
+            predictions of the last step.
     """
 
     measured: MeasuredFit
@@ -177,7 +179,7 @@ def measure(fit: Fit, tables: Mapping[str, ImageTable]) -> Outcome:
         fit: the fit.
         tables: split name to images; holds `validation`.
     """
-    measured, arrays = _measure(fit.module, tables)
+    measured, arrays = _measure(fit.module, tables, LOGITS)
     for name, table in tables.items():
         arrays[f"{name}_labels"] = table.labels
         arrays[f"{name}_patients"] = np.unique(table.patients, return_inverse=True)[1]
@@ -185,18 +187,19 @@ def measure(fit: Fit, tables: Mapping[str, ImageTable]) -> Outcome:
         return Outcome(measured, None, arrays)
     chosen = {k: v.clone() for k, v in fit.module.state_dict().items()}
     fit.module.load_state_dict(fit.last)
-    last, of_last = _measure(fit.module, tables)
+    last, of_last = _measure(fit.module, tables, LAST + LOGITS)
     fit.module.load_state_dict(chosen)
-    return Outcome(measured, last, arrays | {name + LAST: a for name, a in of_last.items()})
+    return Outcome(measured, last, arrays | of_last)
 
 
 def _measure(
-    module: Classifier, tables: Mapping[str, ImageTable]
+    module: Classifier, tables: Mapping[str, ImageTable], called: str
 ) -> tuple[MeasuredFit, dict[str, NDArray[Any]]]:
-    found = {name: probabilities(module, table.images) for name, table in tables.items()}
+    kept = {name: to_keep(logits(module, table.images)) for name, table in tables.items()}
+    found = {name: torch.from_numpy(probabilities_of(of)) for name, of in kept.items()}
     labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
     threshold = choose_threshold(found["validation"], labels["validation"], module.classes)
     measured = {
         name: measure_split(found[name], labels[name], module.classes, threshold) for name in found
     }
-    return MeasuredFit(threshold, measured), {name: of.numpy() for name, of in found.items()}
+    return MeasuredFit(threshold, measured), {name + called: of for name, of in kept.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import torch
 from omegaconf import DictConfig
 
@@ -13,6 +12,7 @@ from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import read_manifest
 from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
 from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
+from gan_aug.report.verify import read_predictions
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import ArmSettings, draw_settings
@@ -150,10 +150,9 @@ def _decided(cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path) 
     if cfg.classifier.patience is not None:
         return False, "early stopping is on"
     for fit in result.fits:
-        with np.load(folder / "fits" / f"{fit.arm}_{fit.repeat}.npz") as arrays:
-            scores, labels = (arrays[name] for name in ("validation", "validation_labels"))
-        tensors = (torch.from_numpy(scores), torch.from_numpy(labels))
-        found = choose_threshold(*tensors, splits.classes)
+        arrays = read_predictions(folder, fit.arm, fit.repeat, result)
+        scores, labels = (torch.from_numpy(arrays[n]) for n in ("validation", "validation_labels"))
+        found = choose_threshold(scores, labels, splits.classes)
         if found != fit.threshold:
             return False, f"the threshold of {fit.arm} is not the one that validation gives"
     how = "no threshold, the most probable class counts"

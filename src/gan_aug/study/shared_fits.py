@@ -24,7 +24,7 @@ from gan_aug.study.batches import AddedImages
 
 FOLDER = ".fits"
 """In a study's folder."""
-_VERSION = 1
+_VERSION = 2
 """To be raised when the same settings give another fit: after a fault was mended, say."""
 _DETERMINE = ("classifier", "trainer", "seed", "draw", "data.batch_size")
 _OF_STUDY = ("steps", "validate_every", "splits")

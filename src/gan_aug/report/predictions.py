@@ -1,0 +1,44 @@
+"""How the predictions of a fit are kept: as log-odds, in a quarter of the bytes of probabilities.
+
+Rounded to 32 bits, a probability of nearly 1 loses what ranks it; log-odds do not, at either end.
+What is measured is what is kept, so that anyone gets the same numbers from the files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_aug.metrics.classification import to_probabilities
+
+LOGITS = "_logits"
+"""After the name of what was predicted: an array of `to_keep`."""
+
+
+def to_keep(logits: Tensor) -> NDArray[np.float32]:
+    """Turn logits (N, K) into float32: (N, K), or of two classes (N,), those of the second less.
+
+    The first's are 0 then.
+    """
+    if logits.shape[1] == 2:
+        logits = logits[:, 1].double() - logits[:, 0].double()
+    return logits.float().numpy()
+
+
+def probabilities_of(kept: NDArray[Any]) -> NDArray[np.float64]:
+    """Turn what `to_keep` gives into probabilities (N, K).
+
+    Raises:
+        ValueError: it is no such array.
+    """
+    if kept.dtype != np.float32 or kept.ndim not in (1, 2) or not np.isfinite(kept).all():
+        raise ValueError("are no finite float32 logits")
+    logits = torch.from_numpy(kept)
+    if kept.ndim == 1:
+        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+    found: NDArray[np.float64] = to_probabilities(logits).numpy()
+    return found

@@ -1,0 +1,40 @@
+"""Predictions as they are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gan_aug.metrics.classification import to_probabilities
+from gan_aug.report.predictions import probabilities_of, to_keep
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_probabilities_come_back(classes: int) -> None:
+    logits = 3 * torch.randn(200, classes, generator=torch.Generator().manual_seed(0))
+    kept = to_keep(logits)
+    assert kept.dtype == np.float32
+    assert kept.shape == ((200,) if classes == 2 else (200, classes))
+    expected = to_probabilities(logits).numpy()
+    np.testing.assert_allclose(probabilities_of(kept), expected, rtol=1e-5)
+
+
+def test_nearly_certain_ones_keep_their_order() -> None:
+    """Float32 probabilities of these would all be 1."""
+    logits = torch.stack([torch.zeros(50), torch.linspace(18, 30, 50)], dim=1)
+    of_second = probabilities_of(to_keep(logits))[:, 1]
+    assert (np.diff(of_second) > 0).all()
+    assert len(np.unique(of_second.astype(np.float32))) == 1
+    of_first = probabilities_of(to_keep(logits.flip(1)))[:, 1]
+    assert (np.diff(of_first) < 0).all()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [np.array([0.0, np.nan], np.float32), np.zeros(3), np.zeros((2, 2, 2), np.float32)],
+    ids=["nan", "float64", "shape"],
+)
+def test_other_arrays_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no finite float32 logits"):
+        probabilities_of(bad)
