@@ -226,6 +226,28 @@ def test_early_versions_knew_no_patients(which: str, tmp_path: Path) -> None:
     assert "and over patients</th>" not in html
 
 
+def on(machine: str, **trainer: object) -> Callable[[dict[str, Any]], None]:
+    def edit(record: dict[str, Any]) -> None:
+        record["machine"] = machine
+        record["config"]["trainer"] = trainer
+
+    return edit
+
+
+def test_draws_of_a_cpu_and_a_gpu_are_one_study(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    records = sorted(tmp_path.glob("draw_*/run.json"))
+    for path in records:
+        change(path, on("Linux", accelerator="cpu", deterministic=True, precision="bf16-mixed"))
+    gpu = {"accelerator": "gpu", "deterministic": False, "benchmark": True}
+    change(records[0], on("Linux, some GPU", **gpu, precision="bf16-mixed"))
+    html = build(tmp_path).read_text()
+    assert "Linux, some GPU, Linux, Python" in html
+    change(records[0], on("Linux, some GPU", **gpu, precision="32-true"))
+    with pytest.raises(GanAugError, match=r"trainer\.precision=bf16-mixed, .* with 32-true"):
+        build(tmp_path)
+
+
 def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
     write_study(tmp_path, NONE)
     started = time.time()
