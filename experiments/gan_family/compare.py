@@ -24,6 +24,7 @@ SHOWN = {
 }  # fmt: skip
 PAIRED = ("kid", "recall", "ms_ssim")
 GAINS = {"gain_internal_auroc": "+ 100 GAN images", "gain_of_copies_internal_auroc": "+ 100 copies"}
+KID_TICKS = (0, 0.1, 1, 5)
 FEWEST = 6
 """Draws that an interval takes, in a report too."""
 
@@ -91,6 +92,8 @@ def draws_figure(results: pd.DataFrame, models: list[str]) -> Figure:
         each.invert_yaxis()
         if value == "kid":
             each.set_xscale("symlog", linthresh=0.05)
+            each.set_xticks(KID_TICKS, map(str, KID_TICKS))
+            each.minorticks_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
     return figure
 
@@ -117,6 +120,8 @@ def curves_figure(curves: pd.DataFrame, minutes: pd.Series) -> Figure:
         each.set_xlabel("minutes of one core", fontsize=9)
         if value == "kid":
             each.set_yscale("symlog", linthresh=0.05)
+            each.set_yticks(KID_TICKS, map(str, KID_TICKS))
+            each.minorticks_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
