@@ -242,7 +242,7 @@ def test_draws_of_a_cpu_and_a_gpu_are_one_study(tmp_path: Path) -> None:
     gpu = {"accelerator": "gpu", "deterministic": False, "benchmark": True}
     change(records[0], on("Linux, some GPU", **gpu, precision="bf16-mixed"))
     html = build(tmp_path).read_text()
-    assert "Linux, some GPU, Linux, Python" in html
+    assert "Linux, some GPU; Linux, Python" in html
     change(records[0], on("Linux, some GPU", **gpu, precision="32-true"))
     with pytest.raises(GanAugError, match=r"trainer\.precision=bf16-mixed, .* with 32-true"):
         build(tmp_path)

@@ -1,7 +1,8 @@
 """How the predictions of a fit are kept: as log-odds, in a quarter of the bytes of probabilities.
 
 Rounded to 32 bits, a probability of nearly 1 loses what ranks it; log-odds do not, at either end.
-What is measured is what is kept, so that anyone gets the same numbers from the files.
+What is measured is what is kept, so that anyone gets the same numbers from the files. (Beyond
+log-odds of 36 probabilities are 1 in 64 bits too: there they tie, as they always did.)
 """
 
 from __future__ import annotations

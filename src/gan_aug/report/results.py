@@ -50,8 +50,8 @@ _FREE = (
     "trainer.benchmark",
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
-are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: what is
-compared is of one draw, and the report names the machines."""
+are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: arms are
+compared within a job, and the report names the machines."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ LOCK = ".lease"
 def _machine(config: Config) -> str:
     """Return the system, and the GPU where the trainer asks for one and there is one."""
     name = f"{platform.system()} {platform.machine()}"
-    if config.get("trainer", {}).get("accelerator") != "gpu":
+    if (config.get("trainer") or {}).get("accelerator") != "gpu":
         return name
     import torch
 

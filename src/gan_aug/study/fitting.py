@@ -178,6 +178,9 @@ def measure(fit: Fit, tables: Mapping[str, ImageTable]) -> Outcome:
     Args:
         fit: the fit.
         tables: split name to images; holds `validation`.
+
+    Raises:
+        GanAugError: what it predicts is not finite.
     """
     measured, arrays = _measure(fit.module, tables, LOGITS)
     for name, table in tables.items():
@@ -196,6 +199,8 @@ def _measure(
     module: Classifier, tables: Mapping[str, ImageTable], called: str
 ) -> tuple[MeasuredFit, dict[str, NDArray[Any]]]:
     kept = {name: to_keep(logits(module, table.images)) for name, table in tables.items()}
+    if not all(np.isfinite(of).all() for of in kept.values()):
+        raise GanAugError("training diverged, logits are not finite; lower classifier.lr")
     found = {name: torch.from_numpy(probabilities_of(of)) for name, of in kept.items()}
     labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
     threshold = choose_threshold(found["validation"], labels["validation"], module.classes)

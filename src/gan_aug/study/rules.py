@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import read_manifest
 from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
 from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
-from gan_aug.report.verify import read_predictions
+from gan_aug.report.verify import TOLERANCE, read_predictions
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import ArmSettings, draw_settings
@@ -153,7 +154,7 @@ def _decided(cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path) 
         arrays = read_predictions(folder, fit.arm, fit.repeat, result)
         scores, labels = (torch.from_numpy(arrays[n]) for n in ("validation", "validation_labels"))
         found = choose_threshold(scores, labels, splits.classes)
-        if found != fit.threshold:
+        if not _same(found, fit.threshold):
             return False, f"the threshold of {fit.arm} is not the one that validation gives"
     how = "no threshold, the most probable class counts"
     if splits.classes.positive is not None:
@@ -168,6 +169,13 @@ def _decided(cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path) 
         True,
         f"weights of the lowest validation loss, {min(chosen)} to {max(chosen)} steps; {how}",
     )
+
+
+def _same(found: float | None, says: float | None) -> bool:
+    """Whether a threshold is another's, to within what kinds of processors make of it."""
+    if found is None or says is None:
+        return found is says
+    return math.isclose(found, says, abs_tol=TOLERANCE)
 
 
 def chosen_by_validation(fits: list[FitResult], pretraining: dict[str, float]) -> str | None:
