@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
@@ -16,6 +17,8 @@ from gan_aug.report.statistics import (
     compare,
     correct,
     draws_needed,
+    holm_once,
+    hypothesis,
     signed_rank_p,
     t_interval,
     visible_difference,
@@ -117,7 +120,7 @@ def test_holm_by_hand() -> None:
     def with_p(p: float | None) -> Comparison:
         return Comparison(9, 0.0, 1.0, 0.0, 0.0, p, p, None, 0, 0)
 
-    corrected = correct([with_p(p) for p in (0.04, None, 0.01, 0.03)])
+    corrected = correct([with_p(p) for p in (0.04, None, 0.01, 0.03)], "abcd")
     # Sorted: 0.01 x 3, then the largest so far of 0.03 x 2 and 0.04 x 1.
     assert [c.p_holm for c in corrected] == [
         pytest.approx(0.06),
@@ -127,11 +130,22 @@ def test_holm_by_hand() -> None:
     ]
 
 
+def test_a_hypothesis_that_stands_twice_counts_once() -> None:
+    # Two hypotheses, not three: 0.01 x 2, 0.03 x 1.
+    assert holm_once([0.01, 0.03, 0.01], ["a", "b", "a"]) == [0.02, 0.03, 0.02]
+    values = pd.DataFrame({"classic": ARM, "real": REFERENCE})
+    same = hypothesis("classic", "real", values)
+    assert same == hypothesis("classic", "real", values.copy())
+    assert same != hypothesis("mixup", "real", values)
+    # Shifted alike: the differences are the same, the fits are not.
+    assert same != hypothesis("classic", "real", values + 0.5)
+
+
 def test_holm_agrees_with_statsmodels() -> None:
     ps = np.random.default_rng(1).random(12) ** 3
     family = [Comparison(9, 0.0, 1.0, 0.0, 0.0, p, p, None, 0, 0) for p in ps]
     expected = multipletests(ps, method="holm")[1]
-    assert [c.p_holm for c in correct(family)] == pytest.approx(expected)
+    assert [c.p_holm for c in correct(family, range(len(family)))] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.01])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import write_study
+from fake_study import change, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
@@ -213,3 +214,29 @@ def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:
     assert found
     assert all(one["settles"] > one["draws"] for one in found)
     assert any(draws_needed(one["sd"], 0.01, 0.05 / 2) <= one["draws"] for one in found)
+
+
+def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> None:
+    """`classic` less `real` is one test, however many GANs a study has."""
+    effects = BASE | {"gan": 0.0, "classic": 0.003}
+    how: dict[str, Any] = {"repeats": 1, "endpoints": ENDPOINTS, "noise": 0.006}
+    one, other = {"model": "dcgan"}, {"model": "cyclegan"}
+    folder = write_study(tmp_path / "two", effects, conditions=(one, other), **how)
+    build(write_study(tmp_path / "one", effects, conditions=(one,), **how))
+
+    def found(study: str, condition: dict[str, str]) -> list[tuple[Any, ...]]:
+        summary = json.loads((tmp_path / study / "summary.json").read_text())
+        table = [c for c in summary["splits"]["test"]["accuracy"] if c["condition"] == condition]
+        mine = [v for v in summary["verdicts"] if v["condition"] == condition]
+        tests = [(v["p_holm"], v["p_equivalent"], v["settles"]) for v in mine]
+        return [*tests, *[(c["p_holm"],) for c in table[0]["comparisons"]]]
+
+    build(folder)
+    assert found("two", one) != found("one", one)
+    for draw in range(10):
+        source, target = (folder / f"model_{m['model']}" / f"draw_{draw}" for m in (one, other))
+        shutil.copytree(source / "fits", target / "fits", dirs_exist_ok=True)
+        fits = json.loads((source / "metrics.json").read_text())["fits"]
+        change(target / "metrics.json", lambda m, fits=fits: m.update(fits=fits))
+    build(folder)
+    assert found("two", one) == found("two", other) == found("one", one)

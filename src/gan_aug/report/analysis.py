@@ -14,9 +14,11 @@ from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
     Comparison,
+    Hypothesis,
     compare,
     correct,
     draws_needed,
+    hypothesis,
     visible_difference,
 )
 from gan_aug.report.summary import (
@@ -55,10 +57,11 @@ def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
     """Compare all arms with `real`, with `duplicate`, and the pairs that the study names.
 
     Holm's correction is over all arms and conditions compared with `real`, likewise with
-    `duplicate`, and over all pairs that the study names.
+    `duplicate`, and over all pairs that the study names; what conditions share counts once.
     """
     better_up = metric not in LOWER_IS_BETTER
     found: dict[Key, Comparison] = {}
+    tested: dict[Key, Hypothesis] = {}
     for condition in study.conditions:
         values = study.by_draw(condition, split, metric)
         for arm, reference in to_compare(study):
@@ -66,12 +69,13 @@ def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
                 both = values[[arm, reference]].dropna()
                 pair = (both[arm].to_numpy(float), both[reference].to_numpy(float))
                 found[condition, arm, reference] = compare(*pair, better_up)
+                tested[condition, arm, reference] = hypothesis(arm, reference, both)
     families: dict[str, list[Key]] = {}
     for key in found:
         families.setdefault(family_of(key[2]), []).append(key)
     for family in families.values():
-        for key, corrected in zip(family, correct([found[k] for k in family]), strict=True):
-            found[key] = corrected
+        corrected = correct([found[k] for k in family], [tested[k] for k in family])
+        found.update(zip(family, corrected, strict=True))
     return found
 
 

@@ -7,10 +7,11 @@ those of a mixed model with draws as its random effect, and they agree with each
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.power import TTestPower
@@ -22,6 +23,8 @@ MOST_EXACT = 13
 """Draws up to which all 2^n signs are gone through."""
 
 Numbers = NDArray[np.float64]
+Hypothesis = tuple[str, str, bytes]
+"""Arm, reference, the values of both in every draw."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,44 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected[np.argsort(order)]] if len(order) else []
 
 
-def correct(family: list[Comparison]) -> list[Comparison]:
-    """Fill in `p_holm` over a family of comparisons (Holm 1979)."""
+def hypothesis(arm: str, reference: str, values: pd.DataFrame) -> Hypothesis:
+    """Name what a comparison tests, for `correct` and `holm_once`.
+
+    Conditions have fits in common: `classic` less `real` is the same under every GAN. The same
+    arms with the same values in every draw are one hypothesis, wherever it stands.
+
+    Args:
+        arm: which.
+        reference: what it is compared with.
+        values: (draws, 2) of both.
+    """
+    return arm, reference, values.to_numpy(float).tobytes()
+
+
+def holm_once(p_values: Sequence[float], of: Sequence[Hashable]) -> list[float]:
+    """Return p values after Holm's correction over hypotheses, each counted once.
+
+    Args:
+        p_values: of the tests.
+        of: the hypothesis of each; equal ones have equal p values.
+    """
+    once = dict(zip(of, p_values, strict=True))
+    corrected = dict(zip(once, holm([*once.values()]), strict=True))
+    return [corrected[name] for name in of]
+
+
+def correct(family: list[Comparison], of: Sequence[Hashable]) -> list[Comparison]:
+    """Fill in `p_holm` over a family of comparisons (Holm 1979).
+
+    Args:
+        family: the comparisons.
+        of: the `hypothesis` of each; it counts once.
+    """
     tested = [i for i, c in enumerate(family) if c.p is not None]
-    if not tested:
-        return family
+    p_values = holm_once([family[i].p or 0.0 for i in tested], [of[i] for i in tested])
     done = list(family)
-    for i, p in zip(tested, holm([family[i].p or 0.0 for i in tested]), strict=True):
-        done[i] = replace(family[i], p_holm=float(p))
+    for i, p in zip(tested, p_values, strict=True):
+        done[i] = replace(family[i], p_holm=p)
     return done
 
 

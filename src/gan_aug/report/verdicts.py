@@ -9,7 +9,15 @@ import numpy as np
 from scipy import stats
 
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
-from gan_aug.report.statistics import Comparison, compare, correct, draws_needed, holm
+from gan_aug.report.statistics import (
+    Comparison,
+    Hypothesis,
+    compare,
+    correct,
+    draws_needed,
+    holm_once,
+    hypothesis,
+)
 from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Swept
 from gan_aug.settings.endpoints import Endpoint
@@ -51,8 +59,9 @@ class Verdict(Comparison):
 def verdicts(study: Study, pairs: list[tuple[str, str]], worth: list[Measure]) -> list[Verdict]:
     """Judge every pair of arms on every endpoint.
 
-    Holm's correction is over all conditions and pairs of a family (see `family_of`). The primary
-    endpoint is tested first and alone, the secondary ones are corrected together.
+    Holm's correction is over all conditions and pairs of a family (see `family_of`); a pair whose
+    fits conditions have in common counts once. The primary endpoint is tested first and alone, the
+    secondary ones are corrected together.
 
     Args:
         study: the study.
@@ -80,21 +89,24 @@ def _family(
     study: Study, endpoints: list[Endpoint], pairs: list[tuple[str, str]], worth: list[Measure]
 ) -> list[Verdict]:
     found = [
-        verdict
+        one
         for endpoint in endpoints
         for condition in study.conditions
-        for verdict in _of_condition(study, endpoint, condition, pairs)
+        for one in _of_condition(study, endpoint, condition, pairs)
     ]
-    tests = correct([_comparison(one) for one in found])
-    equivalent = iter(holm([one.p_equivalent for one in found if one.p_equivalent is not None]))
+    names = [(one.endpoint, *name) for one, name in found]
+    tests = correct([_comparison(one) for one, _ in found], names)
+    asked = {i: p for i, (one, _) in enumerate(found) if (p := one.p_equivalent) is not None}
+    equivalent = dict(
+        zip(asked, holm_once([*asked.values()], [names[i] for i in asked]), strict=True)
+    )
     judged = []
-    for one, test in zip(found, tests, strict=True):
-        p_equivalent = None if one.p_equivalent is None else next(equivalent)
-        corrected = replace(one, p_holm=test.p_holm, p_equivalent=p_equivalent)
+    for i, ((one, _), test) in enumerate(zip(found, tests, strict=True)):
+        corrected = replace(one, p_holm=test.p_holm, p_equivalent=equivalent.get(i))
         word = _word(corrected, _sees(corrected, worth))
         settles = None
         if word == INCONCLUSIVE and one.endpoint.smallest_effect and one.sd:
-            level = LEVEL / len(found)
+            level = LEVEL / len({*names})
             settles = draws_needed(one.sd, one.endpoint.smallest_effect, level)
             if settles is not None:
                 # Where so many would do on average, these did not.
@@ -105,7 +117,7 @@ def _family(
 
 def _of_condition(
     study: Study, endpoint: Endpoint, condition: Condition, pairs: list[tuple[str, str]]
-) -> Iterator[Verdict]:
+) -> Iterator[tuple[Verdict, Hypothesis]]:
     values = study.by_draw(condition, endpoint.split, endpoint.name)
     up = endpoint.name not in LOWER_IS_BETTER
     for arm, reference in pairs:
@@ -115,7 +127,7 @@ def _of_condition(
         if not len(both):
             continue
         found = compare(both[arm].to_numpy(float), both[reference].to_numpy(float), up)
-        yield Verdict(
+        verdict = Verdict(
             **vars(found),
             condition=study.named(condition),
             label=study.label(condition),
@@ -126,6 +138,7 @@ def _of_condition(
             word="",
             settles=None,
         )
+        yield verdict, hypothesis(arm, reference, both)
 
 
 def equivalence_interval(found: Comparison) -> tuple[float, float] | None:
