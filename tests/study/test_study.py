@@ -494,6 +494,17 @@ def test_a_threshold_that_validation_does_not_give_breaks_rule_5(
     assert "classic" in broken[0]["detail"]
 
 
+def test_a_threshold_of_another_kind_of_processor_does_not(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    """The last bits of a sum depend on the processor; of a study, draws may be of several."""
+    draw = reopened(study, tmp_path)
+    path = draw / "fits" / "classic_1.json"
+    change(path, lambda fit: fit.update(threshold=fit["threshold"] + 1e-9))
+    assert command("study", *STUDY, "study_dir=s").returncode == 0
+    assert all(check["passed"] for check in read(draw / "metrics.json")["checks"])
+
+
 def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path) -> None:
     for override in ("study.steps=0", "data.subset.normal=0"):
         result = command("study", *STUDY, override, "study_dir=s")

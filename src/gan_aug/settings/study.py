@@ -30,6 +30,11 @@ def check_study(cfg: DictConfig) -> None:
             "arms: there are none; add +study=seed_protocol, or another of conf/study"
         )
     for name, arm in cfg.arms.items():
+        if not isinstance(arm, DictConfig):
+            raise GanAugError(
+                f"arms.{name}={arm}: an arm is a group of settings, as in conf/arm; to leave it "
+                f"out write '~arms.{name}'"
+            )
         _check_arm(cfg, str(name), arm)
     _check_twins(cfg)
     if cfg.trainer.max_epochs is not None:
