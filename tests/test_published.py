@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,13 @@ def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[st
 def test_the_fits_that_share_the_test_images_are_counted(figures: dict[str, str]) -> None:
     number = figures["fits that share the test images"].split()[0]
     assert f"({number} published" in (ROOT / "README.md").read_text()
+
+
+def test_the_calibration_tables_are_what_the_script_prints() -> None:
+    folder = ROOT / "experiments" / "calibration"
+    command = [sys.executable, "calibrate.py", "again.csv", "planted.csv"]
+    printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    rows = [line for line in printed.splitlines() if line.startswith("| ")]
+    assert len(rows) == 31  # 9 + 18 of numbers, and the tables' heads
+    readme = (folder / "README.md").read_text().splitlines()
+    assert set(rows) <= set(readme)

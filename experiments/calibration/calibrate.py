@@ -17,7 +17,11 @@ from gan_aug.report.statistics import Comparison, compare, correct, t_interval
 
 EQUAL = ["real_again_1", "real_again_2", "real_again_3"]
 PLANTED = "more_real"
-METRICS = ("accuracy", "accuracy_at_validation_threshold", "auroc")
+METRICS = {
+    "accuracy": "accuracy",
+    "accuracy_at_validation_threshold": "accuracy, validation threshold",
+    "auroc": "AUROC",
+}
 SIZES = (6, 10, 20)
 
 
@@ -33,7 +37,7 @@ def families(values: pd.DataFrame, size: int) -> Iterator[dict[str, Comparison]]
     for start in range(0, len(values) - size + 1, size):
         part = values.iloc[start : start + size]
         real = part["real"].to_numpy()
-        found = correct([compare(part[arm].to_numpy(), real) for arm in arms])
+        found = correct([compare(part[arm].to_numpy(), real) for arm in arms], arms)
         yield dict(zip(arms, found, strict=True))
 
 
@@ -48,13 +52,13 @@ def equal_arms(results: pd.DataFrame) -> None:
         "| metric | draws | studies that call any of 3 equal arms different | one test, p < 0.05 |"
     )
     print("| --- | --- | --- | --- |")
-    for metric in METRICS:
+    for metric, title in METRICS.items():
         for size in SIZES:
             studies = list(families(by_draw(results, metric), size))
             called = sum(any(_below(s[arm].p_holm) for arm in EQUAL) for s in studies)
             single = sum(_below(s[arm].p) for s in studies for arm in EQUAL)
             shares = f"{share(called, len(studies))} | {share(single, len(EQUAL) * len(studies))}"
-            print(f"| {metric} | {size} | {shares} |")
+            print(f"| {title} | {size} | {shares} |")
     values = by_draw(results, "accuracy")
     for arm in EQUAL:
         d = 100 * (values[arm] - values["real"])
@@ -62,9 +66,9 @@ def equal_arms(results: pd.DataFrame) -> None:
         print(f"\n{arm}, {len(d)} draws: {d.mean():+.2f} points, standard error {error:.2f}")
 
 
-def planted(results: pd.DataFrame, title: str) -> None:
+def planted(results: pd.DataFrame, images: str) -> None:
     """Print how often a true effect is found, and its interval covers it."""
-    for metric in METRICS:
+    for metric, title in METRICS.items():
         values = by_draw(results, metric)
         d = (values[PLANTED] - values["real"]).to_numpy()
         low, high = t_interval(d)
@@ -74,7 +78,7 @@ def planted(results: pd.DataFrame, title: str) -> None:
             found = sum(_below(c.p_holm) and c.mean > 0 for c in studies)
             covered = sum(c.low <= d.mean() <= c.high for c in studies if c.low is not None)
             shares = f"{share(found, len(studies))} | {share(covered, len(studies))}"
-            print(f"| {title} | {metric} | {true} | {size} | {shares} |")
+            print(f"| {images} | {title} | {true} | {size} | {shares} |")
 
 
 def _below(p: float | None) -> bool:

@@ -82,6 +82,7 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
         "classes": ["normal", "pneumonia"],
         "own": 20,
     }
+    assert "ruler_20 0: has been done before" in result.stdout  # it is `real`
     used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
     assert used["ruler_5"]["real"]["images"] == {"normal": 5, "pneumonia": 5}
     assert used["ruler_30"]["added"]["images"] == {"normal": 10, "pneumonia": 10}

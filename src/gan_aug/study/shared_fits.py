@@ -1,4 +1,4 @@
-"""Fits that a study's jobs share: under other conditions a draw may have the very same one."""
+"""Fits that stand several times in a study: under other conditions, and as a ruler's own size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SharedFits:
     """Finds and keeps the fits of a draw by all that determines them.
 
     Args:
-        cfg: the study's configuration; without a condition no two of its jobs have a fit in common,
+        cfg: the study's configuration; with neither a condition nor a ruler no fit stands twice,
             and nothing is kept.
         tables: the images that fits are measured on, by split.
         validation: the images that fits are validated on.
@@ -43,7 +43,8 @@ class SharedFits:
     def __init__(
         self, cfg: DictConfig, tables: Mapping[str, ImageTable], validation: ImageTable
     ) -> None:
-        self._folder = Path(cfg.study_dir).expanduser() / FOLDER if cfg.study.condition else None
+        twice = cfg.study.condition or cfg.study.ruler
+        self._folder = Path(cfg.study_dir).expanduser() / FOLDER if twice else None
         settings = [OmegaConf.select(cfg, key) for key in _DETERMINE]
         settings += [cfg.study[key] for key in _OF_STUDY]
         plain = [
