@@ -77,7 +77,8 @@ def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Pat
 
 def notes(folder: Path) -> set[str]:
     """Return what is written into the panels of the figure."""
-    figure = ruler_figure(measure_worth(read_study(folder), ["test"]))
+    titles = {arm: f"what {arm} is" for arm in (*BASE, "gan")}
+    figure = ruler_figure(measure_worth(read_study(folder), ["test"]), titles)
     assert figure is not None
     return {text.get_text() for axes in figure.axes for text in axes.texts}
 
@@ -87,9 +88,12 @@ def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
     write_study(tmp_path / "flat", effects | FLAT)
     write_study(tmp_path / "few", effects | STEPS, draws=4)
     write_study(tmp_path / "sound", effects | STEPS)
-    assert notes(tmp_path / "flat") == {"cannot tell: not shown to rise with real images"}
-    assert notes(tmp_path / "few") == {"too few draws to tell"}
-    assert notes(tmp_path / "sound") == set()
+    own = "all arms have 50"
+    assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with real images"}
+    assert notes(tmp_path / "few") == {own, "too few draws to tell"}
+    (of_accuracy, *_) = measure_worth(read_study(tmp_path / "sound"), ["test"])
+    assert {own, of_accuracy.arms["gan"].worth} < notes(tmp_path / "sound")
+    assert not any("tell" in note for note in notes(tmp_path / "sound"))
 
 
 def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:

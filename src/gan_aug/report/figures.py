@@ -31,8 +31,9 @@ def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
     Returns:
         File name without ending to PNG.
     """
+    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
     drawn: dict[str, Callable[[], Figure | None]] = {
-        "ruler": lambda: ruler_figure(summary.worth),
+        "ruler": lambda: ruler_figure(summary.worth, titles),
         "paired_differences": lambda: paired_differences(study, summary),
         "accuracy_by_count": lambda: accuracy_by_count(study),
         "gain_by_size": lambda: gain_by_size(study, summary),
