@@ -31,6 +31,19 @@ STUDY = (
     "study.endpoints=[{split:internal,metric:auroc}]",
     "gans_dir=g",
 )
+BREAK = """
+import torch
+from lightning.pytorch import Callback
+
+class Break(Callback):
+    def __init__(self, fitting, batch):
+        self.batch = batch
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if module.batches_done == self.batch:
+            with torch.no_grad():
+                next(module.generator.parameters()).fill_(float("nan"))
+"""
 
 
 def read(path: Path) -> Any:
@@ -143,7 +156,7 @@ def test_a_fit_that_diverges_is_not_the_one_to_take(
     def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> FittedGAN:
         if number in failing:
             raise Diverged(f"GAN {number}: its weights are not finite")
-        return FittedGAN(Path(str(number)), False, 1.0, 5, Path("x"), "y", 3, float(number))
+        return FittedGAN(Path(str(number)), False, 1.0, 5, False, Path("x"), "y", 3, float(number))
 
     monkeypatch.setattr(gans, "_one_gan", one)
     cfg = OmegaConf.create({"study": {"gan_fits": 3}})
@@ -152,6 +165,32 @@ def test_a_fit_that_diverges_is_not_the_one_to_take(
     failing = {0, 1, 2}
     with pytest.raises(Diverged, match="GAN 0"):
         gans.find_or_fit(cfg, None, "pneumonia")  # type: ignore[arg-type]
+
+
+def test_a_gan_that_diverges_later_keeps_what_was_chosen(
+    study: Path, tmp_path: Path, cache_home: Path
+) -> None:
+    """A draw left out for it would be missing for a reason; too early, there is nothing to take."""
+    (tmp_path / "mine.py").write_text(BREAK)
+
+    def broken_at(batch: int, *more: str) -> Any:
+        own = f"+callbacks.x={{_target_: mine.Break, _partial_: true, batch: {batch}}}"
+        arguments = (*STUDY, "study.gan_select=kid", own, *more)
+        return run_command(cache_home, "study", *arguments, cwd=tmp_path)
+
+    late = broken_at(25, "study_dir=s")
+    assert late.returncode == 0, late.stderr
+    assert "training diverged" in late.stderr
+    assert "what quality.select=kid had chosen is taken" in late.stderr
+    gan = read(tmp_path / "s/draw_0/metrics.json")["gans"]["pneumonia"]
+    assert gan["diverged"]
+    assert gan["chosen"] in (10, 20)
+    assert 25 < gan["batches"] <= 40
+    assert gan["checkpoint_sha256"] == sha256_of(tmp_path / gan["folder"] / "checkpoints/best.ckpt")
+    assert "1, of which 1 diverged later" in (tmp_path / "s/report.html").read_text()
+    early = broken_at(5, "study_dir=t", "gans_dir=h")
+    assert early.returncode != 0
+    assert early.stderr.splitlines()[-1].startswith("error: training diverged")
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,7 @@ def _gan_costs(study: Study) -> Iterator[GANCosts]:
                 gans=len(gans),
                 seconds=float(np.mean([gan.seconds for gan in gans])),
                 batches=float(np.mean([gan.batches for gan in gans])),
+                diverged=sum(gan.diverged for gan in gans),
                 chosen=float(np.mean(chosen)) if chosen else None,
             )
 

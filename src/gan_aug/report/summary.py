@@ -120,6 +120,7 @@ class GANCosts:
         gans: how many; those that `study.gan_fits` fits for one count as one.
         seconds: mean of each.
         batches: mean that each was trained on.
+        diverged: how many diverged after their weights had been chosen.
         chosen: mean after which the weights were taken, where that was chosen.
     """
 
@@ -127,6 +128,7 @@ class GANCosts:
     gans: int
     seconds: float
     batches: float
+    diverged: int
     chosen: float | None
 
 

@@ -57,6 +57,7 @@ class FittedGAN:
         reused: whether it had been fitted before this job.
         seconds: what its fit took.
         batches: what it was trained on.
+        diverged: whether it was then no longer to be used.
         checkpoint: the file that holds the generator.
         sha256: of its checkpoint.
         chosen: the batches after which its checkpoint was made, where it was chosen; None: all.
@@ -67,6 +68,7 @@ class FittedGAN:
     reused: bool
     seconds: float
     batches: int
+    diverged: bool
     checkpoint: Path
     sha256: str
     chosen: int | None
@@ -77,6 +79,7 @@ class FittedGAN:
         return GANFacts(
             seconds=self.seconds,
             batches=self.batches,
+            diverged=self.diverged,
             chosen=self.chosen,
             checkpoint_sha256=self.sha256,
             reused=self.reused,
@@ -239,7 +242,7 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     if metrics.get("checkpoint_sha256", sha256) != sha256:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
     try:
-        batches = int(metrics["batches"])
+        batches, diverged = int(metrics["batches"]), bool(metrics.get("diverged"))
         chosen = int(metrics["best_batches"]) if selected else None
         score = float(metrics["best_score"]) if selected else None
     except (KeyError, TypeError, ValueError) as error:
@@ -247,7 +250,7 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     seconds = None if record is None else record.seconds
     if seconds is None:
         raise GanAugError(f"{folder / RECORD}: says no seconds; {remedy}")
-    return FittedGAN(folder, reused, seconds, batches, checkpoint, sha256, chosen, score)
+    return FittedGAN(folder, reused, seconds, batches, diverged, checkpoint, sha256, chosen, score)
 
 
 def own_gan(cfg: DictConfig) -> GAN:

@@ -30,7 +30,7 @@ from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
 from gan_aug.models.trainer import make_trainer
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.building import build
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.files import keep_again, replace_file, sha256_of, write_json
 from gan_aug.run.progress import reporting, stage
 from gan_aug.run.quiet import quieten
@@ -81,9 +81,17 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     trainer: pl.Trainer = build("trainer", build_trainer)
     with reporting(run.folder, stages=1):
         stage(_stage_name(cfg))
-        trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+        diverged = False
+        try:
+            trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+        except Diverged as error:
+            # Draws whose GANs diverge late would be missing from a study, and not at random.
+            if not (_selects(cfg) and (folder / "best.ckpt").exists()):
+                raise
+            warn(f"{error}; what quality.select={cfg.quality.select} had chosen is taken")
+            diverged = True
     if isinstance(module, GAN):
-        _finish_gan(cfg, module, run, origin, prepared.splits.train)
+        _finish_gan(cfg, module, run, origin, prepared.splits.train, diverged)
     elif isinstance(module, Classifier):
         _finish_classifier(trainer, module, datamodule, run)
     for logger in trainer.loggers:
@@ -212,19 +220,30 @@ def _check_best(path: Path, content: dict[str, Any]) -> None:
             raise GanAugError(f"{path}: {what}; remove {path.parents[1]} to start again") from error
 
 
+def _selects(cfg: DictConfig) -> bool:
+    """Return whether a GAN's checkpoint is chosen."""
+    return OmegaConf.select(cfg, "quality.select") is not None
+
+
 def _finish_gan(
-    cfg: DictConfig, module: GAN, run: Run, origin: dict[str, Any], train: ImageTable
+    cfg: DictConfig,
+    module: GAN,
+    run: Run,
+    origin: dict[str, Any],
+    train: ImageTable,
+    diverged: bool,
 ) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
-    best: dict[str, float] = {}
-    if OmegaConf.select(cfg, "quality.select") is not None:
+    best: dict[str, float | bool] = {}
+    if _selects(cfg):
         checkpoint = checkpoint.with_name("best.ckpt")
         content = read_checkpoint(checkpoint)
         module.load_state_dict(content["state_dict"])
         best = {
             "best_batches": int(content["batches_done"]),
             "best_score": float(content["callbacks"][Checkpoints.__qualname__]["best_score"]),
+            "diverged": diverged,
         }
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed, train)
