@@ -25,7 +25,7 @@ def probabilities(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor
 def logits(module: Classifier, images: NDArray[np.uint8]) -> torch.Tensor:
     """Return logits (N, K) for uint8 images (N, C, H, W)."""
     parts = [
-        module.network(to_float(torch.tensor(images[i : i + 256])))
+        module.network(to_float(torch.tensor(images[i : i + 256]), torch.channels_last))
         for i in range(0, len(images), 256)
     ]
     return torch.cat(parts)
