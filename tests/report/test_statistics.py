@@ -139,6 +139,7 @@ def test_a_hypothesis_that_stands_twice_counts_once() -> None:
     assert same != hypothesis("mixup", "real", values)
     # Shifted alike: the differences are the same, the fits are not.
     assert same != hypothesis("classic", "real", values + 0.5)
+    assert same != hypothesis("classic", "real", values.set_index(values.index + 1))
 
 
 def test_holm_agrees_with_statsmodels() -> None:

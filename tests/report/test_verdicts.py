@@ -224,12 +224,13 @@ def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> Non
     folder = write_study(tmp_path / "two", effects, conditions=(one, other), **how)
     build(write_study(tmp_path / "one", effects, conditions=(one,), **how))
 
-    def found(study: str, condition: dict[str, str]) -> list[tuple[Any, ...]]:
+    def found(study: str, condition: dict[str, str]) -> list[Any]:
         summary = json.loads((tmp_path / study / "summary.json").read_text())
         table = [c for c in summary["splits"]["test"]["accuracy"] if c["condition"] == condition]
         mine = [v for v in summary["verdicts"] if v["condition"] == condition]
         tests = [(v["p_holm"], v["p_equivalent"], v["settles"]) for v in mine]
-        return [*tests, *[(c["p_holm"],) for c in table[0]["comparisons"]]]
+        power = [p["draws_needed_holm"] for p in summary["power"] if p["condition"] == condition]
+        return [*tests, *[(c["p_holm"],) for c in table[0]["comparisons"]], *power]
 
     build(folder)
     assert found("two", one) != found("one", one)

@@ -88,7 +88,7 @@ def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
     write_study(tmp_path / "flat", effects | FLAT)
     write_study(tmp_path / "few", effects | STEPS, draws=4)
     write_study(tmp_path / "sound", effects | STEPS)
-    own = "all arms have 50"
+    own = "the draw has 50"
     assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with real images"}
     assert notes(tmp_path / "few") == {own, "too few draws to tell"}
     (of_accuracy, *_) = measure_worth(read_study(tmp_path / "sound"), ["test"])

@@ -171,7 +171,7 @@ def test_mixup_of_a_batch_depends_on_its_place_alone() -> None:
 
 
 def test_a_mixed_batch_is_laid_out_as_any_other() -> None:
-    """Of grey images is_contiguous() says yes to both layouts, and convolutions take the slow way."""
+    """Of grey images is_contiguous() says yes to both layouts; convolutions are slow in one."""
     plain = next(iter(batches(arm(), added_images(0, 1), position=lambda: 0)))
     assert next(iter(mixing()))["image"].stride() == plain["image"].stride() == (64, 1, 8, 1)
 

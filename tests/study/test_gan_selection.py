@@ -181,7 +181,7 @@ def test_a_gan_that_diverges_later_keeps_what_was_chosen(
     late = broken_at(25, "study_dir=s")
     assert late.returncode == 0, late.stderr
     assert "training diverged" in late.stderr
-    assert "what quality.select=kid had chosen is taken" in late.stderr
+    assert "the checkpoint that was best by kid before is taken" in late.stderr
     gan = read(tmp_path / "s/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["diverged"]
     assert gan["chosen"] in (10, 20)
@@ -191,6 +191,10 @@ def test_a_gan_that_diverges_later_keeps_what_was_chosen(
     early = broken_at(5, "study_dir=t", "gans_dir=h")
     assert early.returncode != 0
     assert early.stderr.splitlines()[-1].startswith("error: training diverged")
+    # A curve point comes before the loss is looked at: what it measures is no GAN.
+    unseen = broken_at(8, "trainer.log_every_n_steps=7", "study_dir=u", "gans_dir=i")
+    assert unseen.returncode != 0
+    assert not list((tmp_path / "i").glob("*/checkpoints/best.ckpt"))
 
 
 @pytest.mark.parametrize(

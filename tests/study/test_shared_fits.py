@@ -135,7 +135,7 @@ def test_an_arm_of_the_ruler_that_is_the_draw_itself_is_its_arm_real(
     assert (fits / "ruler_20_0.npz").read_bytes() == (fits / "real_0.npz").read_bytes()
 
 
-def test_a_study_without_conditions_keeps_none(
+def test_a_study_with_neither_conditions_nor_a_ruler_keeps_none(
     cache_home: Path, tmp_path: Path, command: Command
 ) -> None:
     more = ("~arms.gan", "study.question.arm=duplicate", "study_dir=s")

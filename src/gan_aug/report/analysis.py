@@ -210,14 +210,15 @@ def _shown_added(study: Study, arm: str) -> float | None:
 def power(study: Study) -> list[Power]:
     """Return what so many draws can show of each arm, with 80% power at 5%."""
     found = []
-    against_real = {
-        key: c
-        for key, c in comparisons(study, study.primary, study.endpoints[0].name).items()
-        if key[2] == "real"
+    of = (study.primary, study.endpoints[0].name)
+    against_real = {key: c for key, c in comparisons(study, *of).items() if key[2] == "real"}
+    tests = {
+        hypothesis(arm, "real", study.by_draw(condition, *of)[[arm, "real"]].dropna())
+        for condition, arm, _ in against_real
     }
     for (condition, arm, _), c in against_real.items():
         if c.sd is not None:
-            sd, first_step = c.sd, 0.05 / len(against_real)
+            sd, first_step = c.sd, 0.05 / len(tests)
             found.append(
                 Power(
                     condition=study.named(condition),
@@ -288,7 +289,7 @@ def _gan_costs(study: Study) -> Iterator[GANCosts]:
                 gans=len(gans),
                 seconds=float(np.mean([gan.seconds for gan in gans])),
                 batches=float(np.mean([gan.batches for gan in gans])),
-                diverged=sum(gan.diverged for gan in gans),
+                diverged=sum(bool(gan.diverged) for gan in gans),
                 chosen=float(np.mean(chosen)) if chosen else None,
             )
 

@@ -126,7 +126,7 @@ class GANFacts:
     Attributes:
         seconds: what its fit took.
         batches: what it was trained on.
-        diverged: whether it was then no longer to be used, and the weights were chosen before.
+        diverged: true where it diverged after its weights had been chosen.
         chosen: after how many its weights were taken, where that was chosen; None: after all.
         checkpoint_sha256: which GAN it is.
         reused: whether it had been fitted before.
@@ -136,7 +136,7 @@ class GANFacts:
 
     seconds: float
     batches: int
-    diverged: bool = field(default=False, kw_only=True)
+    diverged: bool | None = field(default=None, kw_only=True)
     chosen: int | None = field(default=None, kw_only=True)
     checkpoint_sha256: str
     reused: bool

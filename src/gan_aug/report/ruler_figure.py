@@ -66,7 +66,7 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
     left = measure.own > measure.sizes[len(measure.sizes) // 2]
     axes.annotate(
-        f"all arms have {measure.own}", (measure.own, 1), (-4 if left else 4, -2),
+        f"the draw has {measure.own}", (measure.own, 1), (-4 if left else 4, -2),
         xycoords=axes.get_xaxis_transform(), textcoords="offset points",
         ha="right" if left else "left", va="top", fontsize=8, color=OWN,
     )  # fmt: skip

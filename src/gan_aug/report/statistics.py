@@ -24,7 +24,7 @@ MOST_EXACT = 13
 
 Numbers = NDArray[np.float64]
 Hypothesis = tuple[str, str, bytes]
-"""Arm, reference, the values of both in every draw."""
+"""Arm, reference, the draws and the values of both."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +137,15 @@ def hypothesis(arm: str, reference: str, values: pd.DataFrame) -> Hypothesis:
     """Name what a comparison tests, for `correct` and `holm_once`.
 
     Conditions have fits in common: `classic` less `real` is the same under every GAN. The same
-    arms with the same values in every draw are one hypothesis, wherever it stands.
+    arms with the same values in the same draws are one hypothesis, wherever it stands. (Where one
+    condition lacks a draw they are two, which costs power but is no error.)
 
     Args:
         arm: which.
         reference: what it is compared with.
-        values: (draws, 2) of both.
+        values: (draws, 2) of both, the draws as index.
     """
-    return arm, reference, values.to_numpy(float).tobytes()
+    return arm, reference, values.reset_index().to_numpy(float).tobytes()
 
 
 def holm_once(p_values: Sequence[float], of: Sequence[Hashable]) -> list[float]:

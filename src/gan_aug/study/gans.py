@@ -57,7 +57,7 @@ class FittedGAN:
         reused: whether it had been fitted before this job.
         seconds: what its fit took.
         batches: what it was trained on.
-        diverged: whether it was then no longer to be used.
+        diverged: whether it diverged after its checkpoint had been chosen.
         checkpoint: the file that holds the generator.
         sha256: of its checkpoint.
         chosen: the batches after which its checkpoint was made, where it was chosen; None: all.
@@ -79,7 +79,7 @@ class FittedGAN:
         return GANFacts(
             seconds=self.seconds,
             batches=self.batches,
-            diverged=self.diverged,
+            diverged=self.diverged or None,
             chosen=self.chosen,
             checkpoint_sha256=self.sha256,
             reused=self.reused,
@@ -218,7 +218,7 @@ def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: i
             print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
-                fit(config, Prepared(splits, None), run)
+                fit(config, Prepared(splits, None), run, keep_chosen=True)
             record = read_record(folder)
     finally:
         lock.release()

@@ -46,8 +46,9 @@ class Checkpoints(Checkpoint):
     """Saves last.ckpt every so often, and best.ckpt when the module's `score` is a new best.
 
     A checkpoint holds all that the rest of the run depends on, random states included. It is
-    written under a temporary name and renamed, and never from weights that are not finite. The
-    last.ckpt before it is kept as previous.ckpt, in case the file is damaged on disk.
+    written under a temporary name and renamed, and never of a model that is not healthy: weights
+    that are not finite, a generator that gives but one image. The last.ckpt before it is kept as
+    previous.ckpt, in case the file is damaged on disk.
 
     Args:
         folder: where checkpoints go.
@@ -124,7 +125,7 @@ class Checkpoints(Checkpoint):
         module = _resumable(pl_module)
         score, module.score = module.score, None
         is_best = score is not None and (self.best_score is None or score < self.best_score)
-        if score is not None and math.isfinite(score) and is_best:
+        if score is not None and math.isfinite(score) and is_best and module.healthy:
             self.best_score = score
             replace_file(self.best, trainer.save_checkpoint)
         if self._is_due(module):

@@ -45,8 +45,14 @@ from gan_aug.training.plugins import Fitting, build_all
 from gan_aug.training.sample_grids import SampleGrids
 
 
-def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
+def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False) -> None:
     """Train from scratch or from the run folder's last checkpoint, then write the results.
+
+    Args:
+        cfg: the run's configuration.
+        prepared: the images.
+        run: the run folder.
+        keep_chosen: a GAN that diverges is no error where `quality.select` had chosen a checkpoint.
 
     Raises:
         GanAugError: training failed in a way the user can act on.
@@ -85,10 +91,10 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         try:
             trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
         except Diverged as error:
-            # Draws whose GANs diverge late would be missing from a study, and not at random.
-            if not (_selects(cfg) and (folder / "best.ckpt").exists()):
+            chosen = any(isinstance(c, Checkpoints) and c.best_score is not None for c in callbacks)
+            if not (keep_chosen and _selects(cfg) and chosen):
                 raise
-            warn(f"{error}; what quality.select={cfg.quality.select} had chosen is taken")
+            warn(f"{error}; the checkpoint that was best by {cfg.quality.select} before is taken")
             diverged = True
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin, prepared.splits.train, diverged)
