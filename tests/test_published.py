@@ -62,11 +62,16 @@ def test_summaries_follow_from_the_committed_results(study: str, tmp_path: Path)
             assert {k: pytest.approx(v) for k, v in one.items()} == other
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
-def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[str, str]) -> None:
+def first_screen(name: str) -> str:
+    """Return a README down to its commands, on one line and in English words for intervals."""
     text = (ROOT / name).read_text()
     screen = re.sub(r"\s+", " ", text[: text.index("## 실행" if "ko" in name else "## Try it")])
-    screen = re.sub(r"점\(", " (", screen).replace(" ~ ", " to ")
+    return re.sub(r"점\(", " (", screen).replace(" ~ ", " to ")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[str, str]) -> None:
+    screen = first_screen(name)
     assert figures.keys() >= ON_FIRST_SCREEN
     for title in ON_FIRST_SCREEN:
         figure = figures[title].replace("+0.0 (", "0.0 (")
@@ -81,11 +86,28 @@ def test_the_fits_that_share_the_test_images_are_counted(figures: dict[str, str]
     assert f"({number} published" in (ROOT / "README.md").read_text()
 
 
+def printed(folder: Path, *command: str) -> list[str]:
+    """Return the rows of the tables that a script prints, which are all in its folder's README."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, check=True, capture_output=True, text=True
+    )
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert set(rows) <= set((folder / "README.md").read_text().splitlines())
+    return rows
+
+
 def test_the_calibration_tables_are_what_the_script_prints() -> None:
     folder = ROOT / "experiments" / "calibration"
-    command = [sys.executable, "calibrate.py", "again.csv", "planted.csv"]
-    printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
-    rows = [line for line in printed.splitlines() if line.startswith("| ")]
+    rows = printed(folder, "calibrate.py", "again.csv", "planted.csv")
     assert len(rows) == 31  # 9 + 18 of numbers, and the tables' heads
-    readme = (folder / "README.md").read_text().splitlines()
-    assert set(rows) <= set(readme)
+
+
+def test_what_images_are_worth_is_what_the_script_prints() -> None:
+    folder = ROOT / "experiments" / "worth"
+    rows = printed(folder, "table.py", *(path.name for path in sorted(folder.glob("draws*.zip"))))
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    worth = [row[1] for row in cells if row[0] in ("`gan`", "`duplicate`", "`classic`")]
+    assert len(worth) == 6  # on 50 and on 200 real images
+    for name in ("README.md", "README.ko.md"):
+        screen = first_screen(name).replace(" 이상", " or more")
+        assert [words for words in worth if words not in screen] == [], name
