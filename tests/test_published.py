@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from support import ROOT
 
@@ -100,6 +102,37 @@ def test_the_calibration_tables_are_what_the_script_prints() -> None:
     folder = ROOT / "experiments" / "calibration"
     rows = printed(folder, "calibrate.py", "again.csv", "planted.csv")
     assert len(rows) == 31  # 9 + 18 of numbers, and the tables' heads
+
+
+def test_the_calibration_on_real_xrays_finds_what_is_there(tmp_path: Path) -> None:
+    """On made-up results: two equal GANs, and 150 images on a curve of 2 points a doubling."""
+    random = np.random.default_rng(0)
+    images = {"real": 50, "gan": 60, "gan_twin": 60, "planted": 150}
+    images |= {f"ruler_{n}": n for n in (25, 50, 100, 200, 400)}
+    rows = []
+    for draw in range(60):
+        level = random.normal(0.9, 0.02)
+        for arm, n in images.items():
+            value = level + 0.02 * np.log2(n / 25) + random.normal(0, 0.005)
+            rows.append((draw, arm, value, value, value))
+    columns = ["draw", "arm", "internal_auroc", "test_auroc", "test_accuracy"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "real.csv", index=False)
+    command = [sys.executable, "real_xrays.py", str(tmp_path / "real.csv")]
+    folder = ROOT / "experiments" / "calibration"
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    equal, _, planted, _, *unused = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in done.stdout.splitlines()
+        if row.startswith("| internal AUROC") or "| internal AUROC | 6 |" in row
+    ]
+    assert int(equal[3].split("/")[0]) <= 2
+    assert planted[3].startswith("10/10")
+    assert planted[4].startswith("10/10")
+    place, low, high = map(float, re.findall(r"\d+", planted[1]))
+    assert low <= 150 <= high
+    assert place == pytest.approx(150, rel=0.1)
+    assert int(planted[6].split("/")[0]) >= 8
+    assert [int(row[3].split("/")[0]) >= 8 for row in unused] == [True, True]
 
 
 def test_what_images_are_worth_is_what_the_script_prints() -> None:

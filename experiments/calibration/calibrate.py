@@ -18,9 +18,9 @@ from gan_aug.report.statistics import Comparison, compare, correct, t_interval
 EQUAL = ["real_again_1", "real_again_2", "real_again_3"]
 PLANTED = "more_real"
 METRICS = {
-    "accuracy": "accuracy",
-    "accuracy_at_validation_threshold": "accuracy, validation threshold",
-    "auroc": "AUROC",
+    "test_accuracy": "accuracy",
+    "test_accuracy_at_validation_threshold": "accuracy, validation threshold",
+    "test_auroc": "AUROC",
 }
 SIZES = (6, 10, 20)
 
@@ -41,9 +41,9 @@ def families(values: pd.DataFrame, size: int) -> Iterator[dict[str, Comparison]]
         yield dict(zip(arms, found, strict=True))
 
 
-def by_draw(results: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a row for each draw, a column for each arm."""
-    return results.pivot_table(index="draw", columns="arm", values=f"test_{metric}")
+def by_draw(results: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+    """Return a row for each draw, a column for each arm; repeats are averaged."""
+    return results.pivot_table(index="draw", columns="arm", values=endpoint)
 
 
 def equal_arms(results: pd.DataFrame) -> None:
@@ -59,7 +59,7 @@ def equal_arms(results: pd.DataFrame) -> None:
             single = sum(_below(s[arm].p) for s in studies for arm in EQUAL)
             shares = f"{share(called, len(studies))} | {share(single, len(EQUAL) * len(studies))}"
             print(f"| {title} | {size} | {shares} |")
-    values = by_draw(results, "accuracy")
+    values = by_draw(results, "test_accuracy")
     for arm in EQUAL:
         d = 100 * (values[arm] - values["real"])
         error = d.std() / np.sqrt(len(d))

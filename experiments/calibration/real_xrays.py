@@ -2,8 +2,8 @@
 
 Parts the draws of `calibration_real` into small studies and judges each with the report's own
 functions, an endpoint at a time: two GANs of the same draw are equal, 100 true images of each class
-are worth 100, and an interval should hold what the draws that it has not seen give. Prints the
-tables of README.md.
+are worth 100, and an interval should hold what the draws that it has not seen give. Prints
+the tables of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from calibrate import share
+from calibrate import by_draw, share
 from scipy import stats
 
 from gan_aug.report.exchange import Rate, exchange, sensitivity
@@ -29,11 +29,6 @@ ARMS = ("planted", "gan", "gan_twin")
 PLANTED = 150
 """Real images of each class that `planted` has: 50 of the draw and 100 more."""
 SIZES = (6, 10)
-
-
-def by_draw(results: pd.DataFrame, endpoint: str) -> pd.DataFrame:
-    """Return a row for each draw, a column for each arm; repeats are averaged."""
-    return results.pivot_table(index="draw", columns="arm", values=endpoint)
 
 
 def studies(values: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
