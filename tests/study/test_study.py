@@ -505,6 +505,30 @@ def test_a_threshold_of_another_kind_of_processor_does_not(
     assert all(check["passed"] for check in read(draw / "metrics.json")["checks"])
 
 
+def test_a_finished_draw_of_another_machine_is_skipped(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    """What a GPU began CPUs may go on with, but for a draw that is half done: arms are paired."""
+    draw = tmp_path / "s" / "draw_0"
+    shutil.copytree(study / "s" / "draw_0", draw)
+
+    def on_gpu(record: Any) -> None:
+        for config in (record["config"], record.get("given")):
+            if config:
+                config["trainer"] |= {"accelerator": "gpu", "deterministic": False}
+
+    change(draw / "run.json", on_gpu)
+    result = command("study", *STUDY, "study_dir=s")
+    assert result.returncode == 0, result.stderr
+    assert "finished already, skipped" in result.stdout
+    for part in (["study.question.arm=classic"], []):
+        if not part:
+            change(draw / "run.json", lambda record: record.update(status="interrupted"))
+        result = command("study", *STUDY, *part, "study_dir=s")
+        assert result.returncode != 0
+        assert "trainer.accelerator: gpu then, cpu now" in result.stderr
+
+
 def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path) -> None:
     for override in ("study.steps=0", "data.subset.normal=0"):
         result = command("study", *STUDY, override, "study_dir=s")

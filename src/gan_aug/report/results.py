@@ -21,7 +21,7 @@ from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RECORD, Config, DataNotes, RunRecord, read_record
 from gan_aug.run.typed import Misfit
 from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
+from gan_aug.settings.draw import MACHINE, DrawSettings, Swept, draw_settings
 from gan_aug.settings.endpoints import Endpoint
 from gan_aug.settings.selection import deciding
 
@@ -45,9 +45,7 @@ _FREE = (
     "data.source.on_bad_file",
     "study.folder",
     "study.gan_curve_points",
-    "trainer.accelerator",
-    "trainer.deterministic",
-    "trainer.benchmark",
+    *MACHINE,
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
 are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: arms are

@@ -78,6 +78,7 @@ class Run:
         cfg: the configuration.
         may_differ: settings, or groups of them, in which an earlier part of the run may differ.
         redo: those that may differ too, and for which a finished run is opened once more.
+        once_finished: those that may differ where there is nothing left to do.
 
     Attributes:
         folder: the folder.
@@ -92,9 +93,11 @@ class Run:
         cfg: DictConfig,
         may_differ: tuple[str, ...] = (),
         redo: tuple[str, ...] = (),
+        once_finished: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self._may_differ, self._redo = may_differ, redo
+        self._once_finished = once_finished
         self._resume = bool(cfg.get("resume", False))
         self._verbose = bool(cfg.get("verbose", False))
         self.config = self._given = _plain(cfg)
@@ -131,10 +134,14 @@ class Run:
             self.before = [earlier.config]
             given = earlier.given or earlier.config
             differences = [d for d in _differences(given, self._given) if not _is_open(d)]
+            again = [key for key, *_ in differences if _among(key, self._redo)]
+            free = self._may_differ + self._redo
+            if earlier.finished and not again:
+                free += self._once_finished
             changed = [
                 f"{key}: {before} then, {after} now"
                 for key, before, after in differences
-                if not _among(key, self._may_differ + self._redo)
+                if not _among(key, free)
             ]
             if changed and self._has_work():
                 raise GanAugError(
@@ -142,7 +149,6 @@ class Run:
                     "choose another hydra.run.dir, or repeat its command to go on with it"
                 )
             if earlier.finished:
-                again = [key for key, *_ in differences if _among(key, self._redo)]
                 self.finished = not again
                 self._finished_before = earlier
                 if again:
@@ -366,14 +372,18 @@ def _essence(arguments: list[str]) -> list[str]:
 
 @contextmanager
 def open_run(
-    cfg: DictConfig, may_differ: tuple[str, ...] = (), redo: tuple[str, ...] = ()
+    cfg: DictConfig,
+    may_differ: tuple[str, ...] = (),
+    redo: tuple[str, ...] = (),
+    once_finished: tuple[str, ...] = (),
 ) -> Iterator[Run]:
     """Open the folder that Hydra chose for this job; the arguments are those of `Run`.
 
     Raises:
         GanAugError: see `Run.__enter__`.
     """
-    with Run(Path(HydraConfig.get().runtime.output_dir), cfg, may_differ, redo) as run:
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with Run(folder, cfg, may_differ, redo, once_finished) as run:
         if not run.finished:
             run.show()
         yield run

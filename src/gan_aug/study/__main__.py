@@ -19,6 +19,7 @@ from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.run_record import RECORD, Config, read_record
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study.ending import finish, leave_to_the_other
@@ -38,7 +39,8 @@ REDO = ("study.question", "study.comparisons", "study.endpoints")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
     try:
-        with open_run(cfg, may_differ(cfg), (*REDO, *quality_of_finished(cfg))) as run:
+        redo = (*REDO, *quality_of_finished(cfg))
+        with open_run(cfg, may_differ(cfg), redo, once_finished=MACHINE) as run:
             if run.finished:
                 print(f"{run.folder}: finished already, skipped")
                 return
