@@ -1,19 +1,25 @@
-"""Is the instrument right on real X-rays? python experiments/calibration/real_xrays.py REAL.csv
+"""Is the instrument right on real X-rays? python experiments/calibration/real_xrays.py REAL.csv N
 
-Parts the draws of `calibration_real` into small studies and judges each with the report's own
-functions, an endpoint at a time: two GANs of the same draw are equal, 100 true images of each class
-are worth 100, and an interval should hold what the draws that it has not seen give. Prints
-the tables of it.
+Makes N small studies of the draws of `calibration_real`, each of draws taken at random, and judges
+each with the report's own functions, an endpoint at a time: two GANs of the same draw are equal,
+100 true images of each class are worth 100, and an interval should hold what the draws that it has
+not seen give. Prints the tables of it.
+
+Studies have draws in common, so that few draws say as much as they can: a share of studies is a
+U-statistic (Hoeffding 1948), its variance that of a jackknife over draws, and its interval an exact
+one of as many studies as would vary as much (Korn & Graubard 1998, Survey Methodology 24:193).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from calibrate import by_draw, share
+from calibrate import by_draw
+from numpy.typing import NDArray
 from scipy import stats
 
 from gan_aug.report.exchange import Rate, exchange, sensitivity
@@ -31,16 +37,54 @@ PLANTED = 150
 SIZES = (6, 10)
 
 
-def studies(values: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield each run of `size` draws, and all other draws."""
-    for start in range(0, len(values) - size + 1, size):
-        part = values.iloc[start : start + size]
-        yield part, values.drop(index=part.index)
+@dataclass(frozen=True)
+class Studies:
+    """Small studies of some of the draws.
+
+    Attributes:
+        rows: int (N, size), the draws of each.
+        draws: how many there are.
+    """
+
+    rows: NDArray[np.int64]
+    draws: int
+
+    def share(self, hits: Sequence[bool]) -> str:
+        """Return the share of studies that something holds of, with its 95 % interval.
+
+        As an interval for what such studies of draws not seen would give.
+        """
+        held, (count, size) = np.array(hits, float), self.rows.shape
+        mean, apart = held.mean(), self.draws // size
+        spread = mean * (1 - mean)
+        without = [held[(self.rows != i).all(axis=1)].mean() for i in range(self.draws)]
+        jackknife = (self.draws - 1) * np.var(without)
+        # What it would be if no draw mattered: there are so many studies, not all that could be.
+        chance = (self.draws - 1) * (size / (self.draws - size)) ** 2
+        chance *= spread * (self.draws / size - 1) / count
+        variance = max(jackknife - chance, 0) + spread / count
+        n = spread / variance if spread else apart
+        low = stats.beta.ppf(0.025, mean * n, n - mean * n + 1) if mean > 0 else 0.0
+        high = stats.beta.ppf(0.975, mean * n + 1, n - mean * n) if mean < 1 else 1.0
+        return f"{100 * mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def differ(part: pd.DataFrame) -> bool:
-    """Return whether a study of these draws calls its two GANs different at the 5 % level."""
-    p = compare(part["gan"].to_numpy(), part["gan_twin"].to_numpy()).p
+def studies(draws: int, size: int, count: int) -> Studies:
+    """Return `count` studies of `size` draws each, taken at random."""
+    random = np.random.default_rng([draws, size])
+    return Studies(random.random((count, draws)).argsort(axis=1)[:, :size], draws)
+
+
+def equal_pairs(values: pd.DataFrame, of: Studies) -> list[NDArray[np.float64]]:
+    """Return each study's differences between two GANs that a coin calls first and second."""
+    differences = (values["gan"] - values["gan_twin"]).to_numpy()
+    coins = np.random.default_rng(0).choice([-1.0, 1.0], of.rows.shape)
+    return list(coins * differences[of.rows])
+
+
+def differ(differences: NDArray[np.float64]) -> bool:
+    """Return whether a study calls two arms different at the 5 % level."""
+    p = compare(differences, np.zeros(len(differences))).p
     return p is not None and p < 0.05
 
 
@@ -81,7 +125,7 @@ def expected(size: int, others: int) -> float:
     return float(1 - 2 * stats.t.sf(t, size - 1))
 
 
-def equal_gans(results: pd.DataFrame) -> None:
+def equal_gans(results: pd.DataFrame, count: int) -> None:
     """Print how often two GANs of the same draws are called different."""
     print("| endpoint | difference over all draws | draws | called different |")
     print("| --- | --- | --- | --- |")
@@ -91,11 +135,12 @@ def equal_gans(results: pd.DataFrame) -> None:
         low, high = t_interval(difference)
         over_all = f"{difference.mean():+.2f} ({low:+.2f} to {high:+.2f})"
         for size in SIZES:
-            called = [differ(part) for part, _ in studies(values, size)]
-            print(f"| {title} | {over_all} | {size} | {share(sum(called), len(called))} |")
+            of = studies(len(values), size, count)
+            called = of.share([differ(pairs) for pairs in equal_pairs(values, of)])
+            print(f"| {title} | {over_all} | {size} | {called} |")
 
 
-def planted(results: pd.DataFrame) -> None:
+def planted(results: pd.DataFrame, count: int) -> None:
     """Print how often the planted images are found to help, and to be worth their number."""
     head = "| endpoint | performs like, all draws | draws | found to help "
     print(head + "| endpoint sees real images | interval has two ends | holds 150 |")
@@ -104,43 +149,43 @@ def planted(results: pd.DataFrame) -> None:
         values = by_draw(results, endpoint)
         over_all = told(rate_of(values))
         for size in SIZES:
-            parts = [part for part, _ in studies(values, size)]
+            of = studies(len(values), size, count)
+            parts = [values.iloc[rows] for rows in of.rows]
             rates = [rate_of(part) for part in parts]
-            ended = [rate.low is not None and rate.high is not None for rate in rates]
-            counts = (
-                sum(map(found, parts)),
-                sum(map(sees, parts)),
-                sum(ended),
-                sum(holds(rate, PLANTED) for rate in rates),
+            held = (
+                [found(part) for part in parts],
+                [sees(part) for part in parts],
+                [rate.low is not None and rate.high is not None for rate in rates],
+                [holds(rate, PLANTED) for rate in rates],
             )
-            shares = " | ".join(share(count, len(parts)) for count in counts)
+            shares = " | ".join(of.share(hits) for hits in held)
             print(f"| {title} | {over_all} | {size} | {shares} |")
 
 
-def unused_draws(results: pd.DataFrame) -> None:
+def unused_draws(results: pd.DataFrame, count: int) -> None:
     """Print how often an interval holds the mean over the draws that were not used."""
     print("| difference | endpoint | draws | interval holds the mean of the others | if right |")
     print("| --- | --- | --- | --- | --- |")
     for arm in ("gan", "planted"):
         for endpoint, title in ENDPOINTS.items():
             values = by_draw(results, endpoint)
-            differences = values[[arm]].sub(values["real"], axis=0)
+            differences = (values[arm] - values["real"]).to_numpy()
             for size in SIZES:
+                of = studies(len(differences), size, count)
                 held = []
-                for part, others in studies(differences, size):
-                    low, high = t_interval(part[arm].to_numpy())
-                    held.append(low <= others[arm].mean() <= high)
+                for rows in of.rows:
+                    low, high = t_interval(differences[rows])
+                    held.append(bool(low <= np.delete(differences, rows).mean() <= high))
                 right = f"{100 * expected(size, len(values) - size):.1f} %"
-                shares = share(sum(held), len(held))
-                print(f"| `{arm}` less `real` | {title} | {size} | {shares} | {right} |")
+                print(f"| `{arm}` less `real` | {title} | {size} | {of.share(held)} | {right} |")
 
 
 def main() -> None:
     """Print the tables."""
-    results = pd.read_csv(sys.argv[1])
+    results, count = pd.read_csv(sys.argv[1]), int(sys.argv[2])
     print(f"{results['draw'].nunique()} draws\n")
     for table in (equal_gans, planted, unused_draws):
-        table(results)
+        table(results, count)
         print()
 
 
