@@ -22,13 +22,14 @@ import pytest
 from support import TINY_GAN, environment, wait_for
 
 from gan_aug.run import lock as module
+from gan_aug.run import lock_file
 from gan_aug.run.files import replace_file, write_json
 from gan_aug.run.lock import Lock, Lost, check_held, is_held
 
 HERE = ""
-ELSEWHERE = "lock._kernel = lambda: f'of process {os.getpid()}'"
-NO_FLOCK = "lock.fcntl.flock = lambda *arguments: None"
-OTHER_CONTAINER = "lock._processes = lambda: 1"
+ELSEWHERE = "lock_file._kernel = lambda: f'of process {os.getpid()}'"
+NO_FLOCK = "lock_file.fcntl.flock = lambda *arguments: None"
+OTHER_CONTAINER = "lock_file._processes = lambda: 1"
 NAMES = {
     HERE: "here",
     NO_FLOCK: "here-no_flock",
@@ -43,7 +44,7 @@ WORLDS = pytest.mark.parametrize(
 PRELUDE = """
 import os, sys, time
 from pathlib import Path
-from gan_aug.run import lock
+from gan_aug.run import lock, lock_file
 from gan_aug.run.files import write_json
 {world}
 path = Path({path!r})
@@ -209,7 +210,7 @@ def test_a_command_that_was_suspended_stops_with_a_line(tmp_path: Path, cache_ho
     ]  # fmt: skip
     code = f"""
 import os, runpy, sys
-from gan_aug.run import lock
+from gan_aug.run import lock, lock_file
 {ELSEWHERE}
 lock.Lock.__init__.__defaults__ = ({STALE},)
 sys.argv = {arguments!r}
@@ -292,7 +293,7 @@ def test_a_server_that_does_not_answer_for_a_while(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_look", fails)
+        patch.setattr(module, "look", fails)
         mine.check()
         time.sleep(0.7)
         with pytest.raises(Lost):
@@ -481,7 +482,7 @@ def test_a_look_at_a_file_that_is_just_made(
         real(fd, how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.fcntl, "flock", looked_at)
+        patch.setattr(lock_file.fcntl, "flock", looked_at)
         mine = lock(path)
         mine.acquire()
     assert json.loads(path.read_text())["flock"] is (looks == 5)

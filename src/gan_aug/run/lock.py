@@ -27,24 +27,17 @@ a kill -9 on the same computer too, and cannot be asked who holds it without wri
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import os
-import platform
-import re
 import secrets
-import stat
 import tempfile
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.lock_file import Seen, create, look
 
 STALE = 45.0
 """Seconds without a touch after which an owner on another computer counts as gone."""
@@ -68,48 +61,6 @@ class Lost(GanAugError):
         )
 
 
-@dataclass(frozen=True)
-class _Owner:
-    """What a lock file says; it may come from anyone.
-
-    Attributes:
-        token: 32 random hex digits that name this tenure.
-        host: the computer, for people.
-        pid: the process, in its own container.
-        started: when it was started, in clock ticks since the kernel was; -1 where unknown.
-        kernel: changes with each start of a computer.
-        processes: which container's process ids those are; -1 where unknown.
-        device: the mount that the file was made on.
-        flock: whether the owner holds a flock on the file that keeps others from having one.
-    """
-
-    token: str
-    host: str
-    pid: int
-    started: int
-    kernel: str
-    processes: int
-    device: int
-    flock: bool
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A look at a lock file.
-
-    Attributes:
-        tenure: a name for it; other owners, other names.
-        touched: when, in ns of whichever clock.
-        alive: whether its owner is, None where that cannot be told from here.
-        who: the owner, for people.
-    """
-
-    tenure: str
-    touched: int
-    alive: bool | None
-    who: str
-
-
 class Lock:
     """A lock; one thread of one process takes it, and not twice.
 
@@ -126,7 +77,7 @@ class Lock:
         self._lost = False
         self._sure = 0.0
         self._live = False
-        self._watched: dict[Path, tuple[_Seen, float, float]] = {}
+        self._watched: dict[Path, tuple[Seen, float, float]] = {}
         self._said = False
 
     def acquire(self, wait: bool = True) -> bool:
@@ -202,11 +153,11 @@ class Lock:
 
     def wait_until_free(self) -> None:
         """Wait while another process holds the lock, without taking it."""
-        while (seen := _look(self.path)) is not None and not self._is_gone(self.path, seen):
+        while (seen := look(self.path)) is not None and not self._is_gone(self.path, seen):
             time.sleep(POLL)
 
     def _is_mine(self) -> bool:
-        seen = _look(self.path, judge=False)
+        seen = look(self.path, judge=False)
         if seen is None or seen.tenure != self._token:
             return False
         self._sure = time.monotonic()
@@ -222,9 +173,9 @@ class Lock:
 
     def _take(self, path: Path) -> int | None:
         """Create the file, or succeed an owner that is gone; None if that cannot be done now."""
-        if (fd := self._create(path)) is not None:
+        if (fd := create(path, self._token)) is not None:
             return fd
-        seen = _look(path)
+        seen = look(path)
         if seen is None or not self._is_gone(path, seen):
             return None
         successor = path.with_name(f"{path.name}.{seen.tenure}")
@@ -232,7 +183,7 @@ class Lock:
         if (fd := self._take(successor)) is None:
             return None
         try:
-            if _look(path) == seen:
+            if look(path) == seen:
                 successor.replace(path)
                 return fd
             successor.unlink()  # another succeeded before, or the owner was only slow
@@ -243,31 +194,7 @@ class Lock:
         os.close(fd)
         return None
 
-    def _create(self, path: Path) -> int | None:
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            return None
-        try:
-            owner = _Owner(
-                token=self._token,
-                host=platform.node(),
-                pid=os.getpid(),
-                started=_started(os.getpid()),
-                kernel=_kernel(),
-                processes=_processes(),
-                device=os.fstat(fd).st_dev,
-                flock=_flocked(fd, path),  # before it is written that it is so
-            )
-            os.write(fd, json.dumps(asdict(owner)).encode())
-            os.close(os.dup(fd))  # NFS sends what was written when a descriptor is closed
-        except BaseException:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise
-        return fd
-
-    def _is_gone(self, path: Path, seen: _Seen) -> bool:
+    def _is_gone(self, path: Path, seen: Seen) -> bool:
         """Tell whether the owner is certainly or by now presumably gone; note if it lives."""
         if seen.alive is not None:
             self._live = self._live or seen.alive
@@ -313,7 +240,7 @@ def is_held(path: Path, stale: float = STALE) -> bool:
         stale: see `STALE`.
     """
     try:
-        seen = _look(path)
+        seen = look(path)
     except OSError:  # a folder that only others may read tells nothing
         return False
     if seen is None or seen.alive is not None:
@@ -324,115 +251,3 @@ def is_held(path: Path, stale: float = STALE) -> bool:
     except OSError:
         return True
     return abs(now - seen.touched) < stale * 1e9
-
-
-def _look(path: Path, judge: bool = True) -> _Seen | None:
-    """Look at a lock file; None where there is none.
-
-    Raises:
-        OSError: it cannot be read, or is something else.
-    """
-    try:  # opening it by name makes NFS ask the server
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
-        owner = _parse(os.read(fd, 4096))
-        if owner is None:  # just made, or whoever made it was stopped before a word
-            tenure = f"{found.st_ino:x}-{found.st_mtime_ns:x}"
-            return _Seen(tenure, found.st_mtime_ns, None, "an unknown process")
-        alive = _is_alive(owner, fd, found.st_dev) if judge else None
-        who = f"process {owner.pid} on {owner.host}"
-        return _Seen(owner.token, found.st_mtime_ns, alive, who)
-    finally:
-        os.close(fd)
-
-
-def _parse(content: bytes) -> _Owner | None:
-    try:
-        values = json.loads(content)
-        owner = _Owner(**{field.name: values[field.name] for field in fields(_Owner)})
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    kinds = {"str": str, "int": int, "bool": bool}
-    sound = all(isinstance(getattr(owner, f.name), kinds[str(f.type)]) for f in fields(_Owner))
-    named = sound and re.fullmatch("[0-9a-f]{32}", owner.token) and 0 < owner.pid < 2**31
-    return owner if named else None
-
-
-def _is_alive(owner: _Owner, fd: int, device: int) -> bool | None:
-    if owner.kernel != _kernel():
-        return None
-    if owner.flock and owner.device == device:
-        try:
-            # Shared: several that look do not take each other for the owner.
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return None
-        return False
-    if owner.processes == _processes() and -1 not in (owner.processes, owner.started):
-        return _is_running(owner)
-    return None
-
-
-def _flocked(fd: int, path: Path) -> bool:
-    """Take a flock on a new file, and tell whether that keeps others from having one."""
-    try:
-        for _ in range(100):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:  # somebody looks at the file
-                time.sleep(0.01)
-        else:
-            return False
-        other = os.open(path, os.O_RDWR)
-        try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(other)
-    except OSError:
-        pass
-    return False
-
-
-@cache
-def _kernel() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:  # not Linux
-        return platform.node()
-
-
-def _processes() -> int:
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return -1
-
-
-def _is_running(owner: _Owner) -> bool | None:
-    try:
-        os.kill(owner.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's, whom /proc may hide
-        return None
-    return _started(owner.pid) == owner.started
-
-
-def _started(pid: int) -> int:
-    """Return when a process was started (clock ticks since the kernel was), -1 without one."""
-    try:
-        # After the name, which may hold anything: state, parent ... and the 20th is the start.
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return -1 if state in "ZX" else int(rest[18])
-    except (OSError, ValueError, IndexError):
-        return -1
