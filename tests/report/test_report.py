@@ -196,7 +196,7 @@ def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> No
     assert (few["low"], few["over_patients"]) == (None, None)
     low, high = enough["over_patients"]
     assert low < enough["low"] < enough["high"] < high  # errors are alike in no two draws
-    assert f"{100 * low:+.1f} to {100 * high:+.1f}" in html
+    assert f"{100 * low:+.2f} to {100 * high:+.2f}" in html
 
 
 @pytest.mark.parametrize(
@@ -573,8 +573,8 @@ def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) ->
         ("auroc", "AUROC"),
     ):
         found = pair(read(tmp_path), "gan", "real", metric=metric)
-        ends = f"({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
-        assert f"{title} {100 * found['mean']:+.1f} {ends}" in answer
+        ends = f"({100 * found['low']:+.2f} to {100 * found['high']:+.2f})"
+        assert f"{title} {100 * found['mean']:+.2f} {ends}" in answer
 
 
 def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_all_of_the_answer_is_about_the_primary_endpoint(tmp_path: Path) -> None
     summary = summary_of(tmp_path, BASE | {"gan": 0.02}, endpoints=ENDPOINTS[1:])
     found = summary["splits"]["internal"]["auroc"][0]["comparisons"]
     (gan,) = [c for c in found if (c["arm"], c["reference"]) == ("gan", "real")]
-    assert f"{100 * gan['mean']:+.1f} points of internal AUROC" in summary["answer"][0]
+    assert f"{100 * gan['mean']:+.2f} points of internal AUROC" in summary["answer"][0]
     assert gan["mean"] == of_pair(summary)[0]["mean"]
     assert {row["arm"] for row in summary["power"]} == {"duplicate", "gan"}
 

@@ -133,8 +133,11 @@ def _where(condition: Swept) -> str:
 
 
 def points(share: float) -> str:
-    """Return a share as signed percentage points."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"  # not -0.0
+    """Return a share as signed percentage points.
+
+    The end of an interval keeps its sign, however small: "-0.00 to +0.43" holds 0.
+    """
+    return f"{100 * share + 0.0:+.2f}"  # no -0.0 becomes -0.00
 
 
 def _to(interval: tuple[float, float]) -> str:
