@@ -162,6 +162,25 @@ def test_draws_needed_have_the_power(sd: float, difference: float, alpha: float)
     assert n == 6 or power(n - 1) < 0.8
 
 
+@pytest.mark.parametrize("effect", [0.2, 1.0, 1.35, 2.05, 2.65])
+@pytest.mark.parametrize("family", [20, 30, 48, 90, 400])
+def test_draws_needed_have_the_power_in_large_families(effect: float, family: int) -> None:
+    """By numerical integration: scipy's noncentral t has no value for some of these."""
+    alpha = 0.05 / family
+    n = draws_needed(1.0, effect, alpha)
+    assert n is not None
+
+    def power(draws: int) -> float:
+        # P(Z + effect sqrt(n) > t s), with s^2 chi-squared / (n - 1)
+        border = stats.t.ppf(1 - alpha / 2, draws - 1)
+        share = (np.arange(20000) + 0.5) / 20000
+        spread = np.sqrt(stats.chi2.ppf(share, draws - 1) / (draws - 1))
+        return float(stats.norm.sf(border * spread - effect * np.sqrt(draws)).mean())
+
+    assert power(n) >= 0.799
+    assert n == 6 or power(n - 1) < 0.801
+
+
 def test_draws_needed_at_the_ends() -> None:
     assert draws_needed(0.0, 0.01) == 6
     assert draws_needed(10.0, 0.01) is None

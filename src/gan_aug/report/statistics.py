@@ -193,21 +193,28 @@ def draws_needed(sd: float, difference: float, alpha: float = 0.05) -> int | Non
         return None
     n = 2.0
     power = TTestPower()
+    # One tail at half the level: the other one adds nothing where the power is 0.8, and is NaN in
+    # scipy for large families, which ended the search at once.
     # solve_power fails to converge for large effects: step up to them instead.
     if effect < 1:
-        n = float(power.solve_power(effect_size=effect, alpha=alpha, power=0.8))
+        n = float(power.solve_power(effect, None, alpha / 2, 0.8, alternative="larger"))
     else:
-        while power.power(effect, n, alpha) < 0.8:
+        while power.power(effect, n, alpha / 2, alternative="larger") < 0.8:
             n += 1
     return max(LEAST_DRAWS, int(np.ceil(n - 1e-9)))
 
 
 def visible_difference(sd: float, draws: int) -> float:
     """Return the smallest true difference that so many draws show with 80% power at 5%."""
-    power, low, high = TTestPower(), 0.0, 0.01
-    while power.power(high, draws, 0.05) < 0.8:
+    power = TTestPower()
+
+    def shows(effect: float) -> bool:
+        return bool(power.power(effect, draws, 0.05 / 2, alternative="larger") >= 0.8)
+
+    low, high = 0.0, 0.01
+    while not shows(high):
         low, high = high, 2 * high
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if power.power(middle, draws, 0.05) >= 0.8 else (middle, high)
+        low, high = (low, middle) if shows(middle) else (middle, high)
     return high * sd
