@@ -122,6 +122,16 @@ def test_a_flat_ruler_is_not_sensitive() -> None:
     assert not sensitivity(SIZES, simulate(random, 100, draws=5)[0]).seen
 
 
+@pytest.mark.parametrize("stops", [(25, 50, 100, 200, 400), (25, 50, 100, 250), (15, 60, 240)])
+@pytest.mark.parametrize("constant", [0.1, 0.625, 0.9])
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_an_endpoint_that_never_moves_is_not_sensitive(
+    stops: tuple[int, ...], constant: float, higher_is_better: bool
+) -> None:
+    ruler = np.full((8, len(stops)), constant)
+    assert not sensitivity(np.array(stops, float), ruler, higher_is_better).seen
+
+
 def test_the_curve_does_not_fall() -> None:
     ruler = np.array([[0.70, 0.74, 0.72, 0.80, 0.79]])
     assert monotone(SIZES, ruler) == pytest.approx([0.70, 0.73, 0.73, 0.795, 0.795])

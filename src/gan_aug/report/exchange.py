@@ -38,7 +38,8 @@ class Sensitivity:
     @property
     def seen(self) -> bool:
         """Whether more real images are shown to make it better; only then can it tell of others."""
-        return self.interval is not None and self.interval[0] > 0
+        # An endpoint that never moves has a gain of rounding errors, in an interval of no width.
+        return self.interval is not None and self.interval[0] > 1e-12
 
 
 @dataclass(frozen=True)
