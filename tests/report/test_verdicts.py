@@ -13,6 +13,7 @@ from fake_study import change, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
+from gan_aug.report.answer import points
 from gan_aug.report.build import build
 from gan_aug.report.statistics import compare, draws_needed
 from gan_aug.report.verdicts import equivalence_p
@@ -241,3 +242,11 @@ def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> Non
         change(target / "metrics.json", lambda m, fits=fits: m.update(fits=fits))
     build(folder)
     assert found("two", one) == found("two", other) == found("one", one)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(-0.0003, "-0.03"), (-0.00001, "-0.00"), (0.00001, "+0.00"), (-0.0, "+0.00"), (0.1, "+10.00")],
+)
+def test_an_end_below_0_is_not_shown_as_0(share: float, text: str) -> None:
+    assert points(share) == text
