@@ -104,6 +104,12 @@ def test_the_calibration_tables_are_what_the_script_prints() -> None:
     assert len(rows) == 31  # 9 + 18 of numbers, and the tables' heads
 
 
+@pytest.mark.slow
+def test_the_tables_on_real_xrays_are_what_the_script_prints() -> None:
+    folder = ROOT / "experiments" / "calibration"
+    assert len(printed(folder, "real_xrays.py", "real.csv", "1000")) == 30  # 6 + 6 + 12, and heads
+
+
 def share(cell: str) -> float:
     """Return a share in a table's cell, "4.5 % (3.1 to 6.2)"; its interval must hold it."""
     found, low, high = (float(n) / 100 for n in re.findall(r"[\d.]+", cell))

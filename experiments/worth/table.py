@@ -95,6 +95,8 @@ def print_condition(draws: list[dict[str, Any]]) -> None:
         print(f"| `{arm}` | {worth(primary, arm, facts)} | {differences(tables, arm, 'real')} |")
     for arm, other in PAIRS:
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
+    twice = next(arm for arm, size in facts.arms.items() if size == 2 * facts.own)
+    print(f"| `{twice}` less `real` | | {differences(tables, twice, 'real')} |")
     gains = " | ".join(doubling(table, facts) for table in tables.values())
     print(f"| a doubling of the real images | | {gains} |")
 
