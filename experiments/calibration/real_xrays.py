@@ -35,6 +35,8 @@ RULER = {"ruler_25": 25, "ruler_50": 50, "ruler_100": 100, "ruler_200": 200, "ru
 ARMS = ("planted", "gan", "gan_twin")
 PLANTED = 150
 """Real images of each class that `planted` has: 50 of the draw and 100 more."""
+OWN = 50
+"""Real images of each class that the arms have."""
 SIZES = (6, 10)
 
 
@@ -90,8 +92,8 @@ def found(part: pd.DataFrame) -> bool:
 
 
 def sees(part: pd.DataFrame) -> bool:
-    """Return whether a study shows real images to help at all; else it cannot tell of others."""
-    return sensitivity(np.array([*RULER.values()], float), part[[*RULER]].to_numpy()).seen
+    """Return whether a study shows further real images to help; else it cannot tell of others."""
+    return sensitivity(np.array([*RULER.values()], float), part[[*RULER]].to_numpy(), OWN).seen
 
 
 def rate_of(part: pd.DataFrame) -> Rate:
@@ -137,7 +139,7 @@ def equal_gans(results: pd.DataFrame, count: int) -> None:
 def planted(results: pd.DataFrame, count: int) -> None:
     """Print how often the planted images are found to help, and to be worth their number."""
     head = "| endpoint | performs like, all draws | draws | found to help "
-    print(head + "| endpoint sees real images | interval has two ends | holds 150 |")
+    print(head + "| endpoint sees further real images | interval has two ends | holds 150 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for endpoint, title in ENDPOINTS.items():
         values = by_draw(results, endpoint)

@@ -58,8 +58,9 @@ def points(found: Comparison) -> str:
 
 
 def doubling(table: pd.DataFrame, facts: RulerFacts) -> str:
-    """Return what a doubling of the real images gains, in points."""
-    found = sensitivity(np.array([*facts.arms.values()], float), table[[*facts.arms]].to_numpy())
+    """Return what a doubling of the real images that the arms have gains, in points."""
+    sizes = np.array([*facts.arms.values()], float)
+    found = sensitivity(sizes, table[[*facts.arms]].to_numpy(), facts.own)
     if found.interval is None:
         return f"{100 * found.gain:+.2f}"
     low, high = found.interval

@@ -75,6 +75,35 @@ def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Pat
     assert "cannot tell</td>" in (tmp_path / "report.html").read_text()
 
 
+def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_path: Path) -> None:
+    rises_to_50 = FLAT | {"ruler_25": -0.05}
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | rises_to_50)
+    assert not measure(summary)["sensitivity"]["interval"][0] > 0
+    assert measure(summary)["sensitivity"]["start"] == 50
+    assert "from 50 to 400 of each class" in summary["answer"][0]
+    words_of = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
+    assert words_of == {"cannot tell"}
+
+
+@pytest.mark.parametrize("most", [0.006, 0.06])
+def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
+    tmp_path: Path, most: float
+) -> None:
+    rises = {arm: most * (i - 1) / 3 for i, arm in enumerate(STEPS)}
+    endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
+    effects = BASE | {"gan": 0.0} | rises
+    summary = summary_of(tmp_path, effects, draws=60, endpoints=[endpoint])
+    words_of = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
+    assert words_of == {"equivalent"}
+    end = measure(summary)["most"]
+    assert end["mean"] == pytest.approx(most, abs=0.004)
+    said = [line for line in summary["answer"] if "says little" in line]
+    assert len(said) == (most < 0.02)
+    if said:
+        assert "400 real images of each class are equivalent to 50 within 2 points too" in said[0]
+        assert f"({100 * end['mean']:+.2f}, 90% interval" in said[0]
+
+
 def notes(folder: Path) -> set[str]:
     """Return what is written into the panels of the figure."""
     titles = {arm: f"what {arm} is" for arm in (*BASE, "gan")}
@@ -89,7 +118,7 @@ def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
     write_study(tmp_path / "few", effects | STEPS, draws=4)
     write_study(tmp_path / "sound", effects | STEPS)
     own = "the draw has 50"
-    assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with real images"}
+    assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with more real images"}
     assert notes(tmp_path / "few") == {own, "too few draws to tell"}
     (of_accuracy, *_) = measure_worth(read_study(tmp_path / "sound"), ["test"])
     assert {own, of_accuracy.arms["gan"].worth} < notes(tmp_path / "sound")

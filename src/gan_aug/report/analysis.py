@@ -13,6 +13,7 @@ from gan_aug.report.quality import summarise_gate, summarise_quality
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import (
+    LEAST_DRAWS,
     Comparison,
     Hypothesis,
     compare,
@@ -228,7 +229,7 @@ def power(study: Study) -> list[Power]:
                     draws_needed_holm={
                         str(p): draws_needed(sd, p / 100, first_step) for p in POINTS
                     },
-                    visible=visible_difference(sd, c.draws) if c.draws > 1 else None,
+                    visible=visible_difference(sd, c.draws) if c.draws >= LEAST_DRAWS else None,
                 )
             )
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gan_aug.report.over_patients import FIXED
 from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT, LOWER_IS_BETTER
 from gan_aug.report.summary import Block, Pair, Summary
 from gan_aug.report.verdicts import (
@@ -15,6 +16,7 @@ from gan_aug.report.verdicts import (
     WORSE,
     Verdict,
     equivalence_interval,
+    equivalence_p,
     shown_difference,
 )
 from gan_aug.report.worth import Measure
@@ -60,7 +62,7 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
             "Careful: endpoints or question were changed after the first draw; declared were "
             f"{summary.declaration}."
         )
-    first += list(_cannot_tell(summary))
+    first += [*_cannot_tell(summary), *_says_little(summary)]
     of_split = summary.splits[summary.primary]
     return first + [
         _sentence(summary, block, titles)
@@ -82,8 +84,31 @@ def _cannot_tell(summary: Summary) -> Iterator[str]:
                 f"{_where(measure.condition)}This endpoint cannot tell: {measure.split} "
                 f"{_metric(measure.metric)} is not shown to rise with more real images themselves "
                 f"({points(seen.gain)} points a doubling, 95% interval {_to(seen.interval)}, from "
-                f"{measure.sizes[0]} to {measure.sizes[-1]} {_of(measure)}). Whether other images "
+                f"{seen.start} to {measure.sizes[-1]} {_of(measure)}). Whether other images "
                 "move it or not says nothing of them."
+            )
+
+
+def _says_little(summary: Summary) -> Iterator[str]:
+    """Yield a sentence where even the ruler's end is equivalent to the arms' own real images."""
+    for measure in summary.worth:
+        where = (measure.condition, measure.split, measure.metric)
+        called = [
+            one.endpoint.smallest_effect
+            for one in summary.verdicts
+            if (one.condition, one.endpoint.split, one.endpoint.name) == where
+            and one.word == EQUIVALENT
+        ]
+        most = measure.most
+        if not called or called[0] is None or most is None:
+            continue
+        p, interval = equivalence_p(most, called[0]), equivalence_interval(most)
+        if p is not None and p < LEVEL and interval is not None:
+            yield (
+                f"{_where(measure.condition)}Equivalent says little on {measure.split} "
+                f"{_metric(measure.metric)}: {measure.sizes[-1]} real images {_of(measure)} are "
+                f"equivalent to {measure.own} within {_effect(called[0])} too "
+                f"({points(most.mean)}, 90% interval {_to(interval)})."
             )
 
 
@@ -211,9 +236,9 @@ def _judged(summary: Summary, block: Block, arm: str, reference: str) -> Verdict
 
 
 def _of_others(pair: Pair, judged: Verdict) -> bool:
-    """Tell whether what is said of a pair holds over other patients too, as far as is known."""
+    """Tell whether what is said of a pair is shown of other patients than a fixed test's too."""
     if pair.over_patients is None:
-        return True
+        return judged.endpoint.split not in FIXED
     low, high = pair.over_patients
     least = judged.endpoint.smallest_effect
     if judged.word == EQUIVALENT and least is not None:

@@ -24,14 +24,16 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Whether an endpoint sees real images at all (assay sensitivity, ICH E10, section 1.5).
+    """Whether an endpoint sees further real images (assay sensitivity, ICH E10, section 1.5).
 
     Attributes:
+        start: real images from which on this is; what more give to fewer says nothing of it.
         gain: in the endpoint from a doubling of the real images, mean over draws of the slope of a
             line against their logarithm; where lower is better, a fall is a gain.
         interval: 95%, over draws; None with too few.
     """
 
+    start: int
     gain: float
     interval: tuple[float, float] | None
 
@@ -61,19 +63,26 @@ class Rate:
     known: bool
 
 
-def sensitivity(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Sensitivity:
-    """Return what an endpoint gains from a doubling of the real images.
+def sensitivity(
+    sizes: Numbers, ruler: Numbers, own: int, higher_is_better: bool = True
+) -> Sensitivity:
+    """Return what an endpoint gains from a doubling of the real images that the arms have.
 
     Args:
-        sizes: (S,) growing numbers of real images.
+        sizes: (S,) growing numbers of real images, at least 2.
         ruler: (draws, S) the endpoint with so many.
+        own: real images that the arms have; counted from the ruler's last number up to it, or
+            over its last two numbers where it ends there.
         higher_is_better: which sign is a gain.
     """
-    doublings = np.log2(sizes)
+    below = int(np.searchsorted(sizes, own, side="right")) - 1
+    first = min(max(0, below), len(sizes) - 2)
+    doublings = np.log2(sizes[first:])
     off = doublings - doublings.mean()
-    slopes = (1 if higher_is_better else -1) * ruler @ off / (off @ off)
+    slopes = (1 if higher_is_better else -1) * ruler[:, first:] @ off / (off @ off)
     enough = len(slopes) >= LEAST_DRAWS
-    return Sensitivity(float(slopes.mean()), t_interval(slopes) if enough else None)
+    interval = t_interval(slopes) if enough else None
+    return Sensitivity(int(sizes[first]), float(slopes.mean()), interval)
 
 
 def monotone(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Numbers:
@@ -99,7 +108,9 @@ def exchange(sizes: Numbers, ruler: Numbers, arm: Numbers, higher_is_better: boo
     """
     sign = 1 if higher_is_better else -1
     curve, reached = sign * monotone(sizes, ruler, higher_is_better), sign * arm.mean()
-    outside = -1 if reached < curve[0] else 1 if reached > curve[-1] else 0
+    # An arm that is one end of the ruler may differ from it by rounding.
+    outside = -1 if reached < curve[0] - 1e-12 else 1 if reached > curve[-1] + 1e-12 else 0
+    reached = reached if outside else np.clip(reached, curve[0], curve[-1])
     images = None if outside else _place(sizes, curve, float(reached))
     if len(arm) < LEAST_DRAWS:
         return Rate(images, None, None, outside, False)

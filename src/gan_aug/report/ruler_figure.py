@@ -74,7 +74,8 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.set_title(measure.label, loc="left", fontsize=10)
     if not measure.sensitivity.seen:
         few = measure.sensitivity.interval is None
-        why = "too few draws to tell" if few else "cannot tell: not shown to rise with real images"
+        blind = "cannot tell: not shown to rise with more real images"
+        why = "too few draws to tell" if few else blind
         axes.text(0.5, 0.06, why, transform=axes.transAxes, ha="center", fontsize=8, color=OWN)
     axes.set_xscale("log", base=2)
     axes.set_ylabel(f"{measure.split} {metric}, %")

@@ -66,7 +66,7 @@ class Power:
         draws_needed: points to the draws that show such a difference, in one test.
         draws_needed_holm: likewise, in the first step of Holm's correction over all that is
             compared with `real`.
-        visible: the smallest difference that the draws at hand show; None with one draw.
+        visible: the smallest difference that the draws at hand show; None with too few.
     """
 
     condition: Swept

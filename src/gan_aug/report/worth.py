@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import Rate, Sensitivity, exchange, monotone, sensitivity
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
+from gan_aug.report.statistics import Comparison, compare
 from gan_aug.settings.draw import Swept
 
 SHOWN = ("accuracy", "auroc")
@@ -45,8 +47,9 @@ class Measure:
         own: real images of each that the arms have.
         means: over draws, of each size.
         curve: the means made monotone.
-        sensitivity: whether the endpoint sees real images.
+        sensitivity: whether the endpoint sees further real images.
         arms: by name.
+        most: the ruler's end less `real`; None where it ends at the arms' own number.
     """
 
     condition: Swept
@@ -61,6 +64,7 @@ class Measure:
     curve: list[float]
     sensitivity: Sensitivity
     arms: dict[str, ArmWorth]
+    most: Comparison | None = None
 
 
 def measure_worth(study: Study, splits: list[str]) -> list[Measure]:
@@ -105,9 +109,18 @@ def _measure(study: Study, condition: Condition, split: str, metric: str) -> Mea
         own=facts.own,
         means=ruler.mean(axis=0).tolist(),
         curve=monotone(sizes, ruler, up).tolist(),
-        sensitivity=sensitivity(sizes, ruler, up),
+        sensitivity=sensitivity(sizes, ruler, facts.own, up),
         arms=arms,
+        most=_most(whole, facts, up),
     )
+
+
+def _most(whole: pd.DataFrame, facts: RulerFacts, higher_is_better: bool) -> Comparison | None:
+    last, size = max(facts.arms.items(), key=lambda item: item[1])
+    both = whole.dropna(subset=["real"])
+    if size <= facts.own or not len(both):
+        return None
+    return compare(both[last].to_numpy(float), both["real"].to_numpy(float), higher_is_better)
 
 
 def words(rate: Rate, facts: RulerFacts) -> str:
