@@ -33,7 +33,12 @@ def assert_one_line(result: Any, *parts: str) -> None:
 
 
 BAD_SETTINGS = [
-    (["model.lrr=1"], ["model.lrr"]),
+    (["model.lrr=1"], ["model.lrr=1", "no such setting", "model.lr_"]),
+    (["modle=dcgan"], ["modle=dcgan", "did you mean model?"]),
+    (["+model.widht=8"], ["+model.widht=8", "no such setting", "did you mean model.width?"]),
+    (["+generate.cuont=8"], ["+generate.cuont=8", "did you mean generate.count?"]),
+    (["+data.patience=8"], ["+data.patience=8", "no such setting; data has", "image_size"]),
+    (["+sede=8"], ["+sede=8", "did you mean seed?"]),
     (["data=nonsense"], ["data/nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
     (["+experiment=nonsense"], ["experiment/nonsense", "dcgan_pneumonia"]),
     (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),

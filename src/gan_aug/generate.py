@@ -11,7 +11,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
 
 
-@command("generate")
+@command("generate", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Rebuild the generator from the checkpoint and write `output_dir`.
 

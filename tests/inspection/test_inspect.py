@@ -88,6 +88,8 @@ def test_other_data_sets_can_be_looked_at(command: Command, tmp_path: Path) -> N
         ([], ["data.root=DIR"]),
         (["data.root=nowhere"], ["data.root=nowhere", "no such folder"]),
         (["data.root=.", "data.fit=bend"], ["data.fit=bend", "squeeze, pad, crop"]),
+        (["data.root=.", "images=0"], ["images=0", "whole number from 1"]),
+        (["data.root=.", "images=abc"], ["images=abc", "whole number from 1"]),
         (["data.root=.", "data.test_share=1"], ["data.test_share=1", "between 0 and 1"]),
         (["data.root=.", "data.patient_regex=(x"], ["data.patient_regex", "regular expression"]),
         (["data=medmnist", "data.set=chestmnist"], ["chestmnist", "multi-label", "bloodmnist"]),

@@ -158,6 +158,46 @@ def test_quality_may_change_on_a_finished_draw(
     assert "finished already, skipped" in skipped.stdout
     other = command("study", *STUDY, "study_dir=s", "study.steps=19")
     assert "study.steps: 20 then, 19 now" in other.stderr
+    assert "begin another study with name=NAME" in other.stderr
+
+
+def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(study, tmp_path, dirs_exist_ok=True)
+    gans = set((tmp_path / "runs" / "gans").iterdir())
+    result = command("study", *STUDY, "study_dir=s", "draw=2", "study.steps=10")
+    assert result.returncode == 1
+    assert "study.steps=10: s/draw_0 was run with 20" in result.stderr
+    assert "name=NAME" in result.stderr
+    assert set((tmp_path / "runs" / "gans").iterdir()) == gans
+    assert not (tmp_path / "s" / "draw_2" / "fits").exists()
+    # What touches no fit may be changed, draw by draw.
+    asked = ("study.question.arm=classic", "quality.use=[]")
+    both = command("study", "-m", *STUDY, "draw=range(0,2)", "study_dir=s", *asked)
+    assert both.returncode == 0, both.stderr
+
+
+def test_a_study_of_other_images_is_not_mistaken_for_this_one(
+    study: Path, command: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(study / "s", tmp_path / "s")
+
+    def elsewhere(record: Any) -> None:
+        record["data"]["fingerprint"] = "f00d"
+        for config in (record["config"], record["given"]):
+            config["data"]["root"] = "elsewhere"
+
+    change(tmp_path / "s" / "draw_0" / "run.json", elsewhere)
+    for draw in (0, 2):  # finished, and new
+        result = command("study", *STUDY, "study_dir=s", f"draw={draw}")
+        assert result.returncode == 1
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+        for part in ("holds other images", "s/draw_0 was run on (f00d, from elsewhere)", "name="):
+            assert part in line
+    assert not (tmp_path / "runs" / "gans").exists()
+    kept = read(tmp_path / "s" / "draw_0" / "run.json")
+    assert (kept["status"], kept["data"]["fingerprint"]) == ("finished", "f00d")
 
 
 @pytest.mark.parametrize("how", ["cut", "gone", "other", "torn", "typed"])
@@ -619,6 +659,9 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
     [
         ("study.steps=0", ["study.steps=0", "whole number from 1"]),
         ("study.primary=train", ["study.primary"]),
+        ("resume=true", ["resume=true: is no setting of this command; repeat the command"]),
+        ("+study.stpes=5", ["+study.stpes=5", "no such setting", "did you mean study.steps?"]),
+        ("+arms.gan.added.cuont=5", ["no such setting", "did you mean arms.gan.added.count?"]),
         ("+study.primary=internal", ["study.primary=internal", "{split: internal, metric"]),
         ("study.endpoints=test", ["study.endpoints=test", "{split: test, metric"]),
         ("study.endpoints=[{split:train,metric:auroc}]", ["study.endpoints[0].split=train"]),

@@ -10,7 +10,7 @@ from gan_aug.run.command_line import command
 from gan_aug.settings.checks import check_config
 
 
-@command("report")
+@command("report", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
     check_config(cfg)

@@ -18,12 +18,12 @@ from gan_aug.report.verify import read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RECORD, Config, DataNotes, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.run.typed import Misfit
+from gan_aug.settings.alike import first_difference
 from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import MACHINE, DrawSettings, Swept, draw_settings
+from gan_aug.settings.draw import DrawSettings, Swept, draw_settings
 from gan_aug.settings.endpoints import Endpoint
-from gan_aug.settings.selection import deciding
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 Condition = tuple[Any, ...]
@@ -31,25 +31,6 @@ Condition = tuple[Any, ...]
 LOWER_IS_BETTER = {"calibration_error"}
 LEFT_OUT = "left out"
 """The status of a draw whose files disagree."""
-_FREE = (
-    "draw",
-    "study_dir",
-    "gans_dir",
-    "data.draw",
-    "data.root",
-    "data.source.root",
-    "data.cache_dir",
-    "data.download",
-    "data.source.download",
-    "data.on_bad_file",
-    "data.source.on_bad_file",
-    "study.folder",
-    "study.gan_curve_points",
-    *MACHINE,
-)
-"""Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
-are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: arms are
-compared within a job, and the report names the machines."""
 
 
 @dataclass(frozen=True)
@@ -335,30 +316,9 @@ def _check_same(one: Job, other: Job, alike: Job) -> None:
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
     if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    before, after = (_flat(job.record.config) for job in (alike, other))
-    decides = _deciding(alike)
-    for key in sorted(before.keys() | after.keys()):
-        free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
-        if (key.startswith(decides) or not free) and before.get(key) != after.get(key):
-            raise GanAugError(
-                f"{other.folder}: was run with {key}={after.get(key)}, {alike.folder} with "
-                f"{before.get(key)}; a report needs draws with the same settings"
-            )
-
-
-def _deciding(job: Job) -> tuple[str, ...]:
-    """Return the settings, or what they begin with, that a study's GANs were chosen by."""
-    config = job.record.config
-    select = config["study"].get("gan_select")
-    if select is None:
-        return ()
-    of_quality = deciding(config["quality"], select)
-    return ("study.gan_curve_points", *(f"quality.{key}" for key in of_quality))
-
-
-def _flat(config: Any, prefix: str = "") -> Config:
-    if not isinstance(config, dict):
-        return {prefix[:-1]: config}
-    return {
-        k: v for name, inner in config.items() for k, v in _flat(inner, f"{prefix}{name}.").items()
-    }
+    if (found := first_difference(alike.record.config, other.record.config)) is not None:
+        key, before, after = found
+        raise GanAugError(
+            f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
+            "needs draws with the same settings"
+        )

@@ -16,7 +16,7 @@ from typing import NoReturn
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -26,8 +26,11 @@ from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take
 from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.sweep_table import print_table
+from gan_aug.run.unknown_settings import check_additions, unknown_override
 
 Task = Callable[[DictConfig], object]
+_TO_APPEND = "To append to your config use +"
+"""What Hydra advises where nothing has the key of an override; it seldom is what is meant."""
 
 
 class Terminated(SystemExit):
@@ -70,6 +73,7 @@ def command(
                     arguments = _checked_options(
                         [_as_hydra_takes_it(_current(a)) for a in sys.argv[1:]]
                     )
+                    _refuse_resume(arguments, to_go_on)
                     sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
                 finally:
@@ -103,6 +107,9 @@ def message_of(error: Exception) -> str:
     message = one_line(error)
     if isinstance(error, OverrideParseException):
         return quoting(error.override)
+    if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):
+        argument = str(error).partition(_TO_APPEND)[2].strip()
+        return unknown_override(argument, error.__cause__) or message
     if (refused := _refused_file(error)) is not None:
         return (
             f"{refused.filename}: {refused.strerror}; name another file or folder, or mend this "
@@ -163,6 +170,8 @@ def _run_hydra(task: Task, config_name: str) -> None:
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
+            chosen = HydraConfig.get()
+            check_additions(cfg, list(chosen.overrides.task), {*chosen.runtime.choices})
             return task(cfg)
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).
@@ -228,6 +237,13 @@ def _as_hydra_takes_it(argument: str) -> str:
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
         return quoted(key, value)
     return argument
+
+
+def _refuse_resume(arguments: list[str], to_go_on: str) -> None:
+    """Refuse resume= in a command that goes on without it."""
+    given = [a for a in arguments if a.lstrip("+").startswith("resume=")]
+    if given and "resume=" not in to_go_on:
+        raise GanAugError(f"{given[0]}: is no setting of this command; {to_go_on}, without it")
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:

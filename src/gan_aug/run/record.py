@@ -62,10 +62,9 @@ class Busy(GanAugError):
         folder: which.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, elsewhere: str) -> None:
         super().__init__(
-            f"{folder}: another process is running in this folder; wait for it, or choose another "
-            "hydra.run.dir"
+            f"{folder}: another process is running in this folder; wait for it, or {elsewhere}"
         )
         self.folder = folder
 
@@ -118,7 +117,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.folder)
             if not self._lock.acquire(wait=may_wait()):
-                raise Busy(self.folder)
+                raise Busy(self.folder, self._elsewhere())
         except OSError as error:
             raise not_writable(self.folder, error) from error
         try:
@@ -146,7 +145,7 @@ class Run:
             if changed and self._has_work():
                 raise GanAugError(
                     f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
-                    "choose another hydra.run.dir, or repeat its command to go on with it"
+                    f"{self._elsewhere()}, or repeat its command to go on with it"
                 )
             if earlier.finished:
                 self.finished = not again
@@ -207,6 +206,11 @@ class Run:
         """
         self.config = _plain(cfg)
         self.record(config=self.config)
+
+    def _elsewhere(self) -> str:
+        """Say how to give this command a folder of its own; the draws of a study share one."""
+        study = "study_dir" in self.config
+        return "begin another study with name=NAME" if study else "choose another hydra.run.dir"
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""

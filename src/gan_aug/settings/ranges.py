@@ -168,6 +168,7 @@ RULES: dict[str, Rule] = {
     "quality.metrics.density_coverage.function.k": at_least(1),
     "quality.metrics.ms_ssim.function.pairs": at_least(1),
     "controls": is_bool,
+    "images": at_least(1),
     "callbacks.checkpoint.every_n_seconds": not_negative,
 }
 """What each key may hold; keys that a configuration does not have are passed over."""
@@ -286,7 +287,6 @@ EXPLAIN_RULES: dict[str, Rule] = {
     "layers": or_null(_LAYERS),
     "filters": at_least(1),
     "patches": at_least(1),
-    "images": at_least(1),
 }
 
 _ABSENT = object()

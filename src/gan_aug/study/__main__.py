@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -13,16 +11,15 @@ from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
-from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
-from gan_aug.run.run_record import RECORD, Config, read_record
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study.ending import finish, leave_to_the_other
+from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
 
 MAY_DIFFER = (
     *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
@@ -42,15 +39,18 @@ def main(cfg: DictConfig) -> None:
         redo = (*REDO, *quality_of_finished(cfg))
         with open_run(cfg, may_differ(cfg), redo, once_finished=MACHINE) as run:
             if run.finished:
+                check_same_data(run.folder, cfg)
                 print(f"{run.folder}: finished already, skipped")
                 return
             check_config(cfg)
             check_study(cfg)
             prepared = prepare(cfg.data)
             cfg = settle(cfg, prepared.splits)
-            settle_precision(cfg, chain(run.before, other_draws(Path(cfg.study_dir))))
+            others = [*other_draws(Path(cfg.study_dir))]
+            settle_precision(cfg, chain(run.before, (record.config for _, record in others)))
             run.settled(cfg)
             check_counts(cfg)
+            check_goes_with(run.folder, run.config, prepared.splits.fingerprint, others, redo)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)
 
@@ -66,15 +66,6 @@ def may_differ(cfg: DictConfig) -> tuple[str, ...]:
     """Return the settings in which an earlier part of a draw may differ."""
     chooses = OmegaConf.select(cfg, "study.gan_select") is not None
     return MAY_DIFFER if chooses else (*MAY_DIFFER, "study.gan_curve_points")
-
-
-def other_draws(study_dir: Path) -> Iterator[Config]:
-    """Yield the configurations of the study's draws; a damaged record is for the report to name."""
-    for path in sorted(study_dir.expanduser().rglob(RECORD)):
-        with suppress(GanAugError):
-            record = read_record(path.parent)
-            if record is not None:
-                yield record.config
 
 
 if __name__ == "__main__":
