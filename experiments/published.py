@@ -6,6 +6,8 @@ for the five draws of size_sweep the report gives none, and they are made here i
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,18 @@ def larger(column: str, few: int, many: int) -> Comparison:
     real = table[table["arm"] == "real"]
     means = real.pivot_table(index="draw", columns="per_class", values=column)
     return compare(means[many].to_numpy(), means[few].to_numpy())
+
+
+def fits_of_worth() -> int:
+    """Return how many fits there are in worth's archives; what draws have in common counts once."""
+    hashes = set()
+    for path in sorted((HERE / "worth").glob("draws*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith("/metrics.json"):
+                    fits = json.loads(archive.read(name))["fits"]
+                    hashes |= {fit["npz_sha256"] for fit in fits}
+    return len(hashes)
 
 
 def words(c: Comparison) -> str:
@@ -80,7 +94,8 @@ def figures() -> dict[str, str]:
     ):
         compared = difference(table, arm, "real", "development_accuracy")
         found[f"best_recipe: the chosen recipe on 60 development images, {title}"] = words(compared)
-    fits = {study: len(read(study)) for study in STUDIES}
+    fits = {study: len(read(study)) for study in (*STUDIES, "sweeps/count_sweep")}
+    fits |= {"calibration": len(read("calibration", "real.csv")), "worth": fits_of_worth()}
     found["fits that share the test images"] = f"{sum(fits.values())} ({fits})"
     return found
 
