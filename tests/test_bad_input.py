@@ -33,7 +33,7 @@ def assert_one_line(result: Any, *parts: str) -> None:
 
 
 BAD_SETTINGS = [
-    (["model.lrr=1"], ["model.lrr=1", "no such setting", "model.lr_"]),
+    (["model.lrr=1"], ["model.lrr=1", "no such setting; model has"]),
     (["modle=dcgan"], ["modle=dcgan", "did you mean model?"]),
     (["+model.widht=8"], ["+model.widht=8", "no such setting", "did you mean model.width?"]),
     (["+generate.cuont=8"], ["+generate.cuont=8", "did you mean generate.count?"]),

@@ -108,6 +108,14 @@ def test_equal_differences_give_an_interval_of_no_width(shift: float, p: float) 
     assert found.low == pytest.approx(shift)
     assert found.high == pytest.approx(shift)
     assert found.p == p
+    assert found.p_wilcoxon == (pytest.approx(2 / 2**12) if shift else 1)  # of 12 signs
+
+
+def test_differences_that_are_equal_but_for_rounding_are_ties() -> None:
+    differences = np.array([0.01, 0.01, -0.01, 0.02, 0.02, -0.03, 0.01, 0.0])
+    noisy = differences + np.array([0, 1, -1, 1, 0, -1, 1, 1]) * 1e-17
+    assert (noisy != differences).any()
+    assert signed_rank_p(noisy) == signed_rank_p(differences)
 
 
 def test_few_draws_give_no_interval() -> None:

@@ -78,7 +78,10 @@ def signed_rank_p(differences: Numbers) -> float:
     Up to 13 draws it is exact, with ties too: scipy's `wilcoxon` then ranks anew for each of the
     2^n signs, which took most of a report's time; a change of signs leaves ranks as they are.
     """
+    differences = differences.round(12)  # what is equal but for rounding is a tie
     sizes = np.abs(differences)
+    if not sizes.any():
+        return 1.0
     if len(sizes) > MOST_EXACT or len(np.unique(sizes[sizes > 0])) == len(sizes):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of ties, which the normal approximation handles
@@ -105,10 +108,10 @@ def compare(arm: Numbers, reference: Numbers, higher_is_better: bool = True) -> 
         low, high = t_interval(differences)
         if np.ptp(differences) < 1e-12:
             # Equal in every draw: no evidence where they are 0, and no noise where they are not.
-            p = p_wilcoxon = 1.0 if abs(differences[0]) < 1e-12 else 0.0
+            p = 1.0 if abs(differences[0]) < 1e-12 else 0.0
         else:
             p = float(stats.ttest_rel(arm, reference).pvalue)
-            p_wilcoxon = signed_rank_p(differences)
+        p_wilcoxon = signed_rank_p(differences)
     sign = 1 if higher_is_better else -1
     return Comparison(
         draws=n,

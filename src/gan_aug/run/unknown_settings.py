@@ -57,7 +57,7 @@ def unknown(argument: str, parent: str, name: str, known: list[str]) -> str:
         name: of the setting in its parent.
         known: what there is.
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1)
     meant = f"did you mean {f'{parent}.' if parent else ''}{near[0]}?" if near else ""
     there = f"{parent or 'the top'} has {', '.join(known[:12])}{' ...' * (len(known) > 12)}"
     return f"{argument}: there is no such setting; {meant or there}"
