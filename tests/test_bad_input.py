@@ -64,6 +64,7 @@ BAD_SETTINGS = [
     (["data.val_per_class=5000"], ["data.val_per_class=5000"]),
     (["data.development_per_class=5000"], ["data.development_per_class=5000"]),
     (["data.synthetic.count=5"], ["data.synthetic.count=5", "data.synthetic.dir"]),
+    (["model.balanced=true"], ["model.balanced=true", "fitted on one of the classes"]),
     (["model.loss=hinge"], ["model.real_label=0.9", "model.real_label=1"]),
     (["resume=true"], ["resume=true", "no run of this command"]),
 ]

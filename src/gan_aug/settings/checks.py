@@ -35,6 +35,7 @@ def check_config(cfg: DictConfig) -> None:
         _check_quality(cfg)
     if "model" in cfg and "data" in cfg:
         _check_size(cfg)
+        _check_balance(cfg)
         if "study" not in cfg:  # which sets classes and synthetic images itself
             _check_task(cfg)
 
@@ -107,6 +108,14 @@ def _check_size(cfg: DictConfig) -> None:
             else (f"sizes from {takes.min_size}")
         )
         raise GanAugError(f"data.image_size={size}: model={name} takes {wanted}")
+
+
+def _check_balance(cfg: DictConfig) -> None:
+    if cfg.model.kind == "gan" and cfg.model.balanced and cfg.model.fitted_on != "all":
+        raise GanAugError(
+            f"model.balanced=true: model={cfg.model.name} is fitted on {cfg.model.fitted_on} of the "
+            "classes, not on all at once; set model.balanced=false"
+        )
 
 
 def _check_task(cfg: DictConfig) -> None:
