@@ -113,8 +113,8 @@ def _check_size(cfg: DictConfig) -> None:
 def _check_balance(cfg: DictConfig) -> None:
     if cfg.model.kind == "gan" and cfg.model.balanced and cfg.model.fitted_on != "all":
         raise GanAugError(
-            f"model.balanced=true: model={cfg.model.name} is fitted on {cfg.model.fitted_on} of the "
-            "classes, not on all at once; set model.balanced=false"
+            f"model.balanced=true: model={cfg.model.name} is fitted on {cfg.model.fitted_on} of "
+            "the classes, not on all at once; set model.balanced=false"
         )
 
 
