@@ -85,10 +85,10 @@ def print_condition(draws: list[dict[str, Any]]) -> None:
     tables = {title: values(draws, *key) for key, title in ENDPOINTS.items()}
     arms = [arm for arm in draws[0]["arms"] if arm not in ("real", *facts.arms)]
     primary = tables["internal AUROC"]
-    where = ", ".join(f"{key} {value}" for key, value in draws[0]["condition"].items())
-    print(f"\n{where}: {len(primary)} draws\n")
+    model = draws[0]["condition"]["model"]
+    print(f"\n{len(primary)} draws:\n")
     print(
-        f"| on {facts.own} real images of each class | worth, further real images of each class "
+        f"| {model}, on {facts.own} real images of each class | worth, further real images of each class "
         "| internal AUROC | test AUROC | test accuracy |"
     )
     print("| --- | --- | --- | --- | --- |")
