@@ -37,7 +37,7 @@ BAD_SETTINGS = [
     (["modle=dcgan"], ["modle=dcgan", "did you mean model?"]),
     (["+model.widht=8"], ["+model.widht=8", "no such setting", "did you mean model.width?"]),
     (["+generate.cuont=8"], ["+generate.cuont=8", "did you mean generate.count?"]),
-    (["+data.patience=8"], ["+data.patience=8", "no such setting; data has", "image_size"]),
+    (["+data.zzz=8"], ["+data.zzz=8", "no such setting; data has", "image_size"]),
     (["+sede=8"], ["+sede=8", "did you mean seed?"]),
     (["data=nonsense"], ["data/nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
     (["+experiment=nonsense"], ["experiment/nonsense", "dcgan_pneumonia"]),
