@@ -95,7 +95,12 @@ def figures() -> dict[str, str]:
         compared = difference(table, arm, "real", "development_accuracy")
         found[f"best_recipe: the chosen recipe on 60 development images, {title}"] = words(compared)
     fits = {study: len(read(study)) for study in (*STUDIES, "sweeps/count_sweep")}
-    fits |= {"calibration": len(read("calibration", "real.csv")), "worth": fits_of_worth()}
+    calibration = read("calibration", "real.csv")
+    fits |= {
+        "calibration": int((calibration["arm"] != "ruler_50").sum()),  # which are those of real
+        "dcgan_pneumonia": len(read("dcgan_pneumonia")),
+        "worth": fits_of_worth(),
+    }
     found["fits that share the test images"] = f"{sum(fits.values())} ({fits})"
     return found
 

@@ -35,8 +35,8 @@ RULER = {"ruler_25": 25, "ruler_50": 50, "ruler_100": 100, "ruler_200": 200, "ru
 ARMS = ("planted", "gan", "gan_twin")
 PLANTED = 150
 """Real images of each class that `planted` has: 50 of the draw and 100 more."""
-OWN = 50
-"""Real images of each class that the arms have."""
+FURTHER = {"real": 50, "ruler_100": 100, "ruler_200": 200, "ruler_400": 400}
+"""From what the arms have on."""
 SIZES = (6, 10)
 
 
@@ -93,7 +93,7 @@ def found(part: pd.DataFrame) -> bool:
 
 def sees(part: pd.DataFrame) -> bool:
     """Return whether a study shows further real images to help; else it cannot tell of others."""
-    return sensitivity(np.array([*RULER.values()], float), part[[*RULER]].to_numpy(), OWN).seen
+    return sensitivity(np.array([*FURTHER.values()], float), part[[*FURTHER]].to_numpy()).seen
 
 
 def rate_of(part: pd.DataFrame) -> Rate:

@@ -18,7 +18,7 @@ import pandas as pd
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import exchange, sensitivity
 from gan_aug.report.statistics import Comparison, compare
-from gan_aug.report.worth import words
+from gan_aug.report.worth import further_images, words
 from gan_aug.run.typed import from_plain
 
 ENDPOINTS = {
@@ -59,8 +59,8 @@ def points(found: Comparison) -> str:
 
 def doubling(table: pd.DataFrame, facts: RulerFacts) -> str:
     """Return what a doubling of the real images that the arms have gains, in points."""
-    sizes = np.array([*facts.arms.values()], float)
-    found = sensitivity(sizes, table[[*facts.arms]].to_numpy(), facts.own)
+    further = further_images(facts)
+    found = sensitivity(np.array([*further.values()], float), table[[*further]].to_numpy())
     if found.interval is None:
         return f"{100 * found.gain:+.2f}"
     low, high = found.interval
@@ -88,16 +88,18 @@ def print_condition(draws: list[dict[str, Any]]) -> None:
     model = draws[0]["condition"]["model"]
     print(f"\n{len(primary)} draws:\n")
     print(
-        f"| {model}, on {facts.own} real images of each class | worth, further real images of each class "
-        "| internal AUROC | test AUROC | test accuracy |"
+        f"| {model}, on {facts.own} real images of each class "
+        "| worth, further real images of each class | internal AUROC | test AUROC | test accuracy |"
     )
     print("| --- | --- | --- | --- | --- |")
     for arm in arms:
         print(f"| `{arm}` | {worth(primary, arm, facts)} | {differences(tables, arm, 'real')} |")
     for arm, other in PAIRS:
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
+    (most, _) = max(facts.arms.items(), key=lambda item: item[1])
     twice = next(arm for arm, size in facts.arms.items() if size == 2 * facts.own)
-    print(f"| `{twice}` less `real` | | {differences(tables, twice, 'real')} |")
+    for arm, other in ((twice, "real"), ("classic", most)):
+        print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
     gains = " | ".join(doubling(table, facts) for table in tables.values())
     print(f"| a doubling of the real images | | {gains} |")
 

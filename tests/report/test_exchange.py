@@ -111,15 +111,15 @@ def test_few_draws_give_a_place_and_no_interval() -> None:
 
 def test_a_flat_ruler_is_not_sensitive() -> None:
     random = np.random.default_rng(5)
-    flat = [sensitivity(SIZES, random.normal(0.8, 0.02, (10, 5)), 50).seen for _ in range(400)]
+    flat = [sensitivity(SIZES, random.normal(0.8, 0.02, (10, 5))).seen for _ in range(400)]
     assert np.mean(flat) < 0.025 + 3 * np.sqrt(0.025 * 0.975 / 400)
-    rising = sensitivity(SIZES, simulate(random, 100)[0], 50)
+    rising = sensitivity(SIZES, simulate(random, 100)[0])
     assert rising.seen
     assert rising.gain == pytest.approx(0.03, abs=0.005)
-    falling = sensitivity(SIZES, -simulate(random, 100)[0], 50, higher_is_better=False)
+    falling = sensitivity(SIZES, -simulate(random, 100)[0], higher_is_better=False)
     assert falling.seen
-    assert not sensitivity(SIZES, -simulate(random, 100)[0], 50).seen
-    assert not sensitivity(SIZES, simulate(random, 100, draws=5)[0], 50).seen
+    assert not sensitivity(SIZES, -simulate(random, 100)[0]).seen
+    assert not sensitivity(SIZES, simulate(random, 100, draws=5)[0]).seen
 
 
 @pytest.mark.parametrize("stops", [(25, 50, 100, 200, 400), (25, 50, 100, 250), (15, 60, 240)])
@@ -129,22 +129,7 @@ def test_an_endpoint_that_never_moves_is_not_sensitive(
     stops: tuple[int, ...], constant: float, higher_is_better: bool
 ) -> None:
     ruler = np.full((8, len(stops)), constant)
-    assert not sensitivity(np.array(stops, float), ruler, stops[1], higher_is_better).seen
-
-
-@pytest.mark.parametrize(
-    ("own", "start", "seen"),
-    [(20, 25, True), (25, 25, True), (60, 50, True), (100, 100, False), (200, 200, False),
-     (400, 200, False)],
-)  # fmt: skip
-def test_sensitive_is_what_further_images_than_the_arms_have_raise(
-    own: int, start: int, seen: bool
-) -> None:
-    random = np.random.default_rng(8)
-    levels = np.array([0.7, 0.8, 0.9, 0.9, 0.9])  # rises up to 100 images and no further
-    ruler = levels + random.normal(0, 0.01, (10, 1)) + random.normal(0, 0.005, (10, 5))
-    found = sensitivity(SIZES, ruler, own)
-    assert (found.start, found.seen) == (start, seen)
+    assert not sensitivity(np.array(stops, float), ruler, higher_is_better).seen
 
 
 @pytest.mark.parametrize("end", [0, -1])

@@ -85,6 +85,18 @@ def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_p
     assert words_of == {"cannot tell"}
 
 
+def test_what_the_arms_have_need_not_be_a_number_of_the_ruler(tmp_path: Path) -> None:
+    ruler = {"ruler_25": -0.05, "ruler_100": 0.0, "ruler_400": 0.0}
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | ruler)
+    assert measure(summary)["sensitivity"]["start"] == 50
+    assert {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"} == {"cannot tell"}
+
+
+def test_a_ruler_that_ends_at_what_the_arms_have_is_none(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0, "ruler_25": -0.05, "ruler_50": 0.0})
+    assert summary["worth"] == []
+
+
 @pytest.mark.parametrize("most", [0.006, 0.06])
 def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
     tmp_path: Path, most: float

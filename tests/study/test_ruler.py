@@ -69,7 +69,7 @@ def test_copies_are_of_the_images_that_the_arm_has(tmp_path: Path) -> None:
 
 
 def test_other_draws_have_other_images(tmp_path: Path) -> None:
-    one, other = (images_of(tmp_path, "study.ruler=[5,20]", f"draw={i}") for i in (0, 1))
+    one, other = (images_of(tmp_path, "study.ruler=[5,30]", f"draw={i}") for i in (0, 1))
     assert one["ruler_5"] != other["ruler_5"]
 
 
@@ -97,6 +97,7 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
     ("overrides", "parts"),
     [
         (["study.ruler=[20,5]"], ["study.ruler=[20, 5]", "growing"]),
+        (["study.ruler=[5,20]"], ["study.ruler=[5, 20]", "ends at the 20 images"]),
         (["study.ruler=[5]"], ["study.ruler=[5]", "two and more"]),
         (["study.ruler={covid: [5,20]}"], ["study.ruler", "covid", "pneumonia"]),
         (
@@ -104,7 +105,7 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
             ["study.ruler", "30 normal", "CLASS"],
         ),
         (["study.ruler=[5,2000]"], ["study.ruler", "ruler_2000", "leaves only"]),
-        (["study.ruler=[5,20]", "+arm@arms.ruler_5=real"], ["arms.ruler_5", "rename"]),
+        (["study.ruler=[5,30]", "+arm@arms.ruler_5=real"], ["arms.ruler_5", "rename"]),
         (["study.ruler='{pneumonie: [5,20]}'"], ["study.ruler", "pneumonie", "LIST"]),
         (["study.ruler=[5,20]", "data.subset=null"], ["study.ruler", "data.subset"]),
         (["arms.real.real=5"], ["arms.real.real=5", "data.subset"]),

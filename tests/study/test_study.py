@@ -158,7 +158,7 @@ def test_quality_may_change_on_a_finished_draw(
     assert "finished already, skipped" in skipped.stdout
     other = command("study", *STUDY, "study_dir=s", "study.steps=19")
     assert "study.steps: 20 then, 19 now" in other.stderr
-    assert "begin another study with name=NAME" in other.stderr
+    assert "begin another study, with a name= or study_dir= of its own" in other.stderr
 
 
 def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
@@ -169,9 +169,18 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
     result = command("study", *STUDY, "study_dir=s", "draw=2", "study.steps=10")
     assert result.returncode == 1
     assert "study.steps=10: s/draw_0 was run with 20" in result.stderr
-    assert "name=NAME" in result.stderr
+    assert "begin another study" in result.stderr
     assert set((tmp_path / "runs" / "gans").iterdir()) == gans
     assert not (tmp_path / "s" / "draw_2" / "fits").exists()
+    # Nor is what was refused remembered: precision is the first draw's again.
+    for wrong, part in (
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed: s/draw_0 was run with"),
+        ("~arms.classic", "arms: are other ones than those of s/draw_0 (they differ in classic)"),
+        ("study.steps=10", "study.steps=10"),
+    ):
+        refused = command("study", *STUDY, "study_dir=s", "draw=2", wrong)
+        assert refused.returncode == 1
+        assert part in refused.stderr
     # What touches no fit may be changed, draw by draw.
     asked = ("study.question.arm=classic", "quality.use=[]")
     both = command("study", "-m", *STUDY, "draw=range(0,2)", "study_dir=s", *asked)

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_aug.launch.submission import Job, is_plain
 from gan_aug.run.record import is_finished
 from gan_aug.run.run_record import RECORD
+from gan_aug.run.unknown_settings import check_additions
 
 
 def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -47,10 +48,16 @@ class Composer:
         self._kinds: dict[tuple[str, ...], DictConfig] = {}
 
     def config(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        """Return a job's configuration, valid until the next one of its kind is asked for."""
+        """Return a job's configuration, valid until the next one of its kind is asked for.
+
+        Raises:
+            GanAugError: it adds settings that nobody reads.
+        """
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
-            self._kinds[kind] = self._loader.load_sweep_config(self._master, list(overrides))
+            found = self._loader.load_sweep_config(self._master, list(overrides))
+            check_additions(found, found.hydra)
+            self._kinds[kind] = found
         config = self._kinds[kind]
         with open_dict(config):
             config.hydra.job.num = number

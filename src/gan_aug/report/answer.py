@@ -99,9 +99,9 @@ def _says_little(summary: Summary) -> Iterator[str]:
             if (one.condition, one.endpoint.split, one.endpoint.name) == where
             and one.word == EQUIVALENT
         ]
-        most = measure.most
-        if not called or called[0] is None or most is None:
+        if not called or called[0] is None:
             continue
+        most = measure.most
         p, interval = equivalence_p(most, called[0]), equivalence_interval(most)
         if p is not None and p < LEVEL and interval is not None:
             yield (

@@ -27,7 +27,7 @@ class Sensitivity:
     """Whether an endpoint sees further real images (assay sensitivity, ICH E10, section 1.5).
 
     Attributes:
-        start: real images from which on this is; what more give to fewer says nothing of it.
+        start: real images from which on this is.
         gain: in the endpoint from a doubling of the real images, mean over draws of the slope of a
             line against their logarithm; where lower is better, a fall is a gain.
         interval: 95%, over draws; None with too few.
@@ -63,26 +63,21 @@ class Rate:
     known: bool
 
 
-def sensitivity(
-    sizes: Numbers, ruler: Numbers, own: int, higher_is_better: bool = True
-) -> Sensitivity:
-    """Return what an endpoint gains from a doubling of the real images that the arms have.
+def sensitivity(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Sensitivity:
+    """Return what an endpoint gains from a doubling of the real images.
 
     Args:
-        sizes: (S,) growing numbers of real images, at least 2.
+        sizes: (S,) growing numbers of real images, at least 2. The first is what the arms have:
+            what fewer images lack says nothing of what further ones would do.
         ruler: (draws, S) the endpoint with so many.
-        own: real images that the arms have; counted from the ruler's last number up to it, or
-            over its last two numbers where it ends there.
         higher_is_better: which sign is a gain.
     """
-    below = int(np.searchsorted(sizes, own, side="right")) - 1
-    first = min(max(0, below), len(sizes) - 2)
-    doublings = np.log2(sizes[first:])
+    doublings = np.log2(sizes)
     off = doublings - doublings.mean()
-    slopes = (1 if higher_is_better else -1) * ruler[:, first:] @ off / (off @ off)
+    slopes = (1 if higher_is_better else -1) * ruler @ off / (off @ off)
     enough = len(slopes) >= LEAST_DRAWS
     interval = t_interval(slopes) if enough else None
-    return Sensitivity(int(sizes[first]), float(slopes.mean()), interval)
+    return Sensitivity(int(sizes[0]), float(slopes.mean()), interval)
 
 
 def monotone(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Numbers:

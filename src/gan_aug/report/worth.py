@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import Rate, Sensitivity, exchange, monotone, sensitivity
@@ -49,7 +48,7 @@ class Measure:
         curve: the means made monotone.
         sensitivity: whether the endpoint sees further real images.
         arms: by name.
-        most: the ruler's end less `real`; None where it ends at the arms' own number.
+        most: the ruler's end less `real`.
     """
 
     condition: Swept
@@ -64,7 +63,7 @@ class Measure:
     curve: list[float]
     sensitivity: Sensitivity
     arms: dict[str, ArmWorth]
-    most: Comparison | None = None
+    most: Comparison
 
 
 def measure_worth(study: Study, splits: list[str]) -> list[Measure]:
@@ -86,9 +85,11 @@ def _measure(study: Study, condition: Condition, split: str, metric: str) -> Mea
     values = study.by_draw(condition, split, metric)
     if not {*facts.arms} <= {*values.columns}:
         return None
-    whole = values.dropna(subset=list(facts.arms))
-    if not len(whole):
+    whole = values.dropna(subset=["real", *facts.arms])
+    further = further_images(facts)
+    if not len(whole) or len(further) < 2:  # a ruler that ends there says nothing of more images
         return None
+    seen = whole[list(further)].to_numpy(float)
     sizes = np.array(list(facts.arms.values()), float)
     ruler = whole[list(facts.arms)].to_numpy(float)
     arms = {}
@@ -109,18 +110,15 @@ def _measure(study: Study, condition: Condition, split: str, metric: str) -> Mea
         own=facts.own,
         means=ruler.mean(axis=0).tolist(),
         curve=monotone(sizes, ruler, up).tolist(),
-        sensitivity=sensitivity(sizes, ruler, facts.own, up),
+        sensitivity=sensitivity(np.array([*further.values()], float), seen, up),
         arms=arms,
-        most=_most(whole, facts, up),
+        most=compare(seen[:, -1], seen[:, 0], up),
     )
 
 
-def _most(whole: pd.DataFrame, facts: RulerFacts, higher_is_better: bool) -> Comparison | None:
-    last, size = max(facts.arms.items(), key=lambda item: item[1])
-    both = whole.dropna(subset=["real"])
-    if size <= facts.own or not len(both):
-        return None
-    return compare(both[last].to_numpy(float), both["real"].to_numpy(float), higher_is_better)
+def further_images(facts: RulerFacts) -> dict[str, int]:
+    """Return the arms that have the arms' own number of real images, or more, and how many."""
+    return {"real": facts.own} | {arm: n for arm, n in facts.arms.items() if n > facts.own}
 
 
 def words(rate: Rate, facts: RulerFacts) -> str:

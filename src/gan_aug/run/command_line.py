@@ -170,8 +170,7 @@ def _run_hydra(task: Task, config_name: str) -> None:
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
-            chosen = HydraConfig.get()
-            check_additions(cfg, list(chosen.overrides.task), {*chosen.runtime.choices})
+            check_additions(cfg, HydraConfig.get())
             return task(cfg)
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).

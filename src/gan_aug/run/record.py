@@ -30,6 +30,7 @@ from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 LOCK = ".lease"
+ANOTHER_STUDY = "begin another study, with a name= or study_dir= of its own"
 
 
 def _machine(config: Config) -> str:
@@ -83,7 +84,7 @@ class Run:
         folder: the folder.
         config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
-        before: the settled configuration of an earlier part of the run, where there is one.
+        before: the settled configuration of an earlier part of the run, where one left results.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder)
         if earlier is not None:
-            self.before = [earlier.config]
+            self.before = [earlier.config] if self._has_work() else []
             given = earlier.given or earlier.config
             differences = [d for d in _differences(given, self._given) if not _is_open(d)]
             again = [key for key, *_ in differences if _among(key, self._redo)]
@@ -210,7 +211,7 @@ class Run:
     def _elsewhere(self) -> str:
         """Say how to give this command a folder of its own; the draws of a study share one."""
         study = "study_dir" in self.config
-        return "begin another study with name=NAME" if study else "choose another hydra.run.dir"
+        return ANOTHER_STUDY if study else "choose another hydra.run.dir"
 
     def _has_work(self) -> bool:
         """Tell whether an earlier command left more than records of how it failed."""

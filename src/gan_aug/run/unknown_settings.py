@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -13,54 +14,58 @@ from gan_aug.run.errors import GanAugError
 
 _CLOSED = ("", "study", "generate", "quality", "arms.*", "arms.*.added", "arms.*.added.filter")
 """Nodes whose settings are those of conf/: what else is added to them nobody reads."""
-_CLOSED_WITH = {"data": "data.source", "model": "model.module", "classifier": "classifier.module"}
+_CLOSED_WITH = {
+    **dict.fromkeys(("data", "data.synthetic"), "data.source._target_"),
+    **dict.fromkeys(("model", "model.r1", "model.growth"), "model.module._target_"),
+    "classifier": "classifier.module._target_",
+}
 """Likewise, where they describe what is to be built, and not what to change in a stored one."""
 _REFUSED_LATER = ("study.primary",)
 """Of earlier versions, with a message of their own."""
 
 
-def check_additions(cfg: DictConfig, overrides: list[str], groups: set[str]) -> None:
+def check_additions(cfg: DictConfig, hydra: Any) -> None:
     """Check that no `+KEY=VALUE` of a command line adds what nobody reads.
 
     Args:
         cfg: the composed configuration.
-        overrides: of the command line, as Hydra has them.
-        groups: names of configuration groups, which are chosen with a + too.
+        hydra: Hydra's own part, which has the overrides and the groups that are chosen from.
 
     Raises:
         GanAugError: one does, naming the setting that may be meant.
     """
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     for override in OverridesParser.create().parse_overrides(overrides):
         key = override.key_or_group
-        if not override.is_add() or override.get_key_element() in groups or key in groups:
+        chooses = override.package is not None or key in hydra.runtime.choices
+        named = any(f"${{{key}}}" in other for other in overrides)  # others are made from it
+        merges = isinstance(override.value(), dict)  # into what may be there
+        if not override.is_add() or chooses or named or merges or key in _REFUSED_LATER:
             continue
         parent, _, name = key.rpartition(".")
-        if key not in _REFUSED_LATER and _is_closed(cfg, parent):
+        if _is_closed(cfg, parent):
             node = OmegaConf.select(cfg, parent) if parent else cfg
-            known = [str(other) for other in node if other != name]
-            raise GanAugError(unknown(override.input_line or key, parent, name, known))
+            known = [str(other) for other in node if other not in (name, "hydra")]
+            raise GanAugError(_unknown(override.input_line or key, parent, name, known))
 
 
 def _is_closed(cfg: DictConfig, parent: str) -> bool:
     if parent in _CLOSED_WITH:
         return OmegaConf.select(cfg, _CLOSED_WITH[parent]) is not None
-    pattern = re.sub(r"^arms\.[^.]+", "arms.*", parent)
-    return pattern in _CLOSED
+    return re.sub(r"^arms\.[^.]+", "arms.*", parent) in _CLOSED
 
 
-def unknown(argument: str, parent: str, name: str, known: list[str]) -> str:
-    """Say that there is no such setting.
-
-    Args:
-        argument: as it was typed.
-        parent: of the setting.
-        name: of the setting in its parent.
-        known: what there is.
-    """
+def _unknown(argument: str, parent: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {f'{parent}.' if parent else ''}{near[0]}?" if near else ""
-    there = f"{parent or 'the top'} has {', '.join(known[:12])}{' ...' * (len(known) > 12)}"
-    return f"{argument}: there is no such setting; {meant or there}"
+    if near:
+        return f"{argument}: there is no such setting; did you mean {_join(parent, near[0])}?"
+    more = " ..." if len(known) > 12 else ""
+    there = f"has {', '.join(known[:12])}{more}" if known else "holds no settings"
+    return f"{argument}: there is no such setting; {parent or 'the top'} {there}"
+
+
+def _join(parent: str, name: str) -> str:
+    return f"{parent}.{name}" if parent else name
 
 
 def unknown_override(argument: str, cause: BaseException | None) -> str | None:
@@ -72,8 +77,11 @@ def unknown_override(argument: str, cause: BaseException | None) -> str | None:
     """
     if not isinstance(cause, OmegaConfBaseException) or cause.parent_node is None:
         return None
-    parent = cause.parent_node
-    full = str(cause.full_key or "")
-    known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
-    above, _, name = full.rpartition(".")
-    return unknown(argument, above, name, known)
+    node = cause.parent_node
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    parent, _, name = str(cause.full_key or "").rpartition(".")
+    message = _unknown(argument, parent, name, known)
+    root = node._get_root()
+    if known and isinstance(root, DictConfig) and not _is_closed(root, parent):
+        message += f"; +{argument} adds one"
+    return message

@@ -29,16 +29,21 @@ are chosen by them. Draws of CPUs and GPUs go together, as those of two torch ve
 compared within a job, and the report names the machines."""
 
 
-def first_difference(one: Config, other: Config) -> tuple[str, Any, Any] | None:
+def first_difference(
+    one: Config, other: Config, open_: tuple[str, ...] = ()
+) -> tuple[str, Any, Any] | None:
     """Return a setting that keeps two draws under one condition apart, and its two values.
 
     Args:
         one: the settled configuration of a draw.
         other: of another.
+        open_: settings, or groups of them, that may differ as well.
     """
     before, after = _flat(one), _flat(other)
     decides = _deciding(one)
     for key in sorted(before.keys() | after.keys()):
+        if any(f"{key}.".startswith(f"{name}.") for name in open_):
+            continue
         free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
         if (key.startswith(decides) or not free) and before.get(key) != after.get(key):
             return key, before.get(key), after.get(key)

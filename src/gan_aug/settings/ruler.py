@@ -47,7 +47,7 @@ def add_ruler(cfg: DictConfig, counts: Mapping[str, int]) -> None:
 
     Raises:
         GanAugError: there is no arm `real`, one has the name of a ruler's arm, or the draw's
-            classes have no common number of images to count from.
+            classes have no common number of images to count from, or it goes no further.
     """
     found = ruler_of(cfg, list(counts))
     if found is None:
@@ -68,6 +68,12 @@ def add_ruler(cfg: DictConfig, counts: Mapping[str, int]) -> None:
                 "data.subset takes all there are, which differ from draw to draw; set "
                 f"data.subset.{name}=NUMBER"
             )
+    own = counts[varied[0]]
+    if sizes[-1] <= own:
+        raise GanAugError(
+            f"study.ruler={sizes}: ends at the {own} images that a draw has; add larger numbers, "
+            "which show whether the study could see what further images do"
+        )
     with open_dict(cfg):
         for size in sizes:
             name = ARM.format(size)

@@ -46,11 +46,11 @@ def main(cfg: DictConfig) -> None:
             check_study(cfg)
             prepared = prepare(cfg.data)
             cfg = settle(cfg, prepared.splits)
-            others = [*other_draws(Path(cfg.study_dir))]
-            settle_precision(cfg, chain(run.before, (record.config for _, record in others)))
+            others = (record.config for _, record in other_draws(Path(cfg.study_dir)))
+            settle_precision(cfg, chain(run.before, others))
             run.settled(cfg)
             check_counts(cfg)
-            check_goes_with(run.folder, run.config, prepared.splits.fingerprint, others, redo)
+            check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from gan_aug.data.prepare import load
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.record import ANOTHER_STUDY, Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 
@@ -19,75 +21,95 @@ def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
     for path in sorted(study_dir.expanduser().rglob(RECORD)):
         with suppress(GanAugError):
             record = read_record(path.parent)
-            if record is not None:
+            if record is not None and "condition" in (record.config.get("study") or {}):
                 yield path.parent, record
 
 
-def check_goes_with(
-    folder: Path,
-    config: Config,
-    fingerprint: str,
-    others: list[tuple[Path, RunRecord]],
-    redo: tuple[str, ...],
-) -> None:
+def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
     """Check that a draw about to be run goes into one report with those that are finished.
 
+    It is compared with the first finished one, and in its settings with the first under its
+    condition.
+
     Args:
-        folder: of the draw.
-        config: its settled configuration.
+        run: of the draw, settled.
         fingerprint: of its data.
-        others: from `other_draws`.
         redo: settings that may be changed on finished draws, one after another.
 
     Raises:
-        GanAugError: it does not: other data, or, under the same condition, other settings.
+        GanAugError: it does not: other settings, arms or data.
     """
-    for where, record in others:
-        if where == folder or not record.finished or record.data is None:
+    config, compared = run.config, False
+    for where, record in other_draws(Path(config["study_dir"])):
+        if where == run.folder or not record.finished or record.data is None:
             continue
-        if record.data.fingerprint != fingerprint:
-            raise GanAugError(_other_data(where, record, config["data"]["root"], fingerprint))
-        if record.config["study"]["condition"] != config["study"]["condition"]:
-            continue
-        found = first_difference(_without(record.config, redo), _without(config, redo))
-        if found is not None:
-            key, before, after = found
-            raise GanAugError(
-                f"{key}={after}: {where} was run with {before}, and a report needs draws with the "
-                f"same settings; set it alike, or begin another study with name=NAME"
-            )
+        alike = record.config["study"]["condition"] == config["study"]["condition"]
+        if alike and (found := first_difference(record.config, config, redo)) is not None:
+            raise GanAugError(_other_setting(where, *found))
+        if not compared:
+            _check_arms(where, record.config, config)
+            if record.data.fingerprint != fingerprint:
+                raise GanAugError(
+                    _other_cut(where, record.config["data"], config["data"])
+                    or _other_images(where, record, config["data"]["root"], fingerprint)
+                )
+        if alike:
+            return
+        compared = True
 
 
 def check_same_data(folder: Path, cfg: DictConfig) -> None:
     """Check that a finished draw, about to be skipped, is of the data that is asked for.
 
+    Where these cannot be read nothing is compared: a finished draw needs none.
+
     Raises:
-        GanAugError: it is not; or the data now lie in another folder, which cannot be read.
+        GanAugError: it is not.
     """
     record = read_record(folder)
     if record is None or record.data is None or record.config["data"].get("root") == cfg.data.root:
         return
-    fingerprint = load(cfg.data).fingerprint()
+    try:
+        fingerprint = load(cfg.data).fingerprint()
+    except GanAugError:
+        return
     if fingerprint != record.data.fingerprint:
-        raise GanAugError(_other_data(folder, record, cfg.data.root, fingerprint))
+        raise GanAugError(_other_images(folder, record, cfg.data.root, fingerprint))
 
 
-def _other_data(where: Path, record: RunRecord, root: str | None, fingerprint: str) -> str:
+def _check_arms(where: Path, before: Config, now: Config) -> None:
+    then, arms = list(before.get("arms") or {}), list(now["arms"])
+    if then != arms:
+        differ = sorted({*then} ^ {*arms})
+        what = f"they differ in {', '.join(differ)}" if differ else "their order differs"
+        raise GanAugError(
+            f"arms: are other ones than those of {where} ({what}), and a report needs draws with "
+            f"the same arms, study.ruler's too; set them alike, or {ANOTHER_STUDY}"
+        )
+
+
+def _other_cut(where: Path, before: Config, now: Config) -> str | None:
+    """Return which setting cuts the data set otherwise; a draw's own subset is none."""
+    of_data = [{"study": {}, "data": data} for data in (before, now)]
+    found = first_difference(of_data[0], of_data[1], ("data.subset",))
+    return None if found is None else _other_setting(where, *found)
+
+
+def _other_images(where: Path, record: RunRecord, root: str | None, fingerprint: str) -> str:
     assert record.data is not None
+    then = record.config["data"].get("root")
     return (
-        f"data.root={root}: holds other images (fingerprint {fingerprint}) than {where} was run on "
-        f"({record.data.fingerprint}, from {record.config['data'].get('root')}); begin another "
-        "study with name=NAME"
+        f"data.root={_shown(root)}: holds other images (fingerprint {fingerprint}) than {where} "
+        f"was run on ({record.data.fingerprint}, from {_shown(then)}); {ANOTHER_STUDY}"
     )
 
 
-def _without(config: Config, keys: tuple[str, ...]) -> Config:
-    """Return a configuration without some of its settings."""
-    found = dict(config)
-    for key in keys:
-        first, _, rest = key.partition(".")
-        if not rest:
-            found.pop(first, None)
-        elif isinstance(found.get(first), dict):
-            found[first] = _without(found[first], (rest,))
-    return found
+def _other_setting(where: Path, key: str, before: Any, now: Any) -> str:
+    return (
+        f"{key}={_shown(now)}: {where} was run with {_shown(before)}, and a report needs draws "
+        f"with the same settings; set it alike, or {ANOTHER_STUDY}"
+    )
+
+
+def _shown(value: Any) -> Any:
+    return "null" if value is None else value

@@ -1,0 +1,59 @@
+"""A mistyped setting is refused, and what may be added is not."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from support import ROOT
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.unknown_settings import check_additions
+
+
+def check(command: str, *overrides: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose(command, list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    check_additions(cfg, HydraConfig.get())
+
+
+STUDY = ("study", "+study=seed_protocol", "data=phantom")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (*STUDY, "+debug=fast"),
+        (*STUDY, "+arm@arms.mine=gan", "arms.mine.added.weight=0.5"),
+        (*STUDY, "+augment@arms.gan.augment=classic"),
+        (*STUDY, "+arms.mine={title: x}"),
+        (*STUDY, "+study.condition.batches=5"),
+        (*STUDY, "+study.size=50", "data.subset=${study.size}"),
+        (*STUDY, "+trainer.gradient_clip_val=0.5"),
+        (*STUDY, "+callbacks.x={_target_: mine.Count}"),
+        (*STUDY, "+data.source={seed: 1}"),
+        (*STUDY, "++data.subset.virus=5"),
+        ("evaluate", "+data.draw=1", "+data.source.seed=1"),
+        ("train", "+experiment=dcgan_pneumonia", "+data.source.more=1"),
+    ],
+)
+def test_what_may_be_added(overrides: tuple[str, ...]) -> None:
+    check(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "meant"),
+    [
+        ((*STUDY, "+study.stpes=5"), "study.steps"),
+        ((*STUDY, "+arms.gan.added.cuont=5"), "arms.gan.added.count"),
+        ((*STUDY, "+model.r1.gama=1"), "model.r1.gamma"),
+        ((*STUDY, "+sede=1"), "seed"),
+        (("train", "+data.synthetic.cuont=5"), "data.synthetic.count"),
+        (("train", "+generate.cuont=5"), "generate.count"),
+    ],
+)
+def test_what_nobody_reads(overrides: tuple[str, ...], meant: str) -> None:
+    with pytest.raises(GanAugError) as caught:
+        check(*overrides)
+    assert str(caught.value) == f"{overrides[-1]}: there is no such setting; did you mean {meant}?"
