@@ -89,7 +89,9 @@ def test_what_the_arms_have_need_not_be_a_number_of_the_ruler(tmp_path: Path) ->
     ruler = {"ruler_25": -0.05, "ruler_100": 0.0, "ruler_400": 0.0}
     summary = summary_of(tmp_path, BASE | {"gan": 0.0} | ruler)
     assert measure(summary)["sensitivity"]["start"] == 50
-    assert {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"} == {"cannot tell"}
+    found = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
+    assert "cannot tell" in found
+    assert "equivalent" not in found
 
 
 def test_a_ruler_that_ends_at_what_the_arms_have_is_none(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
     rises = {arm: most * (i - 1) / 3 for i, arm in enumerate(STEPS)}
     endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
     effects = BASE | {"gan": 0.0} | rises
-    summary = summary_of(tmp_path, effects, draws=60, endpoints=[endpoint])
+    summary = summary_of(tmp_path, effects, draws=12, endpoints=[endpoint])
     words_of = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
     assert words_of == {"equivalent"}
     end = measure(summary)["most"]

@@ -175,7 +175,7 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
     # Nor is what was refused remembered: precision is the first draw's again.
     for wrong, part in (
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: s/draw_0 was run with"),
-        ("~arms.classic", "arms: are other ones than those of s/draw_0 (they differ in classic)"),
+        ("~arms.oversample", "other ones than those of s/draw_0 (they differ in oversample)"),
         ("study.steps=10", "study.steps=10"),
     ):
         refused = command("study", *STUDY, "study_dir=s", "draw=2", wrong)

@@ -39,23 +39,23 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
     Raises:
         GanAugError: it does not: other settings, arms or data.
     """
-    config, compared = run.config, False
+    config, first = run.config, True
     for where, record in other_draws(Path(config["study_dir"])):
         if where == run.folder or not record.finished or record.data is None:
             continue
+        if first:
+            _check_arms(where, record.config, config)
         alike = record.config["study"]["condition"] == config["study"]["condition"]
         if alike and (found := first_difference(record.config, config, redo)) is not None:
             raise GanAugError(_other_setting(where, *found))
-        if not compared:
-            _check_arms(where, record.config, config)
-            if record.data.fingerprint != fingerprint:
-                raise GanAugError(
-                    _other_cut(where, record.config["data"], config["data"])
-                    or _other_images(where, record, config["data"]["root"], fingerprint)
-                )
+        if first and record.data.fingerprint != fingerprint:
+            raise GanAugError(
+                _other_cut(where, record.config["data"], config["data"])
+                or _other_images(where, record, config["data"]["root"], fingerprint)
+            )
         if alike:
             return
-        compared = True
+        first = False
 
 
 def check_same_data(folder: Path, cfg: DictConfig) -> None:
