@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from support import TINY_CNN
 
 from gan_aug.run.precision import FULL, MIXED, choose_precision, settle_precision
-from gan_aug.study.__main__ import other_draws
+from gan_aug.study.other_draws import other_draws
 
 Command = Callable[..., Any]
 
@@ -78,10 +78,10 @@ def test_the_draws_of_a_study_share_the_first_choice(tmp_path: Path) -> None:
     for name, content in (("draw_0", "{"), ("per_class_50/draw_1", "16-mixed")):
         path = tmp_path / name / "run.json"
         path.parent.mkdir(parents=True)
-        config = {"trainer": {"precision": content}}
+        config = {"trainer": {"precision": content}, "study": {"condition": {}}}
         record = {"status": "running", "config": config, "command": [], "overrides": []}
         path.write_text(content if content == "{" else json.dumps(record))
     cfg = OmegaConf.create({"trainer": {"precision": "auto", "accelerator": "cpu"}})
-    settle_precision(cfg, other_draws(tmp_path))
+    settle_precision(cfg, (record.config for _, record in other_draws(tmp_path)))
     assert cfg.trainer.precision == "16-mixed"
-    settle_precision(cfg, other_draws(tmp_path / "none"))
+    settle_precision(cfg, (record.config for _, record in other_draws(tmp_path / "none")))

@@ -171,11 +171,10 @@ def test_the_numbers(home: Path) -> None:
         ({"layers": []}, "layers=[]: must be a list of whole numbers from 0"),
         ({"filters": 0}, "filters=0: must be a whole number from 1"),
         ({"patches": 1.5}, "patches=1.5: must be a whole number from 1"),
-        ({"images": None}, "images=None: must be a whole number from 1"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
-    good = {"layers": None, "filters": 1, "patches": 1, "images": 1}
+    good = {"layers": None, "filters": 1, "patches": 1}
     check_explain(OmegaConf.create(good))
     check_explain(OmegaConf.create(good | {"layers": [0, 2]}))
     with pytest.raises(GanAugError) as error:
