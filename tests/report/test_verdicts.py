@@ -195,6 +195,27 @@ def test_equivalence_is_of_these_patients_where_others_may_differ(tmp_path: Path
     assert "without a ruler" in summary["answer"][0]
 
 
+def test_a_gain_is_of_these_patients_where_they_are_not_known(tmp_path: Path) -> None:
+    def answer() -> str:
+        build(tmp_path)
+        lines: list[str] = json.loads((tmp_path / "summary.json").read_text())["answer"]
+        return lines[0]
+
+    write_study(tmp_path, BASE | {"gan": 0.05}, noise=0.0005)
+    assert "Yes, it helped: gan" in answer()
+    for path in tmp_path.rglob("*.npz"):
+        with np.load(path) as arrays:
+            kept = {name: arrays[name] for name in arrays if not name.endswith("_patients")}
+        np.savez(path, **kept)
+    assert "Yes, it helped on these test patients: gan" in answer()
+
+
+def test_few_draws_show_no_difference(tmp_path: Path) -> None:
+    for draws in (5, 6):
+        summary = summary_of(tmp_path / str(draws), BASE | {"gan": 0.0}, draws=draws)
+        assert [one.get("visible") is None for one in summary["power"]] == [draws < 6] * 2
+
+
 def test_a_gain_that_is_smaller_than_what_matters_says_so(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.005}, noise=0.0005)
     assert of_pair(summary)[0]["word"] == "better"

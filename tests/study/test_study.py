@@ -172,11 +172,11 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
     assert "begin another study" in result.stderr
     assert set((tmp_path / "runs" / "gans").iterdir()) == gans
     assert not (tmp_path / "s" / "draw_2" / "fits").exists()
-    # Nor is what was refused remembered: precision is the first draw's again.
     for wrong, part in (
-        ("trainer.precision=16-mixed", "trainer.precision=16-mixed: s/draw_0 was run with"),
         ("~arms.oversample", "other ones than those of s/draw_0 (they differ in oversample)"),
-        ("study.steps=10", "study.steps=10"),
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed: s/draw_0 was run with"),
+        # Nor is what was refused remembered: of the settings that differ the first is named.
+        ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: s/draw_0"),
     ):
         refused = command("study", *STUDY, "study_dir=s", "draw=2", wrong)
         assert refused.returncode == 1

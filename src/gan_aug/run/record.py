@@ -134,14 +134,14 @@ class Run:
             self.before = [earlier.config] if self._has_work() else []
             given = earlier.given or earlier.config
             differences = [d for d in _differences(given, self._given) if not _is_open(d)]
-            again = [key for key, *_ in differences if _among(key, self._redo)]
+            again = [key for key, *_ in differences if among(key, self._redo)]
             free = self._may_differ + self._redo
             if earlier.finished and not again:
                 free += self._once_finished
             changed = [
                 f"{key}: {before} then, {after} now"
                 for key, before, after in differences
-                if not _among(key, free)
+                if not among(key, free)
             ]
             if changed and self._has_work():
                 raise GanAugError(
@@ -339,7 +339,8 @@ def _plain(cfg: DictConfig) -> Config:
     return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
 
 
-def _among(key: str, names: tuple[str, ...]) -> bool:
+def among(key: str, names: tuple[str, ...]) -> bool:
+    """Tell whether a setting is one of `names`, or in a group that is."""
     return any(f"{key}.".startswith(f"{name}.") for name in names)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gan_aug.run.record import among
 from gan_aug.run.run_record import Config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import deciding
@@ -42,7 +43,7 @@ def first_difference(
     before, after = _flat(one), _flat(other)
     decides = _deciding(one)
     for key in sorted(before.keys() | after.keys()):
-        if any(f"{key}.".startswith(f"{name}.") for name in open_):
+        if among(key, open_):
             continue
         free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
         if (key.startswith(decides) or not free) and before.get(key) != after.get(key):
