@@ -17,7 +17,7 @@ import pytest
 from fake_study import change
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
-from support import ROOT, TINY_STUDY, run_command, start, wait_for
+from support import FP32, ROOT, TINY_STUDY, run_command, start, wait_for
 
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
@@ -178,7 +178,8 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
         # Nor is what was refused remembered: of the settings that differ the first is named.
         ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: s/draw_0"),
     ):
-        refused = command("study", *STUDY, "study_dir=s", "draw=2", wrong)
+        chosen_by_itself = (setting for setting in STUDY if setting != FP32)
+        refused = command("study", *chosen_by_itself, "study_dir=s", "draw=2", wrong)
         assert refused.returncode == 1
         assert part in refused.stderr
     # What touches no fit may be changed, draw by draw.
@@ -704,6 +705,13 @@ def test_bad_settings_give_one_line(override: str, parts: list[str], command: Co
     assert len(lines) == 1, result.stderr
     for part in parts:
         assert part in lines[0]
+
+
+def test_a_mistyped_setting_starts_no_job_of_a_multirun(command: Command, tmp_path: Path) -> None:
+    result = command("study", "-m", *STUDY, "+study.stpes=5", "draw=range(0,3)", "study_dir=s")
+    assert result.returncode == 1
+    assert "error: +study.stpes=5: there is no such setting" in result.stderr
+    assert not list((tmp_path / "s").glob("draw_*"))
 
 
 @pytest.mark.parametrize("name", STUDIES)
