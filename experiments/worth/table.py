@@ -1,4 +1,4 @@
-"""Prints the tables of README.md from the archived draws: python experiments/worth/table.py ZIP ...
+"""Prints a README's tables from its archived draws: python experiments/worth/table.py ZIP ...
 
 The functions are the report's own; what they are given comes from the draws' metrics.json.
 """
@@ -21,11 +21,7 @@ from gan_aug.report.statistics import Comparison, compare
 from gan_aug.report.worth import further_images, words
 from gan_aug.run.typed import from_plain
 
-ENDPOINTS = {
-    ("internal", "auroc"): "internal AUROC",
-    ("test", "auroc"): "test AUROC",
-    ("test", "accuracy"): "test accuracy",
-}
+METRICS = {"auroc": "AUROC", "accuracy": "accuracy"}
 PAIRS = (("gan", "duplicate"), ("classic_gan", "classic_duplicate"), ("mixup", "mixup_control"))
 
 
@@ -36,6 +32,16 @@ def read_draws(archives: Sequence[Path]) -> Iterator[dict[str, Any]]:
             for name in archive.namelist():
                 if name.endswith("/metrics.json"):
                     yield json.loads(archive.read(name))
+
+
+def read_endpoints(archive: Path) -> dict[str, tuple[str, str]]:
+    """Return what the study declared as its endpoints, split and metric by title, primary first."""
+    with zipfile.ZipFile(archive) as opened:
+        declared = json.loads(opened.read("declaration.json"))["endpoints"]
+    return {
+        f"{one['split']} {METRICS[one['metric']]}": (one["split"], one["metric"])
+        for one in declared
+    }
 
 
 def values(draws: list[dict[str, Any]], split: str, metric: str) -> pd.DataFrame:
@@ -79,26 +85,26 @@ def worth(table: pd.DataFrame, arm: str, facts: RulerFacts) -> str:
     return words(exchange(sizes, table[[*facts.arms]].to_numpy(), table[arm].to_numpy()), facts)
 
 
-def print_condition(draws: list[dict[str, Any]]) -> None:
-    """Print the tables of one condition."""
+def print_condition(draws: list[dict[str, Any]], endpoints: dict[str, tuple[str, str]]) -> None:
+    """Print the table of one condition."""
     facts = from_plain(RulerFacts, draws[0]["ruler"])
-    tables = {title: values(draws, *key) for key, title in ENDPOINTS.items()}
+    tables = {title: values(draws, *key) for title, key in endpoints.items()}
     arms = [arm for arm in draws[0]["arms"] if arm not in ("real", *facts.arms)]
-    primary = tables["internal AUROC"]
+    primary = tables[next(iter(endpoints))]
     model = draws[0]["condition"]["model"]
     print(f"\n{len(primary)} draws:\n")
     print(
         f"| {model}, on {facts.own} real images of each class "
-        "| worth, further real images of each class | internal AUROC | test AUROC | test accuracy |"
+        f"| worth, further real images of each class | {' | '.join(tables)} |"
     )
-    print("| --- | --- | --- | --- | --- |")
+    print("| --- " * (2 + len(tables)) + "|")
     for arm in arms:
         print(f"| `{arm}` | {worth(primary, arm, facts)} | {differences(tables, arm, 'real')} |")
     for arm, other in PAIRS:
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
     (most, _) = max(facts.arms.items(), key=lambda item: item[1])
-    twice = next(arm for arm, size in facts.arms.items() if size == 2 * facts.own)
-    for arm, other in ((twice, "real"), ("classic", most)):
+    more = min(further_images(facts).items(), key=lambda item: (item[1] == facts.own, item[1]))[0]
+    for arm, other in ((more, "real"), ("classic", most)):
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
     gains = " | ".join(doubling(table, facts) for table in tables.values())
     print(f"| a doubling of the real images | | {gains} |")
@@ -106,11 +112,12 @@ def print_condition(draws: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Print the tables of every condition."""
+    archives = [Path(path) for path in sys.argv[1:]]
     by_condition: dict[str, list[dict[str, Any]]] = {}
-    for found in read_draws([Path(path) for path in sys.argv[1:]]):
+    for found in read_draws(archives):
         by_condition.setdefault(str(found["condition"]), []).append(found)
     for key in sorted(by_condition, key=lambda key: (len(key), key)):
-        print_condition(by_condition[key])
+        print_condition(by_condition[key], read_endpoints(archives[0]))
 
 
 if __name__ == "__main__":
