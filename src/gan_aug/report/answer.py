@@ -21,6 +21,7 @@ from gan_aug.report.verdicts import (
 )
 from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Swept
+from gan_aug.settings.endpoints import Endpoint
 
 BESIDE = {
     "accuracy": "accuracy at 0.5",
@@ -43,7 +44,7 @@ STARTS = {
 
 
 def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
-    """Return one sentence for each condition, after a warning if a measurement rule was broken.
+    """Return one sentence for each condition, the last ones, after all that they must be read with.
 
     Args:
         summary: from `gan_aug.report.analysis.summarise`.
@@ -75,41 +76,54 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
 
 def _cannot_tell(summary: Summary) -> Iterator[str]:
     """Yield a sentence for each endpoint on which even real images are not seen."""
-    declared = {(one.split, one.name) for one in summary.endpoints}
-    for measure in summary.worth:
-        seen = measure.sensitivity
-        of_endpoint = (measure.split, measure.metric) in declared
-        if of_endpoint and not seen.seen and seen.interval is not None:
+    for endpoint, measures in _by_endpoint(summary):
+        unseen = [
+            f"{_with(one.condition)}({points(one.sensitivity.gain)} points a doubling, "
+            f"95% interval {_to(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
+            f"{_of(one)})"
+            for one in measures
+            if not one.sensitivity.seen and (interval := one.sensitivity.interval) is not None
+        ]
+        if unseen:
             yield (
-                f"{_where(measure.condition)}This endpoint cannot tell: {measure.split} "
-                f"{_metric(measure.metric)} is not shown to rise with more real images themselves "
-                f"({points(seen.gain)} points a doubling, 95% interval {_to(seen.interval)}, from "
-                f"{seen.start} to {measure.sizes[-1]} {_of(measure)}). Whether other images "
-                "move it or not says nothing of them."
+                f"This endpoint cannot tell: {endpoint.split} {_metric(endpoint.name)} is not "
+                f"shown to rise with more real images themselves {'; '.join(unseen)}. Whether "
+                "other images move it or not says nothing of them."
             )
 
 
 def _says_little(summary: Summary) -> Iterator[str]:
     """Yield a sentence where even the ruler's end is equivalent to the arms' own real images."""
-    for measure in summary.worth:
-        where = (measure.condition, measure.split, measure.metric)
-        called = [
-            one.endpoint.smallest_effect
-            for one in summary.verdicts
-            if (one.condition, one.endpoint.split, one.endpoint.name) == where
-            and one.word == EQUIVALENT
-        ]
-        if not called or called[0] is None:
+    for endpoint, measures in _by_endpoint(summary):
+        least = endpoint.smallest_effect
+        if least is None:
             continue
-        most = measure.most
-        p, interval = equivalence_p(most, called[0]), equivalence_interval(most)
-        if p is not None and p < LEVEL and interval is not None:
+        called = [
+            one.condition
+            for one in summary.verdicts
+            if one.endpoint == endpoint and one.word == EQUIVALENT
+        ]
+        little = [
+            f"{_with(one.condition)}{one.sizes[-1]} real images {_of(one)} are equivalent to "
+            f"{one.own} within {_effect(least)} too ({points(one.most.mean)}, 90% interval "
+            f"{_to(interval)})"
+            for one in measures
+            if one.condition in called
+            and (p := equivalence_p(one.most, least)) is not None
+            and p < LEVEL
+            and (interval := equivalence_interval(one.most)) is not None
+        ]
+        if little:
             yield (
-                f"{_where(measure.condition)}Equivalent says little on {measure.split} "
-                f"{_metric(measure.metric)}: {measure.sizes[-1]} real images {_of(measure)} are "
-                f"equivalent to {measure.own} within {_effect(called[0])} too "
-                f"({points(most.mean)}, 90% interval {_to(interval)})."
+                f"Equivalent says little on {endpoint.split} {_metric(endpoint.name)}: "
+                f"{'; '.join(little)}."
             )
+
+
+def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
+    for endpoint in summary.endpoints:
+        where = (endpoint.split, endpoint.name)
+        yield endpoint, [one for one in summary.worth if (one.split, one.metric) == where]
 
 
 def _worth(summary: Summary, block: Block) -> str:
@@ -153,8 +167,15 @@ def _metric(name: str) -> str:
 
 
 def _where(condition: Swept) -> str:
-    named = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
-    return f"With {named}: " if named else ""
+    return f"With {_named(condition)}: " if condition else ""
+
+
+def _with(condition: Swept) -> str:
+    return f"with {_named(condition)} " if condition else ""
+
+
+def _named(condition: Swept) -> str:
+    return ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
 
 
 def points(share: float) -> str:

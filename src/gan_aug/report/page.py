@@ -11,6 +11,7 @@ from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import points
 from gan_aug.report.over_patients import FIXED
+from gan_aug.report.overview import overview
 from gan_aug.report.quality import name_of
 from gan_aug.report.results import LOWER_IS_BETTER, Study
 from gan_aug.report.statistics import LEAST_DRAWS
@@ -58,6 +59,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         shown_difference=shown_difference,
         study=study,
         summary=summary,
+        overview=overview(summary),
         metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
         labels=[study.label(condition) for condition in study.conditions],

@@ -1,0 +1,69 @@
+"""The answer of several conditions side by side: a row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gan_aug.report.summary import Summary
+from gan_aug.report.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the asked arm gives under one condition, on the primary endpoint.
+
+    Attributes:
+        verdict: of it against its reference, with the difference.
+        over_patients: 95 % interval of the difference over draws and test patients, where known.
+        worth: in words, the further real images that it is worth; None without a ruler, and where
+            the endpoint cannot tell.
+        copies: likewise, of as many copies of real images.
+        gate: how many of the GANs passed the gate, and how many there are; None: not judged.
+    """
+
+    verdict: Verdict
+    over_patients: tuple[float, float] | None
+    worth: str | None
+    copies: str | None
+    gate: tuple[int, int] | None
+
+
+def overview(summary: Summary) -> list[Row]:
+    """Return a row for each condition, in their order; none where there is only one."""
+    endpoint, asked = summary.endpoints[0], summary.question
+    blocks = summary.splits[summary.primary][endpoint.name]
+    if len(blocks) < 2:
+        return []
+    rows = []
+    for block in blocks:
+        wanted = (block.condition, endpoint, asked.arm, asked.reference)
+        (verdict,) = (
+            one
+            for one in summary.verdicts
+            if (one.condition, one.endpoint, one.arm, one.reference) == wanted
+        )
+        pair = block.pair(asked.arm, asked.reference)
+        rows.append(
+            Row(
+                verdict,
+                None if pair is None else pair.over_patients,
+                _worth(summary, verdict, asked.arm),
+                _worth(summary, verdict, summary.control),
+                _gate(summary, verdict),
+            )
+        )
+    return rows
+
+
+def _worth(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
+    where = (verdict.condition, verdict.endpoint.split, verdict.endpoint.name)
+    for measure in summary.worth:
+        if (measure.condition, measure.split, measure.metric) == where and measure.sensitivity.seen:
+            found = measure.arms.get(arm or "")
+            return found.worth if found is not None and found.rate.known else None
+    return None
+
+
+def _gate(summary: Summary, verdict: Verdict) -> tuple[int, int] | None:
+    rows = [row for row in summary.gate if row.condition == verdict.condition]
+    return (sum(r.passed for r in rows), sum(r.draws for r in rows)) if rows else None
