@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 from support import ROOT
 
 from gan_aug.run.errors import GanAugError
@@ -12,10 +13,13 @@ from gan_aug.run.unknown_settings import check_additions
 
 
 def check(command: str, *overrides: str) -> None:
+    def composed(overrides: list[str]) -> DictConfig:
+        return compose(command, overrides, return_hydra_config=True)
+
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose(command, list(overrides), return_hydra_config=True)
-    HydraConfig.instance().set_config(cfg)
-    check_additions(cfg, HydraConfig.get())
+        cfg = composed(list(overrides))
+        HydraConfig.instance().set_config(cfg)
+        check_additions(cfg, HydraConfig.get(), composed)
 
 
 STUDY = ("study", "+study=seed_protocol", "data=phantom")
@@ -34,6 +38,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         (*STUDY, "+callbacks.x={_target_: mine.Count}"),
         (*STUDY, "+data.source={seed: 1}"),
         (*STUDY, "++data.subset.virus=5"),
+        (*STUDY, "++study.steps=5", "++study.ruler=[25,100]", "++seed=1"),
         ("evaluate", "+data.draw=1", "+data.source.seed=1"),
         ("train", "+experiment=dcgan_pneumonia", "+data.source.more=1"),
     ],
@@ -49,6 +54,9 @@ def test_what_may_be_added(overrides: tuple[str, ...]) -> None:
         ((*STUDY, "+arms.gan.added.cuont=5"), "arms.gan.added.count"),
         ((*STUDY, "+model.r1.gama=1"), "model.r1.gamma"),
         ((*STUDY, "+sede=1"), "seed"),
+        ((*STUDY, "++study.stpes=5"), "study.steps"),
+        ((*STUDY, "++study.stpes=5", "++study.stpes=5"), "study.steps"),
+        ((*STUDY, "++sede=1"), "seed"),
         (("train", "+data.synthetic.cuont=5"), "data.synthetic.count"),
         (("train", "+generate.cuont=5"), "generate.count"),
     ],

@@ -55,8 +55,8 @@ class Composer:
         """
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
-            found = self._loader.load_sweep_config(self._master, list(overrides))
-            check_additions(found, found.hydra)
+            found = self._compose(list(overrides))
+            check_additions(found, found.hydra, self._compose)
             self._kinds[kind] = found
         config = self._kinds[kind]
         with open_dict(config):
@@ -69,6 +69,9 @@ class Composer:
                     key, value = override.split("=")
                     config[key] = int(value)
         return config
+
+    def _compose(self, overrides: list[str]) -> DictConfig:
+        return self._loader.load_sweep_config(self._master, overrides)
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:
         """Return a job with its run folder."""

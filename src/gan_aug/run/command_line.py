@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.types import RunMode
@@ -167,10 +168,14 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def _run_hydra(task: Task, config_name: str) -> None:
     failure: list[Exception] = []
 
+    def compose(overrides: list[str]) -> DictConfig:
+        loader = GlobalHydra.instance().config_loader()
+        return loader.load_configuration(config_name, overrides, RunMode.RUN)
+
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
-            check_additions(cfg, HydraConfig.get())
+            check_additions(cfg, HydraConfig.get(), compose)
             return task(cfg)
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).

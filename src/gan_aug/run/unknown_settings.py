@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -24,12 +25,16 @@ _REFUSED_LATER = ("study.primary",)
 """Of earlier versions, with a message of their own."""
 
 
-def check_additions(cfg: DictConfig, hydra: Any) -> None:
-    """Check that no `+KEY=VALUE` of a command line adds what nobody reads.
+def check_additions(
+    cfg: DictConfig, hydra: Any, compose: Callable[[list[str]], DictConfig]
+) -> None:
+    """Check that no `+KEY=VALUE` or `++KEY=VALUE` of a command line adds what nobody reads.
 
     Args:
         cfg: the composed configuration.
         hydra: Hydra's own part, which has the overrides and the groups that are chosen from.
+        compose: gives the configuration of other overrides: what is there without a `++KEY=VALUE`
+            may be set by it.
 
     Raises:
         GanAugError: one does, naming the setting that may be meant.
@@ -40,10 +45,15 @@ def check_additions(cfg: DictConfig, hydra: Any) -> None:
         chooses = override.package is not None or key in hydra.runtime.choices
         named = any(f"${{{key}}}" in other for other in overrides)  # others are made from it
         merges = isinstance(override.value(), dict)  # into what may be there
-        if not override.is_add() or chooses or named or merges or key in _REFUSED_LATER:
+        adds = override.is_add() or override.is_force_add()
+        if not adds or chooses or named or merges or key in _REFUSED_LATER:
             continue
         parent, _, name = key.rpartition(".")
         if _is_closed(cfg, parent):
+            if override.is_force_add():
+                rest = compose([o for o in overrides if o.partition("=")[0] != f"++{key}"])
+                if name in (OmegaConf.select(rest, parent) if parent else rest):
+                    continue
             node = OmegaConf.select(cfg, parent) if parent else cfg
             known = [str(other) for other in node if other not in (name, "hydra")]
             raise GanAugError(_unknown(override.input_line or key, parent, name, known))
