@@ -671,6 +671,8 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("study.primary=train", ["study.primary"]),
         ("resume=true", ["resume=true: is no setting of this command; repeat the command"]),
         ("+study.stpes=5", ["+study.stpes=5", "no such setting", "did you mean study.steps?"]),
+        ("++study.stpes=5", ["++study.stpes=5", "no such setting", "did you mean study.steps?"]),
+        ("++study.steps=0", ["study.steps=0", "whole number from 1"]),
         ("+arms.gan.added.cuont=5", ["no such setting", "did you mean arms.gan.added.count?"]),
         ("+study.primary=internal", ["study.primary=internal", "{split: internal, metric"]),
         ("study.endpoints=test", ["study.endpoints=test", "{split: test, metric"]),
@@ -707,10 +709,13 @@ def test_bad_settings_give_one_line(override: str, parts: list[str], command: Co
         assert part in lines[0]
 
 
-def test_a_mistyped_setting_starts_no_job_of_a_multirun(command: Command, tmp_path: Path) -> None:
-    result = command("study", "-m", *STUDY, "+study.stpes=5", "draw=range(0,3)", "study_dir=s")
+@pytest.mark.parametrize("mistyped", ["+study.stpes=5", "++study.stpes=5"])
+def test_a_mistyped_setting_starts_no_job_of_a_multirun(
+    mistyped: str, command: Command, tmp_path: Path
+) -> None:
+    result = command("study", "-m", *STUDY, mistyped, "draw=range(0,3)", "study_dir=s")
     assert result.returncode == 1
-    assert "error: +study.stpes=5: there is no such setting" in result.stderr
+    assert f"error: {mistyped}: there is no such setting" in result.stderr
     assert not list((tmp_path / "s").glob("draw_*"))
 
 
