@@ -148,17 +148,19 @@ def test_the_calibration_on_real_xrays_finds_what_is_there(tmp_path: Path) -> No
     assert [share(row[3]) > 0.85 for row in unused] == [True, True]
 
 
-def test_what_images_are_worth_is_what_the_script_prints() -> None:
-    folder = ROOT / "experiments" / "worth"
-    rows = printed(folder, "table.py", *(path.name for path in sorted(folder.glob("draws*.zip"))))
+@pytest.mark.parametrize(("study", "conditions"), [("worth", 3), ("worth_nih", 4)])
+def test_what_images_are_worth_is_what_the_script_prints(study: str, conditions: int) -> None:
+    folder = ROOT / "experiments" / study
+    archives = (path.name for path in sorted(folder.glob("draws*.zip")))
+    rows = printed(folder, "../worth/table.py", *archives)
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     worth, model = [], ""
     for first, second, *_ in cells:
         model = first.split(",")[0] if second.startswith("worth") else model
-        # What holds no GAN image stands in both GANs' tables; the larger one's is told of.
+        # What holds no GAN image stands in both GANs' tables; the DCGANs' is told of.
         if first == "`gan`" or (model == "dcgan" and first in ("`duplicate`", "`classic`")):
             worth.append(second)
-    assert len(worth) == 7  # of dcgan on 50 and on 200 real images, of cyclegan on 50
+    assert len(worth) == conditions + 2 * 2  # dcgan on two numbers of real images
     for name in ("README.md", "README.ko.md"):
         screen = first_screen(name).replace(" 이상", " or more").replace(" 이하", " or less")
         assert [words for words in worth if words not in screen] == [], name
