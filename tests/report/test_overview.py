@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from fake_study import write_study
 from gan_aug.report.analysis import summarise
 from gan_aug.report.build import build
 from gan_aug.report.overview import overview
+from gan_aug.report.page import render
 from gan_aug.report.quality import GateRow
 from gan_aug.report.results import read_study
 from gan_aug.report.summary import Summary
@@ -26,6 +28,11 @@ def two_conditions(folder: Path) -> Summary:
     write_study(folder, BASE | {"gan": 0.02} | RISES, conditions=(SEES,))
     write_study(folder, BASE | {"gan": 0.0} | FLAT, conditions=(BLIND,), seed=1)
     return summarise(read_study(folder))
+
+
+def table_of(page: str) -> str:
+    """Return the table of the first screen."""
+    return page[page.index('<table class="overview"') : page.index("What it cost")]
 
 
 def test_each_condition_has_its_numbers(tmp_path: Path) -> None:
@@ -51,14 +58,21 @@ def test_the_gates_of_all_classes_are_counted_for_their_condition(tmp_path: Path
         GateRow(SEES, "normal", {"recall": 0.1}, 10, 3, {"recall": 7}),
         GateRow(SEES, "pneumonia", {"recall": 0.1}, 10, 4, {"recall": 6}),
     ]
-    rows = overview(replace(two_conditions(tmp_path), gate=gate))
-    assert [row.gate for row in rows] == [(7, 20), None]
+    summary = two_conditions(tmp_path)
+    summary = replace(summary, answer=["a", "b"])
+    rows = overview(replace(summary, gate=gate))
+    assert [row.gate for row in rows] == [{"normal": (3, 10), "pneumonia": (4, 10)}, {}]
+    study = read_study(tmp_path)
+    page = table_of(render(study, replace(summary, gate=gate), {}))
+    assert "gate passed, normal" in page
+    assert "3 of 10" in page
+    assert "4 of 10" in page
 
 
 def test_the_page_begins_with_the_table(tmp_path: Path) -> None:
     summary = two_conditions(tmp_path)
     page = build(tmp_path).read_text()
-    table = page[page.index('<table class="overview"') : page.index("What it cost")]
+    table = table_of(page)
     for row in overview(summary):
         assert f"{row.verdict.label}</th>" in table
         assert f"{100 * row.verdict.mean:+.2f} (" in table
@@ -71,18 +85,57 @@ def test_the_page_begins_with_the_table(tmp_path: Path) -> None:
     assert page.count("With hospital = a:") == 1
 
 
+def said(folder: Path, start: str) -> str:
+    """Return the one sentence of a report that starts so."""
+    (found,) = (
+        line
+        for line in json.loads((folder / "summary.json").read_text())["answer"]
+        if line.startswith(start)
+    )
+    return str(found)
+
+
 def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None:
-    conditions = (SEES, BLIND)
-    write_study(tmp_path, BASE | {"gan": 0.0} | FLAT, conditions=conditions)
+    write_study(tmp_path, BASE | {"gan": 0.0} | FLAT, conditions=(SEES, BLIND))
     build(tmp_path)
-    summary = summarise(read_study(tmp_path))
-    page = (tmp_path / "report.html").read_text()
-    assert page.count("This endpoint cannot tell") == 1
-    for measure in summary.worth:
+    found = said(tmp_path, "This endpoint cannot tell under 2 of 2 conditions: test accuracy")
+    for measure in summarise(read_study(tmp_path)).worth:
         if (measure.split, measure.metric) == ("test", "accuracy"):
             (hospital,) = measure.condition.values()
             gain = f"{100 * measure.sensitivity.gain:+.2f} points a doubling"
-            assert f"with hospital = {hospital} ({gain}" in page
+            assert f"hospital = {hospital}: {gain}" in found
+
+
+def test_a_condition_that_can_tell_is_not_said_to_be_blind(tmp_path: Path) -> None:
+    two_conditions(tmp_path)
+    build(tmp_path)
+    found = said(tmp_path, "This endpoint cannot tell under 1 of 2 conditions: test accuracy")
+    assert "hospital = b: " in found
+    assert "hospital = a" not in found
+
+
+def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -> None:
+    endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
+    rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
+    effects = BASE | {"gan": 0.0} | rises
+    write_study(tmp_path, effects, draws=12, endpoints=[endpoint], conditions=(SEES, BLIND))
+    build(tmp_path)
+    found = said(tmp_path, "Equivalent says little on test accuracy: ")
+    assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
+    assert "too (hospital = a: " in found
+    assert "too (hospital = b: " in found
+
+
+def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
+    write_study(tmp_path, BASE | {"gan": 0.02}, draws=3, conditions=(SEES, BLIND))
+    page = build(tmp_path).read_text()
+    table = table_of(page)
+    assert table.count(">too few draws<") == 2
+    assert "worth, further real images" not in table
+    assert "gate" not in table
+    for row in overview(summarise(read_study(tmp_path))):
+        assert row.verdict.low is None
+        assert f"{100 * row.verdict.mean:+.2f}</td>" in table
 
 
 def test_a_study_of_one_condition_has_none(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         (*STUDY, "+data.source={seed: 1}"),
         (*STUDY, "++data.subset.virus=5"),
         (*STUDY, "++study.steps=5", "++study.ruler=[25,100]", "++seed=1"),
+        ("report", "++study_dir=runs/study"),  # which has no value without it
         ("evaluate", "+data.draw=1", "+data.source.seed=1"),
         ("train", "+experiment=dcgan_pneumonia", "+data.source.more=1"),
     ],
@@ -57,6 +58,7 @@ def test_what_may_be_added(overrides: tuple[str, ...]) -> None:
         ((*STUDY, "++study.stpes=5"), "study.steps"),
         ((*STUDY, "++study.stpes=5", "++study.stpes=5"), "study.steps"),
         ((*STUDY, "++sede=1"), "seed"),
+        (("train", "++generate.cuont=5"), "generate.count"),
         (("train", "+data.synthetic.cuont=5"), "data.synthetic.count"),
         (("train", "+generate.cuont=5"), "generate.count"),
     ],
@@ -65,3 +67,11 @@ def test_what_nobody_reads(overrides: tuple[str, ...], meant: str) -> None:
     with pytest.raises(GanAugError) as caught:
         check(*overrides)
     assert str(caught.value) == f"{overrides[-1]}: there is no such setting; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "overrides", [("evaluate", "++study.steps=5"), ("train", "++model.growth.x=5")]
+)
+def test_settings_of_another_command(overrides: tuple[str, ...]) -> None:
+    with pytest.raises(GanAugError, match="there is no such setting"):
+        check(*overrides)

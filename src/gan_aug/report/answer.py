@@ -78,17 +78,18 @@ def _cannot_tell(summary: Summary) -> Iterator[str]:
     """Yield a sentence for each endpoint on which even real images are not seen."""
     for endpoint, measures in _by_endpoint(summary):
         unseen = [
-            f"{_with(one.condition)}({points(one.sensitivity.gain)} points a doubling, "
+            f"{_named(one.condition)}{points(one.sensitivity.gain)} points a doubling, "
             f"95% interval {_to(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
-            f"{_of(one)})"
+            f"{_of(one)}"
             for one in measures
             if not one.sensitivity.seen and (interval := one.sensitivity.interval) is not None
         ]
         if unseen:
+            under = f" under {len(unseen)} of {len(measures)} conditions"
             yield (
-                f"This endpoint cannot tell: {endpoint.split} {_metric(endpoint.name)} is not "
-                f"shown to rise with more real images themselves {'; '.join(unseen)}. Whether "
-                "other images move it or not says nothing of them."
+                f"This endpoint cannot tell{under if len(measures) > 1 else ''}: {endpoint.split} "
+                f"{_metric(endpoint.name)} is not shown to rise with more real images themselves "
+                f"({'; '.join(unseen)}). Whether other images move it or not says nothing of them."
             )
 
 
@@ -104,9 +105,9 @@ def _says_little(summary: Summary) -> Iterator[str]:
             if one.endpoint == endpoint and one.word == EQUIVALENT
         ]
         little = [
-            f"{_with(one.condition)}{one.sizes[-1]} real images {_of(one)} are equivalent to "
-            f"{one.own} within {_effect(least)} too ({points(one.most.mean)}, 90% interval "
-            f"{_to(interval)})"
+            f"{one.sizes[-1]} real images {_of(one)} are equivalent to {one.own} within "
+            f"{_effect(least)} too ({_named(one.condition)}{points(one.most.mean)}, "
+            f"90% interval {_to(interval)})"
             for one in measures
             if one.condition in called
             and (p := equivalence_p(one.most, least)) is not None
@@ -167,15 +168,12 @@ def _metric(name: str) -> str:
 
 
 def _where(condition: Swept) -> str:
-    return f"With {_named(condition)}: " if condition else ""
-
-
-def _with(condition: Swept) -> str:
-    return f"with {_named(condition)} " if condition else ""
+    return f"With {_named(condition)}" if condition else ""
 
 
 def _named(condition: Swept) -> str:
-    return ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
+    named = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
+    return f"{named}: " if named else ""
 
 
 def points(share: float) -> str:

@@ -18,14 +18,14 @@ class Row:
         worth: in words, the further real images that it is worth; None without a ruler, and where
             the endpoint cannot tell.
         copies: likewise, of as many copies of real images.
-        gate: how many of the GANs passed the gate, and how many there are; None: not judged.
+        gate: class to the draws whose GAN passed the gate, and of how many; empty: not judged.
     """
 
     verdict: Verdict
     over_patients: tuple[float, float] | None
     worth: str | None
     copies: str | None
-    gate: tuple[int, int] | None
+    gate: dict[str, tuple[int, int]]
 
 
 def overview(summary: Summary) -> list[Row]:
@@ -49,7 +49,11 @@ def overview(summary: Summary) -> list[Row]:
                 None if pair is None else pair.over_patients,
                 _worth(summary, verdict, asked.arm),
                 _worth(summary, verdict, summary.control),
-                _gate(summary, verdict),
+                {
+                    row.class_: (row.passed, row.draws)
+                    for row in summary.gate
+                    if row.condition == block.condition
+                },
             )
         )
     return rows
@@ -62,8 +66,3 @@ def _worth(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
             found = measure.arms.get(arm or "")
             return found.worth if found is not None and found.rate.known else None
     return None
-
-
-def _gate(summary: Summary, verdict: Verdict) -> tuple[int, int] | None:
-    rows = [row for row in summary.gate if row.condition == verdict.condition]
-    return (sum(r.passed for r in rows), sum(r.draws for r in rows)) if rows else None

@@ -170,7 +170,8 @@ def _run_hydra(task: Task, config_name: str) -> None:
 
     def compose(overrides: list[str]) -> DictConfig:
         loader = GlobalHydra.instance().config_loader()
-        return loader.load_configuration(config_name, overrides, RunMode.RUN)
+        name = HydraConfig.get().job.config_name  # --config-name may give another
+        return loader.load_configuration(name, overrides, RunMode.RUN)
 
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:

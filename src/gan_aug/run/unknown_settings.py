@@ -52,7 +52,8 @@ def check_additions(
         if _is_closed(cfg, parent):
             if override.is_force_add():
                 rest = compose([o for o in overrides if o.partition("=")[0] != f"++{key}"])
-                if name in (OmegaConf.select(rest, parent) if parent else rest):
+                there = OmegaConf.select(rest, parent) if parent else rest
+                if isinstance(there, DictConfig) and name in list(there):  # one that is ??? too
                     continue
             node = OmegaConf.select(cfg, parent) if parent else cfg
             known = [str(other) for other in node if other not in (name, "hydra")]
