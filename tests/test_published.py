@@ -148,19 +148,42 @@ def test_the_calibration_on_real_xrays_finds_what_is_there(tmp_path: Path) -> No
     assert [share(row[3]) > 0.85 for row in unused] == [True, True]
 
 
-@pytest.mark.parametrize(("study", "conditions"), [("worth", 3), ("worth_nih", 4)])
-def test_what_images_are_worth_is_what_the_script_prints(study: str, conditions: int) -> None:
+def worth_of(study: str) -> dict[int, list[str]]:
+    """Return by real images of each class what README's table says each way is worth."""
     folder = ROOT / "experiments" / study
     archives = (path.name for path in sorted(folder.glob("draws*.zip")))
     rows = printed(folder, "../worth/table.py", *archives)
-    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
-    worth, model = [], ""
-    for first, second, *_ in cells:
-        model = first.split(",")[0] if second.startswith("worth") else model
-        # What holds no GAN image stands in both GANs' tables; the DCGANs' is told of.
-        if first == "`gan`" or (model == "dcgan" and first in ("`duplicate`", "`classic`")):
-            worth.append(second)
-    assert len(worth) == conditions + 2 * 2  # dcgan on two numbers of real images
+    found: dict[tuple[int, str, str], str] = {}
+    sizes: list[int] = []
+    for first, second, *_ in ([cell.strip() for cell in row.split("|")[1:-1]] for row in rows):
+        if second.startswith("worth"):
+            model, size = first.split(",")[0], int(first.split()[2])
+            sizes.append(size)
+        found[size, model, first] = second
+    return {
+        size: [
+            found[size, "dcgan", "`gan`"],
+            found.get((size, "cyclegan", "`gan`"), "not run yet"),
+            # What holds no GAN image stands in both GANs' tables; the DCGANs' is told of.
+            found[size, "dcgan", "`duplicate`"],
+            found[size, "dcgan", "`classic`"],
+        ]
+        for size in sorted(set(sizes))
+    }
+
+
+def test_what_images_are_worth_is_what_the_script_prints() -> None:
+    children, adults = worth_of("worth"), worth_of("worth_nih")
+    assert [*children, *adults] == [50, 200, 50, 150]
+    expected = [*children.values(), *adults.values()]
     for name in ("README.md", "README.ko.md"):
-        screen = first_screen(name).replace(" 이상", " or more").replace(" 이하", " or less")
-        assert [words for words in worth if words not in screen] == [], name
+        text = (
+            (ROOT / name)
+            .read_text()
+            .replace(" ~ ", " to ")
+            .replace("아직 실행하지 않음", "not run yet")
+        )
+        lines = text.replace(" 이상", " or more").replace(" 이하", " or less").splitlines()
+        (head,) = (i for i, line in enumerate(lines) if line.startswith("|") and "CycleGAN" in line)
+        rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines[head + 2 :][:4]]
+        assert rows == expected, name
