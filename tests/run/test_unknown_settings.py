@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -10,6 +14,8 @@ from support import ROOT
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.unknown_settings import check_additions
+
+Command = Callable[..., Any]
 
 
 def check(command: str, *overrides: str) -> None:
@@ -75,3 +81,15 @@ def test_what_nobody_reads(overrides: tuple[str, ...], meant: str) -> None:
 def test_settings_of_another_command(overrides: tuple[str, ...]) -> None:
     with pytest.raises(GanAugError, match="there is no such setting"):
         check(*overrides)
+
+
+@pytest.mark.parametrize(("override", "said"), [("++mine=3", "nowhere"), ("++mien=3", "mine?")])
+def test_settings_of_a_configuration_of_ones_own(
+    override: str, said: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("defaults: [report, _self_]\nmine: 1\n")
+    named = ("--config-dir", str(tmp_path), "--config-name", "own")
+    result = command("report", *named, override, "study_dir=nowhere")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
