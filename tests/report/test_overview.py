@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fake_study import write_study
 
@@ -124,6 +125,19 @@ def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -
     assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
     assert "too (hospital = a: " in found
     assert "too (hospital = b: " in found
+
+
+def test_it_says_little_only_where_something_is_called_equivalent(tmp_path: Path) -> None:
+    endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
+    rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
+    how: dict[str, Any] = {"draws": 12, "endpoints": [endpoint]}
+    write_study(tmp_path, BASE | {"gan": 0.0} | rises, conditions=(SEES,), **how)
+    apart = {"real": 0.0, "duplicate": 0.1, "gan": 0.05}
+    write_study(tmp_path, apart | rises, conditions=(BLIND,), seed=1, **how)
+    build(tmp_path)
+    found = said(tmp_path, "Equivalent says little on test accuracy: ")
+    assert "hospital = a: " in found
+    assert "hospital = b" not in found
 
 
 def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
