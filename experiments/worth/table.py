@@ -103,7 +103,7 @@ def print_condition(draws: list[dict[str, Any]], endpoints: dict[str, tuple[str,
     for arm, other in PAIRS:
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
     (most, _) = max(facts.arms.items(), key=lambda item: item[1])
-    more = min(further_images(facts).items(), key=lambda item: (item[1] == facts.own, item[1]))[0]
+    (_, more) = min((size, arm) for arm, size in facts.arms.items() if size > facts.own)
     for arm, other in ((more, "real"), ("classic", most)):
         print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
     gains = " | ".join(doubling(table, facts) for table in tables.values())

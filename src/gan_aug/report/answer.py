@@ -216,7 +216,7 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
         f"{change} (95% interval {_to(against.interval)}, {draws}, "
         f"p = {against.p_holm:.2g} after Holm{_other_patients(against)})"
     )
-    judged = _judged(summary, block, arm, reference)
+    judged = judged_on_primary(summary, block, arm, reference)
     start = STARTS[judged.word]
     if judged.word in (BETTER, WORSE, EQUIVALENT) and not _of_others(against, judged):
         start += f" on these {summary.primary} patients"
@@ -244,7 +244,8 @@ def _other_patients(pair: Pair) -> str:
     return "" if pair.over_patients is None else f"; over patients too {_to(pair.over_patients)}"
 
 
-def _judged(summary: Summary, block: Block, arm: str, reference: str) -> Verdict:
+def judged_on_primary(summary: Summary, block: Block, arm: str, reference: str) -> Verdict:
+    """Return the verdict on two arms under a block's condition, on the primary endpoint."""
     wanted = (block.condition, summary.endpoints[0], arm, reference)
     (found,) = (
         one

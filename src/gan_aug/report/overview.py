@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gan_aug.report.answer import judged_on_primary
 from gan_aug.report.summary import Summary
 from gan_aug.report.verdicts import Verdict
 
@@ -36,12 +37,7 @@ def overview(summary: Summary) -> list[Row]:
         return []
     rows = []
     for block in blocks:
-        wanted = (block.condition, endpoint, asked.arm, asked.reference)
-        (verdict,) = (
-            one
-            for one in summary.verdicts
-            if (one.condition, one.endpoint, one.arm, one.reference) == wanted
-        )
+        verdict = judged_on_primary(summary, block, asked.arm, asked.reference)
         pair = block.pair(asked.arm, asked.reference)
         rows.append(
             Row(
