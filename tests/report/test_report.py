@@ -154,6 +154,19 @@ def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
     assert [r["rule"] for r in read(tmp_path)["rules"] if not r["passed"]] == [8]
 
 
+def test_a_gan_of_several_classes_counts_once(tmp_path: Path) -> None:
+    write_study(tmp_path, NONE)
+    for draw in range(10):
+        change(
+            tmp_path / f"draw_{draw}" / "metrics.json",
+            lambda m: m["gans"].update(normal=m["gans"]["pneumonia"]),
+        )
+    build(tmp_path)
+    (rule,) = [r for r in read(tmp_path)["rules"] if r["rule"] == 8]
+    assert rule["passed"]
+    assert rule["detail"] == "10 GANs for 10 draws"
+
+
 def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
     write_study(tmp_path, NONE)
 

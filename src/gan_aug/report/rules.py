@@ -46,10 +46,10 @@ def _across_jobs(study: Study, rule: StudyCheck) -> StudyCheck:
 
 
 def _refitted(study: Study) -> StudyCheck:
-    seen: dict[tuple[str, str], set[int]] = {}
+    seen: dict[str, set[int]] = {}  # by checkpoint: classes may share one
     for job in study.jobs:
-        for name, gan in job.result.gans.items():
-            seen.setdefault((name, gan.checkpoint_sha256), set()).add(job.result.draw)
+        for gan in job.result.gans.values():
+            seen.setdefault(gan.checkpoint_sha256, set()).add(job.result.draw)
     shared = [key for key, draws in seen.items() if len(draws) > 1]
     detail = f"{len(seen)} GANs for {len({job.result.draw for job in study.jobs})} draws"
     if not seen:
