@@ -13,7 +13,8 @@ seconds its owner touches it. Whoever finds it there tells whether the owner sti
   seconds counts as gone. The seconds are the observer's own, and of a gap between two looks
   little counts: no clock of another computer is read, and an outage of the server is not taken
   for a death. An owner that was only suspended for so long finds the lock another's when it goes
-  on: `check_held`, which every whole file is written through, then raises `Lost`.
+  on: `check_held`, which every whole file is written through, then raises `Lost`. What it was
+  about to rename when it was suspended, the last check passed, is renamed all the same.
 
 Taking over cannot give two owners either: whoever may succeed the tenure T first creates LOCK.T,
 which only one process ever can, then checks that T is still the one, and renames it to LOCK.
