@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -40,24 +41,45 @@ def check_additions(
         GanAugError: one does, naming the setting that may be meant.
     """
     overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    for override in OverridesParser.create().parse_overrides(overrides):
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    for override in parsed:
         key = override.key_or_group
-        chooses = override.package is not None or key in hydra.runtime.choices
         named = any(f"${{{key}}}" in other for other in overrides)  # others are made from it
-        merges = isinstance(override.value(), dict)  # into what may be there
-        adds = override.is_add() or override.is_force_add()
-        if not adds or chooses or named or merges or key in _REFUSED_LATER:
+        if named or not _adds(override, hydra):
             continue
-        parent, _, name = key.rpartition(".")
-        if _is_closed(cfg, parent):
-            if override.is_force_add():
-                rest = compose([o for o in overrides if o.partition("=")[0] != f"++{key}"])
+        for path in _paths(key, override.value()):
+            parent, _, name = path.rpartition(".")
+            if path in _REFUSED_LATER or not _is_closed(cfg, parent):
+                continue
+            if override.is_force_add() or path != key:
+                same = [o.key_or_group == key and _adds(o, hydra) for o in parsed]
+                rest = compose([o for o, out in zip(overrides, same, strict=True) if not out])
                 there = OmegaConf.select(rest, parent) if parent else rest
                 if isinstance(there, DictConfig) and name in list(there):  # one that is ??? too
+                    continue
+                if path != key and there is None:  # a new arm, say, whose mapping is this one
                     continue
             node = OmegaConf.select(cfg, parent) if parent else cfg
             known = [str(other) for other in node if other not in (name, "hydra")]
             raise GanAugError(_unknown(override.input_line or key, parent, name, known))
+
+
+def _adds(override: Override, hydra: Any) -> bool:
+    """Tell whether it is a `+KEY=VALUE` or `++KEY=VALUE` that chooses from no group."""
+    mapping = isinstance(override.value(), dict)  # merged into what is there, also of a group
+    chooses = override.package is not None or (
+        override.key_or_group in hydra.runtime.choices and not mapping
+    )
+    return (override.is_add() or override.is_force_add()) and not chooses
+
+
+def _paths(key: str, value: Any) -> Iterator[str]:
+    """Yield the settings that a value of `key` sets: those of a mapping one by one."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _paths(f"{key}.{name}", inner)
+    else:
+        yield key
 
 
 def _is_closed(cfg: DictConfig, parent: str) -> bool:
