@@ -20,6 +20,7 @@ from job_files import (
     write_run,
 )
 
+from gan_aug.launch import state as module
 from gan_aug.launch.follow import Follower, Job, Sweep
 from gan_aug.launch.state import SILENT_SECONDS, State
 from gan_aug.run.errors import GanAugError
@@ -58,6 +59,20 @@ def test_a_run_without_a_launcher(status: str, state: State, tmp_path: Path) -> 
     job = only(tmp_path)
     assert (job.folder, job.state) == ("draw_0", state)
     assert reason is None or job.reason == reason
+
+
+def test_a_run_that_ends_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run.json was read before, its lock is looked at after."""
+    write_run(tmp_path / "draw_0", "running")
+
+    def ends(folder: Path) -> bool:
+        write_run(folder, "finished")
+        return False
+
+    monkeypatch.setattr(module, "is_busy", ends)
+    assert only(tmp_path).state is State.DONE
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,11 @@ class _Look:
                 told=_time_of(progress),
             )
         )
+        if state is State.KILLED:  # or at its end, between a look at run.json and one at the lock
+            again = self._files.get(self.folder / folder / RECORD, read_run)
+            if again is not None and again != run:
+                self.runs[folder] = again
+                return self._job(folder, named)
         running = state is State.RUNNING
         overrides = tuple(named.submission.jobs[named.number].overrides) if named else ()
         seconds = 0.0
