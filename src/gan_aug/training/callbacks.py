@@ -160,6 +160,7 @@ class Checkpoints(Checkpoint):
 
         def save(temporary: Path) -> None:
             trainer.save_checkpoint(temporary)
+            check_held(self.last)  # that took a while
             # Only now: until then the one before stays a file of its own, should last.ckpt be
             # damaged and this process be killed over saving.
             if self.last.exists():
