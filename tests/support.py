@@ -71,7 +71,7 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m gan_aug.NAME ARGUMENTS` to its end; `check`: it must succeed."""
     result = _forker.run(
-        [f"gan_aug.{name}", *map(str, arguments)], cwd, environment(cache_home) | env, timeout=600
+        [f"gan_aug.{name}", *map(str, arguments)], cwd, environment(cache_home) | env, timeout=3600
     )
     assert not check or result.returncode == 0, result.stdout + result.stderr
     return result

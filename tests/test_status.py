@@ -29,10 +29,11 @@ def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, comman
     both = False
     codes = set()
     while process.poll() is None:
-        (job,) = follower.look()[0].jobs
+        sweeps = follower.look()
+        (job,) = sweeps[0].jobs
         if job.progress is not None:
             seen.append(job.progress)
-            codes.add(exit_code(follower.look()))
+            codes.add(exit_code(sweeps))
             both |= any((tmp_path / "runs" / "gans").glob("*/progress.json"))
         time.sleep(0.05)
     assert process.returncode == 0, process.communicate()[1]

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
 
+from gan_aug.launch.state import exists
+
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",
     "callbacks.checkpoint.every_n_seconds=0", "quality.use=[]",
@@ -92,7 +94,7 @@ def test_jobs_end_with_their_launcher_and_nothing_is_lost(
     process.communicate(timeout=60)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}.get(how, 143)
     deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while any(exists(pid) for pid in pids):
         assert time.monotonic() < deadline, "a job outlived its launcher"
         time.sleep(0.05)
     run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)

@@ -471,7 +471,7 @@ def test_a_hopeless_learning_rate_is_stopped_early(tmp_path: Path, cache_home: P
     result = run_command(
         cache_home, "train", "-m", "hydra/sweeper=optuna", *TINY_CNN, "model.lr=1e-9,1e-2",
         "hydra.sweep.dir=s", "hydra.launcher.jobs=1", "hydra.sweeper.n_trials=2",
-        "trainer.max_epochs=600", "hydra.sweeper.pruner.n_startup_trials=1",
+        "trainer.max_epochs=300", "model.patience=null", "hydra.sweeper.pruner.n_startup_trials=1",
         cwd=tmp_path, check=True,
     )  # fmt: skip
     by_rate = {trial.params["model.lr"]: trial for trial in trials_of(tmp_path / "s")}

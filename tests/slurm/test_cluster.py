@@ -12,13 +12,15 @@ import pytest
 from slurm import cluster as module
 from slurm.cluster import SlurmCluster, unavailable, wait_until
 
+from gan_aug.launch.state import exists
+
 
 def states(cluster: SlurmCluster, job: str, *, lives: bool = False) -> list[str]:
     return [row["State"] for row in cluster.sacct(job, lives=lives)]
 
 
 def left(pids: set[int]) -> list[int]:
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    return [pid for pid in pids if exists(pid)]
 
 
 def test_skips_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
