@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from gan_aug.run import record as module
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.record import status_of
 from gan_aug.run.run_record import read_record, write_record
 
 LEAST: dict[str, Any] = {"status": "running", "command": ["python"], "overrides": [], "config": {}}
@@ -37,6 +39,22 @@ def test_a_record_of_another_version_is_read_and_kept(tmp_path: Path) -> None:
     assert written["data"] == notes
     assert {key: written[key] for key in expected} == expected
     assert "synthetic" not in written
+
+
+@pytest.mark.parametrize(("then", "status"), [("finished", "running"), ("running", "killed")])
+def test_a_run_that_ends_after_its_record_was_read_was_not_killed(
+    then: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, LEAST)
+    record = read_record(tmp_path)
+    assert record is not None
+
+    def ends(folder: Path) -> bool:
+        write(folder, LEAST | {"status": then})
+        return False
+
+    monkeypatch.setattr(module, "is_busy", ends)
+    assert status_of(tmp_path, record) == status
 
 
 def test_a_run_that_failed_for_its_settings_is_read(tmp_path: Path) -> None:

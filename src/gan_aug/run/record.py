@@ -317,8 +317,8 @@ def status_of(folder: Path, record: RunRecord) -> str:
     """
     if record.status != "running" or is_busy(folder):
         return record.status
-    latest = read_record(folder) or record  # it may have ended since, and given the lock back
-    return latest.status if latest.status != "running" else "killed"
+    # Or it has ended since the record was read.
+    return "killed" if read_record(folder) == record else record.status
 
 
 def wait_until_free(folder: Path) -> None:
