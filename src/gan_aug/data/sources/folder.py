@@ -319,10 +319,10 @@ def _folders(top: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """Tell whether a file is to be read, by its name; DICOM files often have no ending."""
+    """Tell whether a file is to be read: by its name, or by its first bytes where it is DICOM."""
     if path.name.startswith("."):
         return False
-    if path.suffix or not path.is_file():
+    if path.suffix.lower() in EXTENSIONS or not path.is_file():
         return path.suffix.lower() in EXTENSIONS
     with path.open("rb") as file:
         return is_dicom(file.read(132))
