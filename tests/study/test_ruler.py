@@ -106,7 +106,10 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
         ),
         (["study.ruler=[5,2000]"], ["study.ruler", "ruler_2000", "leaves only"]),
         (["study.ruler=[5,30]", "+arm@arms.ruler_5=real"], ["arms.ruler_5", "rename"]),
-        (["study.ruler='{pneumonie: [5,20]}'"], ["study.ruler", "pneumonie", "LIST"]),
+        (
+            ["study.ruler='{pneumonie: [5,20]}'"],
+            ["study.ruler", "pneumonie is none of the classes"],
+        ),
         (["study.ruler=[5,20]", "data.subset=null"], ["study.ruler", "data.subset"]),
         (["arms.real.real=5"], ["arms.real.real=5", "data.subset"]),
         (["arms.more_real.real=200"], ["more_real", "real.normal=200", "20 normal"]),

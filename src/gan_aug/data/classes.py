@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.by_name import by_name
+from gan_aug.settings.by_name import (
+    by_name,
+    class_named,
+    names_in,
+    normal,
+    values_by_class,
+    written,
+)
 
 LONGEST_NAME = 100
 
@@ -39,9 +46,9 @@ class Classes:
                     f"data: {name!r} cannot name a class, as it names folders; use letters, digits "
                     f"and spaces, at most {LONGEST_NAME}, and no / or leading dot"
                 )
-        if len({name.casefold() for name in self.names}) < len(self.names):
+        if len({normal(name).casefold() for name in self.names}) < len(self.names):
             raise GanAugError(
-                f"data: of {self._listed} two names differ by case at most; rename one"
+                f"data: of {self._listed} two names are one, or differ by case at most; rename one"
             )
         if self.positive is not None and self.positive not in self.names:
             raise GanAugError(
@@ -52,6 +59,13 @@ class Classes:
                 f"data.positive={self.positive}: of {len(self.names)} classes none is the positive "
                 "one; set data.positive=null"
             )
+
+    @classmethod
+    def of(cls, names: Iterable[str], positive: Any) -> Classes:
+        """Return the classes in the order of their names; the positive one is as it was typed."""
+        ordered = tuple(sorted(names))
+        named = None if positive is None else class_named(positive, ordered, "data.positive")
+        return cls(ordered, named)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,21 +86,20 @@ class Classes:
         """Return the label of a class."""
         return self.names.index(name)
 
-    def check_name(self, name: Any, setting: str) -> None:
-        """Check that a setting, as it is typed, names a class.
+    def named(self, typed: Any, key: str) -> str:
+        """Return the class that a setting means; see `gan_aug.settings.by_name.class_named`."""
+        return class_named(typed, self.names, f"{key}={written(typed)}")
 
-        Raises:
-            GanAugError: it does not; the message lists the classes.
-        """
-        if name not in self.names:
-            raise GanAugError(f"{setting}: {name} is none of the classes {self._listed}")
+    def all_named(self, typed: Any, key: str) -> list[str]:
+        """Return the classes that a list in a setting means; it may be given as text."""
+        return [self.named(one, key) for one in names_in(typed)]
 
-    def numbers(self, value: Any, key: str) -> dict[str, int | None]:
+    def numbers(self, value: Any, key: str) -> dict[str, Any]:
         """Return a number for each class from a setting.
 
         Args:
-            value: a number for all classes, null, or what `by_name` takes, where null, as of a
-                class that is not named, says nothing.
+            value: a number for all classes, null, or a mapping, which may be given as text; null in
+                it, as of a class that it does not name, says nothing.
             key: the setting.
 
         Raises:
@@ -95,13 +108,14 @@ class Classes:
         value = by_name(value)
         if not isinstance(value, Mapping):
             return dict.fromkeys(self.names, value)
-        for name, number in value.items():
-            if number is not None and name not in self.names:
-                raise GanAugError(
-                    f"{key}.{name}={number}: {name} is none of the classes {self._listed}; set "
-                    f"{key}=NUMBER for all of them, or {key}={{{self.names[0]}: NUMBER}}"
-                )
-        return {name: value.get(name) for name in self.names}
+        said = {typed: number for typed, number in value.items() if number is not None}
+        try:
+            found = values_by_class(said, self.names, key)
+        except GanAugError as error:
+            raise GanAugError(
+                f"{error}; set {key}=NUMBER for all of them, or {key}={{{self.names[0]}: NUMBER}}"
+            ) from error
+        return {name: found.get(name) for name in self.names}
 
 
 def is_class_name(name: Any) -> bool:
@@ -113,4 +127,5 @@ def is_class_name(name: Any) -> bool:
         and name == name.strip()
         and not name.startswith(".")
         and not set(name) & set('/\\:*?"<>|')
+        and "${" not in name  # OmegaConf would resolve it
     )

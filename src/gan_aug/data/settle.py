@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gan_aug.data.classes import Classes
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.endpoints import typed_endpoints
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ruler import add_ruler
 
@@ -35,10 +36,13 @@ def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
         settled.data.num_classes = len(classes)
         settled.data.positive = classes.positive
         settled.data.channels = splits.channels
-        if OmegaConf.select(cfg, "data.train_class") is not None:
-            classes.check_name(cfg.data.train_class, f"data.train_class={cfg.data.train_class}")
+        if (typed := OmegaConf.select(cfg, "data.train_class")) is not None:
+            settled.data.train_class = classes.named(typed, "data.train_class")
+        if (pair := OmegaConf.select(cfg, "model.pair")) is not None:
+            settled.model.pair = classes.all_named(pair, "model.pair")
         _fill(settled, cfg, "data.subset", classes, None)
         if "study" in cfg:
+            settled.study.endpoints = typed_endpoints(cfg)
             usual = _fill(settled, cfg, "study.count", classes, {})
             for name, arm in cfg.arms.items():
                 _fill(settled, cfg, f"arms.{name}.added.count", classes, usual)

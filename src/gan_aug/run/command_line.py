@@ -17,6 +17,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -215,6 +216,11 @@ def _checked_options(arguments: list[str]) -> list[str]:
 
 
 _COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
+_NAMES = (
+    r"(data\.(positive|train_class|classes)|model\.pair|study\.(rare|ruler|endpoints)|"
+    r"arms\.[^.=]+\.real)"
+)
+"""Settings that count by class, and others that name classes."""
 
 
 def _current(argument: str) -> str:
@@ -229,19 +235,41 @@ def _as_hydra_takes_it(argument: str) -> str:
     r"""Return an argument that Hydra's grammar takes, where it is clear what is meant.
 
     data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping
-    takes the place of the one there was and may name classes in any letters, and
-    data.patient_regex=(\d+)_.* may be typed as it is.
+    takes the place of the one there was and may name classes in any letters, as data.positive=NAME
+    may, and data.patient_regex=(\d+)_.* may be typed as it is.
     """
     key, _, value = argument.partition("=")
     if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
         return f"++{argument}"
-    if re.fullmatch(_COUNTS, key) and value.startswith("{"):
-        # As text it replaces what was there; of a sweep there are several.
-        choices = re.split(r"(?<=\})\s*,\s*(?=\{)", value)
-        return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in choices)
+    bare = key.lstrip("+")
+    counts = re.fullmatch(_COUNTS, bare) and value.startswith("{")
+    if counts or (re.fullmatch(_NAMES, bare) and not _is_grammatical(argument)):
+        # As text, which replaces a mapping that was there; of a sweep there are several.
+        return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in _choices(value))
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
         return quoted(key, value)
     return argument
+
+
+def _is_grammatical(argument: str) -> bool:
+    """Tell whether Hydra takes it; of a class called null its configuration has no mapping."""
+    try:
+        value = OverridesParser.create().parse_override(argument).value()
+    except HydraException:
+        return False
+    return not (isinstance(value, dict) and None in value)
+
+
+def _choices(value: str) -> list[str]:
+    """Return the choices of a sweep: what stands between commas that no bracket encloses."""
+    found, depth = [""], 0
+    for letter in value:
+        depth += (letter in "[{(") - (letter in "]})")
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [choice.strip() for choice in found]
 
 
 def _refuse_resume(arguments: list[str], to_go_on: str) -> None:

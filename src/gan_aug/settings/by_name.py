@@ -1,22 +1,126 @@
-"""Numbers by the name of a class, as a setting gives them."""
+"""Names of classes, and values by them, brought back to what was typed.
+
+Hydra's grammar and YAML take some names for something else: 0, 01, 1e3, 1_000, yes, on, null. Which
+class is meant is known once the data set has said which there are.
+"""
 
 from __future__ import annotations
 
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from gan_aug.run.errors import GanAugError
+
+
+def normal(name: str) -> str:
+    """Return a name in NFC: macOS writes the letters of folders in parts, keyboards do not."""
+    return unicodedata.normalize("NFC", name)
+
 
 def by_name(value: Any) -> Any:
-    """Return a mapping that was given as text, "{NAME: NUMBER}"; anything else as it is.
+    """Return a mapping or a list that was given as text; anything else as it is.
 
     Hydra's grammar has no Korean letters, nor quotes around the keys of a mapping; a quoted text
-    may hold any.
+    may hold any. The keys of the mapping stay as they were typed.
     """
     if not isinstance(value, str):
         return value
     try:
-        found = yaml.safe_load(value)
+        loader = yaml.SafeLoader(value)
+        node = loader.get_single_node()
+        if isinstance(node, yaml.MappingNode):
+            return {
+                _typed(key, value): loader.construct_object(inner, deep=True)
+                for key, inner in node.value
+            }
+        if isinstance(node, yaml.SequenceNode):
+            return [loader.construct_object(inner, deep=True) for inner in node.value]
+    except yaml.YAMLError:
+        pass
+    return value
+
+
+def names_in(value: Any) -> Any:
+    """Return a list of names that was given as text, each as it was typed; else as it is."""
+    try:
+        node = yaml.SafeLoader(value).get_single_node() if isinstance(value, str) else None
     except yaml.YAMLError:
         return value
-    return found if isinstance(found, dict) else value
+    if isinstance(node, yaml.SequenceNode):
+        return [_typed(inner, value) for inner in node.value]
+    return value
+
+
+def _typed(node: yaml.Node, text: str) -> str:
+    """Return what stands in a text, without quotes: [A] is a name here, not a list."""
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    return text[node.start_mark.index : node.end_mark.index].strip()
+
+
+def class_named(typed: Any, classes: Sequence[str], setting: str) -> str:
+    """Return the class that a setting means.
+
+    Args:
+        typed: text, or what Hydra or YAML made of it: a number, true or false, null.
+        classes: of the data set.
+        setting: for messages, as it was typed.
+
+    Raises:
+        GanAugError: it names none, or it may be one of several.
+    """
+    if isinstance(typed, str):
+        found = [name for name in classes if normal(name) == normal(typed)]
+    else:
+        found = [name for name in classes if _same(_read(name), typed)]
+    if len(found) > 1:
+        raise GanAugError(
+            f"{setting}: may be {' or '.join(found)}, which are read alike without quotes; write "
+            f"'{found[0]}' in a file, \"'{found[0]}'\" on the command line"
+        )
+    if not found:
+        raise GanAugError(
+            f"{setting}: {written(typed)} is none of the classes {', '.join(classes)}"
+        )
+    return found[0]
+
+
+def written(typed: Any) -> str:
+    """Return a value as it is written in settings."""
+    names = {None: "null", True: "true", False: "false"}
+    return names[typed] if typed is None or isinstance(typed, bool) else str(typed)
+
+
+def _read(name: str) -> Any:
+    """Return what a name is without quotes, to YAML or to Hydra, which also knows 1e3 and inf."""
+    try:
+        found = yaml.safe_load(name)
+        return float(found) if isinstance(found, str) else found
+    except (yaml.YAMLError, ValueError):
+        return name
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
+        return one is other
+    both_nan = all(isinstance(x, float) and math.isnan(x) for x in (one, other))
+    return both_nan or bool(one == other)
+
+
+def values_by_class(value: Mapping[Any, Any], classes: Sequence[str], key: str) -> dict[str, Any]:
+    """Return a mapping with the classes' own names.
+
+    Raises:
+        GanAugError: it names something that is no class, or a class twice.
+    """
+    found: dict[str, Any] = {}
+    for typed, inner in value.items():
+        name = class_named(typed, classes, f"{key}.{written(typed)}={inner}")
+        if name in found:
+            raise GanAugError(f"{key}={dict(value)}: names {name} twice; leave one of them out")
+        found[name] = inner
+    return found

@@ -134,7 +134,7 @@ def _check_task(cfg: DictConfig) -> None:
             f"data.batch_size={cfg.data.batch_size}: model={cfg.model.name} takes as many images "
             "of two classes; choose an even number"
         )
-    if cfg.model.kind == "classifier" and cfg.data.train_class:
+    if cfg.model.kind == "classifier" and cfg.data.train_class is not None:
         raise GanAugError(
             f"data.train_class={cfg.data.train_class}: a classifier needs all classes; set "
             "data.train_class=null"

@@ -7,9 +7,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import by_name, normal
 
 METRICS = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
@@ -50,19 +51,26 @@ def endpoints_of(cfg: DictConfig) -> list[Endpoint]:
     Raises:
         GanAugError: naming what is none.
     """
-    found = cfg.study.endpoints
-    if not isinstance(found, ListConfig) or not len(found):
+    found = typed_endpoints(cfg)
+    if not isinstance(found, list) or not found:
         raise GanAugError(f"study.endpoints={found}: must be a list, as {_EXAMPLE}")
-    endpoints = [
-        _endpoint(OmegaConf.to_container(one) if OmegaConf.is_config(one) else one, i)
-        for i, one in enumerate(found)
-    ]
+    endpoints = [_endpoint(one, i) for i, one in enumerate(found)]
     named = [(one.split, one.name) for one in endpoints]
     if twice := [name for name in named if named.count(name) > 1]:
         raise GanAugError(
             f"study.endpoints={found}: {' '.join(twice[0])} is there twice; leave one of them out"
         )
     return endpoints
+
+
+def typed_endpoints(cfg: DictConfig) -> Any:
+    """Return what a study's endpoints are set to, in plain containers; a list may be text."""
+    study: Any = OmegaConf.to_container(cfg.study, resolve=True)
+    found = by_name(study["endpoints"])
+    for one in found if isinstance(found, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("metric"), str):
+            one["metric"] = normal(one["metric"])  # may end with the name of a class
+    return found
 
 
 def _endpoint(found: Any, i: int) -> Endpoint:

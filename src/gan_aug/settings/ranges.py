@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.by_name import by_name
+from gan_aug.settings.by_name import by_name, names_in
 from gan_aug.settings.gan_classes import FITTED_ON, SOURCES
 
 Rule = tuple[Callable[[Any], bool], str]
@@ -83,6 +83,8 @@ not_negative: Rule = (lambda v: _is_number(v) and v >= 0, "a number from 0")
 share: Rule = (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1")
 is_bool: Rule = (lambda v: isinstance(v, bool), "true or false")
 is_null: Rule = (lambda v: v is None, "null")
+class_name: Rule = (lambda v: isinstance(v, str | int | float), "the name of a class")
+"""Which class a number or true means, the data set says: gan_aug.settings.by_name."""
 text: Rule = (lambda v: isinstance(v, str), "text")
 path: Rule = (
     lambda v: isinstance(v, str) and _is_path(v),
@@ -141,7 +143,7 @@ RULES: dict[str, Rule] = {
     "data.test_share": within_ends(0, 1),
     "data.val_share": within_ends(0, 1),
     "data.split_seed": at_least(0),
-    "data.positive": or_null(text),
+    "data.positive": or_null(class_name),
     "data.set": text,
     "data.batch_size": whole(2, 65536),
     "data.development_per_class": at_least(0),
@@ -151,7 +153,7 @@ RULES: dict[str, Rule] = {
     "data.synthetic.dir": or_null(path),
     "data.synthetic.count": or_null(count),
     "data.on_bad_file": one_of("error", "skip"),
-    "data.train_class": or_null(text),
+    "data.train_class": or_null(class_name),
     "trainer.devices": one_of(1),
     "trainer.max_epochs": or_null(at_least(1)),
     "trainer.precision": one_of("auto", "32-true", "bf16-mixed", "16-mixed"),
@@ -202,7 +204,7 @@ MODEL_RULES: dict[str, Rule] = {
     "balanced": is_bool,
     "batch_size": whole(2, 65536),
     "batches": at_least(1),
-    "pair": or_null((lambda v: _is_list(v, 2) and names[0](v), "a list of two names of classes")),
+    "pair": or_null((lambda v: _is_list(names_in(v), 2), "a list of two names of classes")),
     "decay_from": within(0, 1),
     "truncation": or_null(within(0.1, 10)),
     "blocks": whole(1, 64),

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.by_name import by_name
+from gan_aug.settings.by_name import by_name, values_by_class
 
 ARM = "ruler_{}"
 
@@ -26,12 +26,13 @@ def ruler_of(cfg: DictConfig, classes: list[str]) -> tuple[list[int], list[str]]
         return None
     if not isinstance(ruler, Mapping):
         return ruler, classes
-    if len(ruler) != 1 or not ruler.keys() <= set(classes):
+    of_class = values_by_class(ruler, classes, "study.ruler")
+    if len(of_class) != 1:
         raise GanAugError(
-            f"study.ruler={ruler}: names {', '.join(map(str, ruler)) or 'nothing'}; write a list "
+            f"study.ruler={ruler}: names {' and '.join(of_class) or 'nothing'}; write a list "
             f"for all classes, or {{CLASS: LIST}} with one of {', '.join(classes)}"
         )
-    ((name, sizes),) = ruler.items()
+    ((name, sizes),) = of_class.items()
     return sizes, [name]
 
 

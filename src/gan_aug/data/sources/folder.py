@@ -70,7 +70,7 @@ class Folder:
     root: str | None
     table: str | None
     patient_regex: str | None
-    positive: str | None
+    positive: Any
     test_share: float
     val_share: float
     split_seed: int
@@ -104,7 +104,7 @@ class Folder:
                 "reading it, or name another folder"
             ) from error
         found = decode_files(root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit)
-        classes = Classes(tuple(sorted({entry.label for entry in entries})), self.positive)
+        classes = Classes.of({entry.label for entry in entries}, self.positive)
         good = [i for i, digest in enumerate(found.hashes) if digest is not None]
         entries = [entries[i] for i in good]
         if lost := set(classes) - {entry.label for entry in entries}:

@@ -1,0 +1,181 @@
+"""Names that Hydra or YAML take for something else work in every setting that takes a class."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import unicodedata
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from support import ROOT
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.settle import settle
+from gan_aug.data.splits import Source, Splits, make_splits
+from gan_aug.run.command_line import _as_hydra_takes_it
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
+from gan_aug.settings.endpoints import endpoints_of
+from gan_aug.settings.study import check_counts, check_study
+
+NFD = unicodedata.normalize("NFD", "폐렴")
+NAMES = [
+    ("0", "1"),
+    ("yes", "no"),
+    ("on", "off"),
+    ("true", "false"),
+    ("null", "~"),
+    ("1e3", "01"),
+    ("1_000", "08"),
+    ("1.50", "inf"),
+    ("폐렴", "정상"),
+    ("benign (4)", "No findings"),
+    ("A.b", "c-d"),
+]
+BRACKETS = [("[A]", "[bold]x"), ("a, b", "c'd"), ("1", "01")]
+"""These need quotes."""
+
+
+def splits_of(names: tuple[str, ...]) -> Splits:
+    classes = Classes(names)
+
+    def table(part: str, n: int) -> ImageTable:
+        labels = np.repeat(np.arange(len(names)), n).astype(np.int64)
+        each = np.array([f"{part}{i}" for i in range(len(labels))])
+        images = np.zeros((len(labels), 1, 4, 4), np.uint8)
+        return ImageTable(images, labels, each, each, each, classes)
+
+    subset = dict.fromkeys(names, 8)
+    return make_splits(Source(table("train", 30), table("test", 9)), 0, subset, 0, 5, 0)
+
+
+@functools.cache
+def plain(name: str, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose(name, ["data=folder", *overrides])
+
+
+def composed(name: str, model: str, *arguments: str) -> DictConfig:
+    """Return what Hydra makes of arguments; to compose anew for each would take long."""
+    own = ["+study=seed_protocol"] if name == "study" else []
+    cfg = copy.deepcopy(plain(name, *own, f"model={model}"))
+    for argument in arguments:
+        override = OverridesParser.create().parse_override(_as_hydra_takes_it(argument))
+        OmegaConf.update(cfg, override.key_or_group, override.value())
+    return cfg
+
+
+def study(*arguments: str) -> DictConfig:
+    small = ("data.development_per_class=0", "data.internal_per_class=0")
+    of_own = ("data.subset=8", "study.count=5", "study.splits=[validation,test]")
+    return composed("study", "dcgan", *of_own, *small, *arguments)
+
+
+def forms(a: str, b: str) -> list[tuple[str, str]]:
+    """Return two names as they may be typed: bare, and in quotes."""
+    return [(a, b), (f"'{a}'", f"'{b}'")]
+
+
+ALL_FORMS = [
+    (names, typed) for names in NAMES for typed in forms(*names) if "null" not in typed
+] + [(names, (f'"{names[0]}"', f'"{names[1]}"')) for names in BRACKETS]
+
+
+@pytest.mark.parametrize(("names", "typed"), ALL_FORMS)
+def test_a_setting_that_names_classes(names: tuple[str, str], typed: tuple[str, str]) -> None:
+    a, b = typed
+    cfg = composed("train", "dcgan", f"data.train_class={a}", f"data.positive={b}")
+    check_config(cfg)
+    settled = settle(cfg, splits_of(names))
+    assert settled.data.train_class == names[0]
+    assert Classes.of(names, cfg.data.positive).positive == names[1]
+    cfg = composed("train", "cyclegan", f"model.pair=[{b},{a}]")
+    check_config(cfg)
+    assert settle(cfg, splits_of(names)).model.module.pair == [names[1], names[0]]
+
+
+@pytest.mark.parametrize(
+    ("names", "typed"), [(names, typed) for names in NAMES for typed in forms(*names)]
+    + [(names, (f'"{names[0]}"', f'"{names[1]}"')) for names in BRACKETS],
+)  # fmt: skip
+def test_a_setting_of_a_number_for_each_class(
+    names: tuple[str, str], typed: tuple[str, str]
+) -> None:
+    a, b = typed
+    cfg = study(
+        f"data.subset={{{a}: 8, {b}: 6}}",
+        f"study.count={{{b}: 60}}",
+        f"study.ruler={{{a}: [5,20]}}",
+        f"arms.gan.added.count={{{a}: 7}}",
+        f"arms.classic.real={{{b}: 3}}",
+    )
+    check_config(cfg)
+    check_study(cfg)
+    splits = splits_of(names)
+    settled = settle(cfg, splits)
+    check_counts(settled)
+    assert settled.data.subset == {names[0]: 8, names[1]: 6}
+    assert settled.study.count == {names[0]: 0, names[1]: 60}
+    assert settled.arms.gan.added.count == {names[0]: 7, names[1]: 60}
+    assert settled.arms.classic.real == {names[0]: None, names[1]: 3}
+    assert settled.arms.ruler_20.added.count == {names[0]: 12, names[1]: 0}
+
+
+@pytest.mark.parametrize("name", ["폐렴", NFD, "A (b)", "yes", "0"])
+def test_an_endpoint_of_a_class(name: str) -> None:
+    cfg = study(f"study.endpoints=[{{split: test, metric: sensitivity_{name}}}]")
+    wanted = f"sensitivity_{unicodedata.normalize('NFC', name)}"
+    assert [one.metric for one in endpoints_of(cfg)] == [wanted]
+    classes = (unicodedata.normalize("NFC", name), "other", "third")
+    assert settle(cfg, splits_of(classes)).study.endpoints == [{"split": "test", "metric": wanted}]
+
+
+def test_what_yaml_makes_of_a_name_in_a_file() -> None:
+    """A study or experiment of one's own is YAML, which reads more names as something else."""
+    names = ("yes", "012")
+    subset = OmegaConf.create("{yes: 8, 012: 6}")
+    assert list(subset) == [True, 10]
+    assert Classes(names).numbers(dict(subset), "data.subset") == {"yes": 8, "012": 6}
+    assert Classes(("null", "a")).all_named([None, "a"], "model.pair") == ["null", "a"]
+    assert Classes(("NaN", "a")).named(float("nan"), "data.positive") == "NaN"
+
+
+@pytest.mark.parametrize(
+    ("names", "typed", "message"),
+    [
+        (("1", "01"), 1, "data.positive=1: may be 1 or 01"),
+        (("yes", "true"), True, "data.positive=true: may be yes or true"),
+        (("1e3", "1_000"), 1000.0, "may be 1e3 or 1_000"),
+        (("1", "yes"), False, "false is none of the classes 1, yes"),
+        (("0", "no"), 2, "2 is none of the classes 0, no"),
+        (("0", "1"), "01", "01 is none of the classes 0, 1"),
+        (("0", "1"), "true", "true is none of the classes 0, 1"),
+    ],
+)
+def test_what_may_be_two_classes_or_none(names: tuple[str, str], typed: Any, message: str) -> None:
+    with pytest.raises(GanAugError, match=message):
+        Classes(names).named(typed, "data.positive")
+
+
+def test_a_class_that_is_named_twice() -> None:
+    twice = f"{{폐렴: 3, {NFD}: 4}}"
+    with pytest.raises(GanAugError, match="names 폐렴 twice"):
+        Classes(("폐렴", "정상")).numbers(twice, "data.subset")
+
+
+def test_two_forms_of_one_name_are_no_two_classes() -> None:
+    with pytest.raises(GanAugError, match="two names are one"):
+        Classes(("폐렴", NFD))
+
+
+def test_the_first_class_is_not_taken_for_none() -> None:
+    """`data.train_class=0` with a classifier was let through: 0 counts as nothing."""
+    cfg = composed("train", "cnn", "data.train_class=0")
+    with pytest.raises(GanAugError, match=r"data\.train_class=0: a classifier needs all classes"):
+        check_config(cfg)
