@@ -20,10 +20,12 @@ from PIL import Image
 from gan_aug.data.classes import Classes, is_class_name
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_json
+from gan_aug.run.files import not_writable, read_bytes, read_json, refuse_links
 from gan_aug.run.renames import renamed
 
 MANIFEST = "manifest.json"
+MOST_MANIFEST = 256 * 2**20
+"""Bytes: it has a line for each image of the set, and for each that its generator saw."""
 _FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -103,6 +105,7 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
     Raises:
         GanAugError: the folder exists already, or cannot be written.
     """
+    refuse_links(folder)
     try:
         if folder.exists():
             raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
@@ -218,7 +221,7 @@ def read_manifest(folder: Path, key: str) -> dict[str, Any]:
             f"{key}={folder}: has no {MANIFEST}; "
             "only sets written by gan_aug.train or gan_aug.generate can be used"
         )
-    manifest = read_json(path, "generate the set again")
+    manifest = read_json(path, "generate the set again", MOST_MANIFEST)
     wanted = {
         "files": dict,
         "image_size": int,
@@ -269,9 +272,7 @@ def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray
             raise GanAugError(
                 f"{path}: is a link that leads out of the set; generate the set again"
             )
-        if path.exists() and not path.is_file():
-            raise DamagedSet(f"{path}: is not a regular file")
-        data = path.read_bytes()
+        data = read_bytes(path, _most_bytes(manifest))
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a loop of links"
         raise DamagedSet(f"{path}: cannot be read ({reason})") from error
@@ -280,7 +281,7 @@ def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray
     channels, size = manifest["channels"], manifest["image_size"]
     mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             # Before any pixel is decoded: a small file can claim to be a huge picture.
             if (image.format, image.mode, image.size) != ("PNG", mode, (size, size)):
                 raise ValueError(f"{image.format} {image.mode} {image.size[0]}x{image.size[1]}")
@@ -291,6 +292,12 @@ def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray
             "again"
         ) from error
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def _most_bytes(manifest: Mapping[str, Any]) -> int:
+    """Return what a PNG of the set's size can have: its pixels as they are, and a little more."""
+    pixels: int = manifest["channels"] * manifest["image_size"] ** 2
+    return 2 * pixels + 2**16
 
 
 def _check_not_real(

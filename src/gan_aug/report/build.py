@@ -43,6 +43,7 @@ def build(study_dir: Path, archive: Path | None = None) -> Path:
         replace_file(
             study_dir / "figures" / f"{name}.png",
             lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
+            study_dir,
         )
     for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)

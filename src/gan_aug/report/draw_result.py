@@ -233,11 +233,16 @@ def read_result(path: Path) -> DrawResult:
         GanAugError: it is damaged, or of no draw of a study.
     """
     try:
-        return from_plain(DrawResult, renamed_metrics(read_json(path, "run that draw again")))
+        found = from_plain(DrawResult, renamed_metrics(read_json(path, "run that draw again")))
     except Misfit as error:
         raise GanAugError(
             f"{path}: {error}; is it a draw of a study? If so, run that draw again"
         ) from error
+    # They name files in fits/, and nothing outside it.
+    for name in (*found.arms, *(fit.arm for fit in found.fits)):
+        if set(name) & {"/", "\0"}:
+            raise GanAugError(f"{path}: {name!r} names no arm; run that draw again")
+    return found
 
 
 def write_result(path: Path, result: DrawResult) -> None:

@@ -7,6 +7,8 @@ log-odds of 36 probabilities are 1 in 64 bits too: there they tie, as they alway
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_aug.metrics.classification import to_probabilities
+from gan_aug.run.files import open_regular
 
+MOST_BYTES = 256 * 2**20
+"""Of the arrays of one fit, packed or not."""
 LOGITS = "_logits"
 """After the name of what was predicted: an array of `to_keep`."""
 
@@ -43,3 +48,19 @@ def probabilities_of(kept: NDArray[Any]) -> NDArray[np.float64]:
         logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
     found: NDArray[np.float64] = to_probabilities(logits).numpy()
     return found
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a fit, which may come from anyone; nothing in them is run.
+
+    Raises:
+        Exception: of almost any kind, for what is no such file, or is larger than `MOST_BYTES`.
+    """
+    with open_regular(path, MOST_BYTES) as file:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked > MOST_BYTES:
+            raise ValueError(f"unpacks to {unpacked} bytes, at most {MOST_BYTES} are read")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as found:
+            return dict(found)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure
 from gan_aug.report.draw_result import LAST, DrawResult, FitResult
-from gan_aug.report.predictions import LOGITS, probabilities_of
+from gan_aug.report.predictions import LOGITS, probabilities_of, read_arrays
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import RunRecord
@@ -113,8 +113,7 @@ def read_predictions(
     path = folder / "fits" / f"{arm}_{repeat}.npz"
     classes = result.data_classes
     try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = dict(found)
+        arrays = read_arrays(path)
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise GanAugError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
     chosen = any(fit.last is not None for fit in result.fits_of(arm))

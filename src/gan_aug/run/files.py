@@ -2,45 +2,106 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
+import stat
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock import Lost, check_held
+from gan_aug.run.lock import check_held, guard_of
+
+MOST_JSON = 64 * 2**20
+"""Bytes of a JSON file, unless its kind may have more."""
+_LEFT = ".tmp"
+_HALF = re.compile("[\ud800-\udfff]")
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object], within: Path | None = None) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it.
+
+    The temporary file is new and has a random name, so nothing that was planted is followed.
+
+    Args:
+        path: the file.
+        write: is given the temporary file's path.
+        within: the folder of a run or a study, see `refuse_links`.
 
     Raises:
         GanAugError: the file cannot be written (a full disk, say); what was there before is kept.
         Lost: it lies in a folder that another process has taken over.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    refuse_links(path, within)
     check_held(path)
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        temporary = _new_file_beside(path)
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         check_held(path)
         temporary.replace(path)
-    except Lost:
-        raise  # the temporary file may be the other's by now
     except BaseException as error:
         # Half a checkpoint would keep a full disk from taking even the reason into run.json.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise not_writable(path, error) from error
         raise
+
+
+def refuse_links(path: Path, within: Path | None = None) -> None:
+    """Refuse to write through a folder that is a link out of the run or study it seems to lie in.
+
+    Args:
+        path: to be written. Where it is a link itself, it is replaced, not followed.
+        within: the folder of the run or study, which may itself be a link; None: the one whose
+            lock this process holds, if any.
+
+    Raises:
+        GanAugError: naming the link.
+    """
+    root = within if within is not None else guard_of(path)
+    if root is None or root == path or not path.is_relative_to(root):
+        return
+    for folder in path.parents:
+        if folder == root:
+            return
+        if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
+            raise GanAugError(
+                f"{folder}: is a link that leads out of {root}, and nothing is written through it; "
+                "remove the link, then repeat the command"
+            )
+
+
+def _new_file_beside(path: Path) -> Path:
+    """Create an empty file with a random name; one that exists is never opened."""
+    found = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_LEFT}")
+    os.close(os.open(found, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    return found
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes have left beside a file that only this process may write."""
+    if guard_of(path) is None:
+        return
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}{re.escape(_LEFT)}")
+    for name in os.listdir(path.parent):
+        if pattern.fullmatch(name):
+            path.with_name(name).unlink(missing_ok=True)
 
 
 def not_writable(path: Path, error: OSError) -> GanAugError:
@@ -51,42 +112,80 @@ def not_writable(path: Path, error: OSError) -> GanAugError:
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step."""
-    replace_file(path, lambda temporary: temporary.write_text(text))
+def write_text(path: Path, text: str, within: Path | None = None) -> None:
+    """Write a text file in one step; see `replace_file`."""
+    replace_file(path, lambda temporary: temporary.write_text(text), within)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file in one step."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+def write_json(path: Path, content: Any, within: Path | None = None) -> None:
+    """Write a JSON file in one step; see `replace_file`."""
+    write_text(path, json.dumps(content, indent=2) + "\n", within)
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+@contextmanager
+def open_regular(path: Path, most: int) -> Iterator[BufferedReader]:
+    """Open a file that may come from anyone.
+
+    Args:
+        path: the file.
+        most: how many bytes a file of its kind may have.
+
+    Raises:
+        OSError: it is missing, larger, or no regular file: a FIFO would be waited for, for ever.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes, at most {most}", str(path))
+        yield file
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file that may come from anyone; see `open_regular`."""
+    with open_regular(path, most) as file:
+        return file.read(most)
+
+
+def read_json(path: Path, remedy: str, most: int = MOST_JSON) -> dict[str, Any]:
     """Read a JSON file that holds a mapping.
 
     Args:
         path: the file.
         remedy: what to do where it is damaged.
+        most: how many bytes it may have.
+
+    Returns:
+        What it holds. A half of a pair of UTF-16, which nothing can print, becomes U+FFFD.
 
     Raises:
         GanAugError: it is missing, cannot be read, or holds something else.
     """
     try:
-        if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
-            raise ValueError("not a regular file")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_bytes(path, most).decode("utf-8"))
         if not isinstance(found, dict):
             raise ValueError("does not hold a mapping")
+        return cast("dict[str, Any]", _printable(found))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise GanAugError(f"{path}: cannot be read ({reason}); {remedy}") from error
-    return found
+
+
+def _printable(node: Any) -> Any:
+    if isinstance(node, str):
+        return node if node.isascii() else _HALF.sub("\ufffd", node)
+    if isinstance(node, list):
+        return [_printable(inner) for inner in node]
+    if isinstance(node, dict):
+        return {_printable(key): _printable(value) for key, value in node.items()}
+    return node
 
 
 def keep_again(path: Path, other: Path) -> None:
     """Give a file a second name, in one step; what had that name is replaced."""
-    temporary = other.with_name(f".{other.name}.tmp")
-    temporary.unlink(missing_ok=True)
+    temporary = _new_file_beside(other)
+    temporary.unlink()
     try:
         temporary.hardlink_to(path)  # `path` is there at every moment, and nothing is copied
     except OSError:  # a file system without links
@@ -109,5 +208,5 @@ def remove_folder(folder: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    with open_regular(path, sys.maxsize) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

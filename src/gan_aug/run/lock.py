@@ -230,6 +230,12 @@ def check_held(path: Path) -> None:
             lock.check()
 
 
+def guard_of(path: Path) -> Path | None:
+    """Return the innermost folder or file around a path that a lock of this process guards."""
+    around = [lock.guards for lock in tuple(_held) if path.is_relative_to(lock.guards)]
+    return max(around, key=lambda guards: len(guards.parts), default=None)
+
+
 def is_held(path: Path, stale: float = STALE) -> bool:
     """Tell whether a living process holds a lock, at once and without touching it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.report.draw_result import FitResult, write_fit
+from gan_aug.report.predictions import MOST_BYTES
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_json, replace_file, sha256_of
+from gan_aug.run.files import read_bytes, read_json, replace_file, sha256_of, write_json
 from gan_aug.run.typed import Misfit, from_plain, to_plain
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.study.batches import AddedImages
@@ -90,9 +90,8 @@ class SharedFits:
         arrays, own = kept.with_suffix(".npz"), path.with_suffix(".npz")
         try:
             found = _read(kept)
-            if not arrays.is_file():
-                raise GanAugError(f"{arrays}: is missing; fitting again")
-            replace_file(own, lambda p: shutil.copyfile(arrays, p))
+            content = _read_arrays(arrays)
+            replace_file(own, lambda p: p.write_bytes(content))
             if found.npz_sha256 != sha256_of(own):
                 raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
         except GanAugError as error:
@@ -110,17 +109,18 @@ class SharedFits:
         """
         if self._folder is None:
             return
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # Several jobs may keep the same fit at once.
-            temporary = self._folder / f".{key}.{uuid.uuid4().hex}.tmp"
-            shutil.copyfile(path.with_suffix(".npz"), temporary)
-            temporary.replace(self._folder / f"{key}.npz")
-            fit = path.read_text()
-            temporary.write_text(json.dumps({"fit": fit, "sha256": _of_text(fit)}))
-            temporary.replace(self._folder / f"{key}.json")  # last: what it names is there then
-        except OSError as error:
-            raise not_writable(self._folder, error) from error
+        study, arrays = self._folder.parent, path.with_suffix(".npz")
+        replace_file(self._folder / f"{key}.npz", lambda p: shutil.copyfile(arrays, p), study)
+        fit = path.read_text()
+        # Last: what it names is there then.
+        write_json(self._folder / f"{key}.json", {"fit": fit, "sha256": _of_text(fit)}, study)
+
+
+def _read_arrays(path: Path) -> bytes:
+    try:
+        return read_bytes(path, MOST_BYTES)
+    except OSError as error:
+        raise GanAugError(f"{path}: cannot be read ({error.strerror}); fitting again") from error
 
 
 def _read(kept: Path) -> FitResult:
