@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_study import change, write_study
 
+from gan_aug.report.archive import files_to_keep
 from gan_aug.report.build import build
+from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
 EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.02}
@@ -61,3 +65,26 @@ def test_it_is_a_zip(archive: str, command: Command, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"archive={archive}: name a file that ends in .zip" in result.stderr
     assert not (tmp_path / "s" / "report.html").exists()
+
+
+def test_what_a_link_points_to_is_not_packed(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", EFFECTS, draws=6, repeats=1)
+    (tmp_path / "secret.json").write_text("a key")
+    link = folder / "draw_2" / "fits" / "key.json"
+    link.symlink_to(tmp_path / "secret.json")
+    with pytest.raises(GanAugError, match=r"archive=: \S+/draw_2/fits/key.json leads out of"):
+        build(folder, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+    assert not (folder / "report.html").exists()
+    link.unlink()
+    link.symlink_to(folder / "draw_3" / "run.json")  # what is the study's own may be packed
+    build(folder, tmp_path / "a.zip")
+    link.unlink()
+    (folder / "draw_4").rename(tmp_path / "moved")
+    (folder / "draw_4").symlink_to(tmp_path / "moved")
+    with pytest.raises(GanAugError, match=r"archive=: \S+/draw_4 leads out of"):
+        build(folder, tmp_path / "b.zip")
+    os.mkfifo(folder / "draw_0" / "fits" / "pipe.npz")
+    study: Any = SimpleNamespace(folder=folder, jobs=[SimpleNamespace(folder=folder / "draw_0")])
+    with pytest.raises(GanAugError, match=r"pipe\.npz"):
+        files_to_keep(study)

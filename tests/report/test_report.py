@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report.answer import points
-from gan_aug.report.build import build
+from gan_aug.report.build import as_csv, build
 from gan_aug.report.figures import roc_curve
 from gan_aug.report.results import AT_VALIDATION_THRESHOLD
 from gan_aug.run.errors import GanAugError
@@ -549,7 +551,7 @@ def test_a_draw_whose_files_disagree_is_left_out_and_named(
     assert "draw_1" in left_out["reason"]
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"warning: left out of the report: {left_out['reason']}"
-    assert any("left out because their files disagree: draw_1" in a for a in summary["answer"])
+    assert any("or their files disagree: draw_1" in a for a in summary["answer"])
     assert 1 not in set(pd.read_csv(tmp_path / "results.csv")["draw"])
 
 
@@ -632,3 +634,53 @@ def test_what_gans_were_chosen_by_is_one_of_a_study_s_settings(tmp_path: Path) -
     change(tmp_path / "draw_2" / "run.json", chosen(1, 0))
     with pytest.raises(GanAugError, match=r"draw_2: was run with quality.seed=1"):
         build(tmp_path)
+
+
+def test_a_draw_that_was_moved_and_linked_to_counts(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", SMALL, draws=6, repeats=1)
+    (folder / "draw_2").rename(tmp_path / "another disk")
+    (folder / "draw_2").symlink_to(tmp_path / "another disk")
+    build(folder)
+    assert read(folder)["draws"] == [0, 1, 2, 3, 4, 5]
+    assert read(folder)["unfinished"] == []
+
+
+def test_a_draw_that_cannot_be_reached_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_study(tmp_path / "s", SMALL, draws=7, repeats=1)
+    shutil.rmtree(folder / "draw_2")
+    (folder / "draw_2").symlink_to(tmp_path / "a disk that is gone")
+    page = build(folder).read_text()
+    (left_out,) = read(folder)["unfinished"]
+    assert (left_out["job"], left_out["status"]) == ("draw_2", "left out")
+    assert "a disk that is gone, which cannot be reached" in left_out["reason"]
+    assert "a disk that is gone, which cannot be reached" in page
+    assert "a disk that is gone" in capsys.readouterr().err
+    assert "draw_2" in json.dumps(read(folder)["answer"])
+
+
+def test_a_name_is_no_formula_in_results_csv(tmp_path: Path) -> None:
+    """Conditions and arms are called by anyone; numbers stay numbers."""
+    write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"hospital": "=HYPERLINK(1)"},))
+    build(tmp_path)
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert set(table["hospital"]) == {"'=HYPERLINK(1)"}
+    assert set(table["arm"]) == set(SMALL)
+    texts = pd.DataFrame({"@a": ["+1", "-x", "\tb", "c=d"], "b": [-0.5, 1.0, 2.0, 3.0]})
+    rows = [line.split(",") for line in as_csv(texts).splitlines()]
+    assert rows == [
+        ["'@a", "b"], ["'+1", "-0.5"], ["'-x", "1.0"], ["'\tb", "2.0"], ["c=d", "3.0"],
+    ]  # fmt: skip
+
+
+def test_the_printed_command_is_the_one_that_was_typed(tmp_path: Path) -> None:
+    """In bash: its words come out as they went in."""
+    typed = ["python", "-m", "x", "study.count={RARE: 60}", "data.root=my images", "name=it's"]
+    write_study(tmp_path, SMALL, draws=1, repeats=1)
+    change(tmp_path / "draw_0" / "run.json", lambda r: r.update(command=typed))
+    page = build(tmp_path).read_text()
+    (printed,) = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    script = f"set -- {html.unescape(printed)}; printf '%s\\n' \"$@\""
+    words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert words.stdout.splitlines() == typed

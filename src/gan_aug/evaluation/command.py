@@ -25,6 +25,7 @@ from gan_aug.evaluation.measured import ClassQuality, Quality
 from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.sample import Images
+from gan_aug.run.cells import cell
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
@@ -119,7 +120,7 @@ def _csv(quality: Quality) -> str:
             for metric, value in values.items():
                 good = quality.good.get(metric, "lower")
                 n = found.images["measured"]
-                writer.writerow([name, title, metric, value, good, n, quality.extractor])
+                writer.writerow([cell(name), title, metric, value, good, n, quality.extractor])
     return buffer.getvalue()
 
 

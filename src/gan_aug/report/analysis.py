@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -315,5 +316,5 @@ def provenance(study: Study) -> Provenance:
         python=all_of(lambda job: job.record.python),
         machine=all_of(lambda job: job.record.machine),
         git_commit=sorted(commit for commit in run_by | fitted_by if commit is not None),
-        commands=sorted({" ".join(job.record.command) for job in study.jobs}),
+        commands=sorted({shlex.join(job.record.command) for job in study.jobs}),
     )

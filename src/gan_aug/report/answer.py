@@ -56,7 +56,8 @@ def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
         first = [f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."]
     left_out = [u["job"] for u in summary.unfinished if u["status"] == LEFT_OUT]
     if left_out:
-        first.append(f"Careful: left out because their files disagree: {', '.join(left_out)}.")
+        why = "as they cannot be read or their files disagree"
+        first.append(f"Careful: left out, {why}: {', '.join(left_out)}.")
     first += [f"Careful: {warning}" for warning in summary.warnings]
     if summary.declaration is not None:
         first.append(

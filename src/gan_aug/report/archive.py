@@ -26,19 +26,52 @@ def check_archive(path: Path) -> None:
         raise GanAugError(f"archive={path}: name a file that ends in .zip")
 
 
-def write_archive(study: Study, path: Path) -> None:
-    """Write the draws that a report is about; the same draws give the same bytes.
-
-    Unpacked, they are a study's folder: the report reads it, and the study's command goes on with
-    the draws that are not there.
+def files_to_keep(study: Study) -> list[Path]:
+    """Return what an archive of a study holds.
 
     Raises:
-        GanAugError: the file cannot be written.
+        GanAugError: a file, or a folder above it, is a link out of the study, or is no regular
+            file. What a study's folder points to is not the study's to publish.
     """
     files = sorted(
         file for job in study.jobs for pattern in KEPT for file in job.folder.glob(pattern)
     )
     files += [path for path in (study.folder / DECLARATION,) if path.exists()]
+    root = study.folder.resolve()
+    out = {
+        _link_above(file, study.folder)
+        for file in files
+        if not (file.is_file() and file.resolve().is_relative_to(root))
+    }
+    if out:
+        named = ", ".join(map(str, sorted(out)[:3])) + (" and more" if len(out) > 3 else "")
+        raise GanAugError(
+            f"archive=: {named} leads out of {study.folder} or is no regular file, and is not "
+            "packed; put a copy of what you mean to publish in its place"
+        )
+    return files
+
+
+def _link_above(file: Path, folder: Path) -> Path:
+    """Return the highest link on the way from a folder to a file in it; the file without one."""
+    on_the_way = [file, *(p for p in file.parents if p != folder and p.is_relative_to(folder))]
+    return next((path for path in reversed(on_the_way) if path.is_symlink()), file)
+
+
+def write_archive(study: Study, files: list[Path], path: Path) -> None:
+    """Write the draws that a report is about; the same draws give the same bytes.
+
+    Unpacked, they are a study's folder: the report reads it, and the study's command goes on with
+    the draws that are not there.
+
+    Args:
+        study: the study.
+        files: from `files_to_keep`.
+        path: of the archive.
+
+    Raises:
+        GanAugError: the file cannot be written.
+    """
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

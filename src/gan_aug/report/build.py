@@ -7,15 +7,25 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import sentences
-from gan_aug.report.archive import write_archive
+from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.results import LEFT_OUT, read_study
+from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.typed import to_plain
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV that spreadsheets may open: see `gan_aug.run.cells`."""
+    texts = table.map(lambda value: cell(value) if isinstance(value, str) else value)
+    found: str = texts.rename(columns=cell).to_csv(index=False, lineterminator="\n")
+    return found
 
 
 def build(study_dir: Path, archive: Path | None = None) -> Path:
@@ -33,6 +43,7 @@ def build(study_dir: Path, archive: Path | None = None) -> Path:
     """
     started = time.time()
     study = read_study(study_dir)
+    kept = [] if archive is None else files_to_keep(study)  # refused before anything is written
     summary = summarise(study)
     titles = {arm: facts.title for arm, facts in study.first.arms.items()}
     summary = replace(summary, answer=sentences(summary, titles))
@@ -47,11 +58,11 @@ def build(study_dir: Path, archive: Path | None = None) -> Path:
         )
     for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
-    write_text(study_dir / "results.csv", study.table.to_csv(index=False, lineterminator="\n"))
+    write_text(study_dir / "results.csv", as_csv(study.table))
     write_json(study_dir / "summary.json", to_plain(summary))
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
-        write_archive(study, archive)
+        write_archive(study, kept, archive)
     return report

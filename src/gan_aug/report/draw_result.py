@@ -174,7 +174,8 @@ class DrawResult:
     """All results of a draw.
 
     Attributes:
-        headline: arm to its mean accuracy, for the table of a multirun.
+        headline: arm to its mean of the primary endpoint, for the table of a multirun.
+        headline_of: that endpoint in words; None of an early version, whose was the accuracy.
         draw: which.
         condition: swept setting to its value.
         question: of the study.
@@ -193,6 +194,7 @@ class DrawResult:
     """
 
     headline: dict[str, float] | None
+    headline_of: str | None = None
     draw: int
     condition: Swept
     question: Question

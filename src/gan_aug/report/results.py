@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from gan_aug.report.draw_result import LAST, DrawResult, FitResult, read_result
 from gan_aug.report.verify import read_predictions, verify_draw
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
+from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.run.typed import Misfit
@@ -30,7 +32,7 @@ Condition = tuple[Any, ...]
 """The swept settings' values."""
 LOWER_IS_BETTER = {"calibration_error"}
 LEFT_OUT = "left out"
-"""The status of a draw whose files disagree."""
+"""The status of a draw that cannot be read, or whose files disagree."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,7 @@ class Study:
     @cached_property
     def metrics(self) -> dict[str, str]:
         """What is reported of every split, with its title."""
-        found = {name: _title(name, self.classes) for name in metric_names(self.classes)}
-        if self.classes.positive is None:
-            return found
-        (first, title), *others = found.items()
-        also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
-        return dict([(first, f"{title} at 0.5"), also, *others])
+        return titles_of(self.classes)
 
     @property
     def keys(self) -> list[str]:
@@ -212,6 +209,16 @@ def value_of(fit: FitResult, split: str, metric: str, classes: Classes) -> float
     return float(measured[decisions(classes)[0]][metric])
 
 
+def titles_of(classes: Classes) -> dict[str, str]:
+    """Return what is reported of every split, with its title."""
+    found = {name: _title(name, classes) for name in metric_names(classes)}
+    if classes.positive is None:
+        return found
+    (first, title), *others = found.items()
+    also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
+    return dict([(first, f"{title} at 0.5"), also, *others])
+
+
 def _title(metric: str, classes: Classes) -> str:
     averaged = " (mean over classes, each against the rest)" if classes.positive is None else ""
     if metric in ("auroc", "auprc"):
@@ -222,8 +229,12 @@ def _title(metric: str, classes: Classes) -> str:
     return metric.replace("_", " ")
 
 
-def read_study(folder: Path) -> Study:
-    """Read all jobs under a folder.
+def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_: None) -> Study:
+    """Read all jobs under a folder, also those that it links to.
+
+    Args:
+        folder: the study's.
+        progress: is told how many draws have been read, and of how many.
 
     Raises:
         GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
@@ -231,19 +242,24 @@ def read_study(folder: Path) -> Study:
     if not folder.is_dir():
         raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
     jobs: list[Job] = []
-    unfinished: list[dict[str, str]] = []
-    for path in sorted(folder.rglob(RECORD)):
-        name = str(path.parent.relative_to(folder))
+    found = find_runs(folder)
+    unfinished = [
+        _left_out(folder, path, f"{path}: cannot be read ({reason}); make it readable again")
+        for path, reason in found.unread.items()
+    ]
+    for i, path in enumerate(found.runs):
+        progress(i, len(found.runs))
         try:
-            record = read_record(path.parent)
-            assert record is not None
+            record = read_record(path)
+            if record is None:
+                raise GanAugError(f"{path / RECORD}: cannot be read; restore it")
             if record.finished:
-                jobs.append(_read_job(path.parent, record))
+                jobs.append(_read_job(path, record))
             else:
-                status, reason = status_of(path.parent, record), record.reason or ""
-                unfinished.append({"job": name, "status": status, "reason": reason})
-        except GanAugError as error:
-            unfinished.append({"job": name, "status": LEFT_OUT, "reason": str(error)})
+                name, status = str(path.relative_to(folder)), status_of(path, record)
+                unfinished.append({"job": name, "status": status, "reason": record.reason or ""})
+        except (GanAugError, OSError) as error:
+            unfinished.append(_left_out(folder, path, str(error)))
     jobs = _without_copies(folder, jobs, unfinished)
     if not jobs:
         reason = f" ({unfinished[0]['reason']})" if unfinished else ""
@@ -257,6 +273,10 @@ def read_study(folder: Path) -> Study:
     order = {condition: i for i, condition in enumerate(study.conditions)}
     jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
     return study
+
+
+def _left_out(folder: Path, path: Path, reason: str) -> dict[str, str]:
+    return {"job": str(path.relative_to(folder)), "status": LEFT_OUT, "reason": reason}
 
 
 def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, str]]) -> list[Job]:
@@ -280,7 +300,7 @@ def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, st
         if other is not None:
             where = other.folder.relative_to(folder)
             reason = f"{name}: {what}, as {where} has it; remove one of the two"
-            unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
+            unfinished.append(_left_out(folder, job.folder, reason))
             continue
         draws[job.condition, job.result.draw] = job
         predictions |= dict.fromkeys(hashes, job)

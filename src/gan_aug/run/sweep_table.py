@@ -14,9 +14,12 @@ from rich.text import Text
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json
+from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RECORD, RunRecord, read_record
+from gan_aug.run.run_record import RunRecord, read_record
 
+_Column = tuple[str, str]
+"""What was measured, empty where the name says it, and the number's name."""
 _folder: Path | None = None
 _finished_before: set[Path] = set()
 
@@ -31,11 +34,11 @@ class RememberSweep(Callback):
         """Note the sweep's folder."""
         global _folder
         _folder = Path(config.hydra.sweep.dir)
-        for path in _folder.rglob(RECORD):
+        for folder in find_runs(_folder).runs:
             with suppress(GanAugError):  # the table names it
-                record = read_record(path.parent)
+                record = read_record(folder)
                 if record is not None and record.finished:
-                    _finished_before.add(path.parent)
+                    _finished_before.add(folder)
 
 
 def leave_table_to_others() -> None:
@@ -48,8 +51,8 @@ def print_table() -> None:
     """Print a row for each job of the multirun this process started, if it started one."""
     if _folder is None:
         return
-    rows: list[tuple[RunRecord, str, dict[str, float]]] = []
-    for folder in (path.parent for path in _folder.rglob(RECORD)):
+    rows: list[tuple[RunRecord, str, dict[_Column, float]]] = []
+    for folder in find_runs(_folder).runs:
         try:
             record = read_record(folder)
         except GanAugError as error:
@@ -64,28 +67,33 @@ def print_table() -> None:
     names = list(dict.fromkeys(name for *_, numbers in rows for name in numbers))
     # A swept key differs between jobs; the rest of the overrides would only fill the table.
     common = set.intersection(*(set(r.overrides) for r, *_ in rows)) if rows else set()
-    table = Table(title=str(_folder))
-    for title in ("job", "overrides", "status", *names):
+    measures = {measure for measure, _ in names}
+    one = measures.pop() if len(measures) == 1 else None
+    table = Table(title=str(_folder), caption=f"numbers: {one}" if one else None)
+    for title in ("job", "overrides", "status"):
         table.add_column(title)
+    for measure, name in names:
+        # As text: rich would take [kid] for a style and leave it out.
+        table.add_column(Text(f"{name}: {measure}" if measure and not one else name))
     for record, status, numbers in rows:
         why = f": {record.reason}" if record.reason else ""
         own = [o for o in record.overrides if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
-        # As text: rich would take [kid] for a style and leave it out.
         table.add_row(str(record.job), *map(Text, (" ".join(own), status + why)), *values)
     console = Console()
     # A log file has no width of its own; 80 columns would cut the table.
     Console(width=console.width if console.is_terminal else 200).print(table)
 
 
-def _headline(folder: Path) -> dict[str, float]:
+def _headline(folder: Path) -> dict[_Column, float]:
     path = folder / "metrics.json"
     if not path.exists():
         return {}
     try:
-        found = read_json(path, "run that job again").get("headline")
+        content = read_json(path, "run that job again")
     except GanAugError as error:
         warn(str(error))
         return {}
+    found, measure = content.get("headline"), str(content.get("headline_of") or "")
     numbers = found if isinstance(found, dict) else {}
-    return {str(name): n for name, n in numbers.items() if isinstance(n, int | float)}
+    return {(measure, str(name)): n for name, n in numbers.items() if isinstance(n, int | float)}

@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from gan_aug.run.files import not_writable
+from gan_aug.run.find import find_runs
 from gan_aug.run.typed import to_plain
 from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.endpoints import DECLARATION, hash_of
@@ -26,7 +27,7 @@ def declare(cfg: DictConfig) -> None:
     """
     folder = Path(cfg.study_dir).expanduser()
     path = folder / DECLARATION
-    if path.exists() or any(folder.rglob("metrics.json")):
+    if path.exists() or any((run / "metrics.json").exists() for run in find_runs(folder).runs):
         return
     study = draw_settings(cfg).study
     asked = (study.question.arm, study.question.reference)

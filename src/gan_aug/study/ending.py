@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.find import find_runs
 from gan_aug.run.lock import Lock
 from gan_aug.run.record import Busy, wait_until_free
 from gan_aug.run.run_record import read_record
@@ -68,7 +69,8 @@ def finish() -> None:
 
 
 def _write_report(study_dir: Path) -> None:
-    results = list(study_dir.rglob("metrics.json"))
+    runs = find_runs(study_dir).runs
+    results = [path for run in runs if (path := run / "metrics.json").exists()]
     if not results:
         return
     report = study_dir / "report.html"

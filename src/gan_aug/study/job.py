@@ -27,6 +27,7 @@ from gan_aug.report.draw_result import (
     write_fit,
     write_result,
 )
+from gan_aug.report.results import titles_of, value_of
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.progress import stage
@@ -83,6 +84,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         quality = measure_gans(cfg, splits, held_out, added_by_arm.gans)
     result = DrawResult(
         headline=_headline(settings, fits, splits.classes),
+        headline_of=_primary_title(settings, splits.classes),
         draw=settings.draw,
         condition=study.condition,
         question=study.question,
@@ -171,12 +173,9 @@ def _one_fit(
     )
     write_fit(path, result)
     shared.keep(key, path)
-    primary = draw_settings(cfg).study.primary
-    usual = result.on(primary)[decisions(splits.classes)[0]]
-    print(
-        f"  {name} {repeat}: {primary} accuracy {usual['accuracy']:.4f}, {fitted.seconds:.1f} s",
-        flush=True,
-    )
+    settings, classes = draw_settings(cfg), splits.classes
+    title, value = _primary_title(settings, classes), _primary(settings, result, classes)
+    print(f"  {name} {repeat}: {title} {value:.4f}, {fitted.seconds:.1f} s", flush=True)
     return result
 
 
@@ -209,9 +208,21 @@ def _mean(fits: list[FitResult], arm: str, split: str, how: str, metric: str) ->
 
 
 def _headline(settings: DrawSettings, fits: list[FitResult], classes: Classes) -> dict[str, float]:
-    """Return an arm's mean accuracy each, for the multirun's table."""
-    split, how = settings.study.primary, decisions(classes)[0]
-    return {arm: _mean(fits, arm, split, how, "accuracy") for arm in settings.arms}
+    """Return each arm's mean of the primary endpoint, for the multirun's table."""
+    values: dict[str, list[float]] = {arm: [] for arm in settings.arms}
+    for fit in fits:
+        values[fit.arm].append(_primary(settings, fit, classes))
+    return {arm: float(np.mean(of_arm)) for arm, of_arm in values.items()}
+
+
+def _primary(settings: DrawSettings, fit: FitResult, classes: Classes) -> float:
+    first = settings.study.endpoints[0]
+    return value_of(fit, first.split, first.name, classes)
+
+
+def _primary_title(settings: DrawSettings, classes: Classes) -> str:
+    first = settings.study.endpoints[0]
+    return f"{first.split} {titles_of(classes)[first.name]}"
 
 
 def _print_table(settings: DrawSettings, result: DrawResult, classes: Classes) -> None:

@@ -11,18 +11,19 @@ from omegaconf import DictConfig
 
 from gan_aug.data.prepare import load
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.find import find_runs
 from gan_aug.run.record import ANOTHER_STUDY, Run
-from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
+from gan_aug.run.run_record import Config, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 
 
 def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
     """Yield the folders of a study's draws and their records; damaged ones the report will name."""
-    for path in sorted(study_dir.expanduser().rglob(RECORD)):
+    for folder in find_runs(study_dir.expanduser()).runs:
         with suppress(GanAugError):
-            record = read_record(path.parent)
+            record = read_record(folder)
             if record is not None and "condition" in (record.config.get("study") or {}):
-                yield path.parent, record
+                yield folder, record
 
 
 def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:

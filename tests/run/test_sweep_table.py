@@ -1,0 +1,37 @@
+"""The table at the end of a multirun says what its numbers are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_study import change, write_study
+
+from gan_aug.run import sweep_table
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ("internal AUROC", ["numbers: internal AUROC", "┃ gan "]),
+        (None, ["real: internal AUROC", "gan: internal AUROC", "┃ gan "]),
+    ],
+    ids=["declared", "one draw of an early version"],
+)
+def test_it_names_the_endpoint(
+    of: str | None,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_study(tmp_path, {"real": 0.0, "gan": 0.0}, draws=2, repeats=1)
+    for draw, measure in enumerate((of, "internal AUROC")):
+        numbers = {"headline": {"real": 0.91, "gan": 0.9}, "headline_of": measure}
+        change(tmp_path / f"draw_{draw}" / "metrics.json", lambda m, n=numbers: m.update(n))
+    monkeypatch.setattr(sweep_table, "_folder", tmp_path)
+    sweep_table.print_table()
+    printed = capsys.readouterr().out
+    for part in said:
+        assert part in printed
+    assert printed.count("0.91") == 2
