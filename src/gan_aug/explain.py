@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from gan_aug.data.settle import settle
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
+from gan_aug.run.typed_settings import typed_settings
 from gan_aug.settings.checks import check_config, check_explain, check_subject
 
 
@@ -17,7 +18,7 @@ def main(cfg: DictConfig) -> None:
 
     from gan_aug.evaluation.subject import load_subject, with_data
 
-    cfg = with_data(cfg)
+    cfg = with_data(cfg, typed_settings())
     with open_run(cfg) as run:
         if run.finished:
             print(f"{run.folder}: finished already, nothing to do")

@@ -18,7 +18,6 @@ from PIL import Image
 from support import ROOT, TINY_GAN, TINY_QUALITY, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_aug.data.held_out import cut_held_out
 from gan_aug.evaluation.subject import load_subject, with_data
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
@@ -189,7 +188,7 @@ def test_bad_input_gives_one_line(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([LAST, "+data.draw=1"], "its generator saw"),
+        ([LAST, "data.draw=1"], "its generator saw"),
         ([LAST, "+data.source.seed=1"], "name the data set it was fitted on"),
     ],
 )
@@ -208,8 +207,8 @@ def test_what_does_not_fit_the_images_is_refused(
     check_subject(cfg)
 
     def load() -> None:
-        subject = load_subject(with_data(cfg))
-        cut_held_out(subject.splits, cfg.quality.count, list(subject.images))
+        subject = load_subject(with_data(cfg, [a.lstrip("+").split("=")[0] for a in arguments]))
+        subject.held_out(cfg.quality.count, list(subject.generated))
 
     with pytest.raises(GanAugError, match=re.escape(part)):
         load()

@@ -2,7 +2,8 @@
 
 The training folder's patients are cut into two halves, the same for every draw. One half fits the
 reference classifier, which supplies features and opinions. From the other half come the images to
-compare with, less all patients that the draw trains or validates on. The test images stay unread.
+compare with, less all patients that the draw trains or validates on. Where that leaves too few, the
+validation images join them, unless they chose the GAN's weights. The test images stay unread.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def reference_classifier_images(splits: Splits) -> ImageTable:
     return table.take(_in_reference_half(splits, table))
 
 
-def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut:
+def cut_held_out(
+    splits: Splits, count: int, needed: Collection[str], validation: bool = False
+) -> HeldOut:
     """Cut the images that a draw's generated images are measured with.
 
     A class has as many in `reference` as in `baseline`: `count`, or as many as there are, which is
@@ -67,53 +70,91 @@ def cut_held_out(splits: Splits, count: int, needed: Collection[str]) -> HeldOut
         splits: the draw.
         count: images of each class in `reference` and in `baseline`, at the most.
         needed: classes that are measured; of the others there may be fewer than `FEWEST`.
+        validation: whether the validation images, which no GAN is fitted on, join where fewer than
+            `FEWEST` are left; only where they chose nothing of what is measured.
 
     Raises:
         GanAugError: a class that is measured has fewer than `FEWEST`.
     """
-    table = _training_folder(splits)
-    unit = _units_of(splits, table)
-    in_half = _in_reference_half(splits, table)
-    seen = np.isin(unit, np.concatenate([_units_of(splits, t) for t in _in_use(splits)]))
-    free = ~in_half & ~seen
-    sides: tuple[list[NDArray[np.int64]], ...] = ([], [])
-    side_of: dict[int, int] = {}
-    random = np.random.default_rng(_SIDES_STREAM)
-    for label, name in enumerate(table.classes):
-        rows = np.flatnonzero(free & (table.labels == label))
-        # Whole units in random order, the first on one side and the next on the other; one that
-        # has images of both classes stays where it is.
-        for place, number in enumerate(random.permutation(np.unique(unit[rows])).tolist()):
-            side_of.setdefault(number, place % 2)
-        on_side = np.array([side_of[number] for number in unit[rows].tolist()], np.int64)
-        left = int(np.bincount(on_side, minlength=2).min())
+    sides = _measuring_sides(splits, needed, validation)
+    taken: list[tuple[list[NDArray[np.int64]], ImageTable]] = [([], side) for side in sides]
+    for label, name in enumerate(splits.classes):
+        left = min(side.counts()[name] for side in sides)
         if left < FEWEST and name in needed:
             raise GanAugError(
                 f"quality.count={count}: only {left} {name} images that the GAN has not seen are "
                 f"left on each side, {FEWEST} are the fewest; leave it more of them (a smaller "
                 f"data.subset.{name}), or measure no quality (quality.use=[])"
             )
-        taken = min(count, left) if name in needed else count
-        if taken < count and name in needed:
+        wanted = min(count, left) if name in needed else count
+        if wanted < count and name in needed:
             warn(
-                f"quality.count={count}: only {taken} {name} images that the GAN has not seen are "
-                f"left on each side; {name} is measured with N = {taken}"
+                f"quality.count={count}: only {wanted} {name} images that the GAN has not seen are "
+                f"left on each side; {name} is measured with N = {wanted}"
             )
+        for rows, side in taken:
+            rows.append(np.flatnonzero(side.labels == label)[:wanted])
+    reference, baseline = (side.take(np.concatenate(rows)) for rows, side in taken)
+    return HeldOut(reference_classifier_images(splits), reference, baseline)
+
+
+def left_to_measure(splits: Splits, needed: Collection[str], validation: bool) -> dict[str, int]:
+    """Return how many images `cut_held_out` has at the most, of each class that is measured."""
+    sides = _measuring_sides(splits, needed, validation)
+    return {name: min(side.counts()[name] for side in sides) for name in needed}
+
+
+def _measuring_sides(
+    splits: Splits, needed: Collection[str], validation: bool
+) -> tuple[ImageTable, ImageTable]:
+    """Part the unseen images; validation images join them where there are too few without."""
+    sides = _part(splits, with_validation=False)
+    few = any(side.counts()[name] < FEWEST for side in sides for name in needed)
+    return _part(splits, with_validation=True) if few and validation else sides
+
+
+def _part(splits: Splits, with_validation: bool) -> tuple[ImageTable, ImageTable]:
+    """Part the unseen images outside the reference classifier's half into two sides."""
+    folder = _training_folder(splits)
+    unit = _units_of(splits, folder)
+    in_use = (splits.train,) if with_validation else (splits.train, _cut_validation(splits))
+    seen = np.isin(unit, np.concatenate([_units_of(splits, table) for table in in_use]))
+    free = ~_in_reference_half(splits, folder) & ~seen
+    table, unit = folder.take(free), unit[free]
+    if with_validation:
+        brought = _brought_validation(splits)
+        _, numbers = np.unique(brought.patients, return_inverse=True)
+        last = max(splits.patient_units.values(), default=-1)
+        table, unit = concatenate(table, brought), np.concatenate([unit, last + 1 + numbers])
+    sides: tuple[list[NDArray[np.int64]], ...] = ([], [])
+    side_of: dict[int, int] = {}
+    random = np.random.default_rng(_SIDES_STREAM)
+    for label in range(len(table.classes)):
+        rows = np.flatnonzero(table.labels == label)
+        # Whole units in random order, the first on one side and the next on the other; one that
+        # has images of both classes stays where it is.
+        for place, number in enumerate(random.permutation(np.unique(unit[rows])).tolist()):
+            side_of.setdefault(number, place % 2)
+        on_side = np.array([side_of[number] for number in unit[rows].tolist()], np.int64)
         for place, side in enumerate(sides):
-            side.append(rows[on_side == place][:taken])
-    reference, baseline = (table.take(np.concatenate(side)) for side in sides)
-    return HeldOut(table.take(in_half), reference, baseline)
-
-
-def _in_use(splits: Splits) -> tuple[ImageTable, ...]:
-    """Return what fits or chooses a model in this draw, as far as it is of the training folder."""
-    return (splits.train, _cut_validation(splits))
+            side.append(rows[on_side == place])
+    one, other = (table.take(np.concatenate(side)) for side in sides)
+    return one, other
 
 
 def _cut_validation(splits: Splits) -> ImageTable:
     """Return the validation images, unless the data set brought them as a split of its own."""
-    own = np.array([p in splits.patient_units for p in splits.validation.patients.tolist()], bool)
-    return splits.validation.take(own)
+    return splits.validation.take(_is_cut(splits))
+
+
+def _brought_validation(splits: Splits) -> ImageTable:
+    """Return the validation images of a split that the data set brought, each once."""
+    brought = splits.validation.take(~_is_cut(splits))
+    return brought.take(np.unique(brought.hashes, return_index=True)[1])
+
+
+def _is_cut(splits: Splits) -> NDArray[np.bool_]:
+    return np.array([p in splits.patient_units for p in splits.validation.patients.tolist()], bool)
 
 
 def _training_folder(splits: Splits) -> ImageTable:

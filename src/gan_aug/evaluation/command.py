@@ -11,7 +11,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gan_aug.data.held_out import cut_held_out
 from gan_aug.evaluation.broken_generators import broken_generators
 from gan_aug.evaluation.evaluator import (
     BASELINE,
@@ -44,7 +43,7 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
         GanAugError: too few real images, or an extractor that is not to be had.
     """
     quieten()
-    held_out = cut_held_out(subject.splits, cfg.quality.count, list(subject.generated))
+    held_out = subject.held_out(cfg.quality.count, list(subject.generated))
     evaluator = Evaluator(cfg.quality, subject.splits)
     classes: dict[str, ClassQuality] = {}
     for name, made in subject.generated.items():

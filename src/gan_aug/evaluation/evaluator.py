@@ -159,8 +159,9 @@ class Evaluator:
         found = {}
         for label, name in enumerate(self._splits.classes):
             images = np.concatenate([of_class(table, name) for table in both])
-            right = self.classifier.probabilities(images).argmax(dim=1) == label
-            found[name] = right.double().mean().item()
+            if len(images):
+                right = self.classifier.probabilities(images).argmax(dim=1) == label
+                found[name] = right.double().mean().item()
         return found
 
     def quality(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gan_aug.data.held_out import FEWEST
+from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
@@ -20,6 +21,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan, read_checkpoint
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.run_record import Config
 from gan_aug.settings.by_name import by_name
 
 
@@ -31,28 +33,36 @@ class Subject:
         generated: images by class.
         splits: the draw.
         gan: where there is a checkpoint.
+        chosen: whether validation images may have chosen the generator's weights.
     """
 
     generated: dict[str, Generated]
     splits: Splits
     gan: GAN | None
+    chosen: bool
+
+    def held_out(self, count: int, needed: Collection[str]) -> HeldOut:
+        """Cut the real images to measure with; see `gan_aug.data.held_out.cut_held_out`."""
+        return cut_held_out(self.splits, count, needed, validation=not self.chosen)
 
 
-def with_data(cfg: DictConfig) -> DictConfig:
+def with_data(cfg: DictConfig, typed: Collection[str]) -> DictConfig:
     """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
 
     Args:
         cfg: passed `gan_aug.settings.checks.check_subject`.
+        typed: what the command line sets, from `gan_aug.run.typed_settings.typed_settings`.
 
     Raises:
-        GanAugError: no checkpoint, or no synthetic set, of gan_aug.
+        GanAugError: no checkpoint, or no synthetic set, of gan_aug; or settings that its data set
+            does not have.
     """
     if cfg.checkpoint is not None:
         content = read_checkpoint(Path(cfg.checkpoint).expanduser())
         settings = check_stored_data(
             content["gan_aug"]["config"]["data"], f"checkpoint={cfg.checkpoint}: data"
         )
-        root = cfg.data.root or settings.get("root")
+        root, file = cfg.data.root or settings.get("root"), f"checkpoint={cfg.checkpoint}"
     else:
         folder = Path(cfg.synthetic.dir).expanduser()
         manifest = read_manifest(folder, "synthetic.dir")
@@ -63,12 +73,42 @@ def with_data(cfg: DictConfig) -> DictConfig:
             )
         where = f"{folder / MANIFEST}: data_settings"
         settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
-    given = {key: by_name(value) for key, value in cfg.data.items() if value is not None}
+        file = f"synthetic.dir={folder}"
     # Of an earlier gan_aug these may be missing; the data set says them in any case.
     settings = {"num_classes": None, "classes": None, "positive": None, **settings}
+    found = data_settings(settings, root, cfg.data.download)
     merged = OmegaConf.create(dict(cfg.items()))
-    merged.data = OmegaConf.merge(data_settings(settings, root, cfg.data.download), given)
+    merged.data = _with_given(cfg, typed, found, file)
     return merged
+
+
+def _with_given(cfg: DictConfig, typed: Collection[str], found: Config, file: str) -> Config:
+    """Return a file's data settings with those of the command line, which must be of its data."""
+    composed: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    if "data" in typed and composed["source"]["_target_"] != found["source"]["_target_"]:
+        raise GanAugError(
+            f"data={composed['name']}: {file} is of data={found['name']}; leave data= out, or name "
+            "that"
+        )
+    data, source = dict(found), dict(found["source"])
+    for path in sorted(typed):
+        top, _, key = path.partition(".")
+        first, _, inner = key.partition(".")
+        of_source = first == "source" and inner in source
+        if top != "data" or not key:
+            continue
+        if not of_source and first not in data:
+            raise GanAugError(
+                f"{path}: {file} is of data={found['name']}, which has no such setting; leave it "
+                "out"
+            )
+        if of_source:
+            source[inner] = composed["source"][inner]
+        else:
+            data[first] = by_name(composed[first])
+        if first in source:
+            source[first] = data[first]
+    return data | {"source": source}
 
 
 def load_subject(cfg: DictConfig) -> Subject:
@@ -83,10 +123,11 @@ def load_subject(cfg: DictConfig) -> Subject:
     splits = _with_all_classes(cfg, prepare(cfg.data).splits)
     count = cfg.quality.count
     if cfg.checkpoint is not None:
-        gan, origin, _ = load_gan(Path(cfg.checkpoint).expanduser())
+        gan, origin, config = load_gan(Path(cfg.checkpoint).expanduser())
         _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
         made = images_by_class(gan, origin, count, cfg.seed, splits.train)
-        return Subject(made, splits, gan)
+        chosen = (config.get("quality") or {}).get("select") is not None
+        return Subject(made, splits, gan, chosen)
     folder = Path(cfg.synthetic.dir).expanduser()
     found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
@@ -102,21 +143,26 @@ def load_subject(cfg: DictConfig) -> Subject:
             warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
         if len(of_class):
             generated[name] = of_class.first(count)
-    return Subject(generated, splits, None)
+    # A manifest of an earlier version does not say; null: no measure did.
+    chosen = "chosen_by" not in found.manifest or found.manifest["chosen_by"] is not None
+    return Subject(generated, splits, None, chosen)
 
 
-def training_images(cfg: DictConfig, origin: dict[str, Any]) -> ImageTable:
+def training_images(
+    cfg: DictConfig, origin: dict[str, Any], typed: Collection[str]
+) -> ImageTable:
     """Return the training images of the draw that a checkpoint's GAN was fitted on.
 
     Args:
         cfg: passed `gan_aug.settings.checks.check_config`; names the checkpoint, and in `data`
             where the data set is now.
         origin: of the checkpoint.
+        typed: what the command line sets.
 
     Raises:
         GanAugError: the data is not what the GAN was fitted on.
     """
-    splits = prepare(with_data(cfg).data).splits
+    splits = prepare(with_data(cfg, typed).data).splits
     _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
     return splits.train
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gan_aug.data.held_out import cut_held_out, reference_classifier_images
+from gan_aug.data.held_out import reference_classifier_images
 from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
@@ -68,7 +68,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     discriminator = logit(explainable(gan.critic(label)))
     made_images = subject.generated[shown].images
     layers = chosen_layers(discriminator.network, _scaled(made_images[:1]), cfg.layers)
-    held_out = cut_held_out(splits, cfg.quality.count, made)
+    held_out = subject.held_out(cfg.quality.count, made)
     unseen, train = held_out.reference, splits.train
     real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
     generated = _scaled(made_images)

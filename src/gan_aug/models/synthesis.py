@@ -155,5 +155,6 @@ def manifest_head(
         **origin,
         "checkpoint_sha256": sha256_of(checkpoint),
         "seed": seed,
+        "chosen_by": (config.get("quality") or {}).get("select"),
         "data_settings": settings,
     }
