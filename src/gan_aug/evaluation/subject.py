@@ -148,9 +148,7 @@ def load_subject(cfg: DictConfig) -> Subject:
     return Subject(generated, splits, None, chosen)
 
 
-def training_images(
-    cfg: DictConfig, origin: dict[str, Any], typed: Collection[str]
-) -> ImageTable:
+def training_images(cfg: DictConfig, origin: dict[str, Any], typed: Collection[str]) -> ImageTable:
     """Return the training images of the draw that a checkpoint's GAN was fitted on.
 
     Args:

@@ -33,9 +33,7 @@ def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
     made = generated_classes(cfg, splits)
     if not cfg.quality.use or not made:
         return None
-    return cut_held_out(
-        splits, cfg.quality.count, made, validation=cfg.study.gan_select is None
-    )
+    return cut_held_out(splits, cfg.quality.count, made, validation=cfg.study.gan_select is None)
 
 
 def measure_gans(
