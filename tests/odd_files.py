@@ -10,18 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 
 COLOURS = ((200, 40, 40), (40, 190, 60), (50, 70, 210), (220, 200, 40), (170, 60, 200))
 SHAPES = ("circle", "stripes", "square", "ring", "dots")
 
 
-def dicom(pixels: NDArray[Any], bits: int = 8, patient: str = "P1", **header: Any) -> bytes:
-    """Return a DICOM file; pixels are (H, W), or (H, W, 3) in RGB."""
+def dicom(
+    pixels: NDArray[Any],
+    bits: int = 8,
+    patient: str = "P1",
+    syntax: str = ExplicitVRLittleEndian,
+    frame: bytes | None = None,
+    **header: Any,
+) -> bytes:
+    """Return a DICOM file; pixels are (H, W), or (H, W, 3) in RGB.
+
+    `frame` are the same pixels as `syntax` compresses them.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(syntax)
     made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     made.SOPClassUID = meta.MediaStorageSOPClassUID
     made.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
@@ -34,7 +50,8 @@ def dicom(pixels: NDArray[Any], bits: int = 8, patient: str = "P1", **header: An
     made.BitsAllocated = 8 * pixels.dtype.itemsize
     made.BitsStored, made.HighBit = bits, bits - 1
     made.PixelRepresentation = int(pixels.dtype.kind == "i")
-    made.PixelData = pixels.tobytes()
+    made.PixelData = pixels.tobytes() if frame is None else encapsulate([frame])
+    made["PixelData"].is_undefined_length = frame is not None
     for name, value in header.items():
         setattr(made, name, value)
     buffer = io.BytesIO()

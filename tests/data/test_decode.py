@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from support import write_image
+import tifffile
+from PIL import Image, ImageOps
+from support import ROOT, write_image
 
-from gan_aug.data.decode import decode, decode_files
+import gan_aug.data.decode as decode_module
+from gan_aug.data.decode import FITS, decode, decode_files, look_at_colour, read_picture
 from gan_aug.run.errors import GanAugError
 
 
@@ -71,15 +75,7 @@ def deep_colour(largest: int, kind: int) -> bytes:
     if kind != 2:
         pixels[..., -1] = 65535
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + check
-
-    height, width = grey.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    return chunks((grey.shape[1], grey.shape[0], 16, kind), rows)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
@@ -98,28 +94,268 @@ def test_deep_colour_is_read_in_its_full_range_only(kind: int) -> None:
         decode(deep_colour(4095, kind), 32, 1)
 
 
+def tiff(pixels: np.ndarray, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, **how)
+    return buffer.getvalue()
+
+
 def test_a_colour_tiff_of_12_bits_is_refused() -> None:
     """Pillow reads 16-bit colour TIFFs too, and keeps the high byte."""
-    tags = ((256, 4, 8), (257, 4, 8), (258, 3, 16), (259, 3, 1), (262, 3, 2), (277, 3, 3))
-    pixels = np.full((8, 8, 3), 4095, "<u2").tobytes()
-    entries = (*tags[:2], (258, 3, (16, 16, 16)), *tags[3:5], (273, 4, 200), *tags[5:],
-               (278, 4, 8), (279, 4, len(pixels)))  # fmt: skip
-    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
-    for tag, kind, value in entries:
-        if isinstance(value, tuple):
-            head += struct.pack("<HHII", tag, kind, 3, 190)
-        else:
-            head += struct.pack("<HHII", tag, kind, 1, value)
-    data = (head + bytes(4)).ljust(190, b"\0") + struct.pack("<3H", 16, 16, 16) + bytes(4) + pixels
+    data = tiff(np.full((8, 8, 3), 4095, np.uint16), photometric="rgb")
     with pytest.raises(ValueError, match="probably 10- to 14-bit values"):
         decode(data, 8, 1)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+GREYS = gradient(96, 64).astype(np.uint16)
+COLOUR = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("black", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("scale", [1, 257])
+def test_a_tiff_says_which_end_is_white(scale: int, black: str, compression: str | None) -> None:
+    values = GREYS if black == "minisblack" else 255 - GREYS
+    values = (values * scale).astype(np.uint8 if scale == 1 else np.uint16)
+    data = tiff(values, photometric=black, compression=compression)
+    expected = decode(encode(Image.fromarray(GREYS.astype(np.uint8))), 32, 1).astype(int)
+    assert np.abs(decode(data, 32, 1).astype(int) - expected).max() <= 1
+
+
+def test_a_grey_tiff_of_12_stated_bits_has_their_range() -> None:
+    high = (GREYS.astype(int) * 4095 // 255).reshape(-1, 2)
+    packed = np.stack(
+        [high[:, 0] >> 4, (high[:, 0] & 15) << 4 | high[:, 1] >> 8, high[:, 1] & 255], 1
+    )
+    entries = [(256, 96), (257, 64), (258, 12), (259, 1), (262, 1), (273, 200), (277, 1), (278, 64)]
+    entries.append((279, packed.size))
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    data = head.ljust(200, b"\0") + packed.astype(np.uint8).tobytes()
+    expected = decode(encode(Image.fromarray(GREYS.astype(np.uint8))), 32, 1).astype(int)
+    assert np.abs(decode(data, 32, 1).astype(int) - expected).max() <= 1
+
+
+def test_16_bit_colour_is_that_of_8_bits() -> None:
+    data = tiff(COLOUR.astype(np.uint16) * 257, photometric="rgb")
+    np.testing.assert_array_equal(
+        decode(data, 32, 3), decode(encode(Image.fromarray(COLOUR)), 32, 3)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int16, np.int8])
 def test_samples_without_a_stated_range_are_refused(dtype: type) -> None:
-    data = encode(Image.fromarray(gradient().astype(dtype)), "TIFF")
     with pytest.raises(ValueError, match="black and white the file does not say"):
+        decode(tiff((GREYS // 2).astype(dtype), photometric="minisblack"), 32, 1)
+
+
+def without_photometric() -> bytes:
+    data = tiff(GREYS.astype(np.uint8), photometric="minisblack")
+    return data.replace(struct.pack("<HHII", 262, 3, 1, 1), struct.pack("<HHII", 260, 3, 1, 1))
+
+
+def frames(kind: str, n: int = 2) -> bytes:
+    first, *others = (Image.fromarray(np.roll(COLOUR, i, 0)) for i in range(n))
+    buffer = io.BytesIO()
+    first.save(buffer, kind, save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+def clear(mode: str) -> bytes:
+    picture = Image.fromarray(COLOUR).convert(mode)
+    picture.putalpha(0)
+    return encode(picture)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (frames("TIFF", 3), "3 pages or frames: one picture is wanted"),
+        (frames("PNG"), "2 pages or frames"),
+        (frames("WEBP"), "2 pages or frames"),
+        (frames("GIF"), "not an image of a kind that is read"),
+        (without_photometric(), "does not say whether 0 is black"),
+        (tiff(GREYS * 257, photometric="miniswhite", byteorder=">"), "save it as PNG"),
+        (
+            tiff(COLOUR.astype(np.uint16).transpose(2, 0, 1) * 257, photometric="rgb"),
+            "separate planes",
+        ),
+        (tiff(COLOUR[..., :2].astype(np.uint16), photometric="minisblack", planarconfig="contig"),
+         "save it as PNG"),
+        (clear("RGB"), "transparent all over"),
+        (clear("L"), "transparent all over"),
+    ],
+)  # fmt: skip
+def test_what_has_no_stated_meaning_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         decode(data, 32, 1)
+
+
+def test_of_an_mpo_the_photograph_is_read() -> None:
+    np.testing.assert_array_equal(
+        decode(frames("MPO"), 32, 3), decode(encode(Image.fromarray(COLOUR), "JPEG"), 32, 3)
+    )
+
+
+OPACITY = np.zeros((64, 96), np.uint8)
+OPACITY[20:50, 20:60] = 255
+OPACITY[:5, :5] = 128
+
+
+def through(mode: str) -> bytes:
+    """COLOUR, grey where the mode is, of which OPACITY shows a part."""
+    picture = Image.fromarray(COLOUR).convert("L" if mode == "I;16" else mode.replace("A", ""))
+    if mode.endswith("A"):
+        picture.putalpha(Image.fromarray(OPACITY))
+        return encode(picture)
+    # One colour of the palette, or one grey, is transparent.
+    values = np.asarray(picture).copy()
+    values[OPACITY == 0] = 7
+    values[(OPACITY > 0) & (values == 7)] = 8
+    made = Image.fromarray(values.astype(np.uint16) * 257 if mode == "I;16" else values)
+    if mode == "P":
+        made.putpalette([(n * 3 + 50) % 256 for n in range(768)])
+    buffer = io.BytesIO()
+    made.save(buffer, "PNG", transparency=7 * 257 if mode == "I;16" else 7)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "I;16"])
+def test_what_lies_beneath_transparency_does_not_show(mode: str) -> None:
+    found = read_picture(through(mode), 64, 3).image
+    assert not np.asarray(found)[OPACITY == 0].any()
+    assert np.asarray(found)[30:40, 30:40].std() > 10
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_half_transparent_is_half_as_bright(mode: str) -> None:
+    beneath = np.asarray(Image.fromarray(COLOUR).convert(mode[:-1]).convert("RGB")).astype(int)
+    found = np.asarray(read_picture(through(mode), 64, 3).image).astype(int)
+    assert np.abs(found[:5, :5] - beneath[:5, :5] * 128 / 255).max() <= 1
+    np.testing.assert_array_equal(found[20:50, 20:60], beneath[20:50, 20:60])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_of_few_bits(bits: int) -> None:
+    """tRNS holds the stored value, not the one that is scaled to 8 bits (PNG, 11.3.2.1)."""
+    largest = 2**bits - 1
+    values = np.array([0, 1, largest, largest, 1, 0, 1, 1], np.uint8)
+    row = np.packbits(np.unpackbits(values[:, None], axis=1)[:, -bits:]).tobytes()
+    data = chunks((8, 1, bits, 0), b"\0" + row, (b"tRNS", struct.pack(">H", largest)))
+    found = np.asarray(read_picture(data, 64, 1).image)[0]
+    assert found.tolist() == [0 if v in (0, largest) else 255 // largest for v in values.tolist()]
+
+
+def chunks(header: tuple[int, int, int, int], rows: bytes, *extra: tuple[bytes, bytes]) -> bytes:
+    """A PNG of width, height, bits and colour type."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    first = (b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0))
+    parts = (first, *extra, (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 700), (97, 61), (61, 97), (64, 64)])
+@pytest.mark.parametrize("fit", FITS)
+def test_extreme_shapes_do_not_vanish(size: tuple[int, int], fit: str) -> None:
+    picture = Image.new("L", size, 255)
+    found = decode(encode(picture), 64, 1, fit)[0]
+    assert found.max() == 255
+    if fit != "pad":
+        assert found.min() == 255
+    elif max(size) < 100:
+        other = ImageOps.pad(picture, (64, 64), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(found, np.asarray(other))
+    else:
+        assert (found > 0).sum() == 64
+
+
+def taller(data: bytes, place: int, order: str = ">I") -> bytes:
+    """Let a header claim four times as many rows."""
+    at = slice(place, place + struct.calcsize(order))
+    rows = struct.unpack(order, data[at])[0]
+    return data[: at.start] + struct.pack(order, 4 * rows) + data[at.stop :]
+
+
+def lying() -> dict[str, bytes]:
+    found = {}
+    for mode in ("L", "RGB", "CMYK"):
+        for progressive in (False, True):
+            buffer = io.BytesIO()
+            Image.fromarray(COLOUR).convert(mode).save(buffer, "JPEG", progressive=progressive)
+            data = buffer.getvalue()
+            place = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+            name = f"{'progressive ' if progressive else ''}JPEG in {mode}"
+            found[name] = taller(data, place, ">H")
+            found[f"{name}, cut but ended"] = data[: len(data) // 3 * 2] + b"\xff\xd9"
+    rows = b"".join(b"\0" + row.tobytes() for row in COLOUR)
+    found["PNG"] = chunks((96, 256, 8, 2), rows)
+    data = tiff(COLOUR, photometric="rgb")
+    found["TIFF"] = taller(
+        data, tifffile.TiffFile(io.BytesIO(data)).pages[0].tags[257].valueoffset, "<I"
+    )
+    data = encode(Image.fromarray(COLOUR), "BMP")
+    found["BMP"] = taller(data, 22, "<I")
+    return found
+
+
+LYING = lying()
+
+
+@pytest.mark.parametrize("kind", [name for name in LYING if "progressive" not in name
+                                  or "cut" not in name])  # fmt: skip
+def test_a_header_that_claims_more_than_the_file_holds(kind: str) -> None:
+    """Pillow fills the rest with grey or black, and says nothing."""
+    with pytest.raises(ValueError, match="does not hold the 96x|cannot be decoded"):
+        decode(LYING[kind], 32, 1)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_sound_jpeg_may_end_in_middle_grey(mode: str, progressive: bool) -> None:
+    pixels = GREYS.astype(np.uint8)
+    pixels[48:] = 128
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", progressive=progressive)
+    for data in (buffer.getvalue(), buffer.getvalue() + b"something after its end"):
+        assert np.abs(decode(data, 64, 1, "crop")[0, -4:].astype(int) - 128).max() <= 1
+
+
+def test_a_black_png_is_sound() -> None:
+    for kind in (0, 2, 4, 6):
+        rows = b"\0" * (1 + 16 * {0: 1, 2: 3, 4: 2, 6: 4}[kind])
+        first = b"\0" + b"\xff" * (len(rows) - 1)
+        assert decode(chunks((16, 3, 8, kind), first + 2 * rows), 16, 1).max() == 255
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+
+
+def test_an_image_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow goes by what is in a file: it hands PostScript to Ghostscript."""
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
+    (tmp_path / "a.png").write_bytes(EPS)
+    write_image(tmp_path / "b.png", 0)
+    assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
+    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
+    assert started == []
+    assert "not an image of a kind that is read" in found.bad["a.png"]
+
+
+def test_pillow_is_always_told_what_it_may_open() -> None:
+    calls = [
+        (path.name, node.lineno, [keyword.arg for keyword in node.keywords])
+        for path in (ROOT / "src").rglob("*.py")
+        if "Image.open" in (code := path.read_text())
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open")
+    ]
+    assert len(calls) > 3
+    assert [call for call in calls if call[2] != ["formats"]] == []
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", FORMS["grey png"][:90], FORMS["rgb jpeg"][:300]])
@@ -193,6 +429,63 @@ def test_damage_never_escapes_as_another_error() -> None:
             except ValueError:
                 refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), KeyError("Rows")])
+def test_any_error_is_one_bad_file(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i, name in enumerate(("a.png", "b.png")):
+        write_image(tmp_path / name, i, (50 + i, 40))
+
+    def fail(picture: Image.Image, *_: object) -> None:
+        if picture.width == 50:
+            raise error
+
+    for function in ("gan_aug.data.decode.lacks_pixels", "gan_aug.data.decode._onto_black"):
+        monkeypatch.setattr(function, lambda _, picture: fail(picture), raising=False)
+    names = ["a.png", "b.png"]
+    assert look_at_colour(tmp_path, names) == 1
+    found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
+    assert list(found.bad) == ["a.png"]
+    assert type(error).__name__ in found.bad["a.png"] or str(error) in found.bad["a.png"]
+    with pytest.raises(GanAugError, match=r"a\.png: cannot be decoded"):
+        decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
+
+
+def test_a_file_that_fails_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector: one bad file, which the cache does not remember."""
+    names = ["a.png", "b.png"]
+    for i, name in enumerate(names):
+        write_image(tmp_path / name, i)
+
+    def read() -> dict[str, str]:
+        return decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip").bad
+
+    with monkeypatch.context() as patched:
+        whole = decode_module._bytes_of
+
+        def broken(path: Path) -> bytes:
+            if path.name == "a.png":
+                raise OSError(5, "Input/output error")
+            return whole(path)
+
+        patched.setattr(decode_module, "_bytes_of", broken)
+        assert read() == {"a.png": "cannot be read (Input/output error)"}
+        with pytest.raises(GanAugError, match=r"a\.png: cannot be read"):
+            decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
+    assert read() == {}
+
+
+def test_a_sparse_file_of_30_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(30 * 2**30)
+    write_image(tmp_path / "b.png", 0)
+    assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
+    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
+    assert "larger than any picture" in found.bad["a.png"]
 
 
 def test_a_large_sound_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

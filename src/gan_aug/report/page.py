@@ -101,6 +101,6 @@ def _grids(study: Study) -> dict[str, str]:
     found = {}
     for path in sorted((job.folder / "grids").glob("*.png")):
         kind, _, name = path.stem.partition("_")
-        picture = data_uri(png_of(Image.open(path)))
+        picture = data_uri(png_of(Image.open(path, formats=["PNG"])))
         found[f"{kind} {name}, draw {job.result.draw}"] = picture
     return found

@@ -78,7 +78,7 @@ def scalars(values: Mapping[str, float]) -> Summary:
 
 def picture(tag: str, png: bytes) -> Summary:
     """Return a PNG as an image."""
-    width, height = Image.open(io.BytesIO(png)).size
+    width, height = Image.open(io.BytesIO(png), formats=["PNG"]).size
     image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
     return Summary(value=[Summary.Value(tag=tag, image=image)])
 

@@ -1,0 +1,99 @@
+"""Files that hold fewer pixels than their header claims: Pillow fills the rest, in silence."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+          (0, 1, 1, 2))  # fmt: skip
+"""First column, first row, steps between columns and between rows (PNG 3rd edition, section 8)."""
+
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker that is neither a stuffed byte, a restart nor a fill byte."""
+
+
+def lacks_pixels(data: bytes, image: Image.Image) -> bool:
+    """Tell whether a JPEG, PNG or TIFF lacks pixels that its header claims.
+
+    Args:
+        data: the file's bytes.
+        image: as Pillow opened and decoded it.
+    """
+    last_row = np.asarray(image.crop((0, image.height - 1, image.width, image.height)))
+    if image.format in ("JPEG", "MPO"):
+        return is_filled_grey(last_row) and jpeg_lacks_pixels(data)
+    if image.format == "PNG":
+        return (data[28] == 1 or not last_row.any()) and _png_lacks_pixels(data)
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and _tiff_lacks_blocks(image)
+
+
+def is_filled_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether the last pixel is what libjpeg fills in where the data end: middle grey."""
+    return bool(np.isin(pixels[-1, -1], (127, 128)).all())
+
+
+def jpeg_lacks_pixels(data: bytes) -> bool:
+    """Tell whether more bytes at the end of a JPEG's first scan would change its pixels.
+
+    libjpeg counts missing data as a warning, and Pillow shows none. A decoder that has all it needs
+    skips what else stands before the next marker.
+    """
+    place = 2
+    while data[place : place + 2] != b"\xff\xda":  # to the first scan (ITU-T T.81, B.1.1.4)
+        if place + 4 > len(data) or data[place] != 0xFF:
+            return False
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    end = _AFTER_SCAN.search(data, place + 2)
+    if end is None:
+        return False
+    longer = data[: end.start()] + b"\x5a" * 4096 + data[end.start() :]
+    one, other = (Image.open(io.BytesIO(each), formats=["JPEG"]) for each in (data, longer))
+    return one.tobytes() != other.tobytes()
+
+
+def _png_lacks_pixels(data: bytes) -> bool:
+    width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
+    bits *= _PNG_CHANNELS[colour]
+    passes = _ADAM7 if data[28] else ((0, 0, 1, 1),)
+    left = 0
+    for x, y, dx, dy in passes:
+        columns, rows = -(-(width - x) // dx), -(-(height - y) // dy)
+        if columns > 0 and rows > 0:
+            left += rows * (1 + -(-columns * bits // 8))
+    inflate = zlib.decompressobj()
+    place = 8
+    while left > 0 and place + 8 <= len(data):
+        length = int.from_bytes(data[place : place + 4])
+        if data[place + 4 : place + 8] == b"IDAT":
+            rest = data[place + 8 : place + 8 + length]
+            while rest and left > 0:
+                left -= len(inflate.decompress(rest, 2**20))
+                rest = inflate.unconsumed_tail
+        place += 12 + length
+    return left > 0
+
+
+def _tiff_lacks_blocks(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Tell whether there are fewer strips or tiles than the size needs (TIFF 6.0, section 15)."""
+    tags = image.tag_v2
+    width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
+    if TiffImagePlugin.TILEOFFSETS in tags:
+        offsets = tags[TiffImagePlugin.TILEOFFSETS]
+        across, down = tags[TiffImagePlugin.TILEWIDTH], tags[TiffImagePlugin.TILELENGTH]
+    elif TiffImagePlugin.STRIPOFFSETS in tags:
+        offsets = tags[TiffImagePlugin.STRIPOFFSETS]
+        across, down = width, tags.get(TiffImagePlugin.ROWSPERSTRIP, height)
+    else:
+        return False
+    blocks = -(-width // across) * -(-height // down)
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2:
+        blocks *= tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+    return bool(len(offsets) < blocks)
