@@ -212,7 +212,8 @@ def test_one_image_in_two_classes(command: Command, kaggle_folder: Path) -> None
         kaggle_folder / "train" / "PNEUMONIA" / "person99_virus_1.jpeg",
     )
     result = command("train", "+experiment=cnn_baseline", f"data.root={kaggle_folder}", *SMALL)
-    assert_one_line(result, "person99_virus_1.jpeg", "IM-0003-0001.jpeg", "another class")
+    parts = ("person99_virus_1.jpeg", "IM-0003-0001.jpeg", "two classes", "data.on_conflict=drop")
+    assert_one_line(result, *parts)
 
 
 def test_a_run_folder_with_other_settings_is_left_alone(command: Command, tmp_path: Path) -> None:

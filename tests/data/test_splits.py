@@ -147,10 +147,55 @@ def test_a_copy_of_a_test_image_leaves_training() -> None:
     assert not held & set(splits.validation.hashes.tolist())
 
 
-def test_one_image_in_two_classes_is_refused() -> None:
-    data = source(train=with_hash(table(90, "train"), {0: "same", 100: "same"}))
-    with pytest.raises(GanAugError, match="another class"):
+TWO_CLASSES = {
+    "in training": source(train=with_hash(table(90, "train"), {0: "same", 100: "same"})),
+    "in training and test": source(
+        train=with_hash(table(90, "train"), {0: "same"}),
+        test=with_hash(table(20, "test"), {30: "same"}),
+    ),
+    "in validation and test": source(
+        validation=with_hash(table(20, "validation"), {0: "same"}),
+        test=with_hash(table(20, "test"), {30: "same"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("where", TWO_CLASSES)
+def test_one_image_in_two_classes_is_refused(where: str) -> None:
+    with pytest.raises(
+        GanAugError, match=r"are the same image, in two classes; .*on_conflict=drop"
+    ):
+        cut(TWO_CLASSES[where])
+
+
+def test_how_many_images_are_in_two_classes_is_said() -> None:
+    data = source(train=with_hash(table(90, "train"), {0: "a", 100: "a", 1: "b", 2: "b", 101: "b"}))
+    match = r"train/0 and train/100: .*\(2 images are in two classes\)"
+    with pytest.raises(GanAugError, match=match):
         cut(data)
+
+
+@pytest.mark.parametrize("where", TWO_CLASSES)
+def test_all_copies_of_an_image_in_two_classes_are_left_out(where: str) -> None:
+    data = TWO_CLASSES[where]
+    everything = {"normal": None, "pneumonia": None}
+    splits = cut(data, subset=everything, on_conflict="drop", development_per_class=0)
+    left = (splits.train, splits.validation, splits.test, splits.unused)
+    assert "same" not in {image for part in left for image in part.hashes.tolist()}
+    assert sum(map(len, left)) == sum(map(len, data.tables().values())) - 2
+    paths = [p for t in data.tables().values() for p in t.paths[t.hashes == "same"].tolist()]
+    assert splits.notes["conflicts_left_out"] == [sorted(paths)]
+    (said,) = splits.notes["warnings"]
+    assert "1 images are in two classes" in said
+    assert "their 2 files are left out" in said
+    assert splits.fingerprint == data.fingerprint()
+
+
+def test_a_class_may_not_vanish_because_all_its_images_are_in_another_too() -> None:
+    test = table(2, "test")
+    data = source(test=with_hash(test, {0: "a", 1: "b", 2: "a", 3: "b"}))
+    with pytest.raises(GanAugError, match="leaves no test images of normal"):
+        cut(data, on_conflict="drop", development_per_class=0)
 
 
 def test_an_official_validation_split_is_used_as_it_is() -> None:

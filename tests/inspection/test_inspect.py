@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support import write_image
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -52,19 +54,79 @@ def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     assert found["exact"]["groups"] == 2
     assert found["exact"]["across_classes"] == 1
     assert found["exact"]["across_splits"] == 0
-    assert sorted(found["exact"]["examples"][0]) == ["a/p3a_0.png", "b/p3a_9.png"]
+    assert sorted(found["exact"]["all"][0]["paths"]) == ["a/p3a_0.png", "b/p3a_9.png"]
+    assert found["exact"]["all"][0]["classes"] == ["a", "b"]
     assert found["near"]["groups"] == 0
     assert found["skipped"]["c/readme.txt"] == "no image by its name"
     assert found["skipped"]["c/broken.png"] == "not an image that Pillow can read"
+    assert sorted(found["skipped_by_reason"].values()) == [1, 1]
+    with (tmp_path / "found" / "duplicates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["group"], row["class"], row["path"]) for row in rows] == [
+        ("1", "a", "a/p3a_0.png"),
+        ("1", "b", "b/p3a_9.png"),
+        ("2", "a", "a/p0a_0.png"),
+        ("2", "a", "a/p0a_1.png"),
+    ]
+    assert [row["in_several_classes"] for row in rows] == ["true", "true", "false", "false"]
     assert found["sizes"] == {"50 x 40": 62}
     assert "1 images are in more than one class, byte for byte" in result.stderr
-    for part in ("images (patients)", "known; 1 in several classes", "skipped c/broken.png"):
+    assert "data.on_conflict=drop" in result.stderr
+    for part in (
+        "images (patients)",
+        "known; 1 in several classes",
+        "skipped c/broken.png",
+        "skipped 1 files: no image by its name",
+        "in two classes, same bytes: a/p3a_0.png, b/p3a_9.png",
+    ):
         assert part in result.stdout
     page = (tmp_path / "found" / "inspect.html").read_text()
-    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == 6  # sheet, mean of each
+    assert (
+        len(re.findall(r'<img src="data:image/png;base64,', page)) == 8
+    )  # sheet, mean of each; duplicates
+    assert page.index("The same image in two classes") < page.index("<h2>Duplicates")
     assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
     for part in ("c/broken.png", "p3a_9.png"):
         assert part in page
+
+
+def test_all_pairs_across_classes_are_shown(
+    command: Command, tmp_path: Path, cache_home: Path
+) -> None:
+    """Of 30, each again in the other class: exact copies, and others that were saved anew."""
+    for i in range(30):
+        write_image(tmp_path / "pictures" / "[A]" / f"{i:02d}.png", i)
+        other = tmp_path / "pictures" / "B" / f"again {i:02d}.png"
+        other.parent.mkdir(exist_ok=True)
+        if i % 2:
+            Image.open(tmp_path / "pictures" / "[A]" / f"{i:02d}.png").save(
+                other.with_suffix(".tif")
+            )
+        else:
+            shutil.copy(tmp_path / "pictures" / "[A]" / f"{i:02d}.png", other)
+    for i in range(100, 140):
+        write_image(tmp_path / "pictures" / "[A]" / f"{i}.png", i)
+        write_image(tmp_path / "pictures" / "B" / f"{i}.png", 100 * i)
+    (tmp_path / "pictures" / "B" / "\x1b[31mred.txt").write_text("no image")
+    result = command("inspect", "data.root=pictures", "hydra.run.dir=found")
+    page = (tmp_path / "found" / "inspect.html").read_text()
+    for kind in ("exact", "near"):
+        groups = read(tmp_path / "found" / "inspect.json")[kind]["all"]
+        assert sum(set(group["classes"]) == {"[A]", "B"} for group in groups) == 15, kind
+    of_conflicts = page[page.index("The same image in two classes") : page.index("<h2>Duplicates")]
+    assert of_conflicts.count("<img") == 30
+    with (tmp_path / "found" / "duplicates.csv").open(newline="") as file:
+        assert sum(row["in_several_classes"] == "true" for row in csv.DictReader(file)) == 60
+    assert "[A]" in result.stdout, "brackets are no style"
+    assert "\x1b" not in result.stdout
+    assert r"\x1b[31mred.txt" in result.stdout
+    data = ("data=folder", "data.root=pictures", "data.val_per_class=5", "data.image_size=32")
+    train = ("+experiment=cnn_baseline", *data, "data.subset=10", "data.development_per_class=0")
+    refused = command("train", *train)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    for part in ("B/again 00.png and [A]/00.png", "15 images are in two classes", "=drop"):
+        assert part in line
 
 
 def test_patients_that_nothing_tells(root: Path, command: Command, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def prepare(data: DictConfig) -> Prepared:
         development_per_class=data.development_per_class,
         val_per_class=data.val_per_class,
         internal_per_class=data.internal_per_class,
+        on_conflict=data.get("on_conflict", "stop"),  # no setting of earlier checkpoints
     )
     check_disjoint(splits)
     synthetic = None

@@ -23,6 +23,8 @@ def print_data(data: DictConfig, prepared: Prepared) -> None:
         print(f"  {name}: " + ", ".join(f"{n} {label}" for label, n in counts.items()))
     if notes["duplicates"]["left_out_of_training"]:
         print(f"  exact duplicates left out: {notes['duplicates']['left_out_of_training']}")
+    if conflicts := notes.get("conflicts_left_out"):
+        print(f"  images in two classes left out: {len(conflicts)} (listed in run.json)")
     if scaled := notes.get("scaled"):
         print(f"  {scaled}")
     if skipped := notes.get("bad_files_skipped"):

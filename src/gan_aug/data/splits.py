@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -58,13 +58,16 @@ class Source:
         """1 for grey images, 3 for RGB."""
         return int(self.train.images.shape[1])
 
+    def tables(self) -> dict[str, ImageTable]:
+        """Return the splits that the data set has."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: table for name, table in found.items() if table is not None}
+
     def fingerprint(self) -> str:
         """Return a hash of the content: split, class and source hash of every image."""
-        splits = {"train": self.train, "test": self.test, "validation": self.validation}
         rows = sorted(
             f"{name} {label} {image}"
-            for name, table in splits.items()
-            if table is not None
+            for name, table in self.tables().items()
             for label, image in zip(table.labels, table.hashes, strict=True)
         )
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
@@ -199,15 +202,78 @@ def _last_units(
     return chosen
 
 
-def _check_labels(table: ImageTable) -> None:
-    label_of: dict[str, tuple[int, str]] = {}
-    rows = zip(table.hashes.tolist(), table.labels.tolist(), table.paths.tolist(), strict=True)
-    for image, label, path in rows:
-        other, where = label_of.setdefault(image, (label, path))
-        if other != label:
+def conflicts(source: Source) -> dict[str, list[str]]:
+    """Return the images that are in several classes, in one split or in several.
+
+    Returns:
+        Hash to the paths of all copies.
+    """
+    labels: dict[str, set[int]] = {}
+    paths: dict[str, list[str]] = {}
+    for table in source.tables().values():
+        rows = zip(table.hashes.tolist(), table.labels.tolist(), table.paths.tolist(), strict=True)
+        for image, label, path in rows:
+            labels.setdefault(image, set()).add(label)
+            paths.setdefault(image, []).append(path)
+    return {image: sorted(paths[image]) for image, found in labels.items() if len(found) > 1}
+
+
+def without_conflicts(source: Source, on_conflict: str) -> Source:
+    """Return a data set in which no image is in two classes.
+
+    Args:
+        source: the data set.
+        on_conflict: `stop` or `drop`, which leaves out all copies of such an image.
+
+    Raises:
+        GanAugError: there are such images and `stop`, or a class has no others in some split.
+    """
+    found = conflicts(source)
+    if not found:
+        return source
+    one, other = _of_two_classes(source, min(found, key=lambda image: found[image]))
+    if on_conflict != "drop":
+        more = f" ({len(found)} images are in two classes)" if len(found) > 1 else ""
+        raise GanAugError(
+            f"{one} and {other}: are the same image, in two classes{more}; delete the wrong ones, "
+            "which gan_aug.inspect lists, or leave out all of them with data.on_conflict=drop"
+        )
+    kept = {
+        name: table.take(~np.isin(table.hashes, list(found)))
+        for name, table in source.tables().items()
+    }
+    for name, table in kept.items():
+        if empty := [label for label, count in table.counts().items() if not count]:
             raise GanAugError(
-                f"{path}: the same image as {where}, in another class; delete the wrong one"
+                f"data.on_conflict=drop: leaves no {name} images of {empty[0]}, all are in another "
+                "class too; mend the folders"
             )
+    copies = sum(map(len, found.values()))
+    said = (
+        f"{len(found)} images are in two classes, such as {one} and {other}: their {copies} files "
+        "are left out (data.on_conflict=drop)"
+    )
+    notes = {
+        "warnings": [*source.notes.get("warnings", []), said],
+        "conflicts_left_out": sorted(found.values()),
+    }
+    return replace(
+        source,
+        train=kept["train"],
+        test=kept["test"],
+        validation=kept.get("validation"),
+        notes=source.notes | notes,
+    )
+
+
+def _of_two_classes(source: Source, image: str) -> list[str]:
+    """Return two files of an image that is in two classes."""
+    path_of: dict[int, str] = {}
+    for table in source.tables().values():
+        of_image = table.take(table.hashes == image)
+        for label, path in zip(of_image.labels.tolist(), of_image.paths.tolist(), strict=True):
+            path_of.setdefault(label, path)
+    return [path_of[label] for label in sorted(path_of)][:2]
 
 
 def _extra_copies(table: ImageTable) -> NDArray[np.bool_]:
@@ -223,6 +289,7 @@ def make_splits(
     development_per_class: int,
     val_per_class: int,
     internal_per_class: int = 0,
+    on_conflict: str = "stop",
 ) -> Splits:
     """Cut one draw's training, validation, internal test, test and development images.
 
@@ -238,6 +305,7 @@ def make_splits(
         val_per_class: validation images per class, cut by patient from train images outside the
             draw (unused where the data set brings an official validation split).
         internal_per_class: images per class of the internal test, cut by patient; 0 cuts none.
+        on_conflict: what to do about an image in two classes: `stop`, or `drop` all its copies.
 
     Returns:
         The draw.
@@ -245,8 +313,8 @@ def make_splits(
     Raises:
         GanAugError: more images are asked for than there are, or an image is in two classes.
     """
-    for table in (source.train, source.test):
-        _check_labels(table)
+    fingerprint = source.fingerprint()
+    source = without_conflicts(source, on_conflict)
     train, test, development = source.train, source.test, source.test.take(slice(0, 0))
     if development_per_class:
         streams = np.random.SeedSequence(_HOLDOUT_STREAM).spawn(2)
@@ -303,7 +371,7 @@ def make_splits(
         )
     notes = source.notes | {
         "warnings": warnings,
-        "fingerprint": source.fingerprint(),
+        "fingerprint": fingerprint,
         "classes": list(source.classes.names),
         "positive": source.classes.positive,
         "patients_known": source.patients_known,
@@ -331,7 +399,7 @@ def make_splits(
         internal=internal,
         unused=unused,
         patient_units=dict(zip(train.patients.tolist(), groups.tolist(), strict=True)),
-        fingerprint=notes["fingerprint"],
+        fingerprint=fingerprint,
         draw=draw,
         notes=notes,
     )

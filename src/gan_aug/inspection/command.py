@@ -1,7 +1,10 @@
-"""What the inspect command does: tables on the terminal, inspect.json, inspect.html."""
+"""What the inspect command does: tables on the terminal, inspect.json, inspect.html, a CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sized
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +12,25 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.prepare import load
-from gan_aug.inspection.facts import Facts, Groups, find_facts, tables_of
+from gan_aug.inspection.facts import Facts, Group, Groups, find_facts
 from gan_aug.pages import html
+from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import write_json, write_text
 from gan_aug.run.record import Run
+from gan_aug.run.terminal import console, printable
 from gan_aug.run.typed import to_plain
 
 COLUMNS = 8
-MOST_SKIPPED = 20
-"""Files that are listed; inspect.json has all."""
+MOST_PRINTED = 20
+"""Files and pairs that are printed; the page has all."""
+OTHER_PICTURED = 3
+"""Groups of duplicates within a class that are pictured on the page; the CSV has all."""
+DUPLICATES = "duplicates.csv"
 SHOWN_AT = 96
 """Pixels that a side of a small image is enlarged to, about."""
 
@@ -38,11 +45,16 @@ def inspect(cfg: DictConfig, run: Run) -> None:
     squeezed = OmegaConf.merge(cfg, {"data": {"fit": "squeeze"}})
     facts = find_facts(source, source if cfg.data.fit == "squeeze" else load(squeezed.data))
     where = str(source.notes.get("root", "no folder"))
-    every = concatenate(*tables_of(source).values())
+    every = concatenate(*source.tables().values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
     write_json(run.folder / "inspect.json", to_plain(facts))
+    write_text(run.folder / DUPLICATES, _csv(facts))
+    groups = [*facts.exact.all, *facts.near.all]
+    conflicts = [group for group in groups if group.crosses_classes]
+    others = [group for group in groups if not group.crosses_classes][:OTHER_PICTURED]
     page = html.render(
         Path(__file__).with_name("inspect.html.j2"),
+        {"printable": printable},
         facts=facts,
         name=cfg.data.name,
         where=where,
@@ -51,14 +63,16 @@ def inspect(cfg: DictConfig, run: Run) -> None:
         totals={name: sum(counts.values()) for name, counts in facts.images.items()},
         sheets={name: _sheet(every.of_class(name), cfg.images, cfg.seed) for name in facts.classes},
         means={name: _mean(every.of_class(name)) for name in facts.classes},
-        duplicates={"Same bytes": facts.exact, "Nearly the same pixels": facts.near},
-        pairs=_pairs(every, facts.near),
+        duplicates=_kinds(facts),
+        conflicts=_pictures(every, conflicts),
+        others=_pictures(every, others),
+        duplicates_file=DUPLICATES,
         about=_about(facts),
-        most=MOST_SKIPPED,
     )
     write_text(run.folder / "inspect.html", page)
     _print(facts, f"{cfg.data.name} ({where})")
     print(f"page        {run.folder / 'inspect.html'}")
+    print(f"duplicates  {run.folder / DUPLICATES}")
     print(f"all facts   {run.folder / 'inspect.json'}")
 
 
@@ -80,35 +94,66 @@ def _picture(images: NDArray[np.uint8], columns: int) -> str:
     return html.data_uri(html.png_of(shown))
 
 
-def _pairs(table: ImageTable, near: Groups) -> list[tuple[list[str], str]]:
-    """Return the example groups of near duplicates: their files, and them side by side."""
+_COLUMNS = ("group", "alike", "in_several_classes", "in_several_splits", "class", "split", "path")
+
+
+def _pictures(table: ImageTable, groups: list[Group]) -> list[tuple[Group, str]]:
+    """Return groups of duplicates, each with its first files side by side."""
     row_of = {path: row for row, path in enumerate(table.paths.tolist())}
-    return [
-        (paths[:COLUMNS], _picture(np.asarray(table.images[[row_of[p] for p in paths]]), COLUMNS))
-        for paths in ([*group][:COLUMNS] for group in near.examples)
-    ]
+    rows = [[row_of[path] for path in group.paths[:COLUMNS]] for group in groups]
+    pictures = [_picture(np.asarray(table.images[each]), len(each)) for each in rows]
+    return list(zip(groups, pictures, strict=True))
+
+
+def _csv(facts: Facts) -> str:
+    """Return a row for each file of each group of duplicates; those across classes come first."""
+    groups = [(kind, group) for kind, found in _kinds(facts).items() for group in found.all]
+    groups.sort(key=lambda item: not item[1].crosses_classes)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for number, (kind, group) in enumerate(groups, start=1):
+        crosses = [str(x).lower() for x in (group.crosses_classes, group.crosses_splits)]
+        for name, split, path in zip(group.classes, group.splits, group.paths, strict=True):
+            writer.writerow([number, kind, *crosses, cell(name), split, cell(printable(path))])
+    return buffer.getvalue()
+
+
+def _kinds(facts: Facts) -> dict[str, Groups]:
+    return {"same bytes": facts.exact, "nearly the same pixels": facts.near}
 
 
 def _print(facts: Facts, title: str) -> None:
-    console = Console()
-    counts = Table(title=title, box=box.SIMPLE)
+    terminal = console()
+    counts = Table(title=printable(title), box=box.SIMPLE)
     counts.add_column("images" if facts.patients is None else "images (patients)")
     for split in facts.images:
         counts.add_column(split, justify="right")
     for name in facts.classes:
         cells = [_cell(facts, split, name) for split in facts.images]
         counts.add_row(name + (" (positive)" if name == facts.positive else ""), *cells)
-    console.print(counts)
+    terminal.print(counts)
     about = Table(box=box.SIMPLE, show_header=False)
     for key, value in _about(facts).items():
-        about.add_row(key, value)
-    console.print(about)
-    for name, reason in list(facts.skipped.items())[:MOST_SKIPPED]:
-        print(f"  skipped {name}: {reason}")
-    if len(facts.skipped) > MOST_SKIPPED:
-        print(f"  and {len(facts.skipped) - MOST_SKIPPED} more, in inspect.json")
+        about.add_row(key, printable(value))
+    terminal.print(about)
+    for kind, groups in _kinds(facts).items():
+        across = [group for group in groups.all if group.crosses_classes]
+        for group in across[:MOST_PRINTED]:
+            print(printable(f"  in two classes, {kind}: {', '.join(group.paths)}"))
+        _print_more(across, DUPLICATES)
+    for reason, count in facts.skipped_by_reason.items():
+        print(printable(f"  skipped {count} files: {reason}"))
+    for name, reason in list(facts.skipped.items())[:MOST_PRINTED]:
+        print(printable(f"  skipped {name}: {reason}"))
+    _print_more(facts.skipped, "inspect.html")
     for warning in facts.warnings:
         warn(warning)
+
+
+def _print_more(listed: Sized, file: str) -> None:
+    if len(listed) > MOST_PRINTED:
+        print(f"  and {len(listed) - MOST_PRINTED} more, in {file}")
 
 
 def _cell(facts: Facts, split: str, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,30 @@ from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.splits import Source
 
-EXAMPLES = 3
+
+@dataclass(frozen=True)
+class Group:
+    """Files of one picture.
+
+    Attributes:
+        paths: of each.
+        classes: of each.
+        splits: of each.
+    """
+
+    paths: list[str]
+    classes: list[str]
+    splits: list[str]
+
+    @property
+    def crosses_classes(self) -> bool:
+        """Whether its files are of several classes."""
+        return len(set(self.classes)) > 1
+
+    @property
+    def crosses_splits(self) -> bool:
+        """Whether its files are in several splits."""
+        return len(set(self.splits)) > 1
 
 
 @dataclass
@@ -26,7 +49,7 @@ class Groups:
         across_splits: groups with images in several splits.
         across_classes: groups with images of several classes.
         across_patients: groups with images of several patients.
-        examples: paths of some groups; those that cross a split or a class come first.
+        all: of them; those across classes come first, then those across splits.
     """
 
     groups: int = 0
@@ -34,7 +57,7 @@ class Groups:
     across_splits: int = 0
     across_classes: int = 0
     across_patients: int = 0
-    examples: list[list[str]] = field(default_factory=list)
+    all: list[Group] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -54,7 +77,8 @@ class Facts:
         exact: files with the same bytes.
         near: images whose pixels correlate by `data.near_duplicates.ALIKE` and more, those with
             the same bytes left out.
-        skipped: file to why.
+        skipped: file to why it was not read.
+        skipped_by_reason: reason to how many files.
         without_patient: how many images do not tell their patient.
         warnings: for a person to think about.
     """
@@ -71,14 +95,9 @@ class Facts:
     exact: Groups
     near: Groups
     skipped: dict[str, str]
+    skipped_by_reason: dict[str, int]
     without_patient: int
     warnings: list[str]
-
-
-def tables_of(source: Source) -> dict[str, ImageTable]:
-    """Return the splits that a data set has."""
-    found = {"train": source.train, "validation": source.validation, "test": source.test}
-    return {name: table for name, table in found.items() if table is not None}
 
 
 def find_facts(source: Source, squeezed: Source) -> Facts:
@@ -88,18 +107,19 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         source: the data set.
         squeezed: the same with `data.fit=squeeze`: black bars make any two images alike.
     """
-    tables = tables_of(source)
+    tables = source.tables()
     every = concatenate(*tables.values())
     split = np.repeat(list(tables), [len(table) for table in tables.values()])
     known = source.patients_known
     exact_groups = np.unique(every.hashes, return_inverse=True)[1]
     first = np.unique(exact_groups, return_index=True)[1]
-    looked_at = concatenate(*tables_of(squeezed).values())
+    looked_at = concatenate(*squeezed.tables().values())
     assert np.array_equal(looked_at.paths, every.paths)
     alike = near_duplicates(np.asarray(looked_at.images[first]))
     near = _groups(every.take(first), split[first], alike, known)
     exact = _groups(every, split, exact_groups, known)
     notes = source.notes
+    skipped = notes.get("files_skipped", {}) | notes.get("bad_files_skipped", {})
     return Facts(
         classes=list(source.classes.names),
         positive=source.classes.positive,
@@ -112,7 +132,8 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         sizes=notes.get("sizes", {}),
         exact=exact,
         near=near,
-        skipped=notes.get("files_skipped", {}) | notes.get("bad_files_skipped", {}),
+        skipped=skipped,
+        skipped_by_reason=dict(Counter(skipped.values()).most_common()),
         without_patient=notes.get("files_without_patient_id", 0),
         warnings=[*notes.get("warnings", []), *_warnings(source, exact, near)],
     )
@@ -134,19 +155,26 @@ def _groups(
 ) -> Groups:
     found = Groups()
     numbers, counts = np.unique(group, return_counts=True)
-    listed: list[tuple[bool, list[str]]] = []
+    names = np.array(table.classes.names)[table.labels]
     for number in numbers[counts > 1].tolist():
         rows = np.flatnonzero(group == number)
-        splits, classes = len(set(split[rows])) > 1, len(set(table.labels[rows].tolist())) > 1
+        one = Group(table.paths[rows].tolist(), names[rows].tolist(), split[rows].tolist())
         found.groups += 1
         found.extra += len(rows) - 1
-        found.across_splits += splits
-        found.across_classes += classes
+        found.across_splits += one.crosses_splits
+        found.across_classes += one.crosses_classes
         found.across_patients += known and len(set(table.patients[rows].tolist())) > 1
-        listed.append((splits or classes, table.paths[rows].tolist()))
-    listed.sort(key=lambda item: not item[0])
-    found.examples = [paths for _, paths in listed[:EXAMPLES]]
+        found.all.append(one)
+    found.all.sort(key=lambda group: (not group.crosses_classes, not group.crosses_splits))
     return found
+
+
+def _two_sides(paths: list[str], sides: list[str]) -> str:
+    """Return the first file of each of two sides."""
+    first: dict[str, str] = {}
+    for path, side in zip(paths, sides, strict=True):
+        first.setdefault(side, path)
+    return " and ".join(list(first.values())[:2])
 
 
 def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
@@ -158,9 +186,11 @@ def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
             "(data.patient_regex, or data.table with a column patient)."
         )
     if exact.across_classes:
+        one = exact.all[0]
         said.append(
             f"{exact.across_classes} images are in more than one class, byte for byte, such as "
-            f"{' and '.join(exact.examples[0][:2])}. Training refuses them: remove the wrong ones."
+            f"{_two_sides(one.paths, one.classes)}. Training stops at them: remove the wrong ones, "
+            "or set data.on_conflict=drop, which leaves out all their files."
         )
     if exact.across_splits:
         said.append(
@@ -168,16 +198,18 @@ def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
             "left out of training."
         )
     if near.across_splits:
+        one = next(group for group in near.all if group.crosses_splits)
         said.append(
             f"{near.across_splits} images are in more than one split as near duplicates, such as "
-            f"{' and '.join(near.examples[0][:2])}: results on the test images are too good."
+            f"{_two_sides(one.paths, one.splits)}: results on the test images are too good."
         )
     if near.across_classes:
+        one = near.all[0]
         said.append(
             f"{near.across_classes} images are in more than one class as near duplicates, such as "
-            f"{' and '.join(near.examples[0][:2])}."
+            f"{_two_sides(one.paths, one.classes)}."
         )
-    fewest = min(n for counts in tables_counts(source) for n in counts.values())
+    fewest = min(n for table in source.tables().values() for n in table.counts().values())
     if fewest < FEW:
         said.append(
             f"A class has only {fewest} images in some split: numbers of so few say very little."
@@ -187,8 +219,3 @@ def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
 
 FEW = 30
 """Images of a class in a split, below which that is said."""
-
-
-def tables_counts(source: Source) -> list[dict[str, int]]:
-    """Return images by class of every split."""
-    return [table.counts() for table in tables_of(source).values()]

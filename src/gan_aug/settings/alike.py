@@ -21,6 +21,7 @@ _FREE = (
     "data.source.download",
     "data.on_bad_file",
     "data.source.on_bad_file",
+    "data.on_conflict",
     "study.folder",
     "study.gan_curve_points",
     *MACHINE,

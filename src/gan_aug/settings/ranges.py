@@ -153,6 +153,7 @@ RULES: dict[str, Rule] = {
     "data.synthetic.dir": or_null(path),
     "data.synthetic.count": or_null(count),
     "data.on_bad_file": one_of("error", "skip"),
+    "data.on_conflict": one_of("stop", "drop"),
     "data.train_class": or_null(class_name),
     "trainer.devices": one_of(1),
     "trainer.max_epochs": or_null(at_least(1)),

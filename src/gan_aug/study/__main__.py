@@ -22,8 +22,14 @@ from gan_aug.study.ending import finish, leave_to_the_other
 from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
 
 MAY_DIFFER = (
-    *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.cache_dir"),
-    *("data.root", "data.source.root", "data.source.download", "data.source.on_bad_file"),
+    *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.on_conflict"),
+    *(
+        "data.cache_dir",
+        "data.root",
+        "data.source.root",
+        "data.source.download",
+        "data.source.on_bad_file",
+    ),
     "study_dir",
 )
 """Where images and results lie, how often is saved and looked: images are known by their hashes."""

@@ -41,7 +41,16 @@ from gan_aug.training.fit import fit
 from gan_aug.training.quality_curves import CHEAP
 
 _UNLIKE = (
-    *("root", "download", "on_bad_file", "cache_dir", "subset", "synthetic", "source"),
+    *(
+        "root",
+        "download",
+        "on_bad_file",
+        "on_conflict",
+        "cache_dir",
+        "subset",
+        "synthetic",
+        "source",
+    ),
     *("classes", "num_classes", "positive", "target"),
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""

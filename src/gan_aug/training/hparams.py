@@ -12,7 +12,17 @@ from gan_aug.training.event_files import Setting
 _OF_DATA = ("image_size", "batch_size", "train_class")
 _HIDDEN = {
     *("name", "kind", "fitted_on", "sources", "sample_every_n_epochs"),
-    *("root", "cache_dir", "download", "on_bad_file", "subset", "dir", "count", "resume"),
+    *(
+        "root",
+        "cache_dir",
+        "download",
+        "on_bad_file",
+        "on_conflict",
+        "subset",
+        "dir",
+        "count",
+        "resume",
+    ),
     *("study_dir", "gans_dir", "quality", "callbacks", "logger"),
 }
 """Parts of the names of settings that change no fit, are no number, or are shown otherwise."""
