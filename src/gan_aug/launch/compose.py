@@ -15,8 +15,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.launch.submission import Job, is_plain
+from gan_aug.run.command_line import conf_dir
 from gan_aug.run.record import is_finished
 from gan_aug.run.run_record import RECORD
+from gan_aug.run.shape import check_shape
 from gan_aug.run.unknown_settings import check_additions
 
 
@@ -51,11 +53,12 @@ class Composer:
         """Return a job's configuration, valid until the next one of its kind is asked for.
 
         Raises:
-            GanAugError: it adds settings that nobody reads.
+            GanAugError: it adds settings that nobody reads, or a group of settings is none.
         """
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
             found = self._compose(list(overrides))
+            check_shape(found, conf_dir())
             check_additions(found, found.hydra, self._compose)
             self._kinds[kind] = found
         config = self._kinds[kind]

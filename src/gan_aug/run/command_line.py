@@ -27,10 +27,13 @@ from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
+from gan_aug.run.shape import check_arguments, check_shape, quoting_of_package
 from gan_aug.run.sweep_table import print_table
 from gan_aug.run.unknown_settings import check_additions, unknown_override
 
 Task = Callable[[DictConfig], object]
+_MERGING = "Error merging override "
+"""What Hydra says of a value that cannot take the place of what is there."""
 _TO_APPEND = "To append to your config use +"
 """What Hydra advises where nothing has the key of an override; it seldom is what is meant."""
 
@@ -75,6 +78,7 @@ def command(
                     arguments = _checked_options(
                         [_as_hydra_takes_it(_current(a)) for a in sys.argv[1:]]
                     )
+                    check_arguments(arguments, conf_dir())
                     _refuse_resume(arguments, to_go_on)
                     sys.argv[1:] = _with_folder_to_resume(arguments)
                     _run_hydra(task, config_name)
@@ -112,6 +116,12 @@ def message_of(error: Exception) -> str:
     if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):
         argument = str(error).partition(_TO_APPEND)[2].strip()
         return unknown_override(argument, error.__cause__) or message
+    if isinstance(error, ConfigCompositionException) and message.startswith(_MERGING):
+        reason = one_line(error.__cause__ or error)
+        return (
+            f"{message.removeprefix(_MERGING)}: cannot stand there ({reason}); write a value of "
+            "the kind that conf/ has there"
+        )
     if (refused := _refused_file(error)) is not None:
         return (
             f"{refused.filename}: {refused.strerror}; name another file or folder, or mend this "
@@ -150,6 +160,8 @@ def quoted(key: str, value: object) -> str:
 def quoting(argument: str) -> str:
     """Say how to write an argument that Hydra's grammar refuses (facebookresearch/hydra 1.3)."""
     key, equals, value = argument.partition("=")
+    if (of_package := quoting_of_package(argument)) is not None:
+        return of_package
     if counted := re.fullmatch(rf"{_COUNTS}\.(.+)", key):
         written = f"{counted[1]}={{{counted[2]}: {value}}}"
         return f"{argument}: its key has letters that no key can have; type {shlex.quote(written)}"
@@ -177,6 +189,7 @@ def _run_hydra(task: Task, config_name: str) -> None:
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
+            check_shape(cfg, conf_dir())
             check_additions(cfg, HydraConfig.get(), compose)
             return task(cfg)
         except SystemExit as error:

@@ -1,0 +1,121 @@
+"""A group of settings that is null, missing or a plain value is named before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from support import ROOT, TINY_STUDY
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.shape import check_arguments, check_shape
+
+Command = Callable[..., Any]
+CONF = ROOT / "conf"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("trainer=null", "trainer=null: is no name; choose one of cpu, gpu, as trainer=NAME"),
+        ("trainer=5", "trainer=5: is no name; choose one of cpu, gpu"),
+        ("trainer=cpu,null", "trainer=cpu,null: is no name; choose one of cpu, gpu"),
+        ("~trainer", "~trainer: the command needs it; choose one of cpu, gpu"),
+        ("quality=null", "quality=null: is no name; choose one of base"),
+        ("callbacks=null", "callbacks=null: is no name; choose one of default"),
+        ("logger=null", "logger=null: is no name; choose one of default"),
+        ("data=null", "data=null: is no name; choose one of chest_xray, folder"),
+        ("~model", "~model: the command needs it; choose one of cdcgan, cnn"),
+        ("~classifier", "choose one of cnn, resnet18, timm, as model@classifier=NAME"),
+        ("model@classifier=null", "choose one of cnn, resnet18, timm, as model@classifier=NAME"),
+        ("~arms", "~arms: a study needs arms; leave one out with '~arms.NAME'"),
+        ("~study.question", "~study.question: the command needs it"),
+        ("study=null", "study=null: is no name; choose one of best_recipe"),
+        ("+experiment=null", "as +experiment=NAME"),
+        ("hydra/launcher=null", "choose one of local, submitit_slurm"),
+        ("hydra.run.dir=", "hydra.run.dir=: names no folder; write hydra.run.dir=DIR"),
+        ('hydra.run.dir=""', 'hydra.run.dir="": names no folder; write hydra.run.dir=DIR'),
+        ("hydra.sweep.dir=null", "hydra.sweep.dir=null: names no folder"),
+    ],
+)
+def test_what_is_no_choice_is_refused(argument: str, message: str) -> None:
+    with pytest.raises(GanAugError) as caught:
+        check_arguments(["draw=0", argument], CONF)
+    assert message in str(caught.value)
+
+
+def test_what_is_a_choice_is_not_refused() -> None:
+    arguments = [
+        *("trainer=gpu", "trainer=cpu,gpu", "data='phantom'", "model=glob(*gan)", "trainer=[cpu]"),
+        *("~arms.gan", "~callbacks.progress", "+arm@arms.a=gan", "model.augment=null", "-m"),
+        *("hydra.run.dir=.", "model@classifier=resnet18", "~data.subset.normal", "data.root=null"),
+    ]
+    check_arguments(arguments, CONF)
+
+
+STUDY = ("study", "+study=seed_protocol", "data=phantom")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ((*STUDY, "classifier=resnet18"), "is chosen by model@classifier=resnet18"),
+        (
+            (*STUDY, "classifier=vgg"),
+            "classifier=vgg: is no group of settings; choose one of cnn, resnet18, timm, as "
+            "model@classifier=NAME",
+        ),
+        ((*STUDY, "quality.extractor=null"), "as extractor@quality.extractor=NAME"),
+        ((*STUDY, "arms=null"), "arms=null: holds several settings"),
+        ((*STUDY, "study.question=5"), "study.question=5: holds several settings"),
+        ((*STUDY, "arms.gan.added=null"), "write arms.gan.added.KEY=VALUE"),
+        ((*STUDY, "arms.gan.added.filter=0"), "arms.gan.added.filter=0: holds several settings"),
+        (("train", "generate=null"), "generate=null: holds several settings"),
+        (("train", "data.synthetic=null"), "write data.synthetic.KEY=VALUE"),
+        (("train", "data.source=none"), "data.source=none: holds several settings"),
+        (("train", "quality.gate=0"), "quality.gate=0: holds several settings"),
+        (("evaluate", "synthetic=null"), "synthetic=null: holds several settings"),
+    ],
+    ids=lambda v: v[-1] if isinstance(v, tuple) else "",
+)
+def test_what_stands_in_place_of_a_group(overrides: tuple[str, ...], message: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(overrides[0], list(overrides[1:]))
+    with pytest.raises(GanAugError, match=re.escape(message)):
+        check_shape(cfg, CONF)
+
+
+@pytest.mark.parametrize("name", [p.stem for p in CONF.glob("*.yaml")])
+def test_every_command_has_the_shape_it_needs(name: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        check_shape(compose(name), CONF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quality.gate=[]"], "quality.gate=[]: cannot stand there (Cannot merge"),
+        (["trainer=null"], "trainer=null: is no name; choose one of cpu, gpu"),
+        (
+            ["+arm@arms.a/b=gan"],
+            "arms.a/b is no name of a setting (an arm's names files, and holds no /); write "
+            "+arm@arms.a_b=gan",
+        ),
+        (["-m", "draw=0,1", "classifier=resnet18,cnn"], "model@classifier=resnet18"),
+    ],
+    ids=lambda v: v[-1],
+)
+def test_a_command_says_so_in_a_line(
+    command: Command, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """A multirun does so before its first job starts."""
+    result = command("study", *TINY_STUDY, "+study=seed_protocol", *arguments)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not list(tmp_path.rglob("run.json"))
