@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gan_aug.data.cache import load_or_build
+from gan_aug.data.cache import FILES, default_cache_dir, load_or_build
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import sha256_of
 
 KEY = {"files": ["a"]}
 
@@ -101,3 +103,51 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GanAugError, match=r"data\.cache_dir=.*file: cannot be written"):
         load_or_build(tmp_path / "file", KEY, Builder())
+
+
+def test_a_folder_that_may_only_be_read_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that a group shares, or one on a read-only mount."""
+    build = Builder()
+    images, index = load_or_build(tmp_path, KEY, build)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    for function in ("os.mkdir", "gan_aug.data.cache.Lock.acquire"):
+        monkeypatch.setattr(function, refuse)
+    again, again_index = load_or_build(tmp_path, KEY, build)
+    assert build.built == 1
+    np.testing.assert_array_equal(again, images)
+    assert again_index == index
+    with pytest.raises(GanAugError, match=r"data\.cache_dir=.*Read-only file system"):
+        load_or_build(tmp_path, {"files": ["b"]}, build)
+    flip(entry(tmp_path) / "images.npy", 140)
+    with pytest.raises(GanAugError, match=r"data\.cache_dir=.*Read-only file system"):
+        load_or_build(tmp_path, KEY, build)
+
+
+def test_an_entry_whose_header_claims_more_than_it_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hashes can be written anew."""
+    build = Builder()
+    load_or_build(tmp_path, KEY, build)
+    path = entry(tmp_path) / "images.npy"
+    path.write_bytes(path.read_bytes().replace(b"(2, 1,", b"(9, 1,"))
+    hashes = {name: sha256_of(path.with_name(name)) for name in FILES}
+    path.with_name("sha256.json").write_text(json.dumps(hashes))
+    images, _ = load_or_build(tmp_path, KEY, build)
+    assert images.shape == (2, 1, 8, 8)
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_without_a_home_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(GanAugError, match=r"set data\.cache_dir=DIR"):
+        default_cache_dir()

@@ -16,9 +16,9 @@ import tifffile
 from PIL import Image, ImageOps
 from support import ROOT, write_image
 
-import gan_aug.data.decode as decode_module
 from gan_aug.data.decode import FITS, decode, decode_files, look_at_colour, read_picture
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import read_bytes
 
 
 def gradient(width: int = 97, height: int = 61) -> np.ndarray:
@@ -173,7 +173,7 @@ def clear(mode: str) -> bytes:
         (frames("TIFF", 3), "3 pages or frames: one picture is wanted"),
         (frames("PNG"), "2 pages or frames"),
         (frames("WEBP"), "2 pages or frames"),
-        (frames("GIF"), "not an image of a kind that is read"),
+        (frames("GIF"), "not a sound image of a kind that is read"),
         (without_photometric(), "does not say whether 0 is black"),
         (tiff(GREYS * 257, photometric="miniswhite", byteorder=">"), "save it as PNG"),
         (
@@ -343,7 +343,7 @@ def test_an_image_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
     found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
     assert started == []
-    assert "not an image of a kind that is read" in found.bad["a.png"]
+    assert "not a sound image of a kind that is read" in found.bad["a.png"]
 
 
 def test_pillow_is_always_told_what_it_may_open() -> None:
@@ -360,7 +360,7 @@ def test_pillow_is_always_told_what_it_may_open() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"hello", FORMS["grey png"][:90], FORMS["rgb jpeg"][:300]])
 def test_bad_bytes(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"empty|not an image|cannot be decoded"):
+    with pytest.raises(ValueError, match=r"empty|not a sound image|cannot be decoded"):
         decode(data, 32, 1)
 
 
@@ -465,14 +465,13 @@ def test_a_file_that_fails_while_it_is_read(
         return decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip").bad
 
     with monkeypatch.context() as patched:
-        whole = decode_module._bytes_of
 
-        def broken(path: Path) -> bytes:
+        def broken(path: Path, most: int) -> bytes:
             if path.name == "a.png":
                 raise OSError(5, "Input/output error")
-            return whole(path)
+            return read_bytes(path, most)
 
-        patched.setattr(decode_module, "_bytes_of", broken)
+        patched.setattr("gan_aug.data.decode.read_bytes", broken)
         assert read() == {"a.png": "cannot be read (Input/output error)"}
         with pytest.raises(GanAugError, match=r"a\.png: cannot be read"):
             decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
@@ -485,7 +484,7 @@ def test_a_sparse_file_of_30_gigabytes_is_not_read(tmp_path: Path) -> None:
     write_image(tmp_path / "b.png", 0)
     assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
     found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
-    assert "larger than any picture" in found.bad["a.png"]
+    assert "32212254720 bytes, at most" in found.bad["a.png"]
 
 
 def test_a_large_sound_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

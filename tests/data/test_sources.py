@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,6 +170,20 @@ def test_pneumoniamnist_with_other_arrays(
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     with pytest.raises(GanAugError, match=rf"pneumoniamnist\.npz: {message}"):
         MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(28, 1, tmp_path)
+
+
+def test_pneumoniamnist_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+    """The sizes are looked at before anything is unpacked."""
+    path = tmp_path / "pneumoniamnist.npz"
+    write_npz(tmp_path, 28)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for name in ("train_images.npy", "val_labels.npy"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for part, data in parts.items():
+                archive.writestr(part, data + bytes(2**23) if part == name else data)
+        with pytest.raises(GanAugError, match=rf"{name[:-4]} unpack to 83\d+ bytes, MedMNIST's"):
+            MedMNIST("pneumoniamnist", str(tmp_path), download=False).load(28, 1, tmp_path)
 
 
 def test_pneumoniamnist_that_is_damaged(tmp_path: Path) -> None:

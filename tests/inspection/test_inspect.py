@@ -58,7 +58,7 @@ def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     assert found["exact"]["all"][0]["classes"] == ["a", "b"]
     assert found["near"]["groups"] == 0
     assert found["skipped"]["c/readme.txt"] == "no image by its name"
-    assert found["skipped"]["c/broken.png"] == "not an image that Pillow can read"
+    assert found["skipped"]["c/broken.png"].startswith("not a sound image")
     assert sorted(found["skipped_by_reason"].values()) == [1, 1]
     with (tmp_path / "found" / "duplicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

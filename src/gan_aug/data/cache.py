@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import remove_folder, sha256_of
+from gan_aug.run.files import MOST_JSON, read_bytes, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 
 Index = dict[str, Any]
@@ -23,11 +23,24 @@ Index = dict[str, Any]
 Built = tuple[NDArray[np.uint8], Index]
 FILES = ("images.npy", "index.json")
 HASHES = "sha256.json"
+_MOST_INDEX = 2**30
+"""Bytes; a file of a data set takes some 200."""
 
 
 def default_cache_dir() -> Path:
-    """Return the user's cache folder for this program (XDG_CACHE_HOME is obeyed)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_aug"
+    """Return the user's cache folder for this program (XDG_CACHE_HOME is obeyed).
+
+    Raises:
+        GanAugError: nothing says where the user's home is.
+    """
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise GanAugError(
+            "data.cache_dir: HOME is not set, and decoded images are kept in your home folder; set "
+            "data.cache_dir=DIR"
+        ) from error
+    return Path(home) / "gan_aug"
 
 
 def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Built:
@@ -35,6 +48,7 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
 
     Two processes that want the same entry at once build it once: the second waits on a lock.
     An entry is checked by hash whenever it is read; a damaged one is said to be so and built again.
+    A sound one is read without a lock, so the folder need not be writable.
 
     Args:
         cache_dir: where entries live.
@@ -49,6 +63,8 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir / digest
+    if isinstance(found := _read(folder), tuple):
+        return found
     lock = Lock(cache_dir / f"{digest}.lease", guards=folder)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -56,22 +72,24 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
     except OSError as error:
         raise _not_writable(cache_dir, error) from error
     try:
-        # A link to nowhere is there, and in the way.
-        if os.path.lexists(folder) and (fault := _fault(folder)):
-            warn(f"{folder}: this cache entry {fault}; making it again")
+        found = _read(folder)  # another process may have built it meanwhile
+        if isinstance(found, str):
+            warn(f"{folder}: this cache entry {found}; making it again")
             try:
                 remove_folder(folder)
             except OSError as error:
                 raise _not_writable(cache_dir, error) from error
-        if not folder.exists():
+        if not isinstance(found, tuple):
             images, index = build()
             lock.check()
             try:
                 _write(cache_dir, folder, images, index)
             except OSError as error:
                 raise _not_writable(cache_dir, error) from error
-        images = np.load(folder / FILES[0], mmap_mode="r", allow_pickle=False)
-        return images, json.loads((folder / FILES[1]).read_text())
+            found = _read(folder)
+        if not isinstance(found, tuple):
+            raise GanAugError(f"{folder}: this new cache entry {found}; repeat the command")
+        return found
     finally:
         lock.release()
 
@@ -83,21 +101,24 @@ def _not_writable(cache_dir: Path, error: OSError) -> GanAugError:
     )
 
 
-def _fault(folder: Path) -> str | None:
-    """Return what is wrong with an entry, None for a sound one."""
+def _read(folder: Path) -> Built | str | None:
+    """Return a sound entry, or what is wrong with it, or None where there is none."""
+    if not os.path.lexists(folder):  # a link to nowhere is there, and in the way
+        return None
     try:
         if not folder.is_dir():
             return "is no folder"
         for name in (HASHES, *FILES):
             if not (folder / name).is_file():  # to open a FIFO is to wait for ever
                 return f"has no {name} (an earlier version made it, or it is damaged)"
-        wanted = json.loads((folder / HASHES).read_text())
+        wanted = json.loads(read_bytes(folder / HASHES, MOST_JSON))
         for name in FILES:
             if sha256_of(folder / name) != wanted.get(name):
                 return f"is damaged ({name} has changed since it was written)"
+        images = np.load(folder / FILES[0], mmap_mode="r", allow_pickle=False)
+        return images, json.loads(read_bytes(folder / FILES[1], _MOST_INDEX))
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         return f"is damaged ({error})"
-    return None
 
 
 def _write(cache_dir: Path, folder: Path, images: NDArray[np.uint8], index: Index) -> None:

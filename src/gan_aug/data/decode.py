@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.complete import lacks_pixels
 from gan_aug.data.dicom import Window, is_dicom, one_line, read_dicom
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular, read_bytes
 from gan_aug.run.progress import track
 
 MAX_PIXELS = 89_478_485
@@ -153,8 +153,8 @@ def read_picture(
         return Picture(picture.convert(mode), kind, size, None)
     except UnidentifiedImageError as error:
         raise ValueError(
-            "not an image of a kind that is read (JPEG, PNG, BMP, TIFF, WebP, DICOM); save it as "
-            "PNG with 8 bits"
+            "not a sound image of a kind that is read (JPEG, PNG, BMP, TIFF, WebP, DICOM); save it "
+            "as PNG with 8 bits"
         ) from error
     except Exception as error:  # Pillow lets almost anything escape from a damaged file
         raise ValueError(f"cannot be decoded ({one_line(error)})") from error
@@ -297,7 +297,7 @@ def look_at_colour(root: Path, names: Sequence[str], window: Window | None = Non
     for i in looked.tolist():
         path = root / names[i]
         try:
-            image = decode(_bytes_of(path), 32, 3, window=window).astype(np.float32)
+            image = decode(read_bytes(path, MAX_BYTES), 32, 3, window=window).astype(np.float32)
         except (OSError, ValueError):
             continue
         if np.abs(image - image.mean(axis=0)).mean() > _COLOURED:
@@ -334,8 +334,8 @@ def decode_files(
     unreadable: dict[str, str] = {}
     for name in names:
         try:
-            found = _check_file(root / name)
-            (root / name).open("rb").close()
+            with open_regular(root / name, MAX_BYTES) as file:
+                found = os.fstat(file.fileno())
             stats.append((name, found.st_size, found.st_mtime_ns))
         except OSError as error:
             unreadable[name] = f"cannot be read ({error.strerror})"
@@ -375,21 +375,6 @@ def decode_files(
     )
 
 
-def _bytes_of(path: Path) -> bytes:
-    _check_file(path)
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES)  # it may have grown, or never end
-
-
-def _check_file(path: Path) -> os.stat_result:
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):  # to open a FIFO is to wait for ever
-        raise OSError(0, "not a regular file")
-    if found.st_size > MAX_BYTES:
-        raise OSError(0, f"{found.st_size} bytes: larger than any picture that is read")
-    return found
-
-
 class _UnreadableError(Exception):
     """Files that could be opened, not read: nothing that the cache may remember."""
 
@@ -410,7 +395,7 @@ def _decode_all(
 
     def one(name: str) -> Built | str:
         try:
-            data = _bytes_of(root / name)
+            data = read_bytes(root / name, MAX_BYTES)
         except OSError as error:
             unreadable[name] = f"cannot be read ({error.strerror})"
             return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from gan_aug.run.errors import GanAugError
 
 SIZES = (28, 64, 128, 224)
 SPLITS = ("train", "val", "test")
+_HEADER = 2**16
+"""Bytes that an array may have before its numbers."""
 _SINGLE_LABEL = ("binary-class", "multi-class", "ordinal-regression")
 
 
@@ -80,7 +83,13 @@ class MedMNIST:
             GanAugError: no such set, no file, or a damaged one.
         """
         info = self._info()
-        folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
+        try:
+            folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
+        except RuntimeError as error:
+            raise GanAugError(
+                "data.root: HOME is not set, and MedMNIST lies in your home folder; set "
+                "data.root=DIR"
+            ) from error
         try:
             if self.root is not None and not folder.is_dir():
                 raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
@@ -140,6 +149,8 @@ class MedMNIST:
         fetch = not path.is_file()  # `_choose` lets this be with data.download=true only
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not fetch:
+                self._check_unpacked(path, split, size, info)
             reader = getattr(medmnist, info["python_class"])
             data = reader(split=split, size=size, download=fetch, root=str(path.parent))
             images, labels = np.asarray(data.imgs), np.asarray(data.labels).reshape(-1)
@@ -164,6 +175,18 @@ class MedMNIST:
                 "fetch the file again"
             )
         return images.reshape(len(images), size, size, -1), labels.astype(np.int64)
+
+    def _check_unpacked(self, path: Path, split: str, size: int, info: dict[str, Any]) -> None:
+        """Refuse arrays larger than MedMNIST's before they are unpacked: 6 MB can hold 6 GB."""
+        n = int(info["n_samples"][split])
+        most = {"images": n * size * size * int(info["n_channels"]), "labels": 8 * n}
+        with zipfile.ZipFile(path) as archive:
+            for name, limit in most.items():
+                unpacked = archive.getinfo(f"{split}_{name}.npy").file_size
+                if unpacked > limit + _HEADER:
+                    raise ValueError(
+                        f"{split}_{name} unpack to {unpacked} bytes, MedMNIST's have {limit}"
+                    )
 
 
 def _table(
