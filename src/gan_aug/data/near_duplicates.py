@@ -17,6 +17,8 @@ such copies are not found.
 """
 _FINE, _COARSE = 64, 16
 _AT_ONCE = 1024
+_PAIRS = 8192
+"""More pairs of fine images are not compared one by one: they take 32 KB each."""
 
 Vectors = NDArray[np.float32]
 
@@ -32,17 +34,32 @@ def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     n = len(images)
     fine, coarse = _vectors(images, _FINE), _vectors(images, _COARSE)
-    pairs = [np.zeros((2, 0), np.int64)]
+    groups: NDArray[np.int64] = np.arange(n)
     for start in range(0, n, _AT_ONCE):
         # The coarse images first: of 100,000 images there are 5 billion pairs.
         one, other = np.nonzero(coarse[start : start + _AT_ONCE] @ coarse[start:].T >= ALIKE)
         one, other = (start + side[one < other] for side in (one, other))
-        same = np.einsum("ij,ij->i", fine[one], fine[other]) >= ALIKE
-        pairs.append(np.stack([one[same], other[same]]))
-    rows, columns = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), (n, n))
-    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+        same = _correlations(fine, start, one, other) >= ALIKE
+        # Of what was found before, a link of each image to one of its group: frames of a film would
+        # otherwise be linked by the million.
+        first = np.unique(groups, return_index=True)[1][groups]
+        rows = np.concatenate([np.arange(n), one[same]])
+        columns = np.concatenate([first, other[same]])
+        graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), (n, n))
+        groups = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
+
+
+def _correlations(
+    fine: Vectors, start: int, one: NDArray[np.int64], other: NDArray[np.int64]
+) -> Vectors:
+    """Return the correlation of each pair, whose first image is one of `_AT_ONCE` from `start`."""
+    if len(one) > _PAIRS:  # one product of matrices is faster, and takes no copy of each image
+        every = fine[start : start + _AT_ONCE] @ fine[start:].T
+        found: Vectors = every[one - start, other - start]
+    else:
+        found = np.einsum("ij,ij->i", fine[one], fine[other])
+    return found
 
 
 def _vectors(images: NDArray[np.uint8], side: int) -> Vectors:
