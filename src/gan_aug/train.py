@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from gan_aug.data.prepare import prepare
+from gan_aug.data.hold_out import hold_out, say_what_is_left
+from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
@@ -21,7 +22,9 @@ def main(cfg: DictConfig) -> None:
             print(f"{run.folder}: finished already, nothing to do")
             return
         check_config(cfg)
-        prepared = prepare(cfg.data)
+        source = load(cfg.data)
+        cfg = hold_out(cfg, source)
+        prepared = prepare(cfg.data, source)
         cfg = settle(cfg, prepared.splits)
         settle_precision(cfg, run.before)
         run.settled(cfg)
@@ -31,6 +34,7 @@ def main(cfg: DictConfig) -> None:
             synthetic=None if synthetic is None else synthetic.facts(),
         )
         print_data(cfg.data, prepared)
+        say_what_is_left(cfg, prepared.splits)
 
         from gan_aug.training.fit import fit
 

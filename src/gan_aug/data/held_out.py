@@ -76,7 +76,8 @@ def cut_held_out(
     Raises:
         GanAugError: a class that is measured has fewer than `FEWEST`.
     """
-    sides = _measuring_sides(splits, needed, validation)
+    sides, joined = _measuring_sides(splits, needed, validation)
+    among = " (validation images among them)" if joined else ""
     taken: list[tuple[list[NDArray[np.int64]], ImageTable]] = [([], side) for side in sides]
     for label, name in enumerate(splits.classes):
         left = min(side.counts()[name] for side in sides)
@@ -90,7 +91,7 @@ def cut_held_out(
         if wanted < count and name in needed:
             warn(
                 f"quality.count={count}: only {wanted} {name} images that the GAN has not seen are "
-                f"left on each side; {name} is measured with N = {wanted}"
+                f"left on each side{among}; {name} is measured with N = {wanted}"
             )
         for rows, side in taken:
             rows.append(np.flatnonzero(side.labels == label)[:wanted])
@@ -100,17 +101,18 @@ def cut_held_out(
 
 def left_to_measure(splits: Splits, needed: Collection[str], validation: bool) -> dict[str, int]:
     """Return how many images `cut_held_out` has at the most, of each class that is measured."""
-    sides = _measuring_sides(splits, needed, validation)
+    sides, _ = _measuring_sides(splits, needed, validation)
     return {name: min(side.counts()[name] for side in sides) for name in needed}
 
 
 def _measuring_sides(
     splits: Splits, needed: Collection[str], validation: bool
-) -> tuple[ImageTable, ImageTable]:
-    """Part the unseen images; validation images join them where there are too few without."""
+) -> tuple[tuple[ImageTable, ImageTable], bool]:
+    """Part the unseen images; say whether validation images have joined them."""
     sides = _part(splits, with_validation=False)
     few = any(side.counts()[name] < FEWEST for side in sides for name in needed)
-    return _part(splits, with_validation=True) if few and validation else sides
+    joined = few and validation
+    return _part(splits, with_validation=True) if joined else sides, joined
 
 
 def _part(splits: Splits, with_validation: bool) -> tuple[ImageTable, ImageTable]:

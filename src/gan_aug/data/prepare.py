@@ -16,6 +16,7 @@ from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import Config
+from gan_aug.settings.ranges import AUTO
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ def load(data: DictConfig) -> Source:
     return source
 
 
-def prepare(data: DictConfig) -> Prepared:
-    """Load, cut and check the images that `data` asks for.
+def cut(data: DictConfig, source: Source) -> Splits:
+    """Cut and check the real images that `data` asks for.
 
     Raises:
-        GanAugError: anything wrong with the data or what is asked of it.
+        GanAugError: there are not as many, or numbers that only a study takes from its data.
     """
-    source = load(data)
+    for key in ("subset", "internal_per_class"):
+        if data[key] == AUTO:
+            raise GanAugError(f"data.{key}=auto: is for studies; name a number, or null for all")
     splits = make_splits(
         source,
         draw=data.draw,
@@ -74,6 +77,20 @@ def prepare(data: DictConfig) -> Prepared:
         on_conflict=data.get("on_conflict", "stop"),  # no setting of earlier checkpoints
     )
     check_disjoint(splits)
+    return splits
+
+
+def prepare(data: DictConfig, source: Source | None = None) -> Prepared:
+    """Load, cut and check the images that `data` asks for.
+
+    Args:
+        data: the settings.
+        source: the data set, where it has been loaded.
+
+    Raises:
+        GanAugError: anything wrong with the data or what is asked of it.
+    """
+    splits = cut(data, load(data) if source is None else source)
     synthetic = None
     if data.synthetic.dir is not None:
         synthetic = read_set(

@@ -49,8 +49,20 @@ def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
                 if arm.get("real") is not None:
                     _fill(settled, cfg, f"arms.{name}.real", classes, None)
             add_ruler(settled, splits.train.counts())
+        elif OmegaConf.select(cfg, "trainer.max_epochs", default=0) is None:
+            settled.trainer.max_epochs = _epochs(settled, splits)
     _check_task(settled, classes)
     return settled
+
+
+def _epochs(cfg: DictConfig, splits: Splits) -> int:
+    """Return the passes over a GAN's images that model.batches make."""
+    if cfg.model.kind != "gan":
+        raise GanAugError("trainer.max_epochs=null: a classifier needs a number; set it to 30, say")
+    made = classes_made(cfg.model, cfg.data.train_class, splits.classes.names)
+    counts = splits.train.counts()
+    per_epoch = max(1, sum(counts[name] for name in made) // int(cfg.data.batch_size))
+    return -(-int(cfg.model.batches) // per_epoch)
 
 
 def _fill(

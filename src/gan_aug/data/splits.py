@@ -282,6 +282,25 @@ def _extra_copies(table: ImageTable) -> NDArray[np.bool_]:
     return extra
 
 
+def lasting(source: Source, development_per_class: int, val_per_class: int) -> dict[str, int]:
+    """Return how many training images of each class any draw has to choose from, at the least.
+
+    Args:
+        source: the data set.
+        development_per_class: see `make_splits`.
+        val_per_class: see `make_splits`.
+    """
+    held = set(source.test.hashes.tolist())
+    aside = development_per_class
+    if source.validation is None:
+        aside += val_per_class
+    else:
+        held |= set(source.validation.hashes.tolist())
+    own = np.array([digest not in held for digest in source.train.hashes.tolist()], bool)
+    counts = source.train.take(own & ~_extra_copies(source.train)).counts()
+    return {name: n - aside for name, n in counts.items()}
+
+
 def make_splits(
     source: Source,
     draw: int,

@@ -66,6 +66,15 @@ def one_of(*choices: Any) -> Rule:
     return lambda v: v in choices, f"one of {', '.join(str(c).lower() for c in choices)}"
 
 
+AUTO = "auto"
+"""Of a number that a study takes from its data (gan_aug.study.derived)."""
+
+
+def or_auto(rule: Rule) -> Rule:
+    """Return a rule that also takes `auto`."""
+    return lambda v: v == AUTO or rule[0](v), f"{rule[1]}, or auto"
+
+
 def by_class(rule: Rule) -> Rule:
     """Return the rule of a value for all classes, or of a mapping from class names to values."""
 
@@ -148,8 +157,8 @@ RULES: dict[str, Rule] = {
     "data.batch_size": whole(2, 65536),
     "data.development_per_class": at_least(0),
     "data.val_per_class": at_least(1),
-    "data.internal_per_class": at_least(0),
-    "data.subset": by_class(or_null(at_least(0))),
+    "data.internal_per_class": or_auto(at_least(0)),
+    "data.subset": or_auto(by_class(or_null(at_least(0)))),
     "data.synthetic.dir": or_null(path),
     "data.synthetic.count": or_null(count),
     "data.on_bad_file": one_of("error", "skip"),
@@ -256,8 +265,9 @@ STUDY_RULES: dict[str, Rule] = {
     "comparisons": pairs,
     "question.arm": text,
     "question.reference": text,
-    "count": by_class(count),
-    "ruler": or_null(by_class(sizes)),
+    "count": or_auto(by_class(count)),
+    "ruler": or_null(or_auto(by_class(sizes))),
+    "rare": or_null(class_name),
     "unlabelled": or_null(whole(1, MOST_IMAGES)),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.data.prepare import prepare
+from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
@@ -18,6 +18,7 @@ from gan_aug.settings.checks import check_config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
 from gan_aug.settings.study import check_counts, check_study
+from gan_aug.study.derived import derive
 from gan_aug.study.ending import finish, leave_to_the_other
 from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
 
@@ -50,7 +51,9 @@ def main(cfg: DictConfig) -> None:
                 return
             check_config(cfg)
             check_study(cfg)
-            prepared = prepare(cfg.data)
+            source = load(cfg.data)
+            cfg = derive(cfg, source)
+            prepared = prepare(cfg.data, source)
             cfg = settle(cfg, prepared.splits)
             others = (record.config for _, record in other_draws(Path(cfg.study_dir)))
             settle_precision(cfg, chain(run.before, others))

@@ -7,6 +7,7 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -15,6 +16,7 @@ from gan_aug.run.find import find_runs
 from gan_aug.run.typed import to_plain
 from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.endpoints import DECLARATION, hash_of
+from gan_aug.study.derived import numbers_of
 
 
 def declare(cfg: DictConfig) -> None:
@@ -31,13 +33,15 @@ def declare(cfg: DictConfig) -> None:
         return
     study = draw_settings(cfg).study
     asked = (study.question.arm, study.question.reference)
-    content = {
+    content: dict[str, Any] = {
         "endpoints": to_plain(study.endpoints),
         "question": list(asked),
         "comparisons": study.comparisons,
         "hash": hash_of(study.endpoints, asked, study.comparisons),
         "declared": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if "rare" in cfg.study:  # the data has decided some of these
+        content |= {"numbers": numbers_of(cfg), "arms": [str(name) for name in cfg.arms]}
     # Draws may start at once: each writes a file of its own, and the first to name it is kept.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
