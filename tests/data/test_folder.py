@@ -19,6 +19,8 @@ from gan_aug.run.errors import GanAugError
 
 SETTINGS = {
     "table": None,
+    "columns": None,
+    "exclude": None,
     "patient_regex": None,
     "positive": None,
     "test_share": 0.2,
@@ -108,7 +110,8 @@ def test_folders_of_splits_are_taken_as_they_are(root: Path) -> None:
     assert source.train.counts() == {"sick": 24, "well": 24}
     assert source.validation is not None
     assert source.validation.counts() == source.test.counts() == {"sick": 8, "well": 8}
-    assert source.notes["files_skipped"] == {"notes/": "beside train/, val/ or test/"}
+    skipped = {"notes/": "beside the folders of the splits (0 files)"}
+    assert source.notes["files_skipped"] == skipped
     (root / "train" / "sick" / "p18_x.png").write_bytes(
         (root / "train" / "sick" / "p1_sick0.png").read_bytes()
     )
@@ -177,8 +180,9 @@ def only_a_test_folder(root: Path) -> None:
 
 
 def twins(root: Path) -> None:
-    (root / "val").mkdir()
-    (root / "Validation").mkdir()
+    for split in ("val", "Validation"):
+        for name in ("sick", "well"):
+            write_image(root / split / name / "x.png", len(split))
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,12 @@ def twins(root: Path) -> None:
         (twins, {}, "two folders of one split"),
         (lambda _: None, {"patient_regex": "(x"}, "is no regular expression"),
         (lambda _: None, {"patient_regex": "p.*"}, "has no group that is the patient"),
-        (lambda _: None, {"patient_regex": "(z+)"}, "matches none of the file names"),
-        (lambda _: None, {"positive": "ill"}, "positive=ill: is none of the classes sick, well"),
+        (lambda _: None, {"patient_regex": "(z+)"}, "matches the start of no path"),
+        (
+            lambda _: None,
+            {"positive": "ill"},
+            "positive=ill: ill is none of the classes sick, well",
+        ),
         (lambda _: None, {"test_share": 0.01}, r"data\.test_share=0\.01: cannot be taken of"),
         (lambda _: None, {"table": "nowhere.csv"}, r"nowhere\.csv: cannot be read"),
     ],

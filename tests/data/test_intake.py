@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from odd_files import dicom
+from omegaconf import DictConfig, OmegaConf
 from support import ROOT, write_image
 
-from gan_aug.data.prepare import load
+from gan_aug.data.prepare import load, print_left_out
 from gan_aug.data.splits import Source
+from gan_aug.run.command_line import _as_hydra_takes_it
+from gan_aug.run.errors import GanAugError
 
 Read = Callable[..., Source]
+ISOLATED = "hidden, or of the system"
 
 
 @pytest.fixture
@@ -27,14 +34,24 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    """The settings that `inspect` has where nothing is typed."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        found: DictConfig = compose("inspect")
+    return found
+
+
 @pytest.fixture
-def read(root: Path) -> Read:
+def read(root: Path, composed: DictConfig) -> Read:
     """Read `root` with the settings of `inspect`, and those that are typed after it."""
 
     def read(*typed: str) -> Source:
-        settings = ["data.image_size=16", f"data.cache_dir={root.parent / 'cache'}", *typed]
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("inspect", [f"data.root={root}", *settings])
+        cfg = composed.copy()
+        cfg.data.update(root=str(root), image_size=16, cache_dir=str(root.parent / "cache"))
+        for override in map(_as_hydra_takes_it, typed):
+            parsed = OverridesParser.create().parse_override(override)
+            OmegaConf.update(cfg, parsed.key_or_group, parsed.value())
         return load(cfg.data)
 
     return read
@@ -86,3 +103,308 @@ def test_06_dicom_without_its_suffix(root: Path, read: Read) -> None:
     assert counts(source) == {"A": 10, "B": 10}
     assert source.notes["modes"] == {"DICOM": 20}
     assert sorted(source.notes["files_skipped"]) == ["A/report.1.2", "B/report.1.2"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Training", "Testing"), ("train", "valid", "TEST"), ("training", "dev", "testing")],
+)
+def test_01_splits_by_any_usual_name(root: Path, read: Read, names: tuple[str, ...]) -> None:
+    for name in names:
+        two(root / name, 10, ("glioma", "notumor"))
+    source = read()
+    assert source.classes.names == ("glioma", "notumor")
+    assert {path.split("/")[0] for path in source.test.paths} == {names[-1]}
+    assert len(source.test) == 20
+    assert source.validation is not None
+    assert len(source.validation) == (20 if len(names) == 3 else 4)
+    assert source.notes["files_skipped"] == {}
+
+
+def test_02_masks_beside_their_images(root: Path, read: Read) -> None:
+    for name in ("benign", "malignant"):
+        for i in range(6):
+            stem = f"{name} ({i + 1})"
+            write_image(root / name / f"{stem}.png", i)
+            write_image(root / name / f"{stem}_mask.png", 100 + i)
+        write_image(root / name / f"{name} (1)_mask_1.png", 200)
+    source = read()
+    (warning,) = source.notes["warnings"]
+    assert (
+        "14 of 26 images look like masks of others, such as benign/benign (1)_mask.png" in warning
+    )
+    typed = warning.partition("'")[2].rstrip("'")
+    assert typed == 'data.exclude=["*_mask*"]'
+    without = read(typed)
+    assert counts(without) == {"benign": 6, "malignant": 6}
+    assert without.notes["warnings"] == []
+    assert without.notes["files_left_out"] == {"data.exclude=*_mask*": 14}
+    assert without.notes["files_skipped"]["benign/benign (1)_mask.png"] == "data.exclude=*_mask*"
+    assert without.fingerprint() != source.fingerprint()
+
+
+def test_02_masks_in_folders(root: Path, read: Read) -> None:
+    for name in ("COVID", "Normal"):
+        pictures(root / name / "images", stem=name)
+        pictures(root / name / "masks", stem=name)
+    source = read()
+    assert counts(source) == {"COVID": 12, "Normal": 12}
+    (warning,) = source.notes["warnings"]
+    assert "12 of 24 images look like masks of others, such as COVID/masks/COVID00.png" in warning
+    without = read(warning.partition("'")[2].rstrip("'"))
+    assert {path.split("/")[1] for path in paths(without)} == {"images"}
+    folder = "data.exclude=*/masks/* (6 files)"
+    assert without.notes["files_skipped"] == {"COVID/masks/": folder, "Normal/masks/": folder}
+
+
+def test_a_pattern_that_leaves_out_nothing_is_named(root: Path, read: Read) -> None:
+    two(root)
+    (warning,) = read("data.exclude=[*_msk*]").notes["warnings"]
+    assert warning.startswith("data.exclude=*_msk*: leaves out no file")
+
+
+def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    two(root, 10)
+    for name in (".ipynb_checkpoints", "@eaDir", "__MACOSX"):
+        pictures(root / "A" / name, 5, name)
+    (root / "B" / "Thumbs.db").write_bytes(b"x")
+    (root / "B" / "._b01.png").write_bytes(b"x")
+    (root / ".git" / "objects").mkdir(parents=True)
+    (root / ".git" / "objects" / "1a").write_bytes(b"x")
+    (root / "B" / "notes.txt").write_text("x")
+    source = read()
+    assert counts(source) == {"A": 10, "B": 10}
+    assert source.notes["files_skipped"] == {
+        ".git/": f"{ISOLATED} (1 file)",
+        "A/.ipynb_checkpoints/": f"{ISOLATED} (5 files)",
+        "A/@eaDir/": f"{ISOLATED} (5 files)",
+        "A/__MACOSX/": f"{ISOLATED} (5 files)",
+        "B/._b01.png": ISOLATED,
+        "B/Thumbs.db": ISOLATED,
+        "B/notes.txt": "no image by its name or first bytes",
+    }
+    print_left_out(source)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"not read: 18 {ISOLATED}, 1 no image by its name or first bytes (" in line
+
+
+def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) -> None:
+    two(root)
+    pictures(root.parent / "elsewhere", 9, "e")
+    (root / "A" / "more").symlink_to(root.parent / "elsewhere")
+    (root / "A" / "loop").symlink_to(root)
+    (root / "A" / "above").symlink_to(root.parent)
+    (root / "B" / "twice").symlink_to(root / "A")
+    (root / "B" / "self").symlink_to("self")
+    write_image(root / "overview.png", 1)
+    source = read()
+    assert counts(source) == {"A": 15, "B": 6}
+    assert source.notes["files_skipped"] == {
+        "overview.png": "an image outside the class folders",
+        "A/above/": "a link to a folder that is read already",
+        "A/loop/": "a link to a folder that is read already",
+        "B/twice/": "a link to a folder that is read already",
+        "B/self": "a link to nowhere",
+    }
+
+
+def test_11_one_patient_id_for_all(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        dicoms(root / name, [f"{i}.dcm" for i in range(10)], patient="ANONYMOUS")
+    with pytest.raises(GanAugError) as caught:
+        read()
+    assert "all 20 images have the one PatientID ANONYMOUS" in str(caught.value)
+    source = read(str(caught.value).rpartition(" set ")[2].strip("'"))
+    assert counts(source) == {"A": 10, "B": 10}
+    assert source.patients_known
+    assert set(source.test.patients.tolist()) < {f"{i}.dcm" for i in range(10)}
+
+
+def test_11_one_patient_id_for_all_of_splits(root: Path, read: Read) -> None:
+    for split in ("train", "val", "test"):
+        for name in ("A", "B"):
+            dicoms(root / split / name, [f"{i}.dcm" for i in range(3)], patient="ANONYMOUS")
+    (warning,) = read().notes["warnings"]
+    assert warning.startswith("all 18 images have the one PatientID ANONYMOUS")
+
+
+NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
+
+
+def test_14_names_in_the_two_forms_of_unicode(root: Path, read: Read) -> None:
+    two(root / "train", 8, (NFD, "정상"))
+    two(root / "test", 8, (NFC, "정상"))
+    source = read(f"data.exclude=['*/{NFC}/*00.png']", f"data.positive='{NFD}'")
+    assert counts(source) == {NFC: 14, "정상": 16}
+    assert source.classes.positive == NFC
+    assert any(path.startswith(f"train/{NFD}/") for path in paths(source))
+
+
+def test_14_two_folders_of_one_name(root: Path, read: Read) -> None:
+    two(root, 8, (NFC, NFD))
+    with pytest.raises(GanAugError, match=f"two folders are named {NFC}, in two forms of Unicode"):
+        read()
+
+
+def test_17_one_file_without_a_patient_hides_no_warning(root: Path, read: Read) -> None:
+    for split in ("train", "test"):
+        for name in ("A", "B"):
+            for i in range(6):
+                write_image(root / split / name / f"{name}p{i:02d}_{split}.png", len(split) + i)
+    write_image(root / "train" / "A" / "overview.png", 99)
+    source = read(r"data.patient_regex='([AB]p\d+)_.*'")
+    unmatched, crossing = source.notes["warnings"]
+    assert unmatched.endswith("does not match 1 of 25 files: train/A/overview.png")
+    assert crossing.startswith("12 patients are in train and in test, such as Ap00")
+    assert not source.patients_known
+
+
+@pytest.mark.parametrize("pattern", [r"(patient\d+)", r"([^/]+)/.*"])
+def test_18_folders_of_patients(root: Path, read: Read, pattern: str) -> None:
+    for name in ("A", "B"):
+        for patient in range(10):
+            pictures(root / name / f"patient{patient:02d}", 2, name)
+    source = read(f"data.patient_regex='{pattern}'")
+    assert counts(source) == {"A": 20, "B": 20}
+    assert source.patients_known
+    assert set(source.train.patients.tolist()) <= {f"patient{i:02d}" for i in range(10)}
+    assert not set(source.train.patients.tolist()) & set(source.test.patients.tolist())
+
+
+def folds(root: Path) -> None:
+    for fold in ("fold1", "fold2", "fold3"):
+        two(root / fold)
+
+
+def sites_of_which_one_lacks_a_class(root: Path) -> None:
+    two(root / "Seoul", names=("benign", "malignant"))
+    two(root / "Busan", names=("benign", "malignant", "normal"))
+
+
+def folds_of_splits(root: Path) -> None:
+    for fold in ("1", "2"):
+        for split in ("train", "test"):
+            two(root / fold / split)
+
+
+@pytest.mark.parametrize("make", [folds, sites_of_which_one_lacks_a_class, folds_of_splits])
+def test_folders_that_repeat_the_classes_are_none(
+    root: Path, read: Read, make: Callable[[Path], None]
+) -> None:
+    make(root)
+    with pytest.raises(GanAugError, match="all hold the same folders .* not taken for classes"):
+        read()
+
+
+def test_splits_below_their_classes(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        for split in ("Train", "test"):
+            pictures(root / name / split, 8, name + split)
+    write_image(root / "A" / "loose.png", 1)
+    source = read()
+    assert source.classes.names == ("A", "B")
+    assert {path.split("/")[1] for path in source.test.paths} == {"test"}
+    assert counts(source) == {"A": 16, "B": 16}
+    assert source.notes["files_skipped"] == {"A/loose.png": "an image outside the class folders"}
+
+
+def test_classes_that_are_called_as_splits_are(root: Path, read: Read) -> None:
+    two(root, 8, ("test", "control"))
+    assert counts(read()) == {"test": 8, "control": 8}
+
+
+def test_classes_of_patients_that_are_called_as_splits_are(root: Path, read: Read) -> None:
+    for name in ("test", "control"):
+        for patient in range(8):
+            pictures(root / name / f"{name}{patient}", 1)
+    assert counts(read()) == {"test": 8, "control": 8}
+
+
+def unlabelled_splits(root: Path) -> None:
+    two(root, names=("train", "test"))
+
+
+def only_a_folder_above(root: Path) -> None:
+    two(root / "Dataset_with_GT")
+
+
+def classes_beside_a_test_folder(root: Path) -> None:
+    two(root)
+    two(root / "test")
+
+
+def a_class_of_other_files(root: Path) -> None:
+    two(root)
+    (root / "C").mkdir()
+    (root / "C" / "scan.nii").write_bytes(b"x")
+
+
+def one_class_without_its_train(root: Path) -> None:
+    two(root / "A", names=("train", "test"))
+    pictures(root / "B")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (unlabelled_splits, "test/ and train/ hold images and no class folders; make a folder for"),
+        (only_a_folder_above, "only Dataset_with_GT/ in it holds images"),
+        (classes_beside_a_test_folder, "has no training images beside it; name .* train"),
+        (a_class_of_other_files, r"C/ stands among the class folders and has no image; scan\.nii"),
+        (one_class_without_its_train, "A/ holds folders of splits and B/ none of train"),
+    ],
+)
+def test_layouts_that_are_refused(
+    root: Path, read: Read, make: Callable[[Path], None], message: str
+) -> None:
+    make(root)
+    with pytest.raises(GanAugError, match=message) as caught:
+        read()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_stands_beside_the_splits_is_one_entry(root: Path, read: Read) -> None:
+    for split in ("train", "test"):
+        two(root / split)
+    two(root / "unlabelled")
+    pictures(root / "val")
+    (root / "notes" / "old").mkdir(parents=True)
+    (root / "notes" / "old" / "a.txt").write_text("x")
+    beside = "beside the folders of the splits"
+    source = read()
+    assert source.notes["files_skipped"] == {
+        "notes/": f"{beside} (1 file)",
+        "unlabelled/": f"{beside} (12 files)",
+        "val/": f"{beside} (6 files)",
+    }
+    assert source.notes["files_left_out"] == {beside: 19}
+
+
+def test_a_folder_that_cannot_be_read(
+    root: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two(root)
+    pictures(root / "A" / "locked")
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(GanAugError, match=r"A/locked: cannot be read \(Permission denied\)"):
+        read("data.on_bad_file=error")
+    source = read()
+    assert source.notes["files_skipped"] == {"A/locked/": "cannot be read (Permission denied)"}
+    assert source.notes["files_left_out"] == {"cannot be read (Permission denied)": 1}
+
+
+def test_folders_nested_deeper_than_calls_may_be(root: Path, read: Read) -> None:
+    two(root)
+    deep = str(root / "A")
+    for _ in range(1200):
+        deep += "/d"
+        os.mkdir(deep)
+    write_image(Path(deep) / "deep.png", 5)
+    assert counts(read()) == {"A": 7, "B": 6}

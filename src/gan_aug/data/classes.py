@@ -64,8 +64,10 @@ class Classes:
     def of(cls, names: Iterable[str], positive: Any) -> Classes:
         """Return the classes in the order of their names; the positive one is as it was typed."""
         ordered = tuple(sorted(names))
-        named = None if positive is None else class_named(positive, ordered, "data.positive")
-        return cls(ordered, named)
+        if positive is None:
+            return cls(ordered)
+        setting = f"data.positive={written(positive)}"
+        return cls(ordered, class_named(positive, ordered, setting))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -16,6 +16,7 @@ from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import Config
+from gan_aug.run.terminal import printable
 from gan_aug.settings.ranges import AUTO
 
 
@@ -80,6 +81,16 @@ def cut(data: DictConfig, source: Source) -> Splits:
     return splits
 
 
+def print_left_out(source: Source) -> None:
+    """Print how many files of the data set are not read, by reason, on one line; none, if none."""
+    reasons = dict(source.notes.get("files_left_out", {}))
+    reasons["bad files skipped"] = len(source.notes.get("bad_files_skipped", ()))
+    counts = [f"{n} {reason}" for reason, n in reasons.items() if n]
+    if counts:
+        where = f"data.root={source.notes['root']}"
+        print(printable(f"{where}: not read: {', '.join(counts)} (inspect lists each)"))
+
+
 def prepare(data: DictConfig, source: Source | None = None) -> Prepared:
     """Load, cut and check the images that `data` asks for.
 
@@ -90,7 +101,9 @@ def prepare(data: DictConfig, source: Source | None = None) -> Prepared:
     Raises:
         GanAugError: anything wrong with the data or what is asked of it.
     """
-    splits = cut(data, load(data) if source is None else source)
+    source = load(data) if source is None else source
+    print_left_out(source)
+    splits = cut(data, source)
     synthetic = None
     if data.synthetic.dir is not None:
         synthetic = read_set(

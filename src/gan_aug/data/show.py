@@ -27,8 +27,6 @@ def print_data(data: DictConfig, prepared: Prepared) -> None:
         print(f"  images in two classes left out: {len(conflicts)} (listed in run.json)")
     if scaled := notes.get("scaled"):
         print(f"  {scaled}")
-    if skipped := notes.get("bad_files_skipped"):
-        print(f"  bad files skipped: {len(skipped)} (listed in run.json)")
     if prepared.synthetic is not None:
         labels = prepared.synthetic.labels
         print(f"  synthetic images added to training: {len(labels)} from {data.synthetic.dir}")

@@ -61,12 +61,21 @@ def check_stored_data(settings: Any, where: str) -> Config:
             "name those; use a file that gan_aug wrote"
         )
     for key, value in source.items():
-        if not isinstance(value, _PLAIN) or (key.startswith("_") and key != "_target_"):
+        if not _is_plain(value) or (key.startswith("_") and key != "_target_"):
             raise GanAugError(
                 f"{where}.source.{key}: is no plain value; use a file that gan_aug wrote"
             )
     check_plain(settings, where)
     return dict(settings)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether it is text, a number or the like, or a list or mapping of such."""
+    if isinstance(value, list):
+        return all(isinstance(inner, _PLAIN) for inner in value)
+    if isinstance(value, dict):
+        return all(isinstance(v, _PLAIN) and not str(k).startswith("_") for k, v in value.items())
+    return isinstance(value, _PLAIN)
 
 
 def check_plain(node: Any, where: str) -> None:

@@ -119,7 +119,9 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
     near = _groups(every.take(first), split[first], alike, known)
     exact = _groups(every, split, exact_groups, known)
     notes = source.notes
-    skipped = notes.get("files_skipped", {}) | notes.get("bad_files_skipped", {})
+    bad = notes.get("bad_files_skipped", {})
+    skipped = notes.get("files_skipped", {}) | bad
+    by_reason = Counter(notes.get("files_left_out", {})) + Counter(bad.values())
     return Facts(
         classes=list(source.classes.names),
         positive=source.classes.positive,
@@ -133,7 +135,7 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         exact=exact,
         near=near,
         skipped=skipped,
-        skipped_by_reason=dict(Counter(skipped.values()).most_common()),
+        skipped_by_reason=dict(by_reason.most_common()),
         without_patient=notes.get("files_without_patient_id", 0),
         warnings=[*notes.get("warnings", []), *_warnings(source, exact, near)],
     )

@@ -230,10 +230,10 @@ def _checked_options(arguments: list[str]) -> list[str]:
 
 _COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
 _NAMES = (
-    r"(data\.(positive|train_class|classes)|model\.pair|study\.(rare|ruler|endpoints)|"
+    r"(data\.(positive|train_class|classes|columns)|model\.pair|study\.(rare|ruler|endpoints)|"
     r"arms\.[^.=]+\.real)"
 )
-"""Settings that count by class, and others that name classes."""
+"""Settings that count by class, and others that name classes, or columns of a table."""
 
 
 def _current(argument: str) -> str:

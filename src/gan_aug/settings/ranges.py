@@ -100,6 +100,14 @@ path: Rule = (
     'the path of a file or folder, as text (in quotes where it is a number: "5")',
 )
 names: Rule = (lambda v: _is_list(v) and all(isinstance(x, str) for x in v), "a list of names")
+patterns: Rule = (
+    lambda v: isinstance(v, str) or names[0](v),
+    "a list of patterns of paths, as ['*_mask*','*/masks/*']",
+)
+columns: Rule = (
+    lambda v: isinstance(by_name(v), Mapping | DictConfig),
+    "what columns are called, as {path: image_path, label: diagnosis}",
+)
 pairs: Rule = (
     lambda v: _is_list(v) and all(_is_list(x, 2) and names[0](x) for x in v),
     "a list of pairs of names, as [[classic_gan,classic]]",
@@ -148,6 +156,8 @@ RULES: dict[str, Rule] = {
     "data.target": one_of("class", "subtype"),
     "data.fit": one_of("squeeze", "pad", "crop"),
     "data.table": or_null(path),
+    "data.columns": or_null(columns),
+    "data.exclude": or_null(patterns),
     "data.patient_regex": or_null(text),
     "data.test_share": within_ends(0, 1),
     "data.val_share": within_ends(0, 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,13 @@ import numpy as np
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.sources.tree import (
+    LeftOut,
+    as_patterns,
+    excluded,
+    find_files,
+    unused_patterns,
+)
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 
@@ -25,6 +32,8 @@ TARGETS = {
     "subtype": Classes(("normal", "bacteria", "virus")),
 }
 """What a classifier can be asked: the class folders, or the kind of pneumonia in the file names."""
+
+NOT_IN_LAYOUT = "no .jpeg, .jpg or .png in train|test / NORMAL|PNEUMONIA"
 
 _PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+")
 _NORMAL = re.compile(r"(?:NORMAL2-)?(IM-\d+)-\d+")
@@ -147,7 +156,8 @@ def contradictions(names: Iterable[tuple[str, str]]) -> list[str]:
 class ChestXray:
     """Folder of X-rays in Kaggle's layout.
 
-    A `val/` folder (16 images in Kaggle's copy) is not used: validation is cut by patient.
+    A `val/` folder (16 images in Kaggle's copy) is not used: validation is cut by patient. Every
+    file below the root is either read, or listed with its reason.
 
     Attributes:
         root: the data set's folder, or None.
@@ -155,6 +165,7 @@ class ChestXray:
         on_bad_file: `error` or `skip`.
         target: a key of `TARGETS`.
         fit: see `gan_aug.data.decode.decode`.
+        exclude: patterns (`fnmatch`) of paths below the root that are not read.
     """
 
     root: str | None
@@ -162,6 +173,7 @@ class ChestXray:
     on_bad_file: str
     target: str = "class"
     fit: str = "squeeze"
+    exclude: Sequence[str] | str | None = None
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
         """Decode (or map from the cache) both splits.
@@ -175,9 +187,19 @@ class ChestXray:
                 "data.download=true (fetched with kagglehub), or data=phantom (made-up images)"
             )
         folder = download() if self.root is None else Path(self.root).expanduser()
+        patterns, left_out = as_patterns(self.exclude), LeftOut()
         try:
             root = find_root(folder)
-            entries = {split: list_images(root, split) for split in ("train", "test")}
+            above = root.relative_to(folder)
+            entries = {
+                split: [
+                    (name, class_name)
+                    for name, class_name in list_images(root, split)
+                    if not excluded((above / name).as_posix(), patterns)
+                ]
+                for split in ("train", "test")
+            }
+            tree = find_files(folder, patterns, self.on_bad_file)
         except OSError as error:
             raise GanAugError(
                 f"data.root={folder}: {error.filename} cannot be read ({error.strerror}); allow "
@@ -185,6 +207,7 @@ class ChestXray:
             ) from error
         every = entries["train"] + entries["test"]
         names = [name for name, _ in every]
+        tree.list_all_but({(above / name).as_posix() for name in names}, NOT_IN_LAYOUT, left_out)
         found = decode_files(
             root, names, image_size, channels, cache_dir, self.on_bad_file, self.fit
         )
@@ -208,10 +231,14 @@ class ChestXray:
         notes = {
             "root": str(root),
             "bad_files_skipped": found.bad,
+            **left_out.notes(),
             "files_without_patient_id": sum(p is None for p, _ in parsed),
             "modes": found.modes,
             "sizes": found.sizes,
-            "warnings": contradictions((name, class_name) for name, class_name, _ in good),
+            "warnings": [
+                *unused_patterns(tree, patterns),
+                *contradictions((name, class_name) for name, class_name, _ in good),
+            ],
         }
         return Source(
             train=table.take(slice(None, n_train)),

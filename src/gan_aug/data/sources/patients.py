@@ -1,0 +1,120 @@
+"""Which images of a folder are of one patient, and what is said where that is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_aug.data.near_duplicates import near_duplicates
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import normal
+
+_ORDER = ("all", "train", "val", "test")
+_NAMED = 3
+"""Files that a warning names; run.json has all."""
+
+
+class PatientPattern:
+    """`data.patient_regex`: matched at the start of a path below the class folder.
+
+    Args:
+        pattern: a regular expression whose first group is the patient; None matches nothing.
+
+    Raises:
+        GanAugError: it is none, or has no group.
+    """
+
+    def __init__(self, pattern: str | None) -> None:
+        self.setting = f"data.patient_regex={pattern}"
+        self._pattern: re.Pattern[str] | None = None
+        if pattern is None:
+            return
+        try:
+            self._pattern = re.compile(normal(pattern))
+        except re.error as error:
+            raise GanAugError(
+                f"{self.setting}: is no regular expression ({error}); mend it"
+            ) from error
+        if not self._pattern.groups:
+            raise GanAugError(
+                f"{self.setting}: has no group that is the patient; put brackets around it, as in "
+                r"(\d+)_.*"
+            )
+
+    def __bool__(self) -> bool:
+        return self._pattern is not None
+
+    def patient(self, path: str) -> str | None:
+        """Return the patient of an image, None where nothing matches.
+
+        Args:
+            path: below the class folder.
+        """
+        match = self._pattern.match(normal(path)) if self._pattern else None
+        return (match[1] or None) if match else None
+
+    def tells_folder(self, path: str) -> bool:
+        """Tell whether the patient lies within the first folder of a path."""
+        match = self._pattern.match(normal(path)) if self._pattern else None
+        return bool(match and match[1] and match.end(1) <= normal(path).find("/"))
+
+
+def grouped(patients: Sequence[str | None], images: NDArray[np.uint8]) -> list[str]:
+    """Fill in the patients that nothing tells: each group of near duplicates is one."""
+    groups = near_duplicates(images).tolist()
+    # Of a group with a known patient the others are that patient's too.
+    known = {g: p for g, p in zip(groups, patients, strict=True) if p is not None}
+    return [
+        p if p is not None else known.get(g, f"unknown {g}")
+        for p, g in zip(patients, groups, strict=True)
+    ]
+
+
+def warn_of_patients(
+    told: Sequence[str | None], paths: Sequence[str], splits: Sequence[str], pattern: PatientPattern
+) -> list[str]:
+    """Say what is not as it should be with the patients that are known.
+
+    Args:
+        told: of each image its patient, None where nothing tells it.
+        paths: of the images.
+        splits: train, val or test, as they were given; all where they were not.
+        pattern: what they may have been told by.
+    """
+    said = []
+    unmatched = [path for path, patient in zip(paths, told, strict=True) if patient is None]
+    if unmatched and len(unmatched) < len(told):
+        names = ", ".join(unmatched[:_NAMED]) + (" ..." if len(unmatched) > _NAMED else "")
+        by = f"{pattern.setting} does not match" if pattern else "nothing tells the patient of"
+        said.append(f"{by} {len(unmatched)} of {len(told)} files: {names}")
+    of_split: dict[str, set[str]] = {split: set() for split in dict.fromkeys(splits)}
+    for patient, split in zip(told, splits, strict=True):
+        if patient is not None:
+            of_split[split].add(patient)
+    if (one := the_one_patient(told, pattern)) and len(of_split) > 1:
+        return [*said, one]
+    for name, other in combinations(sorted(of_split, key=_ORDER.index), 2):
+        if both := of_split[name] & of_split[other]:
+            said.append(
+                f"{len(both)} patients are in {name} and in {other}, such as {min(both)}: results "
+                f"on {other} images are too good; mend the splits"
+            )
+    return said
+
+
+def the_one_patient(told: Sequence[str | None], pattern: PatientPattern) -> str | None:
+    """Return the line about images that all have one patient, None where they have several."""
+    known = {patient for patient in told if patient is not None}
+    if len(known) != 1 or None in told or len(told) == 1:
+        return None
+    (one,) = known
+    what = f"patient {one} ({pattern.setting})" if pattern else f"PatientID {one}"
+    return (
+        f"all {len(told)} images have the one {what}, so nothing can be cut by patient; find the "
+        "patients in paths with data.patient_regex, or give them in data.table (column patient). "
+        "If every image is of another patient, set 'data.patient_regex=(.+)'"
+    )

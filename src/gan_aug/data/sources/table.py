@@ -1,0 +1,198 @@
+"""A table that says what each file of a data set is."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from gan_aug.data.sources.layout import SPLITS, Entry, check_splits
+from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.tree import LeftOut, Tree, excluded
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular
+from gan_aug.settings.by_name import normal
+
+NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")
+MOST_BYTES = 2**27
+"""Tables of a million images are smaller."""
+LONGEST_HEADER = 2**16
+"""Bytes: some thousand columns."""
+_SEPARATORS = ",;\t"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+NOT_IN_TABLE = "not in data.table"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file with a row for each image; columns path and label, and some that may be there.
+
+    Separators are comma, semicolon or tab. The text is UTF-8, UTF-16 with its mark, or else cp949
+    (Korean Windows), which is then said.
+
+    Attributes:
+        file: the CSV.
+        root: of the data set, which its paths are below.
+        columns: what a column is called here (path, label, patient, site, split) to what it is
+            called in the file.
+    """
+
+    file: Path
+    root: Path
+    columns: Mapping[str, str]
+
+    def read(
+        self, tree: Tree, pattern: PatientPattern, exclude: list[str], left_out: LeftOut
+    ) -> list[Entry]:
+        """Read all rows.
+
+        Args:
+            tree: what lies in the root.
+            pattern: tells the patient by the path, in rows without one.
+            exclude: patterns of paths whose rows are left out.
+            left_out: gets all files of the root that are not read.
+
+        Raises:
+            GanAugError: it cannot be read, lacks a column, or a row of it is not sound.
+        """
+        on_disk = {normal(path): path for path in tree.files()}
+        found: list[Entry] = []
+        for line, cells in self._rows(left_out):
+            entry = self._entry(line, cells, on_disk, pattern)
+            if not excluded(entry.path, exclude):  # these are listed with the other files
+                found.append(entry)
+        if not found:
+            raise self._error("has no rows; it needs one for each image")
+        name, n = Counter(entry.path for entry in found).most_common(1)[0]
+        if n > 1:
+            raise self._error(f"has {name} in {n} rows; leave one")
+        check_splits(f"data.table={self.file}", found)
+        read = {entry.path for entry in found}
+        if self.file.resolve().is_relative_to(self.root.resolve()):
+            read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
+        tree.list_all_but(read, NOT_IN_TABLE, left_out)
+        return found
+
+    def _rows(self, left_out: LeftOut) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield line numbers and cells by what their column is called here."""
+        if unknown := set(self.columns) - {*NEEDED, *OPTIONAL}:
+            raise GanAugError(
+                f"data.columns.{min(unknown)}: is none of {', '.join((*NEEDED, *OPTIONAL))}; "
+                "set what your columns are called, as in {path: image_path, label: diagnosis}"
+            )
+        text = self._text(left_out)
+        names = {name: self.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
+        headers = {sep: self._header(text, sep) for sep in _SEPARATORS}
+        separator = max(headers, key=lambda sep: (names["path"] in headers[sep], len(headers[sep])))
+        header = headers[separator]
+        wanted = [*NEEDED, *self.columns]
+        if missing := [name for name in wanted if header.count(names[name]) != 1]:
+            has = "lacks" if names[missing[0]] not in header else "has twice"
+            raise self._error(
+                f"{has} the column {names[missing[0]]}; it has {', '.join(header)[:200]}. It needs "
+                "path and label, and may have patient, site and split; other names are told by "
+                "'data.columns={path: NAME, label: NAME}'"
+            )
+        place = {name: header.index(names[name]) for name in names if names[name] in header}
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        try:
+            next(reader)
+            for row in reader:
+                if len(row) > len(header) and any(row[len(header) :]):
+                    raise self._error(
+                        f"line {reader.line_num}: has {len(row)} cells, the first line "
+                        f"{len(header)}; put quotes around cells that hold {separator!r}"
+                    )
+                if any(cell.strip() for cell in row):
+                    cells = [*row, *[""] * len(header)]
+                    yield reader.line_num, {k: cells[i].strip() for k, i in place.items()}
+        except csv.Error as error:
+            raise self._error(f"line {reader.line_num}: cannot be read as CSV ({error})") from error
+
+    def _header(self, text: str, separator: str) -> list[str]:
+        try:
+            return [
+                cell.strip() for cell in next(csv.reader(io.StringIO(text), delimiter=separator))
+            ]
+        except (StopIteration, csv.Error) as error:
+            raise self._error("cannot be read as CSV (it has no first line)") from error
+
+    def _text(self, left_out: LeftOut) -> str:
+        try:
+            with open_regular(self.file, MOST_BYTES) as file:
+                start = file.readline(LONGEST_HEADER)
+                if len(start) == LONGEST_HEADER:
+                    raise self._error(
+                        f"its first line is longer than {LONGEST_HEADER} bytes; it needs a line "
+                        "for each image, and few columns"
+                    )
+                data = start + file.read()
+        except OSError as error:
+            raise self._error(f"cannot be read as CSV ({error.strerror})") from error
+        text = self._decoded(data, left_out)
+        if "\0" in text:
+            raise self._error("holds NUL characters; save it as CSV in UTF-8")
+        return text
+
+    def _decoded(self, data: bytes, left_out: LeftOut) -> str:
+        try:
+            return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
+        except UnicodeDecodeError:
+            pass
+        try:
+            text = data.decode("cp949")
+        except UnicodeDecodeError as error:
+            raise self._error(
+                "is text neither in UTF-8 nor UTF-16 nor cp949; save it as CSV in UTF-8"
+            ) from error
+        left_out.warnings.append(
+            f"data.table={self.file}: is not UTF-8, read as cp949 (Korean Windows); look at the "
+            "names of its classes"
+        )
+        return text
+
+    def _entry(
+        self, line: int, cells: dict[str, str], on_disk: dict[str, str], pattern: PatientPattern
+    ) -> Entry:
+        for name in NEEDED:
+            if not cells[name]:
+                raise self._error(f"line {line}: has no {name}; fill it in or remove the line")
+        path = self._below_root(cells["path"], on_disk)
+        if path is None:
+            raise self._error(
+                f"line {line}: {cells['path']} leads out of data.root={self.root}; name files in it"
+            )
+        split = cells.get("split", "").casefold()
+        if split and split not in SPLITS:
+            raise self._error(f"line {line}: split={split} is none of train, val, test; mend it")
+        patient = cells.get("patient") or None
+        if patient is not None and cells.get("site"):
+            patient = f"{cells['site']}/{patient}"
+        return Entry(
+            on_disk.get(normal(path), path),
+            normal(cells["label"]),
+            SPLITS[split] if split else None,
+            patient or pattern.patient(path),
+        )
+
+    def _below_root(self, cell: str, on_disk: Mapping[str, str]) -> str | None:
+        """Return a cell's path below the root, None where it is not below it."""
+        path = PurePosixPath(cell)
+        if "\\" in cell and normal(cell) not in on_disk:
+            windows = PureWindowsPath(cell)
+            path = PurePosixPath(windows.as_posix())
+            if windows.drive:
+                return None
+        for top in (self.root.absolute(), self.root.resolve()):
+            if path.is_absolute() and path.is_relative_to(top):
+                path = path.relative_to(top)
+        inside = not path.is_absolute() and ".." not in path.parts and path.parts
+        return path.as_posix() if inside else None
+
+    def _error(self, what: str) -> GanAugError:
+        return GanAugError(f"data.table={self.file}: {what}")
