@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from support import ROOT, write_image
 
 from gan_aug.data.prepare import load, print_left_out
+from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import Source
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError
@@ -400,11 +401,13 @@ def test_a_folder_that_cannot_be_read(
     assert source.notes["files_left_out"] == {"cannot be read (Permission denied)": 1}
 
 
-def test_folders_nested_deeper_than_calls_may_be(root: Path, read: Read) -> None:
-    two(root)
-    deep = str(root / "A")
-    for _ in range(1200):
-        deep += "/d"
-        os.mkdir(deep)
-    write_image(Path(deep) / "deep.png", 5)
-    assert counts(read()) == {"A": 7, "B": 6}
+def test_folders_may_be_nested_deeper_than_calls() -> None:
+    top = folder = Tree("A")
+    for _ in range(5000):
+        folder.folders.append(Tree(f"{folder.path}/d"))
+        folder = folder.folders[0]
+    assert not top.has_images
+    folder.images.append("x.png")
+    assert top.has_images
+    assert top.below() == [f"{folder.path}/x.png"]
+    assert top.count() == 1

@@ -57,7 +57,7 @@ def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     assert sorted(found["exact"]["all"][0]["paths"]) == ["a/p3a_0.png", "b/p3a_9.png"]
     assert found["exact"]["all"][0]["classes"] == ["a", "b"]
     assert found["near"]["groups"] == 0
-    assert found["skipped"]["c/readme.txt"] == "no image by its name"
+    assert found["skipped"]["c/readme.txt"] == "no image by its name or first bytes"
     assert found["skipped"]["c/broken.png"].startswith("not a sound image")
     assert sorted(found["skipped_by_reason"].values()) == [1, 1]
     with (tmp_path / "found" / "duplicates.csv").open(newline="") as file:
