@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import unicodedata
 import zlib
@@ -15,6 +16,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from odd_files import dicom
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import JPEGBaseline8Bit
 from support import ROOT, write_image
 
 from gan_aug.data.prepare import load, print_left_out
@@ -22,6 +26,7 @@ from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import Source
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.ranges import RULES, check_ranges
 
 Read = Callable[..., Source]
 ISOLATED = "hidden, or of the system"
@@ -93,6 +98,140 @@ def paths(source: Source) -> set[str]:
     """Return the files that were read."""
     tables = [t for t in (source.train, source.validation, source.test) if t is not None]
     return {path for table in tables for path in table.paths.tolist()}
+
+
+def noise(*key: object, shape: tuple[int, ...] = (40, 50)) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(repr(key).encode())).integers(0, 256, shape, np.uint8)
+
+
+def every(source: Source) -> np.ndarray:
+    """Return the images (N, C, H, W) of all splits, in the order of their paths."""
+    tables = [t for t in (source.train, source.validation, source.test) if t is not None]
+    order = np.argsort(np.concatenate([table.paths for table in tables]))
+    return np.concatenate([table.images for table in tables])[order].astype(int)
+
+
+def test_03_colour_dicom_is_the_png(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        for i in range(6):
+            rgb = noise(name, i, shape=(10, 12, 3)).repeat(4, 0).repeat(4, 1)
+            for kind in ("png", "dcm"):
+                (root / kind / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rgb).save(root / "png" / name / f"{i}.png")
+            ybr = dicom(
+                convert_color_space(rgb, "RGB", "YBR_FULL"),
+                patient=f"{name}{i}",
+                PhotometricInterpretation="YBR_FULL",
+            )
+            (root / "dcm" / name / f"{i}.dcm").write_bytes(ybr)
+    png, dcm = (read(f"data.root={root / kind}") for kind in ("png", "dcm"))
+    assert png.channels == dcm.channels == 3
+    assert np.abs(every(png) - every(dcm)).max() <= 2
+
+
+def test_03_grey_as_a_colour_jpeg_is_grey(root: Path, read: Read) -> None:
+    grey = np.full((40, 48, 3), 123, np.uint8)
+    jpeg = io.BytesIO()
+    Image.fromarray(grey).save(jpeg, "JPEG", subsampling=1, quality=95)
+    for name in ("A", "B"):
+        (root / name).mkdir()
+        for i in range(6):
+            data = dicom(
+                grey,
+                patient=f"{name}{i}",
+                syntax=JPEGBaseline8Bit,
+                frame=jpeg.getvalue(),
+                PhotometricInterpretation="YBR_FULL_422",
+                InstanceNumber=i,
+            )
+            (root / name / f"{i}.dcm").write_bytes(data)
+    source = read()
+    assert source.channels == 1
+    assert (every(source) == 123).all()
+
+
+def test_05_black_stands_for_what_is_transparent(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        (root / name).mkdir()
+        for i in range(6):
+            rgba = noise(name, i, shape=(64, 64, 4))
+            rgba[..., 3] = 0
+            rgba[16:48, 16:48] = [90, 140, 60, 255]
+            Image.fromarray(rgba).save(root / name / f"{i}.png")
+    # One picture for all: as one patient they could not be cut.
+    images = every(read("data.patient_regex='(\\d+)'"))
+    assert (images == images[0]).all()
+    assert not images[0][:, :3].any()
+    assert images[0][:, 8, 8].tolist() == [90, 140, 60]
+
+
+def test_09_pages_are_refused(root: Path, read: Read) -> None:
+    two(root)
+    for name in ("A", "B"):
+        pages = [Image.fromarray(noise(name, i)) for i in range(2)]
+        Image.new("L", (50, 40)).save(root / name / "x.tiff", save_all=True, append_images=pages)
+    with pytest.raises(GanAugError, match=r"A/x\.tiff: .*3 pages or frames"):
+        read("data.on_bad_file=error")
+    source = read("data.on_bad_file=skip")
+    assert counts(source) == {"A": 6, "B": 6}
+    assert sorted(source.notes["bad_files_skipped"]) == ["A/x.tiff", "B/x.tiff"]
+
+
+def test_10_an_empty_tag_is_an_absent_one(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        (root / name).mkdir()
+        for i in range(6):
+            window = {"WindowCenter": None, "WindowWidth": None}
+            rescale = {"RescaleSlope": None, "RescaleIntercept": None}
+            pixels = noise(name, i)
+            (root / name / f"{i}.png.dcm").write_bytes(
+                dicom(
+                    pixels.astype(np.uint16), patient=f"{name}{i}", **(window, rescale, {})[i % 3]
+                )
+            )
+            (root / "png" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / "png" / name / f"{i}.png")
+    (root / "png").rename(root.parent / "png")
+    png = every(read(f"data.root={root.parent / 'png'}"))
+    assert np.abs(every(read("data.on_bad_file=error")) - png).max() <= 1
+
+
+def computed_tomography(root: Path) -> np.ndarray:
+    """Write slices of signed values without a window; returns these, in Hounsfield units."""
+    found = []
+    for name in ("A", "B"):
+        (root / name).mkdir()
+        for i in range(6):
+            hu = (noise(name, i).astype(np.int16) * 8 - 1000).astype(np.int16)
+            data = dicom(hu, 16, patient=f"{name}{i}")
+            (root / name / f"{i}.dcm").write_bytes(data)
+            found.append(hu)
+    return np.stack(found)
+
+
+def test_16_signed_values_need_a_window(root: Path, read: Read) -> None:
+    hu = computed_tomography(root)
+    with pytest.raises(GanAugError, match=r"A/0\.dcm: .*set data\.window=\[CENTRE,WIDTH\]"):
+        read("data.on_bad_file=error")
+    # Where nothing else is left the reason is given too.
+    with pytest.raises(GanAugError, match=r"class A can be read.*set data\.window="):
+        read("data.on_bad_file=skip")
+    for typed in ("[40,400]", "percentiles"):
+        source = read("data.on_bad_file=error", "data.image_size=48", f"data.window={typed}")
+        # Of 2041 equally frequent values the percentiles are near the ends.
+        low, high = (-160, 240) if typed != "percentiles" else (-992, 1032)
+        images = every(source)
+        assert counts(source) == {"A": 6, "B": 6}
+        assert len(np.unique(images)) > 200
+        assert abs(images.mean() - 255 * ((hu - low) / (high - low)).clip(0, 1).mean()) < 1
+
+
+@pytest.mark.parametrize("window", [[40], [40, 0], 40, "wide", ["a", "b"], [40, -1], [1, 2, 3]])
+def test_16_a_window_that_is_none(window: Any, composed: DictConfig) -> None:
+    cfg = composed.copy()
+    cfg.data.window = window
+    with pytest.raises(GanAugError, match=r"data\.window=.*centre and width as \[40,400\]"):
+        check_ranges(cfg, RULES)
 
 
 def test_06_dicom_without_its_suffix(root: Path, read: Read) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_aug.data.complete import is_filled_grey, jpeg_lacks_pixels
+from gan_aug.run.errors import GanAugError
 
 # They name no file; what is wrong with one is said below.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
@@ -35,6 +37,23 @@ _REMEDY = (
     "set data.window=[CENTRE,WIDTH] (of CT: [40,400] for soft tissue, [-600,1500] for lungs) or "
     f"data.window={PERCENTILES}"
 )
+
+
+def settled_window(setting: Sequence[float] | str | None) -> Window | None:
+    """Return `data.window` as it is used; a checkpoint may hold anything for it.
+
+    Raises:
+        GanAugError: it is no window.
+    """
+    if setting is None or setting == PERCENTILES:
+        return None if setting is None else PERCENTILES
+    try:
+        centre, width = map(float, setting)
+    except (TypeError, ValueError) as error:
+        raise GanAugError(
+            f"data.window={setting}: is neither centre and width, as [40,400], nor {PERCENTILES}"
+        ) from error
+    return centre, width
 
 
 def is_dicom(data: bytes) -> bool:

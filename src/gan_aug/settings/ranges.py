@@ -120,6 +120,10 @@ betas: Rule = (
     lambda v: _is_list(v, 2) and all(isinstance(x, float) and share[0](x) for x in v),
     "a list of two numbers from 0 to below 1 with a decimal point, as [0.0,0.9]",
 )
+window: Rule = (
+    lambda v: v == "percentiles" or (_is_list(v, 2) and all(map(_is_number, v)) and v[1] > 0),
+    "centre and width as [40,400], or percentiles",
+)
 magnifications: Rule = (
     lambda v: _is_list(v, 2) and all(positive[0](x) for x in v) and v[0] <= v[1],
     "a list of two numbers above 0, the smaller first",
@@ -154,6 +158,7 @@ RULES: dict[str, Rule] = {
     "data.image_size": whole(8, 1024),
     "data.channels": one_of(None, 1, 3),
     "data.target": one_of("class", "subtype"),
+    "data.window": or_null(window),
     "data.fit": one_of("squeeze", "pad", "crop"),
     "data.table": or_null(path),
     "data.columns": or_null(columns),

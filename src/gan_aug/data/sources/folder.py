@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files, look_at_colour
+from gan_aug.data.dicom import settled_window
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.sources.layout import Entry, check_splits, find_classes
 from gan_aug.data.sources.masks import warn_of_masks
@@ -52,6 +53,7 @@ class Folder:
         split_seed: fixes that cut.
         fit: how images that are not square become so: squeeze, pad or crop.
         on_bad_file: `error` or `skip`.
+        window: how grey DICOM values are shown, see `gan_aug.data.dicom.read_dicom`.
     """
 
     root: str | None
@@ -65,6 +67,7 @@ class Folder:
     split_seed: int
     fit: str
     on_bad_file: str
+    window: Sequence[float] | str | None = None
 
     def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
         """Decode (or map from the cache) all images and cut what splits there are not.
@@ -84,29 +87,34 @@ class Folder:
             raise GanAugError(f"data.root={root}: no such folder; name that of your images")
         pattern = PatientPattern(self.patient_regex)
         left_out = LeftOut()
+        window = settled_window(self.window)
         try:
             entries = self._entries(root, pattern, left_out)
             names = [entry.path for entry in entries]
-            wanted = channels or look_at_colour(root, names)
+            wanted = channels or look_at_colour(root, names, window)
         except OSError as error:
             raise GanAugError(
                 f"data.root={root}: {error.filename} cannot be read ({error.strerror}); allow "
                 "reading it, or name another folder"
             ) from error
-        found = decode_files(root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit)
+        found = decode_files(
+            root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, window
+        )
         classes = Classes.of({entry.label for entry in entries}, self.positive)
+        labels = {entry.path: entry.label for entry in entries}
         good = [i for i, digest in enumerate(found.hashes) if digest is not None]
         entries = [entries[i] for i in good]
         if lost := set(classes) - {entry.label for entry in entries}:
+            first = next(name for name, label in labels.items() if label == min(lost))
             raise GanAugError(
                 f"data.root={root}: no file of the class {min(lost)} can be read; mend them, or "
-                "take the class away"
+                f"take the class away ({first}: {found.bad[first]})"
             )
         told = [entries[i].patient or found.patients[k] for i, k in enumerate(good)]
         patients: Sequence[str | None] = told
         if None in told:
             # Always looked at in one way, the one that `ALIKE` was measured in.
-            small = decode_files(root, names, 64, 1, cache_dir, self.on_bad_file)
+            small = decode_files(root, names, 64, 1, cache_dir, self.on_bad_file, window=window)
             patients = grouped(told, small.images)
         table = ImageTable(
             images=found.images,
