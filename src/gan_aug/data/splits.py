@@ -373,8 +373,9 @@ def make_splits(
         if wanted is not None and wanted > len(members):
             raise GanAugError(
                 f"data.subset.{name}={wanted}: only {len(members)} {name} training images are left "
-                f"after holdout, validation, internal test and duplicates; choose at most "
-                f"{len(members)}"
+                f"after data.internal_per_class={internal_per_class}, data.development_per_class="
+                f"{development_per_class}, validation and duplicates; choose at most "
+                f"{len(members)}, or lower one of the two"
             )
         rows.append(members[:wanted])
     chosen = pool.take(np.concatenate(rows))

@@ -52,11 +52,20 @@ def check_study(cfg: DictConfig) -> None:
             "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
         )
     _check_splits(cfg)
-    for arm in {str(arm) for pair in asked_pairs(cfg) for arm in pair}:
+    question, *comparisons = asked_pairs(cfg)
+    listed = ", ".join(map(str, cfg.arms))
+    for key, arm in zip(("arm", "reference"), question, strict=True):
         if arm not in cfg.arms:
             raise GanAugError(
-                f"study.question, study.comparisons: name the arm {arm}, which is not among "
-                f"{', '.join(map(str, cfg.arms))}; name one of these"
+                f"study.question.{key}={arm}: there is no such arm; name one of {listed}"
+            )
+    kept = [list(pair) for pair in comparisons if all(arm in cfg.arms for arm in pair)]
+    for pair in comparisons:
+        if lacking := [arm for arm in pair if arm not in cfg.arms]:
+            rest = ",".join(f"[{','.join(pair)}]" for pair in kept)
+            raise GanAugError(
+                f"study.comparisons: [{','.join(pair)}] names the arm {lacking[0]}, there are "
+                f"{listed}; without it write 'study.comparisons=[{rest}]'"
             )
 
 

@@ -96,6 +96,7 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False
                 raise
             warn(f"{error}; the checkpoint that was best by {cfg.quality.select} before is taken")
             diverged = True
+    trained = module.batches_done  # before another checkpoint is loaded
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin, prepared.splits.train, diverged)
     elif isinstance(module, Classifier):
@@ -103,14 +104,14 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False
     for logger in trainer.loggers:
         logger.finalize("success")
         if isinstance(logger, TensorBoardLogger):
-            _write_settings(run)
+            _write_settings(run, trained)
 
 
-def _write_settings(run: Run) -> None:
+def _write_settings(run: Run, batches: int) -> None:
     """Write the run's row of TensorBoard's tab HParams; a resumed run has one too."""
     record = read_record(run.folder)
     assert record is not None
-    settings = settings_of(run.config, record.overrides)
+    settings = settings_of(run.config, record.overrides) | {"batches": batches}
     now = time.time()
     rows = session(settings, now - (record.seconds or 0.0))
     write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])

@@ -11,7 +11,7 @@ from gan_aug.training.event_files import Setting
 
 _OF_DATA = ("image_size", "batch_size", "train_class")
 _HIDDEN = {
-    *("name", "kind", "fitted_on", "sources", "sample_every_n_epochs"),
+    *("name", "kind", "fitted_on", "sources", "sample_every_n_epochs", "batches"),
     *(
         "root",
         "cache_dir",
@@ -30,6 +30,8 @@ _HIDDEN = {
 
 def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Setting]:
     """Return what is used most and all that was set on the command line; what is null is left out.
+
+    So is `model.batches`: how many were trained on, trainer.max_epochs or study.gan_batches says.
 
     Args:
         config: resolved, of `train` or `study`.

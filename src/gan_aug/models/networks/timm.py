@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, An
         ) from error
     architecture = name.split(".")[0]
     if not timm.is_model(architecture):
-        near = ", ".join(timm.list_models(f"*{architecture[:8]}*")[:5]) or "see timm.list_models()"
-        raise GanAugError(f"classifier.name={name}: timm has no such model; it has {near}")
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
+        meant = f"did you mean {', '.join(near)}?" if near else "timm.list_models() lists its names"
+        raise GanAugError(f"classifier.name={name}: timm has no such model; {meant}")
 
     def make() -> nn.Module:
         try:  # transformers are made for one size of image
