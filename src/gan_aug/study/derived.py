@@ -63,13 +63,13 @@ def derive(cfg: DictConfig, source: Source) -> DictConfig:
             varied = list(classes) if rare is None else [rare]
             sizes = _sizes(min(subset[n] for n in varied), min(left[n] for n in varied))
             derived.study.ruler = sizes if rare is None else {rare: sizes}
+        print("numbers from the data:")
+        for key, value in numbers_of(derived).items():
+            print(f"  {key}={value}".replace("'", ""))
         if "rare" in cfg.study:
             counts = classes.numbers(_plain(derived.study.count), "study.count")
             _leave_out_more_real(derived, counts, {n: left[n] - k for n, k in subset.items()})
             _leave_out_quality(derived, source, counts, {n: have[n] - subset[n] for n in have})
-    print("numbers from the data:")
-    for key, value in numbers_of(derived).items():
-        print(f"  {key}={value}".replace("'", ""))
     return derived
 
 

@@ -1,0 +1,191 @@
+"""Numbers that a study takes from its data are the same for every draw, and can be had in each."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from support import ROOT
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import settle
+from gan_aug.data.splits import Source
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
+from gan_aug.settings.draw import arms_of
+from gan_aug.settings.study import check_counts, check_study
+from gan_aug.study.added import AddedByArm
+from gan_aug.study.declaration import declare
+from gan_aug.study.derived import derive
+
+
+def table(split: str, counts: dict[str, int]) -> ImageTable:
+    classes = Classes(tuple(counts))
+    labels = np.repeat(np.arange(len(counts)), list(counts.values())).astype(np.int64)
+    names = np.array([f"{split}-{i}" for i in range(len(labels))])
+    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
+    return ImageTable(images, labels, names, names, names, classes)
+
+
+def source(**counts: int) -> Source:
+    """A data set with so many training images, and a fifth and a tenth of it beside them."""
+    parts = {
+        split: table(split, {name: n // part for name, n in counts.items()})
+        for split, part in (("train", 1), ("test", 5), ("val", 10))
+    }
+    return Source(parts["train"], parts["test"], parts["val"], False, {})
+
+
+@cache
+def composed(command: str, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose(command, list(overrides))
+
+
+def own(**changes: Any) -> DictConfig:
+    """Compose the study; `study__rare="a"` is study.rare=a."""
+    cfg = copy.deepcopy(composed("study", "+study=own", "data.root=x"))
+    for key, value in changes.items():
+        OmegaConf.update(cfg, key.replace("__", "."), value, force_add=True)
+    check_config(cfg)
+    check_study(cfg)
+    return cfg
+
+
+def numbers(cfg: DictConfig) -> dict[str, Any]:
+    found = {
+        "subset": cfg.data.subset,
+        "internal": cfg.data.internal_per_class,
+        "count": cfg.study.count,
+        "ruler": cfg.study.ruler,
+        "arms": list(cfg.arms),
+    }
+    return {k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in found.items()}
+
+
+def test_a_scarce_class_is_filled_up_to_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    data = source(benign=280, malignant=134, normal=85)
+    found = numbers(derive(own(study__rare="malignant"), data))
+    assert found["internal"] == 17  # a fifth of the smallest class
+    assert found["subset"] == {"benign": 68, "malignant": 34, "normal": 68}
+    assert found["count"] == {"benign": 0, "malignant": 34, "normal": 0}
+    assert found["ruler"] == {"malignant": [17, 34, 68, 117]}
+    assert "more_real" in found["arms"]
+    said = capsys.readouterr().out
+    assert "study.ruler={malignant: [17, 34, 68, 117]}" in said
+
+
+def test_without_a_scarce_class_all_have_as_many() -> None:
+    found = numbers(derive(own(), source(benign=280, malignant=134, normal=85)))
+    assert found["subset"] == {"benign": 22, "malignant": 22, "normal": 22}
+    assert found["count"] == {"benign": 44, "malignant": 44, "normal": 44}
+    assert found["ruler"] == [11, 22, 44, 68]
+    many = numbers(derive(own(), source(a=2000, b=3000)))
+    assert (many["internal"], many["subset"]["a"], many["count"]["a"]) == (100, 50, 100)
+    assert many["ruler"] == [25, 50, 100, 200, 400]
+
+
+def test_what_is_typed_stays() -> None:
+    data = source(benign=280, malignant=134, normal=85)
+    typed = own(study__rare="malignant", data__subset__malignant=40, data__internal_per_class=10)
+    found = numbers(derive(typed, data))
+    assert found["subset"] == {"benign": 75, "malignant": 40, "normal": 75}
+    assert found["count"]["malignant"] == 35
+    assert found["ruler"] == {"malignant": [20, 40, 80, 124]}
+    ruler = own(study__rare="malignant", study__ruler={"malignant": [5, 60]}, study__count=7)
+    found = numbers(derive(ruler, data))
+    assert (found["ruler"], found["count"]) == ({"malignant": [5, 60]}, 7)
+
+
+@pytest.mark.parametrize("rare", ["malignant", None])
+def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
+    data, seen = source(benign=280, malignant=134, normal=85), set()
+    for draw in range(4):
+        cfg = derive(own(study__rare=rare, draw=draw), data)
+        prepared = prepare(cfg.data, data)
+        cfg = settle(cfg, prepared.splits)
+        check_counts(cfg)
+        by_arm = AddedByArm(cfg, prepared, ROOT)
+        for name, arm in arms_of(cfg).items():
+            by_arm.check_real(name, arm)
+        seen.add(str(numbers(cfg)))
+    assert len(seen) == 1
+
+
+def test_no_further_real_images_no_arm_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    found = numbers(derive(own(study__rare="sick"), source(sick=60, well=400)))
+    assert found["subset"] == {"sick": 24, "well": 388}
+    assert found["count"] == {"sick": 364, "well": 0}
+    assert "more_real" not in found["arms"]
+    assert "without the arm more_real: it adds 364 further sick images" in capsys.readouterr().out
+    even = derive(own(study__rare="sick", data__subset__well=48), source(sick=60, well=400))
+    assert "more_real" in numbers(even)["arms"]
+
+
+def test_too_few_images_to_measure_gans_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert derive(own(study__rare="sick"), source(sick=60, well=400)).quality.use == []
+    assert "quality.use=[]: about 12 sick images" in capsys.readouterr().out
+    assert derive(own(study__rare="sick"), source(sick=200, well=400)).quality.use
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "part"),
+    [
+        ({}, {"a": 24, "b": 90}, "only 24 training images of a, a study needs 25"),
+        ({"study__rare": "c"}, {"a": 40, "b": 90}, "study.rare=c: c is none of the classes a, b"),
+        (
+            {"study__rare": "a", "data__subset": 30},
+            {"a": 60, "b": 90},
+            "study.rare=a: a draw has 30 images of it and 30 of another class",
+        ),
+        ({"data__subset": 60}, {"a": 60, "b": 90}, "lower data.subset"),
+    ],
+)
+def test_what_leaves_nothing_is_refused(
+    changes: dict[str, Any], counts: dict[str, int], part: str
+) -> None:
+    with pytest.raises(GanAugError, match=part):
+        derive(own(**changes), source(**counts))
+
+
+def test_auto_is_for_studies_alone() -> None:
+    cfg = composed("train", "+experiment=gan", "data.root=x", "data.subset=auto")
+    with pytest.raises(GanAugError, match=r"data\.subset=auto: is for studies"):
+        prepare(cfg.data, source(a=40, b=40))
+
+
+def test_the_declaration_has_the_numbers(tmp_path: Path) -> None:
+    data = source(a=200, b=300)
+    cfg = derive(own(study__rare="a", study_dir=str(tmp_path)), data)
+    declare(settle(cfg, prepare(cfg.data, data).splits))
+    found = json.loads((tmp_path / "declaration.json").read_text())
+    assert found["numbers"]["data.subset"] == {"a": 80, "b": 260}
+    assert found["numbers"]["study.count"] == {"a": 180, "b": 0}
+    assert found["arms"][:2] == ["real", "classic"]
+
+
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_the_draw_of_the_xrays_is_theirs_alone(command: str) -> None:
+    which = "+experiment=dcgan_pneumonia" if command == "train" else "+study=seed_protocol"
+    own_data, xrays = composed(command, which, "data=folder"), composed(command, which)
+    assert own_data.data.subset is None
+    assert own_data.data.development_per_class == 0
+    assert xrays.data.subset == {"normal": 400, "pneumonia": 300}
+    assert xrays.data.development_per_class == 30
+    if command == "study":
+        assert xrays.study.count == {"normal": 0, "pneumonia": 100}
+
+
+def test_a_comparison_of_a_dropped_arm_says_what_to_type() -> None:
+    with pytest.raises(GanAugError, match=re.escape("'study.comparisons=[[classic_gan,classic]]'")):
+        check_study(composed("study", "+study=own", "~arms.classic_duplicate"))
