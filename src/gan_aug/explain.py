@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from gan_aug.data.settle import settle
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
+from gan_aug.run.threads import use_threads
 from gan_aug.run.typed_settings import typed_settings
 from gan_aug.settings.checks import check_config, check_explain, check_subject
 
@@ -32,6 +33,7 @@ def main(cfg: DictConfig) -> None:
         cfg = settle(cfg, subject.splits)
         run.settled(cfg)
         run.record(data=subject.splits.notes)
+        use_threads(run)
         explain(cfg, subject, run)
 
 

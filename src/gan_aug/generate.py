@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.threads import take_threads
 from gan_aug.run.typed_settings import typed_settings
 from gan_aug.settings.checks import check_config
 
@@ -31,6 +32,7 @@ def main(cfg: DictConfig) -> None:
     from gan_aug.models.restore import load_gan
     from gan_aug.models.synthesis import images_by_class, manifest_head, translates
 
+    take_threads()
     gan, origin, config = load_gan(checkpoint)
     train = training_images(cfg, origin, typed_settings()) if translates(origin) else None
     write_set(

@@ -11,6 +11,7 @@ from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.record import open_run
+from gan_aug.run.threads import use_threads
 from gan_aug.settings.checks import check_config
 
 
@@ -35,6 +36,7 @@ def main(cfg: DictConfig) -> None:
         )
         print_data(cfg.data, prepared)
         say_what_is_left(cfg, prepared.splits)
+        use_threads(run, cfg.trainer.threads)
 
         from gan_aug.training.fit import fit
 

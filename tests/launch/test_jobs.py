@@ -17,11 +17,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT, TINY_STUDY
 
-from gan_aug.launch import compose
+from gan_aug.launch import compose, local
 from gan_aug.launch.compose import Composer, one_of_each_kind
 from gan_aug.launch.launching import _is_of_the_multirun, _is_queued, _missing, returns
 from gan_aug.launch.local import slots_of
-from gan_aug.launch.pool import cores
 from gan_aug.launch.slurm import _tasks_of, check
 from gan_aug.launch.submission import (
     Attempt,
@@ -33,6 +32,7 @@ from gan_aug.launch.submission import (
     reason_of,
 )
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.threads import cores
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
 
@@ -195,6 +195,23 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, None, 1)] == ["4", "6"]
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, 3, 1)] == ["4", "6", "4"]
+    # As many as there are cores for: more would wait for each other.
+    monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(local, "allowed", lambda: 8)
+
+    def threads_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[str]:
+        return [slot["OMP_NUM_THREADS"] for slot in slots_of(config, jobs, threads)]
+
+    assert threads_of(cpu, None, None) == ["1"] * 8
+    assert threads_of(cpu, 3, None) == ["2"] * 3
+    assert threads_of(cpu, 20, None) == ["1"] * 20
+    assert threads_of(gpu, None, None) == ["4"] * 2
+    assert threads_of(cpu, None, 4) == ["4"] * 2
+    asked = OmegaConf.create({"trainer": {"accelerator": "cpu", "threads": 4}})
+    assert threads_of(asked, None, None) == ["4"] * 2
+    assert threads_of(asked, None, 1) == ["1"] * 8
+    monkeypatch.setattr(local, "allowed", lambda: 1)  # OMP_NUM_THREADS=1
+    assert threads_of(cpu, 3, None) == ["1"] * 3
     for threads in (0, "two", True):
         with pytest.raises(GanAugError, match=rf"hydra\.launcher\.threads={threads}: must be a"):
             slots_of(cpu, None, threads)  # type: ignore[arg-type]

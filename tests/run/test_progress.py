@@ -52,6 +52,32 @@ def test_stages_and_time_left(tmp_path: Path, clock: list[float]) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("load", "said"), [(9.0, 1), (1.0, 0)], ids=["busy", "idle"])
+def test_a_run_that_others_slow_down_says_so_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    load: float,
+    said: int,
+) -> None:
+    """On idle cores it has slowed down by itself: its networks grew."""
+    monkeypatch.setattr(progress.os, "getloadavg", lambda: (load, 0, 0))
+    monkeypatch.setattr(progress.os, "cpu_count", lambda: 2)
+    with reporting(tmp_path, stages=2):
+        stage("GAN of x")
+        with reporting(tmp_path / "gan", stages=1):  # both look at the same
+            stage("GAN")
+            for speed in (350.0, 300.0, 50.0, 11.0, 9.0):
+                update(1, 10, speed)
+        stage("classifiers")  # slower ones
+        update(1, 10, 20.0)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == said
+    if said:
+        assert "11 images/s after 350: other processes use its cores" in lines[0]
+        assert "trainer.threads=1" in lines[0]
+
+
 def test_a_gan_fitted_for_a_draw_tells_both(tmp_path: Path) -> None:
     draw, gan = tmp_path / "draw", tmp_path / "gan"
     with reporting(draw, stages=16):

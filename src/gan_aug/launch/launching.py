@@ -35,7 +35,7 @@ def launch_locally(
     batch: Sequence[Sequence[str]],
     first: int,
     jobs: int | None,
-    threads: int,
+    threads: int | None,
 ) -> list[JobReturn]:
     """Run the jobs of a multirun on this machine (conf/hydra/launcher/local.yaml).
 
@@ -45,7 +45,7 @@ def launch_locally(
         batch: each job's overrides.
         first: the number of the batch's first job.
         jobs: how many at a time; None: one a core, or one a GPU.
-        threads: of each job.
+        threads: of each job; None: see `gan_aug.launch.local.slots_of`.
 
     Raises:
         GanAugError: a setting is out of range, or the sweep's folder cannot be written.
@@ -55,9 +55,10 @@ def launch_locally(
     if not missing:
         return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
     submission = submission_of(config, missing, "local")
+    each = slots[0]["OMP_NUM_THREADS"]
     print(
         f"{submission.sweep}: {len(missing)} jobs, {min(len(slots), len(missing))} at a time, "
-        f"{threads} thread{'s' if threads > 1 else ''} each"
+        f"{each} thread{'s' if each != '1' else ''} each"
         + _finished_before(len(batch) - len(missing)),
         flush=True,
     )

@@ -7,28 +7,34 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.launch.pool import Pool, check_numbers, cores, threads_of
+from gan_aug.launch.pool import Pool, check_numbers, threads_of
 from gan_aug.launch.submission import Attempt, Submission
 from gan_aug.launch.watch import watching
+from gan_aug.run.threads import allowed, cores
 
 _REFRESH_SECONDS = 1.0
 
 
-def slots_of(config: DictConfig, jobs: int | None, threads: int) -> list[dict[str, str]]:
+def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
     """Return the environment of every job that may run at the same time.
 
     Args:
         config: of the multirun.
         jobs: how many at a time; None: one a GPU where the trainer asks for one, else one a core.
-        threads: of each job.
+        threads: of each job; None: `trainer.threads` where that is a number, else what there are
+            cores for, but no more than OMP_NUM_THREADS.
 
     Raises:
         GanAugError: jobs or threads are no positive number.
     """
-    check_numbers(jobs=1 if jobs is None else jobs, threads=threads)
+    check_numbers(jobs=1 if jobs is None else jobs, threads=1 if threads is None else threads)
+    asked = OmegaConf.select(config, "trainer.threads")
+    if threads is None and isinstance(asked, int):
+        threads = asked
     gpus = _gpus() if OmegaConf.select(config, "trainer.accelerator") == "gpu" else []
-    n = jobs or len(gpus) or max(1, cores() // threads)
-    slots = [threads_of(threads) for _ in range(n)]
+    n = jobs or len(gpus) or max(1, cores() // (threads or 1))
+    each = threads or min(allowed(), max(1, cores() // n))
+    slots = [threads_of(each) for _ in range(n)]
     for i, slot in enumerate(slots):
         if gpus:
             slot["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]

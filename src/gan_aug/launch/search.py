@@ -65,7 +65,7 @@ def search(
     overrides: Sequence[str],
     settings: Settings,
     jobs: int | None,
-    threads: int,
+    threads: int | None,
 ) -> None:
     """Run trials on this machine until there are as many as are wanted; print the best.
 
@@ -75,7 +75,7 @@ def search(
         overrides: of hydra.sweeper.params and of the command line.
         settings: of the search.
         jobs: trials at a time; None: one a core, or one a GPU.
-        threads: of each.
+        threads: of each; None: see `gan_aug.launch.local.slots_of`.
 
     Raises:
         GanAugError: a setting is out of range, the storage file is damaged or of another search,

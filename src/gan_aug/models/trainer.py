@@ -18,10 +18,11 @@ def make_trainer(settings: DictConfig | Mapping[str, Any], **own: Any) -> Traine
     after a requeue is the run folder's matter (`gan_aug.run.record`).
 
     Args:
-        settings: with `_target_`, as conf/trainer has them.
+        settings: with `_target_`, as conf/trainer has them; `threads` are the whole process's.
         own: what the fit adds.
     """
+    of_lightning = {key: value for key, value in settings.items() if key != "threads"}
     trainer: Trainer = instantiate(
-        settings, plugins=[LightningEnvironment()], _convert_="all", **own
+        of_lightning, plugins=[LightningEnvironment()], _convert_="all", **own
     )
     return trainer

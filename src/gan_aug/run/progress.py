@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -16,13 +17,15 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track as rich_track
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, write_json
 
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
 PROGRESS = "progress.json"
 WRITE_SECONDS = 2.0
 """Least time between two writes within a stage, but for its first two."""
+SLOW = 8
+"""A run is said to be slow where it makes so many times fewer images/s than it did."""
 
 T = TypeVar("T")
 
@@ -106,6 +109,7 @@ class _Reporter:
         self._number, self._name, self._unit = 0, "", ""
         self._counted: tuple[int, int, float | None] = (0, 0, None)
         self._first: tuple[int, float] | None = None
+        self._fastest, self._said_slow = 0.0, False
         self._due = 0.0
         self._host = socket.gethostname()
 
@@ -113,17 +117,35 @@ class _Reporter:
         self._number += 1
         self._name, self._unit = name, unit
         self._counted, self._first = (0, 0, None), None
+        self._fastest = 0.0
         self.write()
 
     def update(self, done: int, total: int, images_per_second: float | None) -> None:
         if self._outer is not None:
             self._outer.update(done, total, images_per_second)
         self._counted = done, total, images_per_second
+        if images_per_second is not None:
+            self._look_at_speed(images_per_second)
         now = time.monotonic()
         if self._first is None:
             self._first, self._due = (done, now), now  # how much there is, is news
         if now >= self._due:
             self.write()
+
+    def _look_at_speed(self, speed: float) -> None:
+        """Say so, once, where others take the cores that this run computes with."""
+        self._fastest = max(self._fastest, speed)
+        if self._said_slow or self._outer is not None or speed * SLOW > self._fastest:
+            return
+        # Many a training slows down by itself, as its networks grow.
+        if os.getloadavg()[0] < (os.cpu_count() or 1) + 0.5:
+            return
+        self._said_slow = True
+        warn(
+            f"{self._path.parent}: {speed:.0f} images/s after {self._fastest:.0f}: other processes "
+            "use its cores; stop them, or stop this run and go on with trainer.threads=1 (the last "
+            "bits of the weights then differ)"
+        )
 
     def write(self) -> None:
         """Write it; a run never fails for it (on a full disk, say), for it is no result."""

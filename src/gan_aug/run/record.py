@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -85,6 +84,7 @@ class Run:
         config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
+        threads: that this earlier part computed with.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Run:
         self._verbose = bool(cfg.get("verbose", False))
         self.config = self._given = _plain(cfg)
         self._seconds_before = 0.0
+        self.threads: int | None = None
         self._record: RunRecord
         self._finished_before: RunRecord | None = None
         self.finished = False
@@ -131,7 +132,8 @@ class Run:
     def _open(self) -> None:
         earlier = read_record(self.folder)
         if earlier is not None:
-            self.before = [earlier.config] if self._has_work() else []
+            if self._has_work():
+                self.before, self.threads = [earlier.config], earlier.threads
             given = earlier.given or earlier.config
             differences = [d for d in _differences(given, self._given) if not _is_open(d)]
             again = [key for key, *_ in differences if among(key, self._redo)]
@@ -178,7 +180,7 @@ class Run:
             git_commit=_git_commit(),
             python=platform.python_version(),
             machine=_machine(self.config),
-            threads=threads(),
+            threads=self.threads,
             versions={name: importlib.metadata.version(name) for name in PACKAGES},
             given=self._given,
             config=self.config,
@@ -268,12 +270,6 @@ class Run:
             self.record(status="interrupted", reason="stopped from outside; can go on")
 
 
-def threads() -> int | None:
-    """Return how many threads torch will take: what OMP_NUM_THREADS says, else one a core."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() else os.cpu_count()
-
-
 def _in_sweep() -> bool:
     return is_job() or HydraConfig.get().mode == RunMode.MULTIRUN
 
@@ -346,9 +342,10 @@ def among(key: str, names: tuple[str, ...]) -> bool:
 
 
 def _is_open(difference: tuple[str, Any, Any]) -> bool:
-    """Tell whether a setting only leaves open now what was chosen then."""
+    """Tell whether a setting only leaves open now what was chosen then, or is kept elsewhere."""
     key, _, now = difference
-    return key == "trainer.precision" and now == AUTO
+    # How many threads there were, the record says; `use_threads` warns of others.
+    return key == "trainer.threads" or (key == "trainer.precision" and now == AUTO)
 
 
 def _differences(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -373,7 +370,7 @@ def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRe
 
 
 def _essence(arguments: list[str]) -> list[str]:
-    names = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=")
+    names = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
     return [a for a in arguments if not a.startswith(names)]
 
 

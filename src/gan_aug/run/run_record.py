@@ -52,7 +52,8 @@ class RunRecord:
         git_commit: of the code; None of an installed wheel.
         python: version.
         machine: system and processor.
-        threads: that the latest attempt computes with: results depend on it in the last bits.
+        threads: that torch computes with in the latest attempt: results depend on it in the last
+            bits. None of a run without torch.
         versions: package to version.
         given: the configuration before the data settled it.
         config: the configuration.

@@ -24,6 +24,7 @@ _FREE = (
     "data.on_conflict",
     "study.folder",
     "study.gan_curve_points",
+    "trainer.threads",
     *MACHINE,
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs

@@ -180,6 +180,10 @@ RULES: dict[str, Rule] = {
     "data.on_conflict": one_of("stop", "drop"),
     "data.train_class": or_null(class_name),
     "trainer.devices": one_of(1),
+    "trainer.threads": (
+        lambda v: v == "auto" or whole(1, 1024)[0](v),
+        "auto, or a whole number from 1 to 1024",
+    ),
     "trainer.max_epochs": or_null(at_least(1)),
     "trainer.precision": one_of("auto", "32-true", "bf16-mixed", "16-mixed"),
     "trainer.log_every_n_steps": at_least(1),

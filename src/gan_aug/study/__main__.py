@@ -14,6 +14,7 @@ from gan_aug.run.command_line import command
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
+from gan_aug.run.threads import use_threads
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
@@ -62,6 +63,7 @@ def main(cfg: DictConfig) -> None:
             check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)
+            use_threads(run, cfg.trainer.threads)
 
             from gan_aug.study.job import run_draw, stages_of
 

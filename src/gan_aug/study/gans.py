@@ -35,6 +35,7 @@ from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
+from gan_aug.run.threads import record_threads
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.selection import deciding
 from gan_aug.training.fit import fit
@@ -131,6 +132,7 @@ def gan_config(
     per_epoch = max(1, n_images // kept["data"]["batch_size"])
     epochs = -(-config["study"]["gan_batches"] // per_epoch)
     kept["trainer"]["max_epochs"] = epochs
+    kept["trainer"].pop("threads", None)  # the draw's; the GAN's record has their number
     points = config["study"]["gan_curve_points"]
     if points and config["quality"]["use"]:
         kept["quality"] = config["quality"] | {
@@ -227,6 +229,7 @@ def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: i
             print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
+                record_threads(run)
                 fit(config, Prepared(splits, None), run, keep_chosen=True)
             record = read_record(folder)
     finally:

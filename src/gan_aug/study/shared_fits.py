@@ -26,7 +26,7 @@ FOLDER = ".fits"
 """In a study's folder."""
 _VERSION = 2
 """To be raised when the same settings give another fit: after a fault was mended, say."""
-_DETERMINE = ("classifier", "trainer", "seed", "draw", "data.batch_size")
+_DETERMINE = ("seed", "draw", "data.batch_size")
 _OF_STUDY = ("steps", "validate_every", "splits")
 
 
@@ -45,7 +45,9 @@ class SharedFits:
     ) -> None:
         twice = cfg.study.condition or cfg.study.ruler
         self._folder = Path(cfg.study_dir).expanduser() / FOLDER if twice else None
-        settings = [OmegaConf.select(cfg, key) for key in _DETERMINE]
+        # How many threads there are changes the last bits alone.
+        rest = OmegaConf.masked_copy(cfg.trainer, [k for k in cfg.trainer if k != "threads"])
+        settings = [cfg.classifier, rest, *(OmegaConf.select(cfg, key) for key in _DETERMINE)]
         settings += [cfg.study[key] for key in _OF_STUDY]
         plain = [
             OmegaConf.to_container(one, resolve=True) if OmegaConf.is_config(one) else one

@@ -1,0 +1,150 @@
+"""The threads that a run computes with: its weights depend on their number, in the last bits.
+
+More threads than free cores are no small loss. On two cores beside two other busy processes a
+training with two threads made 6 to 11 images/s, with one 324 to 392: threads wait for each other
+after each of many small operations.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from gan_aug.run.errors import warn
+from gan_aug.run.launched import is_job
+from gan_aug.run.record import Run
+
+AUTO = "auto"
+BOUNDS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+"""Environment variables that a run takes no more threads than."""
+_LOOK_SECONDS = 0.2
+_NEARLY = 0.25
+"""What may lack to a whole free core: the kernel counts in hundredths of a second."""
+
+
+def cores() -> int:
+    """Return how many cores this process may use: its affinity, and the limit of its cgroup."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    number = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return int(min(number, _cgroup_limit(Path("/"))))
+
+
+def allowed(environment: Mapping[str, str] = os.environ) -> int:
+    """Return how many threads a run may take at most: no more than cores, nor than `BOUNDS`."""
+    named = (environment.get(name, "").partition(",")[0].strip() for name in BOUNDS)
+    return min([cores(), *(int(n) for n in named if n.isdecimal() and int(n) > 0)])
+
+
+def free(most: int) -> int:
+    """Return how many threads find a core of their own now, from 1 to `most`."""
+    return max(1, min(most, int(_idle_cores() + _NEARLY))) if most > 1 else 1
+
+
+def use_threads(run: Run, asked: int | str = AUTO) -> None:
+    """Let torch compute with the threads that a run is to have, and record them.
+
+    A run that is gone on with keeps its number, whatever is free now. A job of a multirun takes
+    what its launcher gave it: that has counted the others.
+
+    Args:
+        run: whose.
+        asked: `trainer.threads`.
+    """
+    most, number = allowed(), run.threads if asked == AUTO else int(asked)
+    if asked == AUTO and number is not None and number > most:
+        warn(
+            f"{run.folder}: was begun with {number} threads and keeps them, though only {most} "
+            f"may be used now; trainer.threads={most} is faster, with other weights in the last "
+            "bits"
+        )
+    take_threads(number)
+    record_threads(run)
+
+
+def take_threads(number: int | None = None) -> None:
+    """Let torch compute with so many threads; None: as many as are free."""
+    import torch
+
+    if number is None:
+        number = allowed() if is_job() else free(allowed())
+    torch.set_num_threads(number)  # of OpenMP and MKL, whatever the environment says of them
+
+
+def record_threads(run: Run) -> None:
+    """Record how many threads torch computes with; warn where a run had another number before."""
+    import torch
+
+    now = torch.get_num_threads()
+    if run.threads not in (None, now):
+        warn(
+            f"{run.folder}: was begun with {run.threads} threads and goes on with {now}: its "
+            f"weights will be those of neither; trainer.threads={run.threads} gives those of the "
+            "first"
+        )
+    run.record(threads=now)
+
+
+def _idle_cores() -> float:
+    """Return how many of the cores that this process may use are idle."""
+    first = _idle_ticks()
+    if not first:
+        return cores() - os.getloadavg()[0]
+    time.sleep(_LOOK_SECONDS)
+    last = _idle_ticks()
+    shares = [
+        (last[core][0] - idle) / (last[core][1] - total)
+        for core, (idle, total) in first.items()
+        if core in last and last[core][1] > total
+    ]
+    return sum(shares)
+
+
+def _idle_ticks() -> dict[int, tuple[int, int]]:
+    """Return what each core that this process may use has counted: idle, and all; of Linux."""
+    found = {}
+    try:
+        own = os.sched_getaffinity(0)
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *numbers = line.split()
+            core = name.removeprefix("cpu")
+            if name.startswith("cpu") and core.isdecimal() and int(core) in own:
+                ticks = [int(n) for n in numbers[:8]]  # user, nice, system, idle, iowait ...
+                found[int(core)] = ticks[3] + ticks[4], sum(ticks)
+    except (OSError, AttributeError, ValueError, IndexError):
+        return {}
+    return found
+
+
+def _cgroup_limit(root: Path) -> float:
+    """Return how many cores this process' cgroups, of either version, leave it."""
+    limits = [math.inf]
+    groups = root / "sys/fs/cgroup"
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return math.inf
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        own = groups / controllers / path.lstrip("/")
+        for folder in (own, *own.parents):
+            limits.append(_limit_of(folder))
+            if folder == groups:
+                break
+    return max(1.0, min(limits))
+
+
+def _limit_of(folder: Path) -> float:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            quota, period = ((folder / name).read_text().strip() for name in names)
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):  # none here, or "max"
+        return math.inf

@@ -1,0 +1,225 @@
+"""Threads: as many as are free, recorded, kept; the same run.json means the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import TINY_CNN
+
+from gan_aug.run import threads as module
+from gan_aug.run.launched import COMMAND
+from gan_aug.run.threads import allowed, cores, free, use_threads
+
+Command = Callable[..., Any]
+
+
+class FakeRun:
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads, self.folder, self.recorded = threads, Path("run"), {}
+
+    def record(self, **facts: Any) -> None:
+        self.recorded |= facts
+
+
+@pytest.fixture(autouse=True)
+def threads_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight cores, of which three are idle."""
+    monkeypatch.setattr(module, "cores", lambda: 8)
+    monkeypatch.setattr(module, "_idle_cores", lambda: 2.9)
+    for name in module.BOUNDS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "most"),
+    [
+        ({}, 8),
+        ({"OMP_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"OMP_NUM_THREADS": "100"}, 8),
+        ({"OMP_NUM_THREADS": "0"}, 8),
+        ({"OMP_NUM_THREADS": "many"}, 8),
+        ({"SLURM_CPUS_PER_TASK": "3", "OMP_NUM_THREADS": "5"}, 3),
+    ],
+)
+def test_what_is_given_bounds_it(eight: None, environment: dict[str, str], most: int) -> None:
+    assert allowed(environment) == most
+
+
+@pytest.mark.parametrize(
+    ("idle", "most", "number"),
+    [(7.9, 8, 8), (2.9, 8, 3), (2.5, 8, 2), (0.1, 8, 1), (-3.0, 8, 1), (8.0, 4, 4), (8.0, 1, 1)],
+)
+def test_as_many_as_find_a_core(
+    monkeypatch: pytest.MonkeyPatch, idle: float, most: int, number: int
+) -> None:
+    monkeypatch.setattr(module, "_idle_cores", lambda: idle)
+    assert free(most) == number
+
+
+def test_idle_cores_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of its three cores idle, one of them half; what others' cores do says nothing."""
+    ticks = [
+        {0: (100, 200), 1: (50, 200), 5: (0, 200)},
+        {0: (120, 220), 1: (60, 220), 5: (0, 220)},
+    ]
+    monkeypatch.setattr(module, "_idle_ticks", lambda: ticks.pop(0))
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0)
+    assert module._idle_cores() == 1.5
+
+
+def test_idle_cores_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_idle_ticks", dict)
+    monkeypatch.setattr(module, "cores", lambda: 8)
+    monkeypatch.setattr(module.os, "getloadavg", lambda: (5.5, 0, 0))
+    assert module._idle_cores() == 2.5
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux has it")
+def test_this_machine_counts_its_cores() -> None:
+    counted = module._idle_ticks()
+    assert counted.keys() == os.sched_getaffinity(0)
+    assert all(0 <= idle <= total for idle, total in counted.values())
+    assert 1 <= cores() <= len(counted)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "limit"),
+    [
+        ("0::/user/job", {"user/job/cpu.max": "max 100000", "user/cpu.max": "250000 100000"}, 2.5),
+        ("0::/", {"cpu.max": "50000 100000"}, 1.0),
+        ("0::/", {}, float("inf")),
+        (
+            "4:memory:/x\n1:cpu,cpuacct:/job",
+            {
+                "cpu,cpuacct/job/cpu.cfs_quota_us": "300000",
+                "cpu,cpuacct/job/cpu.cfs_period_us": "100000",
+                "cpu,cpuacct/cpu.cfs_quota_us": "-1",
+                "cpu,cpuacct/cpu.cfs_period_us": "100000",
+            },
+            3.0,
+        ),
+        ("0::/", {"cpu.max": "nonsense"}, float("inf")),
+    ],
+)
+def test_limits_of_a_cgroup(
+    tmp_path: Path, cgroup: str, files: dict[str, str], limit: float
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{cgroup}\n")
+    for name, content in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert module._cgroup_limit(tmp_path) == limit
+
+
+def test_auto_takes_what_is_free_and_records_it(eight: None) -> None:
+    run = FakeRun()
+    use_threads(run, "auto")  # type: ignore[arg-type]
+    assert (torch.get_num_threads(), run.recorded) == (3, {"threads": 3})
+
+
+def test_a_number_is_taken(eight: None, capsys: pytest.CaptureFixture[str]) -> None:
+    run = FakeRun()
+    use_threads(run, 5)  # type: ignore[arg-type]
+    assert (torch.get_num_threads(), run.recorded) == (5, {"threads": 5})
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_takes_what_its_launcher_gave(eight: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not look which cores are busy: with those that start beside it, all are."""
+    monkeypatch.setenv(COMMAND, "python -m gan_aug.study -m")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(module, "_idle_cores", lambda: 0.0)
+    use_threads(FakeRun(), "auto")  # type: ignore[arg-type]
+    assert torch.get_num_threads() == 4
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_number(
+    eight: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FakeRun(threads=2)
+    use_threads(run, "auto")  # type: ignore[arg-type]
+    assert (torch.get_num_threads(), run.recorded) == (2, {"threads": 2})
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    use_threads(run, "auto")  # type: ignore[arg-type]
+    assert torch.get_num_threads() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "was begun with 2 threads and keeps them, though only 1 may be used now" in line
+    assert "trainer.threads=1" in line
+
+
+def test_another_number_is_warned_of(eight: None, capsys: pytest.CaptureFixture[str]) -> None:
+    run = FakeRun(threads=2)
+    use_threads(run, 1)  # type: ignore[arg-type]
+    assert (torch.get_num_threads(), run.recorded) == (1, {"threads": 1})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "was begun with 2 threads and goes on with 1: its weights will be those of neither" in (
+        line
+    )
+    assert "trainer.threads=2" in line
+
+
+def test_the_environment_of_mkl_changes_nothing() -> None:
+    """MKL_NUM_THREADS made torch compute with two threads while run.json said one."""
+    code = """
+import torch
+from gan_aug.run.threads import use_threads
+class Run:
+    threads = None
+    def record(self, **facts):
+        print(facts)
+use_threads(Run())
+print(torch.__config__.parallel_info())
+"""
+    env = os.environ | {"MKL_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("{'threads': 1}")
+    counted = re.findall(r"(?:get_num|get_max)_threads\(\) : (\d+)", printed)
+    assert len(counted) >= 2
+    assert set(counted) == {"1"}
+
+
+def test_a_run_goes_on_with_the_threads_it_had(command: Command, tmp_path: Path) -> None:
+    """The same command with another number is the same run, and says so."""
+    arguments = (*TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert command("train", *arguments, "trainer.threads=2").returncode == 0
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text())
+    assert record["threads"] == 2
+    path.write_text(json.dumps(record | {"status": "interrupted"}))
+    result = command("train", *arguments)
+    assert result.returncode == 0
+    assert "begun with 2 threads and keeps them" in result.stderr  # OMP_NUM_THREADS is 1 here
+    assert json.loads(path.read_text())["threads"] == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "all", "1.5", "null", "true"])
+def test_what_is_no_number_of_threads(value: str) -> None:
+    from omegaconf import OmegaConf
+
+    from gan_aug.run.errors import GanAugError
+    from gan_aug.settings.ranges import RULES, check_ranges
+
+    cfg = OmegaConf.from_dotlist([f"trainer.threads={value}"])
+    with pytest.raises(GanAugError, match="trainer.threads=.*auto, or a whole number from 1"):
+        check_ranges(cfg, RULES)
