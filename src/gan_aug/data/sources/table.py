@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from gan_aug.data.sources.layout import SPLITS, Entry, check_splits
 from gan_aug.data.sources.patients import PatientPattern
@@ -99,7 +100,7 @@ class Table:
                 "'data.columns={path: NAME, label: NAME}'"
             )
         place = {name: header.index(names[name]) for name in names if names[name] in header}
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        reader = _reader(text, separator)
         try:
             next(reader)
             for row in reader:
@@ -116,9 +117,7 @@ class Table:
 
     def _header(self, text: str, separator: str) -> list[str]:
         try:
-            return [
-                cell.strip() for cell in next(csv.reader(io.StringIO(text), delimiter=separator))
-            ]
+            return [cell.strip() for cell in next(_reader(text, separator))]
         except (StopIteration, csv.Error) as error:
             raise self._error("cannot be read as CSV (it has no first line)") from error
 
@@ -148,7 +147,8 @@ class Table:
             text = data.decode("cp949")
         except UnicodeDecodeError as error:
             raise self._error(
-                "is text neither in UTF-8 nor UTF-16 nor cp949; save it as CSV in UTF-8"
+                "is text neither in UTF-8 nor in UTF-16 with its mark nor in cp949; save it as "
+                "CSV in UTF-8"
             ) from error
         left_out.warnings.append(
             f"data.table={self.file}: is not UTF-8, read as cp949 (Korean Windows); look at the "
@@ -196,3 +196,7 @@ class Table:
 
     def _error(self, what: str) -> GanAugError:
         return GanAugError(f"data.table={self.file}: {what}")
+
+
+def _reader(text: str, separator: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)

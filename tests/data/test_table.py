@@ -1,0 +1,169 @@
+"""Tables of one's own images, as programs write them."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import write_image
+
+from gan_aug.data.sources.layout import Entry
+from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.table import MOST_BYTES, Table
+from gan_aug.data.sources.tree import LeftOut, find_files
+from gan_aug.run.errors import GanAugError
+
+ROWS = ("A/1.png,폐렴,p1", "A/2.png,정상,p2", "B/3.png,폐렴,p1", "B/4.png,정상,p3")
+FOUND = [
+    Entry(path, label, None, patient) for path, label, patient in (row.split(",") for row in ROWS)
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    for row in ROWS:
+        write_image(folder / row.partition(",")[0], len(row))
+    return folder
+
+
+def read(
+    root: Path,
+    content: bytes | str,
+    columns: dict[str, str] | None = None,
+    exclude: list[str] | None = None,
+    regex: str | None = None,
+) -> tuple[list[Entry], LeftOut]:
+    file = root.parent / "labels.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    left_out = LeftOut()
+    tree = find_files(root, exclude or [], "error")
+    table = Table(file, root, columns or {})
+    return table.read(tree, PatientPattern(regex), exclude or [], left_out), left_out
+
+
+def text(separator: str = ",", header: str = "path,label,patient") -> str:
+    return "\r\n".join([header, *ROWS]).replace(",", separator)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text().encode("utf-8-sig"),
+        text(";").encode(),
+        text("\t").encode("utf-16"),
+        text("\t").encode("utf-16-be").join([b"\xfe\xff", b""]),
+        text().replace("/", "\\").encode(),
+        text().replace("A/", "./A/").encode(),
+        ('"path" , "label","patient"\n' + "\n\n".join(f'"{r}"'.replace(",", '","') for r in ROWS)),
+    ],
+)
+def test_as_programs_write_them(root: Path, content: bytes | str) -> None:
+    found, left_out = read(root, content)
+    assert found == FOUND
+    assert not left_out.warnings
+    assert not left_out.reasons
+
+
+def test_korean_windows_is_read_and_said(root: Path) -> None:
+    found, left_out = read(root, text(";").encode("cp949"))
+    assert found == FOUND
+    (warning,) = left_out.warnings
+    assert "is not UTF-8, read as cp949" in warning
+
+
+@pytest.mark.parametrize("where", [lambda root: root, lambda root: root.parent / "link"])
+def test_absolute_paths_inside_the_root(root: Path, where: Callable[[Path], Path]) -> None:
+    (root.parent / "link").symlink_to(root)
+    top = where(root)
+    rows = "\n".join(f"{root.resolve()}/{row}" for row in ROWS[:2])
+    rows += "\n" + "\n".join(f"{top}/{row}" for row in ROWS[2:])
+    assert read(top, f"path,label,patient\n{rows}")[0] == FOUND
+
+
+def test_columns_by_their_own_names(root: Path) -> None:
+    columns = {"path": "image_path", "label": "진단", "patient": "ID"}
+    content = text(header="image_path,진단,ID")
+    assert read(root, content, columns)[0] == FOUND
+    with pytest.raises(GanAugError, match=r"lacks the column path; it has image_path, 진단, ID"):
+        read(root, content)
+    with pytest.raises(GanAugError, match="lacks the column age"):
+        read(root, text(), {"patient": "age"})
+    with pytest.raises(GanAugError, match=r"data\.columns\.id: is none of path, label, patient"):
+        read(root, text(), {"id": "patient"})
+
+
+def test_names_in_another_form_of_unicode(root: Path) -> None:
+    on_disk = unicodedata.normalize("NFD", "사진 1.png")
+    write_image(root / "A" / on_disk, 9)
+    content = text() + unicodedata.normalize("NFC", "\nA/사진 1.png,폐렴,p9")
+    assert read(root, content)[0][-1] == Entry(f"A/{on_disk}", "폐렴", None, "p9")
+
+
+def test_the_patient_may_be_in_the_path(root: Path) -> None:
+    content = "path,label,patient\nA/1.png,x,\nB/3.png,y,p7"
+    assert [e.patient for e in read(root, content, regex=r".*/(\d)\.png")[0]] == ["1", "p7"]
+
+
+def test_what_is_not_read_is_listed(root: Path) -> None:
+    write_image(root / "A" / "5.png", 5)
+    for i in range(3):
+        write_image(root / "C" / "deep" / f"{i}.png", i)
+    (root / "A" / "notes.txt").write_text("x")
+    (root / ".cache").mkdir()
+    rows = text() + "\nC/deep/0.png,폐렴,p9"
+    found, left_out = read(root, rows, exclude=["C/*", "*4.png"])
+    assert found == FOUND[:-1]
+    assert left_out.reasons == {
+        ".cache/": "hidden, or of the system (0 files)",
+        "A/5.png": "not in data.table",
+        "A/notes.txt": "no image by its name or first bytes",
+        "B/4.png": "data.exclude=*4.png",
+        "C/": "data.exclude=C/* (3 files)",
+    }
+    write_image(root / "D" / "deep" / "1.png", 7)
+    assert read(root, rows)[1].reasons["D/"] == "not in data.table (1 file)"
+
+
+def test_a_table_in_the_root_is_no_file_left_out(root: Path) -> None:
+    (root / "labels.csv").write_text(text())
+    left_out = LeftOut()
+    tree = find_files(root, [], "error")
+    Table(root / "labels.csv", root, {}).read(tree, PatientPattern(None), [], left_out)
+    assert not left_out.reasons
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (text() + "\nA/1.png,x,y,more", "line 6: has 4 cells, the first line 3"),
+        (text() + "\nC:\\images\\A\\1.png,x,y", r"line 6: C:\\images\\A\\1\.png leads out of"),
+        (text() + "\nA/./1.png,x,y", r"has A/1\.png in 2 rows"),
+        ("path,label,path\nA/1.png,x,B/1.png", "has twice the column path"),
+        ('path,label\n"A/1.png,x' + "x" * 200_000, "cannot be read as CSV"),
+        ("path,label\nA/\0.png,x", "holds NUL characters"),
+        (b"path,label\nA/1.png,\xff\xff", "neither in UTF-8 nor"),
+        (text().encode("utf-16-le"), "neither in UTF-8 nor in UTF-16 with its mark nor in cp949"),
+        (",".join(f"c{i}" for i in range(300_000)) + ",path,label\n", "first line is longer than"),
+    ],
+)
+def test_tables_that_are_refused(root: Path, content: bytes | str, message: str) -> None:
+    with pytest.raises(GanAugError, match=message) as caught:
+        read(root, content)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_huge_table_is_refused_at_once(root: Path) -> None:
+    file = root.parent / "huge.csv"
+    with file.open("wb") as sparse:
+        sparse.truncate(100 * MOST_BYTES)
+    started = time.monotonic()
+    with pytest.raises(GanAugError, match=r"huge\.csv: cannot be read as CSV \(.* bytes, at most"):
+        Table(file, root, {}).read(
+            find_files(root, [], "error"), PatientPattern(None), [], LeftOut()
+        )
+    assert time.monotonic() - started < 1
