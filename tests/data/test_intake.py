@@ -7,6 +7,7 @@ import os
 import unicodedata
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import JPEGBaseline8Bit
 from support import ROOT, write_image
 
+from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, print_left_out
 from gan_aug.data.sources.tree import Tree
-from gan_aug.data.splits import Source
+from gan_aug.data.splits import Source, check_disjoint, make_splits
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.ranges import RULES, check_ranges
@@ -366,6 +368,26 @@ def test_11_one_patient_id_for_all_of_splits(root: Path, read: Read) -> None:
             dicoms(root / split / name, [f"{i}.dcm" for i in range(3)], patient="ANONYMOUS")
     (warning,) = read().notes["warnings"]
     assert warning.startswith("all 18 images have the one PatientID ANONYMOUS")
+
+
+def test_where_no_patients_are_known_no_message_speaks_of_them(root: Path, read: Read) -> None:
+    two(root)
+    with pytest.raises(GanAugError) as caught:
+        read("data.test_share=0.01")
+    assert "of the 6 images of A by whole groups of near duplicates" in str(caught.value)
+    assert "patient" not in str(caught.value)
+    source = read()
+    assert source.notes["warnings"] == []
+    splits = make_splits(source, 0, {"A": None, "B": None}, 0, 1)
+    (said,) = splits.notes["warnings"]
+    assert said.startswith("which of 12 images are of one patient is not known")
+    with pytest.raises(GanAugError, match="^the group of near duplicates unknown") as caught:
+        check_disjoint(replace(splits, validation=_other_bytes(splits.train)))
+    assert "patient" not in str(caught.value)
+
+
+def _other_bytes(table: ImageTable) -> ImageTable:
+    return replace(table, hashes=np.array([f"other {h}" for h in table.hashes]))
 
 
 NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))

@@ -385,9 +385,10 @@ def make_splits(
     unused = pool.take(left)
     warnings = list(source.notes.get("warnings", []))
     if not source.patients_known:
+        n = source.notes.get("files_without_patient_id", 0)
         warnings.append(
-            "which images are of one patient is not known: leakage between training and test "
-            "images of one patient cannot be excluded"
+            f"which of {n} images are of one patient is not known: leakage between training and "
+            "test images of one patient cannot be excluded"
         )
     notes = source.notes | {
         "warnings": warnings,
@@ -449,4 +450,6 @@ def check_disjoint(splits: Splits) -> None:
     cuts = {k: set(named[k].patients.tolist()) for k in ("training", "validation", "internal test")}
     for one, other in combinations(cuts, 2):
         if both := cuts[one] & cuts[other]:
-            raise GanAugError(f"patient {min(both)} is in {one} and in {other}")
+            known = splits.notes.get("patients_known", True)
+            who = "patient" if known else "the group of near duplicates"
+            raise GanAugError(f"{who} {min(both)} is in {one} and in {other}")

@@ -235,12 +235,11 @@ def set_aside(
     for label, name in enumerate(table.classes):
         n = int(in_unit[:, label].sum())
         if not 0 < wanted[label] - left[label] < n:
-            of_class = table.patients[table.labels == label]
-            names, sizes = np.unique(of_class, return_counts=True)
-            most = int(sizes.max())
-            whole = "whole groups of near duplicates"
-            if patients_known:
-                whole = f"whole patients ({names[sizes.argmax()]} has {most} of them)"
+            names, sizes = np.unique(table.patients[table.labels == label], return_counts=True)
+            one, most = names[sizes.argmax()], int(sizes.max())
+            whole = f"whole patients ({one} has {most} of them)"
+            if not patients_known:
+                whole = "whole groups of near duplicates"
             raise GanAugError(
                 f"{setting}: cannot be taken of the {n} images of {name} by {whole}; choose "
                 "another share, or bring more images"
