@@ -182,7 +182,7 @@ def test_bad_files_can_be_skipped_and_are_listed(command: Command, kaggle_folder
         *SMALL,
     )
     assert result.returncode == 0, result.stderr
-    assert "not read: 2 bad files skipped (" in result.stdout
+    assert "files not read: 2 (bad files, skipped)" in result.stdout
     data = json.loads((kaggle_folder.parent / "run" / "run.json").read_text())["data"]
     assert sorted(data["bad_files_skipped"]) == [f"train/PNEUMONIA/{name}" for name in names]
     assert data["available"]["train"] == {"normal": 24, "pneumonia": 22}
@@ -386,7 +386,7 @@ def test_hidden_files_and_other_names_are_not_images(command: Command, kaggle_fo
     )
     assert result.returncode == 0, result.stderr
     assert "available for training: 26 normal, 24 pneumonia" in result.stdout
-    assert "not read: 2 hidden, or of the system, 1 no .jpeg, .jpg or .png in" in result.stdout
+    assert "not read: 2 (hidden, or of the system); 1 (no .jpeg, .jpg or .png in" in result.stdout
     data = json.loads((kaggle_folder.parent / "run" / "run.json").read_text())["data"]
     assert list(data["files_skipped"]) == [
         "chest_xray/__MACOSX/",

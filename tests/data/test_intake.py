@@ -24,8 +24,10 @@ from support import ROOT, write_image
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, print_left_out
+from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import Source, check_disjoint, make_splits
+from gan_aug.data.stored import check_stored_data
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.ranges import RULES, check_ranges
@@ -327,7 +329,7 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
     }
     print_left_out(source)
     (line,) = capsys.readouterr().out.splitlines()
-    assert f"not read: 18 {ISOLATED}, 1 no image by its name or first bytes (" in line
+    assert f"files not read: 18 ({ISOLATED}); 1 (no image by its name or first bytes);" in line
 
 
 def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) -> None:
@@ -572,3 +574,56 @@ def test_folders_may_be_nested_deeper_than_calls() -> None:
     assert top.has_images
     assert top.below() == [f"{folder.path}/x.png"]
     assert top.count() == 1
+
+
+def test_a_checkpoint_may_say_what_was_left_out() -> None:
+    source = {
+        "_target_": "gan_aug.data.sources.folder.Folder",
+        "exclude": ["*_mask*"],
+        "columns": {"path": "file"},
+    }
+    needed = ("name", "image_size", "channels", "draw", "subset", "development_per_class")
+    settings = dict.fromkeys((*needed, "val_per_class", "internal_per_class"))
+    assert check_stored_data(settings | {"source": source}, "x")["source"] == source
+    for bad in ({"exclude": [["*"]]}, {"columns": {"_target_": "os.system"}}):
+        with pytest.raises(GanAugError, match="is no plain value"):
+            check_stored_data(settings | {"source": source | bad}, "x")
+
+
+def test_the_xrays_list_what_is_not_theirs(kaggle_folder: Path, tmp_path: Path) -> None:
+    pictures(kaggle_folder / "val" / "NORMAL", 2)
+    pictures(kaggle_folder / "train" / "NORMAL" / "more", 3)
+    (kaggle_folder / "train" / "NORMAL" / "Thumbs.db").write_bytes(b"x")
+    (kaggle_folder / "readme.txt").write_text("x")
+    exclude = ["train/*virus*", "*nothing*"]
+    source = ChestXray(str(kaggle_folder), False, "error", exclude=exclude).load(16, 1, tmp_path)
+    assert source.train.counts() == {"normal": 24, "pneumonia": 12}
+    virus = [path for path in source.notes["files_skipped"] if "virus" in path]
+    assert len(virus) == 12
+    assert {k: v for k, v in source.notes["files_skipped"].items() if k not in virus} == {
+        "readme.txt": "no image by its name or first bytes",
+        "train/NORMAL/Thumbs.db": ISOLATED,
+        "train/NORMAL/more/": f"{NOT_IN_LAYOUT} (3 files)",
+        "val/": f"{NOT_IN_LAYOUT} (2 files)",
+    }
+    (warning,) = source.notes["warnings"]
+    assert warning.startswith("data.exclude=*nothing*: leaves out no file")
+
+
+@pytest.mark.parametrize("name", [b"\xc6\xf3\xb7\xc5", b"\xc6\xf3.png"])
+def test_names_that_are_not_utf_8(root: Path, read: Read, name: bytes) -> None:
+    two(root)
+    odd = os.fsencode(root / "A") + b"/" + name
+    write_image(Path(os.fsdecode(odd if name.endswith(b"png") else odd + b"/x.png")), 1)
+    with pytest.raises(GanAugError, match=r"A/\\xc6\\xf3.*: a name that is not UTF-8; rename"):
+        read("data.on_bad_file=error")
+    (listed,) = read().notes["files_skipped"].items()
+    assert listed[0].startswith("A/\\xc6\\xf3")
+    assert listed[1] == "a name that is not UTF-8"
+
+
+@pytest.mark.parametrize("suffix", ["", ".dat"])
+def test_a_fifo_is_not_waited_for(root: Path, read: Read, suffix: str) -> None:
+    two(root)
+    os.mkfifo(root / "A" / f"pipe{suffix}")
+    assert read().notes["files_skipped"] == {f"A/pipe{suffix}": "neither a file nor a folder"}

@@ -83,12 +83,13 @@ def cut(data: DictConfig, source: Source) -> Splits:
 
 def print_left_out(source: Source) -> None:
     """Print how many files of the data set are not read, by reason, on one line; none, if none."""
-    reasons = dict(source.notes.get("files_left_out", {}))
-    reasons["bad files skipped"] = len(source.notes.get("bad_files_skipped", ()))
-    counts = [f"{n} {reason}" for reason, n in reasons.items() if n]
-    if counts:
-        where = f"data.root={source.notes['root']}"
-        print(printable(f"{where}: not read: {', '.join(counts)} (inspect lists each)"))
+    reasons = {reason: n for reason, n in source.notes.get("files_left_out", {}).items() if n}
+    if bad := source.notes.get("bad_files_skipped"):
+        reasons["bad files, skipped"] = len(bad)
+    if reasons:
+        counts = "; ".join(f"{n} ({reason})" for reason, n in reasons.items())
+        root = source.notes["root"]
+        print(printable(f"data.root={root}: files not read: {counts}; inspect lists each"))
 
 
 def prepare(data: DictConfig, source: Source | None = None) -> Prepared:
