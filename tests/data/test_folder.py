@@ -21,6 +21,7 @@ SETTINGS = {
     "table": None,
     "columns": None,
     "exclude": None,
+    "classes": None,
     "patient_regex": None,
     "positive": None,
     "test_share": 0.2,

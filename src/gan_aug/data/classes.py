@@ -57,7 +57,8 @@ class Classes:
         if self.positive is not None and len(self.names) > 2:
             raise GanAugError(
                 f"data.positive={self.positive}: of {len(self.names)} classes none is the positive "
-                "one; set data.positive=null"
+                f"one; make them two with data.classes=[{self.positive},other], all others as one, "
+                "or set data.positive=null"
             )
 
     @classmethod

@@ -56,7 +56,34 @@ def load(data: DictConfig) -> Source:
     """
     cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
     source: Source = instantiate(data.source).load(data.image_size, data.channels, cache_dir)
+    _check_classes(data, source.classes)
     return source
+
+
+def _check_classes(data: DictConfig, classes: Classes) -> None:
+    """Check that classes that a command names are those that the data set gives.
+
+    Raises:
+        GanAugError: they are others.
+    """
+    for key, own in (
+        ("classes", list(classes.names)),
+        ("positive", classes.positive),
+        ("num_classes", len(classes)),
+    ):
+        typed: Any = OmegaConf.select(data, key)
+        if typed is None:
+            continue
+        named = typed
+        if key == "classes":
+            named = sorted(classes.all_named(typed, "data.classes"), key=classes.label)
+        elif key == "positive":
+            named = classes.named(typed, "data.positive")
+        if named != own:
+            raise GanAugError(
+                f"data.{key}={typed}: data={data.name} has {own}, and only data=folder takes a "
+                "choice (data.classes, data.positive); leave it null"
+            )
 
 
 def cut(data: DictConfig, source: Source) -> Splits:

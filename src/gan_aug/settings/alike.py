@@ -22,6 +22,7 @@ _FREE = (
     "data.on_bad_file",
     "data.source.on_bad_file",
     "data.on_conflict",
+    "data.source.classes",  # as data.classes, which is compared
     "study.folder",
     "study.gan_curve_points",
     "trainer.threads",

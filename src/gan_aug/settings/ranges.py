@@ -168,6 +168,9 @@ RULES: dict[str, Rule] = {
     "data.val_share": within_ends(0, 1),
     "data.split_seed": at_least(0),
     "data.positive": or_null(class_name),
+    "data.classes": or_null(
+        (lambda v: _is_list(names_in(v)) and len(names_in(v)) > 1, "a list of two classes or more")
+    ),
     "data.set": text,
     "data.batch_size": whole(2, 65536),
     "data.development_per_class": at_least(0),

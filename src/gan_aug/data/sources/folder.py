@@ -14,6 +14,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files, look_at_colour
 from gan_aug.data.dicom import settled_window
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.sources.chosen import chosen_classes
 from gan_aug.data.sources.layout import Entry, check_splits, find_classes
 from gan_aug.data.sources.masks import warn_of_masks
 from gan_aug.data.sources.patients import (
@@ -47,6 +48,7 @@ class Folder:
         exclude: patterns (`fnmatch`) of paths below the root that are not read.
         patient_regex: matched at the start of the path below the class folder (of a table: of its
             path, where it gives no patient); its first group is the patient.
+        classes: those to take, see `gan_aug.data.sources.chosen`; None: all.
         positive: the positive one of two classes, or None.
         test_share: of each class, where there is no test split.
         val_share: of each class of what is left, where there is no validation split.
@@ -61,6 +63,7 @@ class Folder:
     columns: Mapping[str, str] | str | None
     exclude: Sequence[str] | str | None
     patient_regex: str | None
+    classes: Any
     positive: Any
     test_share: float
     val_share: float
@@ -165,7 +168,8 @@ class Folder:
                 for folder in find_classes(root, tree, pattern.tells_folder, left_out)
                 for path in folder.tree.below()
             ]
-            check_splits(str(root), found)
+        found = chosen_classes(found, self.classes, left_out)
+        check_splits(f"data.table={self.table}" if self.table else str(root), found)
         if pattern and not any(entry.patient for entry in found):
             raise GanAugError(
                 f"{pattern.setting}: matches the start of no path below a class folder"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from gan_aug.data.sources.layout import SPLITS, Entry, check_splits
+from gan_aug.data.sources.layout import SPLITS, Entry
 from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import LeftOut, Tree, excluded
 from gan_aug.run.errors import GanAugError
@@ -72,7 +72,6 @@ class Table:
         name, n = Counter(entry.path for entry in found).most_common(1)[0]
         if n > 1:
             raise self._error(f"has {name} in {n} rows; leave one")
-        check_splits(f"data.table={self.file}", found)
         read = {entry.path for entry in found}
         if self.file.resolve().is_relative_to(self.root.resolve()):
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())

@@ -1,0 +1,132 @@
+"""`data.classes`: which classes are taken, and several as one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from support import ROOT, write_image
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.prepare import load
+from gan_aug.data.settle import settle
+from gan_aug.data.sources.chosen import chosen_classes
+from gan_aug.data.sources.layout import Entry
+from gan_aug.data.sources.tree import LeftOut
+from gan_aug.data.splits import Source, make_splits
+from gan_aug.run.errors import GanAugError
+
+
+def entries(*labels: str) -> list[Entry]:
+    return [Entry(f"{label}/{i}.png", label, None, None) for i, label in enumerate(labels)]
+
+
+def test_null_takes_all() -> None:
+    found = entries("a", "b", "c")
+    assert chosen_classes(found, None, LeftOut()) == found
+
+
+def test_the_others_are_listed_as_left_out() -> None:
+    left_out = LeftOut()
+    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], left_out)
+    assert [entry.label for entry in found] == ["a", "c"]
+    reason = "of the class b, which data.classes leaves out"
+    assert left_out.reasons == {"b/1.png": reason, "b/3.png": reason}
+
+
+def test_other_is_the_rest() -> None:
+    left_out = LeftOut()
+    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], left_out)
+    assert [entry.label for entry in found] == ["a", "other", "other"]
+    assert [entry.path for entry in found] == ["a/0.png", "b/1.png", "c/2.png"]
+    assert left_out.reasons == {}
+
+
+def test_a_class_called_other_is_itself() -> None:
+    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], LeftOut())
+    assert [entry.path for entry in found] == ["a/0.png", "other/2.png"]
+
+
+def test_names_that_hydra_reads_as_numbers() -> None:
+    found = chosen_classes(entries("0", "1", "2"), [0, 2], LeftOut())
+    assert [entry.label for entry in found] == ["0", "2"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "part"),
+    [
+        (["a", "x"], "data.classes=[a,x]: x is none of the classes a, b"),
+        (["a", "a"], "data.classes=[a,a]: names a class twice"),
+        (["a", "b", "other"], "no class is left for other"),
+    ],
+)
+def test_what_names_no_class_is_refused(classes: Any, part: str) -> None:
+    with pytest.raises(GanAugError, match=re.escape(part)):
+        chosen_classes(entries("a", "b"), classes, LeftOut())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Classes a and b in two splits; c lacks one, so that it must be left out."""
+    folder = tmp_path_factory.mktemp("images")
+    places = ("train/a", "train/b", "train/c", "test/a", "test/b")
+    for n, place in enumerate(places):
+        for i in range(6):
+            write_image(folder / place / f"{i}.png", 10 * n + i, (16, 16))
+    return folder
+
+
+def loaded(root: Path, cache: Path, *overrides: str) -> Source:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        small = (f"data.root={root}", f"data.cache_dir={cache}", "data.image_size=16")
+        cfg = compose("inspect", [*small, *overrides])
+    source = load(cfg.data)
+    splits = make_splits(source, 0, dict.fromkeys(source.classes), 0, 2)
+    stored = settle(cfg, splits)
+    # What a checkpoint carries gives the same data set again.
+    assert load(stored.data).fingerprint() == source.fingerprint()
+    return source
+
+
+def test_a_class_that_lacks_a_split_can_be_left_out(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(GanAugError, match="test has no images of c"):
+        loaded(root, tmp_path)
+    source = loaded(root, tmp_path, "data.classes=[a,b]")
+    assert source.classes.names == ("a", "b")
+    skipped = source.notes["files_skipped"]
+    assert {path for path in skipped if path.startswith("train/c/")} == {
+        f"train/c/{i}.png" for i in range(6)
+    }
+
+
+def test_one_class_against_the_rest(root: Path, tmp_path: Path) -> None:
+    source = loaded(root, tmp_path, "data.classes=[a,other]", "data.positive=a")
+    assert source.classes.names == ("a", "other")
+    assert source.classes.positive == "a"
+    rest = source.train.of_class("other").paths.tolist()
+    assert {path.split("/")[1] for path in rest} == {"b", "c"}
+
+
+def test_of_three_classes_the_setting_that_makes_two_is_named() -> None:
+    with pytest.raises(GanAugError, match=re.escape("data.classes=[a,other]")):
+        Classes(("a", "b", "c"), "a")
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("data.classes=[normal,x]", "x is none of the classes normal, pneumonia"),
+        ("data.positive=normal", "data=phantom has pneumonia"),
+        ("data.num_classes=3", "data=phantom has 2"),
+    ],
+)
+def test_other_data_sets_do_not_ignore_them(setting: str, part: str, tmp_path: Path) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        small = ("data.image_size=16", "data.source.train_per_class=4")
+        small += ("data.source.test_per_class=4", f"data.cache_dir={tmp_path}")
+        cfg = compose("inspect", ["data=phantom", *small, setting])
+    with pytest.raises(GanAugError, match=part):
+        load(cfg.data)
