@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.terminal import printable
 from gan_aug.run.threads import take_threads
 from gan_aug.run.typed_settings import typed_settings
 from gan_aug.settings.checks import check_config
@@ -40,7 +41,9 @@ def main(cfg: DictConfig) -> None:
         images_by_class(gan, origin, cfg.count, cfg.seed, train),
         manifest_head(origin, config, checkpoint, cfg.seed),
     )
-    print(f"{folder}: {cfg.count} images of each class that {origin['model']} makes")
+    print(
+        f"{folder}: {cfg.count} images of each class that {printable(str(origin['model']))} makes"
+    )
 
 
 if __name__ == "__main__":

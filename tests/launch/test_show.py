@@ -124,7 +124,7 @@ def test_a_terminal_is_refreshed_until_all_is_done(
     sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C ends it too."""
-    monkeypatch.setattr("gan_aug.launch.show.Console", lambda **k: Console(force_terminal=True))
+    monkeypatch.setattr("gan_aug.launch.show.console", lambda **k: Console(force_terminal=True))
     waits = []
 
     def finish(seconds: float) -> None:

@@ -8,7 +8,6 @@ import io
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from gan_aug.evaluation.broken_generators import broken_generators
@@ -28,6 +27,7 @@ from gan_aug.run.cells import cell
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
+from gan_aug.run.terminal import console
 from gan_aug.run.typed import to_plain
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
@@ -69,11 +69,11 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
     }
     write_json(run.folder / "metrics.json", {"headline": headline} | to_plain(quality))
     write_text(run.folder / "quality.csv", _csv(quality))
-    console = Console()
-    if not console.is_terminal:  # a log has no edge
-        console = Console(width=120)
+    terminal = console()
+    if not terminal.is_terminal:  # a log has no edge
+        terminal = console(width=120)
     for name in classes:
-        console.print(table_of(quality, name))
+        terminal.print(table_of(quality, name))
         print(_verdict(quality, name))
     print(f"reference classifier right on {_shares(right)} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gan_aug.metrics.memorisation import closest_pairs
 from gan_aug.metrics.sample import Sample
+from gan_aug.pages.figure import new_figure
 
 COLUMNS = 10
 
@@ -22,7 +23,7 @@ def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -
         train: the GAN's training images.
         space: `pixel` or `feature`.
     """
-    figure = Figure(figsize=(11.5, 5.6), layout="constrained", dpi=120)
+    figure = new_figure(figsize=(11.5, 5.6), layout="constrained", dpi=120)
     axes = figure.subplots(4, COLUMNS, squeeze=False)
     unit = "RMS difference of pixels, 0 to 255" if space == "pixel" else "distance of features"
     figure.suptitle(

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_aug.pages.figure import new_figure
+
 Pixels = NDArray[np.float64]
 """(H, W, 3) in [0, 1]."""
 
@@ -82,7 +84,7 @@ def _show(
 
 
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained", dpi=130)
+    return new_figure(figsize=(width, height), layout="constrained", dpi=130)
 
 
 def png_of(figure: Figure) -> bytes:

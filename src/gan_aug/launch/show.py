@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from gan_aug.launch.follow import Follower, Job, Sweep
 from gan_aug.launch.state import State
+from gan_aug.run.terminal import console, printable
 
 COLOURS = {
     State.RUNNING: "cyan",
@@ -50,15 +51,15 @@ def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
         How it stood last.
     """
     sweeps = follower.look()
-    console = Console()
-    if refresh_seconds is None or not console.is_terminal or exit_code(sweeps) != SOME_OPEN:
+    terminal = console()
+    if refresh_seconds is None or not terminal.is_terminal or exit_code(sweeps) != SOME_OPEN:
         # A log file has no width of its own; 80 columns would cut the table.
-        Console(width=console.width if console.is_terminal else 200).print(page(sweeps))
+        console(width=terminal.width if terminal.is_terminal else 200).print(page(sweeps))
         return sweeps
     try:
-        with Live(console=console, auto_refresh=False) as live:
+        with Live(console=terminal, auto_refresh=False) as live:
             while True:
-                live.update(live_page(sweeps, console.height), refresh=True)
+                live.update(live_page(sweeps, terminal.height), refresh=True)
                 if exit_code(sweeps) != SOME_OPEN:
                     break
                 time.sleep(refresh_seconds)
@@ -93,14 +94,14 @@ def what_happened(job: Job) -> str:
     if job.state in ENDED_BADLY:
         found += f", {job.reason or 'no reason is noted'}"
         found += f"; its output: {job.log}" if job.log else ""
-    return _printable(found)
+    return printable(found)
 
 
 def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
     """Return the table of one multirun; its sums and what went wrong stand below it."""
     shown = _most_telling(sweep.jobs, rows)
     common = set.intersection(*(set(job.overrides) for job in sweep.jobs)) if sweep.jobs else set()
-    found = Table(title=Text(_printable(str(sweep.folder))), title_justify="left")
+    found = Table(title=Text(printable(str(sweep.folder))), title_justify="left")
     for title in ("job", "state", "time", "stage", "done", "images/s", "left", "where"):
         right = title in ("time", "done", "images/s", "left")
         found.add_column(title, justify="right" if right else "left", overflow="fold")
@@ -114,7 +115,7 @@ def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
     lines.extend(sweep.damaged[:rows])
     if len(sweep.damaged) > rows:
         lines.append(f"and {len(sweep.damaged) - rows} further damaged files")
-    return Group(found, *(Text(_printable(text)) for text in lines))
+    return Group(found, *(Text(printable(text)) for text in lines))
 
 
 def _most_telling(jobs: Sequence[Job], rows: int) -> Sequence[Job]:
@@ -129,7 +130,7 @@ def _most_telling(jobs: Sequence[Job], rows: int) -> Sequence[Job]:
 
 def line(sweep: Sweep) -> str:
     """Return one line of plain text on a multirun, for a log."""
-    return f"{_printable(str(sweep.folder))}: {_sums(sweep)}"
+    return f"{printable(str(sweep.folder))}: {_sums(sweep)}"
 
 
 def _rows(sweeps: Sequence[Sweep], height: int) -> int:
@@ -170,7 +171,7 @@ def _cells(job: Job, common: set[str]) -> list[Text]:
     took = _span(job.seconds) if job.seconds else ""
     texts = (took, stage, done, speed, left, job.host or "")
     # As text: rich would take [kid] for a style and leave it out.
-    return [Text(_printable(name)), state, *(Text(_printable(text)) for text in texts)]
+    return [Text(printable(name)), state, *(Text(printable(text)) for text in texts)]
 
 
 def _span(seconds: float) -> str:
@@ -181,8 +182,3 @@ def _span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _printable(text: str) -> str:
-    """Return text of a file without what a terminal would take for a command."""
-    return "".join(c if c.isprintable() else " " for c in text)

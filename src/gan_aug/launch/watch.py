@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 
 from gan_aug.launch.follow import Follower, Sweep
@@ -14,17 +13,18 @@ from gan_aug.launch.follow import Job as Followed
 from gan_aug.launch.show import line, live_page, what_happened
 from gan_aug.launch.submission import Job
 from gan_aug.run.errors import warn
+from gan_aug.run.terminal import console
 
 
 @contextmanager
 def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
     """Give a function that shows how the jobs stand; it is to be called every so often."""
-    follower, console = Follower(sweep), Console()
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False) as live:
+    follower, terminal = Follower(sweep), console()
+    if terminal.is_terminal:
+        with Live(console=terminal, auto_refresh=False) as live:
 
             def draw() -> None:
-                live.update(live_page(follower.look(), console.height), refresh=True)
+                live.update(live_page(follower.look(), terminal.height), refresh=True)
 
             draw_safely = _harmless(draw)
             yield draw_safely

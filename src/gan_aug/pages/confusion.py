@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import Measured, confusion_matrix
+from gan_aug.pages.figure import new_figure
 
 
 def confusion_figure(results: dict[str, Measured], classes: Classes) -> Figure:
@@ -17,7 +18,7 @@ def confusion_figure(results: dict[str, Measured], classes: Classes) -> Figure:
     """
     k = len(classes)
     side = 2.4 + 0.5 * k
-    figure = Figure(figsize=((side + 0.2) * len(results), side), layout="constrained")
+    figure = new_figure(figsize=((side + 0.2) * len(results), side), layout="constrained")
     all_axes = figure.subplots(1, len(results), squeeze=False)[0]
     for axes, (title, measured) in zip(all_axes, results.items(), strict=True):
         matrix = confusion_matrix(measured, classes)

@@ -15,6 +15,7 @@ from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.data.classes import Classes
+from gan_aug.pages.figure import new_figure
 from gan_aug.report.quality import quality_against_gain
 from gan_aug.report.results import Study
 from gan_aug.report.ruler_figure import ruler_figure
@@ -52,7 +53,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained", dpi=140)
+    return new_figure(figsize=(width, height), layout="constrained", dpi=140)
 
 
 def _tidy(axes: Axes) -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from gan_aug.evaluation.gate import misses
 from gan_aug.evaluation.measured import Quality, Values
+from gan_aug.pages.figure import new_figure
 from gan_aug.report.results import Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS, holm
 from gan_aug.settings.draw import Swept
@@ -208,7 +209,7 @@ def quality_against_gain(study: Study, rows: list[QualityRow]) -> Figure | None:
         return None
     columns = min(3, len(shown))
     n_rows = math.ceil(len(shown) / columns)
-    figure = Figure(figsize=(3.4 * columns, 3.0 * n_rows + 0.5), layout="constrained", dpi=140)
+    figure = new_figure(figsize=(3.4 * columns, 3.0 * n_rows + 0.5), layout="constrained", dpi=140)
     panels = list(figure.subplots(n_rows, columns, squeeze=False, sharey=True).flat)
     gains = 100 * gains_of(study, study.jobs)
     for axes, value in zip(panels, shown, strict=False):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gan_aug.pages.figure import new_figure
 from gan_aug.report.worth import Measure
 
 COLUMNS = 2
@@ -40,7 +41,7 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
     columns = min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     for_arms = ROW * len(shown[0].arms)
-    figure = Figure(
+    figure = new_figure(
         figsize=(2.4 + 5 * columns, lines * (2.8 + for_arms)), layout="constrained", dpi=140
     )
     grid = figure.subplots(

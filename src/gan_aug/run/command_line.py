@@ -29,6 +29,7 @@ from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.shape import check_arguments, check_shape, quoting_of_package
 from gan_aug.run.sweep_table import print_table
+from gan_aug.run.terminal import printable
 from gan_aug.run.unknown_settings import check_additions, unknown_override
 
 Task = Callable[[DictConfig], object]
@@ -209,7 +210,7 @@ def _run_hydra(task: Task, config_name: str) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 

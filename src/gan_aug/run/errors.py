@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from gan_aug.run.terminal import printable
+
 
 class GanAugError(Exception):
     """Bad input or a run that cannot go on.
@@ -19,4 +21,4 @@ class Diverged(GanAugError):
 
 def warn(message: str) -> None:
     """Print a line about something that the run goes on in spite of."""
-    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)

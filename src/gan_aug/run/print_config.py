@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.syntax import Syntax
 from rich.tree import Tree
+
+from gan_aug.run.terminal import console
 
 
 def print_config(config: Mapping[str, Any]) -> None:
@@ -17,7 +18,7 @@ def print_config(config: Mapping[str, Any]) -> None:
         branch = tree.add(key, style="bold")
         for line in _lines(value):
             branch.add(Syntax(line, "yaml", background_color="default"))
-    Console().print(tree)
+    console().print(tree)
 
 
 def _lines(value: Any, prefix: str = "") -> list[str]:

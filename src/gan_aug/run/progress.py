@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import track as rich_track
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, write_json
+from gan_aug.run.terminal import console
 
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
 PROGRESS = "progress.json"
@@ -38,9 +39,10 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
         description: what is being done.
         total: how many items there are.
     """
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from rich_track(items, description=description, total=total, console=console)
+    terminal = console(stderr=True)
+    if terminal.is_terminal:
+        shown = escape(description)  # its columns are markup, whatever the console says
+        yield from rich_track(items, description=shown, total=total, console=terminal)
         return
     due = time.monotonic() + FIRST_SECONDS
     for done, item in enumerate(items, start=1):

@@ -26,6 +26,7 @@ from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
+from gan_aug.run.terminal import printable
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 LOCK = ".lease"
@@ -154,7 +155,7 @@ class Run:
                 self.finished = not again
                 self._finished_before = earlier
                 if again:
-                    print(f"{self.folder}: opened again for {', '.join(again[:5])}")
+                    print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
             self._seconds_before = earlier.seconds or 0.0
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")

@@ -8,15 +8,14 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RunRecord, read_record
+from gan_aug.run.terminal import console, printable
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
@@ -69,20 +68,19 @@ def print_table() -> None:
     common = set.intersection(*(set(r.overrides) for r, *_ in rows)) if rows else set()
     measures = {measure for measure, _ in names}
     one = measures.pop() if len(measures) == 1 else None
-    table = Table(title=str(_folder), caption=f"numbers: {one}" if one else None)
+    table = Table(title=printable(str(_folder)), caption=f"numbers: {one}" if one else None)
     for title in ("job", "overrides", "status"):
         table.add_column(title)
     for measure, name in names:
-        # As text: rich would take [kid] for a style and leave it out.
-        table.add_column(Text(f"{name}: {measure}" if measure and not one else name))
+        table.add_column(printable(f"{name}: {measure}" if measure and not one else name))
     for record, status, numbers in rows:
         why = f": {record.reason}" if record.reason else ""
         own = [o for o in record.overrides if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
-        table.add_row(str(record.job), *map(Text, (" ".join(own), status + why)), *values)
-    console = Console()
+        table.add_row(str(record.job), *map(printable, (" ".join(own), status + why)), *values)
+    terminal = console()
     # A log file has no width of its own; 80 columns would cut the table.
-    Console(width=console.width if console.is_terminal else 200).print(table)
+    console(width=terminal.width if terminal.is_terminal else 200).print(table)
 
 
 def _headline(folder: Path) -> dict[_Column, float]:

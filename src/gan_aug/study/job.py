@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from gan_aug.data.classes import Classes
@@ -33,6 +32,7 @@ from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.progress import stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
+from gan_aug.run.terminal import console
 from gan_aug.settings.draw import ArmSettings, DrawSettings, arms_of, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.study.added import AddedByArm, judges
@@ -236,7 +236,7 @@ def _print_table(settings: DrawSettings, result: DrawResult, classes: Classes) -
     for arm in result.arms:
         values = (_mean(result.fits, arm, split, how, name) for name in shown)
         table.add_row(arm, *(f"{value:.4f}" for value in values))
-    Console().print(table)
+    console().print(table)
 
 
 def _write_grids(folder: Path, splits: Splits, added_by_arm: AddedByArm) -> None:

@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -31,6 +30,7 @@ from gan_aug.run.errors import Diverged
 from gan_aug.run.files import keep_again, replace_file
 from gan_aug.run.lock import check_held
 from gan_aug.run.progress import update
+from gan_aug.run.terminal import console
 from gan_aug.training.csv_logger import MetricsCSV
 
 PLAIN_SECONDS = 30
@@ -178,7 +178,7 @@ class ProgressBar(Callback):
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._printed_at = time.monotonic()
         self._bar: Progress | None = None
         self._task = TaskID(0)

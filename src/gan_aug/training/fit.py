@@ -13,7 +13,6 @@ from hydra.utils import instantiate
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.table import Table
 
 from gan_aug.data.datamodule import DataModule, Serving
@@ -36,6 +35,7 @@ from gan_aug.run.progress import reporting, stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
+from gan_aug.run.terminal import console
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV
@@ -298,7 +298,7 @@ def _finish_classifier(
         run.folder / "metrics.json",
         {"headline": headline, "trained_batches": trained} | module.results,
     )
-    Console().print(_table(test))
+    console().print(_table(test))
     print(f"trained     {trained} batches, best after {module.results['best_batches']}")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"checkpoint  {best}")
