@@ -48,7 +48,7 @@ def test_a_table_has_all_there_is_to_know(sweep: Path) -> None:
     assert row(text, "draw_0")[1:3] == ["done", "25 min"]
     # As it is written: rich would take [kid] for a style, a terminal would obey ESC.
     (log,) = sweep.glob(".jobs/*/2.log")
-    assert f"draw_2: failed, training [kid] diverged [2J; its output: {log}\n" in text
+    assert f"draw_2: failed, training [kid] diverged\\x1b[2J; its output: {log}\n" in text
     assert "draw_3: stopped, time limit\n" in text
     assert "draw_4: killed, its process is gone; repeat the command to go on\n" in text
     assert row(text, "draw_3")[1] == "stopped"
