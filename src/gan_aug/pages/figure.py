@@ -78,6 +78,6 @@ def _missing(figure: Figure) -> set[str]:
     texts = "".join(text.get_text() for text in figure.findobj(Text))
     letters = {letter for letter in texts if letter.isprintable() and ord(letter) > 127}
     for family in matplotlib.rcParams["font.family"] if letters else []:
-        font = font_manager.get_font(font_manager.findfont(FontProperties([family])))
+        font = font_manager.get_font(font_manager.findfont(FontProperties(family=[family])))
         letters = {letter for letter in letters if not font.get_char_index(ord(letter))}
     return letters
