@@ -305,7 +305,7 @@ def test_a_folder_that_cannot_be_made_is_named(command: Command, tmp_path: Path)
 
 def test_a_log_that_cannot_be_written_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "run" / "train.log").mkdir(parents=True)
-    result = command("train", *TINY_CNN, "hydra.run.dir=run")
+    result = command("train", *TINY_CNN, "hydra.run.dir=run", "hydra/job_logging=default")
     assert_one_line(result, "train.log: Is a directory", "repeat the command")
 
 

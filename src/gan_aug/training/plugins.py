@@ -27,6 +27,10 @@ class BoardLogger(TensorBoardLogger):
         brackets = str.maketrans("()", "[]")
         super().log_metrics({name.translate(brackets): v for name, v in metrics.items()}, step)
 
+    def save(self) -> None:
+        """Flush; Lightning's writes an empty hparams.yaml too, through any link there."""
+        self.experiment.flush()
+
 
 @dataclass(frozen=True)
 class Fitting:
