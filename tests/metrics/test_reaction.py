@@ -16,6 +16,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support import BINARY, ROOT
 from torch import Tensor
 
@@ -317,7 +319,7 @@ def test_the_same_images_give_the_same_values_and_no_global_random_number_is_dra
 
 
 def test_a_classifier_is_found_again(cfg: DictConfig, evaluator: Evaluator, splits: Splits) -> None:
-    files = sorted(Path(cfg.quality.reference_dir).glob("*.pt"))
+    files = sorted(Path(cfg.quality.reference_dir).glob("*.safetensors"))
     changed = [f.stat().st_mtime_ns for f in files]
     found = find_or_fit_reference(
         cfg.quality, reference_classifier_images(splits), splits.fingerprint
@@ -363,7 +365,7 @@ def test_a_damaged_classifier_is_fitted_again(
     quality.update(reference_dir=str(tmp_path), reference_steps=2)
     table = reference_classifier_images(splits)
     sound = find_or_fit_reference(quality, table, splits.fingerprint)
-    (path,) = tmp_path.glob("*.pt")
+    (path,) = tmp_path.glob("*.safetensors")
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
     elif damage == "something else":
@@ -373,10 +375,11 @@ def test_a_damaged_classifier_is_fitted_again(
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
     else:
-        content = torch.load(path, weights_only=True)
-        change = float("nan") if damage == "nan" else 1
-        next(iter(content["state_dict"].values()))[0] += change
-        torch.save(content, path)
+        with safe_open(path, framework="pt") as file:
+            notes = file.metadata()
+        weights = load_file(path)
+        next(iter(weights.values()))[0] += float("nan") if damage == "nan" else 1
+        save_file(weights, path, notes)
     capsys.readouterr()
     again = find_or_fit_reference(quality, table, splits.fingerprint)
     assert (again.sha256, again.feature_scale) == (sound.sha256, sound.feature_scale)

@@ -10,14 +10,12 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from gan_training import KillAfter, Killed, build, request, settings, train
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import ADJUST_EVERY, AdaptiveAugment
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.dcgan import DCGAN
 from gan_aug.models.networks.dcgan import Discriminator, Generator
-from gan_aug.models.restore import rebuild_gan
 from gan_aug.run.errors import GanAugError
 from gan_aug.training.callbacks import Checkpoints
 
@@ -350,16 +348,6 @@ def test_a_training_adapts_by_real_images_alone(overfitting: Any) -> None:
     train(overfitting, gan, 12)
     assert seen == [8] * 12  # once a discriminator step
     assert float(gan.augment.p) > 0
-
-
-def test_a_checkpoint_knows_how_strong_it_was(overfitting: Any) -> None:
-    gan = build(overfitting)
-    train(overfitting, gan, 12)
-    config: Any = OmegaConf.to_container(overfitting, resolve=True)
-    again = rebuild_gan(config, gan.state_dict(), "a test")
-    assert isinstance(again.augment, AdaptiveAugment)
-    assert float(again.augment.p) > 0
-    assert again.augment.ramp_images == 100
 
 
 def test_a_resumed_training_adapts_the_same_bit_for_bit(overfitting: Any, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
 def test_the_gans_of_every_draw_are_measured_by_one_classifier(study: Path) -> None:
     found = [read(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
     assert found[0]["extractor"] == found[1]["extractor"]
-    assert len(list((study / "runs" / "reference").glob("*.pt"))) == 1
+    assert len(list((study / "runs" / "reference").glob("*.safetensors"))) == 1
     for quality in found:
         assert list(quality["classes"]) == ["pneumonia"]
         values = quality["classes"]["pneumonia"]["values"]
@@ -242,14 +242,14 @@ def test_a_gan_whose_checkpoint_was_changed_is_refused(
     draw = reopened(study, tmp_path)
     shutil.rmtree(draw / "fits")
     wanted = read(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]["folder"]
-    checkpoint = tmp_path / wanted / "checkpoints" / "last.ckpt"
+    checkpoint = tmp_path / wanted / "checkpoints" / "generator.safetensors"
     data = bytearray(checkpoint.read_bytes())
     data[len(data) // 2] ^= 1
     checkpoint.write_bytes(data)
     result = command("study", *STUDY, "study_dir=s")
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert "last.ckpt: is not the file that its run wrote; remove " in line
+    assert "generator.safetensors: is not the file that its run wrote; remove " in line
 
 
 @pytest.mark.parametrize("how", ["changed", "gone"])

@@ -1,4 +1,9 @@
-"""Data settings that a checkpoint or a manifest carries: what a file may say of a data set."""
+"""Data settings that a checkpoint or a manifest carries: what a file may say of a data set.
+
+No file names a path or starts a download: where the data is now, the command line says. Patterns
+and names of columns are taken from one's own checkpoint alone; a file that may come from anyone
+says them, and the command line has to.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,12 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+from omegaconf import OmegaConf
+
 import gan_aug.data.sources
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import Config
+from gan_aug.settings.ranges import RULES, check_ranges
 
 _PLAIN = (str, int, float, bool, type(None))
 _NEEDED = {
@@ -19,6 +27,10 @@ _NEEDED = {
     *("development_per_class", "val_per_class", "internal_per_class"),
 }
 """What the draw of a generator is cut again from."""
+_PATHS = ("root", "table")
+_OWN = ("patient_regex", "exclude", "columns")
+_MOST_PHANTOMS = 2**32
+"""Bytes of the phantoms that a file may ask for; they are held in memory."""
 
 
 @functools.cache
@@ -36,12 +48,13 @@ def known_sources() -> frozenset[str]:
     )
 
 
-def check_stored_data(settings: Any, where: str) -> Config:
+def check_stored_data(settings: Any, where: str, own: bool) -> Config:
     """Check the `data` settings of a file before they join a configuration.
 
     Args:
         settings: what the file holds.
         where: the file and the key, for messages.
+        own: whether it is one's own; others are held to ranges and sizes too.
 
     Returns:
         The settings.
@@ -66,16 +79,69 @@ def check_stored_data(settings: Any, where: str) -> Config:
                 f"{where}.source.{key}: is no plain value; use a file that gan_aug wrote"
             )
     check_plain(settings, where)
+    if not own:
+        try:
+            check_ranges(OmegaConf.create({"data": settings}), RULES)
+        except GanAugError as error:
+            raise GanAugError(f"{where}: {error}; use a file that gan_aug wrote") from error
+        _check_phantoms(settings, where)
     return dict(settings)
 
 
-def _is_plain(value: Any) -> bool:
-    """Tell whether it is text, a number or the like, or a list or mapping of such."""
-    if isinstance(value, list):
-        return all(isinstance(inner, _PLAIN) for inner in value)
-    if isinstance(value, dict):
-        return all(isinstance(v, _PLAIN) and not str(k).startswith("_") for k, v in value.items())
-    return isinstance(value, _PLAIN)
+def _is_plain(node: Any) -> bool:
+    """Tell whether a node describes nothing to be built."""
+    if isinstance(node, dict):
+        return all(isinstance(k, str) and k[:1] != "_" and _is_plain(v) for k, v in node.items())
+    if isinstance(node, list):
+        return all(map(_is_plain, node))
+    return isinstance(node, _PLAIN)
+
+
+def _check_phantoms(settings: Config, where: str) -> None:
+    source = settings["source"]
+    per_class = (source.get(f"{split}_per_class", 0) for split in ("train", "test"))
+    classes, channels = settings.get("num_classes") or 2, settings["channels"] or 1
+    asked = sum(per_class) * classes * channels * settings["image_size"] ** 2
+    if asked > _MOST_PHANTOMS:
+        raise GanAugError(
+            f"{where}: asks for {asked / 2**30:.0f} GiB of phantoms; use a file that asks for fewer"
+        )
+
+
+def split_typed(settings: Config, own: bool) -> tuple[Config, Config]:
+    """Take out of a file's data settings what only the command line says.
+
+    Args:
+        settings: from `check_stored_data`.
+        own: whether it is one's own checkpoint.
+
+    Returns:
+        The settings without it, and what the file says of it.
+    """
+    keys = _PATHS if own else _PATHS + _OWN
+    said = {key: settings[key] for key in keys if settings.get(key)}
+    nothing = dict.fromkeys(said)
+    source = {key: nothing.get(key, value) for key, value in settings["source"].items()}
+    return settings | nothing | {"source": source}, said
+
+
+def check_typed(settings: Mapping[str, Any], said: Config, file: str) -> None:
+    """Check that the command line says what a file may not.
+
+    Args:
+        settings: of the command.
+        said: from `split_typed`.
+        file: for messages.
+
+    Raises:
+        GanAugError: naming the setting, and what it was.
+    """
+    for key, value in said.items():
+        if not settings.get(key):
+            raise GanAugError(
+                f"data.{key}: is not taken from a file; {file} was made with {value!r}; set "
+                f"data.{key} to what it is here"
+            )
 
 
 def check_plain(node: Any, where: str) -> None:
@@ -93,5 +159,5 @@ def check_plain(node: Any, where: str) -> None:
     if isinstance(node, list):
         for inner in node:
             check_plain(inner, where)
-    elif isinstance(node, str) and "${" in node:
+    elif isinstance(node, str) and ("${" in node or node == "???"):
         raise GanAugError(f"{where}: {node!r} is no plain value; use a file that gan_aug wrote")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,10 +22,9 @@ from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.metrics.sample import Images, Predict
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import as_loader, probabilities, weights_hash
-from gan_aug.models.restore import Damaged, check_fits, read_weights
 from gan_aug.models.trainer import make_trainer
+from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import replace_file
 from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
 
@@ -146,7 +144,7 @@ def find_or_fit_reference(
     shape, steps = list(table.images.shape[1:]), quality.reference_steps
     content = [settings, steps, BATCH, shape, fingerprint, sorted(table.hashes.tolist())]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-    path = Path(quality.reference_dir).expanduser() / f"{key}.pt"
+    path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
         module: Classifier = instantiate(quality.classifier.module, _convert_="all")
@@ -167,14 +165,9 @@ def find_or_fit_reference(
         fitted = fit_classifier(
             quality, images, steps, "judge"
         )  # the purpose is a seed: its old name keeps the weights
-        saved = {
-            "state_dict": fitted.state_dict(),
-            "sha256": weights_hash(fitted),
-            "feature_scale": _root_mean_square(fitted, table),
-        }
-        buffer = io.BytesIO()
-        torch.save(saved, buffer)
-        replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+        scale = _root_mean_square(fitted, table)
+        notes = {"sha256": weights_hash(fitted), "feature_scale": repr(scale)}
+        write_weights(path, fitted.state_dict(), notes)
         return _read(path, module, counts)
 
 
@@ -184,12 +177,11 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceCl
     Raises:
         Damaged: the file is.
     """
-    found = read_weights(path, str(path))
+    state, notes = read_weights(path, str(path), module.state_dict())
     try:
-        state, sha256, scale = found["state_dict"], found["sha256"], float(found["feature_scale"])
-    except (KeyError, TypeError, ValueError) as error:
+        sha256, scale = notes["sha256"], float(notes["feature_scale"])
+    except (KeyError, ValueError) as error:
         raise Damaged(str(path), f"is no reference classifier ({error})") from error
-    check_fits(module, state, str(path))
     module.load_state_dict(state)
     if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
         raise Damaged(str(path), "its weights are not those it was saved with")

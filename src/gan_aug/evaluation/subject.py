@@ -14,11 +14,11 @@ from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
-from gan_aug.data.stored import check_stored_data
+from gan_aug.data.stored import check_stored_data, check_typed, split_typed
 from gan_aug.data.synthetic import MANIFEST, Generated, read_manifest, read_set
 from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import load_gan, read_checkpoint
+from gan_aug.models.restore import load_gan, read_stored
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.run_record import Config
@@ -58,27 +58,21 @@ def with_data(cfg: DictConfig, typed: Collection[str]) -> DictConfig:
             does not have.
     """
     if cfg.checkpoint is not None:
-        content = read_checkpoint(Path(cfg.checkpoint).expanduser())
-        settings = check_stored_data(
-            content["gan_aug"]["config"]["data"], f"checkpoint={cfg.checkpoint}: data"
-        )
-        root, file = cfg.data.root or settings.get("root"), f"checkpoint={cfg.checkpoint}"
+        stored = read_stored(Path(cfg.checkpoint).expanduser())
+        file, own, found = f"checkpoint={cfg.checkpoint}", stored.own, stored.config["data"]
+        where = f"{file}: data"
     else:
         folder = Path(cfg.synthetic.dir).expanduser()
         manifest = read_manifest(folder, "synthetic.dir")
-        if "data_settings" not in manifest:
-            raise GanAugError(
-                f"synthetic.dir={folder}: was written by an earlier gan_aug and does not say how "
-                "its draw was made; generate the set again"
-            )
+        file, own, found = f"synthetic.dir={folder}", False, manifest.get("data_settings")
         where = f"{folder / MANIFEST}: data_settings"
-        settings, root = check_stored_data(manifest["data_settings"], where), cfg.data.root
-        file = f"synthetic.dir={folder}"
-    # Of an earlier gan_aug these may be missing; the data set says them in any case.
-    settings = {"num_classes": None, "classes": None, "positive": None, **settings}
-    found = data_settings(settings, root, cfg.data.download)
+    settings, said = split_typed(check_stored_data(found, where, own), own)
+    if "data" in typed:  # a group of conf/ is the user's too
+        typed = {*typed, *(f"data.{key}" for key in said)}
     merged = OmegaConf.create(dict(cfg.items()))
-    merged.data = _with_given(cfg, typed, found, file)
+    given = data_settings(settings, cfg.data.root, cfg.data.download)
+    merged.data = _with_given(cfg, typed, given, file)
+    check_typed(merged.data, said, file)
     return merged
 
 

@@ -36,8 +36,8 @@ from gan_aug.interpret.maps import METHODS, Explained, logit, logit_difference, 
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
 from gan_aug.metrics.sample import Images
-from gan_aug.models.rebuild import rebuild
-from gan_aug.models.restore import read_checkpoint
+from gan_aug.models.rebuild import untrained_gan
+from gan_aug.models.restore import read_stored
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
@@ -80,7 +80,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={cfg.checkpoint}"
-    config = read_checkpoint(Path(cfg.checkpoint).expanduser())["gan_aug"]["config"]
+    config = read_stored(Path(cfg.checkpoint).expanduser()).config
     classifier = find_or_fit_reference(
         cfg.quality, reference_classifier_images(splits), splits.fingerprint
     )
@@ -95,7 +95,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     networks = {
         "discriminator": _versions(
             discriminator,
-            lambda: rebuild(config["model"]["module"], where, "model.module").critic(label),
+            lambda: untrained_gan(config, where).critic(label),
             logit,
             [real, generated],
             methods_for(discriminator.network, real),

@@ -1,8 +1,9 @@
-"""Rebuild the objects that a file describes. A file is data: it can only choose from known classes.
+"""Rebuild the networks that a file describes: data, which can only choose from known classes.
 
-Hydra's `instantiate` would import and call whatever `_target_` says, so what comes from a
-checkpoint or a manifest never reaches it. Here the name in the file is looked up among classes that
-gan_aug has loaded by itself; nothing is imported because a file names it.
+Hydra's `instantiate` would import and call whatever `_target_` says, so what comes from a file
+never reaches it. Here the name in the file is looked up among classes that gan_aug has loaded by
+itself; nothing is imported because a file names it. None of them reads a file or a network: that is
+what classifiers with pretrained weights do, and they are not among these.
 """
 
 from __future__ import annotations
@@ -11,60 +12,57 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
-import gan_aug.models.adaptive_augment
-import gan_aug.models.augment
-import gan_aug.models.classifier
 import gan_aug.models.gans
 import gan_aug.models.networks
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.run_record import Config
 
-OPTIMIZERS = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
+_TRAINING = ("optimizer_g", "optimizer_d", "augment")
+"""Arguments of a GAN that make no image."""
 _PLAIN = (str, int, float, bool, type(None))
-
-
-def _modules() -> list[ModuleType]:
-    packages = (gan_aug.models.gans, gan_aug.models.networks)
-    found = [
-        importlib.import_module(f"{package.__name__}.{info.name}")
-        for package in packages
-        for info in pkgutil.iter_modules(package.__path__)
-    ]
-    own = (gan_aug.models.adaptive_augment, gan_aug.models.augment, gan_aug.models.classifier)
-    return [*found, *own]
+_REMEDY = "the file was changed, or another version wrote it; use one that this gan_aug wrote"
 
 
 @functools.cache
-def known_classes() -> Mapping[str, type]:
-    """Return all that a file may name: gan_aug's own nn.Modules and a few torch optimizers."""
-    own = {
+def known_classes() -> Mapping[str, type[nn.Module]]:
+    """Return all that a file may name: gan_aug's own GANs, and networks but for classifiers."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{info.name}")
+        for package in (gan_aug.models.gans, gan_aug.models.networks)
+        for info in pkgutil.iter_modules(package.__path__)
+    ]
+    return {
         f"{kind.__module__}.{kind.__qualname__}": kind
-        for module in _modules()
+        for module in modules
         for kind in vars(module).values()
         if inspect.isclass(kind)
         and issubclass(kind, nn.Module)
+        and not issubclass(kind, ImageClassifier)
         and kind.__module__ == module.__name__
         and not inspect.isabstract(kind)
     }
-    return own | {f"torch.optim.{name}": getattr(torch.optim, name) for name in OPTIMIZERS}
 
 
-def rebuild(node: Any, where: str, key: str) -> Any:
+def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
     """Build what a `_target_` node of a file describes.
 
     Args:
         node: from a file: a mapping with `_target_`, or a plain value.
         where: the file, for messages.
         key: the node's place in the file, for messages.
-
-    Returns:
-        The object; of an optimizer, which is always `_partial_`, its maker.
+        **more: arguments that the file does not say.
 
     Raises:
         GanAugError: it names another class, or has arguments that its class does not take.
@@ -77,17 +75,20 @@ def rebuild(node: Any, where: str, key: str) -> Any:
         raise GanAugError(f"{where}: {key} is no plain value; {_REMEDY}")
     if "_target_" not in node:
         return {name: rebuild(inner, where, f"{key}.{name}") for name, inner in node.items()}
-    kind = _kind(node, where, key)
+    name = node["_target_"]
+    kind = known_classes().get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise GanAugError(
+            f"{where}: {key} names {name!r}, which is none of gan_aug's classes; a file can only "
+            f"name those; {_REMEDY}"
+        )
     arguments = {
         name: rebuild(inner, where, f"{key}.{name}")
         for name, inner in node.items()
-        if name not in ("_target_", "_partial_")
+        if name != "_target_"
     }
     try:
-        if issubclass(kind, torch.optim.Optimizer):
-            inspect.signature(kind).bind(None, **arguments)
-            return functools.partial(kind, **arguments)
-        return kind(**arguments)
+        return kind(**arguments, **more)
     except GanAugError as error:
         raise GanAugError(f"{where}: {key}: {error}") from error
     except Exception as error:  # constructors raise almost anything on foreign arguments
@@ -97,31 +98,51 @@ def rebuild(node: Any, where: str, key: str) -> Any:
         ) from error
 
 
-_REMEDY = "the file was changed, or another version wrote it; use one that this gan_aug wrote"
+@contextmanager
+def at_most(parts: int) -> Iterator[None]:
+    """Stop building networks once they have more modules and parameters than `parts`.
+
+    Raises:
+        ValueError: within, while they are built.
+    """
+    built = 0
+
+    def count(*registered: Any) -> None:
+        nonlocal built
+        built += 1
+        if built > parts:
+            raise ValueError(f"it has more than {parts} parts")
+
+    hooks = [
+        register_module_module_registration_hook(count),
+        register_module_parameter_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-def _kind(node: dict[str, Any], where: str, key: str) -> type:
-    name = node["_target_"]
-    kind = known_classes().get(name) if isinstance(name, str) else None
-    if kind is None:
+def untrained_gan(config: Config, where: str) -> GAN:
+    """Build the GAN that a file's configuration describes, to make images and to be looked at.
+
+    What only training needs (optimizers, augmentation) is left out.
+
+    Raises:
+        GanAugError: it describes no GAN, or one that cannot be built.
+    """
+    if config["model"].get("kind") != "gan":
         raise GanAugError(
-            f"{where}: {key} names {name!r}, which is none of gan_aug's classes; a file can only "
-            f"name those; {_REMEDY}"
+            f"{where}: holds a {config['model'].get('name')}, which generates nothing"
         )
-    partial = node.get("_partial_", False)
-    if bool(partial) != issubclass(kind, torch.optim.Optimizer) or not isinstance(partial, bool):
-        raise GanAugError(f"{where}: {key}._partial_={partial!r} does not fit {name}; {_REMEDY}")
-    return kind
+    node = without_training(config["model"]["module"])
+    gan = rebuild(node, where, "model.module", **dict.fromkeys(_TRAINING))
+    if not isinstance(gan, GAN):
+        raise GanAugError(f"{where}: model.module is no GAN; {_REMEDY}")
+    return gan
 
 
-def same_shapes(module: nn.Module, state: Mapping[str, torch.Tensor]) -> str | None:
-    """Return the first difference between a module's weights and saved ones, None without one."""
-    own = module.state_dict()
-    for name in [*own, *state]:
-        if name not in state:
-            return f"{name} is missing"
-        if name not in own:
-            return f"{name} is no weight of it"
-        if own[name].shape != state[name].shape:
-            return f"{name} is {list(state[name].shape)}, not {list(own[name].shape)}"
-    return None
+def without_training(module: Config) -> Config:
+    """Return the settings of a GAN's module without those that only training needs."""
+    return {key: value for key, value in module.items() if key not in _TRAINING}

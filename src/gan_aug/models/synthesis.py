@@ -16,8 +16,8 @@ from gan_aug.data.prepare import data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
+from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import sha256_of
 from gan_aug.run.progress import track
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.gan_classes import classes_made
@@ -153,7 +153,7 @@ def manifest_head(
     settings = data_settings(config["data"], None)
     return {
         **origin,
-        "checkpoint_sha256": sha256_of(checkpoint),
+        "checkpoint_sha256": checkpoint_sha256(checkpoint),
         "seed": seed,
         "chosen_by": (config.get("quality") or {}).get("select"),
         "data_settings": settings,

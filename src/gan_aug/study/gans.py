@@ -26,6 +26,7 @@ from gan_aug.data.synthetic import (
 )
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
+from gan_aug.models.shared_gan import NAME, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.draw_result import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, warn
@@ -68,8 +69,8 @@ class FittedGAN:
         seconds: what its fit took.
         batches: what it was trained on.
         diverged: whether it diverged after its checkpoint had been chosen.
-        checkpoint: the file that holds the generator.
-        sha256: of its checkpoint.
+        checkpoint: the file that holds the generator, as it travels.
+        sha256: of the checkpoint that it was written from.
         chosen: the batches after which its checkpoint was made, where it was chosen; None: all.
         score: what it was chosen by, lower is better; None where it was not.
     """
@@ -246,12 +247,15 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     remedy = f"remove {folder}, the GAN is then fitted again"
     metrics = read_json(folder / "metrics.json", remedy)
     selected = metrics.get("best_batches") is not None
-    checkpoint = folder / "checkpoints" / ("best.ckpt" if selected else "last.ckpt")
+    checkpoint = folder / "checkpoints" / NAME
     if not checkpoint.is_file():
         raise GanAugError(f"{checkpoint}: is missing; {remedy}")
-    sha256 = sha256_of(checkpoint)
-    # A GAN of an earlier version has no hash; its archive's CRCs are checked when it is read.
-    if metrics.get("checkpoint_sha256", sha256) != sha256:
+    described = read_description(checkpoint, str(checkpoint))
+    sha256 = described.checkpoint_sha256
+    if (metrics.get("checkpoint_sha256"), sha256_of(checkpoint)) != (
+        sha256,
+        described.weights_sha256,
+    ):
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
     try:
         batches, diverged = int(metrics["batches"]), bool(metrics.get("diverged"))

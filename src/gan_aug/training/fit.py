@@ -23,10 +23,12 @@ from gan_aug.data.synthetic import write_set
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import Damaged, check_fits, read_checkpoint
+from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
+from gan_aug.models.shared_gan import NAME, write_shared
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
 from gan_aug.models.trainer import make_trainer
+from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.building import build
 from gan_aug.run.errors import Diverged, GanAugError, warn
@@ -187,7 +189,8 @@ def _starting_point(
             continue
         try:
             content = read_checkpoint(path, "checkpoint")
-            check_fits(module, content["state_dict"], str(path))
+            check_fits(module.state_dict(), shapes_of(content["state_dict"]), str(path))
+            check_finite(content["state_dict"], str(path))
             _check_state(content, path)
         except Damaged as error:
             reasons.append(f"{path}: {error.what}")
@@ -252,6 +255,8 @@ def _finish_gan(
             "best_score": float(content["callbacks"][Checkpoints.__qualname__]["best_score"]),
             "diverged": diverged,
         }
+    sha256, shared = sha256_of(checkpoint), checkpoint.with_name(NAME)
+    write_shared(shared, module, origin, run.config, sha256)
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, cfg.generate.count, cfg.generate.seed, train)
         write_set(folder, images, manifest_head(origin, run.config, checkpoint, cfg.generate.seed))
@@ -262,12 +267,13 @@ def _finish_gan(
         "batches": module.batches_done,
         **best,
         "last_logged": module.latest,
-        "checkpoint_sha256": sha256_of(checkpoint),
+        "checkpoint_sha256": sha256,
     }
     write_json(run.folder / "metrics.json", metrics)
     print(f"samples     {run.folder / 'samples'}")
     print(f"synthetic   {folder} ({cfg.generate.count} images per class)")
     print(f"checkpoint  {checkpoint}")
+    print(f"to share    {shared} and the .json beside it")
     print(f"tensorboard tensorboard --logdir {run.folder}")
 
 

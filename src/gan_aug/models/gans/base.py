@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -64,6 +64,9 @@ class GAN(ResumableModule):
             much (Karras et al. 2020, arXiv:1912.04958, appendix B). With batch norm an
             image's gradient reaches the others of its batch: best with spectral norm instead.
     """
+
+    ONLY_TRAINED_WITH: ClassVar[tuple[str, ...]] = ("generator.", "augment.")
+    """Beginnings of the names of weights that neither images nor a look at the networks need."""
 
     def __init__(
         self,
@@ -144,6 +147,14 @@ class GAN(ResumableModule):
 
         Calls of 1024 and a last of fewer, with the same random generator, give what one call would.
         """
+
+    def lasting_state(self) -> dict[str, Tensor]:
+        """Return the weights that images are made with, and the discriminator's."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if not name.startswith(self.ONLY_TRAINED_WITH)
+        }
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""

@@ -54,6 +54,8 @@ class CycleGAN(GAN):
         GanAugError: not two of the classes, or an adaptive augmentation.
     """
 
+    ONLY_TRAINED_WITH = (*GAN.ONLY_TRAINED_WITH, "pools.")
+
     def __init__(
         self,
         classes: Sequence[str],

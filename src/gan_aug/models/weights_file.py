@@ -1,0 +1,152 @@
+"""Weights that may come from anyone: safetensors, checked before memory is spent on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular, replace_file
+
+MOST_BYTES = 2 * 2**30
+MOST_HEADER = 4 * 2**20
+"""Bytes of its part that names the tensors; some 40 000 of them."""
+_KINDS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "I64": torch.int64}
+"""What weights and buffers are of; safetensors knows more."""
+
+Shapes = Mapping[str, tuple[torch.dtype, list[int]]]
+"""Name of a tensor to its type and shape."""
+
+
+class Damaged(GanAugError):
+    """A file of weights that cannot be used.
+
+    Args:
+        where: the file, for the message.
+        what: what is wrong with it.
+        path: the file.
+
+    Attributes:
+        what: what is wrong with it.
+    """
+
+    def __init__(self, where: str, what: str, path: Path | None = None) -> None:
+        previous = None if path is None else path.with_name("previous.ckpt")
+        remedy = "name another one, or train again"
+        if previous is not None and path != previous and previous.is_file():
+            remedy = f"use the one before it, {previous}"
+        super().__init__(f"{where}: {what}; {remedy}")
+        self.what = what
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
+    """Return the types and shapes of tensors."""
+    return {name: (tensor.dtype, list(tensor.shape)) for name, tensor in tensors.items()}
+
+
+def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
+    """Check that saved weights are of a module's types and shapes.
+
+    Args:
+        own: the module's; may be on the device `meta`.
+        saved: of the file.
+        where: the file, for messages.
+
+    Raises:
+        Damaged: they are not; naming the first difference.
+    """
+    if (found := _difference(shapes_of(own), saved)) is not None:
+        what = f"its weights are of other networks than its configuration says ({found})"
+        raise Damaged(where, what)
+
+
+def _difference(own: Shapes, saved: Shapes) -> str | None:
+    for name in [*own, *saved]:
+        if name not in saved:
+            return f"{name} is missing"
+        if name not in own:
+            return f"{name} is no weight of it"
+        (kind, shape), (saved_kind, saved_shape) = own[name], saved[name]
+        if shape != saved_shape:
+            return f"{name} is {saved_shape}, not {shape}"
+        if kind != saved_kind:
+            return f"{name} is of {saved_kind}, not of {kind}"
+    return None
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Check that no weight is infinite or not a number.
+
+    Raises:
+        Damaged: one is.
+    """
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise Damaged(where, f"{name} holds weights that are not finite")
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
+    """Write weights in one step.
+
+    Args:
+        path: ends in .safetensors.
+        tensors: the weights.
+        notes: go with them.
+
+    Raises:
+        GanAugError: the file cannot be written.
+    """
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    replace_file(path, lambda temporary: save_file(plain, temporary, dict(notes)))
+
+
+def read_shapes(path: Path, where: str) -> Shapes:
+    """Read what a file says of its weights, none of which is read.
+
+    Raises:
+        Damaged: it is no file of weights, or has more bytes than it may, or than its tensors need.
+    """
+    try:
+        with open_regular(path, MOST_BYTES) as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > MOST_HEADER:
+            raise ValueError(f"its header has {header} bytes, at most {MOST_HEADER}")
+        with safe_open(path, framework="pt") as weights:
+            parts = {name: weights.get_slice(name) for name in weights.keys()}  # noqa: SIM118
+            said = {name: (part.get_dtype(), part.get_shape()) for name, part in parts.items()}
+    except Exception as error:  # safetensors raises a kind of its own, right below Exception
+        reason = getattr(error, "strerror", None) or error
+        raise Damaged(where, f"is damaged or not a file of weights ({reason})", path) from error
+    for name, (kind, _) in said.items():
+        if kind not in _KINDS:
+            raise Damaged(where, f"{name} is of {kind}; weights are {', '.join(_KINDS)}", path)
+    return {name: (_KINDS[kind], list(shape)) for name, (kind, shape) in said.items()}
+
+
+def read_weights(
+    path: Path, where: str, own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read weights, once they are known to be of a module's shapes.
+
+    Args:
+        path: from `write_weights`.
+        where: what to call it in messages.
+        own: the module's weights; may be on the device `meta`.
+
+    Returns:
+        The weights, and what goes with them.
+
+    Raises:
+        Damaged: no such file, weights of another module, or not finite.
+    """
+    check_fits(own, read_shapes(path, where), where)
+    with safe_open(path, framework="pt") as weights:
+        found = {name: weights.get_tensor(name) for name in own}
+        notes = dict(weights.metadata() or {})
+    check_finite(found, where)
+    return found, notes
