@@ -103,3 +103,16 @@ def test_a_damaged_fit_says_what_is_done(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(GanAugError, match=r"real_0.json: lacks arm; fitting again$"):
         read_fit(path, "fitting again")
+
+
+@pytest.mark.parametrize("where", ["arms", "fits"])
+def test_an_arm_names_no_file_outside_fits(where: str, path: Path) -> None:
+    def plant(metrics: dict[str, Any]) -> None:
+        if where == "arms":
+            metrics["arms"]["../../x"] = metrics["arms"]["gan"]
+        else:
+            metrics["fits"][0]["arm"] = "../../x"
+
+    change(path, plant)
+    with pytest.raises(GanAugError, match=r"metrics\.json: '../../x' names no arm"):
+        read_result(path)
