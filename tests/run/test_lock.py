@@ -10,9 +10,11 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -625,3 +627,73 @@ def test_something_else_in_its_place(path: Path, what: str) -> None:
     with pytest.raises(OSError, match=r"Is a directory|no regular file|symbolic links"):
         lock(path).acquire()
     assert not is_held(path)
+
+
+def forged(path: Path, pid: int, **others: object) -> None:
+    """A lock file that names a living process of this computer, which knows nothing of it."""
+    owner = lock_file.Owner(
+        token="0" * 32,
+        host="h",
+        pid=pid,
+        started=lock_file._started(pid),
+        kernel=lock_file._kernel(),
+        processes=lock_file._processes(),
+        device=0,
+        flock=False,
+    )
+    path.write_text(json.dumps(vars(owner) | others))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux tells")
+@pytest.mark.parametrize("others", [{}, {"started": 1}], ids=["alive", "another start"])
+def test_a_process_that_does_not_hold_it_is_not_waited_for(
+    path: Path, others: dict[str, object]
+) -> None:
+    """Such as process 1: it lives as long as the computer."""
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        forged(path, sleeper.pid, **others)
+        assert not is_held(path)
+        started = time.monotonic()
+        mine = lock(path, stale=60)
+        assert mine.acquire()
+        assert seconds(started) < 5
+        mine.release()
+        sleeper.kill()
+
+
+@worlds(HERE, NO_FLOCK)
+def test_what_is_waited_for_is_said(
+    holder: Python, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = lock(path, stale=0.5)
+    timer = threading.Timer(1, lambda: holder.communicate(""))
+    timer.start()
+    mine.acquire()
+    timer.join()
+    mine.release()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == (
+        f"{path.parent}: in use by process {holder.pid} on {platform.node()}; waiting for it to "
+        f"end; to end it, stop that process; if it is none of gan_aug, remove {path}"
+    )
+
+
+@worlds(HERE)
+def test_who_only_waits_says_so_too(
+    holder: Python, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timer = threading.Timer(1, lambda: holder.communicate(""))
+    timer.start()
+    lock(path, stale=0.5).wait_until_free()
+    timer.join()
+    assert f"in use by process {holder.pid} on " in capsys.readouterr().out
+
+
+@worlds(HERE)
+def test_a_busy_folder_names_its_process(holder: Python, path: Path) -> None:
+    from gan_aug.run.record import Busy
+
+    mine = lock(path)
+    assert not mine.acquire(wait=False)
+    busy = Busy(path.parent, mine.owner, "go elsewhere")
+    assert f"process {holder.pid} on {platform.node()}, by {path}" in str(busy)

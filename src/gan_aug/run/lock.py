@@ -8,7 +8,8 @@ seconds its owner touches it. Whoever finds it there tells whether the owner sti
   suspended keeps it. That is so on local disks, and on NFS whether it is mounted with locking or
   with `nolock`, where flock works within one computer.
 - Where flock does nothing (the owner tries it out and says so in the file) the process id and
-  start time say so, on the same kernel and in the same container.
+  start time say so, and that this process has the file open, on the same kernel and in the same
+  container.
 - From any other computer only the touching does. An owner whose file does not change for `STALE`
   seconds counts as gone. The seconds are the observer's own, and of a gap between two looks
   little counts: no clock of another computer is read, and an outage of the server is not taken
@@ -69,6 +70,9 @@ class Lock:
         path: the file; its folder must be there.
         guards: the folder or file that nobody else writes meanwhile.
         stale: see `STALE`; the same for all who share the lock.
+
+    Attributes:
+        owner: who was seen to hold it last, for people.
     """
 
     def __init__(self, path: Path, guards: Path, stale: float = STALE) -> None:
@@ -80,6 +84,7 @@ class Lock:
         self._live = False
         self._watched: dict[Path, tuple[Seen, float, float]] = {}
         self._said = False
+        self.owner = "an unknown process"
 
     def acquire(self, wait: bool = True) -> bool:
         """Take the lock.
@@ -95,6 +100,7 @@ class Lock:
             OSError: the file cannot be written.
         """
         self._token = secrets.token_hex(16)
+        started = time.monotonic()
         while True:
             self._live = False
             fd = self._take(self.path)
@@ -102,6 +108,7 @@ class Lock:
                 break
             if self._live and not wait:
                 return False
+            self._say(started)
             time.sleep(POLL)
         self._fd, self._pid, self._lost = fd, os.getpid(), False
         self._sure = time.monotonic()
@@ -154,8 +161,20 @@ class Lock:
 
     def wait_until_free(self) -> None:
         """Wait while another process holds the lock, without taking it."""
+        started = time.monotonic()
         while (seen := look(self.path)) is not None and not self._is_gone(self.path, seen):
+            self._say(started)
             time.sleep(POLL)
+
+    def _say(self, started: float) -> None:
+        """Say once, when it lasts, what is waited for and how to end that."""
+        if self._said or time.monotonic() - started <= self.stale / _TOUCHES:
+            return
+        self._said = True
+        how = f"waiting up to {self.stale:g} s to see whether that still runs; to go on at once"
+        if self._live:
+            how = "waiting for it to end; to end it, stop that process; if it is none of gan_aug"
+        print(f"{self.guards}: in use by {self.owner}; {how}, remove {self.path}", flush=True)
 
     def _is_mine(self) -> bool:
         seen = look(self.path, judge=False)
@@ -197,6 +216,7 @@ class Lock:
 
     def _is_gone(self, path: Path, seen: Seen) -> bool:
         """Tell whether the owner is certainly or by now presumably gone; note if it lives."""
+        self.owner = seen.who
         if seen.alive is not None:
             self._live = self._live or seen.alive
             return not seen.alive
@@ -206,13 +226,6 @@ class Lock:
             self._live = True
         quiet = quiet + min(now - at, _LONGEST_GAP) if before == seen else 0.0
         self._watched[path] = (seen, now, quiet)
-        if quiet > self.stale / _TOUCHES and not self._said:
-            self._said = True
-            print(
-                f"{self.guards}: in use by {seen.who}; waiting up to {self.stale:g} s to see "
-                "whether that still runs",
-                flush=True,
-            )
         return quiet >= self.stale
 
 

@@ -148,7 +148,7 @@ def _is_alive(owner: Owner, fd: int, device: int) -> bool | None:
             return None
         return False
     if owner.processes == _processes() and -1 not in (owner.processes, owner.started):
-        return _is_running(owner)
+        return _is_running(owner, fd)
     return None
 
 
@@ -190,14 +190,32 @@ def _processes() -> int:
         return -1
 
 
-def _is_running(owner: Owner) -> bool | None:
+def _is_running(owner: Owner, fd: int) -> bool | None:
     try:
         os.kill(owner.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # another user's, whom /proc may hide
         return None
-    return _started(owner.pid) == owner.started
+    if _started(owner.pid) != owner.started:
+        return False
+    return _has_open(owner.pid, fd)
+
+
+def _has_open(pid: int, fd: int) -> bool | None:
+    """Tell whether a process has a file open, as the owner of a lock has: a file may name any."""
+    wanted = os.fstat(fd).st_ino
+    try:
+        found = list(os.scandir(f"/proc/{pid}/fd"))
+    except OSError:
+        return None
+    for entry in found:
+        try:
+            if entry.stat().st_ino == wanted:
+                return True
+        except OSError:  # closed meanwhile
+            continue
+    return False
 
 
 def _started(pid: int) -> int:

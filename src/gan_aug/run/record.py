@@ -63,9 +63,10 @@ class Busy(GanAugError):
         folder: which.
     """
 
-    def __init__(self, folder: Path, elsewhere: str) -> None:
+    def __init__(self, folder: Path, owner: str, elsewhere: str) -> None:
         super().__init__(
-            f"{folder}: another process is running in this folder; wait for it, or {elsewhere}"
+            f"{folder}: another process is running in this folder ({owner}, by {folder / LOCK}); "
+            f"wait for it, end it, or {elsewhere}"
         )
         self.folder = folder
 
@@ -120,7 +121,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self.folder)
             if not self._lock.acquire(wait=may_wait()):
-                raise Busy(self.folder, self._elsewhere())
+                raise Busy(self.folder, self._lock.owner, self._elsewhere())
         except OSError as error:
             raise not_writable(self.folder, error) from error
         try:
