@@ -190,7 +190,7 @@ def twins(root: Path) -> None:
     ("edit", "changes", "message"),
     [
         (remove_class, {}, "has only the class sick"),
-        (only_a_test_folder, {}, "has no training images"),
+        (only_a_test_folder, {}, "named as splits, test/ stand without training images"),
         (twins, {}, "two folders of one split"),
         (lambda _: None, {"patient_regex": "(x"}, "is no regular expression"),
         (lambda _: None, {"patient_regex": "p.*"}, "has no group that is the patient"),

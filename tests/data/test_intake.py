@@ -301,6 +301,11 @@ def test_02_masks_in_folders(root: Path, read: Read) -> None:
     assert without.notes["files_skipped"] == {"COVID/masks/": folder, "Normal/masks/": folder}
 
 
+def test_masks_on_faces_are_classes(root: Path, read: Read) -> None:
+    two(root, names=("with_mask", "without_mask"))
+    assert read().notes["warnings"] == []
+
+
 def test_a_pattern_that_leaves_out_nothing_is_named(root: Path, read: Read) -> None:
     two(root)
     (warning,) = read("data.exclude=[*_msk*]").notes["warnings"]
@@ -438,11 +443,17 @@ def test_18_folders_of_patients(root: Path, read: Read, pattern: str) -> None:
 def folds(root: Path) -> None:
     for fold in ("fold1", "fold2", "fold3"):
         two(root / fold)
+    write_image(root / "fold1" / "overview.png", 1)
 
 
 def sites_of_which_one_lacks_a_class(root: Path) -> None:
     two(root / "Seoul", names=("benign", "malignant"))
     two(root / "Busan", names=("benign", "malignant", "normal"))
+
+
+def other_words_for_splits(root: Path) -> None:
+    for name in ("train_set", "test_set"):
+        two(root / name)
 
 
 def folds_of_splits(root: Path) -> None:
@@ -451,12 +462,14 @@ def folds_of_splits(root: Path) -> None:
             two(root / fold / split)
 
 
-@pytest.mark.parametrize("make", [folds, sites_of_which_one_lacks_a_class, folds_of_splits])
+@pytest.mark.parametrize(
+    "make", [folds, other_words_for_splits, sites_of_which_one_lacks_a_class, folds_of_splits]
+)
 def test_folders_that_repeat_the_classes_are_none(
     root: Path, read: Read, make: Callable[[Path], None]
 ) -> None:
     make(root)
-    with pytest.raises(GanAugError, match="all hold the same folders .* not taken for classes"):
+    with pytest.raises(GanAugError, match="hold the same folders .* not taken for classes"):
         read()
 
 
@@ -492,6 +505,25 @@ def only_a_folder_above(root: Path) -> None:
     two(root / "Dataset_with_GT")
 
 
+def only_images(root: Path) -> None:
+    pictures(root / "images")
+
+
+def classes_beside_a_val_folder_in_train(root: Path) -> None:
+    for folder in ("train", "train/val", "test"):
+        two(root / folder)
+
+
+def images_of_test_in_class_folders(root: Path) -> None:
+    two(root)
+    two(root / "A", names=("test",))
+
+
+def other_case_in_another_split(root: Path) -> None:
+    two(root / "train", names=("NORMAL", "ILL"))
+    two(root / "test", names=("Normal", "ILL"))
+
+
 def classes_beside_a_test_folder(root: Path) -> None:
     two(root)
     two(root / "test")
@@ -512,10 +544,14 @@ def one_class_without_its_train(root: Path) -> None:
     ("make", "message"),
     [
         (unlabelled_splits, "test/ and train/ hold images and no class folders; make a folder for"),
-        (only_a_folder_above, "only Dataset_with_GT/ in it holds images"),
-        (classes_beside_a_test_folder, "has no training images beside it; name .* train"),
+        (only_a_folder_above, "only the class Dataset_with_GT; .* name the folder that holds"),
+        (only_images, "only the class images; .* say in data.table what each image is"),
+        (classes_beside_a_test_folder, "named as splits, test/ stand without training images"),
+        (classes_beside_a_val_folder_in_train, "named as splits, train/val/ stand without"),
+        (images_of_test_in_class_folders, "A/test/ is named as a split, and A/ has no train/"),
+        (other_case_in_another_split, "test has the class Normal where others have NORMAL"),
         (a_class_of_other_files, r"C/ stands among the class folders and has no image; scan\.nii"),
-        (one_class_without_its_train, "A/ holds folders of splits and B/ none of train"),
+        (one_class_without_its_train, "A/test/ is named as a split, and B/ has no train/"),
     ],
 )
 def test_layouts_that_are_refused(
@@ -542,6 +578,8 @@ def test_what_stands_beside_the_splits_is_one_entry(root: Path, read: Read) -> N
         "val/": f"{beside} (6 files)",
     }
     assert source.notes["files_left_out"] == {beside: 19}
+    (warning,) = source.notes["warnings"]
+    assert warning.startswith("val/ is named as a split and holds no class folders: its 6 files")
 
 
 def test_a_folder_that_cannot_be_read(

@@ -83,22 +83,21 @@ def find_classes(
         GanAugError: there are none, or it is not clear which they are.
     """
     where = f"data.root={root}"
-    splits = _splits_by_name(where, tree, True)
-    if "train" not in splits:
-        _check_no_splits(where, tree, splits)
-        found = [
-            ClassFolder(folder.name, None, folder) for folder in _classes_in(where, tree, left_out)
-        ]
-        found = _with_splits_inside(where, found, left_out)
-    else:
+    splits = _splits_by_name(where, tree, of_folders=True)
+    if "train" in splits:
         _list_rest(tree, list(splits.values()), left_out)
         found = [
             ClassFolder(folder.name, split, folder)
             for split, top in splits.items()
             for folder in _classes_in(where, top, left_out)
         ]
-    _refuse_single(where, found)
+    else:
+        found = [
+            ClassFolder(folder.name, None, folder) for folder in _classes_in(where, tree, left_out)
+        ]
+        found = _with_splits_inside(where, found, left_out)
     _refuse_twins(where, found)
+    _refuse_single(where, found)
     _refuse_repeated(where, found, tells_patient)
     for each in found:
         for folder in each.tree.walk():
@@ -128,16 +127,17 @@ def _splits_by_name(where: str, tree: Tree, of_folders: bool = False) -> dict[st
     return found
 
 
-def _check_no_splits(where: str, tree: Tree, splits: dict[str, Tree]) -> None:
-    """Check that folders named as splits, none of them train, are classes (test and control)."""
-    level = tree.with_images
+def _check_no_splits(where: str, top: Tree) -> None:
+    """Check that folders among classes that are named as splits are classes (test and control)."""
+    level = top.with_images
+    splits = _splits_by_name(where, top, of_folders=True)
     inside = {folder.name for split in splits.values() for folder in split.with_images}
     alike = not any(folder.images or folder.name in inside for folder in level)
     if splits and (len(level) == len(splits) or not alike):
         names = " and ".join(f"{split.path}/" for split in splits.values())
         raise GanAugError(
-            f"{where}: {names} holds class folders, and has no training images beside it; name the "
-            "folder of these train"
+            f"{where}: named as splits, {names} stand without training images beside them; put "
+            "these into a folder named train"
         )
     named: dict[str, str] = {}
     for folder in level:
@@ -152,6 +152,7 @@ def _check_no_splits(where: str, tree: Tree, splits: dict[str, Tree]) -> None:
 
 def _classes_in(where: str, top: Tree, left_out: LeftOut) -> list[Tree]:
     """Return the folders of a level of classes, and list what else stands there."""
+    _check_no_splits(where, top)
     top.list_others(left_out)
     top.list_images(left_out, OUTSIDE)
     for folder in top.folders:
@@ -195,8 +196,14 @@ def _list_rest(tree: Tree, splits: list[Tree], left_out: LeftOut) -> None:
     tree.list_others(left_out)
     tree.list_images(left_out, OUTSIDE)
     for folder in tree.folders:
-        if folder not in splits:
-            folder.list_whole(left_out, BESIDE_SPLITS)
+        if any(folder is split for split in splits):
+            continue
+        folder.list_whole(left_out, BESIDE_SPLITS)
+        if folder.name.casefold() in SPLITS and folder.has_images:
+            left_out.warnings.append(
+                f"{folder.path}/ is named as a split and holds no class folders: its "
+                f"{folder.count()} files are not read"
+            )
 
 
 def _with_splits_inside(
@@ -204,13 +211,13 @@ def _with_splits_inside(
 ) -> list[ClassFolder]:
     """Return the splits in class folders as those of the classes, where they have them."""
     inside = {each.tree.path: _splits_by_name(where, each.tree) for each in classes}
-    divided = [path for path, splits in inside.items() if "train" in splits]
+    divided = [path for path, splits in inside.items() if splits]
     if not divided:
         return classes
-    if whole := [path for path in inside if path not in divided]:
+    if whole := [path for path, splits in inside.items() if "train" not in splits]:
         raise GanAugError(
-            f"{where}: {divided[0]}/ holds folders of splits and {whole[0]}/ none of train; give "
-            "every class its train/, or none"
+            f"{where}: {next(iter(inside[divided[0]].values())).path}/ is named as a split, and "
+            f"{whole[0]}/ has no train/; give every class its train/, or rename the folder"
         )
     found = []
     for each in classes:
@@ -221,12 +228,16 @@ def _with_splits_inside(
 
 
 def _refuse_single(where: str, classes: list[ClassFolder]) -> None:
-    """Refuse one folder of folders: the classes are further down."""
-    if len({each.name for each in classes}) == 1 and not classes[0].tree.images:
-        raise GanAugError(
-            f"{where}: only {classes[0].tree.path}/ in it holds images, and a classifier needs two "
-            "classes; name the folder that holds the class folders themselves"
-        )
+    """Refuse a single class: its folder may hold the classes, or its images be labelled nowhere."""
+    if len({each.name for each in classes}) > 1:
+        return
+    only = classes[0]
+    remedy = "say in data.table what each image is, or add a folder for another class"
+    if not only.tree.images:
+        remedy = "name the folder that holds the class folders themselves"
+    raise GanAugError(
+        f"{where}: has only the class {only.name}; a classifier needs two classes or more; {remedy}"
+    )
 
 
 def _refuse_twins(where: str, classes: list[ClassFolder]) -> None:
@@ -248,22 +259,23 @@ def _refuse_repeated(where: str, classes: list[ClassFolder], tells_patient: Tell
         names = inside.setdefault(each.name, {})
         names |= {f.name: f for f in each.tree.with_images if not is_mask_folder(f.name)}
     common = set.intersection(*(set(names) for names in inside.values()))
+    loose = sum(len(each.tree.images) for each in classes)
     if (
         len(inside) < 2
         or len(common) < 2
-        or any(each.tree.images for each in classes)
-        or len(common) < min(map(len, inside.values()))
+        or 2 * len(common) <= min(map(len, inside.values()))
+        or 2 * loose > sum(len(each.tree.below()) for each in classes)
         or all(_is_patient(f, tells_patient) for names in inside.values() for f in names.values())
     ):
         return
     one, other, *_ = sorted(common)
     above = " and ".join(sorted(inside)[:2])
     raise GanAugError(
-        f"{where}: {above} all hold the same folders ({one}, {other}), so they are not taken for "
-        f"classes. If {one} and {other} are the classes, name one folder that holds them in "
-        "data.root, or list the files in data.table; if they are patients, set "
-        "'data.patient_regex=([^/]+)/.*'; if one is no class, leave it out with "
-        f"'data.exclude=[\"*/{other}/*\"]'"
+        f"{where}: {above} hold the same folders ({one}, {other}), so they are not taken for "
+        f"classes. Name a folder that holds {one} and {other} if these are the classes; call the "
+        "folders above them train, val and test if they are splits; set "
+        f"'data.patient_regex=([^/]+)/.*' if {one} and {other} are patients; else say in "
+        "data.table what each image is"
     )
 
 
@@ -291,6 +303,12 @@ def check_splits(where: str, entries: list[Entry]) -> None:
     every = set().union(*classes.values())
     for split, names in classes.items():
         if lacking := every - names:
+            alike = {name.casefold(): name for name in names}.get(min(lacking).casefold())
+            if alike:
+                raise GanAugError(
+                    f"{where}: {split} has the class {alike} where others have {min(lacking)}; "
+                    "name them alike"
+                )
             raise GanAugError(
                 f"{where}: {split} has no images of {min(lacking)}, other splits have; add some, "
                 "or remove that class"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 _WORD = r"(?:masks?|seg(?:mentation)?s?|gt|ground[ _-]?truth|annotations?|labels?|rois?)"
-_FOLDER = re.compile(_WORD, re.IGNORECASE)
+_FOLDER = re.compile(rf"(?:.*[ _.-])?{_WORD}", re.IGNORECASE)
 _AFTER = re.compile(rf"(?P<of>.+?)(?P<how>[ _.-]+{_WORD})(?:[ _-]?\d+)?", re.IGNORECASE)
 _BEFORE = re.compile(rf"(?P<how>{_WORD}[ _.-]+)(?P<of>.+)", re.IGNORECASE)
 
@@ -30,7 +30,7 @@ def warn_of_masks(paths: Sequence[str]) -> list[str]:
     """
     there = {path.rpartition(".")[0] or path for path in paths}
     found = {path: pattern for path in paths if (pattern := _pattern(path, there))}
-    if not found:
+    if not found or len(found) == len(paths):  # with_mask/ and without_mask/ are classes
         return []
     patterns = ",".join(f'"{pattern}"' for pattern in sorted(set(found.values())))
     return [
