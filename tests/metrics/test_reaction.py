@@ -42,6 +42,7 @@ COUNT = 90
 CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")
 SETTINGS = (
     "data=phantom",
+    "data.development_per_class=0",
     "data.train_class=pneumonia",
     "data.source.train_per_class=460",
     "data.source.test_per_class=10",
@@ -349,6 +350,18 @@ def test_a_classifier_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
         quality, reference_classifier_images(splits), splits.fingerprint
     )
     assert reference.sha256 != hashes[0]
+
+
+def test_a_classifier_of_the_same_files_shown_otherwise_is_another(
+    cfg: DictConfig, splits: Splits, tmp_path: Path
+) -> None:
+    """`data.fit=pad` after `squeeze`: its opinions are of other pixels."""
+    quality = cfg.copy().quality
+    quality.update(reference_dir=str(tmp_path), reference_steps=2)
+    table = reference_classifier_images(splits)
+    for images in (table.images, 255 - np.asarray(table.images)):
+        find_or_fit_reference(quality, replace(table, images=images), splits.fingerprint)
+    assert len([path for path in tmp_path.iterdir() if path.suffix != ".lease"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,13 @@ def find_or_fit_reference(
             f"the reference classifier needs images of each class, there are no {empty[0]} ones"
         )
     settings = OmegaConf.to_container(quality.classifier.module, resolve=True)
-    shape, steps = list(table.images.shape[1:]), quality.reference_steps
-    content = [settings, steps, BATCH, shape, fingerprint, sorted(table.hashes.tolist())]
+    steps = quality.reference_steps
+    # A file is other pixels with another data.fit or data.window.
+    pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
+    for i in np.argsort(table.hashes):
+        pixels.update(np.asarray(table.images[i]).tobytes())
+    content = [settings, steps, BATCH, fingerprint, sorted(table.hashes.tolist())]
+    content.append(pixels.hexdigest())
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
     path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
