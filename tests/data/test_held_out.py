@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from support import BINARY
 
-from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
+from gan_aug.data.held_out import (
+    HeldOut,
+    cut_held_out,
+    left_to_measure,
+    reference_classifier_images,
+)
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source, Splits, make_splits
 from gan_aug.run.errors import GanAugError
@@ -218,3 +223,38 @@ def test_a_patient_with_images_of_both_classes_stays_on_one_side() -> None:
         check_apart(splits, found)
         seen += sum(p.startswith("both") for p in found.reference.patients.tolist())
     assert seen > 0
+
+
+ALL = dict.fromkeys(BINARY)
+
+
+def test_validation_images_join_where_too_few_are_left(capsys: pytest.CaptureFixture[str]) -> None:
+    copies = {0: "hash-val-3", 45: "hash-val-48"}  # of other patients; each image counts once
+    splits = draw(subset=ALL, validation=with_values(table(45, "val"), "hashes", copies))
+    with pytest.raises(GanAugError, match="only 0 normal images"):
+        held_out(splits)
+    found = cut_held_out(splits, 30, BINARY.names, validation=True)
+    # 15 patients of three images in each class, 8 on one side and 7 on the other; 21 at the least.
+    assert all(20 <= n <= 22 for n in found.reference.counts().values())
+    assert found.baseline.counts() == found.reference.counts()
+    both = [*found.reference.hashes.tolist(), *found.baseline.hashes.tolist()]
+    assert all(digest.startswith("hash-val-") for digest in both)
+    assert len(set(both)) == len(both)
+    assert not set(found.reference.patients.tolist()) & set(found.baseline.patients.tolist())
+    assert "(validation images among them); normal is measured with N = " in capsys.readouterr().err
+
+
+def test_validation_images_of_the_training_folder_join_too() -> None:
+    splits = draw(subset=ALL, val_per_class=90)
+    found = cut_held_out(splits, 30, BINARY.names, validation=True)
+    check_apart(dataclasses.replace(splits, validation=splits.validation.take(slice(0, 0))), found)
+    assert set(found.reference.hashes.tolist()) <= set(splits.validation.hashes.tolist())
+    assert left_to_measure(splits, BINARY.names, validation=True) == found.reference.counts()
+    assert left_to_measure(splits, BINARY.names, validation=False) == dict.fromkeys(BINARY, 0)
+
+
+def test_validation_images_stay_out_where_enough_are_left() -> None:
+    splits = draw(validation=table(20, "val"))
+    one, other = (cut_held_out(splits, 20, BINARY.names, validation=v) for v in (False, True))
+    for name in PARTS:
+        assert getattr(one, name).hashes.tolist() == getattr(other, name).hashes.tolist()

@@ -43,13 +43,12 @@ def hold_out(cfg: DictConfig, source: Source) -> DictConfig:
     subset = {n: 0 if k is None and n not in needed else k for n, k in subset.items()}
     held.data.subset = subset
     for name in free:
-        splits = cut(held.data, source)
-        all_of_it = splits.train.counts()[name]
-        for tried in range(1, _TRIES + 1):
-            if _left(held, splits, [name])[name] >= FEWEST:
+        all_of_it = cut(held.data, source).train.counts()[name]
+        for tried in range(_TRIES + 1):
+            if tried:
+                held.data.subset[name] = all_of_it - round(all_of_it * tried / _TRIES / 3)
+            if _left(held, cut(held.data, source), [name])[name] >= FEWEST:
                 break
-            held.data.subset[name] = all_of_it - round(all_of_it * tried / _TRIES / 3)
-            splits = cut(held.data, source)
         else:  # two thirds would not do either
             held.data.subset[name] = None
         if (kept := held.data.subset[name]) is not None:
