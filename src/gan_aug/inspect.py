@@ -12,10 +12,7 @@ from gan_aug.settings.checks import check_config
 @command("inspect", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read the images and write what is found; no torch is loaded."""
-    with open_run(cfg) as run:
-        if run.finished:
-            print(f"{run.folder}: finished already, nothing to do")
-            return
+    with open_run(cfg, anew=True) as run:  # files may have come and gone
         check_config(cfg)
 
         from gan_aug.inspection.command import inspect

@@ -14,7 +14,22 @@ from omegaconf import DictConfig
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper, but for composing each kind of job once before the first one starts."""
+    """Hydra's own sweeper; it refuses an empty sweep, and composes each kind of job once, before.
+
+    Before means before the first job starts.
+    """
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run all jobs.
+
+        Raises:
+            GanAugError: a setting is swept over no value, so that there are none.
+        """
+        from gan_aug.launch.compose import refuse_empty
+
+        assert self.hydra_context is not None
+        refuse_empty([*self._parse_config(), *arguments], self.hydra_context.config_loader)
+        return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose one job of each kind; jobs of a kind differ by draw= and seed= alone."""

@@ -140,8 +140,26 @@ def test_other_data_sets_can_be_looked_at(command: Command, tmp_path: Path) -> N
     small = ("data.source.train_per_class=30", "data.source.test_per_class=30")
     result = command("inspect", "data=phantom", *small, "data.image_size=32", "hydra.run.dir=found")
     assert "pneumonia (positive)" in result.stdout
-    again = command("inspect", "data=phantom", *small, "data.image_size=32", "hydra.run.dir=found")
-    assert "finished already" in again.stdout
+
+
+def test_a_data_set_that_has_changed_is_looked_at_again(
+    root: Path, command: Command, tmp_path: Path
+) -> None:
+    """The same command into the same folder showed what had been there before."""
+    arguments = ("inspect", "data.root=pictures", "data.image_size=32", "hydra.run.dir=found")
+    first = command(*arguments)
+    assert first.returncode == 0, first.stderr
+    fingerprint = read(tmp_path / "found" / "run.json")["data"]["fingerprint"]
+    (root / "c" / "broken.png").unlink()
+    for i in range(5):
+        write_image(root / "c" / f"new{i}.png", 900 + i)
+    again = command(*arguments)
+    assert again.returncode == 0, again.stderr
+    found = read(tmp_path / "found" / "inspect.json")
+    assert sum(of["c"] for of in found["images"].values()) == 25
+    assert read(tmp_path / "found" / "run.json")["data"]["fingerprint"] != fingerprint
+    assert "new0.png" not in str(found["skipped"])
+    assert "broken.png" not in (tmp_path / "found" / "inspect.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobStatus
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from support import ROOT, TINY_STUDY
+from support import ROOT, TINY_STUDY, run_command
 
 from gan_aug.launch import compose, local
-from gan_aug.launch.compose import Composer, one_of_each_kind
+from gan_aug.launch.compose import Composer, one_of_each_kind, refuse_empty
 from gan_aug.launch.launching import _is_of_the_multirun, _is_queued, _missing, returns
 from gan_aug.launch.local import slots_of
 from gan_aug.launch.slurm import _tasks_of, check
@@ -290,3 +291,27 @@ def test_settings_of_the_cluster_are_checked(setting: str, value: Any) -> None:
     own = {key: settings.pop(key) for key in ("wait", "pack", "cpus_per_task")}
     with pytest.raises(GanAugError, match=rf"hydra\.launcher\.{setting}={value}: must be"):
         check(**own, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "empty"),
+    [
+        (["draw=range(5,0)"], "draw=range(5,0)"),
+        (["seed=1", "draw=range(3,3)", "model.lr=1,2"], "draw=range(3,3)"),
+        (["model=glob(nothing*)"], "model=glob(nothing*)"),
+    ],
+)
+def test_an_empty_sweep_is_refused(overrides: list[str], empty: str) -> None:
+    """It did nothing, and ended with 0."""
+    with composing() as (loader, _):
+        with pytest.raises(GanAugError, match=rf"^{re.escape(empty)}: has no values"):
+            refuse_empty(overrides, loader)
+        refuse_empty([*overrides, empty.split("=")[0] + "=1"], loader)
+        refuse_empty(["draw=range(0,5)", "seed=1", "model=glob(*gan)", "data=a,b"], loader)
+
+
+def test_a_command_with_an_empty_sweep_fails(tmp_path: Path, cache_home: Path) -> None:
+    result = run_command(cache_home, "study", "-m", *STUDY, "draw=range(5,0)", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: draw=range(5,0): has no values")
+    assert not list(tmp_path.iterdir())

@@ -202,6 +202,23 @@ def test_half_a_last_line_is_cut_off(tmp_path: Path) -> None:
         assert len(study.trials) == 2
 
 
+def test_a_value_outside_its_interval_is_refused(tmp_path: Path) -> None:
+    """It would be printed as the best."""
+    path = tmp_path / "optuna.journal"
+    with stored(path).opened(NopPruner()) as study:
+        for loss in (2.0, 1.0):
+            trial = study.ask()
+            value = stored(path).space.suggest(trial)["model.lr"]
+            study.tell(trial, loss)
+    assert str(value) in path.read_text()
+    path.write_text(path.read_text().replace(str(value), "5.0"))
+    refused = pytest.raises(
+        GanAugError, match=r"optuna\.journal: trial 1 has model\.lr=5\.0, which is none of what"
+    )
+    with refused, stored(path).opened(NopPruner()):
+        pass
+
+
 def test_two_do_not_search_with_one_file(tmp_path: Path) -> None:
     path = tmp_path / "optuna.journal"
     refused = pytest.raises(GanAugError, match="another command searches with this file")

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.launch.submission import Job, is_plain
 from gan_aug.run.command_line import conf_dir
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import is_finished
 from gan_aug.run.run_record import RECORD
 from gan_aug.run.shape import check_shape
@@ -25,6 +27,25 @@ from gan_aug.run.unknown_settings import check_additions
 def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     """Return one job of each kind; jobs of a kind differ by draw= and seed= alone."""
     return list({_kind(overrides): overrides for overrides in reversed(batch)}.values())[::-1]
+
+
+def refuse_empty(overrides: Sequence[str], loader: ConfigLoader) -> None:
+    """Refuse a sweep over no value: Hydra would run no job, and end as if all had been well.
+
+    Args:
+        overrides: of hydra.sweeper.params and of the command line; of two for a key the later.
+        loader: Hydra's.
+
+    Raises:
+        GanAugError: naming the override.
+    """
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    for override in {one.get_key_element(): one for one in parsed}.values():
+        if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+            raise GanAugError(
+                f"{override.input_line}: has no values, so there is no job; write "
+                "range(START, STOP) with START below STOP, or values with commas between them"
+            )
 
 
 def _kind(overrides: Sequence[str]) -> tuple[str, ...]:

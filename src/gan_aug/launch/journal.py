@@ -131,3 +131,11 @@ class StoredStudy:
                 f"{self.path}: holds another search named {self.name} (its {', '.join(other)} "
                 f"differ); repeat the command of that one, or {_ELSEWHERE}"
             )
+        for trial in trials:
+            for key, kind in trial.distributions.items():
+                if not kind._contains(kind.to_internal_repr(trial.params[key])):
+                    raise GanAugError(
+                        f"{self.path}: trial {trial.number} has {key}={trial.params[key]}, "
+                        "which is none of what is searched; restore the file, or remove it to "
+                        "search anew"
+                    )

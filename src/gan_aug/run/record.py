@@ -80,6 +80,7 @@ class Run:
         may_differ: settings, or groups of them, in which an earlier part of the run may differ.
         redo: those that may differ too, and for which a finished run is opened once more.
         once_finished: those that may differ where there is nothing left to do.
+        anew: do a finished run once more, whatever is the same: what it reads may have changed.
 
     Attributes:
         folder: the folder.
@@ -96,8 +97,9 @@ class Run:
         may_differ: tuple[str, ...] = (),
         redo: tuple[str, ...] = (),
         once_finished: tuple[str, ...] = (),
+        anew: bool = False,
     ) -> None:
-        self.folder = folder
+        self.folder, self._anew = folder, anew
         self._may_differ, self._redo = may_differ, redo
         self._once_finished = once_finished
         self._resume = bool(cfg.get("resume", False))
@@ -153,7 +155,7 @@ class Run:
                     f"{self._elsewhere()}, or repeat its command to go on with it"
                 )
             if earlier.finished:
-                self.finished = not again
+                self.finished = not (again or self._anew)
                 self._finished_before = earlier
                 if again:
                     print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
@@ -382,6 +384,7 @@ def open_run(
     may_differ: tuple[str, ...] = (),
     redo: tuple[str, ...] = (),
     once_finished: tuple[str, ...] = (),
+    anew: bool = False,
 ) -> Iterator[Run]:
     """Open the folder that Hydra chose for this job; the arguments are those of `Run`.
 
@@ -389,7 +392,7 @@ def open_run(
         GanAugError: see `Run.__enter__`.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with Run(folder, cfg, may_differ, redo, once_finished) as run:
+    with Run(folder, cfg, may_differ, redo, once_finished, anew) as run:
         if not run.finished:
             run.show()
         yield run
