@@ -397,6 +397,24 @@ def _other_bytes(table: ImageTable) -> ImageTable:
     return replace(table, hashes=np.array([f"other {h}" for h in table.hashes]))
 
 
+def test_11_one_patient_id_of_some_images(root: Path, read: Read) -> None:
+    two(root)
+    dicoms(root / "A", ["1.dcm", "2.dcm"], patient="ANONYMOUS")
+    warnings = read().notes["warnings"]
+    assert warnings[0].startswith("nothing tells the patient of 12 of 14 files: A/a00.png, ")
+    assert warnings[1].startswith("2 images have the one PatientID ANONYMOUS")
+
+
+def test_11_one_patient_id_of_each_class(root: Path, read: Read) -> None:
+    for name in ("A", "B"):
+        dicoms(root / name, [f"{i}.dcm" for i in range(10)], patient=f"anonymous {name}")
+    match = (
+        r"10 images of A by whole patients \(anonymous A has 10 of them\); .*data\.patient_regex"
+    )
+    with pytest.raises(GanAugError, match=match):
+        read()
+
+
 NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
 
 

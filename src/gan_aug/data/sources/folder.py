@@ -127,7 +127,11 @@ class Folder:
             hashes=np.array([found.hashes[i] for i in good], np.str_),
             classes=classes,
         )
-        parts = self._cut(table, [entry.split for entry in entries], told, pattern)
+        what = "patient" if any(entry.patient for entry in entries) else "PatientID"
+        one_patient = the_one_patient(told, what)
+        if one_patient and None not in told and not {"test", "val"} <= {e.split for e in entries}:
+            raise GanAugError(f"data.root={root}: {one_patient}")
+        parts = self._cut(table, [entry.split for entry in entries], any(told))
         unknown = [e.path for e, patient in zip(entries, told, strict=True) if patient is None]
         notes = {
             "root": str(root),
@@ -144,6 +148,7 @@ class Folder:
                     [entry.path for entry in entries],
                     [entry.split or "all" for entry in entries],
                     pattern,
+                    one_patient,
                 ),
             ],
         }
@@ -179,11 +184,7 @@ class Folder:
         return found
 
     def _cut(
-        self,
-        table: ImageTable,
-        splits: list[str | None],
-        told: Sequence[str | None],
-        pattern: PatientPattern,
+        self, table: ImageTable, splits: list[str | None], patients_known: bool
     ) -> dict[str, ImageTable]:
         """Return train, val and test, cut by patient where there are none."""
         named = np.array([split or "train" for split in splits])
@@ -192,10 +193,8 @@ class Folder:
         for number, (name, share) in enumerate(shares.items()):
             if not len(parts[name]):
                 setting = f"data.{name}_share={share}"
-                if one := the_one_patient(told, pattern):
-                    raise GanAugError(f"{setting}: {one}")
                 random = np.random.default_rng([self.split_seed, number])
-                aside = set_aside(parts["train"], share, random, setting, any(told))
+                aside = set_aside(parts["train"], share, random, setting, patients_known)
                 parts[name], parts["train"] = (
                     parts["train"].take(aside),
                     parts["train"].take(~aside),
@@ -241,12 +240,13 @@ def set_aside(
         if not 0 < wanted[label] - left[label] < n:
             names, sizes = np.unique(table.patients[table.labels == label], return_counts=True)
             one, most = names[sizes.argmax()], int(sizes.max())
-            whole = f"whole patients ({one} has {most} of them)"
-            if not patients_known:
-                whole = "whole groups of near duplicates"
+            whole, remedy = "whole groups of near duplicates", "bring more images"
+            if patients_known:
+                whole = f"whole patients ({one} has {most} of them)"
+                remedy += ", or tell patients in another way (data.patient_regex, data.table)"
             raise GanAugError(
                 f"{setting}: cannot be taken of the {n} images of {name} by {whole}; choose "
-                "another share, or bring more images"
+                f"another share, {remedy}"
             )
     aside: NDArray[np.bool_] = chosen[unit]
     return aside

@@ -75,7 +75,11 @@ def grouped(patients: Sequence[str | None], images: NDArray[np.uint8]) -> list[s
 
 
 def warn_of_patients(
-    told: Sequence[str | None], paths: Sequence[str], splits: Sequence[str], pattern: PatientPattern
+    told: Sequence[str | None],
+    paths: Sequence[str],
+    splits: Sequence[str],
+    pattern: PatientPattern,
+    one_patient: str | None,
 ) -> list[str]:
     """Say what is not as it should be with the patients that are known.
 
@@ -84,6 +88,7 @@ def warn_of_patients(
         paths: of the images.
         splits: train, val or test, as they were given; all where they were not.
         pattern: what they may have been told by.
+        one_patient: from `the_one_patient`.
     """
     said = []
     unmatched = [path for path, patient in zip(paths, told, strict=True) if patient is None]
@@ -95,8 +100,8 @@ def warn_of_patients(
     for patient, split in zip(told, splits, strict=True):
         if patient is not None:
             of_split[split].add(patient)
-    if (one := the_one_patient(told, pattern)) and len(of_split) > 1:
-        return [*said, one]
+    if one_patient:
+        return [*said, one_patient]
     for name, other in combinations(sorted(of_split, key=_ORDER.index), 2):
         if both := of_split[name] & of_split[other]:
             said.append(
@@ -106,15 +111,19 @@ def warn_of_patients(
     return said
 
 
-def the_one_patient(told: Sequence[str | None], pattern: PatientPattern) -> str | None:
-    """Return the line about images that all have one patient, None where they have several."""
-    known = {patient for patient in told if patient is not None}
-    if len(known) != 1 or None in told or len(told) == 1:
+def the_one_patient(told: Sequence[str | None], what: str) -> str | None:
+    """Return the line about images that have one patient, None where they have none or several.
+
+    Args:
+        told: of each image its patient, None where nothing tells it.
+        what: what told it: PatientID, or patient.
+    """
+    known = [patient for patient in told if patient is not None]
+    if len(known) < 2 or len(set(known)) > 1:
         return None
-    (one,) = known
-    what = f"patient {one} ({pattern.setting})" if pattern else f"PatientID {one}"
+    which = f"all {len(told)} images" if len(known) == len(told) else f"{len(known)} images"
     return (
-        f"all {len(told)} images have the one {what}, so nothing can be cut by patient; find the "
+        f"{which} have the one {what} {known[0]}, so nothing can be cut by patient; find the "
         "patients in paths with data.patient_regex, or give them in data.table (column patient). "
         "If every image is of another patient, set 'data.patient_regex=(.+)'"
     )
