@@ -174,7 +174,7 @@ class Folder:
                 for path in folder.tree.below()
             ]
         found = chosen_classes(found, self.classes, left_out)
-        check_splits(f"data.table={self.table}" if self.table else str(root), found)
+        check_splits(f"data.table={self.table}" if self.table else f"data.root={root}", found)
         if pattern and not any(entry.patient for entry in found):
             raise GanAugError(
                 f"{pattern.setting}: matches the start of no path below a class folder"
