@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torchvision.models import resnet18
 from gan_aug.interpret.copies import explainable
 from gan_aug.interpret.maps import LEAST_SIDE, grad_cam, logit_difference, map_layer
 from gan_aug.models.networks.base import ImageClassifier
+from gan_aug.models.networks.pretrained import read_state
 from gan_aug.models.networks.resnet import ResNet18
 from gan_aug.models.networks.timm import TimmClassifier
 from gan_aug.run.errors import GanAugError
@@ -57,6 +59,9 @@ def test_weights_of_a_file_but_for_the_last_layer(tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = resnet18(weights=None).eval()
     torch.save(theirs.state_dict(), tmp_path / "r.pth")
+    old = tmp_path / "old.pth"  # of torch before 1.6
+    torch.save(theirs.state_dict(), old, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_state(old)["conv1.weight"], theirs.conv1.weight)
     colour = ResNet18(3, 4, False, str(tmp_path / "r.pth")).eval()
     images = torch.rand(2, 3, 64, 64) * 2 - 1
     mean, std = (
@@ -110,6 +115,26 @@ def test_a_file_of_weights_runs_no_code(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(GanAugError, match="cannot be read as weights"):
         ResNet18(3, 2, False, str(tmp_path / "w.pth"))
     assert not (tmp_path / "evil-ran").exists()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_file_of_weights_asks_for_no_memory(new: bool, tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    content = {"a": torch.zeros(1), "b": bytearray(3)}
+    torch.save(content, path, _use_new_zipfile_serialization=new)
+    with pytest.raises(GanAugError, match="it holds __builtin__ bytearray"):
+        read_state(path)
+
+
+def test_a_file_of_weights_is_not_unpacked(tmp_path: Path) -> None:
+    stored, packed = tmp_path / "stored.pth", tmp_path / "packed.pth"
+    torch.save({"a": torch.zeros(10**5)}, stored)
+    with zipfile.ZipFile(stored) as source, zipfile.ZipFile(packed, "w", 8) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert read_state(stored)["a"].shape == (10**5,)
+    with pytest.raises(GanAugError, match=r"data\.pkl is compressed"):
+        read_state(packed)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "timm"])

@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import fmean
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_json
+from gan_aug.run.files import read_bytes, read_json
 
 Rows = list[tuple[int, str, float]]
+MOST_BYTES = 256 * 2**20
+"""Of a metrics.csv."""
 
 
 def refuse_test(metric: str) -> None:
@@ -67,10 +69,16 @@ def result(folder: Path, metric: str) -> float:
 
 def _rows(path: Path) -> Rows:
     """Return the sound rows of a metrics.csv; the last one may be half written."""
-    if not path.is_file():
+    if not path.exists():
         return []
+    try:
+        text = read_bytes(path, MOST_BYTES).decode(errors="replace")
+    except OSError as error:
+        raise GanAugError(
+            f"{path}: cannot be read ({error.strerror}); run that job again"
+        ) from error
     found: Rows = []
-    for line in path.read_text(errors="replace").split("\n")[:-1]:
+    for line in text.split("\n")[:-1]:
         with suppress(ValueError, csv.Error):
             batch, name, value = next(csv.reader([line]))
             found.append((int(batch), name, float(value)))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import pickletools
+import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_aug.run.errors import GanAugError
+
+_OF_TENSORS = re.compile(
+    r"collections OrderedDict|torch (\w+Storage|Size|device|b?float\d+|u?int\d+|bool)"
+    r"|torch\._utils _rebuild_(tensor_v2|parameter)"
+)
+"""What the pickles of weights name."""
 
 
 class Rescale(nn.Module):
@@ -82,10 +91,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
             found: Any = load_file(path)
         else:
+            _check_pickles(path)
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both let almost anything escape from a foreign file
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         raise GanAugError(
-            f"{where}: cannot be read as weights ({type(error).__name__}); name another file"
+            f"{where}: cannot be read as weights ({reason}); name another file"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
@@ -95,6 +106,36 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise GanAugError(f"{where}: holds other things than weights; name another file")
     return dict(found)
+
+
+def _check_pickles(path: Path) -> None:
+    """Check that a file of torch.save can grow no larger than it is.
+
+    With weights_only no code of it runs, but a few bytes of it may still ask for any memory.
+
+    Raises:
+        Exception: of almost any kind, for what holds more than tensors, or no such file.
+    """
+    if not zipfile.is_zipfile(path):  # as torch wrote them before 1.6: five pickles, then numbers
+        with path.open("rb") as file:
+            for _ in range(5):
+                _check_pickle(file)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{part.filename} is compressed")
+            if part.filename.endswith(".pkl"):
+                with archive.open(part) as file:
+                    _check_pickle(file)
+
+
+def _check_pickle(file: IO[bytes]) -> None:
+    for operation, named, _ in pickletools.genops(file):
+        if operation.name == "GLOBAL" and _OF_TENSORS.fullmatch(str(named)) is None:
+            raise ValueError(f"it holds {named}")
+        if operation.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):
+            raise ValueError("it holds more than weights")
 
 
 def give(network: nn.Module, state: Mapping[str, Tensor], first: str, last: str, path: str) -> None:
