@@ -20,6 +20,10 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker that is neither a stuffed byte, a restart nor a fill byte."""
 
 
+class Refused(ValueError):
+    """What is wrong with a file, in words of ours; other libraries' errors are none."""
+
+
 def lacks_pixels(data: bytes, image: Image.Image) -> bool:
     """Tell whether a JPEG, PNG or TIFF lacks pixels that its header claims.
 

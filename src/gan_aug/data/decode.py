@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from gan_aug.data.cache import Built, load_or_build
-from gan_aug.data.complete import lacks_pixels
+from gan_aug.data.complete import Refused, lacks_pixels
 from gan_aug.data.dicom import Window, is_dicom, one_line, read_dicom
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import open_regular, read_bytes
@@ -145,12 +145,14 @@ def read_picture(
             image.draft(mode, (2 * image_size, 2 * image_size))
             image.load()
             if lacks_pixels(data, image):
-                raise ValueError(f"the file does not hold the {size[0]}x{size[1]} pixels it claims")
+                raise Refused(f"the file does not hold the {size[0]}x{size[1]} pixels it claims")
             picture = _shown(image, data)
             turned = _turn_of(image)
         if turned is not None:
             picture = picture.transpose(turned)
         return Picture(picture.convert(mode), kind, size, None)
+    except Refused:
+        raise
     except UnidentifiedImageError as error:
         raise ValueError(
             "not a sound image of a kind that is read (JPEG, PNG, BMP, TIFF, WebP, DICOM); save it "
@@ -163,14 +165,14 @@ def read_picture(
 def _check_header(image: Image.Image) -> None:
     """Refuse, before any pixel is decoded, what cannot become one picture by a stated rule."""
     if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"{image.width}x{image.height} pixels: a decompression bomb?")
+        raise Refused(f"{image.width}x{image.height} pixels: a decompression bomb?")
     # Of the pictures in an MPO the first is the photograph (CIPA DC-007).
     pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if pages > 1:
-        raise ValueError(f"{pages} pages or frames: one picture is wanted; save one alone")
+        raise Refused(f"{pages} pages or frames: one picture is wanted; save one alone")
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     if tags and image.mode != "YCbCr" and TiffImagePlugin.PHOTOMETRIC_INTERPRETATION not in tags:
-        raise ValueError("a TIFF that does not say whether 0 is black; save it again")
+        raise Refused("a TIFF that does not say whether 0 is black; save it again")
     if image.mode == "F":
         what = "floating-point"
     elif image.mode == "I" and image.format != "PNG":
@@ -179,7 +181,7 @@ def _check_header(image: Image.Image) -> None:
         what = "signed"
     else:
         return
-    raise ValueError(
+    raise Refused(
         f"{what} samples, whose black and white the file does not say; save it with 8 or 16 bits"
     )
 
@@ -202,13 +204,13 @@ def _shown(image: Image.Image, data: bytes) -> Image.Image:
     if image.format == "PNG" and through is not None and image.mode in ("L", "RGB"):
         # Pillow compares the stored value with samples that it has scaled to 8 bits.
         if image.mode == "RGB" and sixteen:
-            raise ValueError("16-bit colours of which one is transparent; save it with 8 bits")
+            raise Refused("16-bit colours of which one is transparent; save it with 8 bits")
         if data[24] < 8:
             image.info["transparency"] = through * (255 // (2 ** data[24] - 1))
     picture = _onto_black(image) if image.has_transparency_data else image.copy()
     if sixteen:
         if _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2:
-            raise ValueError("16-bit colours in separate planes; save it with 8 bits")
+            raise Refused("16-bit colours in separate planes; save it with 8 bits")
         # Pillow keeps the high byte of colour samples.
         _check_depth(256 * int(np.asarray(picture.convert("RGB")).max()) + 255)
     return picture
@@ -219,7 +221,7 @@ def _onto_black(image: Image.Image) -> Image.Image:
         image = image.convert(image.mode.replace("a", "A"))
     layer = image.convert("RGBA")
     if not layer.getchannel("A").getbbox():
-        raise ValueError("transparent all over; save it without transparency")
+        raise Refused("transparent all over; save it without transparency")
     return Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
 
 
@@ -277,7 +279,7 @@ LEAST_BRIGHT = 2**14
 
 def _check_depth(largest: int) -> None:
     if largest < LEAST_BRIGHT:
-        raise ValueError(
+        raise Refused(
             f"16-bit samples up to {largest} of 65535: probably 10- to 14-bit values that were not "
             "scaled; scale them to the full range, or save the image with 8 bits"
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.complete import is_filled_grey, jpeg_lacks_pixels
+from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
 from gan_aug.run.errors import GanAugError
 
 # They name no file; what is wrong with one is said below.
@@ -93,14 +93,10 @@ def read_dicom(
     """
     try:
         return _read(data, most_pixels, window)
-    except _Refused:
+    except Refused:
         raise
     except Exception as error:  # pydicom lets almost anything escape from a damaged file
         raise ValueError(f"a DICOM file without a sound image ({one_line(error)})") from error
-
-
-class _Refused(ValueError):
-    """A DICOM file that is refused, with what to do."""
 
 
 def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.Image, str | None]:
@@ -119,21 +115,21 @@ def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.I
     )
     frames = _whole(dataset, "NumberOfFrames") if "NumberOfFrames" in dataset else 1
     if frames != 1 or rows * columns > most_pixels:
-        raise _Refused(
+        raise Refused(
             f"DICOM with {frames} frames of {rows * columns} pixels: one picture is wanted"
         )
     if samples not in (1, 3) or allocated not in (1, 8, 16, 32) or not 1 <= bits <= allocated:
-        raise _Refused(f"DICOM with {samples} samples a pixel of {bits} in {allocated} bits")
+        raise Refused(f"DICOM with {samples} samples a pixel of {bits} in {allocated} bits")
     pixels, kind = _pixels(dataset)
     if pixels.shape[:2] != (rows, columns) or pixels.ndim != 2 + (samples > 1):
-        raise _Refused(f"DICOM with pixels of shape {pixels.shape}: one picture is wanted")
+        raise Refused(f"DICOM with pixels of shape {pixels.shape}: one picture is wanted")
     if kind in _GREY:
         picture = _grey(dataset, pixels, kind, window)
     else:
         picture = _colour(dataset, pixels, kind)
     shown = np.asarray(picture)
     if shown.min() == shown.max() and pixels.min() != pixels.max():
-        raise _Refused(
+        raise Refused(
             f"DICOM that is {shown.min()} of 255 all over though its stored values run from "
             f"{pixels.min()} to {pixels.max()}: mend its window or rescale"
             + (f", or {_REMEDY}" if kind in _GREY else "")
@@ -157,7 +153,7 @@ def _check_inflated(data: bytes, most: int) -> None:
         most -= len(inflate.decompress(rest, min(most + 1, 2**24)))
         rest = inflate.unconsumed_tail
     if most < 0:
-        raise _Refused("DICOM that is deflated from more than a picture holds: a bomb?")
+        raise Refused("DICOM that is deflated from more than a picture holds: a bomb?")
 
 
 def _whole(dataset: Any, name: str) -> int:
@@ -165,7 +161,7 @@ def _whole(dataset: Any, name: str) -> int:
     try:
         return int(value)
     except (TypeError, ValueError) as error:
-        raise _Refused(f"a DICOM file without a sound image ({name} is {value!r:.40})") from error
+        raise Refused(f"a DICOM file without a sound image ({name} is {value!r:.40})") from error
 
 
 def _check_numbers(dataset: Any, name: str) -> None:
@@ -176,7 +172,7 @@ def _check_numbers(dataset: Any, name: str) -> None:
         for value in element.value if element.VM > 1 else [element.value]:
             float(value)
     except (TypeError, ValueError) as error:
-        raise _Refused(f"a DICOM file without a sound image ({name} is no number)") from error
+        raise Refused(f"a DICOM file without a sound image ({name} is no number)") from error
 
 
 def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
@@ -187,17 +183,17 @@ def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
 
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if not syntax:
-        raise _Refused(
+        raise Refused(
             "DICOM without a TransferSyntaxUID: how its pixels are stored is not said; write it "
             "again with one"
         )
     if "PixelData" not in dataset:
-        raise _Refused("DICOM without PixelData (floating-point pixels are not read)")
+        raise Refused("DICOM without PixelData (floating-point pixels are not read)")
     try:
         pixels, facts = get_decoder(syntax).as_array(dataset)
     except Exception as error:
         more = "pip install 'gan_aug[dicom]' adds decoders; " if syntax.is_compressed else ""
-        raise _Refused(
+        raise Refused(
             f"DICOM stored as {syntax.name}, which cannot be decoded here ({more}{one_line(error)})"
         ) from error
     if (
@@ -205,7 +201,7 @@ def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
         and is_filled_grey(pixels)
         and jpeg_lacks_pixels(get_frame(dataset.PixelData, 0, number_of_frames=1))
     ):
-        raise _Refused("DICOM whose JPEG does not hold the pixels that it claims")
+        raise Refused("DICOM whose JPEG does not hold the pixels that it claims")
     return pixels, str(facts["photometric_interpretation"])
 
 
@@ -226,7 +222,7 @@ def _grey(dataset: Any, pixels: NDArray[Any], kind: str, window: Window | None) 
             shown, low, high = values, centre - width / 2, centre + width / 2
         scaled = (shown - low) / (high - low)
     if not np.isfinite(scaled).all():
-        raise _Refused(
+        raise Refused(
             f"DICOM whose values from {values.min():g} to {values.max():g} have no black and white "
             f"({low:g} and {high:g}): mend RescaleSlope or the window, or {_REMEDY}"
         )
@@ -252,7 +248,7 @@ def _by_file(
     signed, bits = int(dataset.PixelRepresentation), int(dataset.BitsStored)
     least, most = int(pixels.min()), int(pixels.max())
     if bits > 8 and most - least < _LEAST_SHARE * 2**bits:
-        raise _Refused(
+        raise Refused(
             f"DICOM with values from {least} to {most} of {2**bits} possible ones, and no window: "
             f"which are black and white is not said; {_REMEDY}"
         )
@@ -284,12 +280,12 @@ def _colour(dataset: Any, pixels: NDArray[Any], kind: str) -> Image.Image:
         pixels = apply_color_lut(pixels, dataset)[..., :3]
         bits = 8 * pixels.dtype.itemsize
     elif kind != "RGB":
-        raise _Refused(f"DICOM of kind {kind}; MONOCHROME, RGB, YBR and PALETTE COLOR are read")
+        raise Refused(f"DICOM of kind {kind}; MONOCHROME, RGB, YBR and PALETTE COLOR are read")
     if pixels.dtype.kind != "u":
-        raise _Refused("DICOM with signed colours; save it with 8 bits")
+        raise Refused("DICOM with signed colours; save it with 8 bits")
     largest = 2**bits - 1
     if bits == 16 and pixels.max() < _LEAST_SHARE * 2**16:
-        raise _Refused(
+        raise Refused(
             f"DICOM with 16-bit colours up to {pixels.max()} of {largest}: probably fewer bits "
             "that were not scaled; write the BitsStored that they have"
         )
