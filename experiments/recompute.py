@@ -20,10 +20,9 @@ import pandas as pd
 
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
-from gan_aug.report.analysis import arm_statistics, comparisons, power, to_compare
+from gan_aug.report.analysis import blocks, declared_families, power
 from gan_aug.report.answer import sentences
 from gan_aug.report.results import Study
-from gan_aug.report.summary import Block, Pair
 from gan_aug.report.verdicts import verdicts
 from gan_aug.run.files import write_json
 from gan_aug.run.typed import to_plain
@@ -84,37 +83,23 @@ class Published(Study):
         return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
 
 
-def blocks_of(study: Published, split: str, metric: str) -> list[Block]:
-    arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
-    return [
-        Block(
-            study.named(condition),
-            {arm: arms[condition, arm] for arm in study.arms},
-            [
-                Pair(arm=arm, reference=reference, over_patients=None, **vars(found))
-                for (where, arm, reference), found in pairs.items()
-                if where == condition
-            ],
-        )
-        for condition in study.conditions
-    ]
-
-
 def recompute(folder: Path) -> None:
     study = Published(folder)
     summary = study.__dict__["summary"]
+    # Its predictions were not kept: intervals are over draws, and hold for the test's own patients.
+    primary, secondary = declared_families(study, None)
     splits = {
-        split: {metric: blocks_of(study, split, metric) for metric in of_split}
+        split: {metric: blocks(study, split, metric, primary.found, None) for metric in of_split}
         for split, of_split in summary["splits"].items()
     }
-    # Intervals over images were of a method that could be narrower than those over draws.
-    summary.pop("over_draws_and_images", None)
-    judged = verdicts(study, list(to_compare(study)), [])
+    judged = verdicts(study, primary, secondary, [])
+    corrected_over = {"primary": primary.size, "secondary": secondary.size}
     new = SimpleNamespace(
         **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": [], "gate": []}
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
         | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
+        | {"corrected_over": corrected_over}
     )
     careful = [line for line in summary["answer"] if line.startswith("Careful: broken")]
     asked = summary["question"]["arm"]
@@ -122,8 +107,9 @@ def recompute(folder: Path) -> None:
     assert title is not None
     summary |= {
         "splits": to_plain(splits),
-        "power": to_plain(power(study)),
+        "power": to_plain(power(study, primary)),
         "verdicts": to_plain(judged),
+        "corrected_over": corrected_over,
         "answer": [*careful, *sentences(new, {asked: title[1]})],
     }
     write_json(folder / "summary.json", summary)

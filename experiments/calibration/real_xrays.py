@@ -23,6 +23,7 @@ from calibrate import by_draw
 from numpy.typing import NDArray
 from scipy import stats
 
+from gan_aug.report.crossed import Means
 from gan_aug.report.exchange import Rate, exchange, sensitivity
 from gan_aug.report.statistics import compare, correct, t_interval
 
@@ -37,6 +38,7 @@ PLANTED = 150
 """Real images of each class that `planted` has: 50 of the draw and 100 more."""
 FURTHER = {"real": 50, "ruler_100": 100, "ruler_200": 200, "ruler_400": 400}
 """From what the arms have on."""
+OWN = 50
 SIZES = (6, 10)
 
 
@@ -93,13 +95,14 @@ def found(part: pd.DataFrame) -> bool:
 
 def sees(part: pd.DataFrame) -> bool:
     """Return whether a study shows further real images to help; else it cannot tell of others."""
-    return sensitivity(np.array([*FURTHER.values()], float), part[[*FURTHER]].to_numpy()).seen
+    ruler = Means(part[[*FURTHER]].to_numpy())
+    return sensitivity(np.array([*FURTHER.values()], float), ruler).seen
 
 
 def rate_of(part: pd.DataFrame) -> Rate:
     """Return how many real images the planted arm performs like."""
     sizes = np.array([*RULER.values()], float)
-    return exchange(sizes, part[[*RULER]].to_numpy(), part["planted"].to_numpy())
+    return exchange(sizes, OWN, Means(part[[*RULER, "planted"]].to_numpy()))
 
 
 def holds(rate: Rate, images: int) -> bool:

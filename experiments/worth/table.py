@@ -1,123 +1,191 @@
 """Prints a README's tables from its archived draws: python experiments/worth/table.py ZIP ...
 
-The functions are the report's own; what they are given comes from the draws' metrics.json.
+The numbers are the report's own: intervals, p and verdicts come from the same functions. That the
+predictions in the archives give the metrics beside them is not checked again here; the report does.
 """
 
 from __future__ import annotations
 
-import json
+import re
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from gan_aug.report.draw_result import RulerFacts
-from gan_aug.report.exchange import exchange, sensitivity
+from gan_aug.report.analysis import declared_families
+from gan_aug.report.comparisons import Key
+from gan_aug.report.crossed import Means, over_patients
+from gan_aug.report.draw_result import LAST, read_result
+from gan_aug.report.over_patients import OverPatients
+from gan_aug.report.results import Condition, Job, Study
 from gan_aug.report.statistics import Comparison, compare
-from gan_aug.report.worth import further_images, words
-from gan_aug.run.typed import from_plain
+from gan_aug.report.verdicts import Verdict, verdicts
+from gan_aug.report.worth import Measure, further_images, measure_worth
+from gan_aug.run.run_record import RECORD, read_record
+from gan_aug.settings.draw import draw_settings
 
-METRICS = {"auroc": "AUROC", "accuracy": "accuracy"}
-PAIRS = (("gan", "duplicate"), ("classic_gan", "classic_duplicate"), ("mixup", "mixup_control"))
+NEEDED = re.compile(r"(metrics\.json|run\.json|\.npz)$")
+PAIRS = (
+    ("gan", "duplicate"),
+    ("classic_gan", "classic"),
+    ("classic_gan", "classic_duplicate"),
+    ("mixup", "mixup_control"),
+)
+POOLED = (("gan", "real"), ("mixup", "mixup_control"), ("classic_gan", "classic"))
+"""Pairs whose mean over all conditions is printed."""
 
 
-def read_draws(archives: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Yield the metrics.json of every draw in some archives of a study."""
+def read(archives: Sequence[Path], folder: Path) -> Study:
+    """Unpack a study's archives into a folder and read it."""
     for path in archives:
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith("/metrics.json"):
-                    yield json.loads(archive.read(name))
+            needed = (n for n in archive.namelist() if NEEDED.search(n))
+            archive.extractall(folder, [*needed])
+    jobs = []
+    for path in sorted(folder.rglob(RECORD)):
+        record = read_record(path.parent)
+        assert record is not None
+        assert record.data is not None
+        settings, result = draw_settings(record.config), read_result(path.parent / "metrics.json")
+        jobs.append(Job(path.parent, record, record.data, settings, result))
+    jobs.sort(key=lambda job: job.result.draw)
+    return Study(folder, jobs, [])
 
 
-def read_endpoints(archive: Path) -> dict[str, tuple[str, str]]:
-    """Return what the study declared as its endpoints, split and metric by title, primary first."""
-    with zipfile.ZipFile(archive) as opened:
-        declared = json.loads(opened.read("declaration.json"))["endpoints"]
-    return {
-        f"{one['split']} {METRICS[one['metric']]}": (one["split"], one["metric"])
-        for one in declared
-    }
+def interval(mean: float, ends: tuple[float, float] | None) -> str:
+    """Return a mean and its interval in percentage points."""
+    if ends is None:
+        return f"{100 * mean:+.2f}"
+    return f"{100 * mean:+.2f} ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f})"
 
 
-def values(draws: list[dict[str, Any]], split: str, metric: str) -> pd.DataFrame:
-    """Return a row for each draw, a column for each arm; repeats are averaged."""
-    rows = [
-        (found["draw"], fit["arm"], fit[split]["at_0.5"][metric])
-        for found in draws
-        for fit in found["fits"]
-    ]
-    frame = pd.DataFrame(rows, columns=["draw", "arm", "value"])
-    return frame.pivot_table(index="draw", columns="arm", values="value")
+def p_of(value: float | None) -> str:
+    """Return a p value."""
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
-def points(found: Comparison) -> str:
-    """Return a difference in percentage points."""
-    mean = f"{100 * found.mean:+.2f}"
-    if found.low is None or found.high is None:
-        return mean
-    return f"{mean} ({100 * found.low:+.2f} to {100 * found.high:+.2f})"
+class Tables:
+    """The tables of a study."""
 
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.over = OverPatients(study)
+        splits = list(dict.fromkeys(one.split for one in study.endpoints))
+        self.worth = measure_worth(study, splits, self.over)
+        self.families = declared_families(study, self.over)
+        self.verdicts = verdicts(study, *self.families, self.worth)
 
-def doubling(table: pd.DataFrame, facts: RulerFacts) -> str:
-    """Return what a doubling of the real images that the arms have gains, in points."""
-    further = further_images(facts)
-    found = sensitivity(np.array([*further.values()], float), table[[*further]].to_numpy())
-    if found.interval is None:
-        return f"{100 * found.gain:+.2f}"
-    low, high = found.interval
-    return f"{100 * found.gain:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+    def verdict(self, condition: Condition, arm: str, reference: str) -> Verdict | None:
+        """Return what is said of two arms on the primary endpoint; None: they are not compared."""
+        named = self.study.named(condition)
+        wanted = (named, self.study.endpoints[0], arm, reference)
+        found = (
+            v for v in self.verdicts if (v.condition, v.endpoint, v.arm, v.reference) == wanted
+        )
+        return next(found, None)
 
+    def measure(self, condition: Condition, split: str, metric: str) -> Measure:
+        """Return the ruler under a condition on an endpoint."""
+        wanted = (self.study.named(condition), split, metric)
+        (found,) = (m for m in self.worth if (m.condition, m.split, m.metric) == wanted)
+        return found
 
-def differences(tables: dict[str, pd.DataFrame], arm: str, reference: str) -> str:
-    """Return what an arm differs from another by, a cell an endpoint."""
-    found = (compare(t[arm].to_numpy(), t[reference].to_numpy()) for t in tables.values())
-    return " | ".join(points(one) for one in found)
+    def comparison(self, key: Key) -> Comparison:
+        """Compare two arms, of the ruler too."""
+        values = self.study.by_draw(key.condition, key.split, key.metric)
+        both = values[[key.arm, key.reference]].dropna()
+        arms = (key.arm, key.reference)
+        means = self.over.means(key.condition, key.split, key.metric, arms, [*both.index])
+        error = means.error(np.array([1.0, -1.0])) if means else None
+        return compare(both[key.arm].to_numpy(), both[key.reference].to_numpy(), crossed=error)
 
+    def differences(self, condition: Condition, arm: str, reference: str) -> str:
+        """Return a pair's cells: difference, p and verdict on the primary endpoint, then others."""
+        cells = []
+        for endpoint in self.study.endpoints:
+            found = self.comparison(Key(endpoint.split, endpoint.name, condition, arm, reference))
+            cells.append(interval(found.mean, found.interval))
+        judged = self.verdict(condition, arm, reference)
+        beside = [p_of(judged.p_holm), judged.word] if judged else ["", ""]
+        return " | ".join([cells[0], *beside, *cells[1:]])
 
-def worth(table: pd.DataFrame, arm: str, facts: RulerFacts) -> str:
-    """Return how many further real images of each class an arm is worth."""
-    sizes = np.array([*facts.arms.values()], float)
-    return words(exchange(sizes, table[[*facts.arms]].to_numpy(), table[arm].to_numpy()), facts)
+    def of_condition(self, condition: Condition) -> Iterator[str]:
+        """Yield the table of one condition."""
+        study = self.study
+        facts = study.of(condition)[0].result.ruler
+        assert facts is not None
+        first, *others = study.endpoints
+        primary = self.measure(condition, first.split, first.name)
+        named = study.named(condition)
+        titles = [study.title_of(one).removesuffix(" at 0.5") for one in (first, *others)]
+        yield f"\n{primary.draws} draws:\n"
+        yield (
+            f"| {named['model']}, on {facts.own} real images of each class "
+            "| worth, further real images of each class "
+            f"| {titles[0]} | p (Holm) | verdict | {' | '.join(titles[1:])} |"
+        )
+        yield "| --- " * (5 + len(others)) + "|"
+        for arm in study.arms:
+            if arm != "real":
+                cells = self.differences(condition, arm, "real")
+                yield f"| `{arm}` | {primary.arms[arm].worth} | {cells} |"
+        (end, _) = max(facts.arms.items(), key=lambda item: item[1])
+        steps = list(further_images(facts))
+        for arm, other in (*PAIRS, *zip(steps[1:], steps, strict=False), ("classic", end)):
+            yield f"| `{arm}` less `{other}` | | {self.differences(condition, arm, other)} |"
+        gains = [
+            interval(found.gain, found.interval)
+            for one in study.endpoints
+            for found in [self.measure(condition, one.split, one.name).sensitivity]
+        ]
+        yield f"| a doubling of the real images | | {' | '.join([gains[0], '', '', *gains[1:]])} |"
 
+    def pooled(self, split: str, arm: str, reference: str) -> tuple[float, tuple[float, float]]:
+        """Return the mean over all conditions of a difference on the primary endpoint.
 
-def print_condition(draws: list[dict[str, Any]], endpoints: dict[str, tuple[str, str]]) -> None:
-    """Print the table of one condition."""
-    facts = from_plain(RulerFacts, draws[0]["ruler"])
-    tables = {title: values(draws, *key) for title, key in endpoints.items()}
-    arms = [arm for arm in draws[0]["arms"] if arm not in ("real", *facts.arms)]
-    primary = tables[next(iter(endpoints))]
-    model = draws[0]["condition"]["model"]
-    print(f"\n{len(primary)} draws:\n")
-    print(
-        f"| {model}, on {facts.own} real images of each class "
-        f"| worth, further real images of each class | {' | '.join(tables)} |"
-    )
-    print("| --- " * (2 + len(tables)) + "|")
-    for arm in arms:
-        print(f"| `{arm}` | {worth(primary, arm, facts)} | {differences(tables, arm, 'real')} |")
-    for arm, other in PAIRS:
-        print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
-    (most, _) = max(facts.arms.items(), key=lambda item: item[1])
-    (_, more) = min((size, arm) for arm, size in facts.arms.items() if size > facts.own)
-    for arm, other in ((more, "real"), ("classic", most)):
-        print(f"| `{arm}` less `{other}` | | {differences(tables, arm, other)} |")
-    gains = " | ".join(doubling(table, facts) for table in tables.values())
-    print(f"| a doubling of the real images | | {gains} |")
+        Conditions share draws and test patients: the means are taken within a draw first.
+        """
+        metric = self.study.endpoints[0].name
+        of_draws, of_images = [], []
+        for condition in self.study.conditions:
+            values = self.study.by_draw(condition, split, metric)[[arm, reference]]
+            of_draws.append(values.to_numpy())
+            arms = (arm, reference)
+            of_images.append(self.over.by_image(condition, split, metric, arms, [*values.index]))
+        known = [one for one in of_images if one is not None]
+        means = Means(np.mean(of_draws, axis=0))
+        if len(known) == len(of_images):
+            means = over_patients(np.mean([found for found, _ in known], axis=0), known[0][1])
+        less = np.array([1.0, -1.0])
+        return float(means.mean(less)), means.interval(less)
+
+    def of_all(self) -> Iterator[str]:
+        """Yield the means over all conditions, with the chosen steps' weights and the last's."""
+        first = self.study.endpoints[0]
+        title = f"{first.split} {self.study.metrics[first.name]}"
+        yield f"\n| mean of the {len(self.study.conditions)} tables, {title} | chosen | last step |"
+        yield "| --- | --- | --- |"
+        for arm, reference in POOLED:
+            chosen, last = (
+                interval(*self.pooled(first.split + after, arm, reference)) for after in ("", LAST)
+            )
+            yield f"| `{arm}` less `{reference}` | {chosen} | {last} |"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the tables of all conditions, and that over them."""
+        for condition in self.study.conditions:
+            yield from self.of_condition(condition)
+        yield from self.of_all()
 
 
 def main() -> None:
     """Print the tables of every condition."""
-    archives = [Path(path) for path in sys.argv[1:]]
-    by_condition: dict[str, list[dict[str, Any]]] = {}
-    for found in read_draws(archives):
-        by_condition.setdefault(str(found["condition"]), []).append(found)
-    for key in sorted(by_condition, key=lambda key: (len(key), key)):
-        print_condition(by_condition[key], read_endpoints(archives[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        tables = Tables(read([Path(path) for path in sys.argv[1:]], Path(folder)))
+        print("\n".join(tables.lines()))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,14 @@ from scipy import stats
 from support import BINARY
 
 from gan_aug.data.classes import Classes
-from gan_aug.metrics.classification import choose_threshold, measure
-from gan_aug.report.crossed import contributions, crossed_interval
-from gan_aug.report.statistics import t_interval
+from gan_aug.metrics.classification import choose_threshold, measure, metric_names
+from gan_aug.report.crossed import contributions, over_patients
+from gan_aug.report.statistics import compare, t_interval
+
+
+def crossed_interval(differences: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
+    return over_patients(differences[None], patients).interval(np.ones(1))
+
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.repeat([0, 1], [30, 50])
@@ -24,7 +29,7 @@ def test_contributions_average_to_the_metrics() -> None:
     threshold = choose_threshold(scores, labels, BINARY)
     found = contributions(PAIRS, LABELS, BINARY, threshold)
     expected = measure(scores, labels, BINARY, threshold)
-    for metric in ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc"):
+    for metric in metric_names(BINARY):
         assert found[metric].mean() == pytest.approx(expected["at_0.5"][metric], abs=1e-6)
     at_validation = found["accuracy_at_validation_threshold"].mean()
     assert at_validation == pytest.approx(expected["at_validation_threshold"]["accuracy"])
@@ -37,10 +42,38 @@ def test_contributions_of_many_classes_average_to_the_metrics() -> None:
     scores /= scores.sum(axis=1, keepdims=True)
     found = contributions(scores, labels, classes, None)
     expected = measure(torch.tensor(scores), torch.tensor(labels), classes, None)["at_largest"]
-    assert found.keys() == {"accuracy", "balanced_accuracy", "auroc",
-                            "sensitivity_a", "sensitivity_b", "sensitivity_c"}  # fmt: skip
+    assert found.keys() == {*metric_names(classes)}
     for metric, values in found.items():
         assert values.mean() == pytest.approx(expected[metric], abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["auroc", "auprc", "sensitivity"])
+def test_contributions_are_what_an_image_less_changes(metric: str) -> None:
+    """A jackknife's pseudo-values, from the metrics themselves."""
+    scores, labels = torch.tensor(PAIRS), torch.tensor(LABELS)
+
+    def of(kept: torch.Tensor) -> float:
+        return measure(scores[kept], labels[kept], BINARY, 0.5)["at_0.5"][metric]
+
+    n = len(LABELS)
+    every = torch.arange(n)
+    without = np.array([of(every[every != i]) for i in range(n)])
+    pseudo = n * of(every) - (n - 1) * without
+    found = contributions(PAIRS, LABELS, BINARY, 0.5)[metric]
+    assert np.corrcoef(found, pseudo)[0, 1] > 0.99
+    assert found.std() == pytest.approx(pseudo.std(), rel=0.05)
+
+
+def test_the_calibration_error_moves_by_what_an_image_adds_to_its_bin() -> None:
+    """Each image 50 times and one of them once more, so that no bin's gap turns."""
+    found = contributions(PAIRS, LABELS, BINARY, 0.5)["calibration_error"]
+    scores, labels = torch.tensor(PAIRS), torch.tensor(LABELS)
+    every = torch.arange(len(LABELS)).repeat(50)
+    for i in range(0, len(LABELS), 7):
+        more = torch.cat([every, torch.tensor([i])])
+        value = measure(scores[more], labels[more], BINARY, 0.5)["at_0.5"]["calibration_error"]
+        expected = (50 * found.sum() + found[i]) / len(more)
+        assert value == pytest.approx(expected, abs=1e-6)
 
 
 def delong_variance(scores: np.ndarray, other: np.ndarray) -> float:
@@ -115,3 +148,33 @@ def test_it_covers(of_draws: float, of_patients: float) -> None:
             for _ in range(600)]  # fmt: skip
     covered = np.mean([low <= 0 <= high for low, high in ends])
     assert covered > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 600)
+
+
+def test_it_covers_other_patients_value_where_an_interval_over_draws_does_not() -> None:
+    """Both are of the same studies: 10 draws, 300 test patients, who differ as on NIH's X-rays."""
+    random = np.random.default_rng(3)
+    patients = np.arange(300)
+    studies = 400
+    inside = np.zeros(2)
+    for _ in range(studies):
+        values = random.normal(0, 0.008, (10, 1)) + random.normal(0, 0.16, 300)
+        values = values + random.normal(0, 0.2, (10, 300))
+        intervals = (t_interval(values.mean(axis=1)), crossed_interval(values, patients))
+        inside += [low <= 0 <= high for low, high in intervals]
+    alone, crossed = inside / studies
+    assert 0.4 < alone < 0.75
+    assert abs(crossed - 0.95) < 3 * np.sqrt(0.95 * 0.05 / studies)
+
+
+def test_the_test_goes_with_the_interval() -> None:
+    random = np.random.default_rng(4)
+    for shift in np.linspace(0, 0.6, 25):
+        values = simulate(random, 0.1, 0.5) + shift
+        means = over_patients(np.stack([values, np.zeros_like(values)]), PATIENTS)
+        found = compare(*means.values.T, crossed=means.error(np.array([1.0, -1.0])))
+        assert found.interval == pytest.approx(crossed_interval(values, PATIENTS))
+        assert found.over_draws == pytest.approx(t_interval(values.mean(axis=1)))
+        assert found.p is not None
+        assert found.low is not None
+        assert (found.low > 0) == (found.p < 0.05 and found.mean > 0)
+        assert found.patients == 60

@@ -5,9 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_aug.report.exchange import exchange, monotone, sensitivity
+from gan_aug.report import exchange as module
+from gan_aug.report.crossed import Means, over_patients
+from gan_aug.report.exchange import Rate, Sensitivity, monotone
 
 SIZES = np.array([25.0, 50, 100, 200, 400])
+OWN = 25
+
+
+def exchange(
+    sizes: np.ndarray, ruler: np.ndarray, arm: np.ndarray, higher_is_better: bool = True
+) -> Rate:
+    means = Means(np.column_stack([ruler, arm]))
+    return module.exchange(sizes, OWN, means, higher_is_better)
+
+
+def sensitivity(sizes: np.ndarray, ruler: np.ndarray, higher_is_better: bool = True) -> Sensitivity:
+    return module.sensitivity(sizes, Means(ruler), higher_is_better)
 
 
 def curve(n: np.ndarray | float) -> np.ndarray:
@@ -143,7 +157,43 @@ def test_an_arm_that_is_an_end_of_the_ruler_is_on_it(end: int) -> None:
 
 def test_the_curve_does_not_fall() -> None:
     ruler = np.array([[0.70, 0.74, 0.72, 0.80, 0.79]])
-    assert monotone(SIZES, ruler) == pytest.approx([0.70, 0.73, 0.73, 0.795, 0.795])
+    assert monotone(ruler) == pytest.approx([0.70, 0.73, 0.73, 0.795, 0.795])
     # Where it is flat, an arm that is as good lies in the middle, on the logarithm's scale.
     found = exchange(SIZES, np.tile(ruler, (2, 1)), np.array([0.73, 0.73]))
     assert found.images == pytest.approx(np.sqrt(50 * 100))
+
+
+@pytest.mark.parametrize("own", [25, 50, 100])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_real_images_alone_are_worth_their_own_number(own: int, noise: float) -> None:
+    """Also where the mean curve falls there, so that making it monotone moves it."""
+    random = np.random.default_rng(10)
+    for means in ([0.70, 0.74, 0.72, 0.80, 0.79], [0.7, 0.73, 0.76, 0.79, 0.82]):
+        ruler = np.array(means) + random.normal(0, noise, (8, 5))
+        real = ruler[:, list(SIZES).index(own)]
+        found = module.exchange(SIZES, own, Means(np.column_stack([ruler, real])))
+        assert found.images == own
+        assert (found.low or 0) <= own * (1 + 1e-9)
+        assert own <= (found.high or np.inf) * (1 + 1e-9)
+
+
+def test_the_same_test_patients_in_all_draws_make_a_rate_and_the_sight_less_sure() -> None:
+    """Draws that hardly differ, patients that do: what holds for some need not hold for others."""
+    random = np.random.default_rng(11)
+    reached = curve(np.array([*SIZES, 100.0]))[:, None, None]
+    own_taste = random.normal(0, 0.3, (6, 1, 80))
+    by_image = reached + own_taste + random.normal(0, 0.02, (6, 8, 80))
+    crossed = over_patients(by_image, np.arange(80))
+    alone = Means(crossed.values)
+    narrow, wide = (module.exchange(SIZES, OWN, means) for means in (alone, crossed))
+    assert narrow.images == pytest.approx(wide.images)
+    assert (wide.low or 25) < (narrow.low or 25)
+    assert (wide.high or 400) > (narrow.high or 400)
+    few, many = (
+        module.sensitivity(SIZES, Means(m.values[:, :-1], *parts)).interval
+        for m, parts in (
+            (alone, ()),
+            (crossed, (crossed.of_patients[:-1, :-1], crossed.between[:-1, :-1], 80)),
+        )
+    )
+    assert many[0] < few[0] < few[1] < many[1]

@@ -78,8 +78,8 @@ def test_the_page_begins_with_the_table(tmp_path: Path) -> None:
         assert f"{row.verdict.label}</th>" in table
         assert f"{100 * row.verdict.mean:+.2f} (" in table
         assert f">{row.verdict.word}<" in table
-        assert row.over_patients is not None
-        assert f"{100 * row.over_patients[0]:+.2f} to" in table
+        assert row.verdict.over_draws is not None
+        assert f"{100 * row.verdict.over_draws[0]:+.2f} to" in table
     assert page.index("This endpoint cannot tell") < page.index('<table class="overview"')
     in_words = page[page.index("In words") : page.index("The endpoints</h2>")]
     assert re.findall(r"With hospital = (\w):", in_words) == ["a", "b"]

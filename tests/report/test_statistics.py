@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from statsmodels.stats.power import tt_solve_power
 
 from gan_aug.report.statistics import (
     Comparison,
+    Error,
     compare,
     correct,
     draws_needed,
@@ -124,10 +126,11 @@ def test_few_draws_give_no_interval() -> None:
     assert compare(ARM[:1], REFERENCE[:1]).sd is None
 
 
-def test_holm_by_hand() -> None:
-    def with_p(p: float | None) -> Comparison:
-        return Comparison(9, 0.0, 1.0, 0.0, 0.0, p, p, None, 0, 0)
+def with_p(p: float | None) -> Comparison:
+    return replace(compare(ARM, REFERENCE), p=p)
 
+
+def test_holm_by_hand() -> None:
     corrected = correct([with_p(p) for p in (0.04, None, 0.01, 0.03)], "abcd")
     # Sorted: 0.01 x 3, then the largest so far of 0.03 x 2 and 0.04 x 1.
     assert [c.p_holm for c in corrected] == [
@@ -152,7 +155,7 @@ def test_a_hypothesis_that_stands_twice_counts_once() -> None:
 
 def test_holm_agrees_with_statsmodels() -> None:
     ps = np.random.default_rng(1).random(12) ** 3
-    family = [Comparison(9, 0.0, 1.0, 0.0, 0.0, p, p, None, 0, 0) for p in ps]
+    family = [with_p(p) for p in ps]
     expected = multipletests(ps, method="holm")[1]
     assert [c.p_holm for c in correct(family, range(len(family)))] == pytest.approx(expected)
 
@@ -196,5 +199,16 @@ def test_draws_needed_at_the_ends() -> None:
 
 @pytest.mark.parametrize("draws", [6, 12, 200])
 def test_the_visible_difference_has_the_power(draws: int) -> None:
-    found = visible_difference(0.02, draws)
+    found = visible_difference(Error(0.02 / draws**0.5, draws - 1))
     assert tt_solve_power(found / 0.02, draws, 0.05, None) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_where_patients_are_the_same_further_draws_show_only_so_much() -> None:
+    of_patients = Error(0.004, 299, 300)
+    limit = visible_difference(of_patients)
+    assert limit == pytest.approx(0.0112, abs=1e-4)  # 2.8 standard errors
+    assert draws_needed(0.01, 0.99 * limit, of_patients=of_patients) is None
+    more, alone = (draws_needed(0.01, 1.2 * limit, of_patients=o) for o in (of_patients, None))
+    assert more is not None
+    assert alone is not None
+    assert more > alone

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import change, write_study
+from fake_study import change, measured, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from gan_aug.report.answer import points
 from gan_aug.report.build import build
-from gan_aug.report.statistics import compare, draws_needed
+from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
 from gan_aug.report.verdicts import equivalence_p
 from gan_aug.settings.endpoints import Endpoint, hash_of
 
@@ -72,23 +72,62 @@ def test_the_words(effect: float, noise: float, word: str, part: str, tmp_path: 
 
 
 def test_an_inconclusive_one_says_how_many_draws_would_settle_it(tmp_path: Path) -> None:
-    first = of_pair(summary_of(tmp_path, BASE | {"gan": 0.0}, noise=0.02))[0]
-    # Two comparisons with `real`: the first step of Holm's correction.
-    assert first["settles"] == draws_needed(first["sd"], 0.01, 0.05 / 2)
+    endpoints = [ENDPOINTS[0] | {"split": "internal"}]
+    summary = summary_of(tmp_path, BASE | {"gan": 0.0}, noise=0.02, endpoints=endpoints)
+    (first,) = of_pair(summary)
+    # Three comparisons, of either with `real` and with each other: Holm's first step.
+    assert first["settles"] == draws_needed(first["sd"], 0.01, 0.05 / 3)
+    assert first["limit"] is None  # each draw has patients of its own
+    assert first["corrected_over"] == 3
+    assert summary["corrected_over"] == {"primary": 3, "secondary": 0}
+
+
+def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, BASE | {"gan": 0.0}, noise=0.001, repeats=1, endpoints=ENDPOINTS)
+    random = np.random.default_rng(0)
+    for path in folder.glob("draw_*/fits/*.npz"):
+        arm, arrays = path.stem.removesuffix("_0"), dict(np.load(path))
+        # The two are right on each other's hard patients, 40 each, mostly.
+        side = {"gan": 0, "real": 1}.get(arm, 2)
+        usual = random.random(400) < 0.9
+        for who, right in ((side, 1), (1 - side, 0)):
+            images = (arrays["test_patients"] % 5 == who) & usual
+            truth = np.eye(2)[arrays["test_labels"]]
+            arrays["test"][images] = 0.1 + 0.8 * (truth if right else 1 - truth)[images]
+        np.savez(path, **arrays)
+        change(path.parents[1] / "metrics.json", lambda m, a=arrays, n=arm: put(m, n, a))
+    build(folder)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    found = [v for v in summary["verdicts"] if v["limit"] and v["limit"] > 0.01]
+    assert any(v["settles"] is None and v["word"] == "inconclusive" for v in found)
+    for one in found:
+        of_patients = Error((one["se"] ** 2 - one["sd"] ** 2 / 10) ** 0.5, one["patients"] - 1)
+        level = 0.05 / summary["corrected_over"]["primary"]
+        if one["endpoint"] == ENDPOINTS[0]:
+            assert one["limit"] == pytest.approx(visible_difference(of_patients, level))
+
+
+def put(metrics: dict[str, Any], arm: str, arrays: dict[str, Any]) -> None:
+    """Let a draw's metrics.json say what a fit's predictions give."""
+    (fit,) = (f for f in metrics["fits"] if f["arm"] == arm)
+    fit.update(measured(arrays))
 
 
 def test_secondary_endpoints_are_corrected_together_and_the_primary_alone(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.004, "classic": 0.005})
-    against = [v for v in summary["verdicts"] if v["reference"] == "real"]
+    against = summary["verdicts"]  # with `real` and with `duplicate`: one family
     primary = [v for v in against if v["endpoint"] == ENDPOINTS[0]]
     secondary = [v for v in against if v["endpoint"] != ENDPOINTS[0]]
-    assert (len(primary), len(secondary)) == (3, 6)
+    assert (len(primary), len(secondary)) == (5, 10)
+    assert summary["corrected_over"] == {"primary": 5, "secondary": 10}
     for family in (primary, secondary):
         smallest = min(family, key=lambda v: v["p"])
         assert smallest["p_holm"] == pytest.approx(min(1, len(family) * smallest["p"]))
     table = summary["splits"]["test"]["accuracy"][0]["comparisons"]
     (gan,) = [c for c in table if (c["arm"], c["reference"]) == ("gan", "real")]
     assert gan["p_holm"] == of_pair(summary)[0]["p_holm"]
+    table = summary["splits"]["internal"]["auroc"][0]["comparisons"]
+    assert {c["p_holm"] for c in table} <= {v["p_holm"] for v in secondary}
 
 
 def test_where_the_ruler_is_flat_a_null_is_no_answer(tmp_path: Path) -> None:
@@ -178,21 +217,19 @@ def test_pairs_that_were_not_declared_are_said_too(tmp_path: Path) -> None:
         assert any("changed after" in line for line in answer) == changed
 
 
-def test_equivalence_is_of_these_patients_where_others_may_differ(tmp_path: Path) -> None:
+def test_what_holds_for_these_patients_alone_is_not_shown(tmp_path: Path) -> None:
     """In every draw the arms are as good, and err on other images."""
     endpoints = [{"split": "test", "metric": "accuracy", "smallest_effect": 0.003}]
     how: dict[str, Any] = {"noise": 0.0005, "endpoints": endpoints}
     summary = summary_of(tmp_path, BASE | {"gan": 0.0}, **how)
     (first,) = of_pair(summary)
-    (block,) = summary["splits"]["test"]["accuracy"]
-    (pair,) = (c for c in block["comparisons"] if (c["arm"], c["reference"]) == ("gan", "real"))
-    low, high = pair["over_patients"]
-    assert first["word"] == "equivalent"
-    assert low < -0.003
-    assert high > 0.003
-    assert "No difference that matters on these test patients" in summary["answer"][0]
-    assert "(90% interval" in summary["answer"][0]
-    assert "without a ruler" in summary["answer"][0]
+    low, high = first["over_draws"]
+    assert -0.003 < low <= high < 0.003
+    assert first["low"] < -0.003
+    assert first["high"] > 0.003
+    assert first["word"] == "inconclusive"
+    assert first["p_equivalent"] > 0.05
+    assert f"for these very patients {100 * low:+.2f} to {100 * high:+.2f}" in summary["answer"][0]
 
 
 def test_a_gain_is_of_these_patients_where_they_are_not_known(tmp_path: Path) -> None:
@@ -217,25 +254,28 @@ def test_few_draws_show_no_difference(tmp_path: Path) -> None:
 
 
 def test_a_gain_that_is_smaller_than_what_matters_says_so(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.005}, noise=0.0005)
+    endpoints = [ENDPOINTS[0] | {"split": "internal"}]
+    how: dict[str, Any] = {"noise": 0.0005, "endpoints": endpoints}
+    summary = summary_of(tmp_path, BASE | {"gan": 0.005}, **how)
     assert of_pair(summary)[0]["word"] == "better"
     assert "which is shown to be less than 1 point" in summary["answer"][0]
-    larger = summary_of(tmp_path / "larger", BASE | {"gan": 0.03}, noise=0.0005)
+    larger = summary_of(tmp_path / "larger", BASE | {"gan": 0.03}, **how)
     assert "shown to be less than" not in larger["answer"][0]
 
 
 def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"noise": 0.006, "endpoints": [ENDPOINTS[0] | {"split": "internal"}]}
     found = [
         one
         for seed in range(12)
         for one in of_pair(
-            summary_of(tmp_path / str(seed), BASE | {"gan": 0.006}, noise=0.006, seed=seed)
-        )[:1]
+            summary_of(tmp_path / str(seed), BASE | {"gan": 0.006}, **how, seed=seed)
+        )
         if one["word"] == "inconclusive"
     ]
     assert found
     assert all(one["settles"] > one["draws"] for one in found)
-    assert any(draws_needed(one["sd"], 0.01, 0.05 / 2) <= one["draws"] for one in found)
+    assert any(draws_needed(one["sd"], 0.01, 0.05 / 3) <= one["draws"] for one in found)
 
 
 def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from fake_study import write_study
 from gan_aug.report.build import build
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import Rate
+from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.results import read_study
 from gan_aug.report.ruler_figure import ruler_figure
-from gan_aug.report.worth import measure_worth, words
+from gan_aug.report.worth import Measure, measure_worth, words
 
 STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
 """2 points a doubling, and those of 50 images are the draw's."""
@@ -94,6 +95,16 @@ def test_what_the_arms_have_need_not_be_a_number_of_the_ruler(tmp_path: Path) ->
     assert "equivalent" not in found
 
 
+@pytest.mark.parametrize("ruler", [(25, 100, 400), (25, 50, 100, 200)])
+def test_real_images_alone_are_worth_none(ruler: tuple[int, ...], tmp_path: Path) -> None:
+    """Where the ruler has a number between two of its own, or falls at the draw's own number."""
+    rises = {f"ruler_{n}": -0.01 * (n == 25) + 0.01 * (n > 100) for n in ruler}
+    found = measure(summary_of(tmp_path, BASE | {"gan": 0.02} | rises))
+    assert found["sizes"] == sorted({50, *ruler})
+    assert found["arms"]["real"]["rate"]["images"] == 50
+    assert found["arms"]["real"]["worth"].startswith("+0 (")
+
+
 def test_a_ruler_that_ends_at_what_the_arms_have_is_none(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.0, "ruler_25": -0.05, "ruler_50": 0.0})
     assert summary["worth"] == []
@@ -118,10 +129,15 @@ def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
         assert f"({100 * end['mean']:+.2f}, 90% interval" in said[0]
 
 
+def measures(folder: Path) -> list[Measure]:
+    study = read_study(folder)
+    return measure_worth(study, ["test"], OverPatients(study))
+
+
 def notes(folder: Path) -> set[str]:
     """Return what is written into the panels of the figure."""
     titles = {arm: f"what {arm} is" for arm in (*BASE, "gan")}
-    figure = ruler_figure(measure_worth(read_study(folder), ["test"]), titles)
+    figure = ruler_figure(measures(folder), titles)
     assert figure is not None
     return {text.get_text() for axes in figure.axes for text in axes.texts}
 
@@ -134,7 +150,7 @@ def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
     own = "the draw has 50"
     assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with more real images"}
     assert notes(tmp_path / "few") == {own, "too few draws to tell"}
-    (of_accuracy, *_) = measure_worth(read_study(tmp_path / "sound"), ["test"])
+    (of_accuracy, *_) = measures(tmp_path / "sound")
     assert {own, of_accuracy.arms["gan"].worth} < notes(tmp_path / "sound")
     assert not any("tell" in note for note in notes(tmp_path / "sound"))
 

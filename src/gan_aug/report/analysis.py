@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
 
+from gan_aug.report.comparisons import Family, Key, family
 from gan_aug.report.draw_result import LAST, GANFacts
 from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.quality import summarise_gate, summarise_quality
-from gan_aug.report.results import LOWER_IS_BETTER, Condition, Job, Study
+from gan_aug.report.results import Condition, Job, Study
 from gan_aug.report.rules import rules
-from gan_aug.report.statistics import (
-    LEAST_DRAWS,
-    Comparison,
-    Hypothesis,
-    compare,
-    correct,
-    draws_needed,
-    hypothesis,
-    visible_difference,
-)
+from gan_aug.report.statistics import Comparison, draws_needed, visible_difference
 from gan_aug.report.summary import (
     ArmStatistics,
     Block,
@@ -35,7 +27,7 @@ from gan_aug.report.summary import (
     StepsOfArm,
     Summary,
 )
-from gan_aug.report.verdicts import REFERENCES, family_of, verdicts
+from gan_aug.report.verdicts import LEVEL, verdicts
 from gan_aug.report.worth import measure_worth
 from gan_aug.run.files import read_json
 from gan_aug.settings.endpoints import DECLARATION, hash_of
@@ -44,8 +36,6 @@ POINTS = (1, 3)
 """Differences in accuracy, in points, that the power is computed for."""
 
 Value = TypeVar("Value")
-Key = tuple[Condition, str, str]
-"""Condition, arm, reference."""
 
 
 def splits_to_report(study: Study) -> list[str]:
@@ -55,45 +45,10 @@ def splits_to_report(study: Study) -> list[str]:
     return list(dict.fromkeys([*declared, *others]))
 
 
-def comparisons(study: Study, split: str, metric: str) -> dict[Key, Comparison]:
-    """Compare all arms with `real`, with `duplicate`, and the pairs that the study names.
-
-    Holm's correction is over all arms and conditions compared with `real`, likewise with
-    `duplicate`, and over all pairs that the study names; what conditions share counts once.
-    """
-    better_up = metric not in LOWER_IS_BETTER
-    found: dict[Key, Comparison] = {}
-    tested: dict[Key, Hypothesis] = {}
-    for condition in study.conditions:
-        values = study.by_draw(condition, split, metric)
-        for arm, reference in to_compare(study):
-            if arm in values and reference in values:
-                both = values[[arm, reference]].dropna()
-                pair = (both[arm].to_numpy(float), both[reference].to_numpy(float))
-                found[condition, arm, reference] = compare(*pair, better_up)
-                tested[condition, arm, reference] = hypothesis(arm, reference, both)
-    families: dict[str, list[Key]] = {}
-    for key in found:
-        families.setdefault(family_of(key[2]), []).append(key)
-    for family in families.values():
-        corrected = correct([found[k] for k in family], [tested[k] for k in family])
-        found.update(zip(family, corrected, strict=True))
-    return found
-
-
-def to_compare(study: Study) -> Iterator[tuple[str, str]]:
-    """Yield the pairs that are compared: all arms with `real` and `duplicate`, and named ones."""
-    for reference in REFERENCES:
-        for arm in study.arms:
-            if reference in study.arms and arm not in (reference, "real"):
-                yield arm, reference
-    asked = study.first.question
-    named = [(asked.arm, asked.reference), *map(tuple, study.first.comparisons)]
-    if study.control:
-        named.append((asked.arm, study.control))
-    for arm, reference in dict.fromkeys(named):
-        if reference not in REFERENCES:
-            yield arm, reference
+def declared_families(study: Study, over: OverPatients | None) -> tuple[Family, Family]:
+    """Return the comparisons on the primary endpoint, and those on all secondary ones."""
+    first, *others = ((one.split, one.name) for one in study.endpoints)
+    return family(study, [first], over), family(study, others, over)
 
 
 def arm_statistics(
@@ -121,16 +76,17 @@ def summarise(study: Study) -> Summary:
     """Return all numbers of the report; the answer is written from them."""
     asked = study.first.question
     warnings = {w for job in study.jobs for w in job.data.warnings or []}
-    over = {
-        condition: OverPatients(study, condition, study.primary) for condition in study.conditions
-    }
-    worth = measure_worth(study, splits_to_report(study))
+    over = OverPatients(study)
+    worth = measure_worth(study, splits_to_report(study), over)
+    primary, secondary = declared_families(study, over)
+    declared = primary.found | secondary.found
     return Summary(
         study=study.name,
         question=asked,
         endpoints=study.endpoints,
         title=study.title,
-        verdicts=verdicts(study, list(to_compare(study)), worth),
+        verdicts=verdicts(study, primary, secondary, worth),
+        corrected_over={"primary": primary.size, "secondary": secondary.size},
         declared=(study.folder / DECLARATION).exists(),
         declaration=changed_declaration(study),
         adds=study.settings.asked.added.source,
@@ -142,13 +98,12 @@ def summarise(study: Study) -> Summary:
         draws=sorted({job.result.draw for job in study.jobs}),
         splits={
             split: {
-                metric: _blocks(study, split, metric, over if split == study.primary else {})
-                for metric in study.metrics
+                metric: blocks(study, split, metric, declared, over) for metric in study.metrics
             }
             for split in splits_to_report(study)
         },
-        power=power(study),
-        steps=chosen_steps(study),
+        power=power(study, primary),
+        steps=chosen_steps(study, over),
         worth=worth,
         quality=summarise_quality(study),
         gate=summarise_gate(study),
@@ -174,25 +129,34 @@ def changed_declaration(study: Study) -> str | None:
     return f"{found.get('endpoints')} of {found.get('question')}{named} on {found.get('declared')}"
 
 
-def _blocks(
-    study: Study, split: str, metric: str, over: dict[Condition, OverPatients]
+def blocks(
+    study: Study,
+    split: str,
+    metric: str,
+    declared: Mapping[Key, Comparison],
+    over: OverPatients | None,
 ) -> list[Block]:
-    arms, pairs = arm_statistics(study, split, metric), comparisons(study, split, metric)
+    """Return a metric on a split, a block for each condition.
+
+    Args:
+        study: the study.
+        split: which.
+        metric: which.
+        declared: comparisons on the declared endpoints, which are corrected as declared; those on
+            any other metric are corrected over all pairs and conditions on that metric.
+        over: the study's predictions, for intervals over patients; None where they were not kept.
+    """
+    arms = arm_statistics(study, split, metric)
+    found = {k: one for k, one in declared.items() if (k.split, k.metric) == (split, metric)}
+    found = found or family(study, [(split, metric)], over).found
     return [
         Block(
             study.named(condition),
             {arm: arms[condition, arm] for arm in study.arms},
             [
-                Pair(
-                    arm=arm,
-                    reference=reference,
-                    over_patients=over[condition].interval(metric, arm, reference, found.draws)
-                    if condition in over
-                    else None,
-                    **vars(found),
-                )
-                for (where, arm, reference), found in pairs.items()
-                if where == condition
+                Pair(arm=key.arm, reference=key.reference, **vars(one))
+                for key, one in found.items()
+                if key.condition == condition
             ],
         )
         for condition in study.conditions
@@ -209,34 +173,37 @@ def _shown_added(study: Study, arm: str) -> float | None:
     return added / (added + sum(one.real.total for one in used))
 
 
-def power(study: Study) -> list[Power]:
-    """Return what so many draws can show of each arm, with 80% power at 5%."""
+def power(study: Study, primary: Family) -> list[Power]:
+    """Return what so many draws can show of each arm, with 80% power at 5%.
+
+    Args:
+        study: the study.
+        primary: the comparisons on the primary endpoint.
+    """
     found = []
-    of = (study.primary, study.endpoints[0].name)
-    against_real = {key: c for key, c in comparisons(study, *of).items() if key[2] == "real"}
-    tests = {
-        hypothesis(arm, "real", study.by_draw(condition, *of)[[arm, "real"]].dropna())
-        for condition, arm, _ in against_real
-    }
-    for (condition, arm, _), c in against_real.items():
-        if c.sd is not None:
-            sd, first_step = c.sd, 0.05 / len(tests)
+    first_step = LEVEL / max(1, primary.size)
+    for key, c in primary.found.items():
+        if key.reference == "real" and c.sd is not None:
+            sd, fixed = c.sd, c.of_patients
+            once, corrected = (
+                {str(p): draws_needed(sd, p / 100, level, fixed) for p in POINTS}
+                for level in (LEVEL, first_step)
+            )
             found.append(
                 Power(
-                    condition=study.named(condition),
-                    arm=arm,
+                    condition=study.named(key.condition),
+                    arm=key.arm,
                     sd=sd,
-                    draws_needed={str(p): draws_needed(sd, p / 100) for p in POINTS},
-                    draws_needed_holm={
-                        str(p): draws_needed(sd, p / 100, first_step) for p in POINTS
-                    },
-                    visible=visible_difference(sd, c.draws) if c.draws >= LEAST_DRAWS else None,
+                    draws_needed=once,
+                    draws_needed_holm=corrected,
+                    visible=None if c.p is None else max(map(visible_difference, c.errors)),
+                    limit=None if fixed is None else visible_difference(fixed),
                 )
             )
     return found
 
 
-def chosen_steps(study: Study) -> ChosenSteps | None:
+def chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
     """Return what validation chose; None where it did not, in every fit."""
     fits = [fit for job in study.jobs for fit in job.result.fits]
     if any(fit.chosen is None or fit.last is None for fit in fits):
@@ -251,7 +218,7 @@ def chosen_steps(study: Study) -> ChosenSteps | None:
     return ChosenSteps(
         budget=max(fit.steps for fit in fits),
         arms=arms,
-        last=[_blocks(study, one.split + LAST, one.name, {}) for one in study.endpoints],
+        last=[blocks(study, one.split + LAST, one.name, {}, over) for one in study.endpoints],
     )
 
 

@@ -215,7 +215,7 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
         )
     numbers = (
         f"{change} (95% interval {_to(against.interval)}, {draws}, "
-        f"p = {against.p_holm:.2g} after Holm{_other_patients(against)})"
+        f"p = {against.p_holm:.2g} after Holm{_these_patients(against)})"
     )
     judged = judged_on_primary(summary, block, arm, reference)
     start = STARTS[judged.word]
@@ -230,7 +230,7 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
         return f"{text}; no arm of this study adds as many copies of real images, used alike."
     if control.p_holm is None or control.interval is None:
         return f"{text}; too few draws have the copies of real images to compare with."
-    copies = f"{points(control.mean)} ({_to(control.interval)}{_other_patients(control)})"
+    copies = f"{points(control.mean)} ({_to(control.interval)}{_these_patients(control)})"
     lower_is_better = summary.endpoints[0].name in LOWER_IS_BETTER
     if judged.word == BETTER and shown_difference(control, lower_is_better) != BETTER:
         shown = "but that is not shown to be more than as many copies of real images give"
@@ -241,8 +241,10 @@ def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
     return f"{text}; against as many copies of real images: {copies}."
 
 
-def _other_patients(pair: Pair) -> str:
-    return "" if pair.over_patients is None else f"; over patients too {_to(pair.over_patients)}"
+def _these_patients(pair: Pair) -> str:
+    if pair.over_draws is None:
+        return ""
+    return f"; for these very patients {_to(pair.over_draws)}"
 
 
 def judged_on_primary(summary: Summary, block: Block, arm: str, reference: str) -> Verdict:
@@ -258,13 +260,7 @@ def judged_on_primary(summary: Summary, block: Block, arm: str, reference: str) 
 
 def _of_others(pair: Pair, judged: Verdict) -> bool:
     """Tell whether what is said of a pair is shown of other patients than a fixed test's too."""
-    if pair.over_patients is None:
-        return judged.endpoint.split not in FIXED
-    low, high = pair.over_patients
-    least = judged.endpoint.smallest_effect
-    if judged.word == EQUIVALENT and least is not None:
-        return -least < low and high < least
-    return low > 0 or high < 0
+    return pair.patients is not None or judged.endpoint.split not in FIXED
 
 
 def _meaning(judged: Verdict, ruled: bool) -> str:
@@ -283,6 +279,11 @@ def _meaning(judged: Verdict, ruled: bool) -> str:
         )
         return f", which is equivalent within {_effect(least)}{by}{sees}"
     if judged.word == INCONCLUSIVE:
+        if judged.settles is None and judged.limit is not None and judged.limit > least:
+            return (
+                f", which is inconclusive: these {judged.patients} test patients show no less than "
+                f"{points(judged.limit)[1:]} points, however many draws"
+            )
         draws = judged.settles or "more than a million"
         return f", which is inconclusive: a study of {draws} draws would show {_effect(least)}"
     return ""

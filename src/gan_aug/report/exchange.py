@@ -1,11 +1,16 @@
 """Exchange rates: as many real images as a way of training is worth, read off a ruler.
 
-The ruler is a study's arms of more and more real images. What an arm reaches is looked up on the
-curve that they draw, made monotone; the interval goes from the first to the last number of real
-images whose performance, in the same draws, is not told apart from the arm's at the 5 % level by
-a t-test, and holds the place on the curve. That is Fieller's way (1954, J. R. Stat. Soc. B 16:175)
-of an interval for a place on a curve: it carries the curve's own uncertainty and the arm's, and
-where the ruler ends it says so in place of a number.
+The ruler is a study's arms of more and more real images, among them `real` itself. What an arm
+reaches is looked up on the curve that they draw, made monotone. The curve is anchored at `real`: an
+arm is put as far above it as it differs from `real` in its own draws, so that `real` itself is
+worth just its own images, also where making it monotone moved the curve there.
+
+The interval goes from the first to the last number of real images whose performance, in the same
+draws, is not told apart from the arm's at the 5 % level by a t-test, and holds the place on the
+curve. That is Fieller's way (1954, J. R. Stat. Soc. B 16:175) of an interval for a place on a
+curve: it carries the curve's own uncertainty and the arm's, and where the ruler ends it says so in
+place of a number. Where the test patients are the same in all draws the test is over draws and
+patients (`gan_aug.report.crossed`).
 """
 
 from __future__ import annotations
@@ -14,12 +19,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import isotonic_regression
 
-from gan_aug.report.statistics import CONFIDENCE, LEAST_DRAWS, t_interval
+from gan_aug.report.crossed import Means
+from gan_aug.report.statistics import LEAST_DRAWS
 
 Numbers = NDArray[np.float64]
+TIE = 1e-12
+"""Differences of an endpoint up to which are rounding."""
+STEPS = 100
+"""Places between two numbers of real images where the test is made to find where it turns."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,8 @@ class Sensitivity:
         start: real images from which on this is.
         gain: in the endpoint from a doubling of the real images, mean over draws of the slope of a
             line against their logarithm; where lower is better, a fall is a gain.
-        interval: 95%, over draws; None with too few.
+        interval: 95%, over draws, and over test patients where they are the same in all; None with
+            too few draws.
     """
 
     start: int
@@ -63,53 +73,55 @@ class Rate:
     known: bool
 
 
-def sensitivity(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Sensitivity:
+def sensitivity(sizes: Numbers, ruler: Means, higher_is_better: bool = True) -> Sensitivity:
     """Return what an endpoint gains from a doubling of the real images.
 
     Args:
         sizes: (S,) growing numbers of real images, at least 2. The first is what the arms have:
             what fewer images lack says nothing of what further ones would do.
-        ruler: (draws, S) the endpoint with so many.
+        ruler: the endpoint with so many, S arms.
         higher_is_better: which sign is a gain.
     """
     doublings = np.log2(sizes)
     off = doublings - doublings.mean()
-    slopes = (1 if higher_is_better else -1) * ruler @ off / (off @ off)
-    enough = len(slopes) >= LEAST_DRAWS
-    interval = t_interval(slopes) if enough else None
-    return Sensitivity(int(sizes[0]), float(slopes.mean()), interval)
+    slope = (1 if higher_is_better else -1) * off / (off @ off)
+    enough = len(ruler.values) >= LEAST_DRAWS
+    interval = ruler.interval(slope) if enough else None
+    return Sensitivity(int(sizes[0]), float(ruler.mean(slope)), interval)
 
 
-def monotone(sizes: Numbers, ruler: Numbers, higher_is_better: bool = True) -> Numbers:
+def monotone(ruler: Numbers, higher_is_better: bool = True) -> Numbers:
     """Return the mean curve, made monotone by isotonic regression (Barlow et al. 1972).
 
     Args:
-        sizes: (S,) growing numbers of real images.
-        ruler: (draws, S) the endpoint with so many.
+        ruler: (draws, S) the endpoint with growing numbers of real images.
         higher_is_better: whether it rises or falls with the number.
     """
     found: Numbers = isotonic_regression(ruler.mean(axis=0), increasing=higher_is_better).x
     return found
 
 
-def exchange(sizes: Numbers, ruler: Numbers, arm: Numbers, higher_is_better: bool = True) -> Rate:
+def exchange(sizes: Numbers, own: int, means: Means, higher_is_better: bool = True) -> Rate:
     """Return how many real images an arm performs like.
 
     Args:
         sizes: (S,) growing numbers of real images, at least 2.
-        ruler: (draws, S) the endpoint with so many.
-        arm: (draws,) the endpoint of the arm in the same draws.
+        own: one of them, the real images that the arm has.
+        means: S + 1 arms, the endpoint with so many real images and that of the arm.
         higher_is_better: whether it rises or falls with the number of images.
     """
     sign = 1 if higher_is_better else -1
-    curve, reached = sign * monotone(sizes, ruler, higher_is_better), sign * arm.mean()
+    ruler, arm = means.values[:, :-1], means.values[:, -1]
+    curve = sign * monotone(ruler, higher_is_better)
+    anchor = int(np.searchsorted(sizes, own))
+    reached = curve[anchor] + sign * float((arm - ruler[:, anchor]).mean())
     # An arm that is one end of the ruler may differ from it by rounding.
-    outside = -1 if reached < curve[0] - 1e-12 else 1 if reached > curve[-1] + 1e-12 else 0
+    outside = -1 if reached < curve[0] - TIE else 1 if reached > curve[-1] + TIE else 0
     reached = reached if outside else np.clip(reached, curve[0], curve[-1])
-    images = None if outside else _place(sizes, curve, float(reached))
+    images = None if outside else _place(sizes, curve, float(reached), anchor)
     if len(arm) < LEAST_DRAWS:
         return Rate(images, None, None, outside, False)
-    alike = _alike(np.log(sizes), sign * ruler, sign * arm)
+    alike = _alike(np.log(sizes), means)
     start, end = np.log(sizes[[0, -1]])
     low, high = (min(alike), max(alike)) if alike else (end, start)
     if images is not None:  # the mean may fall where the monotone curve is flat
@@ -123,36 +135,66 @@ def exchange(sizes: Numbers, ruler: Numbers, arm: Numbers, higher_is_better: boo
     )
 
 
-def _alike(logs: Numbers, ruler: Numbers, arm: Numbers) -> list[float]:
+def _alike(logs: Numbers, means: Means) -> list[float]:
     """Return ends of the places that a t-test does not tell from an arm.
 
-    Between two numbers of the ruler each draw's difference is u + t v at the share t of the way,
-    so that the test's border is a quadratic in t, as in Fieller's theorem.
+    Between two numbers of the ruler each draw's difference is u + t v at the share t of the way:
+    a combination of three means, whose test turns where its border crosses 0.
     """
-    n = len(arm)
-    c = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2 / n
-    found = []
+    found: list[float] = []
+    middles = means.values.mean(axis=0)
     for i in range(len(logs) - 1):
-        u, v = arm - ruler[:, i], ruler[:, i] - ruler[:, i + 1]
-        (uu, uv), (_, vv) = np.cov(u, v)
-        square = v.mean() ** 2 - c * vv
-        linear = 2 * (u.mean() * v.mean() - c * uv)
-        constant = u.mean() ** 2 - c * uu
-        roots = np.roots([square, linear, constant])
-        inside = [float(t.real) for t in roots if abs(t.imag) < 1e-9 and 0 <= t.real <= 1]
-        within = [t for t in (0.0, 1.0) if square * t * t + linear * t + constant <= 0]
-        found += [float(logs[i] + t * (logs[i + 1] - logs[i])) for t in (*inside, *within)]
+        # Where the means are equal nothing is told, however narrow that is.
+        u, v = middles[[i, i + 1]] - middles[-1]
+        equal = [u / (u - v)] if u * v < 0 else []
+        shares = np.sort(np.append(np.linspace(0, 1, STEPS + 1), equal))
+        beyond = _beyond(means, i, shares)
+        within = np.flatnonzero(beyond <= TIE)
+        if not len(within):
+            continue
+        first, last = within[[0, -1]]
+        ends = [shares[first], shares[last]]
+        if first > 0:
+            ends[0] = _turn(means, i, shares[first], shares[first - 1])
+        if last < len(shares) - 1:
+            ends[1] = _turn(means, i, shares[last], shares[last + 1])
+        found += [float(logs[i] + t * (logs[i + 1] - logs[i])) for t in ends]
     return found
 
 
-def _place(sizes: Numbers, curve: Numbers, reached: float) -> float:
-    """Return where a growing curve reaches a value; in the middle of where it is flat."""
+def _beyond(means: Means, i: int, shares: Numbers) -> Numbers:
+    """Return by how much differences are beyond their intervals; 0 or below: not told apart."""
+    weights = np.zeros((len(shares), means.values.shape[1]))
+    weights[:, -1] = 1
+    weights[:, i], weights[:, i + 1] = shares - 1, -shares
+    found: Numbers = np.abs(means.mean(weights)) - means.half(weights)
+    return found
+
+
+def _turn(means: Means, i: int, within: float, out: float) -> float:
+    """Return the last share, from one that is not told towards one that is, that is not told."""
+    for _ in range(3):
+        shares = np.linspace(within, out, STEPS + 1)
+        told = int(np.argmax(_beyond(means, i, shares) > TIE))
+        if told == 0:  # the first one lay on the border
+            return within
+        within, out = float(shares[told - 1]), float(shares[told])
+    return within
+
+
+def _place(sizes: Numbers, curve: Numbers, reached: float, anchor: int) -> float:
+    """Return where a growing curve reaches a value.
+
+    Where it is flat there: at the anchor, if that lies there too, else in the middle.
+    """
     logs = np.log(sizes)
-    first = int(np.argmax(curve >= reached))
-    last = len(curve) - 1 - int(np.argmax(curve[::-1] <= reached))
+    first = int(np.argmax(curve >= reached - TIE))
+    last = len(curve) - 1 - int(np.argmax(curve[::-1] <= reached + TIE))
+    if first <= anchor <= last:
+        return float(sizes[anchor])
     if last > first:
         return float(np.exp((logs[first] + logs[last]) / 2))
-    if first == 0 or curve[first] == reached:
+    if first == 0 or abs(curve[first] - reached) <= TIE:
         return float(sizes[first])
     part = (reached - curve[first - 1]) / (curve[first] - curve[first - 1])
     return float(np.exp(logs[first - 1] + part * (logs[first] - logs[first - 1])))

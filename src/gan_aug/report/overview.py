@@ -15,7 +15,6 @@ class Row:
 
     Attributes:
         verdict: of it against its reference, with the difference.
-        over_patients: 95 % interval of the difference over draws and test patients, where known.
         worth: in words, the further real images that it is worth; None without a ruler, and where
             the endpoint cannot tell.
         copies: likewise, of as many copies of real images.
@@ -23,7 +22,6 @@ class Row:
     """
 
     verdict: Verdict
-    over_patients: tuple[float, float] | None
     worth: str | None
     copies: str | None
     gate: dict[str, tuple[int, int]]
@@ -38,11 +36,9 @@ def overview(summary: Summary) -> list[Row]:
     rows = []
     for block in blocks:
         verdict = judged_on_primary(summary, block, asked.arm, asked.reference)
-        pair = block.pair(asked.arm, asked.reference)
         rows.append(
             Row(
                 verdict,
-                None if pair is None else pair.over_patients,
                 _worth(summary, verdict, asked.arm),
                 _worth(summary, verdict, summary.control),
                 {

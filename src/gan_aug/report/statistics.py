@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.power import TTestPower
 
 CONFIDENCE = 0.95
 LEAST_DRAWS = 6
 """With fewer there is neither an interval nor a test: the draws themselves say as much."""
+POWER = 0.8
+MOST_DRAWS = 1_000_000
 MOST_EXACT = 13
 """Draws up to which all 2^n signs are gone through."""
 
@@ -28,17 +29,51 @@ Hypothesis = tuple[str, str, bytes]
 
 
 @dataclass(frozen=True)
+class Error:
+    """The standard error of a mean.
+
+    Attributes:
+        se: the error.
+        freedom: degrees of freedom that it is estimated with.
+        patients: test patients that it is over, besides the draws; None: over draws alone.
+    """
+
+    se: float
+    freedom: float
+    patients: int | None = None
+
+    def half(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the t interval."""
+        return float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.se
+
+    def beyond(self, room: float) -> float:
+        """Return the chance that a mean of 0 comes out at `room` or above."""
+        if self.se < 1e-12:  # equal in every draw, but for rounding
+            return 0.0 if room > 1e-12 else 1.0
+        return float(stats.t.sf(room / self.se, self.freedom))
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One arm against another, on the draws that have both.
+
+    Where the test patients are the same in all draws, and known, the interval and `p` are over
+    draws and patients (`gan_aug.report.crossed`); where each draw has its own, over draws.
 
     Attributes:
         draws: how many.
         mean: of the differences, arm minus reference.
-        sd: of the differences, None with one draw.
+        sd: of the draws' differences, None with one draw.
+        se: standard error of the mean, None with one draw.
+        freedom: its degrees of freedom; None with one draw.
+        patients: test patients that `se`, the interval and `p` are over, besides the draws; None:
+            they are over the draws alone.
         low: lower end of the 95% interval; None with too few draws, like the following.
         high: upper end.
-        p: of the paired t-test.
-        p_wilcoxon: of the signed-rank test, a second opinion.
+        over_draws: the 95% t interval over the draws alone, which holds for the very patients of
+            the test; None where there are no `patients`.
+        p: of the t-test that goes with the interval.
+        p_wilcoxon: of the signed-rank test over the draws, a second opinion.
         p_holm: `p` after Holm's correction over the family; filled in by `correct`.
         better: draws in which the arm was better.
         worse: draws in which it was worse.
@@ -47,8 +82,12 @@ class Comparison:
     draws: int
     mean: float
     sd: float | None
+    se: float | None
+    freedom: float | None
+    patients: int | None
     low: float | None
     high: float | None
+    over_draws: tuple[float, float] | None
     p: float | None
     p_wilcoxon: float | None
     p_holm: float | None
@@ -59,6 +98,24 @@ class Comparison:
     def interval(self) -> tuple[float, float] | None:
         """The 95% interval; None with too few draws."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def errors(self) -> list[Error]:
+        """Of the mean: over draws, and over patients too where known; the larger one counts."""
+        if self.sd is None or self.se is None or self.freedom is None:
+            return []
+        of_draws = Error(self.sd / self.draws**0.5, self.draws - 1)
+        if self.patients is None:
+            return [of_draws]
+        return [of_draws, Error(self.se, self.freedom, self.patients)]
+
+    @property
+    def of_patients(self) -> Error | None:
+        """The part of the error that no further draw takes away; None where there is none."""
+        if self.patients is None or self.sd is None or self.se is None:
+            return None
+        left = self.se**2 - self.sd**2 / self.draws
+        return Error(left**0.5, self.patients - 1, self.patients) if left > 1e-15 else None
 
 
 def t_interval(values: Numbers) -> tuple[float, float]:
@@ -93,32 +150,45 @@ def signed_rank_p(differences: Numbers) -> float:
     return float(found.pvalue)
 
 
-def compare(arm: Numbers, reference: Numbers, higher_is_better: bool = True) -> Comparison:
+def compare(
+    arm: Numbers, reference: Numbers, higher_is_better: bool = True, crossed: Error | None = None
+) -> Comparison:
     """Compare two arms, draw by draw.
 
     Args:
         arm: (n,) one value a draw.
         reference: (n,) of the same draws in the same order.
         higher_is_better: which sign counts as better.
+        crossed: error of the mean difference over draws and test patients, where these are the
+            same in all draws. An interval is never narrower than that over draws, and a p never
+            smaller.
     """
     differences = np.asarray(arm, float) - np.asarray(reference, float)
-    n = len(differences)
-    low = high = p = p_wilcoxon = None
+    n, mean = len(differences), float(differences.mean())
+    sd = float(differences.std(ddof=1)) if n > 1 else None
+    low = high = p = p_wilcoxon = over_draws = None
+    own = Error(sd / n**0.5, n - 1) if sd is not None else None
+    error = crossed or own
     if n >= LEAST_DRAWS:
-        low, high = t_interval(differences)
-        if np.ptp(differences) < 1e-12:
-            # Equal in every draw: no evidence where they are 0, and no noise where they are not.
-            p = 1.0 if abs(differences[0]) < 1e-12 else 0.0
-        else:
-            p = float(stats.ttest_rel(arm, reference).pvalue)
+        assert own is not None
+        errors = [own] if crossed is None else [own, crossed]
+        half = max(one.half() for one in errors)
+        low, high = mean - half, mean + half
+        p = max(min(1.0, 2 * one.beyond(abs(mean))) for one in errors)
         p_wilcoxon = signed_rank_p(differences)
+        if crossed is not None:
+            over_draws = (mean - own.half(), mean + own.half())
     sign = 1 if higher_is_better else -1
     return Comparison(
         draws=n,
-        mean=float(differences.mean()),
-        sd=float(differences.std(ddof=1)) if n > 1 else None,
+        mean=mean,
+        sd=sd,
+        se=None if error is None else error.se,
+        freedom=None if error is None else error.freedom,
+        patients=None if crossed is None else crossed.patients,
         low=low,
         high=high,
+        over_draws=over_draws,
         p=p,
         p_wilcoxon=p_wilcoxon,
         p_holm=None,
@@ -178,46 +248,67 @@ def correct(family: list[Comparison], of: Sequence[Hashable]) -> list[Comparison
     return done
 
 
-def draws_needed(sd: float, difference: float, alpha: float = 0.05) -> int | None:
+def draws_needed(
+    sd: float, difference: float, alpha: float = 0.05, of_patients: Error | None = None
+) -> int | None:
     """Return the draws that show a true difference with 80% power, two-sided.
 
     Args:
         sd: of the paired differences.
         difference: to be shown, above 0, in the same unit.
         alpha: level of the test.
+        of_patients: what the test patients, the same in all draws, add to the error however many
+            draws there are (`Comparison.of_patients`).
 
     Returns:
-        The number, at least 6; None where it is beyond a million.
+        The number, at least 6; None where it is beyond a million, as where `of_patients` alone is
+        too much (`visible_difference` of it says what no number of draws would show).
     """
-    if sd <= 0:
-        return LEAST_DRAWS
-    effect = difference / sd
-    if effect < 0.003:
+
+    def shows(draws: int) -> bool:
+        error = _with_draws(sd, draws, of_patients)
+        return error.se == 0 or _power(difference / error.se, error.freedom, alpha) >= POWER
+
+    if not shows(MOST_DRAWS):
         return None
-    n = 2.0
-    power = TTestPower()
-    # One tail at half the level: the other one adds nothing where the power is 0.8, and is NaN in
-    # scipy for large families, which ended the search at once.
-    # solve_power fails to converge for large effects: step up to them instead.
-    if effect < 1:
-        n = float(power.solve_power(effect, None, alpha / 2, 0.8, alternative="larger"))
-    else:
-        while power.power(effect, n, alpha / 2, alternative="larger") < 0.8:
-            n += 1
-    return max(LEAST_DRAWS, int(np.ceil(n - 1e-9)))
-
-
-def visible_difference(sd: float, draws: int) -> float:
-    """Return the smallest true difference that so many draws show with 80% power at 5%."""
-    power = TTestPower()
-
-    def shows(effect: float) -> bool:
-        return bool(power.power(effect, draws, 0.05 / 2, alternative="larger") >= 0.8)
-
-    low, high = 0.0, 0.01
+    low, high = LEAST_DRAWS - 1, LEAST_DRAWS
     while not shows(high):
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
+        low, high = high, min(2 * high, MOST_DRAWS)
+    while high - low > 1:
+        middle = (low + high) // 2
         low, high = (low, middle) if shows(middle) else (middle, high)
-    return high * sd
+    return high
+
+
+def _with_draws(sd: float, draws: int, of_patients: Error | None) -> Error:
+    """Return the error of a mean over so many draws, with the same test patients."""
+    of_draws = sd**2 / draws
+    if of_patients is None:
+        return Error(of_draws**0.5, draws - 1)
+    variance = of_draws + of_patients.se**2
+    freedom = variance**2 / (
+        of_draws**2 / (draws - 1) + of_patients.se**4 / of_patients.freedom
+    )  # Satterthwaite
+    return Error(variance**0.5, freedom, of_patients.patients)
+
+
+def visible_difference(error: Error, alpha: float = 0.05) -> float:
+    """Return the smallest true difference that a test with this error shows with 80% power."""
+    low, high = 0.0, 1.0
+    while _power(high, error.freedom, alpha) < POWER:
+        low, high = high, 2 * high
+    for _ in range(50):
+        middle = (low + high) / 2
+        shown = _power(middle, error.freedom, alpha) >= POWER
+        low, high = (low, middle) if shown else (middle, high)
+    return high * error.se
+
+
+def _power(errors: float, freedom: float, alpha: float) -> float:
+    """Return the power of a t-test where the truth is so many standard errors from 0.
+
+    The tail on the other side adds nothing where the power is 0.8.
+    """
+    if errors > 1000:  # where scipy's noncentral t has no value
+        return 1.0
+    return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, freedom), freedom, errors))

@@ -32,13 +32,7 @@ class ArmStatistics:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair(Comparison, Question):
-    """A comparison of two arms that are named.
-
-    Attributes:
-        over_patients: the 95% interval over draws and test patients; None where it cannot be told.
-    """
-
-    over_patients: tuple[float, float] | None
+    """A comparison of two arms that are named."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +57,13 @@ class Power:
         condition: under which.
         arm: which.
         sd: of the differences.
-        draws_needed: points to the draws that show such a difference, in one test.
-        draws_needed_holm: likewise, in the first step of Holm's correction over all that is
-            compared with `real`.
+        draws_needed: points to the draws that show such a difference, in one test; None: not a
+            million do.
+        draws_needed_holm: likewise, in the first step of Holm's correction over all comparisons on
+            the primary endpoint.
         visible: the smallest difference that the draws at hand show; None with too few.
+        limit: the smallest that any number of draws would show on these test patients; None where
+            draws have patients of their own.
     """
 
     condition: Swept
@@ -75,6 +72,7 @@ class Power:
     draws_needed: dict[str, int | None]
     draws_needed_holm: dict[str, int | None]
     visible: float | None
+    limit: float | None
 
 
 @dataclass(frozen=True)
@@ -179,6 +177,8 @@ class Summary:
         endpoints: what the study is about; the first is primary.
         title: the primary one in words.
         verdicts: of every pair of arms on every endpoint.
+        corrected_over: how many comparisons Holm's corrections are over, of differences and of
+            equivalence each: "primary" on the primary endpoint, "secondary" on all others together.
         declared: whether it was written down before the first draw; early versions did not.
         declaration: what was declared before the first draw, where it has been changed since.
         worth: for each condition, split and metric that is looked up on the study's ruler.
@@ -197,6 +197,7 @@ class Summary:
     endpoints: list[Endpoint]
     title: str
     verdicts: list[Verdict]
+    corrected_over: dict[str, int]
     declared: bool
     declaration: str | None
     adds: str

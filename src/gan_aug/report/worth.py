@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gan_aug.report.crossed import Means
 from gan_aug.report.draw_result import RulerFacts
 from gan_aug.report.exchange import Rate, Sensitivity, exchange, monotone, sensitivity
+from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
 from gan_aug.report.statistics import Comparison, compare
 from gan_aug.settings.draw import Swept
@@ -41,7 +43,7 @@ class Measure:
         split: of the endpoint.
         metric: of the endpoint.
         draws: with all of the ruler's arms.
-        sizes: numbers of real images of each varied class.
+        sizes: numbers of real images of each varied class, `own` among them, where `real` is it.
         classes: the varied ones.
         own: real images of each that the arms have.
         means: over draws, of each size.
@@ -66,64 +68,87 @@ class Measure:
     most: Comparison
 
 
-def measure_worth(study: Study, splits: list[str]) -> list[Measure]:
-    """Look up every arm on the ruler of its condition; none where the study has no ruler."""
+def measure_worth(study: Study, splits: list[str], over: OverPatients | None) -> list[Measure]:
+    """Look up every arm on the ruler of its condition; none where the study has no ruler.
+
+    Args:
+        study: the study.
+        splits: which of its splits.
+        over: its predictions, for intervals over patients; None where they were not kept.
+    """
     return [
         measure
         for condition in study.conditions
         for split in splits
         for metric in dict.fromkeys([*(e.name for e in study.endpoints), *SHOWN])
-        if (measure := _measure(study, condition, split, metric)) is not None
+        if (measure := _measure(study, condition, split, metric, over)) is not None
     ]
 
 
-def _measure(study: Study, condition: Condition, split: str, metric: str) -> Measure | None:
+def _measure(
+    study: Study, condition: Condition, split: str, metric: str, over: OverPatients | None
+) -> Measure | None:
     facts = study.of(condition)[0].result.ruler
     if facts is None:
         return None
     up = metric not in LOWER_IS_BETTER
     values = study.by_draw(condition, split, metric)
-    if not {*facts.arms} <= {*values.columns}:
+    if not {"real", *facts.arms} <= {*values.columns}:
         return None
-    whole = values.dropna(subset=["real", *facts.arms])
-    further = further_images(facts)
+    ruler, further = ruler_of(facts), further_images(facts)
+    whole = values.dropna(subset=list(ruler))
     if not len(whole) or len(further) < 2:  # a ruler that ends there says nothing of more images
         return None
-    seen = whole[list(further)].to_numpy(float)
-    sizes = np.array(list(facts.arms.values()), float)
-    ruler = whole[list(facts.arms)].to_numpy(float)
+    sizes = np.array([*ruler.values()], float)
+
+    def means_of(arms: list[str]) -> Means:
+        rows = whole.dropna(subset=arms)[arms]
+        found = over and over.means(condition, split, metric, arms, [*rows.index])
+        return found or Means(rows.to_numpy(float))
+
     arms = {}
     for arm in study.arms:
-        both = whole.dropna(subset=[arm]) if arm in whole else whole[:0]
-        if len(both):
-            reached = both[arm].to_numpy(float)
-            rate = exchange(sizes, both[list(facts.arms)].to_numpy(float), reached, up)
-            arms[arm] = ArmWorth(float(reached.mean()), rate, words(rate, facts))
+        if arm in whole and whole[arm].notna().any():
+            means = means_of([*ruler, arm])
+            rate = exchange(sizes, facts.own, means, up)
+            arms[arm] = ArmWorth(float(means.values[:, -1].mean()), rate, words(rate, facts))
+    seen = means_of([*further])
     return Measure(
         condition=study.named(condition),
         label=study.label(condition),
         split=split,
         metric=metric,
         draws=len(whole),
-        sizes=list(facts.arms.values()),
+        sizes=[*ruler.values()],
         classes=facts.classes,
         own=facts.own,
-        means=ruler.mean(axis=0).tolist(),
-        curve=monotone(sizes, ruler, up).tolist(),
+        means=whole[[*ruler]].to_numpy(float).mean(axis=0).tolist(),
+        curve=monotone(whole[[*ruler]].to_numpy(float), up).tolist(),
         sensitivity=sensitivity(np.array([*further.values()], float), seen, up),
         arms=arms,
-        most=compare(seen[:, -1], seen[:, 0], up),
+        most=compare(
+            seen.values[:, -1],
+            seen.values[:, 0],
+            up,
+            seen.error(np.array([-1.0, *[0.0] * (len(further) - 2), 1.0])),
+        ),
     )
+
+
+def ruler_of(facts: RulerFacts) -> dict[str, int]:
+    """Return the arms of growing numbers of real images: `real` is that of the arms' own number."""
+    others = {arm: n for arm, n in facts.arms.items() if n != facts.own}
+    return dict(sorted(({"real": facts.own} | others).items(), key=lambda item: item[1]))
 
 
 def further_images(facts: RulerFacts) -> dict[str, int]:
     """Return the arms that have the arms' own number of real images, or more, and how many."""
-    return {"real": facts.own} | {arm: n for arm, n in facts.arms.items() if n > facts.own}
+    return {arm: n for arm, n in ruler_of(facts).items() if n >= facts.own}
 
 
 def words(rate: Rate, facts: RulerFacts) -> str:
     """Return a rate as real images beyond the draw's own: `+3 (-8 to +15)`, `+350 or more`."""
-    start, end = min(facts.arms.values()), max(facts.arms.values())
+    start, *_, end = ruler_of(facts).values()
 
     def beyond_own(images: float) -> str:
         return f"{round(images) - facts.own:+d}"
