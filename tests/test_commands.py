@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -305,6 +306,51 @@ def test_help(name: str, command: Command) -> None:
     result = command(name, "--help")
     assert result.returncode == 0
     assert f"python -m gan_aug.{name}" in result.stdout
+
+
+def test_the_commands_are_listed(command: Command) -> None:
+    """In a screen, and all that there are; one is run by its name."""
+    for arguments in ([], ["--help"]):
+        result = command("__main__", *arguments)
+        assert result.returncode == 0, result.stderr
+        assert len(result.stdout.splitlines()) <= 24
+        listed = re.findall(r"^  (\w+) +\w", result.stdout, re.MULTILINE)
+        assert set(listed) >= {path.stem for path in (ROOT / "conf").glob("*.yaml")}
+    result = command("__main__", "studdy")
+    assert result.returncode == 1
+    assert result.stderr == "error: studdy: is no command; did you mean study?\n"
+    result = command("__main__", "status", "study_dir=nowhere")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: study_dir=nowhere: no such folder")
+
+
+@pytest.mark.parametrize("module", ["gan_aug", "gan_aug.train"])
+def test_who_stops_reading_hears_nothing(module: str, tmp_path: Path) -> None:
+    """`--help | head -1` ended with BrokenPipeError."""
+    reader, write = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    os.close(write)
+    assert result.stderr == ""
+    assert result.returncode == 141
+
+
+def test_a_run_whose_output_nobody_reads_can_go_on(tmp_path: Path, cache_home: Path) -> None:
+    reader, write = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.train", *TINY_CNN, "hydra.run.dir=run"],
+        stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=environment(cache_home) | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    os.close(write)
+    assert (result.returncode, result.stderr) == (141, "")
+    record = read(tmp_path / "run" / "run.json")
+    assert record["status"] == "interrupted"
+    assert record["reason"] == "nobody reads its output; can go on"
 
 
 def test_help_and_config_errors_load_no_torch(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import torch
 from omegaconf import OmegaConf
 from support import TINY_CNN
 
+from gan_aug.launch.local import slots_of
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import FULL, MIXED, choose_precision, settle_precision
 from gan_aug.study.other_draws import other_draws
 
@@ -39,6 +41,23 @@ def test_bf16_where_the_processor_computes_in_it(
 def test_bf16_on_a_gpu_that_has_it(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)
     assert choose_precision("gpu") == (MIXED if able else FULL)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.parametrize("precision", ["auto", FULL])
+def test_a_gpu_that_is_not_there(no_gpu: None, precision: str) -> None:
+    """Before anything is trained, and before a multirun starts its jobs."""
+    cfg = OmegaConf.create({"trainer": {"precision": precision, "accelerator": "gpu"}})
+    for check in (lambda: settle_precision(cfg, []), lambda: slots_of(cfg, None, None)):
+        with pytest.raises(GanAugError, match=r"^trainer=gpu: torch finds no GPU.*trainer=cpu$"):
+            check()
 
 
 def settled(precision: str, *before: str) -> str:

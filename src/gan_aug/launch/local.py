@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.launch.pool import Pool, check_numbers, threads_of
 from gan_aug.launch.submission import Attempt, Submission
 from gan_aug.launch.watch import watching
+from gan_aug.run.precision import check_gpu
 from gan_aug.run.threads import allowed, cores
 
 _REFRESH_SECONDS = 1.0
@@ -25,13 +26,16 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[
             cores for, but no more than OMP_NUM_THREADS.
 
     Raises:
-        GanAugError: jobs or threads are no positive number.
+        GanAugError: jobs or threads are no positive number, or there is no GPU.
     """
     check_numbers(jobs=1 if jobs is None else jobs, threads=1 if threads is None else threads)
     asked = OmegaConf.select(config, "trainer.threads")
     if threads is None and isinstance(asked, int):
         threads = asked
-    gpus = _gpus() if OmegaConf.select(config, "trainer.accelerator") == "gpu" else []
+    on_gpus = OmegaConf.select(config, "trainer.accelerator") == "gpu"
+    gpus = _gpus() if on_gpus else []
+    if on_gpus and not gpus:
+        check_gpu(config.trainer)
     n = jobs or len(gpus) or max(1, cores() // (threads or 1))
     each = threads or min(allowed(), max(1, cores() // n))
     slots = [threads_of(each) for _ in range(n)]

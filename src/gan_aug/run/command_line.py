@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
+from gan_aug.run.pipes import ends_with_its_reader
 from gan_aug.run.record import Busy, one_line, runs_of
 from gan_aug.run.renames import renamed_argument
 from gan_aug.run.shape import check_arguments, check_shape, quoting_of_package
@@ -66,6 +67,7 @@ def command(
     """
 
     def decorate(task: Task) -> Callable[[], None]:
+        @ends_with_its_reader()
         def main() -> None:
             show_traceback = take_over_errors()
             # Threads that spin while they wait starve each other when the machine is shared: a
@@ -93,6 +95,8 @@ def command(
                     raise
                 # Lightning's SIGTERMException, like ours, would exit with 0.
                 _fail(f"stopped by SIGTERM; {to_go_on}", 143)
+            except BrokenPipeError:
+                raise
             except Exception as error:
                 if show_traceback:
                     raise

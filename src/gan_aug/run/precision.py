@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from gan_aug.run.errors import GanAugError
+
 AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
 _COMPUTES_IN_BF16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 """Processor capabilities: x86's, then ARM's. With the others bf16 is emulated, slower than fp32."""
@@ -26,6 +28,22 @@ def choose_precision(accelerator: str) -> str:
     return MIXED if any(able.get(name, False) for name in _COMPUTES_IN_BF16) else FULL
 
 
+def check_gpu(trainer: Mapping[Any, Any] | DictConfig) -> None:
+    """Check that there is the GPU that a trainer asks for.
+
+    Raises:
+        GanAugError: there is none.
+    """
+    if trainer["accelerator"] != "gpu":
+        return
+    import torch
+
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        built = torch.version.cuda or torch.version.hip
+        why = "its driver may be missing" if built else "this torch is built for CPUs alone"
+        raise GanAugError(f"trainer=gpu: torch finds no GPU here ({why}); choose trainer=cpu")
+
+
 def settle_precision(cfg: DictConfig, before: Iterable[Mapping[str, Any]]) -> None:
     """Write into a configuration what auto stands for.
 
@@ -34,7 +52,11 @@ def settle_precision(cfg: DictConfig, before: Iterable[Mapping[str, Any]]) -> No
         before: configurations of earlier parts of the run and of other draws of its study. The
             first choice among them is kept, on whatever machine it was made: the weights of a run
             and the draws of a report must be alike. Without one the choice is this machine's.
+
+    Raises:
+        GanAugError: there is no GPU where the trainer asks for one.
     """
+    check_gpu(cfg.trainer)
     if cfg.trainer.precision != AUTO:
         return
     choices = (config.get("trainer", {}).get("precision", AUTO) for config in before)

@@ -254,7 +254,8 @@ class Run:
         """
         clearer = None
         if isinstance(error, OSError) and error.filename is None:
-            clearer = not_writable(self.folder, error)
+            nobody_reads = isinstance(error, BrokenPipeError)
+            clearer = None if nobody_reads else not_writable(self.folder, error)
         try:
             if not self.finished and not isinstance(error, Lost):
                 self._record_end(clearer or error)
@@ -268,6 +269,8 @@ class Run:
             self.record(status="finished", reason=None)
         elif self._finished_before is not None:
             write_record(self.folder, self._finished_before)  # its results are still there
+        elif isinstance(error, BrokenPipeError):
+            self.record(status="interrupted", reason="nobody reads its output; can go on")
         elif isinstance(error, Exception):
             self.record(status="failed", reason=one_line(error))
         else:

@@ -1,0 +1,44 @@
+"""`python -m gan_aug`: the commands there are; `python -m gan_aug COMMAND ...` runs one."""
+
+from __future__ import annotations
+
+import difflib
+import runpy
+import sys
+
+from gan_aug.run.pipes import ends_with_its_reader
+
+COMMANDS = {
+    "inspect": "what is in a data set: classes, splits, patients, duplicates, skipped files",
+    "train": "fit one GAN or one classifier",
+    "generate": "write images from a GAN's checkpoint",
+    "evaluate": "how good generated images are, beside unseen real ones",
+    "explain": "what a GAN's networks learned",
+    "study": "does GAN augmentation help? One draw, all arms; with -m, many draws",
+    "report": "a study's report, again at any time",
+    "status": "how the jobs of a study or multirun stand",
+    "demo": "the whole job in a few minutes, on made-up images",
+}
+_HELP = ("-h", "--help", "help")
+
+
+@ends_with_its_reader()
+def main() -> None:
+    """List the commands, or run the one that is named."""
+    name = sys.argv[1] if len(sys.argv) > 1 else _HELP[0]
+    if name in COMMANDS:
+        del sys.argv[1]
+        runpy.run_module(f"gan_aug.{name}", run_name="__main__", alter_sys=True)
+        return
+    if name not in _HELP:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(COMMANDS)}"
+        sys.exit(f"error: {name}: is no command; {meant}")
+    print("python -m gan_aug COMMAND [SETTING=VALUE ...]\n")
+    for command, what in COMMANDS.items():
+        print(f"  {command:<9} {what}")
+    print("\npython -m gan_aug COMMAND --help lists a command's settings; README.md has examples.")
+
+
+if __name__ == "__main__":
+    main()
