@@ -323,6 +323,15 @@ BAD: dict[str, tuple[bytes, str]] = {
         dicom(palette()[0], **palette()[1] | {"RedPaletteColorLookupTableData": b"ab"}),
         "without a sound image",
     ),
+    "a palette in segments": (
+        dicom(
+            palette()[0],
+            PhotometricInterpretation="PALETTE COLOR",
+            RedPaletteColorLookupTableDescriptor=[256, 0, 16],
+            SegmentedRedPaletteColorLookupTableData=b"\x01\x00\xff\xff\x00\x00" * 9,
+        ),
+        "palette in segments",
+    ),
     "another colour space": (
         dicom(NOISE, PhotometricInterpretation="CMYK"),
         "CMYK",

@@ -277,6 +277,9 @@ def _colour(dataset: Any, pixels: NDArray[Any], kind: str) -> Image.Image:
 
     bits = int(dataset.BitsStored)
     if kind == "PALETTE COLOR":
+        if "SegmentedRedPaletteColorLookupTableData" in dataset:
+            # A few bytes of it can stand for 65,535 entries each, which pydicom would all make.
+            raise Refused("DICOM with a palette in segments; save it as RGB")
         pixels = apply_color_lut(pixels, dataset)[..., :3]
         bits = 8 * pixels.dtype.itemsize
     elif kind != "RGB":
