@@ -666,6 +666,24 @@ def test_the_xrays_list_what_is_not_theirs(kaggle_folder: Path, tmp_path: Path) 
     assert warning.startswith("data.exclude=*nothing*: leaves out no file")
 
 
+def test_no_class_vanishes_from_a_split(root: Path, read: Read) -> None:
+    for split in ("train", "test"):
+        two(root / split)
+    for path in (root / "test" / "B").iterdir():
+        path.write_text("no image")
+    match = r"no file of the class B in test can be read; .* \(test/B/b00\.png: not a"
+    with pytest.raises(GanAugError, match=match):
+        read()
+    with pytest.raises(GanAugError, match="train has no images of A, other splits have"):
+        read("data.exclude=[train/A/*]")
+
+
+def test_no_class_of_the_xrays_vanishes(kaggle_folder: Path, tmp_path: Path) -> None:
+    source = ChestXray(str(kaggle_folder), False, "error", exclude="test/NORMAL")
+    with pytest.raises(GanAugError, match="no normal image in test/ is read"):
+        source.load(16, 1, tmp_path)
+
+
 @pytest.mark.parametrize("name", [b"\xc6\xf3\xb7\xc5", b"\xc6\xf3.png"])
 def test_names_that_are_not_utf_8(root: Path, read: Read, name: bytes) -> None:
     two(root)

@@ -175,7 +175,7 @@ def _about(facts: Facts) -> dict[str, str]:
         "sizes": _most(facts.sizes),
         "same bytes": _groups(facts.exact),
         "nearly the same pixels": _groups(facts.near),
-        "skipped": str(len(facts.skipped)),
+        "skipped": str(sum(facts.skipped_by_reason.values())),
     }
 
 

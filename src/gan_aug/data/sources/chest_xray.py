@@ -228,6 +228,16 @@ class ChestXray:
             classes=classes,
         )
         n_train = sum(name.startswith("train/") for name, _, _ in good)
+        splits = {
+            "train": table.take(slice(None, n_train)),
+            "test": table.take(slice(n_train, None)),
+        }
+        for split, part in splits.items():
+            if empty := [name for name, n in part.counts().items() if not n]:
+                raise GanAugError(
+                    f"data.root={root}: no {empty[0]} image in {split}/ is read; mend bad files, "
+                    "and leave out fewer with data.exclude"
+                )
         notes = {
             "root": str(root),
             "bad_files_skipped": found.bad,
@@ -240,11 +250,7 @@ class ChestXray:
                 *contradictions((name, class_name) for name, class_name, _ in good),
             ],
         }
-        return Source(
-            train=table.take(slice(None, n_train)),
-            test=table.take(slice(n_train, None)),
-            notes=notes,
-        )
+        return Source(splits["train"], splits["test"], notes=notes)
 
     def _label(self, path: Path, folder: str, subtype: str | None) -> int:
         classes = TARGETS[self.target]

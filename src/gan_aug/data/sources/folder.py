@@ -104,14 +104,15 @@ class Folder:
             root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, window
         )
         classes = Classes.of({entry.label for entry in entries}, self.positive)
-        labels = {entry.path: entry.label for entry in entries}
+        first = {(entry.label, entry.split): entry.path for entry in reversed(entries)}
         good = [i for i, digest in enumerate(found.hashes) if digest is not None]
         entries = [entries[i] for i in good]
-        if lost := set(classes) - {entry.label for entry in entries}:
-            first = next(name for name, label in labels.items() if label == min(lost))
+        if lost := first.keys() - {(entry.label, entry.split) for entry in entries}:
+            path = min(first[each] for each in lost)
+            (name, split) = next(each for each in lost if first[each] == path)
             raise GanAugError(
-                f"data.root={root}: no file of the class {min(lost)} can be read; mend them, or "
-                f"take the class away ({first}: {found.bad[first]})"
+                f"data.root={root}: no file of the class {name}{f' in {split}' if split else ''} "
+                f"can be read; mend them, or take the class away ({path}: {found.bad[path]})"
             )
         told = [entries[i].patient or found.patients[k] for i, k in enumerate(good)]
         patients: Sequence[str | None] = told
