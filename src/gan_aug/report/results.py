@@ -290,7 +290,8 @@ def _without_copies(folder: Path, jobs: list[Job], unfinished: list[dict[str, st
         name = str(job.folder.relative_to(folder))
         other = draws.get((job.condition, job.result.draw))
         what = f"is draw {job.result.draw} once more"
-        hashes = [sha256_of(path) for path in sorted((job.folder / "fits").glob("*.npz"))]
+        names = sorted(f"{fit.arm}_{fit.repeat}.npz" for fit in job.result.fits)
+        hashes = [sha256_of(job.folder / "fits" / name) for name in names]
         if other is None:
             # Under another condition the same draw may have the same fits, of `real` say.
             of_draw = job.result.draw
