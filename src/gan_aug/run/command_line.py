@@ -270,12 +270,12 @@ def _as_hydra_takes_it(argument: str) -> str:
 
 
 def _is_grammatical(argument: str) -> bool:
-    """Tell whether Hydra takes it; of a class called null its configuration has no mapping."""
+    """Tell whether Hydra takes it, and keeps the keys of a mapping as they were typed."""
     try:
         value = OverridesParser.create().parse_override(argument).value()
     except HydraException:
         return False
-    return not (isinstance(value, dict) and None in value)
+    return not isinstance(value, dict) or all(isinstance(key, str) for key in value)
 
 
 def _choices(value: str) -> list[str]:

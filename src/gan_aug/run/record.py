@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import subprocess
 import sys
@@ -339,7 +340,8 @@ def _lock(folder: Path) -> Lock:
 
 
 def _plain(cfg: DictConfig) -> Config:
-    config: Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    # As run.json will have it: a class called 1 may be a number in the settings of a file.
+    config: Config = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
     return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
 
 

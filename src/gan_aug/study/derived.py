@@ -67,7 +67,8 @@ def derive(cfg: DictConfig, source: Source) -> DictConfig:
         for key, value in numbers_of(derived).items():
             print(f"  {key}={value}".replace("'", ""))
         if "rare" in cfg.study:
-            counts = classes.numbers(_plain(derived.study.count), "study.count")
+            added = classes.numbers(_plain(derived.study.count), "study.count")
+            counts = {name: n or 0 for name, n in added.items()}
             _leave_out_more_real(derived, counts, {n: left[n] - k for n, k in subset.items()})
             _leave_out_quality(derived, source, counts, {n: have[n] - subset[n] for n in have})
     return derived
