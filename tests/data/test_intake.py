@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import unicodedata
 import zlib
 from collections.abc import Callable
@@ -23,16 +24,19 @@ from pydicom.uid import JPEGBaseline8Bit
 from support import ROOT, write_image
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.prepare import load, print_left_out
+from gan_aug.data.prepare import load, prepare, print_left_out
+from gan_aug.data.settle import settle
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import Source, check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
 from gan_aug.settings.ranges import RULES, check_ranges
 
 Read = Callable[..., Source]
+NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
 ISOLATED = "hidden, or of the system"
 
 
@@ -53,18 +57,24 @@ def composed() -> DictConfig:
 
 
 @pytest.fixture
-def read(root: Path, composed: DictConfig) -> Read:
-    """Read `root` with the settings of `inspect`, and those that are typed after it."""
+def settings(root: Path, composed: DictConfig) -> Callable[..., DictConfig]:
+    """Return the settings of `inspect` for `root`, and those that are typed after it."""
 
-    def read(*typed: str) -> Source:
+    def settings(*typed: str) -> DictConfig:
         cfg = composed.copy()
         cfg.data.update(root=str(root), image_size=16, cache_dir=str(root.parent / "cache"))
         for override in map(_as_hydra_takes_it, typed):
             parsed = OverridesParser.create().parse_override(override)
             OmegaConf.update(cfg, parsed.key_or_group, parsed.value())
-        return load(cfg.data)
+        return cfg
 
-    return read
+    return settings
+
+
+@pytest.fixture
+def read(settings: Callable[..., DictConfig]) -> Read:
+    """Read `root` with the settings of `inspect`, and those that are typed after it."""
+    return lambda *typed: load(settings(*typed).data)
 
 
 def pictures(folder: Path, n: int = 6, stem: str = "p", suffix: str = ".png") -> None:
@@ -415,7 +425,51 @@ def test_11_one_patient_id_of_each_class(root: Path, read: Read) -> None:
         read()
 
 
-NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
+@pytest.mark.parametrize(
+    ("names", "typed"),
+    [
+        (("0", "1"), ("0", "1")),
+        (("no", "yes"), ("no", "yes")),
+        (("no", "yes"), ("'no'", "'yes'")),
+        ((NFD, "정상"), (NFC, "정상")),
+        (("[A]", "null"), ("'[A]'", "'null'")),
+    ],
+)
+def test_12_to_14_names_work_as_typed(
+    root: Path,
+    settings: Callable[..., DictConfig],
+    names: tuple[str, str],
+    typed: tuple[str, str],
+) -> None:
+    two(root, 12, names)
+    (a, b), (one, other) = typed, (unicodedata.normalize("NFC", name) for name in names)
+    cfg = settings(f"data.subset={{{a}: 5, {b}: 3}}", f"data.positive={b}")
+    check_config(cfg)
+    splits = prepare(cfg.data).splits
+    assert splits.train.counts() == {one: 5, other: 3}
+    assert splits.classes.positive == other
+    assert settle(cfg, splits).data.subset == {one: 5, other: 3}
+
+
+BUSI = ROOT.parent / "shared" / "busi"
+
+
+@pytest.mark.skipif(not BUSI.is_dir(), reason="needs ../shared/busi")
+def test_an_image_of_two_classes_of_busi(root: Path, settings: Callable[..., DictConfig]) -> None:
+    for name, same in (("benign", 433), ("malignant", 145)):
+        (root / name).mkdir()
+        for i in (same, *range(20, 30)):
+            shutil.copy(BUSI / name / f"{name} ({i}).jpeg", root / name)
+    match = r"benign \(433\).jpeg and malignant/malignant \(145\).jpeg: are the same image, in two"
+    with pytest.raises(GanAugError, match=match):
+        prepare(settings().data)
+    splits = prepare(settings("data.on_conflict=drop").data).splits
+    parts = (splits.train, splits.validation, splits.test)
+    kept = {path for part in parts for path in part.paths.tolist()}
+    left = {"benign/benign (433).jpeg", "malignant/malignant (145).jpeg"}
+    assert len(kept) == 20
+    assert not kept & left
+    assert splits.notes["conflicts_left_out"] == [sorted(left)]
 
 
 def test_14_names_in_the_two_forms_of_unicode(root: Path, read: Read) -> None:
