@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 from support import TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
 
+from gan_aug.run.command_line import message_of
+from gan_aug.run.errors import GanAugError
+
 Command = Callable[..., Any]
 SMALL = ("data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16")
 
@@ -267,6 +270,52 @@ def test_what_is_no_setting(command: Command) -> None:
     assert_one_line(
         command("train", "model=cnn", "--draw", "3"), "unrecognized", "--draw", "--help"
     )
+
+
+def test_names_that_are_not_read_as_utf8(tmp_path: Path, cache_home: Path) -> None:
+    """Korean names were called damaged, with advice to rename them."""
+    env = environment(cache_home) | {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.inspect", "data.root=폐렴"],
+        cwd=tmp_path, env=env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert_one_line(result, "names of files for ascii", "set PYTHONUTF8=1")
+
+
+def test_a_terminal_without_the_letters(tmp_path: Path, cache_home: Path) -> None:
+    """In UTF-8 mode names are read; what they are printed as may have other letters."""
+    for i in range(20):
+        write_image(tmp_path / "x" / ("정상", "폐렴")[i % 2] / f"{i}.png", i)
+    env = environment(cache_home) | {"PYTHONUTF8": "1", "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(
+        [sys.executable, "-m", "gan_aug.inspect", "data.root=x", "hydra.run.dir=found"],
+        cwd=tmp_path, env=env, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "\\uc815\\uc0c1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_too_little_memory_is_said_so(error: Exception) -> None:
+    message = message_of(error)
+    assert message.startswith("not enough memory (")
+    for part in ("data.batch_size", "ulimit -v"):
+        assert part in message
+
+
+def test_memory_in_a_line_of_ours_is_none_of_it() -> None:
+    line = "model.width=4096: would take more than the 3 GB; out of memory"
+    assert message_of(GanAugError(line)) == line
 
 
 def limit_files(size: int) -> Callable[[], None]:

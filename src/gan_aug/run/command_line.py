@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 import shlex
 import signal
 import sys
 from collections.abc import Callable
+from errno import ENOMEM
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -78,6 +80,7 @@ def command(
             end_with_launcher()
             try:
                 try:
+                    _check_encoding()
                     arguments = _checked_options(
                         [_as_hydra_takes_it(_current(a)) for a in sys.argv[1:]]
                     )
@@ -127,19 +130,29 @@ def message_of(error: Exception) -> str:
             f"{message.removeprefix(_MERGING)}: cannot stand there ({reason}); write a value of "
             "the kind that conf/ has there"
         )
+    if _lacks_memory(error):
+        return (
+            f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "
+            "the number of images, or raise the limit (ulimit -v, a cluster's mem_gb)"
+        )
     if (refused := _refused_file(error)) is not None:
         return (
             f"{refused.filename}: {refused.strerror}; name another file or folder, or mend this "
             "one, and repeat the command"
         )
-    if isinstance(error, MemoryError) or "can't allocate memory" in message:
-        return (
-            f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "
-            "the number of images"
-        )
     if isinstance(error, GanAugError | HydraException | OmegaConfBaseException):
         return message
     return f"{type(error).__name__}: {message} (HYDRA_FULL_ERROR=1 shows the traceback)"
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Tell whether there was too little memory, which libraries say in words of their own."""
+    if isinstance(error, GanAugError):
+        return False
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
+        return True
+    said = ("can't allocate memory", "out of memory", "failed to map segment", "new thread")
+    return any(words in str(error) for words in said)
 
 
 def _refused_file(error: Exception) -> OSError | None:
@@ -216,6 +229,21 @@ def _run_hydra(task: Task, config_name: str) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _check_encoding() -> None:
+    """Check that names of files are read as UTF-8; print anything, whatever the terminal has.
+
+    Raises:
+        GanAugError: they are not.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if (encoding := sys.getfilesystemencoding().lower()) != "utf-8":
+        raise GanAugError(
+            f"PYTHONUTF8: Python takes names of files for {encoding} here, and would misread "
+            "others; set PYTHONUTF8=1"
+        )
 
 
 def _checked_options(arguments: list[str]) -> list[str]:
