@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -29,6 +30,11 @@ class GridSweeper(BasicSweeper):
 
         assert self.hydra_context is not None
         refuse_empty([*self._parse_config(), *arguments], self.hydra_context.config_loader)
+        assert self.config is not None
+        # Hydra writes it in place, and would follow a link that was planted.
+        written = Path(str(self.config.hydra.sweep.dir)) / "multirun.yaml"
+        if written.is_symlink():
+            written.unlink()
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:

@@ -14,6 +14,7 @@ from gan_training import GANS, build, made_by, request, settings, train
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
+from gan_aug.models import shared_gan
 from gan_aug.models.restore import checkpoint_sha256, load_gan, read_stored
 from gan_aug.models.shared_gan import NAME, write_shared
 from gan_aug.run.errors import GanAugError
@@ -172,6 +173,16 @@ def test_a_network_without_an_end_is_not_built(key: str, tmp_path: Path) -> None
     if key == "blocks":  # within the range, and more than the weights are of
         with pytest.raises(GanAugError, match=r"has more than \d+ parts|of other networks"):
             load_gan(changed(sound, tmp_path, lambda d: edit(d, 64)))
+
+
+def test_what_the_weights_do_not_hold_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, path = share("cyclegan", tmp_path)
+    load_gan(path)
+    monkeypatch.setattr(shared_gan, "MOST_NUMBERS", 1000)
+    with pytest.raises(GanAugError, match=r"asks for \d+ numbers beside its weights"):
+        load_gan(path)
 
 
 def test_networks_are_not_built_beyond_what_the_weights_are_of() -> None:

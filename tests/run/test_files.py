@@ -7,9 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from omegaconf import OmegaConf
 
 from gan_aug.data.synthetic import Generated, write_set
 from gan_aug.report import predictions
@@ -19,6 +23,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import keep_again, read_json, replace_file, sha256_of, write_json, write_text
 from gan_aug.run.lock import Lock
 from gan_aug.run.run_record import read_record
+from hydra_plugins.gan_aug_multirun import GridSweeper
 
 
 @pytest.fixture
@@ -116,6 +121,26 @@ def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_the_file(
     write_text(run / "last.ckpt", "whole")
     assert not left.exists()
     assert all(path.exists() for path in others)
+
+
+def test_what_hydra_writes_of_a_multirun_follows_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "multirun.yaml").symlink_to(victim)
+    monkeypatch.setattr(BasicSweeper, "_parse_config", lambda self: [])
+    monkeypatch.setattr(
+        BasicSweeper,
+        "sweep",
+        lambda self, arguments: OmegaConf.save(self.config, tmp_path / "multirun.yaml"),
+    )
+    sweeper: Any = GridSweeper(max_batch_size=None)
+    sweeper.hydra_context = SimpleNamespace(config_loader=None)
+    sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
+    sweeper.sweep([])
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "multirun.yaml").is_file()
 
 
 def fifo(path: Path) -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from gan_aug.data.prepare import data_settings
 from gan_aug.data.stored import check_plain
-from gan_aug.data.synthetic import MOST_MANIFEST
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
 from gan_aug.models.origin import check_origin
@@ -123,7 +122,7 @@ def read_description(path: Path, where: str) -> Description:
     if not beside.is_file():
         raise GanAugError(f"{where}: lacks {beside.name} beside it, which says what it is")
     where = f"{where}: {beside.name}"
-    content = read_json(beside, "ask for the file again", MOST_MANIFEST)
+    content = read_json(beside, "ask for the file again")
     try:
         found = from_plain(Description, content)
     except Misfit as error:
