@@ -163,14 +163,14 @@ TWO_CLASSES = {
 @pytest.mark.parametrize("where", TWO_CLASSES)
 def test_one_image_in_two_classes_is_refused(where: str) -> None:
     with pytest.raises(
-        GanAugError, match=r"are the same image, in two classes; .*on_conflict=drop"
+        GanAugError, match=r"in two classes \(1 such image in all\); .*on_conflict=drop"
     ):
         cut(TWO_CLASSES[where])
 
 
 def test_how_many_images_are_in_two_classes_is_said() -> None:
     data = source(train=with_hash(table(90, "train"), {0: "a", 100: "a", 1: "b", 2: "b", 101: "b"}))
-    match = r"train/0 and train/100: .*\(2 images are in two classes\)"
+    match = r"train/0 and train/100: .*\(2 such images in all\)"
     with pytest.raises(GanAugError, match=match):
         cut(data)
 
@@ -186,7 +186,7 @@ def test_all_copies_of_an_image_in_two_classes_are_left_out(where: str) -> None:
     paths = [p for t in data.tables().values() for p in t.paths[t.hashes == "same"].tolist()]
     assert splits.notes["conflicts_left_out"] == [sorted(paths)]
     (said,) = splits.notes["warnings"]
-    assert "1 images are in two classes" in said
+    assert "in two classes: 1, such as" in said
     assert "their 2 files are left out" in said
     assert splits.fingerprint == data.fingerprint()
 

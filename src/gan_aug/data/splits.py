@@ -233,10 +233,10 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
         return source
     one, other = _of_two_classes(source, min(found, key=lambda image: found[image]))
     if on_conflict != "drop":
-        more = f" ({len(found)} images are in two classes)" if len(found) > 1 else ""
+        number = f"{len(found)} such image{'s' * (len(found) > 1)} in all"
         raise GanAugError(
-            f"{one} and {other}: are the same image, in two classes{more}; delete the wrong ones, "
-            "which gan_aug.inspect lists, or leave out all of them with data.on_conflict=drop"
+            f"{one} and {other}: are the same image, in two classes ({number}); delete the "
+            "wrong ones, which inspect lists, or leave out all of them with data.on_conflict=drop"
         )
     kept = {
         name: table.take(~np.isin(table.hashes, list(found)))
@@ -250,8 +250,8 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
             )
     copies = sum(map(len, found.values()))
     said = (
-        f"{len(found)} images are in two classes, such as {one} and {other}: their {copies} files "
-        "are left out (data.on_conflict=drop)"
+        f"images that are in two classes: {len(found)}, such as {one} and {other}; their {copies} "
+        "files are left out (data.on_conflict=drop)"
     )
     notes = {
         "warnings": [*source.notes.get("warnings", []), said],

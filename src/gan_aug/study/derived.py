@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.held_out import FEWEST
-from gan_aug.data.splits import Source, lasting
+from gan_aug.data.splits import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.ranges import AUTO
 
@@ -37,7 +37,8 @@ def derive(cfg: DictConfig, source: Source) -> DictConfig:
     if not auto:
         return cfg
     derived, classes = copy.deepcopy(cfg), source.classes
-    have = lasting(source, cfg.data.development_per_class, cfg.data.val_per_class)
+    usable = without_conflicts(source, cfg.data.on_conflict)
+    have = lasting(usable, cfg.data.development_per_class, cfg.data.val_per_class)
     scarce = min(have, key=lambda name: have[name])
     if have[scarce] < _FEWEST_TRAINING:
         raise GanAugError(
