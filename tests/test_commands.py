@@ -120,12 +120,14 @@ def test_a_set_that_does_not_fit_is_refused(
 
 
 def test_generate_repeats_the_runs_own_set(gan_run: Path, command: Command, tmp_path: Path) -> None:
-    checkpoint = gan_run / "checkpoints" / "last.ckpt"
-    for seed, name in ((0, "same"), (1, "other")):
+    files = {"same": "last.ckpt", "other": "last.ckpt", "shared": "generator.safetensors"}
+    for name, file in files.items():
+        checkpoint, seed = gan_run / "checkpoints" / file, int(name == "other")
         result = command(
             "generate", f"checkpoint={checkpoint}", "count=12", f"output_dir={name}", f"seed={seed}"
         )
         assert result.returncode == 0, result.stderr
+    assert read(tmp_path / "same/manifest.json") == read(tmp_path / "shared/manifest.json")
     own = read(gan_run / "synthetic" / "manifest.json")
     same, other = (read(tmp_path / name / "manifest.json") for name in ("same", "other"))
     assert own["files"].items() <= same["files"].items()

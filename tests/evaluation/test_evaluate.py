@@ -101,7 +101,7 @@ def test_a_synthetic_set_gives_the_numbers_of_its_checkpoint(
     """The run's set was made by its best checkpoint, with the same seed."""
     for name, what in (
         ("set", "synthetic.dir=gan/synthetic"),
-        ("best", "checkpoint=gan/checkpoints/best.ckpt"),
+        ("best", "checkpoint=gan/checkpoints/generator.safetensors"),
     ):
         result = command("evaluate", what, *TINY_QUALITY, f"hydra.run.dir={name}", cwd=home)
         assert result.returncode == 0, result.stderr
