@@ -20,10 +20,7 @@ def main(cfg: DictConfig) -> None:
     from gan_aug.evaluation.subject import load_subject, with_data
 
     cfg = with_data(cfg, typed_settings())
-    with open_run(cfg) as run:
-        if run.finished:
-            print(f"{run.folder}: finished already, nothing to do")
-            return
+    with open_run(cfg, anew=True) as run:  # the file may be another under the same name
         check_config(cfg)
         subject = load_subject(cfg)
         cfg = settle(cfg, subject.splits)

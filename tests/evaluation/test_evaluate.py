@@ -248,3 +248,15 @@ def test_what_cannot_choose_is_refused(
     assert result.returncode == 1
     (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
     assert line.startswith(f"error: {part}")
+
+
+def test_the_same_command_measures_again(home: Path, command: Command) -> None:
+    """Another file may have the name by now."""
+    arguments = ("checkpoint=one.ckpt", *TINY_QUALITY, "quality.use=[ms_ssim]", "hydra.run.dir=one")
+    shutil.copy(home / "plain" / "checkpoints" / "last.ckpt", home / "one.ckpt")
+    assert command("evaluate", *arguments, cwd=home).returncode == 0
+    (home / "one" / "metrics.json").unlink()
+    again = command("evaluate", *arguments, cwd=home)
+    assert again.returncode == 0, again.stderr
+    assert read(home / "one" / "metrics.json")["classes"]
+    assert read(home / "one" / "run.json")["resumed"] == 1

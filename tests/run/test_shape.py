@@ -11,6 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from support import ROOT, TINY_STUDY
 
+from gan_aug.run.command_line import message_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.shape import check_arguments, check_shape
 
@@ -87,6 +88,22 @@ def test_what_stands_in_place_of_a_group(overrides: tuple[str, ...], message: st
         cfg = compose(overrides[0], list(overrides[1:]))
     with pytest.raises(GanAugError, match=re.escape(message)):
         check_shape(cfg, CONF)
+
+
+def test_a_nul_in_a_setting_is_named() -> None:
+    """A file of settings can hold one; no argument can."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("study", list(STUDY[1:]))
+    cfg.gans_dir = "runs/a\0b"
+    with pytest.raises(GanAugError, match=r"^gans_dir='runs/a\\x00b': holds a NUL character"):
+        check_shape(cfg, CONF)
+
+
+def test_a_nul_in_the_name_of_the_run() -> None:
+    """Hydra makes the folder before any check."""
+    with pytest.raises(ValueError, match="embedded null byte") as caught:
+        Path("a\0b").mkdir()
+    assert message_of(caught.value).startswith("hydra.run.dir: the name of the run's folder")
 
 
 @pytest.mark.parametrize("name", [p.stem for p in CONF.glob("*.yaml")])

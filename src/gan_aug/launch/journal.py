@@ -54,7 +54,8 @@ class StoredStudy:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not lock.acquire(wait=False):
                 raise GanAugError(
-                    f"{self.path}: another command searches with this file; wait for it, or "
+                    f"{self.path}: another command searches with this file ({lock.owner}, by "
+                    f"{lock.path}); wait for it, or "
                     f"{_ELSEWHERE}"
                 )
         except OSError as error:

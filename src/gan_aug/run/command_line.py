@@ -130,6 +130,11 @@ def message_of(error: Exception) -> str:
             f"{message.removeprefix(_MERGING)}: cannot stand there ({reason}); write a value of "
             "the kind that conf/ has there"
         )
+    if isinstance(error, ValueError) and message == "embedded null byte":
+        return (
+            "hydra.run.dir: the name of the run's folder holds a NUL character; set "
+            "hydra.run.dir=DIR"
+        )
     if _lacks_memory(error):
         return (
             f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "

@@ -100,6 +100,7 @@ def check_shape(cfg: DictConfig, conf: Path) -> None:
     Raises:
         GanAugError: naming the group, what stands in its place, and how it is chosen.
     """
+    _refuse_nul(OmegaConf.to_container(cfg, resolve=False), "")
     for node in (*_CHOSEN_BY, *_MAPPINGS):
         value = _value(cfg, node)
         if isinstance(value, DictConfig):
@@ -117,6 +118,15 @@ def check_shape(cfg: DictConfig, conf: Path) -> None:
             if not isinstance(value := _value(arm, inner), DictConfig):
                 node = f"arms.{name}.{inner}"
                 raise GanAugError(f"{_shown(node, value)}: {_one_by_one(node)}")
+
+
+def _refuse_nul(value: Any, key: str) -> None:
+    """Refuse a character that no name of a file can have; it can come from a file of settings."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_nul(inner, f"{key}.{name}")
+    elif isinstance(value, str) and "\0" in value:
+        raise GanAugError(f"{key[1:]}={value!r}: holds a NUL character; leave it out")
 
 
 def _value(cfg: DictConfig, node: str) -> Any:
