@@ -1,4 +1,6 @@
-"""Recompute what README's first screen says from committed results: experiments/published.py.
+"""Recompute what README's first screen says from committed results: experiments/published.py [DIR].
+
+With DIR, a copy of the X-rays, also how many test files have the patient number of a training file.
 
 Differences are in percentage points, paired within draws, with the 95 % intervals of the reports;
 for the five draws of size_sweep the report gives none, and they are made here in the same way.
@@ -7,6 +9,7 @@ for the five draws of size_sweep the report gives none, and they are made here i
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from gan_aug.data.sources.chest_xray import find_root, parse_name
 from gan_aug.report.statistics import Comparison, compare
 
 HERE = Path(__file__).parent
@@ -73,6 +77,7 @@ def figures() -> dict[str, str]:
         ):  # fmt: skip
             for title, column in (
                 ("at 0.5", "test_accuracy"),
+                ("internal accuracy", "internal_accuracy"),
                 ("at the validation threshold", AT_VALIDATION),
                 ("AUROC", "test_auroc"),
                 ("sensitivity", "test_sensitivity"),
@@ -105,6 +110,18 @@ def figures() -> dict[str, str]:
     return found
 
 
+def patients_of_both(root: Path) -> str:
+    """Return how many files of the official test folder share a patient number with training."""
+    found = {}
+    for split in ("train", "test"):
+        files = list((find_root(root) / split).rglob("*.jpeg"))
+        found[split] = [(path.parent.name, parse_name(path.stem)[0]) for path in files]
+    shared = sum(one in set(found["train"]) for one in found["test"])
+    return f"{shared} of {len(found['test'])}"
+
+
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        print(f"{patients_of_both(Path(sys.argv[1]))} test files have the number of a training one")
     for title, figure in figures().items():
         print(f"{title:<95} {figure}")

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from gan_aug.report.statistics import holm
+
 HERE = Path(__file__).parent
 REAL = "unseen real"
 BESIDE = "dcgan"
@@ -29,14 +31,15 @@ FEWEST = 6
 """Draws that an interval takes, in a report too."""
 
 
-def interval(values: pd.Series) -> str:
+def interval(values: pd.Series, decimals: int = 2) -> str:
     """Return a mean and its 95 % interval, which few draws have none of."""
     found = values.dropna()
-    if len(found) < FEWEST:
-        return f"{found.mean():+.3f}"
-    half = stats.t.ppf(0.975, len(found) - 1) * found.std() / np.sqrt(len(found))
     mean = found.mean()
-    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+    if len(found) < FEWEST:
+        return f"{mean:+.{decimals}f}"
+    half = stats.t.ppf(0.975, len(found) - 1) * found.std() / np.sqrt(len(found))
+    ends = [f"{end:+.{decimals}f}" for end in (mean - half, mean + half)]
+    return f"{mean:+.{decimals}f} ({' to '.join(ends)})"
 
 
 def line(cells: list[str]) -> str:
@@ -57,15 +60,42 @@ def table(results: pd.DataFrame, models: list[str]) -> list[str]:
 
 
 def beside_dcgan(results: pd.DataFrame, models: list[str]) -> list[str]:
-    """Return differences of quality from DCGAN's in the same draws, and gains of AUROC."""
-    titles = [f"{SHOWN[v]}, less {BESIDE}'s" for v in PAIRED]
-    lines = [line(["", *titles, *GAINS.values()]), "| --- " * (len(PAIRED) + len(GAINS) + 1) + "|"]
+    """Return differences of quality from DCGAN's in the same draws.
+
+    p is of the paired t-test, after Holm's correction over the other members, each metric by
+    itself.
+    """
+    titles = [cell for v in PAIRED for cell in (SHOWN[v], "p (Holm)")]
+    lines = [line([f"less `{BESIDE}`", *titles]), "| --- " * (len(titles) + 1) + "|"]
     by_draw = results.set_index("draw")
     reference = by_draw[by_draw["model"] == BESIDE]
+    others = [model for model in models if model != BESIDE]
+    apart = {
+        (model, v): by_draw[by_draw["model"] == model][v] - reference[v]
+        for model in others
+        for v in PAIRED
+    }
+    p_values = {
+        v: holm([float(stats.ttest_1samp(apart[model, v], 0).pvalue) for model in others])
+        for v in PAIRED
+    }
+    for i, model in enumerate(others):
+        cells = [
+            cell
+            for v in PAIRED
+            for p in [p_values[v][i]]
+            for cell in (interval(apart[model, v]), "< 0.001" if p < 0.001 else f"{p:.2g}")
+        ]
+        lines.append(line([f"`{model}`", *cells]))
+    return lines
+
+
+def gains(results: pd.DataFrame, models: list[str]) -> list[str]:
+    """Return what images of each GAN, and as many copies, change in AUROC."""
+    lines = [line(["", *GAINS.values()]), "| --- " * (len(GAINS) + 1) + "|"]
     for model in models:
-        own = by_draw[by_draw["model"] == model]
-        cells = [interval(own[v] - reference[v]) if model != BESIDE else "" for v in PAIRED]
-        lines.append(line([model, *cells, *(interval(own[gain]) for gain in GAINS)]))
+        own = results[results["model"] == model]
+        lines.append(line([f"`{model}`", *(interval(own[gain], 3) for gain in GAINS)]))
     return lines
 
 
@@ -126,15 +156,26 @@ def curves_figure(curves: pd.DataFrame, minutes: pd.Series) -> Figure:
     return figure
 
 
-def main() -> None:
-    results, curves = (pd.read_csv(HERE / f"{name}.csv") for name in ("results", "curves"))
+def read_results() -> pd.DataFrame:
+    """Read results.csv, with the minutes by machine."""
+    results = pd.read_csv(HERE / "results.csv")
     for machine in ("cpu", "gpu"):
         on_it = results["trained_on"] == machine
         results[f"minutes_{machine}"] = results["minutes"].where(on_it)
+    return results
+
+
+def by_recall(results: pd.DataFrame) -> list[str]:
+    """Return the GANs, the highest recall first."""
     gans = results[results["model"] != REAL]
-    by_recall = gans.groupby("model")["recall"].mean().sort_values(ascending=False)
-    models = list(by_recall.index)
-    print("\n".join([*table(results, models), "", *beside_dcgan(results, models)]))
+    return list(gans.groupby("model")["recall"].mean().sort_values(ascending=False).index)
+
+
+def main() -> None:
+    results, curves = read_results(), pd.read_csv(HERE / "curves.csv")
+    gans, models = results[results["model"] != REAL], by_recall(results)
+    parts = (table, beside_dcgan, gains)
+    print("\n\n".join("\n".join(part(results, models)) for part in parts))
     draws_figure(results, models).savefig(HERE / "draws.png")
     minutes = gans.groupby("model")["minutes_cpu"].mean()
     curves_figure(curves, minutes).savefig(HERE / "quality_against_time.png")

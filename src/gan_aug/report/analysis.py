@@ -181,7 +181,7 @@ def power(study: Study, primary: Family) -> list[Power]:
         primary: the comparisons on the primary endpoint.
     """
     found = []
-    first_step = LEVEL / max(1, primary.size)
+    first_step = LEVEL / primary.planned
     for key, c in primary.found.items():
         if key.reference == "real" and c.sd is not None:
             sd, fixed = c.sd, c.of_patients

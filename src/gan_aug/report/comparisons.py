@@ -40,8 +40,13 @@ class Family:
 
     @property
     def size(self) -> int:
-        """How many are tested."""
+        """How many are tested, and so corrected over: those that have draws enough."""
         return len({self.names[key] for key, one in self.found.items() if one.p is not None})
+
+    @property
+    def planned(self) -> int:
+        """How many are tested where all have draws enough; at least 1."""
+        return max(1, len({*self.names.values()}))
 
 
 def to_compare(study: Study) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ def _judge(
     equivalent = dict(
         zip(asked, holm_once([*asked.values()], [family.names[k] for k in asked]), strict=True)
     )
-    level = LEVEL / max(1, family.size)
+    level = LEVEL / family.planned
     judged = []
     for key, one in family.found.items():
         named = study.named(key.condition)
