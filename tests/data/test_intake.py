@@ -331,10 +331,12 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
     (root / ".git" / "objects").mkdir(parents=True)
     (root / ".git" / "objects" / "1a").write_bytes(b"x")
     (root / "B" / "notes.txt").write_text("x")
+    (root / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     source = read()
     assert counts(source) == {"A": 10, "B": 10}
     assert source.notes["files_skipped"] == {
         ".git/": f"{ISOLATED} (1 file)",
+        "DICOMDIR": "a DICOM directory",
         "A/.ipynb_checkpoints/": f"{ISOLATED} (5 files)",
         "A/@eaDir/": f"{ISOLATED} (5 files)",
         "A/__MACOSX/": f"{ISOLATED} (5 files)",
@@ -344,7 +346,7 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
     }
     print_left_out(source)
     (line,) = capsys.readouterr().out.splitlines()
-    assert f"files not read: 18 ({ISOLATED}); 1 (no image by its name or first bytes);" in line
+    assert f"not read: 1 (a DICOM directory); 18 ({ISOLATED}); 1 (no image by its name" in line
 
 
 def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) -> None:
@@ -365,6 +367,13 @@ def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) 
         "B/twice/": "a link to a folder that is read already",
         "B/self": "a link to nowhere",
     }
+
+
+def test_a_class_that_is_a_link_to_another_is_named(root: Path, read: Read) -> None:
+    two(root)
+    (root / "C").symlink_to("A")
+    (warning,) = read().notes["warnings"]
+    assert warning == "C/ is no class: a link to a folder that is read already"
 
 
 def test_11_one_patient_id_for_all(root: Path, read: Read) -> None:
@@ -397,7 +406,7 @@ def test_where_no_patients_are_known_no_message_speaks_of_them(root: Path, read:
     assert source.notes["warnings"] == []
     splits = make_splits(source, 0, {"A": None, "B": None}, 0, 1)
     (said,) = splits.notes["warnings"]
-    assert said.startswith("which of 12 images are of one patient is not known")
+    assert said.startswith("the patient of 12 images is not known")
     with pytest.raises(GanAugError, match="^the group of near duplicates unknown") as caught:
         check_disjoint(replace(splits, validation=_other_bytes(splits.train)))
     assert "patient" not in str(caught.value)

@@ -387,8 +387,8 @@ def make_splits(
     if not source.patients_known:
         n = source.notes.get("files_without_patient_id", 0)
         warnings.append(
-            f"which of {n} images are of one patient is not known: leakage between training and "
-            "test images of one patient cannot be excluded"
+            f"the patient of {n} images is not known: leakage between training and test images of "
+            "one patient cannot be excluded"
         )
     notes = source.notes | {
         "warnings": warnings,

@@ -182,10 +182,11 @@ def _two_sides(paths: list[str], sides: list[str]) -> str:
 def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
     said = []
     if not source.patients_known:
+        n = source.notes.get("files_without_patient_id", 0)
         said.append(
-            "Which images are of one patient is not known, so leakage between training and test "
-            "images of one patient cannot be excluded. Say how to find patients "
-            "(data.patient_regex, or data.table with a column patient)."
+            f"The patient of {n} images is not known, so leakage between training and test images "
+            "of one patient cannot be excluded. Say how to find patients (data.patient_regex, or "
+            "data.table with a column patient)."
         )
     if exact.across_classes:
         one = exact.all[0]

@@ -45,7 +45,8 @@ class Folder:
         table: a CSV file in place of folders: columns path (in the root) and label, and if need be
             patient, site (patients of two sites are two, whatever their ids) and split.
         columns: what these columns are called in the table, where they have other names.
-        exclude: patterns (`fnmatch`) of paths below the root that are not read.
+        exclude: patterns (`fnmatch`) of paths below the root that are not read. What they leave out
+            changes the fingerprint, which is of the images that are read.
         patient_regex: matched at the start of the path below the class folder (of a table: of its
             path, where it gives no patient); its first group is the patient.
         classes: those to take, see `gan_aug.data.sources.chosen`; None: all.

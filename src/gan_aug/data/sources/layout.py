@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_aug.data.sources.masks import is_mask_folder
-from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, LeftOut, Tree
+from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, LeftOut, Tree, join
 from gan_aug.run.errors import GanAugError
 
 SPLITS = {
@@ -137,7 +137,7 @@ def _check_no_splits(where: str, top: Tree) -> None:
         names = " and ".join(f"{split.path}/" for split in splits.values())
         raise GanAugError(
             f"{where}: named as splits, {names} stand without training images beside them; put "
-            "these into a folder named train"
+            "these into a folder named train, or give the folder another name if it is a class"
         )
     named: dict[str, str] = {}
     for folder in level:
@@ -159,8 +159,11 @@ def _classes_in(where: str, top: Tree, left_out: LeftOut) -> list[Tree]:
         if not folder.has_images:
             _check_no_class(where, folder)
             folder.list_whole(left_out, WITHOUT_IMAGES)
-    if lost := [name for name in top.others if name.endswith("/")]:
-        left_out.warnings.append(f"{top.path}/{lost[0]}: {top.others[lost[0]]}, and is no class")
+    left_out.warnings += [
+        f"{join(top.path, name)} is no class: {reason}"
+        for name, reason in top.others.items()
+        if name.endswith("/")
+    ]
     left_out.warnings += [
         f"{reason} leaves out the whole folder {name}/, which is no class then"
         for name, (reason, _) in top.closed.items()

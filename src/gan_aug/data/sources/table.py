@@ -110,7 +110,7 @@ class Table:
                     )
                 if any(cell.strip() for cell in row):
                     cells = [*row, *[""] * len(header)]
-                    yield reader.line_num, {k: cells[i].strip() for k, i in place.items()}
+                    yield reader.line_num, {k: normal(cells[i].strip()) for k, i in place.items()}
         except csv.Error as error:
             raise self._error(f"line {reader.line_num}: cannot be read as CSV ({error})") from error
 
@@ -173,8 +173,8 @@ class Table:
         if patient is not None and cells.get("site"):
             patient = f"{cells['site']}/{patient}"
         return Entry(
-            on_disk.get(normal(path), path),
-            normal(cells["label"]),
+            on_disk.get(path, path),
+            cells["label"],
             SPLITS[split] if split else None,
             patient or pattern.patient(path),
         )
@@ -182,7 +182,7 @@ class Table:
     def _below_root(self, cell: str, on_disk: Mapping[str, str]) -> str | None:
         """Return a cell's path below the root, None where it is not below it."""
         path = PurePosixPath(cell)
-        if "\\" in cell and normal(cell) not in on_disk:
+        if "\\" in cell and cell not in on_disk:
             windows = PureWindowsPath(cell)
             path = PurePosixPath(windows.as_posix())
             if windows.drive:

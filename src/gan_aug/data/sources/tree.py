@@ -28,6 +28,7 @@ EXCLUDED = "data.exclude="
 """What the reason of files that a pattern leaves out begins with."""
 HIDDEN = "hidden, or of the system"
 NO_IMAGE = "no image by its name or first bytes"
+DICOM_DIRECTORY = "a DICOM directory"
 NOT_REGULAR = "neither a file nor a folder"
 READ_ALREADY = "a link to a folder that is read already"
 NAMED_BADLY = "a name that is not UTF-8"
@@ -108,14 +109,12 @@ class Tree:
 
     def below(self) -> list[str]:
         """Return the paths of all images in it, at any depth, in the order of their parts."""
-        paths = (_join(folder.path, name) for folder in self.walk() for name in folder.images)
+        paths = (join(folder.path, name) for folder in self.walk() for name in folder.images)
         return sorted(paths, key=lambda path: path.split("/"))
 
     def files(self) -> list[str]:
         """Return the paths of all files in it but those of folders that were not entered."""
-        return [
-            _join(folder.path, name) for folder in self.walk() for name in folder.names_of_files
-        ]
+        return [join(folder.path, name) for folder in self.walk() for name in folder.names_of_files]
 
     @property
     def names_of_files(self) -> list[str]:
@@ -134,14 +133,14 @@ class Tree:
         if self.fault:
             left_out.add(f"{self.path}/", self.fault)
         for name, reason in self.others.items():
-            left_out.add(_join(self.path, name), reason)
+            left_out.add(join(self.path, name), reason)
         for name, (reason, files) in self.closed.items():
-            left_out.add_folder(_join(self.path, name), reason, files)
+            left_out.add_folder(join(self.path, name), reason, files)
 
     def list_images(self, left_out: LeftOut, reason: str) -> None:
         """List the images of this folder itself as not read."""
         for name in self.images:
-            left_out.add(_join(self.path, name), reason)
+            left_out.add(join(self.path, name), reason)
 
     def list_whole(self, left_out: LeftOut, reason: str) -> None:
         """List the folder as one entry."""
@@ -162,13 +161,13 @@ class Tree:
                     folder.list_whole(left_out, reason)
                 continue
             for name in folder.images:
-                if (path := _join(folder.path, name)) not in read:
+                if (path := join(folder.path, name)) not in read:
                     left_out.add(path, reason)
             for name, why in folder.others.items():
-                if (path := _join(folder.path, name)) not in read:
+                if (path := join(folder.path, name)) not in read:
                     left_out.add(path, why)
             for name, (why, files) in folder.closed.items():
-                if (path := _join(folder.path, name)) not in entered:
+                if (path := join(folder.path, name)) not in entered:
                     left_out.add_folder(path, why, files)
 
 
@@ -216,7 +215,7 @@ def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
             continue
         # Links come last: what they lead to may lie below the root itself.
         folder, name = links.pop(0)
-        inner = Tree(_join(folder.path, name))
+        inner = Tree(join(folder.path, name))
         where = root / inner.path
         if _identity(where) in entered or real.is_relative_to(where.resolve()):
             folder.others[f"{name}/"] = READ_ALREADY
@@ -238,7 +237,7 @@ def _read(
     with os.scandir(root / folder.path) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        path = _join(folder.path, entry.name)
+        path = join(folder.path, entry.name)
         is_folder = _is_folder(entry)
         if not _is_text(entry.name):
             if on_bad_file == "error":
@@ -309,6 +308,8 @@ def _no_image(path: Path) -> str | None:
     """Return why a file is not read, None where it is to be: a bad image is named later."""
     if path.suffix.lower() in IMAGES:
         return None
+    if path.name.upper() == "DICOMDIR":
+        return DICOM_DIRECTORY
     try:
         if not path.is_file():  # to open a FIFO is to wait for ever
             return "a link to nowhere" if path.is_symlink() else NOT_REGULAR
@@ -342,5 +343,6 @@ def _shown(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _join(folder: str, name: str) -> str:
+def join(folder: str, name: str) -> str:
+    """Return the path of what lies in a folder; the root's own path is empty."""
     return f"{folder}/{name}" if folder else name
