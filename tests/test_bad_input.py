@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
+from hydra import compose, initialize_config_dir
+from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
 
 from gan_aug.run.command_line import message_of
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.checks import check_config
 
 Command = Callable[..., Any]
 SMALL = ("data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16")
@@ -36,6 +38,7 @@ def assert_one_line(result: Any, *parts: str) -> None:
 
 
 BAD_SETTINGS = [
+    (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
     (["model.lrr=1"], ["model.lrr=1", "no such setting; model has"]),
     (["modle=dcgan"], ["modle=dcgan", "did you mean model?"]),
     (["+model.widht=8"], ["+model.widht=8", "no such setting", "did you mean model.width?"]),
@@ -44,30 +47,14 @@ BAD_SETTINGS = [
     (["+sede=8"], ["+sede=8", "did you mean seed?"]),
     (["data=nonsense"], ["data/nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
     (["+experiment=nonsense"], ["experiment/nonsense", "dcgan_pneumonia"]),
-    (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
-    (["model.lr_g=-1"], ["model.lr_g=-1", "above 0"]),
-    (["model.lr_d=fast"], ["model.lr_d=fast", "above 0"]),
-    (["model.loss=logistic"], ["model.loss=logistic", "hinge"]),
-    (["data.image_size=48"], ["data.image_size=48", "powers of two from 32"]),
-    (["data.image_size=16"], ["data.image_size=16", "powers of two from 32"]),
-    (["data.channels=2"], ["data.channels=2", "1, 3"]),
-    (["data.batch_size=abc"], ["data.batch_size=abc"]),
-    (["data.on_bad_file=ignore"], ["data.on_bad_file=ignore", "error, skip"]),
     (["data.train_class=null"], ["data.train_class", "normal or pneumonia"]),
     (["data.train_class=cat"], ["data.train_class=cat"]),
-    (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
-    (["seed=-1"], ["seed=-1"]),
-    (["seed=5000000000"], ["seed=5000000000"]),
-    (["data.source.seed=-1"], ["data.source.seed=-1"]),
-    (["trainer.devices=2"], ["trainer.devices=2", "one of 1"]),
-    (["data.synthetic.dir=x"], ["data.synthetic.dir=x", "real images only"]),
     (["++resume=true"], ["resume=true", "holds no run"]),
     (["trainer=tpu"], ["trainer/tpu", "cpu", "gpu"]),
     (["data.subset.pneumonia=5000"], ["data.subset.pneumonia=5000", "only"]),
     (["data.val_per_class=5000"], ["data.val_per_class=5000"]),
     (["data.development_per_class=5000"], ["data.development_per_class=5000"]),
     (["data.synthetic.count=5"], ["data.synthetic.count=5", "data.synthetic.dir"]),
-    (["model.balanced=true"], ["model.balanced=true", "fitted on one of the classes"]),
     (["model.loss=hinge"], ["model.real_label=0.9", "model.real_label=1"]),
     (["resume=true"], ["resume=true", "no run of this command"]),
 ]
@@ -76,6 +63,36 @@ BAD_SETTINGS = [
 @pytest.mark.parametrize(("overrides", "parts"), BAD_SETTINGS, ids=lambda v: str(v[0])[:40])
 def test_bad_settings(overrides: list[str], parts: list[str], command: Command) -> None:
     assert_one_line(command("train", *TINY_GAN, *overrides), *parts)
+
+
+OUT_OF_RANGE = [
+    (["model.lr_g=-1"], ["model.lr_g=-1", "above 0"]),
+    (["model.lr_d=fast"], ["model.lr_d=fast", "above 0"]),
+    (["model.loss=logistic"], ["model.loss=logistic", "hinge"]),
+    (["data.image_size=48"], ["data.image_size=48", "powers of two from 32"]),
+    (["data.image_size=16"], ["data.image_size=16", "powers of two from 32"]),
+    (["data.channels=2"], ["data.channels=2", "1, 3"]),
+    (["data.batch_size=abc"], ["data.batch_size=abc"]),
+    (["data.on_bad_file=ignore"], ["data.on_bad_file=ignore", "error, skip"]),
+    (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
+    (["seed=-1"], ["seed=-1"]),
+    (["seed=5000000000"], ["seed=5000000000"]),
+    (["data.source.seed=-1"], ["data.source.seed=-1"]),
+    (["trainer.devices=2"], ["trainer.devices=2", "one of 1"]),
+    (["data.synthetic.dir=x"], ["data.synthetic.dir=x", "real images only"]),
+    (["model.balanced=true"], ["model.balanced=true", "fitted on one of the classes"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "parts"), OUT_OF_RANGE, ids=lambda v: str(v[0])[:40])
+def test_settings_out_of_range(overrides: list[str], parts: list[str]) -> None:
+    """As `model.d_steps=0` above, but in this process."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", [*TINY_GAN, *overrides])
+    with pytest.raises(GanAugError) as caught:
+        check_config(cfg)
+    for part in parts:
+        assert part in str(caught.value)
 
 
 def test_a_size_that_phantoms_cannot_have(command: Command) -> None:
