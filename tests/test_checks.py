@@ -71,6 +71,14 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize(
+    "override", ["gans_dir=null", "study.repeats=true", "arms.gan=null", "study.endpoints=null"]
+)
+def test_a_value_is_shown_as_it_is_typed(override: str) -> None:
+    with pytest.raises(GanAugError, match=rf"^{override}: "):
+        check(study(override))
+
+
 @pytest.mark.parametrize("override", BAD)
 def test_a_bad_setting_is_named_before_anything_is_fitted(override: str) -> None:
     key = override.split("=")[0].lstrip("+")

@@ -19,6 +19,13 @@ class Diverged(GanAugError):
     """Training came to nothing with these settings, and would again."""
 
 
+def as_typed(value: object) -> str:
+    """Return the value of a setting as a user types it: null, true."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
 def warn(message: str) -> None:
     """Print a line about something that the run goes on in spite of."""
     print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)

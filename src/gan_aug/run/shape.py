@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 
 _CHOSEN_BY = {
     **{group: group for group in ("data", "model", "trainer", "callbacks", "logger", "quality")},
@@ -138,7 +138,7 @@ def _value(cfg: DictConfig, node: str) -> Any:
 
 
 def _shown(node: str, value: object) -> str:
-    return f"{node}={'null' if value is None else value}"
+    return f"{node}={as_typed(value)}"
 
 
 def _one_by_one(node: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import by_name, normal
 
 METRICS = (
@@ -53,7 +53,7 @@ def endpoints_of(cfg: DictConfig) -> list[Endpoint]:
     """
     found = typed_endpoints(cfg)
     if not isinstance(found, list) or not found:
-        raise GanAugError(f"study.endpoints={found}: must be a list, as {_EXAMPLE}")
+        raise GanAugError(f"study.endpoints={as_typed(found)}: must be a list, as {_EXAMPLE}")
     endpoints = [_endpoint(one, i) for i, one in enumerate(found)]
     named = [(one.split, one.name) for one in endpoints]
     if twice := [name for name in named if named.count(name) > 1]:

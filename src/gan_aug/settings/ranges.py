@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import by_name, names_in
 from gan_aug.settings.gan_classes import FITTED_ON, SOURCES
 
@@ -339,8 +339,10 @@ def check_ranges(cfg: DictConfig, rules: Mapping[str, Rule], prefix: str = "") -
             continue
         if isinstance(value, DictConfig):  # of the classes one is enough to tell
             for name in (name for name, inner in value.items() if not holds(inner)):
-                raise GanAugError(f"{prefix}{key}.{name!s}={value[name]}: must be {wanted}")
-        raise GanAugError(f"{prefix}{key}={value}: must be {wanted}")
+                raise GanAugError(
+                    f"{prefix}{key}.{name!s}={as_typed(value[name])}: must be {wanted}"
+                )
+        raise GanAugError(f"{prefix}{key}={as_typed(value)}: must be {wanted}")
 
 
 def check_augment(node: Any, prefix: str, group: str = "augment") -> None:

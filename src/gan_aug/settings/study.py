@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.endpoints import endpoints_of
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ranges import ARM_RULES, SPLITS, STUDY_RULES, check_augment, check_ranges
@@ -32,8 +32,8 @@ def check_study(cfg: DictConfig) -> None:
     for name, arm in cfg.arms.items():
         if not isinstance(arm, DictConfig):
             raise GanAugError(
-                f"arms.{name}={arm}: an arm is a group of settings, as in conf/arm; to leave it "
-                f"out write '~arms.{name}'"
+                f"arms.{name}={as_typed(arm)}: an arm is a group of settings, as in conf/arm; to "
+                f"leave it out write '~arms.{name}'"
             )
         _check_arm(cfg, str(name), arm)
     _check_twins(cfg)
