@@ -197,6 +197,16 @@ def test_predictions_that_unpack_to_gigabytes_are_refused(
         read_arrays(path)
 
 
+@pytest.mark.parametrize("depth", [51, 500, 10**5])
+def test_json_that_is_nested_without_an_end_is_refused(depth: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": ' * 49 + "[1]" + "}" * 49)
+    read_json(path, "")
+    path.write_text('{"a": ' * (depth - 1) + "[1]" + "}" * (depth - 1))
+    with pytest.raises(GanAugError, match=r"x\.json: cannot be read \("):
+        read_json(path, "")
+
+
 def test_half_a_character_becomes_one_that_can_be_printed(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"a\ud800": ["b\udfff", "ü", 1], "c": "😀"}))

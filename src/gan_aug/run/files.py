@@ -23,6 +23,8 @@ from gan_aug.run.lock import check_held, guard_of
 
 MOST_JSON = 64 * 2**20
 """Bytes of a JSON file, unless its kind may have more."""
+DEEPEST = 50
+"""Lists and mappings in each other; what reads them goes down as deep."""
 _LEFT = ".tmp"
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -166,20 +168,22 @@ def read_json(path: Path, remedy: str, most: int = MOST_JSON) -> dict[str, Any]:
         found = json.loads(read_bytes(path, most).decode("utf-8"))
         if not isinstance(found, dict):
             raise ValueError("does not hold a mapping")
-        return cast("dict[str, Any]", _printable(found))
+        return cast("dict[str, Any]", _printable(found, DEEPEST))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise GanAugError(f"{path}: cannot be read ({reason}); {remedy}") from error
 
 
-def _printable(node: Any) -> Any:
+def _printable(node: Any, depth: int) -> Any:
     if isinstance(node, str):
         return node if node.isascii() else _HALF.sub("\ufffd", node)
+    if not isinstance(node, list | dict):
+        return node
+    if not depth:
+        raise ValueError(f"lists and mappings lie more than {DEEPEST} deep in each other")
     if isinstance(node, list):
-        return [_printable(inner) for inner in node]
-    if isinstance(node, dict):
-        return {_printable(key): _printable(value) for key, value in node.items()}
-    return node
+        return [_printable(inner, depth - 1) for inner in node]
+    return {_printable(key, 0): _printable(value, depth - 1) for key, value in node.items()}
 
 
 def keep_again(path: Path, other: Path) -> None:
