@@ -18,7 +18,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Source, Splits, make_splits
-from gan_aug.run.command_line import _as_hydra_takes_it
+from gan_aug.run.command_line import _as_hydra_takes_it, joined
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.endpoints import endpoints_of
@@ -65,9 +65,9 @@ def composed(name: str, model: str, *arguments: str) -> DictConfig:
     """Return what Hydra makes of arguments; to compose anew for each would take long."""
     own = ["+study=seed_protocol"] if name == "study" else []
     cfg = copy.deepcopy(plain(name, *own, f"model={model}"))
-    for argument in arguments:
+    for argument in joined(list(arguments)):
         override = OverridesParser.create().parse_override(_as_hydra_takes_it(argument))
-        OmegaConf.update(cfg, override.key_or_group, override.value())
+        OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
     return cfg
 
 
@@ -179,3 +179,35 @@ def test_the_first_class_is_not_taken_for_none() -> None:
     cfg = composed("train", "cnn", "data.train_class=0")
     with pytest.raises(GanAugError, match=r"data\.train_class=0: a classifier needs all classes"):
         check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subset", "ruler"),
+    [
+        (["data.subset.폐렴=6", "data.subset.정상=8"], {"폐렴": 6, "정상": 8}, None),
+        (["data.subset={폐렴: 6}", "data.subset.정상=8"], {"폐렴": 6, "정상": 8}, None),
+        (["data.subset.A (b)=6"], {"A (b)": 6, "정상": None}, None),
+        (["data.subset.1e3=6", "study.ruler.1e3=[5,20]"], {"1e3": 6, "정상": None}, "1e3"),
+        (["data.subset.[A]=6", "++study.ruler.[A]=[5,20]"], {"[A]": 6, "정상": None}, "[A]"),
+        (["data.subset.null=6", "study.ruler.null=[5,20]"], {"null": 6, "정상": None}, "null"),
+        (["data.subset.c'd=6"], {"c'd": 6, "정상": None}, None),
+    ],
+)
+def test_a_number_for_one_class(
+    arguments: list[str], subset: dict[str, int], ruler: str | None
+) -> None:
+    """`data.subset={0: 8} data.subset.1=4` lost the 8; Hydra's keys have no Korean letters."""
+    other = (set(subset) - {ruler, "정상"}).pop() if ruler is None else ruler
+    cfg = study("data.subset=null", *arguments)
+    check_config(cfg)
+    check_study(cfg)
+    settled = settle(cfg, splits_of((other, "정상")))
+    assert settled.data.subset == subset
+    assert ("ruler_20" in settled.arms) == (ruler is not None)
+
+
+def test_a_sweep_of_one_class_is_left_to_hydra() -> None:
+    swept = ["data.subset={A: 1}", "data.subset.B=1,2"]
+    assert joined(swept) == swept
+    plain = ["data.subset.normal=1", "data.subset.pneumonia=2"]
+    assert joined(plain) == plain, "which join the mapping in conf/"

@@ -82,7 +82,7 @@ def command(
                 try:
                     _check_encoding()
                     arguments = _checked_options(
-                        [_as_hydra_takes_it(_current(a)) for a in sys.argv[1:]]
+                        [_as_hydra_takes_it(a) for a in joined([_current(a) for a in sys.argv[1:]])]
                     )
                     check_arguments(arguments, conf_dir())
                     _refuse_resume(arguments, to_go_on)
@@ -185,9 +185,6 @@ def quoting(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if (of_package := quoting_of_package(argument)) is not None:
         return of_package
-    if counted := re.fullmatch(rf"{_COUNTS}\.(.+)", key):
-        written = f"{counted[1]}={{{counted[2]}: {value}}}"
-        return f"{argument}: its key has letters that no key can have; type {shlex.quote(written)}"
     if not equals or not key.isascii() or " " in key:
         return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
     return (
@@ -266,7 +263,11 @@ def _checked_options(arguments: list[str]) -> list[str]:
     return ordered
 
 
-_COUNTS = r"(data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
+_COUNTS = r"(?:data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
+_ONE_CLASS = re.compile(
+    rf"\+*(?P<key>{_COUNTS}|study\.ruler|arms\.[^.=]+\.real)\.(?P<name>[^=]+)=(?P<value>.*)"
+)
+_KEY = re.compile(r"[A-Za-z_]\w*|0|[1-9]\d*", re.ASCII)
 _NAMES = (
     r"(data\.(positive|train_class|classes|columns)|model\.pair|study\.(rare|ruler|endpoints)|"
     r"arms\.[^.=]+\.real)"
@@ -280,6 +281,33 @@ def _current(argument: str) -> str:
     if now != argument:
         warn(f"{argument}: is called {now} now; the old name will go with the next version")
     return now
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """Return arguments in which KEY.CLASS=VALUE is part of a mapping, where Hydra needs that.
+
+    Its keys have no Korean letters, spaces or dots, and one would take the place of KEY={...}.
+    """
+    single: dict[str, list[int]] = {}
+    for i, argument in enumerate(arguments):
+        if one := _ONE_CLASS.fullmatch(argument):
+            single.setdefault(one["key"], []).append(i)
+    kept: list[str | None] = [*arguments]
+    for key, places in single.items():
+        whole = [i for i, argument in enumerate(arguments) if argument.startswith(f"{key}={{")]
+        parts = {i: arguments[i].partition("=")[2].strip() for i in sorted([*whole, *places])}
+        names = {i: one["name"] for i in places if (one := _ONE_CLASS.fullmatch(arguments[i]))}
+        are_keys = re.fullmatch(_COUNTS, key) and all(map(_KEY.fullmatch, names.values()))
+        if (are_keys and not whole) or any(len(_choices(part)) > 1 for part in parts.values()):
+            continue
+        inner = [
+            "'{}': {}".format(names[i].replace("'", "''"), part) if i in names else part[1:-1]
+            for i, part in parts.items()
+        ]
+        for i in parts:
+            kept[i] = None
+        kept[max(parts)] = f"{key}={{{', '.join(inner)}}}"
+    return [argument for argument in kept if argument is not None]
 
 
 def _as_hydra_takes_it(argument: str) -> str:
