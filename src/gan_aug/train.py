@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
             synthetic=None if synthetic is None else synthetic.facts(),
         )
         print_data(cfg.data, prepared)
-        say_what_is_left(cfg, prepared.splits)
+        say_what_is_left(cfg, source)
         use_threads(run, cfg.trainer.threads)
 
         from gan_aug.training.fit import fit

@@ -59,7 +59,7 @@ def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
     cfg = hold_out(gan(data__train_class="malignant"), data)
     splits = prepare(cfg.data, data).splits
     assert splits.train.counts() == {"benign": 0, "malignant": 134, "normal": 0}
-    say_what_is_left(settle(cfg, splits), splits)
+    say_what_is_left(settle(cfg, splits), data)
     said = capsys.readouterr()
     assert "left to measure it with (evaluate, explain), twice: 17 malignant" in said.out
     assert said.err == ""
@@ -85,7 +85,7 @@ def test_a_class_too_small_for_that_is_taken_whole_with_a_warning(
     cfg = hold_out(gan(data__train_class="malignant"), data)
     splits = prepare(cfg.data, data).splits
     assert splits.train.counts()["malignant"] == 20
-    say_what_is_left(settle(cfg, splits), splits)
+    say_what_is_left(settle(cfg, splits), data)
     said = capsys.readouterr()
     assert "twice: 2 malignant" in said.out
     assert "evaluate and explain need 10 malignant images twice" in said.err

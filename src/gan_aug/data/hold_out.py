@@ -47,7 +47,7 @@ def hold_out(cfg: DictConfig, source: Source) -> DictConfig:
         for tried in range(_TRIES + 1):
             if tried:
                 held.data.subset[name] = all_of_it - round(all_of_it * tried / _TRIES / 3)
-            if _left(held, cut(held.data, source), [name])[name] >= FEWEST:
+            if _left(held, source, [name])[name] >= FEWEST:
                 break
         else:  # two thirds would not do either
             held.data.subset[name] = None
@@ -59,25 +59,40 @@ def hold_out(cfg: DictConfig, source: Source) -> DictConfig:
     return held
 
 
-def say_what_is_left(cfg: DictConfig, splits: Splits) -> None:
+def with_other_classes(splits: Splits) -> dict[str, int] | None:
+    """Return training images of each class, some of those that a GAN was not fitted on too.
+
+    Metrics that train a classifier need some of each. Images of one class do not depend on how many
+    there are of another; at most half of those of unseen patients are taken.
+
+    Args:
+        splits: the GAN's draw.
+
+    Returns:
+        What `data.subset` is to measure it; None where there are images of all classes.
+    """
+    counts, left = splits.train.counts(), splits.unused.counts()
+    taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
+    return counts | taken if any(taken.values()) else None
+
+
+def say_what_is_left(cfg: DictConfig, source: Source) -> None:
     """Print how many images a GAN will be measured with, before it is fitted.
 
     Args:
         cfg: settled, of `train`.
-        splits: the draw.
+        source: the data set.
     """
     if cfg.model.kind != "gan":
         return
-    made = classes_made(cfg.model, cfg.data.train_class, splits.classes.names)
-    left = _left(cfg, splits, made)
+    made = classes_made(cfg.model, cfg.data.train_class, source.classes.names)
+    left = _left(cfg, source, made)
     listed = ", ".join(f"{n} {name}" for name, n in left.items())
     print(f"  left to measure it with (evaluate, explain), twice: {listed}")
     if few := [name for name, n in left.items() if n < FEWEST]:
-        taken = splits.train.counts()[few[0]]
         warn(
-            f"evaluate and explain need {FEWEST} {few[0]} images twice that the GAN has not seen; "
-            f"leave it more of the {taken} that it takes (data.subset.{few[0]}=NUMBER), or its "
-            "quality cannot be measured"
+            f"evaluate and explain need {FEWEST} {few[0]} images twice that the GAN has not seen, "
+            f"and cannot measure it with fewer; leave it more (data.subset.{few[0]}=NUMBER)"
         )
 
 
@@ -92,6 +107,11 @@ def _made(cfg: DictConfig, source: Source) -> dict[str, list[str]]:
     return classes_made(model, train_class, classes.names)  # type: ignore[arg-type]
 
 
-def _left(cfg: DictConfig, splits: Splits, names: Collection[str]) -> dict[str, int]:
+def _left(cfg: DictConfig, source: Source, names: Collection[str]) -> dict[str, int]:
     """Return the images on each side; validation has chosen nothing where nothing selects."""
+    splits = cut(cfg.data, source)
+    if (subset := with_other_classes(splits)) is not None:  # as evaluate will cut them
+        data = copy.deepcopy(cfg.data)
+        data.subset = subset
+        splits = cut(data, source)
     return left_to_measure(splits, names, validation=cfg.quality.select is None)

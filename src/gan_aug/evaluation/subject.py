@@ -11,6 +11,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
+from gan_aug.data.hold_out import with_other_classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
@@ -172,19 +173,15 @@ def source_images(generated: Generated, train: ImageTable) -> Images | None:
 
 
 def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:
-    """Cut training images of the classes that the GAN was not fitted on, where there are none.
-
-    Metrics that train a classifier need some of each. Images of one class do not depend on how many
-    there are of another; at most half of those of unseen patients are taken.
-    """
-    counts, left = splits.train.counts(), splits.unused.counts()
-    taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
-    if not any(taken.values()):
+    """Cut training images of the classes that the GAN was not fitted on, where there are none."""
+    subset = with_other_classes(splits)
+    if subset is None:
         return splits
-    listed = ", ".join(f"{n} of {name}" for name, n in taken.items())
+    own = splits.train.counts()
+    listed = ", ".join(f"{n} of {name}" for name, n in subset.items() if n != own[name])
     print(f"training images for the metrics that fit a classifier: {listed}")
     with open_dict(cfg):
-        cfg.data.subset = counts | taken
+        cfg.data.subset = subset
     return prepare(cfg.data).splits
 
 
