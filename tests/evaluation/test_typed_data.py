@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from support import ROOT
 
 from gan_aug.evaluation import subject
+from gan_aug.models.restore import Stored
 from gan_aug.run.errors import GanAugError
 
-TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a", "data.table=t.csv")
+TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a")
 
 
 @pytest.fixture
@@ -24,8 +25,7 @@ def settle_data(monkeypatch: pytest.MonkeyPatch) -> Any:
             compose("train", ["+experiment=gan", *TRAINED]), resolve=True
         )
         stored["data"]["channels"] = 1
-        content = {"gan_aug": {"config": stored}}
-        monkeypatch.setattr(subject, "read_checkpoint", lambda path: content)
+        monkeypatch.setattr(subject, "read_stored", lambda path: Stored({}, stored, True))
 
         def run(command: str, *arguments: str) -> dict[str, Any]:
             given = ["checkpoint=gan.ckpt", *["output_dir=x"] * (command == "generate")]
@@ -42,7 +42,8 @@ def settle_data(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("command", ["evaluate", "explain", "generate"])
 def test_the_settings_of_train_are_taken_again(command: str, settle_data: Any) -> None:
-    found = settle_data(command, "data=folder", *TRAINED, "data.patient_regex='(p)_'")
+    more = ("data.table=t.csv", "data.patient_regex='(p)_'")
+    found = settle_data(command, "data=folder", *TRAINED, *more)
     assert (found["image_size"], found["train_class"], found["draw"]) == (32, "a", 0)
     assert found["root"] == found["source"]["root"] == "was/there"
     assert found["table"] == found["source"]["table"] == "t.csv"
