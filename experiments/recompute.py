@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ import pandas as pd
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
 from gan_aug.report.analysis import blocks, declared_families, power
-from gan_aug.report.answer import sentences
+from gan_aug.report.answer import answer_of
 from gan_aug.report.results import Study
 from gan_aug.report.verdicts import verdicts
 from gan_aug.run.files import write_json
@@ -99,18 +100,20 @@ def recompute(folder: Path) -> None:
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
         | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
-        | {"corrected_over": corrected_over}
+        | {"corrected_over": corrected_over, "data_classes": study.classes, "declared": False}
     )
-    careful = [line for line in summary["answer"] if line.startswith("Careful: broken")]
-    asked = summary["question"]["arm"]
-    title = re.search(rf"\b{asked} \((.+?)\) against", " ".join(summary["answer"]))
+    before, asked = summary["answer"], summary["question"]["arm"]
+    title = re.search(rf"\b{asked} \((.+?)\) better", before["question"])
     assert title is not None
+    answer = answer_of(new, {asked: title[1]}, before["done"])
+    # Rules are of the draws' files, which are not kept: what was said of them stands.
+    careful = [line for line in before["careful"] if line.startswith("Careful: broken")]
     summary |= {
         "splits": to_plain(splits),
         "power": to_plain(power(study, primary)),
         "verdicts": to_plain(judged),
         "corrected_over": corrected_over,
-        "answer": [*careful, *sentences(new, {asked: title[1]})],
+        "answer": to_plain(replace(answer, careful=[*careful, *answer.careful])),
     }
     write_json(folder / "summary.json", summary)
     for name in DRAWN:

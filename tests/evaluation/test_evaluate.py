@@ -91,6 +91,9 @@ def test_an_evaluation_leaves_table_and_pictures(evaluated: Path) -> None:
     assert "baseline: unseen real images" in printed
     assert "…" not in printed
     assert metrics["extractor"] in printed
+    share = metrics["classes"]["pneumonia"]["real_passes"]
+    assert 0 <= share <= 1
+    assert f"real images in their place: {100 * share:.0f} %" in printed
     assert read(evaluated / "run.json")["status"] == "finished"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gan_aug.evaluation.gate import misses
+from gan_aug.evaluation.gate import misses, real_share
 from gan_aug.evaluation.measured import ClassQuality, Quality
 
 N = 120
@@ -42,3 +42,13 @@ def test_a_distance_of_just_as_much_passes_whatever_the_shares_round_to() -> Non
     for n in range(reach, N + 1):
         assert missed((n - reach) / N, 0.5, n / N) == []
         assert missed((n - reach - 1) / N, 0.5, n / N) == ["recall"]
+
+
+def test_how_often_real_images_pass_is_counted_over_pairs() -> None:
+    quality = Quality(extractor="e", good=GOOD, gate=GATE, classes={})
+    one, like_it, less = ({"recall": r, "ms_ssim": 0.5} for r in (0.9, 0.85, 0.7))
+    pairs = [(one, like_it), (like_it, one), (less, one), (one, less)]
+    # More recall than the other is no fault: of the last two the first alone fails.
+    assert real_share([(quality, *pair) for pair in pairs]) == 0.75
+    assert real_share([]) is None
+    assert real_share([(quality, {"recall": 0.9}, one)]) is None

@@ -13,7 +13,7 @@ import pytest
 from fake_study import change, write_study
 
 from gan_aug.report.archive import files_to_keep
-from gan_aug.report.build import build
+from gan_aug.report.build import write_report
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
@@ -26,10 +26,10 @@ def test_unpacked_it_gives_the_same_report(tmp_path: Path) -> None:
     (one / "draw_2" / "grids").mkdir()
     (one / "draw_2" / "grids" / "real_pneumonia.txt").write_text("an image")
     change(one / "draw_3" / "run.json", lambda r: r.update(status="failed"))
-    build(one, tmp_path / "a.zip")
+    write_report(one, tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(other)
-    build(other, tmp_path / "b.zip")
+    write_report(other, tmp_path / "b.zip")
     for name in ("results.csv", "summary.json"):
         here, there = ((folder / name).read_text() for folder in (one, other))
         assert (here == there) == (name == "results.csv")  # the failed draw is in one summary
@@ -73,17 +73,17 @@ def test_what_a_link_points_to_is_not_packed(tmp_path: Path) -> None:
     link = folder / "draw_2" / "fits" / "key.json"
     link.symlink_to(tmp_path / "secret.json")
     with pytest.raises(GanAugError, match=r"archive=: \S+/draw_2/fits/key.json leads out of"):
-        build(folder, tmp_path / "a.zip")
+        write_report(folder, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
     assert not (folder / "report.html").exists()
     link.unlink()
     link.symlink_to(folder / "draw_3" / "run.json")  # what is the study's own may be packed
-    build(folder, tmp_path / "a.zip")
+    write_report(folder, tmp_path / "a.zip")
     link.unlink()
     (folder / "draw_4").rename(tmp_path / "moved")
     (folder / "draw_4").symlink_to(tmp_path / "moved")
     with pytest.raises(GanAugError, match=r"archive=: \S+/draw_4 leads out of"):
-        build(folder, tmp_path / "b.zip")
+        write_report(folder, tmp_path / "b.zip")
     os.mkfifo(folder / "draw_0" / "fits" / "pipe.npz")
     study: Any = SimpleNamespace(folder=folder, jobs=[SimpleNamespace(folder=folder / "draw_0")])
     with pytest.raises(GanAugError, match=r"pipe\.npz"):

@@ -76,16 +76,20 @@ def test_results_hold_no_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("effects", "start", "part"),
     [
-        ({"gan": 0.03}, "Yes, it helped", "and more than as many copies"),
-        ({"gan": 0.03, "duplicate": 0.03}, "Yes, it helped", "not shown to be more than"),
-        ({"gan": -0.03}, "It made it worse", "95% interval -"),
-        ({}, "No difference that matters", "equivalent within 1 point"),
+        ({"gan": 0.03}, "gan is better than real", "It is better than as many copies"),
+        (
+            {"gan": 0.03, "duplicate": 0.03},
+            "gan is better than real",
+            "it is not shown to be better",
+        ),
+        ({"gan": -0.03}, "gan is worse than real", "95% interval -"),
+        ({}, "gan is equivalent to real", "within 1 point"),
     ],
 )
 def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: Path) -> None:
     build(write_study(tmp_path, NONE | effects))
-    (answer,) = read(tmp_path)["answer"]
-    assert answer.startswith(start)
+    (answer,) = read(tmp_path)["answer"]["verdicts"]
+    assert answer.startswith(f"Test accuracy at 0.5 (primary): {start}")
     assert part in answer
     found = pair(read(tmp_path), "gan", "real")
     assert f"{points(found['mean'])} points" in answer
@@ -113,7 +117,7 @@ def test_pairs_that_the_study_names_are_corrected_with_all_others(tmp_path: Path
     assert min(c["p_holm"] for c in found) == pytest.approx(smallest)
     # The control of gan_50, which is asked about, is found by what it adds, not by its name.
     assert read(tmp_path)["control"] == "duplicate_50"
-    assert "as many copies of real images" in read(tmp_path)["answer"][0]
+    assert "as many copies of real images" in read(tmp_path)["answer"]["verdicts"][0]
 
 
 def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
@@ -122,17 +126,17 @@ def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
         change(path, lambda r: r["config"]["arms"]["gan"]["added"].update(ratio=0.25))
     build(tmp_path)
     assert read(tmp_path)["control"] is None
-    (answer,) = read(tmp_path)["answer"]
-    assert "no arm of this study adds as many copies of real images, used alike" in answer
+    said = "No arm of this study adds as many copies of real images, used alike."
+    assert said in read(tmp_path)["answer"]["limits"]
 
 
 def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
     build(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
-    answers = read(tmp_path)["answer"]
-    assert answers[0].startswith("Careful")
-    assert "9 (" in answers[0]
-    assert answers[1].startswith("Not enough draws to answer")
-    assert "interval" not in answers[1]
+    answer = read(tmp_path)["answer"]
+    assert answer["careful"][0].startswith("Careful")
+    assert "9 (" in answer["careful"][0]
+    assert "too few draws to answer" in answer["verdicts"][0]
+    assert "interval" not in answer["verdicts"][0]
 
 
 def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
         lambda m: m["checks"][0].update(passed=False, detail="7 foreign images"),
     )
     build(tmp_path)
-    assert read(tmp_path)["answer"][0].startswith("Careful")
+    assert read(tmp_path)["answer"]["careful"][0].startswith("Careful")
     html = (tmp_path / "report.html").read_text()
     assert html.count("\u2717") == 1
     assert "7 foreign images; in draw_3" in html
@@ -289,7 +293,7 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     summary = read(tmp_path)
     blocks = summary["splits"]["test"]["accuracy"]
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
-    assert ["per_class = all" in a for a in summary["answer"]] == [False, False, True]
+    assert ["per_class = all" in a for a in summary["answer"]["verdicts"]] == [False, False, True]
     assert (tmp_path / "figures" / "gain_by_size.png").exists()
     table = pd.read_csv(tmp_path / "results.csv")
     of_size = table[(table["arm"] == "gan") & (table["per_class"] == 50)]
@@ -553,7 +557,7 @@ def test_a_draw_whose_files_disagree_is_left_out_and_named(
     assert "draw_1" in left_out["reason"]
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"warning: left out of the report: {left_out['reason']}"
-    assert any("or their files disagree: draw_1" in a for a in summary["answer"])
+    assert any("or their files disagree: draw_1" in a for a in summary["answer"]["careful"])
     assert 1 not in set(pd.read_csv(tmp_path / "results.csv")["draw"])
 
 
@@ -584,7 +588,8 @@ def test_a_copied_draw_counts_once(
 
 def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) -> None:
     build(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6, repeats=1))
-    (answer,) = read(tmp_path)["answer"]
+    (answer,) = read(tmp_path)["answer"]["exploratory"]
+    assert answer.startswith("Not declared: gan less real, in points: ")
     for metric, title in (
         ("accuracy_at_validation_threshold", "accuracy at the validation threshold"),
         ("auroc", "AUROC"),
@@ -599,7 +604,7 @@ def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
     for path in tmp_path.glob("*/run.json"):
         change(path, lambda r: r["data"].update(warnings=["24 of 24 files look swapped"]))
     build(tmp_path)
-    assert read(tmp_path)["answer"][0] == "Careful: 24 of 24 files look swapped"
+    assert read(tmp_path)["answer"]["careful"] == ["Careful: 24 of 24 files look swapped"]
 
 
 def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None:

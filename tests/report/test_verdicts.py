@@ -14,9 +14,11 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from gan_aug.report.answer import points
-from gan_aug.report.build import build
+from gan_aug.report.build import answered, build
+from gan_aug.report.results import read_study
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
 from gan_aug.report.verdicts import equivalence_p
+from gan_aug.run.typed import to_plain
 from gan_aug.settings.endpoints import Endpoint, hash_of
 
 ENDPOINTS = [
@@ -29,8 +31,9 @@ RULER = ("ruler_25", "ruler_50", "ruler_100")
 
 
 def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
-    build(write_study(folder, effects, **{"repeats": 1, "endpoints": ENDPOINTS} | how))
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    write_study(folder, effects, **{"repeats": 1, "endpoints": ENDPOINTS} | how)
+    summary, _ = answered(read_study(folder))  # the page and its figures take twice as long
+    found: dict[str, Any] = json.loads(json.dumps(to_plain(summary)))
     return found
 
 
@@ -53,20 +56,26 @@ def test_equivalence_is_that_of_statsmodels(shift: float) -> None:
 @pytest.mark.parametrize(
     ("effect", "noise", "word", "part"),
     [
-        (0.03, 0.004, "better", "Yes, it helped"),
-        (-0.03, 0.004, "worse", "It made it worse"),
-        (0.0, 0.001, "equivalent", "which is equivalent within 1 point"),
-        (0.0, 0.02, "inconclusive", "draws would show 1 point"),
+        (0.03, 0.004, "better", "gan is better than real"),
+        (-0.03, 0.004, "worse", "gan is worse than real"),
+        (0.0, 0.001, "equivalent", "gan is equivalent to real"),
+        (0.0, 0.02, "inconclusive", "no difference between gan and real is shown"),
     ],
 )
 def test_the_words(effect: float, noise: float, word: str, part: str, tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": effect}, noise=noise)
     first, *others = of_pair(summary)
     assert first["word"] == word
-    assert part in summary["answer"][0]
-    assert "points of test accuracy at 0.5" in summary["answer"][0]
+    sentences = summary["answer"]["verdicts"]
+    assert f"Test accuracy at 0.5 (primary): {part}, {points(first['mean'])} points" in sentences[0]
+    # The declared endpoints, in their order.
+    assert [line.partition(":")[0] for line in sentences] == [
+        "Test accuracy at 0.5 (primary)",
+        "Internal AUROC (secondary)",
+        "Test accuracy at the validation threshold (secondary)",
+    ]
     assert len(others) == 2
-    html = (tmp_path / "report.html").read_text()
+    html = build(tmp_path).read_text()
     assert "test accuracy at 0.5 (primary)" in html
     assert f">{word}" in html
 
@@ -134,7 +143,12 @@ def test_where_the_ruler_is_flat_a_null_is_no_answer(tmp_path: Path) -> None:
     flat = dict.fromkeys(RULER, 0.0)
     summary = summary_of(tmp_path, BASE | {"gan": 0.0} | flat, noise=0.001)
     assert of_pair(summary)[0]["word"] == "cannot tell"
-    assert summary["answer"][-1].startswith("This study cannot tell")
+    (said,) = (line for line in summary["answer"]["verdicts"] if "(primary)" in line)
+    assert (
+        "cannot tell, neither gan in place of real nor more real images are shown to move it"
+        in said
+    )
+    assert "worth" not in said
     rising = {arm: 0.02 * i for i, arm in enumerate(RULER)}
     seen = summary_of(tmp_path / "b", BASE | {"gan": 0.0} | rising, noise=0.001)
     assert of_pair(seen)[0]["word"] == "equivalent"
@@ -144,7 +158,9 @@ def test_all_of_the_answer_is_about_the_primary_endpoint(tmp_path: Path) -> None
     summary = summary_of(tmp_path, BASE | {"gan": 0.02}, endpoints=ENDPOINTS[1:])
     found = summary["splits"]["internal"]["auroc"][0]["comparisons"]
     (gan,) = [c for c in found if (c["arm"], c["reference"]) == ("gan", "real")]
-    assert f"{100 * gan['mean']:+.2f} points of internal AUROC" in summary["answer"][0]
+    said = summary["answer"]["verdicts"][0]
+    assert said.startswith("Internal AUROC (primary): ")
+    assert f"{100 * gan['mean']:+.2f} points" in said
     assert gan["mean"] == of_pair(summary)[0]["mean"]
     assert {row["arm"] for row in summary["power"]} == {"duplicate", "gan"}
 
@@ -153,7 +169,10 @@ def test_a_threshold_of_validation_is_looked_up_on_the_ruler_too(tmp_path: Path)
     rising = {arm: 0.02 * i for i, arm in enumerate(RULER)}
     summary = summary_of(tmp_path, BASE | {"gan": 0.01} | rising, endpoints=ENDPOINTS[2:])
     assert summary["worth"][0]["metric"] == "accuracy_at_validation_threshold"
-    assert "by test accuracy at validation threshold" in summary["answer"][-1]
+    worth = summary["worth"][0]["arms"]["gan"]["worth"]
+    said = summary["answer"]["verdicts"][0]
+    assert said.startswith("Test accuracy at the validation threshold (primary): ")
+    assert f"In further real images of each class, gan is worth {worth}" in said
 
 
 def test_few_draws_judge_nothing(tmp_path: Path) -> None:
@@ -167,22 +186,22 @@ def test_the_primary_endpoint_may_be_any_metric(tmp_path: Path) -> None:
     (first,) = of_pair(summary)
     assert first["mean"] < 0
     assert first["word"] == "better"  # lower is
-    assert "points of test calibration error" in summary["answer"][0]
-    assert "accuracy at 0.5 +" in summary["answer"][0]
+    assert summary["answer"]["verdicts"][0].startswith("Test calibration error (primary): ")
+    assert "test accuracy at 0.5 +" in summary["answer"]["exploratory"][0]
 
 
 def test_a_fall_below_that_of_copies_is_more_than_they_give(tmp_path: Path) -> None:
     endpoints = [{"split": "test", "metric": "calibration_error"}]
     effects = BASE | {"duplicate": 0.0, "gan": 0.05}
-    (answer,) = summary_of(tmp_path, effects, endpoints=endpoints)["answer"]
-    assert answer.startswith("Yes, it helped")
-    assert "and more than as many copies of real images give" in answer
+    (answer,) = summary_of(tmp_path, effects, endpoints=endpoints)["answer"]["verdicts"]
+    assert "gan is better than real" in answer
+    assert "It is better than as many copies of real images (duplicate) too" in answer
 
 
 def test_a_study_of_an_early_version_concludes_from_the_accuracy(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.0}, endpoints=None)
     assert summary["endpoints"] == ENDPOINTS[:1]
-    assert "Not declared before the first draw" in (tmp_path / "report.html").read_text()
+    assert "Not declared before the first draw" in build(tmp_path).read_text()
     assert of_pair(summary)[0]["word"] == "equivalent"
 
 
@@ -193,12 +212,12 @@ def test_a_changed_declaration_is_said_first(tmp_path: Path) -> None:
     content = {"endpoints": ENDPOINTS, "question": ["gan", "real"], "declared": "2026-11-26"}
     path.write_text(json.dumps(content | {"hash": hash_of(declared, ("gan", "real"), None)}))
     build(folder)
-    answer = json.loads((folder / "summary.json").read_text())["answer"]
+    answer = json.loads((folder / "summary.json").read_text())["answer"]["careful"]
     assert not any("changed after" in line for line in answer)
     assert "Declared before the first draw" in (folder / "report.html").read_text()
     path.write_text(json.dumps(content | {"hash": hash_of(declared[:1], ("gan", "real"), None)}))
     build(folder)
-    answer = json.loads((folder / "summary.json").read_text())["answer"]
+    answer = json.loads((folder / "summary.json").read_text())["answer"]["careful"]
     assert "changed after the first draw" in answer[0]
     assert "2026-11-26" in answer[0]
 
@@ -213,7 +232,7 @@ def test_pairs_that_were_not_declared_are_said_too(tmp_path: Path) -> None:
         content["hash"] = hash_of(declared, ("gan", "real"), pairs)
         path.write_text(json.dumps(content | {"declared": "2026-11-26"}))
         build(folder)
-        answer = json.loads((folder / "summary.json").read_text())["answer"]
+        answer = json.loads((folder / "summary.json").read_text())["answer"]["careful"]
         assert any("changed after" in line for line in answer) == changed
 
 
@@ -229,22 +248,26 @@ def test_what_holds_for_these_patients_alone_is_not_shown(tmp_path: Path) -> Non
     assert first["high"] > 0.003
     assert first["word"] == "inconclusive"
     assert first["p_equivalent"] > 0.05
-    assert f"for these very patients {100 * low:+.2f} to {100 * high:+.2f}" in summary["answer"][0]
+    answer = summary["answer"]
+    of_these = f"{100 * low:+.2f} to {100 * high:+.2f} over draws alone"
+    assert of_these in answer["verdicts"][0]
+    assert "no difference between gan and real is shown" in answer["verdicts"][0]
+    assert any(line.startswith("No ruler: ") for line in answer["limits"])
 
 
 def test_a_gain_is_of_these_patients_where_they_are_not_known(tmp_path: Path) -> None:
     def answer() -> str:
         build(tmp_path)
-        lines: list[str] = json.loads((tmp_path / "summary.json").read_text())["answer"]
-        return lines[0]
+        found = json.loads((tmp_path / "summary.json").read_text())["answer"]["verdicts"]
+        return str(found[0])
 
     write_study(tmp_path, BASE | {"gan": 0.05}, noise=0.0005)
-    assert "Yes, it helped: gan" in answer()
+    assert "gan is better than real, +" in answer()
     for path in tmp_path.rglob("*.npz"):
         with np.load(path) as arrays:
             kept = {name: arrays[name] for name in arrays if not name.endswith("_patients")}
         np.savez(path, **kept)
-    assert "Yes, it helped on these test patients: gan" in answer()
+    assert "gan is better than real on these test patients, +" in answer()
 
 
 def test_few_draws_show_no_difference(tmp_path: Path) -> None:
@@ -258,9 +281,9 @@ def test_a_gain_that_is_smaller_than_what_matters_says_so(tmp_path: Path) -> Non
     how: dict[str, Any] = {"noise": 0.0005, "endpoints": endpoints}
     summary = summary_of(tmp_path, BASE | {"gan": 0.005}, **how)
     assert of_pair(summary)[0]["word"] == "better"
-    assert "which is shown to be less than 1 point" in summary["answer"][0]
+    assert "which is shown to be less than 1 point" in summary["answer"]["verdicts"][0]
     larger = summary_of(tmp_path / "larger", BASE | {"gan": 0.03}, **how)
-    assert "shown to be less than" not in larger["answer"][0]
+    assert "shown to be less than" not in larger["answer"]["verdicts"][0]
 
 
 def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
@@ -57,6 +58,8 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
         classes[name] = evaluator.against_baseline(
             rows, name, held_out, discriminator, source_images(made, subject.splits.train)
         )
+        share = evaluator.real_passes(name, held_out)
+        classes[name] = replace(classes[name], real_passes=share)
         n = classes[name].images["measured"]
         _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
     right = evaluator.right_on_unseen(held_out)
@@ -106,7 +109,9 @@ def _verdict(quality: Quality, name: str) -> str:
         return f"{name}: the gate (quality.gate) was not measured"
     reach = ", ".join(f"{value} within {r:g}" for value, r in (quality.gate or {}).items())
     passed = f"misses the gate by {', '.join(missed)}" if missed else "passes the gate"
-    return f"{name}: {passed} ({reach} of unseen real images)"
+    share = quality.classes[name].real_passes
+    alone = "not measured" if share is None else f"{100 * share:.0f} %"
+    return f"{name}: {passed} ({reach} of unseen real images; real images in their place: {alone})"
 
 
 def _csv(quality: Quality) -> str:

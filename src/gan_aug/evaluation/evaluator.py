@@ -13,11 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gan_aug.data.held_out import HeldOut, reference_classifier_images
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
+from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
+from gan_aug.evaluation.gate import real_share
 from gan_aug.evaluation.measured import ClassQuality, Quality, Values
 from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
@@ -30,6 +31,8 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.run.errors import GanAugError
 
 BASELINE, GENERATED = "real", "generated"
+HALVINGS = 5
+"""How often unseen real images are cut in two, to see whether one half passes the other's gate."""
 
 
 def metrics_of(quality: DictConfig) -> dict[str, Metric]:
@@ -152,6 +155,45 @@ class Evaluator:
             for label, images in of_use.items():
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
         return ClassQuality(values, seconds, counts)
+
+    def real_passes(self, name: str, held_out: HeldOut) -> float | None:
+        """Return how often unseen real images of a class pass the gate against others.
+
+        They are cut in two by patient, anew each time, as large as the sets that `against_baseline`
+        measures where patients allow it; each half is measured against the other and sets the gate
+        for it.
+
+        Args:
+            name: the class.
+            held_out: real images.
+
+        Returns:
+            The share; None where the gate was not measured.
+        """
+        quality = self.quality({})
+        gate = quality.gate or {}
+        asked = {n: m for n, m in self._metrics.items() if gate.keys() & self._good(n)}
+        both = concatenate(*(t.of_class(name) for t in (held_out.reference, held_out.baseline)))
+        pool, context = self.sample(np.asarray(both.images)), self.context(name, both, None)
+        patients = np.unique(both.patients)
+        random = np.random.default_rng(self._quality.seed)
+        measured = []
+        for _ in range(HALVINGS if asked else 0):
+            first = np.isin(both.patients, random.permutation(patients)[: len(patients) // 2])
+            n = min(first.sum(), (~first).sum())
+            if n < FEWEST:  # some patient has most images
+                continue
+            halves = [pool.take(np.flatnonzero(side)[:n]) for side in (first, ~first)]
+            values = [
+                {k: v for metric in asked.values() for k, v in metric(real, fake, context).items()}
+                for fake, real in (halves, halves[::-1])
+            ]
+            one, other = values
+            measured += [(quality, one, other), (quality, other, one)]
+        return real_share(measured)
+
+    def _good(self, metric: str) -> set[str]:
+        return {str(value) for value in self._quality.metrics[metric].good}
 
     def right_on_unseen(self, held_out: HeldOut) -> Values:
         """Return the share of each class's unseen real images that the classifier gets right."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gan_aug.evaluation.measured import Quality
+from collections.abc import Sequence
+
+from gan_aug.evaluation.measured import Quality, Values
 
 _ROUNDING = 1e-9
 """12 of 120 images are within 0.1, however the shares were rounded."""
@@ -23,13 +25,39 @@ def misses(quality: Quality, name: str) -> list[str] | None:
     if name not in quality.classes:
         return None
     of_class = quality.classes[name].values
-    generated, real = of_class["generated"], of_class["real"]
-    if not quality.gate or not quality.gate.keys() <= generated.keys() & real.keys():
+    return missed_by(quality, of_class["generated"], of_class["real"])
+
+
+def missed_by(quality: Quality, asked: Values, real: Values) -> list[str] | None:
+    """Return the values by which a set of images misses the gate that other, real ones set.
+
+    Args:
+        quality: with its gate.
+        asked: the set's values.
+        real: those of unseen real images.
+
+    Returns:
+        As `misses`.
+    """
+    if not quality.gate or not quality.gate.keys() <= asked.keys() & real.keys():
         return None
     found = []
     for value, reach in quality.gate.items():
-        further = generated[value] - real[value]
+        further = asked[value] - real[value]
         worse = {"lower": further, "higher": -further}.get(quality.good[value], abs(further))
         if not worse <= reach + _ROUNDING:
             found.append(value)
     return found
+
+
+def real_share(measured: Sequence[tuple[Quality, Values, Values]]) -> float | None:
+    """Return how often real images pass, to read a verdict on generated ones with.
+
+    Args:
+        measured: pairs of sets of unseen real images, the second sets the gate for the first.
+
+    Returns:
+        The share that passes; None without a pair that was measured by all of the gate.
+    """
+    judged = [missed for one in measured if (missed := missed_by(*one)) is not None]
+    return sum(not missed for missed in judged) / len(judged) if judged else None

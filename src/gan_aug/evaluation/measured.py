@@ -32,11 +32,13 @@ class ClassQuality:
         values: set to its values, the real-vs-real baseline first.
         seconds: metric to what it took for the first set after the baseline.
         images: what images were for to how many there were; `measured` in each set.
+        real_passes: how often unseen real images pass the gate against others; None: not measured.
     """
 
     values: dict[str, Values]
     seconds: Values | None
     images: dict[str, int]
+    real_passes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

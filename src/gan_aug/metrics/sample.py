@@ -36,6 +36,11 @@ class Sample:
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(self, rows: NDArray[np.int64]) -> Sample:
+        """Return some of the images, with the features that all have once these are computed."""
+        features = self.features[rows]
+        return Sample(self.images[rows], lambda _: features, self.classifier)
+
     @cached_property
     def features(self) -> Tensor:
         """Float64 (N, F), computed once."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from gan_aug.run.command_line import command
 from gan_aug.settings.checks import check_config
+
+FIRST_S, EVERY_S = 2.0, 5.0
+"""After how long a report says what it is at, and how often again."""
 
 
 @command("report", to_go_on="repeat the command")
@@ -16,14 +21,32 @@ def main(cfg: DictConfig) -> None:
     check_config(cfg)
     archive = None if cfg.archive is None else Path(cfg.archive).expanduser()
 
+    say = Patience()
+
     from gan_aug.report.archive import check_archive
-    from gan_aug.report.build import build
+    from gan_aug.report.build import write_report
+    from gan_aug.report.terminal import print_answer
 
     if archive is not None:
         check_archive(archive)
-    print(build(Path(cfg.study_dir).expanduser(), archive))
+    report = write_report(Path(cfg.study_dir).expanduser(), archive, say)
+    print_answer(report.answer)
+    print(f"report      {report.page}")
     if archive is not None:
-        print(archive)
+        print(f"archive     {archive}")
+
+
+class Patience:
+    """Says what is being done, as soon as it takes long and then now and then."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + FIRST_S
+
+    def __call__(self, what: str) -> None:
+        """Print a line, unless the last one is fresh."""
+        if time.monotonic() >= self._next:
+            print(f"{what} ...", file=sys.stderr, flush=True)
+            self._next = time.monotonic() + EVERY_S
 
 
 if __name__ == "__main__":

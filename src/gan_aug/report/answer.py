@@ -1,96 +1,330 @@
-"""The sentence that answers the study's question, written from the numbers."""
+"""What a report says first, written from the numbers: the question, its answer, what limits it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gan_aug.report.over_patients import FIXED
-from gan_aug.report.results import AT_VALIDATION_THRESHOLD, LEFT_OUT, LOWER_IS_BETTER
-from gan_aug.report.summary import Block, Pair, Summary
+from gan_aug.report.results import LEFT_OUT, titles_of
+from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.verdicts import (
     BETTER,
     CANNOT_TELL,
     EQUIVALENT,
     INCONCLUSIVE,
     LEVEL,
+    TOO_FEW,
     WORSE,
     Verdict,
     equivalence_interval,
     equivalence_p,
-    shown_difference,
 )
 from gan_aug.report.worth import Measure
 from gan_aug.settings.draw import Swept
 from gan_aug.settings.endpoints import Endpoint
 
-BESIDE = {
-    "accuracy": "accuracy at 0.5",
-    AT_VALIDATION_THRESHOLD: "accuracy at the validation threshold",
-    "auroc": "AUROC",
-}
-BESIDE_OF_MANY = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-}
-"""Where no class is the positive one."""
-STARTS = {
-    BETTER: "Yes, it helped",
-    WORSE: "It made it worse",
-    EQUIVALENT: "No difference that matters",
-    INCONCLUSIVE: "No gain was shown",
-    CANNOT_TELL: "This study cannot tell",
-}
+SHOWN = (BETTER, WORSE)
+BESIDE = ("accuracy", "accuracy_at_validation_threshold", "balanced_accuracy", "auroc")
+"""Where a shifted threshold can look like a gain (rule 7), the others stand beside."""
+COPIES = "duplicate"
+"""What arms are better than comes last: asked are `real` and the study's own pairs."""
+MOST_GATES = 6
+"""Conditions whose gate has a sentence of its own."""
 
 
-def sentences(summary: Summary, titles: dict[str, str]) -> list[str]:
-    """Return one sentence for each condition, the last ones, after all that they must be read with.
+def answer_of(summary: Summary, titles: Mapping[str, str], done: list[str]) -> Answer:
+    """Return what a report says first.
 
     Args:
         summary: from `gan_aug.report.analysis.summarise`.
         titles: the arms' names to what they are.
+        done: what was done, from `gan_aug.report.done`.
     """
-    broken = [f"{r.rule} ({r.title})" for r in summary.rules if not r.passed]
-    first = []
-    if broken:
-        first = [f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."]
-    left_out = [u["job"] for u in summary.unfinished if u["status"] == LEFT_OUT]
-    if left_out:
-        why = "as they cannot be read or their files disagree"
-        first.append(f"Careful: left out, {why}: {', '.join(left_out)}.")
-    first += [f"Careful: {warning}" for warning in summary.warnings]
-    if summary.declaration is not None:
-        first.append(
-            "Careful: endpoints or question were changed after the first draw; declared were "
-            f"{summary.declaration}."
-        )
-    first += [*_cannot_tell(summary), *_says_little(summary)]
-    of_split = summary.splits[summary.primary]
-    return first + [
-        _sentence(summary, block, titles)
-        + _beside(summary, of_split, i)
-        + _worth(summary, block)
-        + _gate(summary, block)
-        for i, block in enumerate(of_split[summary.endpoints[0].name])
+    return Answer(
+        careful=list(_careful(summary)),
+        question=_question(summary, titles),
+        verdicts=[verdict_in_words(summary, one) for one in asked_verdicts(summary)],
+        shown=list(_also_shown(summary)),
+        limits=list(_limits(summary)),
+        done=done,
+        exploratory=list(_exploratory(summary)),
+    )
+
+
+def asked_verdicts(summary: Summary) -> list[Verdict]:
+    """Return those on the asked arm: endpoints as they were declared, conditions in their order."""
+    asked = (summary.question.arm, summary.question.reference)
+    return [
+        one
+        for endpoint in summary.endpoints
+        for one in summary.verdicts
+        if one.endpoint == endpoint and (one.arm, one.reference) == asked
     ]
 
 
-def _cannot_tell(summary: Summary) -> Iterator[str]:
+def measure_of(summary: Summary, verdict: Verdict) -> Measure | None:
+    """Return the ruler on a verdict's endpoint and condition; None where none was laid on it."""
+    where = (verdict.condition, verdict.endpoint.split, verdict.endpoint.name)
+    found = (m for m in summary.worth if (m.condition, m.split, m.metric) == where)
+    return next(found, None)
+
+
+def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
+    """Return what an arm is worth on a verdict's endpoint; None where the endpoint cannot tell."""
+    measure = measure_of(summary, verdict)
+    if measure is None or not measure.sensitivity.seen:
+        return None
+    found = measure.arms.get(arm or "")
+    return found.worth if found is not None and found.rate.known else None
+
+
+def _careful(summary: Summary) -> Iterator[str]:
+    broken = [f"{r.rule} ({r.title})" for r in summary.rules if not r.passed]
+    if broken:
+        yield f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."
+    left_out = [u["job"] for u in summary.unfinished if u["status"] == LEFT_OUT]
+    if left_out:
+        why = "as they cannot be read or their files disagree"
+        yield f"Careful: left out, {why}: {', '.join(left_out)}."
+    yield from (f"Careful: {warning}" for warning in summary.warnings)
+    if summary.declaration is not None:
+        yield (
+            "Careful: endpoints or question were changed after the first draw; declared were "
+            f"{summary.declaration}."
+        )
+
+
+def _question(summary: Summary, titles: Mapping[str, str]) -> str:
+    arm, reference = summary.question.arm, summary.question.reference
+    beside = f" ({titles[reference]})" if reference in titles else ""
+    named = ", ".join(endpoint_in_words(summary, one) for one in summary.endpoints)
+    when = "Declared before the first draw" if summary.declared else "Not declared beforehand"
+    least = {e for one in summary.endpoints if (e := one.smallest_effect) is not None}
+    matters = ""
+    if least:
+        effects = " or ".join(map(_effect, sorted(least)))
+        matters = f" The smallest difference that matters: {effects}."
+    return f"Is {arm} ({titles[arm]}) better than {reference}{beside}? {when}: {named}.{matters}"
+
+
+def endpoint_in_words(summary: Summary, endpoint: Endpoint) -> str:
+    """Return an endpoint with its rank: `test AUROC (primary)`."""
+    rank = "primary" if endpoint == summary.endpoints[0] else "secondary"
+    return f"{_title(summary, endpoint.split, endpoint.name)} ({rank})"
+
+
+def _title(summary: Summary, split: str, metric: str) -> str:
+    return f"{split} {titles_of(summary.data_classes)[metric]}"
+
+
+def verdict_in_words(summary: Summary, one: Verdict) -> str:
+    """Return what is said of the asked arm on an endpoint under a condition."""
+    where = f", with {_named(one.condition)}" if one.condition else ""
+    start = f"{endpoint_in_words(summary, one.endpoint)}{where}: {_called(summary, one)}"
+    text = f"{_capital(start)}, {_numbers(one)}{_meaning(one)}."
+    for part in (_copies(summary, one), _worth(summary, one)):
+        text += f" {part}" if part else ""
+    return text
+
+
+def _called(summary: Summary, one: Verdict) -> str:
+    """Return a verdict in words, and in the same sentence whether real images are seen at all."""
+    if one.word == CANNOT_TELL:
+        pair = f"neither {one.arm} in place of {one.reference} nor more real images"
+        return f"cannot tell, {pair} are shown to move it"
+    said = {
+        BETTER: f"{one.arm} is better than {one.reference}",
+        WORSE: f"{one.arm} is worse than {one.reference}",
+        EQUIVALENT: f"{one.arm} is equivalent to {one.reference}",
+        INCONCLUSIVE: f"no difference between {one.arm} and {one.reference} is shown",
+        TOO_FEW: "too few draws to answer",
+    }[one.word]
+    if one.word in (BETTER, WORSE, EQUIVALENT) and not _of_others(one):
+        said += f" on these {one.endpoint.split} patients"
+    return said + _although(summary, one)
+
+
+def _although(summary: Summary, one: Verdict) -> str:
+    """Return that an endpoint on which a difference is shown is not shown to see real images."""
+    measure = measure_of(summary, one)
+    if one.word not in SHOWN or measure is None or measure.sensitivity.seen:
+        return ""
+    return ", although more real images are not shown to move this endpoint"
+
+
+def _of_others(one: Verdict) -> bool:
+    """Tell whether what is said is shown of other patients than a fixed test's too."""
+    return one.patients is not None or one.endpoint.split not in FIXED
+
+
+def _numbers(one: Verdict) -> str:
+    draws = f"{one.draws} draws" if one.draws > 1 else "1 draw"
+    if one.interval is None or one.p_holm is None:
+        return f"{points(one.mean)} points over {draws}, which noise alone can give"
+    over = ""
+    if one.over_draws is not None:
+        over = f" over draws and patients, {_to(one.over_draws)} over draws alone"
+    interval = f"95% interval {_to(one.interval)}{over}"
+    return f"{points(one.mean)} points ({interval}; {draws}; {_p(one.p_holm)})"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def _meaning(one: Verdict) -> str:
+    """Return what a verdict means beside the numbers."""
+    least = one.endpoint.smallest_effect
+    if least is None:
+        return ""
+    small = one.p_equivalent is not None and one.p_equivalent < LEVEL
+    if one.word in SHOWN:
+        return f", which is shown to be less than {_effect(least)}" if small else ""
+    if one.word == EQUIVALENT:
+        interval = equivalence_interval(one)
+        by = "" if interval is None else f" (90% interval {_to(interval)})"
+        return f", which is within {_effect(least)}{by}"
+    if one.word == INCONCLUSIVE:
+        if one.settles is None and one.limit is not None and one.limit > least:
+            return (
+                f"; these {one.patients} {one.endpoint.split} patients show no less than "
+                f"{points(one.limit)[1:]} points, however many draws"
+            )
+        draws = one.settles or "more than a million"
+        return f"; a new study of {draws} draws would show {_effect(least)}"
+    return ""
+
+
+def _copies(summary: Summary, one: Verdict) -> str:
+    """Return the asked arm against as many copies of real images, used alike."""
+    if summary.control is None or one.word == TOO_FEW:
+        return ""
+    control = next((v for v in summary.verdicts if _same(v, one, summary.control)), None)
+    if control is None or control.interval is None or control.p_holm is None:
+        return "Too few draws have copies of real images to compare with."
+    copies = f"as many copies of real images ({summary.control})"
+    numbers = f"{points(control.mean)} points (95% interval {_to(control.interval)})"
+    if control.word == one.word == BETTER:
+        return f"It is better than {copies} too: {numbers}."
+    if one.word == BETTER:
+        return f"But it is not shown to be better than {copies}: {numbers}."
+    return f"Against {copies}: {numbers}, {_briefly(control)}."
+
+
+def _briefly(one: Verdict) -> str:
+    shown = one.word in (BETTER, WORSE, EQUIVALENT)
+    return one.word if shown else "no difference is shown"
+
+
+def _same(other: Verdict, one: Verdict, reference: str) -> bool:
+    return (other.condition, other.endpoint, other.arm, other.reference) == (
+        one.condition,
+        one.endpoint,
+        one.arm,
+        reference,
+    )
+
+
+def _worth(summary: Summary, one: Verdict) -> str:
+    """Return what the asked arm is worth in real images, on an endpoint that sees these."""
+    found, measure = worth_of(summary, one, one.arm), measure_of(summary, one)
+    if found is None or measure is None:
+        return ""
+    copies = worth_of(summary, one, summary.control)
+    beside = "" if copies is None else f"; as many copies: {copies}"
+    return f"In further real images {_of(measure)}, {one.arm} is worth {found}{beside}."
+
+
+def _also_shown(summary: Summary) -> Iterator[str]:
+    """Yield every other declared result that is significant, one sentence for each pair of arms."""
+    asked = asked_verdicts(summary)
+    groups: dict[tuple[int, str, str, str, str], list[Verdict]] = {}
+    for one in summary.verdicts:
+        if one.word in SHOWN and one not in asked:
+            rank = summary.endpoints.index(one.endpoint)
+            key = (rank, one.arm, one.reference, one.word, _although(summary, one))
+            groups.setdefault(key, []).append(one)
+    for (rank, arm, reference, word, although), found in sorted(
+        groups.items(), key=lambda group: (group[0][0], group[0][2] == COPIES)
+    ):
+        numbers = "; ".join(
+            f"{_before(one.condition)}{points(one.mean)} points (95% interval {_to(interval)}, "
+            f"{_p(one.p_holm)})"
+            for one in found
+            if (interval := one.interval) is not None and one.p_holm is not None
+        )
+        endpoint = endpoint_in_words(summary, summary.endpoints[rank])
+        on_these = "" if _of_others(found[0]) else f" on these {found[0].endpoint.split} patients"
+        said = f"{endpoint}: {arm} is {word} than {reference}{on_these}{although}"
+        yield f"{_capital(said)}: {numbers}."
+
+
+def _limits(summary: Summary) -> Iterator[str]:
+    yield from _corrections(summary)
+    yield from _patients(summary)
+    yield from _blind(summary)
+    yield from _says_little(summary)
+    yield from _gate(summary)
+    if not summary.worth:
+        yield (
+            "No ruler: whether more real images would move these endpoints is not known, and so "
+            "what a null means."
+        )
+    if summary.control is None and summary.adds == "gan":
+        yield "No arm of this study adds as many copies of real images, used alike."
+
+
+def _corrections(summary: Summary) -> Iterator[str]:
+    parts = [
+        f"{size} comparison{'' if size == 1 else 's'} on the {which}"
+        for which, size in (
+            ("primary endpoint", summary.corrected_over["primary"]),
+            ("secondary endpoints", summary.corrected_over["secondary"]),
+        )
+        if size
+    ]
+    if parts:
+        yield (
+            f"p is after Holm's correction over {', and over '.join(parts)}; equivalence is "
+            "corrected apart, over as many."
+        )
+
+
+def _patients(summary: Summary) -> Iterator[str]:
+    for split in dict.fromkeys(one.split for one in summary.endpoints):
+        of_split = [one for one in summary.verdicts if one.endpoint.split == split]
+        known = {one.patients for one in of_split if one.patients is not None}
+        if split not in FIXED:
+            yield f"Each draw has {split} patients of its own: intervals are over draws."
+        elif known:
+            number = " to ".join(map(str, sorted({min(known), max(known)})))
+            yield (
+                f"All draws have the same {number} {split} patients: intervals and p are over "
+                "draws and patients."
+            )
+        else:
+            yield (
+                f"All draws have the same {split} images, and who is on them is not kept: what is "
+                "shown is shown of these patients alone."
+            )
+
+
+def _blind(summary: Summary) -> Iterator[str]:
     """Yield a sentence for each endpoint on which even real images are not seen."""
     for endpoint, measures in _by_endpoint(summary):
         unseen = [
-            f"{_named(one.condition)}{points(one.sensitivity.gain)} points a doubling, "
-            f"95% interval {_to(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
-            f"{_of(one)}"
+            f"{_before(one.condition)}{points(one.sensitivity.gain)} points a doubling "
+            f"(95% interval {_to(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
+            f"{_of(one)})"
             for one in measures
             if not one.sensitivity.seen and (interval := one.sensitivity.interval) is not None
         ]
         if unseen:
             under = f" under {len(unseen)} of {len(measures)} conditions"
             yield (
-                f"This endpoint cannot tell{under if len(measures) > 1 else ''}: {endpoint.split} "
-                f"{_metric(endpoint.name)} is not shown to rise with more real images themselves "
-                f"({'; '.join(unseen)}). Whether other images move it or not says nothing of them."
+                f"More real images themselves are not shown to move {_name(summary, endpoint)}"
+                f"{under if len(measures) > 1 else ''}: {'; '.join(unseen)}. "
+                "A null on it says nothing of other images."
             )
 
 
@@ -107,7 +341,7 @@ def _says_little(summary: Summary) -> Iterator[str]:
         ]
         little = [
             f"{one.sizes[-1]} real images {_of(one)} are equivalent to {one.own} within "
-            f"{_effect(least)} too ({_named(one.condition)}{points(one.most.mean)}, "
+            f"{_effect(least)} too ({_before(one.condition)}{points(one.most.mean)}, "
             f"90% interval {_to(interval)})"
             for one in measures
             if one.condition in called
@@ -116,9 +350,66 @@ def _says_little(summary: Summary) -> Iterator[str]:
             and (interval := equivalence_interval(one.most)) is not None
         ]
         if little:
+            said = f"Equivalent says little on {_name(summary, endpoint)}"
+            yield f"{said}: {'; '.join(little)}."
+
+
+def _gate(summary: Summary) -> Iterator[str]:
+    """Yield how many GANs pass, beside how often real images do: what they give says no more."""
+    by_condition: dict[str, list[str]] = {}
+    for row in summary.gate:
+        real = "not measured" if row.real is None else f"{100 * row.real:.0f} % of the time"
+        passed = f"{row.class_} in {row.passed} of {row.draws} draws (real images: {real})"
+        by_condition.setdefault(_under(row.condition), []).append(passed)
+    if len(by_condition) > MOST_GATES:
+        passed_, draws = (sum(getattr(row, n) for row in summary.gate) for n in ("passed", "draws"))
+        known = [row.real for row in summary.gate if row.real is not None]
+        real = f"{100 * min(known):.0f} to {100 * max(known):.0f} %" if known else "not measured"
+        yield (
+            f"{passed_} of {draws} sets of GAN images pass the gate, as varied as real ones; of "
+            f"real images in their place: {real}."
+        )
+        return
+    for condition, classes in by_condition.items():
+        said = "GAN images pass the gate (as varied as unseen real ones)"
+        yield f"{said}{condition}: {', '.join(classes)}."
+
+
+def _exploratory(summary: Summary) -> Iterator[str]:
+    """Yield the asked difference by metrics, and worth by endpoints, that were not declared."""
+    declared = {(one.split, one.name) for one in summary.endpoints}
+    arm, reference = summary.question.arm, summary.question.reference
+    of_split = summary.splits[summary.primary]
+    titles = titles_of(summary.data_classes)
+    conditions = [block.condition for block in of_split[summary.endpoints[0].name]]
+    for i, condition in enumerate(conditions):
+        parts = []
+        for metric in BESIDE:
+            blocks = of_split.get(metric)
+            found = None if blocks is None else blocks[i].pair(arm, reference)
+            if (summary.primary, metric) in declared or found is None or found.interval is None:
+                continue
+            numbers = f"{points(found.mean)} ({_to(found.interval)})"
+            parts.append(f"{summary.primary} {titles[metric]} {numbers}")
+        if parts:
             yield (
-                f"Equivalent says little on {endpoint.split} {_metric(endpoint.name)}: "
-                f"{'; '.join(little)}."
+                f"Not declared{_under(condition)}: {arm} less {reference}, in points: "
+                f"{', '.join(parts)}."
+            )
+        worths = [
+            f"{one.arms[arm].worth} by {_title(summary, one.split, one.metric)}"
+            for one in summary.worth
+            if one.condition == condition
+            and (one.split, one.metric) not in declared
+            and one.sensitivity.seen
+            and arm in one.arms
+            and one.arms[arm].rate.known
+        ]
+        if worths:
+            of = _of(summary.worth[0])
+            yield (
+                f"Not declared{_under(condition)}: in further real images {of}, {arm} would be "
+                f"worth {', '.join(worths)}."
             )
 
 
@@ -128,53 +419,28 @@ def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
         yield endpoint, [one for one in summary.worth if (one.split, one.metric) == where]
 
 
-def _worth(summary: Summary, block: Block) -> str:
-    """Return what the asked arm is worth in real images, on the endpoints that can tell."""
-    arm = summary.question.arm
-    parts = []
-    for measure in summary.worth:
-        if measure.condition != block.condition or not measure.sensitivity.seen:
-            continue
-        known = {name: one for name, one in measure.arms.items() if one.rate.known}
-        if arm in known:
-            copies = ""
-            if summary.control in known:
-                copies = f" (as many copies: {known[summary.control].worth})"
-            named = f"{measure.split} {_metric(measure.metric)}"
-            parts.append(f"{known[arm].worth} by {named}{copies}")
-    if not parts:
-        return ""
-    of = _of(summary.worth[0])
-    return f" In further real images {of}, {arm} is worth {'; '.join(parts)}."
-
-
-def _gate(summary: Summary, block: Block) -> str:
-    """Return how many GANs were not good: what they give says little of better ones."""
-    missed = [
-        f"that of {row.class_} in {row.draws - row.passed} of {row.draws} draws"
-        for row in summary.gate
-        if row.condition == block.condition and row.passed < row.draws
-    ]
-    if not missed:
-        return ""
-    return f" GANs whose images are not as varied as real ones (the gate): {', '.join(missed)}."
+def _name(summary: Summary, endpoint: Endpoint) -> str:
+    return _title(summary, endpoint.split, endpoint.name)
 
 
 def _of(measure: Measure) -> str:
     return "of each class" if len(measure.classes) > 1 else f"of {measure.classes[0]}"
 
 
-def _metric(name: str) -> str:
-    return name.upper() if name in ("auroc", "auprc") else name.replace("_", " ")
-
-
-def _where(condition: Swept) -> str:
-    return f"With {_named(condition)}" if condition else ""
-
-
 def _named(condition: Swept) -> str:
-    named = ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
-    return f"{named}: " if named else ""
+    return ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
+
+
+def _before(condition: Swept) -> str:
+    return f"{_named(condition)}: " if condition else ""
+
+
+def _under(condition: Swept) -> str:
+    return f", with {_named(condition)}" if condition else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def points(share: float) -> str:
@@ -187,106 +453,6 @@ def points(share: float) -> str:
 
 def _to(interval: tuple[float, float]) -> str:
     return " to ".join(map(points, interval))
-
-
-def _beside(summary: Summary, of_split: dict[str, list[Block]], i: int) -> str:
-    """Return the same difference where a shifted threshold cannot look like a gain (rule 7)."""
-    asked, main = summary.question, summary.endpoints[0].name
-    parts = []
-    for metric, title in (BESIDE if summary.positive is not None else BESIDE_OF_MANY).items():
-        found = of_split[metric][i].pair(asked.arm, asked.reference)
-        if metric != main and found is not None and found.interval is not None:
-            parts.append(f"{title} {points(found.mean)} ({_to(found.interval)})")
-    return f" Beside it, not tested: {', '.join(parts)}." if parts else ""
-
-
-def _sentence(summary: Summary, block: Block, titles: dict[str, str]) -> str:
-    arm, reference = summary.question.arm, summary.question.reference
-    against = block.pair(arm, reference)
-    assert against is not None
-    where = _where(block.condition)
-    change = f"{points(against.mean)} points of {summary.title}"
-    subject = f"{arm} ({titles[arm]}) against {reference}"
-    draws = f"{against.draws} draws" if against.draws > 1 else "1 draw"
-    if against.p_holm is None or against.interval is None:
-        return (
-            f"{where}Not enough draws to answer: {subject} gave {change} over {draws}, "
-            "which noise alone can give."
-        )
-    numbers = (
-        f"{change} (95% interval {_to(against.interval)}, {draws}, "
-        f"p = {against.p_holm:.2g} after Holm{_these_patients(against)})"
-    )
-    judged = judged_on_primary(summary, block, arm, reference)
-    start = STARTS[judged.word]
-    if judged.word in (BETTER, WORSE, EQUIVALENT) and not _of_others(against, judged):
-        start += f" on these {summary.primary} patients"
-    ruled = any(m.condition == block.condition for m in summary.worth)
-    text = f"{where}{start}: {subject} gave {numbers}{_meaning(judged, ruled)}"
-    control = block.pair(arm, summary.control)
-    if control is None and summary.adds != "gan":
-        return f"{text}."
-    if control is None:
-        return f"{text}; no arm of this study adds as many copies of real images, used alike."
-    if control.p_holm is None or control.interval is None:
-        return f"{text}; too few draws have the copies of real images to compare with."
-    copies = f"{points(control.mean)} ({_to(control.interval)}{_these_patients(control)})"
-    lower_is_better = summary.endpoints[0].name in LOWER_IS_BETTER
-    if judged.word == BETTER and shown_difference(control, lower_is_better) != BETTER:
-        shown = "but that is not shown to be more than as many copies of real images give"
-        return f"{text}; {shown}: {copies}."
-    if judged.word == BETTER:
-        on_these = "" if _of_others(control, judged) else f" on these {summary.primary} patients"
-        return f"{text}, and more than as many copies of real images give{on_these}: {copies}."
-    return f"{text}; against as many copies of real images: {copies}."
-
-
-def _these_patients(pair: Pair) -> str:
-    if pair.over_draws is None:
-        return ""
-    return f"; for these very patients {_to(pair.over_draws)}"
-
-
-def judged_on_primary(summary: Summary, block: Block, arm: str, reference: str) -> Verdict:
-    """Return the verdict on two arms under a block's condition, on the primary endpoint."""
-    wanted = (block.condition, summary.endpoints[0], arm, reference)
-    (found,) = (
-        one
-        for one in summary.verdicts
-        if (one.condition, one.endpoint, one.arm, one.reference) == wanted
-    )
-    return found
-
-
-def _of_others(pair: Pair, judged: Verdict) -> bool:
-    """Tell whether what is said of a pair is shown of other patients than a fixed test's too."""
-    return pair.patients is not None or judged.endpoint.split not in FIXED
-
-
-def _meaning(judged: Verdict, ruled: bool) -> str:
-    """Return what a verdict means beside the numbers."""
-    least = judged.endpoint.smallest_effect
-    if least is None:
-        return ""
-    small = judged.p_equivalent is not None and judged.p_equivalent < LEVEL
-    if judged.word in (BETTER, WORSE):
-        return f", which is shown to be less than {_effect(least)}" if small else ""
-    if judged.word == EQUIVALENT:
-        interval = equivalence_interval(judged)
-        by = "" if interval is None else f" (90% interval {_to(interval)})"
-        sees = (
-            "" if ruled else "; without a ruler, whether more real images would differ is not known"
-        )
-        return f", which is equivalent within {_effect(least)}{by}{sees}"
-    if judged.word == INCONCLUSIVE:
-        if judged.settles is None and judged.limit is not None and judged.limit > least:
-            return (
-                f", which is inconclusive: these {judged.patients} test patients show no less than "
-                f"{points(judged.limit)[1:]} points, however many draws"
-            )
-        draws = judged.settles or "more than a million"
-        return f", which is inconclusive: a study of {draws} draws would show {_effect(least)}"
-    return ""
 
 
 def _effect(share: float) -> str:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from gan_aug.report.analysis import summarise
-from gan_aug.report.answer import sentences
+from gan_aug.report.answer import answer_of
 from gan_aug.report.archive import files_to_keep, write_archive
+from gan_aug.report.done import what_was_done
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
-from gan_aug.report.results import LEFT_OUT, read_study
+from gan_aug.report.results import LEFT_OUT, Study, read_study
+from gan_aug.report.summary import Answer, Summary
 from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.typed import to_plain
+
+
+def answered(study: Study) -> tuple[Summary, Answer]:
+    """Return all numbers of a study's report, and what is said of them first."""
+    summary = summarise(study)
+    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
+    answer = answer_of(summary, titles, what_was_done(study, summary.costs))
+    return replace(summary, answer=answer), answer
 
 
 def as_csv(table: pd.DataFrame) -> str:
@@ -28,27 +39,48 @@ def as_csv(table: pd.DataFrame) -> str:
     return found
 
 
-def build(study_dir: Path, archive: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Report:
+    """A report that was written: where its page lies, and what it says first."""
+
+    page: Path
+    answer: Answer
+
+
+def build(study_dir: Path) -> Path:
+    """Write the report of all finished draws under a folder, as `write_report` does.
+
+    Returns:
+        The path of report.html.
+    """
+    return write_report(study_dir).page
+
+
+def write_report(
+    study_dir: Path, archive: Path | None = None, say: Callable[[str], object] = lambda _: None
+) -> Report:
     """Write the report of all finished draws under a folder.
 
     Args:
         study_dir: of `gan_aug.study`.
         archive: where to write the draws that the report is made from; None: nowhere.
+        say: is told what is being done.
 
     Returns:
-        The path of report.html.
+        Where it lies, and what it says first.
 
     Raises:
-        GanAugError: no sound finished draw, or draws that do not belong together.
+        GanAugError: no sound finished draw, draws that do not belong together, or a link in what
+            the archive would hold.
     """
     started = time.time()
-    study = read_study(study_dir)
+    study = read_study(study_dir, lambda done, of: say(f"reading draw {done + 1} of {of}"))
     kept = [] if archive is None else files_to_keep(study)  # refused before anything is written
-    summary = summarise(study)
-    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
-    summary = replace(summary, answer=sentences(summary, titles))
+    say("comparing the arms")
+    summary, answer = answered(study)
     for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
         warn(f"left out of the report: {left_out['reason']}")
+    say("drawing the figures")
     figures = all_figures(study, summary)
     for name, png in figures.items():
         replace_file(
@@ -65,4 +97,4 @@ def build(study_dir: Path, archive: Path | None = None) -> Path:
     os.utime(report, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
         write_archive(study, kept, archive)
-    return report
+    return Report(report, answer)

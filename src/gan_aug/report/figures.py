@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -16,14 +15,15 @@ from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.data.classes import Classes
 from gan_aug.pages.figure import new_figure
+from gan_aug.report.palette import SWEPT_ARM, family_of, palette
 from gan_aug.report.quality import quality_against_gain
 from gan_aug.report.results import Study
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.summary import Summary
+from gan_aug.report.worth import Measure
 
-COLOURS = ("#4c5b6b", "#1b7f79", "#b8860b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d")
-SWEPT_ARM = re.compile(r"(.+)_(\d+)$")
-"""gan_50, gan_100 ... are one arm with several counts."""
+STYLES = ("-", "--", ":", "-.")
+"""Of arms that differ in a count, and so have one colour."""
 
 
 def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
     """
     titles = {arm: facts.title for arm, facts in study.first.arms.items()}
     drawn: dict[str, Callable[[], Figure | None]] = {
-        "ruler": lambda: ruler_figure(summary.worth, titles),
+        "ruler": lambda: ruler_figure(_declared(summary), titles),
         "paired_differences": lambda: paired_differences(study, summary),
         "accuracy_by_count": lambda: accuracy_by_count(study),
         "gain_by_size": lambda: gain_by_size(study, summary),
@@ -44,6 +44,13 @@ def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
     }
     figures = {name: draw() for name, draw in drawn.items()}
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}
+
+
+def _declared(summary: Summary) -> list[Measure]:
+    """Return the ruler's measures on declared endpoints, in their order."""
+    order = [(one.split, one.name) for one in summary.endpoints]
+    found = [one for one in summary.worth if (one.split, one.metric) in order]
+    return sorted(found, key=lambda one: order.index((one.split, one.metric)))
 
 
 def _png(figure: Figure) -> bytes:
@@ -77,6 +84,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
     if len(blocks) > 6 or "real" not in study.arms:
         return None  # a sweep of many settings has a table instead
     arms = [arm for arm in study.arms if arm != "real"]
+    colours = palette(study.first.arms)
     figure = _figure(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
     panels = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
     for axes, block, condition in zip(panels, blocks, study.conditions, strict=True):
@@ -85,7 +93,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         for row, arm in enumerate(arms):
             differences = 100 * (values[arm] - values["real"]).dropna().to_numpy()
             spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
-            colour = COLOURS[row % len(COLOURS)]
+            colour = colours[arm]
             axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
             comparison = found[arm]
             if comparison.interval is not None:
@@ -102,7 +110,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         if label := study.label(condition):
             axes.set_title(label, loc="left", fontsize=10)
     panels[-1].set_xlabel(
-        f"difference from `real` in {study.title}, points "
+        f"difference from real in {study.title}, points "
         "(dots: draws; diamond and bar: mean, 95% interval)"
     )
     return figure
@@ -125,11 +133,12 @@ def accuracy_by_count(study: Study) -> Figure | None:
     positions = {0: 0.0}
     for total in sorted({total for found in groups.values() for total, _ in found}):
         positions[total] = len(positions)
-    for i, (name, found) in enumerate(groups.items()):
+    colours = palette(study.first.arms)
+    for name, found in groups.items():
         columns = ["real", *(arm for _, arm in found)]
         places = [0.0, *(positions[total] for total, _ in found)]
         mean, half = t_band(100 * values[columns].dropna().to_numpy())
-        colour = COLOURS[(i + 4) % len(COLOURS)]
+        colour = colours[name]
         axes.plot(places, mean, "o-", color=colour, label=name)
         axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
     axes.set_xticks(list(positions.values()), [str(total) for total in positions])
@@ -149,8 +158,9 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     places = np.arange(len(study.conditions))
     tables = [study.main_by_draw(c) for c in study.conditions]
     blocks = summary.splits[study.primary][study.endpoints[0].name]
+    colours = palette(study.first.arms)
     for i, arm in enumerate(study.arms):
-        colour = COLOURS[i % len(COLOURS)]
+        colour = colours[arm]
         bands = [t_band(100 * table[arm].dropna().to_numpy()) for table in tables]
         mean, half = (np.array(part) for part in zip(*bands, strict=True))
         left.plot(places, mean, "o-", color=colour, label=arm, markersize=4)
@@ -179,7 +189,7 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
         _tidy(axes)
     right.axhline(0, color="#333", linewidth=1)
     left.set_ylabel(f"{study.title}, %")
-    right.set_ylabel("difference from `real`, points (95% interval)")
+    right.set_ylabel("difference from real, points (95% interval)")
     handles = left.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
     return figure
@@ -242,15 +252,17 @@ def roc(study: Study) -> Figure | None:
     grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     panels = list(grid_of_axes.flat)
     base = curves.get("real")
-    for i, (axes, (arm, values)) in enumerate(zip(panels, curves.items(), strict=False)):
+    colours = palette(study.first.arms)
+    for axes, (arm, values) in zip(panels, curves.items(), strict=False):
         mean, half = t_band(values)
-        colour = COLOURS[i % len(COLOURS)]
+        colour = colours[arm]
         axes.fill_between(
             grid, mean - half, np.minimum(1, mean + half), color=colour, alpha=0.25, linewidth=0
         )
         axes.plot(grid, mean, color=colour)
         if base is not None and arm != "real":
-            axes.plot(grid, base.mean(axis=0), color="#333", linewidth=0.8, linestyle=":")
+            of_real = base.mean(axis=0)
+            axes.plot(grid, of_real, color=colours["real"], linewidth=0.9, linestyle=":")
         axes.plot([0, 1], [0, 1], color="#ccc", linewidth=0.8)
         axes.set_title(arm, fontsize=10)
         axes.set_aspect("equal")
@@ -270,7 +282,10 @@ def learning_curves(study: Study) -> Figure | None:
         return None
     figure = _figure(10, 3.6)
     panels = figure.subplots(1, 2, sharey=True)
+    colours = palette(study.first.arms)
+    families = [family_of(arm) for arm in study.arms]
     for i, arm in enumerate(study.arms):
+        style = STYLES[families[:i].count(families[i]) % len(STYLES)]
         fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
         steps = [point["step"] for point in fits[0].curve]
         if len(steps) < 2:
@@ -278,8 +293,8 @@ def learning_curves(study: Study) -> Figure | None:
         for axes, key in zip(panels, ("train_loss", "val_loss"), strict=True):
             values = np.array([[point[key] for point in fit.curve] for fit in fits])
             mean, sd = values.mean(axis=0), values.std(axis=0)
-            colour = COLOURS[i % len(COLOURS)]
-            axes.plot(steps, mean, color=colour, label=arm)
+            colour = colours[arm]
+            axes.plot(steps, mean, style, color=colour, label=arm)
             axes.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.1, linewidth=0)
     for axes, title in zip(panels, ("training loss (last batch)", "validation loss"), strict=True):
         axes.set_title(title, fontsize=10)

@@ -1,60 +1,45 @@
-"""The answer of several conditions side by side: a row for each."""
+"""The answer of several conditions side by side: a row for each, on each declared endpoint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gan_aug.report.answer import judged_on_primary
+from gan_aug.report.answer import asked_verdicts, measure_of, worth_of
 from gan_aug.report.summary import Summary
 from gan_aug.report.verdicts import Verdict
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the asked arm gives under one condition, on the primary endpoint.
+    """What the asked arm gives on a declared endpoint under one condition.
 
     Attributes:
         verdict: of it against its reference, with the difference.
+        blind: whether more real images are not shown to move the endpoint either.
         worth: in words, the further real images that it is worth; None without a ruler, and where
             the endpoint cannot tell.
         copies: likewise, of as many copies of real images.
-        gate: class to the draws whose GAN passed the gate, and of how many; empty: not judged.
     """
 
     verdict: Verdict
+    blind: bool
     worth: str | None
     copies: str | None
-    gate: dict[str, tuple[int, int]]
 
 
 def overview(summary: Summary) -> list[Row]:
-    """Return a row for each condition, in their order; none where there is only one."""
-    endpoint, asked = summary.endpoints[0], summary.question
-    blocks = summary.splits[summary.primary][endpoint.name]
-    if len(blocks) < 2:
+    """Return the rows, endpoints as they were declared; none where there is only one condition."""
+    if len(summary.splits[summary.primary][summary.endpoints[0].name]) < 2:
         return []
     rows = []
-    for block in blocks:
-        verdict = judged_on_primary(summary, block, asked.arm, asked.reference)
+    for verdict in asked_verdicts(summary):
+        measure = measure_of(summary, verdict)
         rows.append(
             Row(
                 verdict,
-                _worth(summary, verdict, asked.arm),
-                _worth(summary, verdict, summary.control),
-                {
-                    row.class_: (row.passed, row.draws)
-                    for row in summary.gate
-                    if row.condition == block.condition
-                },
+                measure is not None and not measure.sensitivity.seen,
+                worth_of(summary, verdict, summary.question.arm),
+                worth_of(summary, verdict, summary.control),
             )
         )
     return rows
-
-
-def _worth(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
-    where = (verdict.condition, verdict.endpoint.split, verdict.endpoint.name)
-    for measure in summary.worth:
-        if (measure.condition, measure.split, measure.metric) == where and measure.sensitivity.seen:
-            found = measure.arms.get(arm or "")
-            return found.worth if found is not None and found.rate.known else None
-    return None

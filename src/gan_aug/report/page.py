@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import points
+from gan_aug.report.done import minutes
 from gan_aug.report.over_patients import FIXED
 from gan_aug.report.overview import overview
 from gan_aug.report.quality import name_of
-from gan_aug.report.results import LOWER_IS_BETTER, Study
+from gan_aug.report.results import LOWER_IS_BETTER, Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Summary
 from gan_aug.report.verdicts import shown_difference
+from gan_aug.report.worth import Measure
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.gan_classes import classes_made
 
 CAPTIONS = {
-    "ruler": "Above: the endpoint against real images, mean over draws and the monotone curve "
-    "through it; dotted: the draw's own images. Below: how many real images each arm performs "
-    "like, with 95% intervals; an arrow: at or beyond the ruler's end. Of several conditions the "
-    "primary endpoint is drawn.",
-    "paired_differences": "Each draw's difference from the arm `real`. An interval that covers 0 "
-    "shows no difference.",
-    "accuracy_by_count": "Accuracy against the number of images added; bands are 95% t intervals.",
-    "gain_by_size": "Left: accuracy against the size of the training set (bands: 95% t intervals). "
-    "Right: difference from `real` in the same draws.",
-    "roc": "Mean ROC curve over draws with its 95% band; dotted: `real`.",
+    "ruler": "Above: a declared endpoint against real images, mean over draws and the monotone "
+    "curve through it; dotted: the draw's own images. Below: how many real images each arm "
+    "performs like, with 95% intervals; an arrow: at or beyond the ruler's end. Of "
+    "several conditions the primary endpoint is drawn.",
+    "paired_differences": "Each draw's difference from the arm real. An interval that covers 0 "
+    "shows no difference. Bars: over draws, and over patients too where these are known.",
+    "accuracy_by_count": "The primary endpoint against the number of images added; bands are 95% t "
+    "intervals.",
+    "gain_by_size": "Left: the primary endpoint against the size of the training set (bands: 95% t "
+    "intervals). Right: difference from real in the same draws.",
+    "roc": "Mean ROC curve over draws with its 95% band; dotted: the arm real.",
     "learning_curves": "Mean and standard deviation over draws and repeats.",
     "quality_against_gain": "Each dot is a draw: the quality of its GAN's images against the gain "
     "of the asked arm. Dashed: the mean of unseen real images. rho: Spearman; p after Holm.",
@@ -49,10 +55,14 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         "percent": _percent,
         "points": _points,
         "p": _p,
-        "minutes": _minutes,
+        "minutes": minutes,
         "value": name_of,
         "counts": _counts,
     }
+    declared = {(one.split, one.name) for one in summary.endpoints}
+    worth: tuple[list[Measure], list[Measure]] = ([], [])
+    for one in summary.worth:
+        worth[(one.split, one.metric) not in declared].append(one)
     return html.render(
         Path(__file__).with_name("report.html.j2"),
         filters,
@@ -69,6 +79,9 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         main=MAIN,
         grids=_grids(study),
         least=LEAST_DRAWS,
+        declared=declared,
+        declared_worth=worth[0],
+        other_worth=worth[1],
         fixed=study.primary in FIXED,
     )
 
@@ -91,16 +104,24 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-
-
 def _grids(study: Study) -> dict[str, str]:
-    """Return the first draw's sheets of real and generated images, by title."""
+    """Return the first draw's sheets of real and generated images, by what they show."""
     job = study.jobs[0]
     found = {}
     for path in sorted((job.folder / "grids").glob("*.png")):
         kind, _, name = path.stem.partition("_")
+        title = f"real, {name}" if kind == "real" else f"generated, {_made_from(job, name)}"
         picture = data_uri(png_of(Image.open(path, formats=["PNG"])))
-        found[f"{kind} {name}, draw {job.result.draw}"] = picture
+        found[f"{title}; draw {job.result.draw}"] = picture
     return found
+
+
+def _made_from(job: Job, name: str) -> str:
+    """Return a class of generated images; of translated ones `from -> to`."""
+    model: Any = job.record.config.get("model")
+    try:
+        of_one = name if model["fitted_on"] == "one" else None
+        sources = classes_made(model, of_one, job.result.data_classes.names)[name]
+    except (GanAugError, KeyError, TypeError):  # the record of a draw may say anything
+        return name
+    return f"{', '.join(sources)} -> {name}" if sources else name

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from gan_aug.evaluation.gate import misses
+from gan_aug.evaluation.gate import misses, real_share
 from gan_aug.evaluation.measured import Quality, Values
 from gan_aug.pages.figure import new_figure
 from gan_aug.report.results import Job, Study
@@ -113,6 +114,9 @@ class GateRow:
         draws: how many were measured.
         passed: draws whose GAN passes.
         missed: value to the draws whose GAN misses the gate by it.
+        real: how often the unseen real images of one draw pass the gate that those of another set,
+            over all pairs of draws; None where there are no two draws measured alike. Draws may
+            have some of these images in common, which makes them more alike, not less.
     """
 
     condition: Swept
@@ -121,6 +125,7 @@ class GateRow:
     draws: int
     passed: int
     missed: dict[str, int]
+    real: float | None
 
 
 def summarise_gate(study: Study) -> list[GateRow]:
@@ -136,8 +141,20 @@ def summarise_gate(study: Study) -> list[GateRow]:
                 missed = {value: sum(value in one for one in judged) for value in gate}
                 passed = sum(not one for one in judged)
                 named = study.named(condition)
-                rows.append(GateRow(named, name, gate, len(judged), passed, missed))
+                real = _real_passes(measured, name)
+                rows.append(GateRow(named, name, gate, len(judged), passed, missed, real))
     return rows
+
+
+def _real_passes(measured: list[Quality], name: str) -> float | None:
+    return real_share(
+        [
+            (one, other.classes[name].values["real"], one.classes[name].values["real"])
+            for one, other in permutations(measured, 2)
+            # Features of two extractors are two scales, on which no two sets can be compared.
+            if one.extractor == other.extractor
+        ]
+    )
 
 
 def _qualities(jobs: list[Job]) -> list[Quality]:

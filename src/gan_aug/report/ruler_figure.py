@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 
@@ -9,16 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan_aug.pages.figure import new_figure
+from gan_aug.report.palette import palette
 from gan_aug.report.worth import Measure
 
 COLUMNS = 2
 MOST = 8
 """Panels."""
 RULER = "#222"
-OWN = "#c0504d"
-TELLS, TELLS_NOT = "#1b7f79", "#b9c0c7"
+OWN = "#7a828a"
+TELLS_NOT = "#b9c0c7"
 ROW = 0.4
 """Inches."""
+NEAREST = 0.3
+"""Doublings between two sizes whose labels have room."""
 
 
 def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | None:
@@ -28,8 +32,8 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
     endpoint.
 
     Args:
-        worth: what the arms are worth.
-        titles: the arms' names to what they are.
+        worth: what the arms are worth, on the endpoints to be shown.
+        titles: all arms' names to what they are, in the study's order.
     """
     by_condition: dict[str, list[Measure]] = {}
     for measure in worth:
@@ -49,11 +53,12 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
     )
     for axes in grid.flat:
         axes.set_axis_off()
+    colours = palette(titles)
     for i, measure in enumerate(shown):
         line, column = divmod(i, columns)
         above, below = grid[2 * line, column], grid[2 * line + 1, column]
         _draw_curve(above, measure)
-        _draw_arms(below, measure, titles if column == 0 else None)
+        _draw_arms(below, measure, titles, colours, named=column == 0)
         of = "each class" if len(measure.classes) > 1 else measure.classes[0]
         below.set_xlabel(f"real images of {of}")
         below.tick_params(axis="x", labelbottom=True)
@@ -65,33 +70,29 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.plot(measure.sizes, [100 * v for v in measure.curve], color=RULER, linewidth=1.6)
     axes.plot(measure.sizes, [100 * v for v in measure.means], "o", color=RULER, markersize=4)
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
-    left = measure.own > measure.sizes[len(measure.sizes) // 2]
-    axes.annotate(
-        f"the draw has {measure.own}", (measure.own, 1), (-4 if left else 4, -2),
-        xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-        ha="right" if left else "left", va="top", fontsize=8, color=OWN,
-    )  # fmt: skip
     metric = measure.metric.replace("_", " ").replace("auroc", "AUROC").replace("auprc", "AUPRC")
-    axes.set_title(measure.label, loc="left", fontsize=10)
+    # Above the panel, where neither curve nor ticks can be.
+    notes = [measure.label, f"dotted: the draw has {measure.own}"]
     if not measure.sensitivity.seen:
         few = measure.sensitivity.interval is None
         blind = "cannot tell: not shown to rise with more real images"
-        why = "too few draws to tell" if few else blind
-        axes.text(0.5, 0.06, why, transform=axes.transAxes, ha="center", fontsize=8, color=OWN)
+        notes.append("too few draws to tell" if few else blind)
+    axes.set_title("\n".join(filter(None, notes)), loc="left", fontsize=9)
     axes.set_xscale("log", base=2)
     axes.set_ylabel(f"{measure.split} {metric}, %")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_arms(axes: Axes, measure: Measure, titles: Mapping[str, str] | None) -> None:
+def _draw_arms(
+    axes: Axes, measure: Measure, titles: Mapping[str, str], colours: Mapping[str, str], named: bool
+) -> None:
     axes.set_axis_on()
     first, last = measure.sizes[0], measure.sizes[-1]
     tells = measure.sensitivity.seen
-    colour = TELLS if tells else TELLS_NOT
     arms = {name: arm for name, arm in measure.arms.items() if name != "real"}
     beside = axes.get_yaxis_transform()
-    for row, arm in enumerate(arms.values()):
-        rate = arm.rate
+    for row, (name, arm) in enumerate(arms.items()):
+        rate, colour = arm.rate, colours[name] if tells else TELLS_NOT
         if rate.known:
             low, high = rate.low or first, rate.high or last
             axes.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.6)
@@ -105,14 +106,23 @@ def _draw_arms(axes: Axes, measure: Measure, titles: Mapping[str, str] | None) -
             axes.text(1.03, row, arm.worth, transform=beside, va="center", fontsize=8)
     if tells:
         head = "worth, in further real images"
-        axes.text(1.03, -0.7, head, transform=beside, va="center", fontsize=8, color=OWN)
+        axes.text(1.03, 1, head, transform=axes.transAxes, va="bottom", fontsize=8, color=OWN)
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
-    names = [textwrap.fill(titles[arm], 42) for arm in arms] if titles else []
+    names = [textwrap.fill(titles[arm], 42) for arm in arms] if named else []
     axes.set_yticks(range(len(arms)), names or [""] * len(arms), fontsize=8)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    axes.set_xticks(measure.sizes, [str(size) for size in measure.sizes])
+    axes.set_xticks(measure.sizes, _apart(measure.sizes, measure.own))
     axes.minorticks_off()
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def _apart(sizes: list[int], own: int) -> list[str]:
+    """Return the labels of the sizes' ticks, without those that would lie over another one."""
+    kept = [own] if own in sizes else []
+    for size in sizes:
+        if all(abs(math.log2(size / other)) > NEAREST for other in kept):
+            kept.append(size)
+    return [str(size) if size in kept else "" for size in sizes]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from gan_aug.data.classes import Classes
 from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
@@ -158,6 +159,29 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a report says first, in sentences.
+
+    Attributes:
+        careful: what all else must be read with: broken rules, draws left out.
+        question: what was asked, and of what endpoints.
+        verdicts: on the asked arm, on each declared endpoint in its order and under each condition.
+        shown: all other declared results that are significant.
+        limits: what limits these.
+        done: what was done to get them.
+        exploratory: numbers of endpoints that were not declared.
+    """
+
+    careful: list[str]
+    question: str
+    verdicts: list[str]
+    shown: list[str]
+    limits: list[str]
+    done: list[str]
+    exploratory: list[str]
+
+
+@dataclass(frozen=True)
 class Summary:
     """All numbers of a report.
 
@@ -189,7 +213,7 @@ class Summary:
         provenance: of the numbers.
         unfinished: folder, status and reason of draws that are not in it.
         warnings: of the data.
-        answer: sentences.
+        answer: what the report says first; None before it is written.
     """
 
     study: str
@@ -218,4 +242,9 @@ class Summary:
     provenance: Provenance
     unfinished: list[dict[str, str]]
     warnings: list[str]
-    answer: list[str] = field(default_factory=list)
+    answer: Answer | None = None
+
+    @property
+    def data_classes(self) -> Classes:
+        """The classes."""
+        return Classes(tuple(self.classes), self.positive)

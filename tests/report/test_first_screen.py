@@ -1,0 +1,245 @@
+"""The first screen answers what was asked: on what was declared, in its order, in one logic."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_study import change, write_study
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from gan_aug.report import figures
+from gan_aug.report.__main__ import Patience
+from gan_aug.report.analysis import summarise
+from gan_aug.report.build import answered, build
+from gan_aug.report.figures import all_figures
+from gan_aug.report.page import _made_from
+from gan_aug.report.palette import COLOURS, palette
+from gan_aug.report.results import read_study
+from gan_aug.report.ruler_figure import _apart
+from gan_aug.report.summary import Answer
+from gan_aug.report.terminal import print_answer
+from gan_aug.run.typed import from_plain
+
+ENDPOINTS = [
+    {"split": "internal", "metric": "auroc", "smallest_effect": 0.01},
+    {"split": "internal", "metric": "accuracy", "smallest_effect": 0.01},
+]
+BLIND = {f"ruler_{25 * 2**i}": 0.0 for i in range(4)}
+"""More real images change nothing that can be seen."""
+MRI = {"real": 0.0, "classic": 0.06, "classic_gan": 0.02, "gan": 0.0}
+"""Classic helps, GAN images beside it take some of that away again."""
+
+
+@pytest.fixture(scope="module")
+def mri(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two declared endpoints, the first blind, on which classic_gan is worse than classic."""
+    folder = tmp_path_factory.mktemp("mri")
+    write_study(folder, MRI | BLIND, draws=8, repeats=1, endpoints=ENDPOINTS)
+    build(folder)
+    return folder
+
+
+def answer(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())["answer"]
+    return found
+
+
+def first_screen(folder: Path) -> str:
+    """Return the words of the page above its first figure."""
+    page = (folder / "report.html").read_text()
+    page = page[page.index("<body>") : page.index("<figure>")]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def test_declared_endpoints_are_answered_in_their_order(mri: Path) -> None:
+    assert [line.partition(":")[0] for line in answer(mri)["verdicts"]] == [
+        "Internal AUROC (primary)", "Internal accuracy at 0.5 (secondary)"
+    ]  # fmt: skip
+    screen = first_screen(mri)
+    order = ["Is gan (title of gan) better than real", *answer(mri)["verdicts"], "Also shown"]
+    order += [*answer(mri)["shown"], "What limits it", "What was done"]
+    places = [screen.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_a_difference_on_a_blind_endpoint_is_told_with_both_facts(mri: Path) -> None:
+    (said,) = (
+        line
+        for line in answer(mri)["shown"]
+        if line.startswith("Internal AUROC (primary): classic_gan is worse than classic")
+    )
+    assert "although more real images are not shown to move this endpoint: -" in said
+    assert said.count(". ") == 0  # one sentence
+
+
+def test_all_declared_results_that_are_significant_are_told(mri: Path) -> None:
+    summary = json.loads((mri / "summary.json").read_text())
+    asked = ("gan", "real")
+    shown = {
+        (v["endpoint"]["metric"], v["arm"], v["word"], v["reference"])
+        for v in summary["verdicts"]
+        if v["word"] in ("better", "worse") and (v["arm"], v["reference"]) != asked
+    }
+    assert ("accuracy", "classic", "better", "real") in shown
+    names = {
+        "Internal AUROC (primary)": "auroc",
+        "Internal accuracy at 0.5 (secondary)": "accuracy",
+    }
+    told = set()
+    for line in answer(mri)["shown"]:
+        endpoint, arm, word, reference = re.match(  # type: ignore[union-attr]
+            r"(.+?): (\w+) is (\w+) than (\w+)", line
+        ).groups()
+        told.add((names[endpoint], arm, word, reference))
+    assert told == shown
+
+
+def test_what_cannot_tell_is_never_followed_by_a_worth(mri: Path) -> None:
+    screen = first_screen(mri)
+    assert "cannot tell, neither gan in place of real nor more real images are shown" in screen
+    assert "worth" not in screen
+
+
+def test_exploratory_numbers_stand_under_that_heading_alone(tmp_path: Path) -> None:
+    rises = {arm: 0.02 * (i - 1) for i, arm in enumerate(BLIND)}
+    effects = {"real": 0.0, "duplicate": 0.0, "gan": 0.02} | rises
+    folder = write_study(tmp_path, effects, draws=6, repeats=1, endpoints=ENDPOINTS[:1])
+    page = build(folder).read_text()
+    summary = json.loads((folder / "summary.json").read_text())
+    undeclared = [
+        one["arms"]["gan"]["worth"]
+        for one in summary["worth"]
+        if (one["split"], one["metric"]) != ("internal", "auroc")
+    ]
+    assert undeclared
+    worths = [line for line in answer(folder)["exploratory"] if "would be worth" in line]
+    assert all(any(worth in line for line in worths) for worth in undeclared)
+    before, _, after = page.partition("<h2>Exploratory: not declared</h2>")
+    for line in answer(folder)["exploratory"]:
+        assert line.startswith("Not declared: ")
+        assert html.escape(line, quote=False) not in before
+        assert html.escape(line, quote=False) in after
+    for heading in ("All metrics", "Worth in real images, by other measures", "Learning curves"):
+        assert f"<h3>{heading}</h3>" not in before
+        assert f"<h3>{heading}</h3>" in after
+
+
+def test_the_terminal_says_what_the_page_says(
+    mri: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_answer(from_plain(Answer, answer(mri)))
+    printed = re.sub(r"\s+", " ", capsys.readouterr().out)
+    found = answer(mri)
+    for line in (found["question"], *found["verdicts"], *found["shown"], *found["done"]):
+        assert line in printed
+    assert found["exploratory"][0] not in printed
+
+
+def test_what_was_done_is_told(tmp_path: Path) -> None:
+    write_study(tmp_path, {"real": 0.0, "gan": 0.0}, draws=6, repeats=3)
+
+    def detailed(record: dict[str, Any]) -> None:
+        record["data"]["used"]["validation"] = {"normal": 52, "pneumonia": 53}
+        record["config"]["data"] |= {"image_size": 64, "channels": 1, "batch_size": 32}
+        record["config"] |= {"classifier": {"name": "resnet18"}, "model": {"name": "wgan_gp"}}
+        record["config"]["study"]["gan_select"] = "kid"
+        record["config"]["quality"] = {"metrics": {"kid": {"good": {"kid": "lower"}}}}
+
+    for path in tmp_path.glob("*/run.json"):
+        change(path, detailed)
+    images, classifier, gans, chosen, machine = answered(read_study(tmp_path))[1].done
+    assert images.startswith("6 draws of the data set fake")
+    assert "200 + 200 for training, 52 + 53 for validation" in images
+    assert "64x64 pixels in grey" in images
+    assert classifier == "Classifier: resnet18, 3 fits an arm and draw, 20 steps of 32 images each."
+    assert gans == "GANs: 6 (wgan_gp), 5 batches of 32 images each."
+    assert "52 + 53 labelled validation images choose each fit's threshold, each GAN's" in chosen
+    assert machine.startswith("Machine: m. It took: a GAN 9.0 s")
+
+
+def texts_of(drawn: Figure) -> list[Text]:
+    """Return what is written in a figure, and can be seen."""
+    found = drawn.findobj(Text)
+    return [text for text in found if isinstance(text, Text) and text.get_text()]
+
+
+def test_figures_are_of_what_was_declared_with_nothing_written_over_data(
+    mri: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(figures, "_png", lambda figure: drawn.append(figure) or b"")
+    study = read_study(mri)
+    names = list(all_figures(study, summarise(study)))
+    written = [text.get_text() for figure in drawn for text in texts_of(figure)]
+    assert not any("`" in text for text in written)
+    assert "`" not in (mri / "report.html").read_text()
+    ruler = drawn[names.index("ruler")]
+    panels = [axes.get_ylabel() for axes in ruler.axes if axes.get_ylabel()]
+    assert panels == ["internal AUROC, %", "internal accuracy, %"]
+    ruler.draw_without_rendering()
+    for axes in ruler.axes:
+        inside = axes.get_window_extent()
+        for text in axes.texts:
+            assert not inside.overlaps(text.get_window_extent())
+
+
+def test_ticks_that_have_no_room_are_not_written_over_each_other() -> None:
+    assert _apart([25, 50, 60, 100], own=60) == ["25", "", "60", "100"]
+    assert _apart([25, 50, 100], own=70) == ["25", "50", "100"]
+
+
+def test_an_arm_has_one_colour_in_all_figures() -> None:
+    arms = [f"arm {i}" for i in range(8)] + ["real", "gan_50", "gan_100", "ruler_25"]
+    found = palette(arms)
+    assert found["real"] == COLOURS[0]
+    assert found["gan_50"] == found["gan_100"] == found["gan"]
+    assert len({found[arm] for arm in arms}) == len(arms) - 1
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ({"name": "dcgan", "fitted_on": "one", "sources": None}, "pneumonia"),
+        (
+            {"name": "x", "fitted_on": "two", "pair": None, "sources": "other"},
+            "normal -> pneumonia",
+        ),
+        ({"name": "x", "fitted_on": "all", "sources": "same"}, "pneumonia -> pneumonia"),
+        (None, "pneumonia"),
+        ({"fitted_on": 3}, "pneumonia"),
+    ],
+)
+def test_images_that_were_translated_say_from_what(model: Any, title: str, mri: Path) -> None:
+    job = read_study(mri).jobs[0]
+    job.record.config["model"] = model
+    assert _made_from(job, "pneumonia") == title
+
+
+def test_a_report_that_takes_long_says_what_it_is_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for seconds, what in ((0, "start"), (1, "reading draw 1"), (3, "reading draw 9"),
+                          (4, "reading draw 12"), (9, "drawing")):  # fmt: skip
+        monkeypatch.setattr(time, "monotonic", lambda s=seconds: float(s))
+        if not said:
+            say = Patience()
+        say(what)
+        said.append(capsys.readouterr().err)
+    assert said == ["", "", "reading draw 9 ...\n", "", "drawing ...\n"]
+
+
+def test_the_command_prints_the_answer_and_where_it_lies(mri: Path, command: Any) -> None:
+    result = command("report", f"study_dir={mri}")
+    assert result.returncode == 0, result.stderr
+    printed = re.sub(r"\s+", " ", result.stdout)
+    assert answer(mri)["question"] in printed
+    assert answer(mri)["verdicts"][0] in printed
+    assert f"report {mri}/report.html" in printed
