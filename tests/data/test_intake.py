@@ -532,19 +532,31 @@ def sites_of_which_one_lacks_a_class(root: Path) -> None:
     two(root / "Busan", names=("benign", "malignant", "normal"))
 
 
-def other_words_for_splits(root: Path) -> None:
-    for name in ("train_set", "test_set"):
-        two(root / name)
-
-
 def folds_of_splits(root: Path) -> None:
     for fold in ("1", "2"):
         for split in ("train", "test"):
             two(root / fold / split)
 
 
+def folds_that_lack_classes(root: Path) -> None:
+    for fold, names in (("1", "AB"), ("2", "AC"), ("3", "BC")):
+        two(root / fold, names=tuple(names))
+
+
+def patients_above_their_classes(root: Path) -> None:
+    for i in range(8):
+        pictures(root / f"p{i}" / "AB"[i % 2], 2)
+
+
 @pytest.mark.parametrize(
-    "make", [folds, other_words_for_splits, sites_of_which_one_lacks_a_class, folds_of_splits]
+    "make",
+    [
+        folds,
+        sites_of_which_one_lacks_a_class,
+        folds_of_splits,
+        folds_that_lack_classes,
+        patients_above_their_classes,
+    ],
 )
 def test_folders_that_repeat_the_classes_are_none(
     root: Path, read: Read, make: Callable[[Path], None]
@@ -552,6 +564,59 @@ def test_folders_that_repeat_the_classes_are_none(
     make(root)
     with pytest.raises(GanAugError, match="hold the same folders .* not taken for classes"):
         read()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("trainA", "trainB", "testA", "testB"),
+        ("train2017", "val2017"),
+        ("A_train", "B_train", "A_test", "B_test"),
+        ("TRAINING set", "TESTING set"),
+    ],
+)
+def test_names_that_contain_splits(root: Path, read: Read, names: tuple[str, ...]) -> None:
+    two(root, names=names)
+    with pytest.raises(GanAugError, match="are named like splits, so they are not taken"):
+        read()
+
+
+@pytest.mark.parametrize("names", [("test positive", "test negative"), ("training", "valve")])
+def test_classes_whose_names_contain_one_split(
+    root: Path, read: Read, names: tuple[str, ...]
+) -> None:
+    two(root, names=names)
+    assert counts(read()) == dict.fromkeys(names, 6)
+
+
+def test_splits_in_camel_case(root: Path, read: Read) -> None:
+    two(root / "trainSet")
+    two(root / "testSet")
+    with pytest.raises(GanAugError, match="trainSet/ .* named like splits"):
+        read()
+
+
+def test_what_gan_aug_wrote_is_not_read(root: Path, read: Read) -> None:
+    two(root)
+    for place, name, text in (
+        ("runs/dcgan/1", "run.json", '{"versions": {"gan_aug": "0"}}'),
+        ("made", "manifest.json", '{"seen_hashes": []}'),
+        ("study", "declaration.json", '{"endpoints": []}'),
+    ):
+        pictures(root / place / "figures", 2)
+        (root / place / name).write_text(text)
+    (root / "runs" / "reference").mkdir()
+    (root / "runs" / "reference" / "1.pt").write_bytes(b"x")
+    pictures(root / "C")
+    (root / "C" / "manifest.json").write_text("{}")  # of somebody else
+    source = read()
+    assert counts(source) == {"A": 6, "B": 6, "C": 6}
+    assert source.notes["files_skipped"] == {
+        "C/manifest.json": "no image by its name or first bytes",
+        "made/": "written by gan_aug (3 files)",
+        "runs/": "written by gan_aug (4 files)",
+        "study/": "written by gan_aug (3 files)",
+    }
 
 
 def test_splits_below_their_classes(root: Path, read: Read) -> None:
@@ -660,7 +725,8 @@ def test_what_stands_beside_the_splits_is_one_entry(root: Path, read: Read) -> N
     }
     assert source.notes["files_left_out"] == {beside: 19}
     (warning,) = source.notes["warnings"]
-    assert warning.startswith("val/ is named as a split and holds no class folders: its 6 files")
+    assert warning.startswith("val/ is named like a split")
+    assert warning.endswith("6 files are not read")
 
 
 def test_a_folder_that_cannot_be_read(

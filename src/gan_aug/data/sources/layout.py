@@ -7,12 +7,15 @@ The rule, from the folder that `data.root` names downwards:
 2. Else, and within each split, every folder with images is a class, and all images in it, at any
    depth, are of that class. Images that lie outside the class folders are not read.
 3. Class folders that all hold such splits (`A/train/`, `A/test/`) are classes with these splits.
-4. Folders that all hold the same folders (folds, sites) are not taken for classes: masks, told by
-   their names, and patients, told by `data.patient_regex`, are the exception.
+4. Folders that hold the same folders (folds, sites, patients above their classes) are not taken for
+   classes: masks, told by their names, and patients, told by `data.patient_regex`, are the
+   exception. Nor are folders whose names only contain those of splits (trainA, testA, val2017).
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +142,7 @@ def _check_no_splits(where: str, top: Tree) -> None:
             f"{where}: named as splits, {names} stand without training images beside them; put "
             "these into a folder named train, or give the folder another name if it is a class"
         )
+    _refuse_splits_in_names(where, level)
     named: dict[str, str] = {}
     for folder in level:
         if split := SPLITS.get(folder.name.casefold()):
@@ -148,6 +152,28 @@ def _check_no_splits(where: str, top: Tree) -> None:
             f"{where}: {' and '.join(named.values())} hold images and no class folders; make a "
             "folder for each class in them, or say in data.table what each image is"
         )
+
+
+_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def _refuse_splits_in_names(where: str, level: list[Tree]) -> None:
+    """Refuse folders whose names contain those of splits, train and another one among them."""
+    named: dict[str, str] = {}
+    for folder in level:
+        found = {SPLITS[word.casefold()] for word in _WORD.findall(folder.name) if _is_split(word)}
+        if folder.name.casefold() not in SPLITS and len(found) == 1:
+            named.setdefault(found.pop(), f"{folder.path}/")
+    if "train" in named and len(named) > 1:
+        raise GanAugError(
+            f"{where}: {' and '.join(named.values())} are named like splits, so they are not taken "
+            "for classes; put a folder for each class into train/, val/ and test/, or say in "
+            "data.table what each image is"
+        )
+
+
+def _is_split(word: str) -> bool:
+    return word.casefold() in SPLITS
 
 
 def _classes_in(where: str, top: Tree, left_out: LeftOut) -> list[Tree]:
@@ -202,10 +228,10 @@ def _list_rest(tree: Tree, splits: list[Tree], left_out: LeftOut) -> None:
         if any(folder is split for split in splits):
             continue
         folder.list_whole(left_out, BESIDE_SPLITS)
-        if folder.name.casefold() in SPLITS and folder.has_images:
+        if folder.has_images and any(_is_split(word) for word in _WORD.findall(folder.name)):
             left_out.warnings.append(
-                f"{folder.path}/ is named as a split and holds no class folders: its "
-                f"{folder.count()} files are not read"
+                f"{folder.path}/ is named like a split, and is not called train, val or test or "
+                f"holds no class folders: its {folder.count()} files are not read"
             )
 
 
@@ -256,27 +282,30 @@ def _refuse_twins(where: str, classes: list[ClassFolder]) -> None:
 
 
 def _refuse_repeated(where: str, classes: list[ClassFolder], tells_patient: TellsPatient) -> None:
-    """Refuse folders that all hold the same folders: these may be the classes."""
+    """Refuse folders that hold the same folders: these may be the classes."""
     inside: dict[str, dict[str, Tree]] = {}
     for each in classes:
         names = inside.setdefault(each.name, {})
         names |= {f.name: f for f in each.tree.with_images if not is_mask_folder(f.name)}
     common = set.intersection(*(set(names) for names in inside.values()))
+    times = Counter(name for names in inside.values() for name in names)
+    repeated = {name for name, n in times.items() if n > 1}
     loose = sum(len(each.tree.images) for each in classes)
+    mostly = all(2 * len(repeated & {*names}) > len(names) for names in inside.values())
+    in_all = len(common) > 1 and 2 * len(common) > min(map(len, inside.values()))
     if (
-        len(inside) < 2
-        or len(common) < 2
-        or 2 * len(common) <= min(map(len, inside.values()))
+        len(repeated) < 2
+        or not (mostly or in_all)
         or 2 * loose > sum(len(each.tree.below()) for each in classes)
         or all(_is_patient(f, tells_patient) for names in inside.values() for f in names.values())
     ):
         return
-    one, other, *_ = sorted(common)
-    above = " and ".join(sorted(inside)[:2])
+    one, other, *_ = sorted(repeated)
+    above = " and ".join(sorted(name for name, names in inside.items() if one in names)[:2])
     raise GanAugError(
-        f"{where}: {above} hold the same folders ({one}, {other}), so they are not taken for "
-        f"classes. Name a folder that holds {one} and {other} if these are the classes; call the "
-        "folders above them train, val and test if they are splits; set "
+        f"{where}: folders such as {above} hold the same folders ({one}, {other}), so they are not "
+        f"taken for classes. Name a folder that holds {one} and {other} if these are the classes; "
+        "call the folders above them train, val and test if they are splits; set "
         f"'data.patient_regex=([^/]+)/.*' if {one} and {other} are patients; else say in "
         "data.table what each image is"
     )

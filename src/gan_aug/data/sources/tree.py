@@ -11,10 +11,17 @@ from pathlib import Path
 
 from gan_aug.data.dicom import is_dicom
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular
 from gan_aug.settings.by_name import normal
 
 IMAGES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom"})
 """Endings of images; a file of any other name is one if it begins as DICOM does."""
+_MARKS = {
+    "run.json": (b'"gan_aug"',),
+    "declaration.json": (b'"endpoints"',),
+    "manifest.json": (b'"seen_hashes"', b'"source_hashes"'),
+}
+"""Files that runs, studies and synthetic sets have, to what stands in the first part of them."""
 _SYSTEM = frozenset(
     {
         *("__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
@@ -27,6 +34,7 @@ _SYSTEM = frozenset(
 EXCLUDED = "data.exclude="
 """What the reason of files that a pattern leaves out begins with."""
 HIDDEN = "hidden, or of the system"
+WRITTEN_HERE = "written by gan_aug"
 NO_IMAGE = "no image by its name or first bytes"
 DICOM_DIRECTORY = "a DICOM directory"
 NOT_REGULAR = "neither a file nor a folder"
@@ -246,7 +254,11 @@ def _read(
                     "--notest FOLDER, where it is Korean), or set data.on_bad_file=skip"
                 )
             folder.others[_shown(entry.name) + "/" * is_folder] = NAMED_BADLY
-        elif reason := _unwanted(entry.name) or _excluded(path, is_folder, exclude):
+        elif reason := (
+            _unwanted(entry.name)
+            or _excluded(path, is_folder, exclude)
+            or (WRITTEN_HERE if is_folder and _is_written_here(root / path) else None)
+        ):
             if is_folder:
                 folder.closed[entry.name] = (reason, _files_in(root / path))
             else:
@@ -270,6 +282,29 @@ def _unreadable(where: Path, error: OSError) -> GanAugError:
 
 def _unwanted(name: str) -> str | None:
     return HIDDEN if name.startswith(".") or name.casefold() in _SYSTEM else None
+
+
+def _is_written_here(folder: Path) -> bool:
+    """Tell whether a folder is a run, a study, a synthetic set, or the `runs/` that holds them.
+
+    Commands write into the folder that they are started in, which may be the data set's own. What
+    they generate must never be read as real images.
+    """
+    if folder.name == "runs":
+        return any(_is_marked(Path(place)) for place, _, _ in os.walk(folder))
+    return _is_marked(folder)
+
+
+def _is_marked(folder: Path) -> bool:
+    for name, marks in _MARKS.items():
+        try:
+            with open_regular(folder / name, 2**30) as file:
+                start = file.read(2**16)
+        except OSError:
+            continue
+        if any(mark in start for mark in marks):
+            return True
+    return False
 
 
 def as_patterns(exclude: Sequence[str] | str | None) -> list[str]:
