@@ -254,13 +254,21 @@ def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
     assert reason_of(1, path, start) == "exit code 1: Segmentation fault"
 
 
-@pytest.mark.parametrize("folder", ["", "a\0b", "a\ud800", "../x", "/x"])
+@pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
 def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> None:
     made = Submission.create(tmp_path, "study", [], [], "local", [Job(0, "ok", [])])
     path = made.folder / "jobs.json"
     path.write_text(path.read_text().replace('"ok"', json.dumps(folder)))
     with pytest.raises(GanAugError, match=r"jobs\.json: names"):
         Submission.read(made.folder)
+
+
+def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> None:
+    """What reads JSON replaces it, so that the name can be printed."""
+    made = Submission.create(tmp_path, "study", [], [], "local", [Job(0, "ok", [])])
+    path = made.folder / "jobs.json"
+    path.write_text(path.read_text().replace('"ok"', json.dumps("a\ud800")))
+    assert [job.folder for job in Submission.read(made.folder).jobs] == ["a\ufffd"]
 
 
 def test_a_job_waits_for_no_queue_with_other_settings() -> None:
