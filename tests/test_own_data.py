@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from odd_files import draw, write_odd
+from PIL import Image
 from support import TINY_QUALITY, run_command
 
 NAMES = ("원형", "stripes", "a square", "ring", "dots")
@@ -63,6 +64,67 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     run("explain", f"checkpoint={gan}", *measured, "images=4", "hydra.run.dir=x")
     run("report", "study_dir=s")
     return folder
+
+
+@pytest.fixture(scope="module")
+def busi_like(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    """README's commands for one's own images, on as many grey ones of each class as BUSI has."""
+    folder = tmp_path_factory.mktemp("busi")
+    for label, (name, n) in enumerate({"benign": 437, "malignant": 210, "normal": 133}.items()):
+        for i in range(n):
+            path = folder / "DIR" / name / f"{name} ({i}).png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw(label, i)[..., 0]).save(path)
+    tiny = ("data.image_size=32", "trainer.precision=32-true", "model.width=4")
+    quality = ("quality.count=30", *(o for o in TINY_QUALITY if "count" not in o))
+
+    def run(*arguments: str) -> None:
+        result = run_command(cache_home, *arguments, cwd=folder, check=True)
+        (folder / f"{arguments[-1]}.txt").write_text(result.stdout + result.stderr)
+
+    same = ("data=folder", "data.root=DIR", "data.train_class=malignant")
+    run("train", "+experiment=gan", *same, *tiny, "model.batches=6", "hydra.run.dir=gan")
+    gan = "checkpoint=gan/checkpoints/last.ckpt"
+    run("evaluate", gan, *same, *quality, "hydra.run.dir=evaluated")
+    run("explain", gan, *same, *quality, "images=4", "hydra.run.dir=explained")
+    run("generate", gan, *same, "count=3", "output_dir=made")
+    run(
+        "study", "+study=own", "data.root=DIR", "study.rare=malignant", "draw=1", *tiny, *quality,
+        "data.subset.malignant=40", "study.gan_batches=6", "study.repeats=1",
+        "study.steps={max:20,choose:validation}", "study.validate_every=10",
+        "classifier.width=4", "classifier.hidden=8", "name=busi",
+    )  # fmt: skip
+    return folder
+
+
+def test_a_gan_of_all_images_of_a_class_can_be_measured(busi_like: Path) -> None:
+    said = (busi_like / "hydra.run.dir=gan.txt").read_text()
+    assert "  train: 0 benign, 134 malignant, 0 normal\n" in said
+    assert "left to measure it with (evaluate, explain), twice: 17 malignant" in said
+    assert read(busi_like / "gan" / "metrics.json")["batches"] == 6
+    images = read(busi_like / "evaluated" / "metrics.json")["classes"]["malignant"]["images"]
+    assert (images["measured"], images["train"]) == (17, 134)
+    assert "N = 17" in (busi_like / "hydra.run.dir=evaluated.txt").read_text()
+    assert (busi_like / "explained" / "explain.html").stat().st_size > 0
+    assert read(busi_like / "made" / "manifest.json")["count"] == {"malignant": 3}
+
+
+def test_a_study_that_names_no_number(busi_like: Path) -> None:
+    study = busi_like / "runs" / "study" / "busi_folder"
+    declared = read(study / "declaration.json")
+    assert declared["numbers"] == {
+        "data.internal_per_class": 17,
+        "data.subset": {"benign": 68, "malignant": 40, "normal": 68},
+        "study.count": {"benign": 0, "malignant": 28, "normal": 0},
+        "study.ruler": {"malignant": [20, 40, 80, 117]},
+    }
+    metrics = read(study / "draw_1" / "metrics.json")
+    assert metrics["ruler"]["own"] == 40
+    assert metrics["quality"]["classes"].keys() == {"malignant"}
+    assert {c["rule"] for c in metrics["checks"] if not c["passed"]} <= {3}  # no patients known
+    config = read(study / "draw_1" / "run.json")["config"]
+    assert config["data"]["subset"] == declared["numbers"]["data.subset"]
+    assert list(config["arms"]) == declared["arms"]
 
 
 def test_what_there_is(home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -156,11 +157,20 @@ def test_pretrained_without_a_network_gets_one_line(
         ResNet18(3, 2, True, "x.pth")
 
 
-def test_a_name_that_timm_does_not_know() -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("resnet81", r"did you mean resnet18, "),
+        ("convnext_ato", r"did you mean convnext_atto, "),
+        ("Convnext-Atto.d2_in1k", r"did you mean convnext_atto"),
+        ("qqqqqqqqqq", r"timm\.list_models\(\) lists its names"),
+    ],
+)
+def test_a_name_that_timm_does_not_know(name: str, meant: str) -> None:
     with pytest.raises(
-        GanAugError, match=r"classifier\.name=convnext_x: timm has no .*convnext_atto"
+        GanAugError, match=rf"classifier\.name={re.escape(name)}: timm has no such model; {meant}"
     ):
-        TimmClassifier("convnext_x", 64, 3, 2, False, None)
+        TimmClassifier(name, 64, 3, 2, False, None)
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet18", "timm"])

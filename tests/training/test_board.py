@@ -36,7 +36,10 @@ def test_hparams_hold_settings_as_numbers_and_last_metrics_of_every_run(runs: Pa
                     "real_pneumonia": 36, "max_epochs": 2, "train_class": "pneumonia",
                     "data": "phantom", "spectral_norm": False}  # fmt: skip
         assert {key: settings[key] for key in expected} == expected
-        latest = json.loads((runs / name / "metrics.json").read_text())["last_logged"]
+        metrics = json.loads((runs / name / "metrics.json").read_text())
+        latest = metrics["last_logged"]
+        # Two epochs of 36 images in batches of 8, whatever model.batches says of studies.
+        assert settings["batches"] == metrics["batches"] == 8
         assert rows[name]["metrics"]["loss/d"] == pytest.approx(latest["loss/d"])
     assert rows["cnn"]["settings"]["lr"] == 2e-3
     test = json.loads((runs / "cnn" / "metrics.json").read_text())["test"]["at_0.5"]
