@@ -111,6 +111,7 @@ DESCRIBED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda d: module_of(d)["generator"].update(image_size=2**30), "is not data.image_size"),
     "huge data": (lambda d: d["data"].update(image_size=2**30), "data.image_size=1073741824"),
     "latents that never end": (lambda d: module_of(d).update(truncation=1e-30), "truncation=1e-30"),
+    "a number beyond all": (lambda d: module_of(d).update(truncation=10**400), "truncation=1000"),
     "a program": (
         lambda d: module_of(d).update(generator={"_target_": "os.system", "command": "true"}),
         "none of gan_aug's classes"),

@@ -100,11 +100,10 @@ def _is_plain(node: Any) -> bool:
 def _check_phantoms(settings: Config, where: str) -> None:
     source = settings["source"]
     per_class = (source.get(f"{split}_per_class", 0) for split in ("train", "test"))
-    classes, channels = settings.get("num_classes") or 2, settings["channels"] or 1
-    asked = sum(per_class) * classes * channels * settings["image_size"] ** 2
+    asked = 2 * sum(per_class) * (settings["channels"] or 1) * settings["image_size"] ** 2
     if asked > _MOST_PHANTOMS:
         raise GanAugError(
-            f"{where}: asks for {asked / 2**30:.0f} GiB of phantoms; use a file that asks for fewer"
+            f"{where}: asks for {asked // 2**30} GiB of phantoms; use a file that asks for fewer"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import by_name, names_in
 from gan_aug.settings.gan_classes import FITTED_ON, SOURCES
 
+_LARGEST = sys.float_info.max
 Rule = tuple[Callable[[Any], bool], str]
 
 
@@ -21,7 +22,9 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -_LARGEST <= value <= _LARGEST  # a whole number may be too large for a float
 
 
 def _is_list(value: Any, n: int | None = None) -> bool:
