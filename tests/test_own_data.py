@@ -60,8 +60,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     gan = next((folder / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
     measured = ("quality.count=10", *(o for o in TINY_QUALITY if "count" not in o))
     run("generate", f"checkpoint={gan}", "count=3", "output_dir=made")
-    run("evaluate", f"checkpoint={gan}", *measured, "hydra.run.dir=e")
-    run("explain", f"checkpoint={gan}", *measured, "images=4", "hydra.run.dir=x")
+    run("evaluate", f"checkpoint={gan}", *DATA, *measured, "hydra.run.dir=e")
+    run("explain", f"checkpoint={gan}", *DATA, *measured, "images=4", "hydra.run.dir=x")
     run("report", "study_dir=s")
     return folder
 
