@@ -13,6 +13,7 @@ import pytest
 from fake_study import change, write_study
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from gan_aug.report import figures
 from gan_aug.report.__main__ import Patience
@@ -42,6 +43,9 @@ def mri(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two declared endpoints, the first blind, on which classic_gan is worse than classic."""
     folder = tmp_path_factory.mktemp("mri")
     write_study(folder, MRI | BLIND, draws=8, repeats=1, endpoints=ENDPOINTS)
+    (folder / "draw_0" / "grids").mkdir()
+    for kind in ("real", "synthetic"):
+        Image.new("L", (8, 8)).save(folder / "draw_0" / "grids" / f"{kind}_pneumonia.png")
     build(folder)
     return folder
 
@@ -193,6 +197,12 @@ def test_figures_are_of_what_was_declared_with_nothing_written_over_data(
 def test_ticks_that_have_no_room_are_not_written_over_each_other() -> None:
     assert _apart([25, 50, 60, 100], own=60) == ["25", "", "60", "100"]
     assert _apart([25, 50, 100], own=70) == ["25", "50", "100"]
+
+
+def test_sheets_of_images_say_what_they_show(mri: Path) -> None:
+    page = (mri / "report.html").read_text()
+    for title in ("real, pneumonia; draw 0", "generated, pneumonia; draw 0"):
+        assert f"<figcaption>{title} (the first 64, not picked)</figcaption>" in page
 
 
 def test_an_arm_has_one_colour_in_all_figures() -> None:
