@@ -103,7 +103,7 @@ def test_the_report_says_when_the_weights_were_taken(study: Path, command: Comma
     assert row["seconds"] == pytest.approx(gan["seconds"])
     page = (study / "s/report.html").read_text()
     assert f"{gan['chosen']} batches" in page
-    assert "What it cost: a GAN" in page
+    assert "It took: a GAN" in page
 
 
 def test_a_twin_is_another_gan_of_the_same_images(
