@@ -12,14 +12,17 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gan_aug.report.analysis import declared_families
 from gan_aug.report.comparisons import Key
 from gan_aug.report.crossed import Means, over_patients
 from gan_aug.report.draw_result import LAST, read_result
 from gan_aug.report.over_patients import OverPatients
+from gan_aug.report.predictions import LOGITS, probabilities_of
 from gan_aug.report.results import Condition, Job, Study
 from gan_aug.report.statistics import Comparison, compare
 from gan_aug.report.verdicts import Verdict, verdicts
@@ -38,6 +41,20 @@ POOLED = (("gan", "real"), ("mixup", "mixup_control"), ("classic_gan", "classic"
 """Pairs whose mean over all conditions is printed."""
 
 
+class Archived(Job):
+    """A draw of which just the predictions of the fixed test images are read."""
+
+    def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
+        with np.load(self.folder / "fits" / f"{arm}_{repeat}.npz") as found:
+            kept = {name: found[name] for name in found.files if name.startswith("test")}
+        return {
+            name.removesuffix(LOGITS): probabilities_of(kept[name])
+            if name.endswith(LOGITS)
+            else kept[name]
+            for name in kept
+        }
+
+
 def read(archives: Sequence[Path], folder: Path) -> Study:
     """Unpack a study's archives into a folder and read it."""
     for path in archives:
@@ -50,7 +67,7 @@ def read(archives: Sequence[Path], folder: Path) -> Study:
         assert record is not None
         assert record.data is not None
         settings, result = draw_settings(record.config), read_result(path.parent / "metrics.json")
-        jobs.append(Job(path.parent, record, record.data, settings, result))
+        jobs.append(Archived(path.parent, record, record.data, settings, result))
     jobs.sort(key=lambda job: job.result.draw)
     return Study(folder, jobs, [])
 

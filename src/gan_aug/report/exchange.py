@@ -27,7 +27,7 @@ from gan_aug.report.statistics import LEAST_DRAWS
 Numbers = NDArray[np.float64]
 TIE = 1e-12
 """Differences of an endpoint up to which are rounding."""
-STEPS = 100
+STEPS = 50
 """Places between two numbers of real images where the test is made to find where it turns."""
 
 
