@@ -26,12 +26,12 @@ def entries(*labels: str) -> list[Entry]:
 
 def test_null_takes_all() -> None:
     found = entries("a", "b", "c")
-    assert chosen_classes(found, None, LeftOut()) == found
+    assert chosen_classes(found, None, LeftOut(), "data") == found
 
 
 def test_the_others_are_listed_as_left_out() -> None:
     left_out = LeftOut()
-    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], left_out)
+    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], left_out, "data")
     assert [entry.label for entry in found] == ["a", "c"]
     reason = "of the class b, which data.classes leaves out"
     assert left_out.reasons == {"b/1.png": reason, "b/3.png": reason}
@@ -39,33 +39,33 @@ def test_the_others_are_listed_as_left_out() -> None:
 
 def test_other_is_the_rest() -> None:
     left_out = LeftOut()
-    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], left_out)
+    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], left_out, "data")
     assert [entry.label for entry in found] == ["a", "other", "other"]
     assert [entry.path for entry in found] == ["a/0.png", "b/1.png", "c/2.png"]
     assert left_out.reasons == {}
 
 
 def test_a_class_called_other_is_itself() -> None:
-    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], LeftOut())
+    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], LeftOut(), "data")
     assert [entry.path for entry in found] == ["a/0.png", "other/2.png"]
 
 
 def test_names_that_hydra_reads_as_numbers() -> None:
-    found = chosen_classes(entries("0", "1", "2"), [0, 2], LeftOut())
+    found = chosen_classes(entries("0", "1", "2"), [0, 2], LeftOut(), "data")
     assert [entry.label for entry in found] == ["0", "2"]
 
 
 @pytest.mark.parametrize(
     ("classes", "part"),
     [
-        (["a", "x"], "data.classes=[a,x]: x is none of the classes a, b"),
+        (["a", "x"], "data: data.classes=[a,x]: x is none of the classes a, b"),
         (["a", "a"], "data.classes=[a,a]: names a class twice"),
         (["a", "b", "other"], "no class is left for other"),
     ],
 )
 def test_what_names_no_class_is_refused(classes: Any, part: str) -> None:
     with pytest.raises(GanAugError, match=re.escape(part)):
-        chosen_classes(entries("a", "b"), classes, LeftOut())
+        chosen_classes(entries("a", "b"), classes, LeftOut(), "data")
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from gan_aug.run.errors import GanAugError
         (("a", "b/c"), None, "'b/c' cannot name a class"),
         (("a", "..b"), None, "cannot name a class"),
         (("a", "b\n"), None, "cannot name a class"),
+        (("a", "b "), None, "'b ' cannot name a class, .*; rename it: .*not at an end"),
         (("a", "b"), "c", r"data\.positive=c: is none of the classes a, b"),
         (("a", "b", "c"), "b", "of 3 classes none is the positive one"),
     ],

@@ -316,6 +316,12 @@ def test_masks_on_faces_are_classes(root: Path, read: Read) -> None:
     assert read().notes["warnings"] == []
 
 
+def test_a_pattern_that_leaves_out_everything_is_named(root: Path, read: Read) -> None:
+    two(root)
+    with pytest.raises(GanAugError, match=r"no folder with images; data\.exclude leaves files out"):
+        read("data.exclude=['*']")
+
+
 def test_a_pattern_that_leaves_out_nothing_is_named(root: Path, read: Read) -> None:
     two(root)
     (warning,) = read("data.exclude=[*_msk*]").notes["warnings"]
@@ -681,6 +687,17 @@ def a_class_of_other_files(root: Path) -> None:
     (root / "C" / "scan.nii").write_bytes(b"x")
 
 
+def packed(root: Path) -> None:
+    for name in ("A.zip", "B.zip"):
+        (root / name).write_bytes(b"PK")
+
+
+def pointers_of_git_lfs(root: Path) -> None:
+    two(root)
+    for path in (root / "B").iterdir():
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+
 def one_class_without_its_train(root: Path) -> None:
     two(root / "A", names=("train", "test"))
     pictures(root / "B")
@@ -697,6 +714,8 @@ def one_class_without_its_train(root: Path) -> None:
         (images_of_test_in_class_folders, "A/test/ is named as a split, and A/ has no train/"),
         (other_case_in_another_split, "test has the class Normal where others have NORMAL"),
         (a_class_of_other_files, r"C/ stands among the class folders and has no image; scan\.nii"),
+        (packed, r"has no folder with images; unpack A\.zip; it needs a folder for"),
+        (pointers_of_git_lfs, r"class B can be read; .*stands for an image that git lfs pull"),
         (one_class_without_its_train, "A/test/ is named as a split, and B/ has no train/"),
     ],
 )

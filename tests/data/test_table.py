@@ -58,6 +58,7 @@ def text(separator: str = ",", header: str = "path,label,patient") -> str:
         text("\t").encode("utf-16-be").join([b"\xfe\xff", b""]),
         text().replace("/", "\\").encode(),
         text().replace("A/", "./A/").encode(),
+        "sep=;\r\n" + text(";"),
         ('"path" , "label","patient"\n' + "\n\n".join(f'"{r}"'.replace(",", '","') for r in ROWS)),
     ],
 )
@@ -140,6 +141,13 @@ def test_a_table_in_the_root_is_no_file_left_out(root: Path) -> None:
     ("content", "message"),
     [
         (text() + "\nA/1.png,x,y,more", "line 6: has 4 cells, the first line 3"),
+        (text() + "\n" + text(), "line 6: is the header once more; were two tables joined"),
+        (text() + "\n\ufeff" + text(), "line 6: is the header once more; were two tables joined"),
+        ("path,label\n1.png,x\n4.png,y", r"no 1\.png in data\.root=.*; there is A/1\.png; write"),
+        ("path,label\nA/1,x\nB/4,y", r"no A/1 in .*; there is A/1\.png; write .* endings"),
+        ("path,label\nC/1.png,x\nC/4.png,y", r"no C/1\.png in .*; there is A/1\.png; write"),
+        ("path,label\nC/x.png,x", r"no C/x\.png in data\.root=[^;]*; write paths as they are"),
+        ("sep=;\npath;label\nA/1.png;x;y", "line 3: has 3 cells, the first line 2"),
         (text() + "\nC:\\images\\A\\1.png,x,y", r"line 6: C:\\images\\A\\1\.png leads out of"),
         (text() + "\nA/./1.png,x,y", r"has A/1\.png in 2 rows"),
         ("path,label,path\nA/1.png,x,B/1.png", "has twice the column path"),

@@ -17,6 +17,8 @@ from gan_aug.settings.by_name import (
 )
 
 LONGEST_NAME = 100
+NOT_IN_NAMES = r'/\:*?"<>|'
+"""Letters that some system cannot have in the names of folders."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Classes:
         for name in self.names:
             if not is_class_name(name):
                 raise GanAugError(
-                    f"data: {name!r} cannot name a class, as it names folders; use letters, digits "
-                    f"and spaces, at most {LONGEST_NAME}, and no / or leading dot"
+                    f"data: {name!r} cannot name a class, as it names folders; rename it: letters, "
+                    f"digits, spaces (not at an end), no leading dot and none of {NOT_IN_NAMES}, at "
+                    f"most {LONGEST_NAME}"
                 )
         if len({normal(name).casefold() for name in self.names}) < len(self.names):
             raise GanAugError(
@@ -129,6 +132,6 @@ def is_class_name(name: Any) -> bool:
         and name.isprintable()
         and name == name.strip()
         and not name.startswith(".")
-        and not set(name) & set('/\\:*?"<>|')
+        and not set(name) & set(NOT_IN_NAMES)
         and "${" not in name  # OmegaConf would resolve it
     )

@@ -154,6 +154,8 @@ def read_picture(
     except Refused:
         raise
     except UnidentifiedImageError as error:
+        if data.startswith(b"version https://git-lfs"):
+            raise Refused("stands for an image that git lfs pull fetches") from error
         raise ValueError(
             "not a sound image of a kind that is read (JPEG, PNG, BMP, TIFF, WebP, DICOM); save it "
             "as PNG with 8 bits"

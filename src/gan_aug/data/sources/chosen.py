@@ -14,13 +14,16 @@ REST = "other"
 """In `data.classes`: all classes that are not named, as one; unless a class is called so."""
 
 
-def chosen_classes(entries: list[Entry], classes: Any, left_out: LeftOut) -> list[Entry]:
+def chosen_classes(
+    entries: list[Entry], classes: Any, left_out: LeftOut, where: str
+) -> list[Entry]:
     """Return the files of the classes that are taken, those of `REST` with that label.
 
     Args:
         entries: all files.
         classes: what `data.classes` says; None: all are taken.
         left_out: gets the files of the other classes.
+        where: the data, for messages: a checkpoint may have said which classes there were.
 
     Raises:
         GanAugError: it names something that is no class.
@@ -29,7 +32,7 @@ def chosen_classes(entries: list[Entry], classes: Any, left_out: LeftOut) -> lis
         return entries
     there = sorted({entry.label for entry in entries})
     typed = names_in(classes)
-    setting = f"data.classes=[{','.join(map(written, typed))}]"
+    setting = f"{where}: data.classes=[{','.join(map(written, typed))}]"
     rest = REST in typed and REST not in there
     taken = [class_named(one, there, setting) for one in typed if not (rest and one == REST)]
     if len({*taken}) < len(taken):

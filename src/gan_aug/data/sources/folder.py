@@ -175,7 +175,7 @@ class Folder:
                 for folder in find_classes(root, tree, pattern.tells_folder, left_out)
                 for path in folder.tree.below()
             ]
-        found = chosen_classes(found, self.classes, left_out)
+        found = chosen_classes(found, self.classes, left_out, f"data.root={root}")
         check_splits(f"data.table={self.table}" if self.table else f"data.root={root}", found)
         if pattern and not any(entry.patient for entry in found):
             raise GanAugError(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """Folders, and entries of a table's column `split`, to what they are."""
+
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
 BESIDE_SPLITS = "beside the folders of the splits"
 OUTSIDE = "an image outside the class folders"
@@ -197,11 +199,21 @@ def _classes_in(where: str, top: Tree, left_out: LeftOut) -> list[Tree]:
     ]
     if not (found := top.with_images):
         loose = f"; {len(top.images)} images lie in it itself" if top.images else ""
+        if packed := [name for name in top.others if Path(name).suffix.lower() in _PACKED]:
+            loose += f"; unpack {packed[0]}"
+        if any(reason.startswith(EXCLUDED) for reason in _reasons(top)):
+            loose += "; data.exclude leaves files out: mend it"
         raise GanAugError(
             f"{where}: {top.path or 'it'} has no folder with images{loose}; it needs a folder for "
             "each class, in it or in its train/, val/ and test/"
         )
     return found
+
+
+def _reasons(top: Tree) -> Iterator[str]:
+    for folder in top.walk():
+        yield from folder.others.values()
+        yield from (reason for reason, _ in folder.closed.values())
 
 
 def _check_no_class(where: str, folder: Tree) -> None:

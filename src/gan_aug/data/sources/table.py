@@ -69,6 +69,7 @@ class Table:
                 found.append(entry)
         if not found:
             raise self._error("has no rows; it needs one for each image")
+        self._check_there(found[0].path, [entry.path for entry in found], on_disk)
         name, n = Counter(entry.path for entry in found).most_common(1)[0]
         if n > 1:
             raise self._error(f"has {name} in {n} rows; leave one")
@@ -77,6 +78,21 @@ class Table:
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
         tree.list_all_but(read, NOT_IN_TABLE, left_out)
         return found
+
+    def _check_there(self, first: str, paths: list[str], on_disk: Mapping[str, str]) -> None:
+        """Check that not all files are missing: then their folder is, in the paths or the root."""
+        if any(normal(path) in on_disk or (self.root / path).exists() for path in paths):
+            return
+        ends = [path for path in on_disk.values() if f"/{path}".endswith(f"/{first}")]
+        if not ends:
+            name = PurePosixPath(first).name
+            files = {path: PurePosixPath(path) for path in on_disk.values()}
+            ends = [path for path, file in files.items() if name in (file.name, file.stem)]
+        like = f"; there is {ends[0]}" if ends else ""
+        raise self._error(
+            f"names no file that is there: no {first} in data.root={self.root}{like}; write paths "
+            "as they are below data.root, with their endings, or name another folder"
+        )
 
     def _rows(self, left_out: LeftOut) -> Iterator[tuple[int, dict[str, str]]]:
         """Yield line numbers and cells by what their column is called here."""
@@ -103,6 +119,11 @@ class Table:
         try:
             next(reader)
             for row in reader:
+                if [cell.strip("\ufeff \t") for cell in row] == header:
+                    raise self._error(
+                        f"line {reader.line_num}: is the header once more; were two tables joined? "
+                        "Remove that line"
+                    )
                 if len(row) > len(header) and any(row[len(header) :]):
                     raise self._error(
                         f"line {reader.line_num}: has {len(row)} cells, the first line "
@@ -198,4 +219,7 @@ class Table:
 
 
 def _reader(text: str, separator: str) -> Any:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    found = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    if text[:4].casefold() == "sep=":  # what Excel writes first of all
+        next(found)
+    return found
