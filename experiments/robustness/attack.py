@@ -1,6 +1,6 @@
 """Sixty bad inputs through the command line: python experiments/robustness/attack.py [NUMBER ...].
 
-Each case makes its own copy of sound files, spoils one thing and runs a command as a user would. It
+`own_folders.py` tries sixty folders and settings of its own in the same way. Each case makes its own copy of sound files, spoils one thing and runs a command as a user would. It
 passes if the command ends with one line that names what is wrong, where, and what to do (exit code
 not 0, no traceback, nothing run that the file asked for), or with a right result. Prints a Markdown
 table and exits with 1 if a case fails.
@@ -9,25 +9,29 @@ table and exits with 1 if a case fails.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import cases
 import sound
 
 FLAG = "code_was_run"
 """The file that planted code would make."""
 LIMIT = 120
 """Seconds."""
+_USUAL = re.compile(
+    r"The patient of \d+ images is not known|of one patient is not known|has only \d+ images in"
+)
+"""Warnings that small made-up images always have: they are no answer to what was spoilt."""
 _one_at_a_time = threading.Lock()
 
 
@@ -83,7 +87,7 @@ def run(case: Case, base: Path) -> Answer:
         seconds = time.monotonic() - started
         lines = [x for x in ended.stderr.splitlines() if "first use" not in x]
         errors = [x for x in lines if x.startswith("error: ")]
-        warnings = [x for x in lines if x.startswith("warning: ")]
+        warnings = [x for x in lines if x.startswith("warning: ") and not _USUAL.search(x)]
         fault = _fault(case, folder, ended.returncode, lines, errors, ended.stdout + ended.stderr)
         said = (errors or warnings or ["(a right result)"])[0].replace(str(folder) + "/", "")
         return Answer(ended.returncode, seconds, said.replace(str(folder), "."), fault)
@@ -109,15 +113,18 @@ def _fault(
     return "" if case.check(folder, printed) else "a wrong result"
 
 
-def main() -> None:
-    """Run all cases, or those that are numbered, two at a time."""
+def main(cases: Sequence[Case], make: Callable[[Path], None]) -> None:
+    """Run all cases, or those that are numbered, two at a time, and print a table.
+
+    Args:
+        cases: in the order of their numbers.
+        make: makes the sound files in a folder.
+    """
     chosen = sorted({int(number) for number in sys.argv[1:]})
     with tempfile.TemporaryDirectory() as name:
         base = Path(name) / "sound"
-        sound.make(base)
-        found = [
-            c for i, c in enumerate(cases.every(Case, FLAG), start=1) if not chosen or i in chosen
-        ]
+        make(base)
+        found = [c for i, c in enumerate(cases, start=1) if not chosen or i in chosen]
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             answers = list(pool.map(lambda case: run(case, base), found))
     print("| | input | command | exit | s | answer |\n| --- | --- | --- | --- | --- | --- |")
@@ -133,4 +140,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import cases
+
+    main(cases.every(Case, FLAG), sound.make)

@@ -46,8 +46,8 @@ class Classes:
             if not is_class_name(name):
                 raise GanAugError(
                     f"data: {name!r} cannot name a class, as it names folders; rename it: letters, "
-                    f"digits, spaces (not at an end), no leading dot and none of {NOT_IN_NAMES}, at "
-                    f"most {LONGEST_NAME}"
+                    f"digits, spaces (not at an end), no leading dot and none of {NOT_IN_NAMES}, "
+                    f"at most {LONGEST_NAME}"
                 )
         if len({normal(name).casefold() for name in self.names}) < len(self.names):
             raise GanAugError(
