@@ -25,7 +25,7 @@ from gan_aug.report.over_patients import OverPatients
 from gan_aug.report.predictions import LOGITS, probabilities_of
 from gan_aug.report.results import Condition, Job, Study
 from gan_aug.report.statistics import Comparison, compare
-from gan_aug.report.verdicts import Verdict, verdicts
+from gan_aug.report.verdicts import BETTER, WORSE, Verdict, verdicts
 from gan_aug.report.worth import Measure, further_images, measure_worth
 from gan_aug.run.run_record import RECORD, read_record
 from gan_aug.settings.draw import draw_settings
@@ -191,11 +191,24 @@ class Tables:
             )
             yield f"| `{arm}` less `{reference}` | {chosen} | {last} |"
 
+    def shown(self) -> Iterator[str]:
+        """Yield what is shown on any declared endpoint, after correction."""
+        yield "\nShown after correction:\n"
+        for one in self.verdicts:
+            if one.word in (BETTER, WORSE):
+                where = f"{self.study.title_of(one.endpoint)}, {one.label}"
+                difference = interval(one.mean, one.interval)
+                yield (
+                    f"- {where}: {one.arm} {one.word} than {one.reference}, {difference}, "
+                    f"p = {p_of(one.p_holm)} of {one.corrected_over}"
+                )
+
     def lines(self) -> Iterator[str]:
         """Yield the tables of all conditions, and that over them."""
         for condition in self.study.conditions:
             yield from self.of_condition(condition)
         yield from self.of_all()
+        yield from self.shown()
 
 
 def main() -> None:
