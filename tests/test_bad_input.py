@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
 from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
 
 from gan_aug.run.command_line import message_of
@@ -328,6 +329,17 @@ def test_too_little_memory_is_said_so(error: Exception) -> None:
     assert message.startswith("not enough memory (")
     for part in ("data.batch_size", "ulimit -v"):
         assert part in message
+
+
+def test_a_choice_that_is_none_of_a_group() -> None:
+    with (
+        initialize_config_dir(str(ROOT / "conf"), version_base="1.3"),
+        pytest.raises(MissingConfigException) as caught,
+    ):
+        compose("inspect", overrides=["data=Folder"])
+    message = message_of(caught.value)
+    assert message.startswith("data=Folder: is none of base, chest_xray, folder, ")
+    assert message.endswith("; name one of them")
 
 
 def test_memory_in_a_line_of_ours_is_none_of_it() -> None:

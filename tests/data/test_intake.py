@@ -615,9 +615,11 @@ def test_what_gan_aug_wrote_is_not_read(root: Path, read: Read) -> None:
     (root / "runs" / "reference" / "1.pt").write_bytes(b"x")
     pictures(root / "C")
     (root / "C" / "manifest.json").write_text("{}")  # of somebody else
+    (root / "A" / "run.json").write_text('{"versions": {"gan_aug": "0"}}')  # hydra.run.dir=A
     source = read()
     assert counts(source) == {"A": 6, "B": 6, "C": 6}
     assert source.notes["files_skipped"] == {
+        "A/run.json": "no image by its name or first bytes",
         "C/manifest.json": "no image by its name or first bytes",
         "made/": "written by gan_aug (3 files)",
         "runs/": "written by gan_aug (4 files)",

@@ -20,7 +20,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -121,6 +126,9 @@ def message_of(error: Exception) -> str:
     message = one_line(error)
     if isinstance(error, OverrideParseException):
         return quoting(error.override)
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={name}: is none of {', '.join(error.options)}; name one of them"
     if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):
         argument = str(error).partition(_TO_APPEND)[2].strip()
         return unknown_override(argument, error.__cause__) or message

@@ -288,11 +288,15 @@ def _is_written_here(folder: Path) -> bool:
     """Tell whether a folder is a run, a study, a synthetic set, or the `runs/` that holds them.
 
     Commands write into the folder that they are started in, which may be the data set's own. What
-    they generate must never be read as real images.
+    they generate must never be read as real images. None of these folders holds an image itself:
+    one that does is the user's, whatever was written into it.
     """
+    places = [folder]
     if folder.name == "runs":
-        return any(_is_marked(Path(place)) for place, _, _ in os.walk(folder))
-    return _is_marked(folder)
+        places = [Path(place) for place, _, _ in os.walk(folder)]
+    if not any(map(_is_marked, places)):
+        return False
+    return not any(Path(name).suffix.lower() in IMAGES for name in os.listdir(folder))
 
 
 def _is_marked(folder: Path) -> bool:
