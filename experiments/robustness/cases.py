@@ -199,7 +199,7 @@ def flipped_cache(folder: Path) -> None:
 
 
 def garbage_classifier(folder: Path) -> None:
-    (kept,) = (folder / "runs" / "reference").glob("*.pt")
+    (kept,) = (folder / "runs" / "reference").glob("*.safetensors")
     kept.write_bytes(b"PK\x03\x04 garbage")
 
 
