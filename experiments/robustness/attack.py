@@ -32,6 +32,8 @@ _USUAL = re.compile(
     r"The patient of \d+ images is not known|of one patient is not known|has only \d+ images in"
 )
 """Warnings that small made-up images always have: they are no answer to what was spoilt."""
+_PROGRESS = re.compile(r".*first use|reading draw \d")
+"""Lines that say what a command is at."""
 _one_at_a_time = threading.Lock()
 
 
@@ -85,7 +87,7 @@ def run(case: Case, base: Path) -> Answer:
         except subprocess.TimeoutExpired:
             return Answer(-1, LIMIT, "", f"no end within {LIMIT} s")
         seconds = time.monotonic() - started
-        lines = [x for x in ended.stderr.splitlines() if "first use" not in x]
+        lines = [x for x in ended.stderr.splitlines() if not _PROGRESS.match(x)]
         errors = [x for x in lines if x.startswith("error: ")]
         warnings = [x for x in lines if x.startswith("warning: ") and not _USUAL.search(x)]
         fault = _fault(case, folder, ended.returncode, lines, errors, ended.stdout + ended.stderr)
