@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import OmegaConf
 
 from gan_aug.data.synthetic import Generated, write_set
@@ -129,13 +128,15 @@ def test_what_hydra_writes_of_a_multirun_follows_no_link(
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "multirun.yaml").symlink_to(victim)
-    monkeypatch.setattr(BasicSweeper, "_parse_config", lambda self: [])
+    # Hydra loads its plugins anew at every start: another BasicSweeper may be about by now.
+    (base,) = GridSweeper.__bases__
+    monkeypatch.setattr(base, "_parse_config", lambda self: [])
     monkeypatch.setattr(
-        BasicSweeper,
+        base,
         "sweep",
         lambda self, arguments: OmegaConf.save(self.config, tmp_path / "multirun.yaml"),
     )
-    sweeper: Any = GridSweeper(max_batch_size=None)
+    sweeper: Any = object.__new__(GridSweeper)
     sweeper.hydra_context = SimpleNamespace(config_loader=None)
     sweeper.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
     sweeper.sweep([])

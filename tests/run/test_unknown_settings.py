@@ -49,7 +49,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         (*STUDY, "++data.subset.virus=5"),
         (*STUDY, "++study.steps=5", "++study.ruler=[25,100]", "++seed=1"),
         ("report", "++study_dir=runs/study"),  # which has no value without it
-        ("evaluate", "+data.draw=1", "+data.source.seed=1"),
+        ("evaluate", "data=phantom", "+data.draw=1", "data.source.seed=1"),
         ("train", "+experiment=dcgan_pneumonia", "+data.source.more=1"),
     ],
 )

@@ -38,7 +38,8 @@ def test_the_first_draw_declares_and_later_ones_change_nothing(tmp_path: Path) -
 
 def test_what_has_results_is_not_declared_afterwards(tmp_path: Path) -> None:
     (tmp_path / "draw_0").mkdir()
-    (tmp_path / "draw_0" / "metrics.json").write_text("{}")
+    for name in ("run.json", "metrics.json"):
+        (tmp_path / "draw_0" / name).write_text("{}")
     declare(study(tmp_path))
     assert not (tmp_path / "declaration.json").exists()
 

@@ -144,7 +144,7 @@ def test_pairs_that_cannot_be_are_one_line(
         (["arms.mixup.added.mixup=0"], "arms.mixup.added.mixup=0: must be a number above 0"),
         (["study.count=0"], "arms.mixup.added.mixup=0.2: needs added images, there are none"),
         (["~arms.real", "study.question.reference=gan"], "arms.soft.added.labels: needs the arm"),
-        (["arms.mixup=null"], "arms.mixup=None: an arm is a group of settings, as in conf/arm; to"),
+        (["arms.mixup=null"], "arms.mixup=null: an arm is a group of settings, as in conf/arm; to"),
         (["arms.soft.added.labels=mine"], "arms.soft.added.labels=mine: must be one of"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 import re
 import shlex
@@ -80,6 +81,8 @@ def command(
             # Threads that spin while they wait starve each other when the machine is shared: a
             # DCGAN step beside one busy process took 0.48 s with the default and 0.30 s with this.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+            # Of fonts that matter pages/figure.py speaks itself.
+            logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
             # Without this SIGTERM would end the process between two fits with nothing recorded.
             signal.signal(signal.SIGTERM, _terminate)
             end_with_launcher()

@@ -51,14 +51,13 @@ def check_additions(
             parent, _, name = path.rpartition(".")
             if path in _REFUSED_LATER or not _is_closed(cfg, parent):
                 continue
-            if override.is_force_add() or path != key:
-                same = [o.key_or_group == key and _adds(o, hydra) for o in parsed]
-                rest = compose([o for o, out in zip(overrides, same, strict=True) if not out])
-                there = OmegaConf.select(rest, parent) if parent else rest
-                if isinstance(there, DictConfig) and name in list(there):  # one that is ??? too
-                    continue
-                if path != key and there is None:  # a new arm, say, whose mapping is this one
-                    continue
+            same = [o.key_or_group == key and _adds(o, hydra) for o in parsed]
+            rest = compose([o for o, out in zip(overrides, same, strict=True) if not out])
+            there = OmegaConf.select(rest, parent) if parent else rest
+            if isinstance(there, DictConfig) and name in list(there):  # one that is ??? too
+                continue
+            if path != key and there is None:  # a new arm, say, whose mapping is this one
+                continue
             node = OmegaConf.select(cfg, parent) if parent else cfg
             known = [str(other) for other in node if other not in (name, "hydra")]
             raise GanAugError(_unknown(override.input_line or key, parent, name, known))
