@@ -198,6 +198,7 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, 3, 1)] == ["4", "6", "4"]
     # As many as there are cores for: more would wait for each other.
     monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(local, "free", lambda most: most)
     monkeypatch.setattr(local, "allowed", lambda: 8)
 
     def threads_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[str]:
@@ -211,6 +212,9 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = OmegaConf.create({"trainer": {"accelerator": "cpu", "threads": 4}})
     assert threads_of(asked, None, None) == ["4"] * 2
     assert threads_of(asked, None, 1) == ["1"] * 8
+    monkeypatch.setattr(local, "free", lambda most: 3)  # others use five of the eight
+    assert threads_of(cpu, 1, None) == ["3"]
+    assert threads_of(cpu, 3, None) == ["1"] * 3
     monkeypatch.setattr(local, "allowed", lambda: 1)  # OMP_NUM_THREADS=1
     assert threads_of(cpu, 3, None) == ["1"] * 3
     for threads in (0, "two", True):

@@ -11,7 +11,7 @@ from gan_aug.launch.pool import Pool, check_numbers, threads_of
 from gan_aug.launch.submission import Attempt, Submission
 from gan_aug.launch.watch import watching
 from gan_aug.run.precision import check_gpu
-from gan_aug.run.threads import allowed, cores
+from gan_aug.run.threads import allowed, cores, free
 
 _REFRESH_SECONDS = 1.0
 
@@ -22,8 +22,8 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[
     Args:
         config: of the multirun.
         jobs: how many at a time; None: one a GPU where the trainer asks for one, else one a core.
-        threads: of each job; None: `trainer.threads` where that is a number, else what there are
-            cores for, but no more than OMP_NUM_THREADS.
+        threads: of each job; None: `trainer.threads` where that is a number, else its share of the
+            cores that are idle now, but no more than OMP_NUM_THREADS.
 
     Raises:
         GanAugError: jobs or threads are no positive number, or there is no GPU.
@@ -37,7 +37,7 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[
     if on_gpus and not gpus:
         check_gpu(config.trainer)
     n = jobs or len(gpus) or max(1, cores() // (threads or 1))
-    each = threads or min(allowed(), max(1, cores() // n))
+    each = threads or min(allowed(), max(1, free(cores()) // n))
     slots = [threads_of(each) for _ in range(n)]
     for i, slot in enumerate(slots):
         if gpus:
