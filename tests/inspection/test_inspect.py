@@ -70,7 +70,7 @@ def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     ]
     assert [row["in_several_classes"] for row in rows] == ["true", "true", "false", "false"]
     assert found["sizes"] == {"50 x 40": 62}
-    assert "1 images are in more than one class, byte for byte" in result.stderr
+    assert "In more than one class, byte for byte: 1, such as" in result.stderr
     assert "data.on_conflict=drop" in result.stderr
     for part in (
         "images (patients)",

@@ -191,25 +191,25 @@ def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
     if exact.across_classes:
         one = exact.all[0]
         said.append(
-            f"{exact.across_classes} images are in more than one class, byte for byte, such as "
+            f"In more than one class, byte for byte: {exact.across_classes}, such as "
             f"{_two_sides(one.paths, one.classes)}. Training stops at them: remove the wrong ones, "
             "or set data.on_conflict=drop, which leaves out all their files."
         )
     if exact.across_splits:
         said.append(
-            f"{exact.across_splits} images are in more than one split, byte for byte; they are "
-            "left out of training."
+            f"In more than one split, byte for byte: {exact.across_splits}; they are left out of "
+            "training."
         )
     if near.across_splits:
         one = next(group for group in near.all if group.crosses_splits)
         said.append(
-            f"{near.across_splits} images are in more than one split as near duplicates, such as "
+            f"In more than one split as near duplicates: {near.across_splits}, such as "
             f"{_two_sides(one.paths, one.splits)}: results on the test images are too good."
         )
     if near.across_classes:
         one = near.all[0]
         said.append(
-            f"{near.across_classes} images are in more than one class as near duplicates, such as "
+            f"In more than one class as near duplicates: {near.across_classes}, such as "
             f"{_two_sides(one.paths, one.classes)}."
         )
     fewest = min(n for table in source.tables().values() for n in table.counts().values())
