@@ -110,7 +110,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         if label := study.label(condition):
             axes.set_title(label, loc="left", fontsize=10)
     panels[-1].set_xlabel(
-        f"difference from real in {study.title}, points "
+        f"difference from real in {study.title}, points\n"
         "(dots: draws; diamond and bar: mean, 95% interval)"
     )
     return figure
