@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from support import FP32, ROOT, TINY_STUDY, run_command, start, wait_for
 
-from gan_aug.data.prepare import prepare
+from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.precision import settle_precision
@@ -29,6 +29,7 @@ from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.study import check_counts, check_study
 from gan_aug.study import rules
 from gan_aug.study.added import AddedByArm
+from gan_aug.study.derived import derive
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
 
@@ -375,7 +376,9 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
         cfg.data.cache_dir = str(cache_home / "gan_aug")
     check_config(cfg)
     check_study(cfg)
-    prepared = prepare(cfg.data)
+    source = load(cfg.data)
+    cfg = derive(cfg, source)
+    prepared = prepare(cfg.data, source)
     cfg = settle(cfg, prepared.splits)
     settle_precision(cfg, [])
     check_counts(cfg)
