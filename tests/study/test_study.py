@@ -699,7 +699,7 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
         ("data.train_class=normal", ["data.train_class"]),
-        ("+arm@arms.x=nonsense", ["arm/nonsense", "more_real"]),
+        ("+arm@arms.x=nonsense", ["arm=nonsense", "more_real"]),
         ("data.subset.normal=0", ["data.subset.normal=0"]),
     ],
 )
