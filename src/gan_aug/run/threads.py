@@ -1,8 +1,7 @@
 """The threads that a run computes with: its weights depend on their number, in the last bits.
 
-More threads than free cores are no small loss. On two cores beside two other busy processes a
-training with two threads made 6 to 11 images/s, with one 324 to 392: threads wait for each other
-after each of many small operations.
+More threads than free cores are no small loss: they wait for each other after each of many small
+operations.
 """
 
 from __future__ import annotations
