@@ -11,7 +11,7 @@ from support import ROOT
 SOURCE = ROOT / "src" / "gan_aug"
 ORDER = (
     "study", "report", "interpret", "inspection", "training", "evaluation", "models", "pages",
-    "metrics", "data", "settings", "launch", "run",
+    "metrics", "data", "settings", "jobs", "run",
 )  # fmt: skip
 """A folder imports those after it, never one before; the commands at the top import any."""
 

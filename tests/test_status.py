@@ -12,8 +12,8 @@ from typing import Any
 from job_files import submit, write_run
 from support import TINY_GAN, TINY_STUDY, start, wait_for
 
-from gan_aug.launch.follow import Follower
-from gan_aug.launch.show import exit_code
+from gan_aug.jobs.follow import Follower
+from gan_aug.jobs.show import exit_code
 from gan_aug.run.progress import Progress
 
 Command = Callable[..., Any]

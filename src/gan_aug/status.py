@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gan_aug.launch.follow import Follower
-from gan_aug.launch.show import exit_code, show
+from gan_aug.jobs.follow import Follower
+from gan_aug.jobs.show import exit_code, show
 from gan_aug.run.command_line import command
 from gan_aug.settings.checks import check_config
 

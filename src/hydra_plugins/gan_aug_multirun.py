@@ -26,7 +26,7 @@ class GridSweeper(BasicSweeper):
         Raises:
             GanAugError: a setting is swept over no value, so that there are none.
         """
-        from gan_aug.launch.compose import refuse_empty
+        from gan_aug.jobs.compose import refuse_empty
 
         assert self.hydra_context is not None
         refuse_empty([*self._parse_config(), *arguments], self.hydra_context.config_loader)
@@ -39,7 +39,7 @@ class GridSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Compose one job of each kind; jobs of a kind differ by draw= and seed= alone."""
-        from gan_aug.launch.compose import one_of_each_kind
+        from gan_aug.jobs.compose import one_of_each_kind
 
         super().validate_batch_is_legal(one_of_each_kind(batch))
 
@@ -62,7 +62,7 @@ class LocalLauncher(_Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run all jobs; return when they have ended."""
-        from gan_aug.launch.launching import launch_locally
+        from gan_aug.jobs.launching import launch_locally
 
         return launch_locally(
             self.loader, self.config, job_overrides, initial_job_idx, **self.settings
@@ -76,7 +76,7 @@ class SlurmLauncher(_Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Submit all jobs; with wait=true, return when they have ended."""
-        from gan_aug.launch.launching import launch_on_slurm
+        from gan_aug.jobs.launching import launch_on_slurm
 
         return launch_on_slurm(
             self.loader, self.config, job_overrides, initial_job_idx, **self.settings
@@ -102,7 +102,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the search."""
-        from gan_aug.launch.search import Settings, search
+        from gan_aug.jobs.search import Settings, search
         from gan_aug.run.errors import GanAugError
 
         if not isinstance(self.launcher, LocalLauncher):

@@ -12,7 +12,7 @@ import pytest
 from slurm import cluster as module
 from slurm.cluster import SlurmCluster, unavailable, wait_until
 
-from gan_aug.launch.state import exists
+from gan_aug.jobs.state import exists
 
 
 def states(cluster: SlurmCluster, job: str, *, lives: bool = False) -> list[str]:

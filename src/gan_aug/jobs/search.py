@@ -12,14 +12,14 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from gan_aug.launch.compose import Composer
-from gan_aug.launch.curve import curve, refuse_test, result
-from gan_aug.launch.journal import StoredStudy
-from gan_aug.launch.launching import submission_of
-from gan_aug.launch.local import run_here, slots_of
-from gan_aug.launch.pool import Pool
-from gan_aug.launch.space import Space, space_of
-from gan_aug.launch.submission import Job
+from gan_aug.jobs.compose import Composer
+from gan_aug.jobs.curve import curve, refuse_test, result
+from gan_aug.jobs.journal import StoredStudy
+from gan_aug.jobs.launching import submission_of
+from gan_aug.jobs.local import run_here, slots_of
+from gan_aug.jobs.pool import Pool
+from gan_aug.jobs.space import Space, space_of
+from gan_aug.jobs.submission import Job
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import DIVERGED, users_environment
@@ -75,7 +75,7 @@ def search(
         overrides: of hydra.sweeper.params and of the command line.
         settings: of the search.
         jobs: trials at a time; None: one a core, or one a GPU.
-        threads: of each; None: see `gan_aug.launch.local.slots_of`.
+        threads: of each; None: see `gan_aug.jobs.local.slots_of`.
 
     Raises:
         GanAugError: a setting is out of range, the storage file is damaged or of another search,

@@ -9,8 +9,8 @@ import pytest
 from job_files import submit, write_attempt, write_progress, write_run
 from rich.console import Console
 
-from gan_aug.launch.follow import Follower
-from gan_aug.launch.show import ROWS, exit_code, line, page, show
+from gan_aug.jobs.follow import Follower
+from gan_aug.jobs.show import ROWS, exit_code, line, page, show
 
 
 def shown(root: Path, rows: int = ROWS, width: int = 200) -> str:
@@ -124,7 +124,7 @@ def test_a_terminal_is_refreshed_until_all_is_done(
     sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C ends it too."""
-    monkeypatch.setattr("gan_aug.launch.show.console", lambda **k: Console(force_terminal=True))
+    monkeypatch.setattr("gan_aug.jobs.show.console", lambda **k: Console(force_terminal=True))
     waits = []
 
     def finish(seconds: float) -> None:

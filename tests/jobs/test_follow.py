@@ -20,9 +20,9 @@ from job_files import (
     write_run,
 )
 
-from gan_aug.launch import state as module
-from gan_aug.launch.follow import Follower, Job, Sweep
-from gan_aug.launch.state import SILENT_SECONDS, State
+from gan_aug.jobs import state as module
+from gan_aug.jobs.follow import Follower, Job, Sweep
+from gan_aug.jobs.state import SILENT_SECONDS, State
 from gan_aug.run.errors import GanAugError
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gan_aug.launch.job_files import RunNotes
-from gan_aug.launch.submission import Attempt, Submission
+from gan_aug.jobs.job_files import RunNotes
+from gan_aug.jobs.submission import Attempt, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import is_busy
 

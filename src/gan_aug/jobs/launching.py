@@ -11,9 +11,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.launch.compose import Composer
-from gan_aug.launch.local import run_here, slots_of
-from gan_aug.launch.submission import (
+from gan_aug.jobs.compose import Composer
+from gan_aug.jobs.local import run_here, slots_of
+from gan_aug.jobs.submission import (
     JOBS,
     Attempted,
     Job,
@@ -45,7 +45,7 @@ def launch_locally(
         batch: each job's overrides.
         first: the number of the batch's first job.
         jobs: how many at a time; None: one a core, or one a GPU.
-        threads: of each job; None: see `gan_aug.launch.local.slots_of`.
+        threads: of each job; None: see `gan_aug.jobs.local.slots_of`.
 
     Raises:
         GanAugError: a setting is out of range, or the sweep's folder cannot be written.
@@ -93,7 +93,7 @@ def launch_on_slurm(
     Raises:
         GanAugError: a setting is out of range, there is no Slurm, or it refuses the jobs.
     """
-    from gan_aug.launch import slurm as cluster
+    from gan_aug.jobs import slurm as cluster
 
     cluster.check(wait, pack, cpus_per_task, settings)
     composer = Composer(loader, config)

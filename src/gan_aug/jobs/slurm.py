@@ -1,7 +1,7 @@
 """Jobs on a Slurm cluster: packed into array tasks, submitted at once, never lost.
 
 submitit writes the batch script and submits it. A task runs its jobs one after the other, as
-processes of their own (`gan_aug.launch.pool`); each goes on in its run folder where it was stopped,
+processes of their own (`gan_aug.jobs.pool`); each goes on in its run folder where it was stopped,
 whatever stopped it:
 
 - the time limit: Slurm sends USR2 some time before, submitit asks for a checkpoint and requeues;
@@ -26,9 +26,9 @@ from typing import Any
 import submitit
 from submitit.helpers import DelayedSubmission
 
-from gan_aug.launch.pool import Pool, check_numbers, threads_of
-from gan_aug.launch.submission import Attempt, Job, Queued, Submission, submissions
-from gan_aug.launch.watch import watching
+from gan_aug.jobs.pool import Pool, check_numbers, threads_of
+from gan_aug.jobs.submission import Attempt, Job, Queued, Submission, submissions
+from gan_aug.jobs.watch import watching
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_json, write_json
 from gan_aug.run.lock import Lock

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gan_aug.launch.space import Space
+from gan_aug.jobs.space import Space
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable
 from gan_aug.run.lock import Lock

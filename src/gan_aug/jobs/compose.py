@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.launch.submission import Job, is_plain
+from gan_aug.jobs.submission import Job, is_plain
 from gan_aug.run.command_line import conf_dir
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import is_finished

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gan_aug.launch.submission import JOBS
+from gan_aug.jobs.submission import JOBS
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_json
 from gan_aug.run.run_record import RECORD

@@ -22,13 +22,13 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
 from support import ROOT, TINY_CNN, run_command, start
 
-from gan_aug.launch import search as searching
-from gan_aug.launch.compose import Composer
-from gan_aug.launch.curve import curve, refuse_test, result
-from gan_aug.launch.journal import StoredStudy
-from gan_aug.launch.search import Settings, search
-from gan_aug.launch.space import Space, space_of
-from gan_aug.launch.submission import Attempt, Job, Submission, now
+from gan_aug.jobs import search as searching
+from gan_aug.jobs.compose import Composer
+from gan_aug.jobs.curve import curve, refuse_test, result
+from gan_aug.jobs.journal import StoredStudy
+from gan_aug.jobs.search import Settings, search
+from gan_aug.jobs.space import Space, space_of
+from gan_aug.jobs.submission import Attempt, Job, Submission, now
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.folder_names import folder_name
 from gan_aug.run.launched import DIVERGED

@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from gan_aug.launch.job_files import FileCache, FolderTree, RunNotes, read_run
-from gan_aug.launch.state import OPEN, Evidence, State, exists, weigh
-from gan_aug.launch.submission import JOBS, Attempt, Submission
+from gan_aug.jobs.job_files import FileCache, FolderTree, RunNotes, read_run
+from gan_aug.jobs.state import OPEN, Evidence, State, exists, weigh
+from gan_aug.jobs.submission import JOBS, Attempt, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import PROGRESS, Progress, read_progress
 from gan_aug.run.run_record import RECORD

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
 
-from gan_aug.launch.state import exists
+from gan_aug.jobs.state import exists
 
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from gan_aug.launch.submission import Attempt, Submission, now
+from gan_aug.jobs.submission import Attempt, Submission, now
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import BUSY, PARENT, WAIT
 

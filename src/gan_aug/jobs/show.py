@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gan_aug.launch.follow import Follower, Job, Sweep
-from gan_aug.launch.state import State
+from gan_aug.jobs.follow import Follower, Job, Sweep
+from gan_aug.jobs.state import State
 from gan_aug.run.terminal import console, printable
 
 COLOURS = {

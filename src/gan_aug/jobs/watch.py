@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.live import Live
 
-from gan_aug.launch.follow import Follower, Sweep
-from gan_aug.launch.follow import Job as Followed
-from gan_aug.launch.show import line, live_page, what_happened
-from gan_aug.launch.submission import Job
+from gan_aug.jobs.follow import Follower, Sweep
+from gan_aug.jobs.follow import Job as Followed
+from gan_aug.jobs.show import line, live_page, what_happened
+from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import warn
 from gan_aug.run.terminal import console
 

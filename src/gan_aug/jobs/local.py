@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.launch.pool import Pool, check_numbers, threads_of
-from gan_aug.launch.submission import Attempt, Submission
-from gan_aug.launch.watch import watching
+from gan_aug.jobs.pool import Pool, check_numbers, threads_of
+from gan_aug.jobs.submission import Attempt, Submission
+from gan_aug.jobs.watch import watching
 from gan_aug.run.precision import check_gpu
 from gan_aug.run.threads import allowed, cores, free
 

@@ -18,12 +18,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT, TINY_STUDY, run_command
 
-from gan_aug.launch import compose, local
-from gan_aug.launch.compose import Composer, one_of_each_kind, refuse_empty
-from gan_aug.launch.launching import _is_of_the_multirun, _is_queued, _missing, returns
-from gan_aug.launch.local import slots_of
-from gan_aug.launch.slurm import _tasks_of, check
-from gan_aug.launch.submission import (
+from gan_aug.jobs import compose, local
+from gan_aug.jobs.compose import Composer, one_of_each_kind, refuse_empty
+from gan_aug.jobs.launching import _is_of_the_multirun, _is_queued, _missing, returns
+from gan_aug.jobs.local import slots_of
+from gan_aug.jobs.slurm import _tasks_of, check
+from gan_aug.jobs.submission import (
     Attempt,
     Job,
     Queued,
