@@ -3,17 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench lint
+.PHONY: help setup demo test test-slow bench constraints lint
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: .venv/ready ## Make .venv with everything in it
 
-.venv/ready: pyproject.toml
+CONSTRAINTS ?= constraints.txt   # empty: the newest versions there are
+
+.venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gan_aug needs Python 3.11 or newer; make PYTHON=python3.x ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev]' $(if $(strip $(CONSTRAINTS)),--constraint $(CONSTRAINTS))
 	touch $@
 
 demo: .venv/ready ## Run the whole job on made-up images (a few minutes)
@@ -30,6 +32,9 @@ bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds 
 	$(BIN)/python experiments/speed/quality.py
 	$(BIN)/python experiments/speed/throughput.py
 	$(BIN)/python experiments/speed/family.py
+
+constraints: .venv/ready ## Write the versions that are installed into constraints.txt
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 lint: .venv/ready ## Check style and types
 	$(BIN)/ruff check .

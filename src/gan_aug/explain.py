@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from gan_aug.data.settle import settle
 from gan_aug.run.command_line import command
+from gan_aug.run.extras import require
 from gan_aug.run.record import open_run
 from gan_aug.run.threads import use_threads
 from gan_aug.run.typed_settings import typed_settings
@@ -15,6 +16,7 @@ from gan_aug.settings.checks import check_config, check_explain, check_subject
 @command("explain", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read what the GAN was fitted on, then look into it."""
+    require("captum", "explain")
     check_subject(cfg)
 
     from gan_aug.evaluation.subject import load_subject, with_data

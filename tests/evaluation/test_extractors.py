@@ -262,9 +262,8 @@ def test_a_missing_package_gives_one_line(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)  # import raises, installed or not
     line = complaint(reference, name)
-    assert line.startswith(f"extractor={name}: needs a package")
-    assert package in line
-    assert "pip install" in line
+    assert line.startswith(f"extractor={name}: needs the package {package}")
+    assert line.endswith("pip install 'gan_aug[extractors]'")
 
 
 @pytest.mark.parametrize("name", ["inception", "torchxrayvision"])

@@ -14,6 +14,7 @@ from PIL import Image
 
 from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 
 # They name no file; what is wrong with one is said below.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
@@ -90,7 +91,9 @@ def read_dicom(
     Raises:
         ValueError: damaged, several frames, pixels that cannot be decoded here, or values whose
             black and white nothing says.
+        GanAugError: pydicom is not installed.
     """
+    require("pydicom", "a DICOM file")
     try:
         return _read(data, most_pixels, window)
     except Refused:

@@ -19,6 +19,7 @@ from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.metrics.sample import Images
 from gan_aug.models.inference import weights_hash
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 
 BATCH = 100
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -82,10 +83,8 @@ def _get(name: str, load: Callable[[], Any]) -> Any:
     """
     try:
         return load()
-    except ImportError as error:
-        raise GanAugError(
-            f"extractor={name}: needs a package ({error}): pip install 'gan_aug[extractors]'"
-        ) from error
+    except GanAugError:
+        raise
     except Exception as error:  # URLError, HTTPError, RuntimeError ... by library
         raise GanAugError(
             f"extractor={name}: its weights are not on this machine and could not be fetched "
@@ -132,6 +131,7 @@ def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> E
     """
 
     def load() -> Any:
+        require("torchxrayvision", "extractor=torchxrayvision")
         import torchxrayvision
 
         return torchxrayvision.models.DenseNet(weights=weights)
@@ -155,6 +155,7 @@ def inception_features(classifier: ReferenceClassifier, layer: str) -> Extractor
     """
 
     def load() -> Any:
+        require("torch_fidelity", "extractor=inception")
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         return FeatureExtractorInceptionV3("inception-v3-compat", [layer])

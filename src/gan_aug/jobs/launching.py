@@ -22,6 +22,7 @@ from gan_aug.jobs.submission import (
     latest_attempts,
 )
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 from gan_aug.run.launched import users_environment
 from gan_aug.run.sweep_table import leave_table_to_others
 
@@ -93,6 +94,7 @@ def launch_on_slurm(
     Raises:
         GanAugError: a setting is out of range, there is no Slurm, or it refuses the jobs.
     """
+    require("submitit", "hydra/launcher=submitit_slurm")
     from gan_aug.jobs import slurm as cluster
 
     cluster.check(wait, pack, cpus_per_task, settings)

@@ -22,6 +22,7 @@ from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 from gan_aug.run.launched import DIVERGED, users_environment
 from gan_aug.run.run_record import read_record, write_record
 from gan_aug.run.seeds import stream_seed
@@ -81,12 +82,9 @@ def search(
         GanAugError: a setting is out of range, the storage file is damaged or of another search,
             or trials failed.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise GanAugError(
-            "hydra/sweeper=optuna: needs Optuna; pip install 'gan_aug[search]' (or optuna)"
-        ) from error
+    require("optuna", "hydra/sweeper=optuna")
+    import optuna
+
     settings.check()
     if config.hydra.job.name != "train":
         raise GanAugError(

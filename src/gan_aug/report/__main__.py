@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from gan_aug.run.command_line import command
+from gan_aug.run.extras import require
 from gan_aug.settings.checks import check_config
 
 FIRST_S, EVERY_S = 2.0, 5.0
@@ -18,6 +19,7 @@ FIRST_S, EVERY_S = 2.0, 5.0
 @command("report", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
+    require("pandas", "report")
     check_config(cfg)
     archive = None if cfg.archive is None else Path(cfg.archive).expanduser()
 

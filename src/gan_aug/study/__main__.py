@@ -11,6 +11,7 @@ from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
+from gan_aug.run.extras import require
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
@@ -43,6 +44,7 @@ REDO = ("study.question", "study.comparisons", "study.endpoints")
 @command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
+    require("pandas", "study")
     try:
         redo = (*REDO, *quality_of_finished(cfg))
         with open_run(cfg, may_differ(cfg), redo, once_finished=MACHINE) as run:

@@ -22,6 +22,7 @@ from gan_aug.data.sources.tree import (
 )
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
 EXTENSIONS = frozenset({".jpeg", ".jpg", ".png"})
@@ -81,6 +82,7 @@ def download() -> Path:
     Raises:
         GanAugError: the download failed.
     """
+    require("kagglehub", "data.download=true")
     import kagglehub
 
     try:

@@ -17,6 +17,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 
 SIZES = (28, 64, 128, 224)
 SPLITS = ("train", "val", "test")
@@ -32,6 +33,7 @@ def file_name(name: str, size: int) -> str:
 
 def single_label_sets() -> dict[str, dict[str, Any]]:
     """Return what medmnist says of its 2D sets with one label an image, by name."""
+    require("medmnist", "data=medmnist")
     from medmnist import INFO
 
     return {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import require
 
 
 class TimmClassifier(ImageClassifier):
@@ -62,12 +63,9 @@ class TimmClassifier(ImageClassifier):
 
 
 def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, Any]) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise GanAugError(
-            "model@classifier=timm: timm is not installed; pip install 'gan_aug[timm]'"
-        ) from error
+    require("timm", "model@classifier=timm")
+    import timm
+
     architecture = name.split(".")[0]
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)

@@ -1,0 +1,39 @@
+"""Packages that only some commands need are asked for in one line, and are in pyproject.toml."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from support import ROOT
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.extras import EXTRA_OF, require
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+def names_in(requirements: list[str]) -> set[str]:
+    return {Requirement(text).name.replace("-", "_") for text in requirements}
+
+
+@pytest.mark.parametrize(("module", "extra"), EXTRA_OF.items())
+def test_each_module_is_brought_by_its_extra_alone(module: str, extra: str) -> None:
+    assert module in names_in(EXTRAS[extra])
+    assert module not in names_in(PROJECT["dependencies"])
+
+
+def test_all_takes_every_extra() -> None:
+    (everything,) = (Requirement(text) for text in EXTRAS["all"])
+    assert everything.extras == EXTRAS.keys() - {"all", "dev"}
+
+
+def test_a_missing_module_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("captum", "explain")
+    monkeypatch.setitem(sys.modules, "captum", None)  # import raises, installed or not
+    line = r"^explain: needs the package captum, .*; pip install 'gan_aug\[explain\]'$"
+    with pytest.raises(GanAugError, match=line):
+        require("captum", "explain")
