@@ -27,7 +27,9 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, prepare, print_left_out
 from gan_aug.data.settle import settle
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
-from gan_aug.data.sources.tree import Tree
+from gan_aug.data.sources.layout import find_entries
+from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.tree import LeftOut, Tree
 from gan_aug.data.splits import Source, check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
 from gan_aug.run.command_line import _as_hydra_takes_it
@@ -770,16 +772,18 @@ def test_a_folder_that_cannot_be_read(
     assert source.notes["files_left_out"] == {"cannot be read (Permission denied)": 1}
 
 
-def test_folders_may_be_nested_deeper_than_calls() -> None:
-    top = folder = Tree("A")
-    for _ in range(5000):
-        folder.folders.append(Tree(f"{folder.path}/d"))
-        folder = folder.folders[0]
-    assert not top.has_images
-    folder.images.append("x.png")
-    assert top.has_images
-    assert top.below() == [f"{folder.path}/x.png"]
-    assert top.count() == 1
+def test_folders_may_be_nested_deeper_than_calls(root: Path) -> None:
+    folders = ["/".join(["A", *"d" * n]) for n in range(2000)]
+    tree = Tree([f"{folders[-1]}/x.png", "B/y.png"], folders={"", "B", *folders})
+    left_out = LeftOut()
+    entries = find_entries(root, tree, PatientPattern(None), left_out)
+    assert [(entry.label, entry.path) for entry in entries] == [
+        ("A", f"{folders[-1]}/x.png"),
+        ("B", "B/y.png"),
+    ]
+    assert left_out.reasons == {}
+    tree.list_unread({"B/y.png"}, "no", lambda _: "unread", left_out)
+    assert left_out.reasons == {"A/": "unread (1 file)"}
 
 
 def test_a_checkpoint_may_say_what_was_left_out() -> None:

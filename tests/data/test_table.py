@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import write_image
 
-from gan_aug.data.sources.layout import Entry
+from gan_aug.data.sources.entries import Entry
 from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
 from gan_aug.data.sources.tree import LeftOut, find_files

@@ -8,25 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
-from gan_aug.data.image_table import ImageTable
-from gan_aug.data.sources.tree import (
-    LeftOut,
-    as_patterns,
-    excluded,
-    find_files,
-    unused_patterns,
-)
+from gan_aug.data.sources.entries import Entry, image_table, readable
+from gan_aug.data.sources.tree import LeftOut, Tree, as_patterns, find_files
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
-EXTENSIONS = frozenset({".jpeg", ".jpg", ".png"})
-
 FOLDERS = ("normal", "pneumonia")
 TARGETS = {
     "class": Classes(FOLDERS, "pneumonia"),
@@ -36,6 +26,7 @@ TARGETS = {
 
 NOT_IN_LAYOUT = "no .jpeg, .jpg or .png in train|test / NORMAL|PNEUMONIA"
 
+_IMAGE = re.compile(r"(train|test)/(normal|pneumonia)/[^/]+\.(?:jpe?g|png)", re.IGNORECASE)
 _PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+")
 _NORMAL = re.compile(r"(?:NORMAL2-)?(IM-\d+)-\d+")
 
@@ -94,57 +85,67 @@ def download() -> Path:
         ) from error
 
 
-def list_images(root: Path, split: str) -> list[tuple[str, str]]:
-    """List (relative path, class) of one split's images, sorted; hidden files are not images.
-
-    Raises:
-        GanAugError: a class folder is missing, there twice, or has no images.
-    """
-    _refuse_twins([p for p in root.iterdir() if p.name.lower() == split and p.is_dir()], "split")
-    found = []
-    for class_name in FOLDERS:
-        folders = sorted(p for p in (root / split).iterdir() if p.name.lower() == class_name)
-        if not folders:
-            raise GanAugError(f"{root / split / class_name.upper()}: class folder is missing")
-        _refuse_twins(folders, "class")
-        if not folders[0].is_dir():
-            raise GanAugError(f"{folders[0]}: should be the class folder, and is no folder")
-        names = sorted(
-            p.name
-            for p in folders[0].iterdir()
-            if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".")
-        )
-        if not names:
-            raise GanAugError(f"{folders[0]}: class folder has no .jpeg, .jpg or .png file")
-        found += [(f"{split}/{folders[0].name}/{name}", class_name) for name in names]
-    return found
-
-
-def _refuse_twins(folders: list[Path], what: str) -> None:
-    """Refuse folders whose names differ by case: only one of them would be read."""
-    if len(folders) > 1:
-        one, other = sorted(folders)[:2]
-        raise GanAugError(
-            f"{one} and {other.name}: two folders of one {what}; put the images into one of them "
-            "and remove the other"
-        )
-
-
-def contradictions(names: Iterable[tuple[str, str]]) -> list[str]:
-    """Say where file names contradict the class folders that they lie in.
+def list_images(tree: Tree, root: Path, above: str = "") -> list[Entry]:
+    """List the images of both splits, those of train first, of each the normal ones first.
 
     Args:
-        names: (relative path, class) of images.
+        tree: what lies in the data set's folder.
+        root: the folder that holds train/ and test/, for messages.
+        above: the same below the data set's folder.
+
+    Returns:
+        The images, with paths below `root`.
+
+    Raises:
+        GanAugError: a folder is there twice, or a class has none or no images.
+    """
+    start = len(above) + 1 if above else 0
+    folders = {*tree.folders, *(path[:-1] for path in tree.others if path[-1] == "/")}
+    inside = [folder[start:] for folder in folders if folder.startswith(above)]
+    paths = [p[start:] for p in tree.images if p.startswith(above) and _IMAGE.fullmatch(p[start:])]
+    entries = []
+    for split in ("train", "test"):
+        _one_folder(inside, split, root, "split")
+        for name in FOLDERS:
+            folder = _one_folder(inside, f"{split}/{name}", root, "class")
+            names = [path for path in paths if path.startswith(f"{folder}/")]
+            if not names:
+                raise GanAugError(
+                    f"data.root={root}: no {name} image in {split}/ is read; it needs .jpeg, .jpg "
+                    "or .png files, and data.exclude may leave out fewer"
+                )
+            entries += [Entry(path, name, split, parse_name(Path(path).stem)[0]) for path in names]
+    return entries
+
+
+def _one_folder(folders: list[str], path: str, root: Path, what: str) -> str:
+    """Return a folder as it is on disk; of two that differ by case only one would be read."""
+    found = sorted(folder for folder in folders if folder.lower() == path)
+    if not found:
+        *above, name = path.split("/")
+        where = root.joinpath(*above, name.upper())
+        raise GanAugError(f"{where}: should be the {what} folder, and is missing or no folder")
+    if len(found) > 1:
+        one, other = (Path(folder) for folder in found[:2])
+        raise GanAugError(
+            f"{root / one} and {other.name}: two folders of one {what}; put the images into one of "
+            "them and remove the other"
+        )
+    return found[0]
+
+
+def contradictions(entries: Iterable[Entry]) -> list[str]:
+    """Say where file names contradict the class folders that they lie in.
 
     Returns:
         A sentence for each folder with such files.
     """
     wrong: dict[str, list[str]] = {}
     total: Counter[str] = Counter()
-    for name, class_name in names:
-        folder, _, file = name.rpartition("/")
+    for entry in entries:
+        folder, _, file = entry.path.rpartition("/")
         total[folder] += 1
-        pattern = _PNEUMONIA if class_name == "normal" else _NORMAL
+        pattern = _PNEUMONIA if folder.lower().endswith("/normal") else _NORMAL
         if pattern.match(file):
             wrong.setdefault(folder, []).append(file)
     return [
@@ -192,75 +193,47 @@ class ChestXray:
         patterns, left_out = as_patterns(self.exclude), LeftOut()
         try:
             root = find_root(folder)
-            above = root.relative_to(folder)
-            entries = {
-                split: [
-                    (name, class_name)
-                    for name, class_name in list_images(root, split)
-                    if not excluded((above / name).as_posix(), patterns)
-                ]
-                for split in ("train", "test")
-            }
             tree = find_files(folder, patterns, self.on_bad_file)
         except OSError as error:
             raise GanAugError(
                 f"data.root={folder}: {error.filename} cannot be read ({error.strerror}); allow "
                 "reading it, or name another folder"
             ) from error
-        every = entries["train"] + entries["test"]
-        names = [name for name, _ in every]
-        tree.list_all_but({(above / name).as_posix() for name in names}, NOT_IN_LAYOUT, left_out)
-        found = decode_files(
+        above = root.relative_to(folder)
+        entries = list_images(tree, root, "" if root == folder else above.as_posix())
+        names = [entry.path for entry in entries]
+        read = {(above / name).as_posix() for name in names}
+        tree.list_unread(read, NOT_IN_LAYOUT, lambda _: NOT_IN_LAYOUT, left_out)
+        decoded = decode_files(
             root, names, image_size, channels, cache_dir, self.on_bad_file, self.fit
         )
-        good = [(n, c, h) for (n, c), h in zip(every, found.hashes, strict=True) if h is not None]
-        parsed = [parse_name(Path(name).stem) for name, _, _ in good]
-        classes = TARGETS[self.target]
-        labels = [
-            self._label(root / name, folder, subtype)
-            for (name, folder, _), (_, subtype) in zip(good, parsed, strict=True)
-        ]
-        table = ImageTable(
-            images=found.images,
-            labels=np.array(labels, np.int64),
-            # Without an id in its name an image counts as a patient of its own.
-            patients=np.array([p or n for (p, _), (n, _, _) in zip(parsed, good, strict=True)]),
-            paths=np.array([name for name, _, _ in good]),
-            hashes=np.array([h for _, _, h in good]),
-            classes=classes,
-        )
-        n_train = sum(name.startswith("train/") for name, _, _ in good)
-        splits = {
-            "train": table.take(slice(None, n_train)),
-            "test": table.take(slice(n_train, None)),
-        }
-        for split, part in splits.items():
-            if empty := [name for name, n in part.counts().items() if not n]:
-                raise GanAugError(
-                    f"data.root={root}: no {empty[0]} image in {split}/ is read; mend bad files, "
-                    "and leave out fewer with data.exclude"
-                )
+        entries = readable(root, entries, decoded)
+        classes, said = TARGETS[self.target], contradictions(entries)
+        if self.target == "subtype":
+            entries = [_with_subtype(root, entry) for entry in entries]
+        # Without an id in its name an image counts as a patient of its own.
+        patients = [entry.patient or entry.path for entry in entries]
+        table = image_table(entries, patients, decoded, classes)
+        n_train = sum(entry.split == "train" for entry in entries)
         notes = {
             "root": str(root),
-            "bad_files_skipped": found.bad,
+            "bad_files_skipped": decoded.bad,
             **left_out.notes(),
-            "files_without_patient_id": sum(p is None for p, _ in parsed),
-            "modes": found.modes,
-            "sizes": found.sizes,
-            "warnings": [
-                *unused_patterns(tree, patterns),
-                *contradictions((name, class_name) for name, class_name, _ in good),
-            ],
+            "files_without_patient_id": sum(entry.patient is None for entry in entries),
+            "modes": decoded.modes,
+            "sizes": decoded.sizes,
+            "warnings": [*tree.unused_patterns(patterns), *said],
         }
-        return Source(splits["train"], splits["test"], notes=notes)
+        train, test = table.take(slice(None, n_train)), table.take(slice(n_train, None))
+        return Source(train, test, notes=notes)
 
-    def _label(self, path: Path, folder: str, subtype: str | None) -> int:
-        classes = TARGETS[self.target]
-        if self.target == "class" or folder == "normal":
-            return classes.label(folder)
-        if subtype is None:
-            raise GanAugError(
-                f"{path}: its name says neither bacteria nor virus, which data.target=subtype "
-                "needs; rename or remove it, or set data.target=class"
-            )
-        return classes.label(subtype)
+
+def _with_subtype(root: Path, entry: Entry) -> Entry:
+    """Return an image with the kind of pneumonia as its class."""
+    subtype = "normal" if entry.label == "normal" else parse_name(Path(entry.path).stem)[1]
+    if subtype is None:
+        raise GanAugError(
+            f"{root / entry.path}: its name says neither bacteria nor virus, which "
+            "data.target=subtype needs; rename or remove it, or set data.target=class"
+        )
+    return Entry(entry.path, subtype, entry.split, entry.patient)

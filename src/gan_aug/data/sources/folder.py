@@ -14,8 +14,14 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files, look_at_colour
 from gan_aug.data.dicom import settled_window
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.sources.chosen import chosen_classes
-from gan_aug.data.sources.layout import Entry, check_splits, find_classes
+from gan_aug.data.sources.entries import (
+    Entry,
+    check_splits,
+    chosen_classes,
+    image_table,
+    readable,
+)
+from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.masks import warn_of_masks
 from gan_aug.data.sources.patients import (
     PatientPattern,
@@ -24,7 +30,7 @@ from gan_aug.data.sources.patients import (
     warn_of_patients,
 )
 from gan_aug.data.sources.table import Table
-from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files, unused_patterns
+from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
 from gan_aug.data.splits import Source, units
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import by_name
@@ -49,7 +55,7 @@ class Folder:
             changes the fingerprint, which is of the images that are read.
         patient_regex: matched at the start of the path below the class folder (of a table: of its
             path, where it gives no patient); its first group is the patient.
-        classes: those to take, see `gan_aug.data.sources.chosen`; None: all.
+        classes: those to take, see `gan_aug.data.sources.entries.chosen_classes`; None: all.
         positive: the positive one of two classes, or None.
         test_share: of each class, where there is no test split.
         val_share: of each class of what is left, where there is no validation split.
@@ -101,89 +107,58 @@ class Folder:
                 f"data.root={root}: {error.filename} cannot be read ({error.strerror}); allow "
                 "reading it, or name another folder"
             ) from error
-        found = decode_files(
+        decoded = decode_files(
             root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, window
         )
         classes = Classes.of({entry.label for entry in entries}, self.positive)
-        first = {(entry.label, entry.split): entry.path for entry in reversed(entries)}
-        good = [i for i, digest in enumerate(found.hashes) if digest is not None]
-        entries = [entries[i] for i in good]
-        if lost := first.keys() - {(entry.label, entry.split) for entry in entries}:
-            path = min(first[each] for each in lost)
-            (name, split) = next(each for each in lost if first[each] == path)
-            raise GanAugError(
-                f"data.root={root}: no file of the class {name}{f' in {split}' if split else ''} "
-                f"can be read; mend them, or take the class away ({path}: {found.bad[path]})"
-            )
-        told = [entries[i].patient or found.patients[k] for i, k in enumerate(good)]
-        patients: Sequence[str | None] = told
-        if None in told:
+        by_path = any(entry.patient for entry in entries)
+        entries = readable(root, entries, decoded)
+        known = [entry.patient for entry in entries]
+        patients = [patient for patient in known if patient is not None]
+        one_patient = the_one_patient(known, "patient" if by_path else "PatientID")
+        if len(patients) < len(known):
             # Always looked at in one way, the one that `ALIKE` was measured in.
             small = decode_files(root, names, 64, 1, cache_dir, self.on_bad_file, window=window)
-            patients = grouped(told, small.images)
-        table = ImageTable(
-            images=found.images,
-            labels=np.array([classes.label(entry.label) for entry in entries], np.int64),
-            patients=np.array(patients, np.str_),
-            paths=np.array([entry.path for entry in entries], np.str_),
-            hashes=np.array([found.hashes[i] for i in good], np.str_),
-            classes=classes,
-        )
-        what = "patient" if any(entry.patient for entry in entries) else "PatientID"
-        one_patient = the_one_patient(told, what)
-        if one_patient and None not in told and not {"test", "val"} <= {e.split for e in entries}:
+            patients = grouped(known, small.images)
+        elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
             raise GanAugError(f"data.root={root}: {one_patient}")
-        parts = self._cut(table, [entry.split for entry in entries], any(told))
-        unknown = [e.path for e, patient in zip(entries, told, strict=True) if patient is None]
+        table = image_table(entries, patients, decoded, classes)
+        parts = self._cut(table, [entry.split for entry in entries], any(known))
         notes = {
             "root": str(root),
-            "bad_files_skipped": found.bad,
+            "bad_files_skipped": decoded.bad,
             **left_out.notes(),
-            "files_without_patient_id": len(unknown),
-            "modes": found.modes,
-            "sizes": found.sizes,
+            "files_without_patient_id": known.count(None),
+            "modes": decoded.modes,
+            "sizes": decoded.sizes,
             "warnings": [
                 *left_out.warnings,
                 *warn_of_masks([entry.path for entry in entries]),
-                *warn_of_patients(
-                    told,
-                    [entry.path for entry in entries],
-                    [entry.split or "all" for entry in entries],
-                    pattern,
-                    one_patient,
-                ),
+                *warn_of_patients(entries, pattern, one_patient),
             ],
         }
-        return Source(parts["train"], parts["test"], parts["val"], not unknown, notes)
+        return Source(parts["train"], parts["test"], parts["val"], None not in known, notes)
 
     def _entries(self, root: Path, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
         exclude = as_patterns(self.exclude)
         tree = find_files(root, exclude, self.on_bad_file)
-        left_out.warnings += unused_patterns(tree, exclude)
+        left_out.warnings += tree.unused_patterns(exclude)
+        where = f"data.root={root}"
         if self.table is not None:
             columns = {name: str(called) for name, called in (by_name(self.columns) or {}).items()}
             table = Table(Path(self.table).expanduser(), root, columns)
-            found = table.read(tree, pattern, exclude, left_out)
+            entries = table.read(tree, pattern, exclude, left_out)
         else:
-            found = [
-                Entry(
-                    path,
-                    folder.name,
-                    folder.split,
-                    pattern.patient(path.removeprefix(f"{folder.tree.path}/")),
-                )
-                for folder in find_classes(root, tree, pattern.tells_folder, left_out)
-                for path in folder.tree.below()
-            ]
-        found = chosen_classes(found, self.classes, left_out, f"data.root={root}")
-        check_splits(f"data.table={self.table}" if self.table else f"data.root={root}", found)
-        if pattern and not any(entry.patient for entry in found):
+            entries = find_entries(root, tree, pattern, left_out)
+        entries = chosen_classes(entries, self.classes, left_out, where)
+        check_splits(f"data.table={self.table}" if self.table else where, entries)
+        if pattern and not any(entry.patient for entry in entries):
             raise GanAugError(
                 f"{pattern.setting}: matches the start of no path below a class folder"
-                f"{' or in data.table' if self.table else ''}, such as that of {found[0].path}; "
+                f"{' or in data.table' if self.table else ''}, such as that of {entries[0].path}; "
                 "mend it (.*/ before it skips folders), or set it to null"
             )
-        return found
+        return entries
 
     def _cut(
         self, table: ImageTable, splits: list[str | None], patients_known: bool

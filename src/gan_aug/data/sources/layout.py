@@ -15,21 +15,17 @@ The rule, from the folder that `data.root` names downwards:
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from gan_aug.data.sources.entries import SPLITS, Entry
 from gan_aug.data.sources.masks import is_mask_folder
-from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, LeftOut, Tree, join
+from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, LeftOut, Tree
 from gan_aug.run.errors import GanAugError
-
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""Folders, and entries of a table's column `split`, to what they are."""
+from gan_aug.settings.by_name import normal
 
 _PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
@@ -37,121 +33,169 @@ BESIDE_SPLITS = "beside the folders of the splits"
 OUTSIDE = "an image outside the class folders"
 WITHOUT_IMAGES = "a folder without images"
 
-TellsPatient = Callable[[str], bool]
-"""Whether the first folder of a path below a class folder is the patient."""
-
 
 @dataclass(frozen=True)
-class ClassFolder:
-    """A folder of images of one class.
+class _Folder:
+    """A folder with images.
 
     Attributes:
-        name: of the class.
-        split: train, val or test; None: to be cut.
-        tree: what lies in it.
-    """
-
-    name: str
-    split: str | None
-    tree: Tree
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One image, before it is read.
-
-    Attributes:
-        path: below the root, as it is on disk.
-        label: its class.
-        split: train, val or test; None: to be cut.
-        patient: None where nothing tells it.
+        path: below the root; the root's own is empty.
+        images: paths of all images in it, at any depth.
     """
 
     path: str
-    label: str
+    images: list[str]
+
+    @property
+    def name(self) -> str:
+        """Its own name, in the form that names are compared in."""
+        return normal(self.path.rpartition("/")[2])
+
+    @property
+    def split(self) -> str | None:
+        """The split that it is named as."""
+        return SPLITS.get(self.name.casefold())
+
+    def below(self, path: str) -> str:
+        """Return the part of a path that is below this folder."""
+        return path[len(self.path) + 1 :] if self.path else path
+
+    @property
+    def loose(self) -> list[str]:
+        """The images that lie in it itself."""
+        return [path for path in self.images if "/" not in self.below(path)]
+
+    @cached_property
+    def folders(self) -> list[_Folder]:
+        """The folders in it that hold images."""
+        found = defaultdict[str, list[str]](list)
+        for path in self.images:
+            name, slash, _ = self.below(path).partition("/")
+            if slash:
+                found[f"{self.path}/{name}" if self.path else name].append(path)
+        return [_Folder(path, images) for path, images in found.items()]
+
+
+@dataclass(frozen=True)
+class _Class:
+    """A folder of images of one class, and the split that it is in, if any."""
+
+    name: str
     split: str | None
-    patient: str | None
+    folder: _Folder
 
 
-def find_classes(
-    root: Path, tree: Tree, tells_patient: TellsPatient, left_out: LeftOut
-) -> list[ClassFolder]:
-    """Find the class folders, and list every file below the root that is not in one, or no image.
+def find_entries(root: Path, tree: Tree, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
+    """Find the images of class folders, and list every other file below the root.
 
     Args:
         root: for messages.
         tree: what lies in it.
-        tells_patient: from `data.patient_regex`.
+        pattern: `data.patient_regex`.
         left_out: gets what is not read.
 
     Raises:
-        GanAugError: there are none, or it is not clear which they are.
+        GanAugError: there are no class folders, or it is not clear which they are.
     """
-    where = f"data.root={root}"
-    splits = _splits_by_name(where, tree, of_folders=True)
-    if "train" in splits:
-        _list_rest(tree, list(splits.values()), left_out)
-        found = [
-            ClassFolder(folder.name, split, folder)
-            for split, top in splits.items()
-            for folder in _classes_in(where, top, left_out)
-        ]
-    else:
-        found = [
-            ClassFolder(folder.name, None, folder) for folder in _classes_in(where, tree, left_out)
-        ]
-        found = _with_splits_inside(where, found, left_out)
-    _refuse_twins(where, found)
-    _refuse_single(where, found)
-    _refuse_repeated(where, found, tells_patient)
-    for each in found:
-        for folder in each.tree.walk():
-            folder.list_others(left_out)
-    return found
+    where, top = f"data.root={root}", _Folder("", tree.images)
+    splits = _splits(where, top, of_folders=True)
+    holders = [top] if "train" in splits else []
+    """Folders that hold those of splits."""
+    levels = dict[str | None, _Folder](splits) if holders else {None: top}
+    classes = [
+        _Class(folder.name, split, folder)
+        for split, level in levels.items()
+        for folder in _classes_in(where, level, tree, left_out)
+    ]
+    if not holders:
+        classes, holders = _with_splits_inside(where, classes)
+    for holder in holders:
+        left_out.warnings += _warn_of_splits(holder, tree)
+    _refuse_twins(where, classes)
+    _refuse_single(where, classes)
+    _refuse_repeated(where, classes, pattern)
+    entries = [
+        Entry(path, each.name, each.split, pattern.patient(each.folder.below(path)))
+        for each in classes
+        for path in each.folder.images
+    ]
+    with_splits = {holder.path for holder in holders}
+    tree.list_unread(
+        {entry.path for entry in entries},
+        OUTSIDE,
+        lambda path: BESIDE_SPLITS if path.rpartition("/")[0] in with_splits else WITHOUT_IMAGES,
+        left_out,
+    )
+    return entries
 
 
-def _splits_by_name(where: str, tree: Tree, of_folders: bool = False) -> dict[str, Tree]:
-    """Return the folders that are named as splits are.
-
-    Args:
-        where: for messages.
-        tree: the folder that holds them.
-        of_folders: take only those that hold folders of images.
-    """
-    found: dict[str, Tree] = {}
-    for folder in tree.with_images:
-        split = SPLITS.get(folder.name.casefold())
-        if split is None or (of_folders and not folder.with_images):
+def _splits(where: str, top: _Folder, of_folders: bool = False) -> dict[str, _Folder]:
+    """Return the folders that are named as splits; `of_folders`: only those that hold folders."""
+    found: dict[str, _Folder] = {}
+    for folder in top.folders:
+        if folder.split is None or (of_folders and not folder.folders):
             continue
-        if split in found:
+        other = found.setdefault(folder.split, folder)
+        if other is not folder:
             raise GanAugError(
-                f"{where}: {found[split].path} and {folder.path} are two folders of one split; put "
+                f"{where}: {other.path} and {folder.path} are two folders of one split; put "
                 "the images into one of them and remove the other"
             )
-        found[split] = folder
     return found
 
 
-def _check_no_splits(where: str, top: Tree) -> None:
+def _classes_in(where: str, top: _Folder, tree: Tree, left_out: LeftOut) -> list[_Folder]:
+    """Return the folders of a level of classes."""
+    _check_no_splits(where, top)
+    start = f"{top.path}/" if top.path else ""
+    others = {path: why for path, why in tree.others.items() if path.startswith(start)}
+    named = {folder.path for folder in top.folders}
+    for path in sorted({*tree.folders, *(path[:-1] for path in others if path[-1] == "/")}):
+        if path.rpartition("/")[0] == top.path and path not in {*named, top.path}:
+            _check_no_class(where, path, tree, left_out)
+    if not top.folders:
+        loose = f"; {len(top.images)} images lie in it itself" if top.images else ""
+        packed = [top.below(path) for path in others if Path(path).suffix.lower() in _PACKED]
+        if packed and "/" not in packed[0]:
+            loose += f"; unpack {packed[0]}"
+        if any(why.startswith(EXCLUDED) for why in others.values()):
+            loose += "; data.exclude leaves files out: mend it"
+        raise GanAugError(
+            f"{where}: {top.path or 'it'} has no folder with images{loose}; it needs a folder for "
+            "each class, in it or in its train/, val/ and test/"
+        )
+    return top.folders
+
+
+def _check_no_splits(where: str, top: _Folder) -> None:
     """Check that folders among classes that are named as splits are classes (test and control)."""
-    level = top.with_images
-    splits = _splits_by_name(where, top, of_folders=True)
-    inside = {folder.name for split in splits.values() for folder in split.with_images}
-    alike = not any(folder.images or folder.name in inside for folder in level)
+    level = top.folders
+    splits = _splits(where, top, of_folders=True)
+    inside = {folder.name for split in splits.values() for folder in split.folders}
+    alike = not any(folder.loose or folder.name in inside for folder in level)
     if splits and (len(level) == len(splits) or not alike):
         names = " and ".join(f"{split.path}/" for split in splits.values())
         raise GanAugError(
             f"{where}: named as splits, {names} stand without training images beside them; put "
             "these into a folder named train, or give the folder another name if it is a class"
         )
-    _refuse_splits_in_names(where, level)
     named: dict[str, str] = {}
+    whole: dict[str, str] = {}
     for folder in level:
-        if split := SPLITS.get(folder.name.casefold()):
-            named.setdefault(split, f"{folder.path}/")
-    if len(named) > 1:
+        words = _split_words(folder.name)
+        if folder.split:
+            whole.setdefault(folder.split, f"{folder.path}/")
+        elif len(words) == 1:
+            named.setdefault(words.pop(), f"{folder.path}/")
+    if "train" in named and len(named) > 1:
         raise GanAugError(
-            f"{where}: {' and '.join(named.values())} hold images and no class folders; make a "
+            f"{where}: {' and '.join(named.values())} are named like splits, so they are not taken "
+            "for classes; put a folder for each class into train/, val/ and test/, or say in "
+            "data.table what each image is"
+        )
+    if len(whole) > 1:
+        raise GanAugError(
+            f"{where}: {' and '.join(whole.values())} hold images and no class folders; make a "
             "folder for each class in them, or say in data.table what each image is"
         )
 
@@ -159,157 +203,114 @@ def _check_no_splits(where: str, top: Tree) -> None:
 _WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
-def _refuse_splits_in_names(where: str, level: list[Tree]) -> None:
-    """Refuse folders whose names contain those of splits, train and another one among them."""
-    named: dict[str, str] = {}
-    for folder in level:
-        found = {SPLITS[word.casefold()] for word in _WORD.findall(folder.name) if _is_split(word)}
-        if folder.name.casefold() not in SPLITS and len(found) == 1:
-            named.setdefault(found.pop(), f"{folder.path}/")
-    if "train" in named and len(named) > 1:
-        raise GanAugError(
-            f"{where}: {' and '.join(named.values())} are named like splits, so they are not taken "
-            "for classes; put a folder for each class into train/, val/ and test/, or say in "
-            "data.table what each image is"
-        )
+def _split_words(name: str) -> set[str]:
+    """Return the splits whose names are words of a name."""
+    return {SPLITS[w.casefold()] for w in _WORD.findall(name) if w.casefold() in SPLITS}
 
 
-def _is_split(word: str) -> bool:
-    return word.casefold() in SPLITS
+def _check_no_class(where: str, path: str, tree: Tree, left_out: LeftOut) -> None:
+    """Check that a folder without images, among those of classes, is none itself.
 
-
-def _classes_in(where: str, top: Tree, left_out: LeftOut) -> list[Tree]:
-    """Return the folders of a level of classes, and list what else stands there."""
-    _check_no_splits(where, top)
-    top.list_others(left_out)
-    top.list_images(left_out, OUTSIDE)
-    for folder in top.folders:
-        if not folder.has_images:
-            _check_no_class(where, folder)
-            folder.list_whole(left_out, WITHOUT_IMAGES)
-    left_out.warnings += [
-        f"{join(top.path, name)} is no class: {reason}"
-        for name, reason in top.others.items()
-        if name.endswith("/")
-    ]
-    left_out.warnings += [
-        f"{reason} leaves out the whole folder {name}/, which is no class then"
-        for name, (reason, _) in top.closed.items()
-        if reason.startswith(EXCLUDED)
-    ]
-    if not (found := top.with_images):
-        loose = f"; {len(top.images)} images lie in it itself" if top.images else ""
-        if packed := [name for name in top.others if Path(name).suffix.lower() in _PACKED]:
-            loose += f"; unpack {packed[0]}"
-        if any(reason.startswith(EXCLUDED) for reason in _reasons(top)):
-            loose += "; data.exclude leaves files out: mend it"
-        raise GanAugError(
-            f"{where}: {top.path or 'it'} has no folder with images{loose}; it needs a folder for "
-            "each class, in it or in its train/, val/ and test/"
-        )
-    return found
-
-
-def _reasons(top: Tree) -> Iterator[str]:
-    for folder in top.walk():
-        yield from folder.others.values()
-        yield from (reason for reason, _ in folder.closed.values())
-
-
-def _check_no_class(where: str, folder: Tree) -> None:
-    """Check that a folder without images is no class of which all files were left out."""
-    remedy = f"leave the folder out with 'data.exclude=[\"{folder.path}/*\"]'"
-    for inner in folder.walk():
-        if inner.fault:
-            raise GanAugError(
-                f"{where}: {inner.path}/ {inner.fault}; allow reading it, or {remedy}"
-            )
-        for name, reason in inner.others.items():
-            if reason != HIDDEN and not reason.startswith(EXCLUDED):
-                raise GanAugError(
-                    f"{where}: {folder.path}/ stands among the class folders and has no image; "
-                    f"{name} is none ({reason}). Save its files as PNG, JPEG or DICOM, or {remedy}"
-                )
-
-
-def _list_rest(tree: Tree, splits: list[Tree], left_out: LeftOut) -> None:
-    """List what stands beside the folders of splits."""
-    tree.list_others(left_out)
-    tree.list_images(left_out, OUTSIDE)
-    for folder in tree.folders:
-        if any(folder is split for split in splits):
+    A folder that was not entered is warned of, unless it is hidden or was written by gan_aug.
+    """
+    own = tree.others.get(f"{path}/")
+    if own is not None and not own.startswith(UNREADABLE):
+        if own.startswith(EXCLUDED):
+            said = f"{own} leaves out the whole folder {path}/, which is no class then"
+            left_out.warnings.append(said)
+        elif f"{path}/" not in tree.inside:
+            left_out.warnings.append(f"{path}/ is no class: {own}")
+        return
+    remedy = f"leave the folder out with 'data.exclude=[\"{path}/*\"]'"
+    for name, reason in tree.others.items():
+        if not name.startswith(f"{path}/") or name in tree.inside:
             continue
-        folder.list_whole(left_out, BESIDE_SPLITS)
-        if folder.has_images and any(_is_split(word) for word in _WORD.findall(folder.name)):
-            left_out.warnings.append(
-                f"{folder.path}/ is named like a split, and is not called train, val or test or "
-                f"holds no class folders: its {folder.count()} files are not read"
+        if reason.startswith(UNREADABLE):
+            raise GanAugError(f"{where}: {name} {reason}; allow reading it, or {remedy}")
+        if reason != HIDDEN and not reason.startswith(EXCLUDED):
+            raise GanAugError(
+                f"{where}: {path}/ stands among the class folders and has no image; "
+                f"{name[len(path) + 1 :]} is none ({reason}). Save its files as PNG, JPEG or "
+                f"DICOM, or {remedy}"
             )
 
 
-def _with_splits_inside(
-    where: str, classes: list[ClassFolder], left_out: LeftOut
-) -> list[ClassFolder]:
-    """Return the splits in class folders as those of the classes, where they have them."""
-    inside = {each.tree.path: _splits_by_name(where, each.tree) for each in classes}
+def _warn_of_splits(holder: _Folder, tree: Tree) -> list[str]:
+    """Say which folders beside those of splits may be splits too."""
+    splits = {folder.path for folder in _splits("", holder, of_folders=not holder.path).values()}
+    return [
+        f"{folder.path}/ is named like a split, and is not called train, val or test or "
+        f"holds no class folders: its {tree.count(folder.path)} files are not read"
+        for folder in holder.folders
+        if folder.path not in splits and _split_words(folder.name)
+    ]
+
+
+def _with_splits_inside(where: str, classes: list[_Class]) -> tuple[list[_Class], list[_Folder]]:
+    """Return the splits in class folders as those of the classes, and the folders that have them.
+
+    Where no class folder has any, the classes stay as they are.
+    """
+    inside = {each.folder.path: _splits(where, each.folder) for each in classes}
     divided = [path for path, splits in inside.items() if splits]
     if not divided:
-        return classes
+        return classes, []
     if whole := [path for path, splits in inside.items() if "train" not in splits]:
         raise GanAugError(
             f"{where}: {next(iter(inside[divided[0]].values())).path}/ is named as a split, and "
             f"{whole[0]}/ has no train/; give every class its train/, or rename the folder"
         )
-    found = []
-    for each in classes:
-        splits = inside[each.tree.path]
-        _list_rest(each.tree, list(splits.values()), left_out)
-        found += [ClassFolder(each.name, split, tree) for split, tree in splits.items()]
-    return found
+    parts = [
+        _Class(each.name, split, folder)
+        for each in classes
+        for split, folder in inside[each.folder.path].items()
+    ]
+    return parts, [each.folder for each in classes]
 
 
-def _refuse_single(where: str, classes: list[ClassFolder]) -> None:
+def _refuse_single(where: str, classes: list[_Class]) -> None:
     """Refuse a single class: its folder may hold the classes, or its images be labelled nowhere."""
     if len({each.name for each in classes}) > 1:
         return
     only = classes[0]
     remedy = "say in data.table what each image is, or add a folder for another class"
-    if not only.tree.images:
+    if not only.folder.loose:
         remedy = "name the folder that holds the class folders themselves"
     raise GanAugError(
         f"{where}: has only the class {only.name}; a classifier needs two classes or more; {remedy}"
     )
 
 
-def _refuse_twins(where: str, classes: list[ClassFolder]) -> None:
+def _refuse_twins(where: str, classes: list[_Class]) -> None:
     """Refuse two folders whose names are one: only their forms of Unicode tell them apart."""
     path_of: dict[tuple[str, str | None], str] = {}
     for each in classes:
-        other = path_of.setdefault((each.name, each.split), each.tree.path)
-        if other != each.tree.path:
+        other = path_of.setdefault((each.name, each.split), each.folder.path)
+        if other != each.folder.path:
             raise GanAugError(
                 f"{where}: two folders are named {each.name}, in two forms of Unicode (NFC, and "
                 "NFD as macOS writes it); put the images into one of them and remove the other"
             )
 
 
-def _refuse_repeated(where: str, classes: list[ClassFolder], tells_patient: TellsPatient) -> None:
+def _refuse_repeated(where: str, classes: list[_Class], pattern: PatientPattern) -> None:
     """Refuse folders that hold the same folders: these may be the classes."""
-    inside: dict[str, dict[str, Tree]] = {}
+    inside: dict[str, dict[str, _Folder]] = {}
     for each in classes:
         names = inside.setdefault(each.name, {})
-        names |= {f.name: f for f in each.tree.with_images if not is_mask_folder(f.name)}
-    common = set.intersection(*(set(names) for names in inside.values()))
-    times = Counter(name for names in inside.values() for name in names)
+        names |= {f.name: f for f in each.folder.folders if not is_mask_folder(f.name)}
+    folders = [folder for names in inside.values() for folder in names.values()]
+    times = Counter(folder.name for folder in folders)
     repeated = {name for name, n in times.items() if n > 1}
-    loose = sum(len(each.tree.images) for each in classes)
+    common = {name for name, n in times.items() if n == len(inside)}
     mostly = all(2 * len(repeated & {*names}) > len(names) for names in inside.values())
     in_all = len(common) > 1 and 2 * len(common) > min(map(len, inside.values()))
+    loose = sum(len(each.folder.loose) for each in classes)
     if (
         len(repeated) < 2
         or not (mostly or in_all)
-        or 2 * loose > sum(len(each.tree.below()) for each in classes)
-        or all(_is_patient(f, tells_patient) for names in inside.values() for f in names.values())
+        or 2 * loose > sum(len(each.folder.images) for each in classes)
+        or all(_is_patient(folder, pattern) for folder in folders)
     ):
         return
     one, other, *_ = sorted(repeated)
@@ -323,37 +324,6 @@ def _refuse_repeated(where: str, classes: list[ClassFolder], tells_patient: Tell
     )
 
 
-def _is_patient(folder: Tree, tells_patient: TellsPatient) -> bool:
-    start = len(folder.path.rpartition("/")[0]) + 1
-    return any(tells_patient(path[start:]) for path in folder.below())
-
-
-def check_splits(where: str, entries: list[Entry]) -> None:
-    """Check that splits are given for all images or none, and that each has all classes.
-
-    Raises:
-        GanAugError: naming what is missing.
-    """
-    classes: dict[str | None, set[str]] = {}
-    for entry in entries:
-        classes.setdefault(entry.split, set()).add(entry.label)
-    if classes.keys() == {None}:
-        return
-    if None in classes:
-        bare = next(entry.path for entry in entries if entry.split is None)
-        raise GanAugError(f"{where}: {bare} has no split, others have; give it one, or none any")
-    if "train" not in classes:
-        raise GanAugError(f"{where}: has no training images; name a split train")
-    every = set().union(*classes.values())
-    for split, names in classes.items():
-        if lacking := every - names:
-            alike = {name.casefold(): name for name in names}.get(min(lacking).casefold())
-            if alike:
-                raise GanAugError(
-                    f"{where}: {split} has the class {alike} where others have {min(lacking)}; "
-                    "name them alike"
-                )
-            raise GanAugError(
-                f"{where}: {split} has no images of {min(lacking)}, other splits have; add some, "
-                "or remove that class"
-            )
+def _is_patient(folder: _Folder, pattern: PatientPattern) -> bool:
+    above = _Folder(folder.path.rpartition("/")[0], [])
+    return any(pattern.tells_folder(above.below(path)) for path in folder.images)

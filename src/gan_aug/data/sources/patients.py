@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.near_duplicates import near_duplicates
+from gan_aug.data.sources.entries import Entry
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import normal
 
-_ORDER = ("all", "train", "val", "test")
 _NAMED = 3
 """Files that a warning names; run.json has all."""
 
@@ -75,53 +75,48 @@ def grouped(patients: Sequence[str | None], images: NDArray[np.uint8]) -> list[s
 
 
 def warn_of_patients(
-    told: Sequence[str | None],
-    paths: Sequence[str],
-    splits: Sequence[str],
-    pattern: PatientPattern,
-    one_patient: str | None,
+    entries: Sequence[Entry], pattern: PatientPattern, one_patient: str | None
 ) -> list[str]:
     """Say what is not as it should be with the patients that are known.
 
     Args:
-        told: of each image its patient, None where nothing tells it.
-        paths: of the images.
-        splits: train, val or test, as they were given; all where they were not.
-        pattern: what they may have been told by.
+        entries: the images, with their splits where they were given.
+        pattern: what their patients may have been told by.
         one_patient: from `the_one_patient`.
     """
     said = []
-    unmatched = [path for path, patient in zip(paths, told, strict=True) if patient is None]
-    if unmatched and len(unmatched) < len(told):
+    unmatched = [entry.path for entry in entries if entry.patient is None]
+    if unmatched and len(unmatched) < len(entries):
         names = ", ".join(unmatched[:_NAMED]) + (" ..." if len(unmatched) > _NAMED else "")
         by = f"{pattern.setting} does not match" if pattern else "nothing tells the patient of"
-        said.append(f"{by} {len(unmatched)} of {len(told)} files: {names}")
-    of_split: dict[str, set[str]] = {split: set() for split in dict.fromkeys(splits)}
-    for patient, split in zip(told, splits, strict=True):
-        if patient is not None:
-            of_split[split].add(patient)
+        said.append(f"{by} {len(unmatched)} of {len(entries)} files: {names}")
     if one_patient:
         return [*said, one_patient]
-    for name, other in combinations(sorted(of_split, key=_ORDER.index), 2):
-        if both := of_split[name] & of_split[other]:
+    splits = [split for split in ("train", "val", "test") if split in {e.split for e in entries}]
+    for one, other in combinations(splits, 2):
+        inside = ({e.patient for e in entries if e.split == split} for split in (one, other))
+        if both := set.intersection(*inside) - {None}:
+            first = min(map(str, both))
             said.append(
-                f"{len(both)} patients are in {name} and in {other}, such as {min(both)}: results "
+                f"{len(both)} patients are in {one} and in {other}, such as {first}: results "
                 f"on {other} images are too good; mend the splits"
             )
     return said
 
 
-def the_one_patient(told: Sequence[str | None], what: str) -> str | None:
+def the_one_patient(patients: Sequence[str | None], what: str) -> str | None:
     """Return the line about images that have one patient, None where they have none or several.
 
     Args:
-        told: of each image its patient, None where nothing tells it.
-        what: what told it: PatientID, or patient.
+        patients: of each image, None where it is not known.
+        what: where it is known from: PatientID, or patient.
     """
-    known = [patient for patient in told if patient is not None]
+    known = [patient for patient in patients if patient is not None]
     if len(known) < 2 or len(set(known)) > 1:
         return None
-    which = f"all {len(told)} images" if len(known) == len(told) else f"{len(known)} images"
+    which = f"all {len(patients)} images"
+    if len(known) < len(patients):
+        which = f"{len(known)} images"
     return (
         f"{which} have the one {what} {known[0]}, so nothing can be cut by patient; find the "
         "patients in paths with data.patient_regex, or give them in data.table (column patient). "

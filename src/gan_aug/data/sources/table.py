@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from gan_aug.data.sources.layout import SPLITS, Entry
+from gan_aug.data.sources.entries import SPLITS, Entry
 from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import LeftOut, Tree, excluded
 from gan_aug.run.errors import GanAugError
@@ -61,26 +61,30 @@ class Table:
         Raises:
             GanAugError: it cannot be read, lacks a column, or a row of it is not sound.
         """
-        on_disk = {normal(path): path for path in tree.files()}
-        found: list[Entry] = []
-        for line, cells in self._rows(left_out):
-            entry = self._entry(line, cells, on_disk, pattern)
-            if not excluded(entry.path, exclude):  # these are listed with the other files
-                found.append(entry)
-        if not found:
+        files = (*tree.images, *(path for path in tree.others if path[-1] != "/"))
+        on_disk = {normal(path): path for path in files}
+        entries = [
+            entry
+            for line, cells in self._rows(left_out)
+            # What a pattern leaves out is listed with the other files.
+            if not excluded((entry := self._entry(line, cells, on_disk, pattern)).path, exclude)
+        ]
+        if not entries:
             raise self._error("has no rows; it needs one for each image")
-        self._check_there(found[0].path, [entry.path for entry in found], on_disk)
-        name, n = Counter(entry.path for entry in found).most_common(1)[0]
+        paths = [entry.path for entry in entries]
+        self._check_there(paths, on_disk)
+        name, n = Counter(paths).most_common(1)[0]
         if n > 1:
             raise self._error(f"has {name} in {n} rows; leave one")
-        read = {entry.path for entry in found}
+        read = {*paths}
         if self.file.resolve().is_relative_to(self.root.resolve()):
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
-        tree.list_all_but(read, NOT_IN_TABLE, left_out)
-        return found
+        tree.list_unread(read, NOT_IN_TABLE, lambda _: NOT_IN_TABLE, left_out)
+        return entries
 
-    def _check_there(self, first: str, paths: list[str], on_disk: Mapping[str, str]) -> None:
+    def _check_there(self, paths: list[str], on_disk: Mapping[str, str]) -> None:
         """Check that not all files are missing: then their folder is, in the paths or the root."""
+        first = paths[0]
         if any(normal(path) in on_disk or (self.root / path).exists() for path in paths):
             return
         ends = [path for path in on_disk.values() if f"/{path}".endswith(f"/{first}")]
@@ -219,7 +223,7 @@ class Table:
 
 
 def _reader(text: str, separator: str) -> Any:
-    found = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     if text[:4].casefold() == "sep=":  # what Excel writes first of all
-        next(found)
-    return found
+        next(reader)
+    return reader

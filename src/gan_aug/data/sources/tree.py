@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -40,6 +40,7 @@ DICOM_DIRECTORY = "a DICOM directory"
 NOT_REGULAR = "neither a file nor a folder"
 READ_ALREADY = "a link to a folder that is read already"
 NAMED_BADLY = "a name that is not UTF-8"
+UNREADABLE = "cannot be read"
 
 
 class LeftOut:
@@ -56,141 +57,75 @@ class LeftOut:
         self.files: Counter[str] = Counter()
         self.warnings: list[str] = []
 
-    def add(self, path: str, reason: str) -> None:
-        """List a file, or a folder of which nothing more is known."""
-        self.reasons[path] = reason
-        self.files[reason] += 1
-
-    def add_folder(self, path: str, reason: str, files: int) -> None:
-        """List a folder with so many files."""
-        self.reasons[f"{path}/"] = f"{reason} ({files} {'file' if files == 1 else 'files'})"
-        self.files[reason] += files
+    def add(self, path: str, reason: str, files: int | None = None) -> None:
+        """List a file, or a folder (`folder/`) with so many files."""
+        counted = "" if files is None else f" ({files} {'file' if files == 1 else 'files'})"
+        self.reasons[path] = reason + counted
+        self.files[reason] += 1 if files is None else files
 
     def notes(self) -> dict[str, dict[str, str] | dict[str, int]]:
         """Return what run.json keeps."""
-        return {"files_skipped": self.reasons, "files_left_out": dict(self.files)}
+        return {"files_skipped": self.reasons, "files_left_out": dict(sorted(self.files.items()))}
 
 
 @dataclass
 class Tree:
-    """A folder, and what lies in it.
+    """All that lies below a folder; paths are relative to it, with `/`.
 
     Attributes:
-        path: below the root, with `/`; the root's own is empty.
-        images: names of the images that lie in it.
-        others: names of what else lies in it, to why it is not read; of folders only those of
-            which nothing more is known, with a `/`.
-        closed: names of folders that are not entered, to why, and how many files they have.
-        folders: those that were entered, by name.
-        fault: why it could not be read itself.
+        images: files that are images by their names or first bytes, in the order of their parts.
+        others: everything else to why it is not read; a folder that was not entered ends with `/`.
+        inside: how many files are in such a folder, where it was counted.
+        folders: those that were entered; the root's own path is empty.
     """
 
-    path: str
     images: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
-    closed: dict[str, tuple[str, int]] = field(default_factory=dict)
-    folders: list[Tree] = field(default_factory=list)
-    fault: str | None = None
+    inside: dict[str, int] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
 
-    @property
-    def name(self) -> str:
-        """The folder's own name, in the form that names are compared in."""
-        return normal(self.path.rpartition("/")[2])
+    def count(self, folder: str) -> int:
+        """Return how many files a folder has, at any depth."""
+        below = (path for path in (*self.images, *self.others) if path.startswith(f"{folder}/"))
+        return sum(self.inside.get(path, 1) for path in below)
 
-    @property
-    def with_images(self) -> list[Tree]:
-        """The folders in it that hold images, at any depth."""
-        return [folder for folder in self.folders if folder.has_images]
-
-    @property
-    def has_images(self) -> bool:
-        """Whether images lie in it, at any depth."""
-        return any(folder.images for folder in self.walk())
-
-    def walk(self) -> Iterator[Tree]:
-        """Yield this folder and all below it; they may be nested deeper than Python calls."""
-        todo = [self]
-        while todo:
-            folder = todo.pop()
-            yield folder
-            todo += reversed(folder.folders)
-
-    def below(self) -> list[str]:
-        """Return the paths of all images in it, at any depth, in the order of their parts."""
-        paths = (join(folder.path, name) for folder in self.walk() for name in folder.images)
-        return sorted(paths, key=lambda path: path.split("/"))
-
-    def files(self) -> list[str]:
-        """Return the paths of all files in it but those of folders that were not entered."""
-        return [join(folder.path, name) for folder in self.walk() for name in folder.names_of_files]
-
-    @property
-    def names_of_files(self) -> list[str]:
-        """The files that lie in this folder itself."""
-        return [*self.images, *(name for name in self.others if not name.endswith("/"))]
-
-    def count(self) -> int:
-        """Return how many files it has, at any depth."""
-        return sum(
-            len(folder.images) + len(folder.others) + sum(n for _, n in folder.closed.values())
-            for folder in self.walk()
-        )
-
-    def list_others(self, left_out: LeftOut) -> None:
-        """List what lies in this folder itself and is no image."""
-        if self.fault:
-            left_out.add(f"{self.path}/", self.fault)
-        for name, reason in self.others.items():
-            left_out.add(join(self.path, name), reason)
-        for name, (reason, files) in self.closed.items():
-            left_out.add_folder(join(self.path, name), reason, files)
-
-    def list_images(self, left_out: LeftOut, reason: str) -> None:
-        """List the images of this folder itself as not read."""
-        for name in self.images:
-            left_out.add(join(self.path, name), reason)
-
-    def list_whole(self, left_out: LeftOut, reason: str) -> None:
-        """List the folder as one entry."""
-        left_out.add_folder(self.path, reason, self.count())
-
-    def list_all_but(self, read: Set[str], reason: str, left_out: LeftOut) -> None:
+    def list_unread(
+        self,
+        read: Collection[str],
+        image: str,
+        folder: Callable[[str], str],
+        left_out: LeftOut,
+    ) -> None:
         """List every file that is not read; a folder without one that is, is one entry.
 
         Args:
             read: paths of files that are read.
-            reason: of images.
+            image: the reason of images.
+            folder: gives the reason of a whole folder, by its path.
             left_out: gets the others.
         """
-        entered = {parent for path in read for parent in _folders_of(path)}
-        for folder in self.walk():
-            if folder.path and folder.path not in entered:
-                if folder.path.rpartition("/")[0] in entered:
-                    folder.list_whole(left_out, reason)
+        entered = {"", *(above for path in read for above in _folders_above(path))}
+        whole = {f: 0 for f in self.folders if f not in entered and _parent(f) in entered}
+        for path in (*self.images, *self.others):
+            own = path.rstrip("/")
+            if path in read or own in entered:
                 continue
-            for name in folder.images:
-                if (path := join(folder.path, name)) not in read:
-                    left_out.add(path, reason)
-            for name, why in folder.others.items():
-                if (path := join(folder.path, name)) not in read:
-                    left_out.add(path, why)
-            for name, (why, files) in folder.closed.items():
-                if (path := join(folder.path, name)) not in entered:
-                    left_out.add_folder(path, why, files)
+            unread = [above for above in _folders_above(own) if above not in entered]
+            if unread:
+                whole[unread[-1]] += self.inside.get(path, 1)
+            else:
+                left_out.add(path, self.others.get(path, image), self.inside.get(path))
+        for path, files in whole.items():
+            left_out.add(f"{path}/", folder(path), files)
 
-
-def unused_patterns(tree: Tree, exclude: Sequence[str]) -> list[str]:
-    """Say which patterns leave out nothing: they may be mistyped."""
-    used = {
-        reason
-        for folder in tree.walk()
-        for reason in (*folder.others.values(), *(why for why, _ in folder.closed.values()))
-    }
-    return [
-        f"{EXCLUDED}{pattern}: leaves out no file; mend the pattern, or take it away"
-        for pattern in exclude
-        if f"{EXCLUDED}{pattern}" not in used
-    ]
+    def unused_patterns(self, exclude: Sequence[str]) -> list[str]:
+        """Say which patterns leave out nothing: they may be mistyped."""
+        used = set(self.others.values())
+        return [
+            f"{EXCLUDED}{pattern}: leaves out no file; mend the pattern, or take it away"
+            for pattern in exclude
+            if f"{EXCLUDED}{pattern}" not in used
+        ]
 
 
 def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
@@ -205,83 +140,68 @@ def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
     Raises:
         GanAugError: see `on_bad_file`; or the root cannot be read.
     """
-    tree = Tree("")
-    real = root.resolve()
-    entered = {_identity(root)}
-    todo, links = [tree], list[tuple[Tree, str]]()
+    tree, real = Tree(), root.resolve()
+    entered: set[tuple[int, int]] = set()
+    todo, links = [""], list[str]()
     while todo or links:
         if todo:
             folder = todo.pop()
-            try:
-                _read(root, folder, exclude, on_bad_file, links)
-            except OSError as error:
-                if on_bad_file == "error" or not folder.path:
-                    raise _unreadable(root / folder.path, error) from error
-                folder.fault = f"cannot be read ({error.strerror})"
-            todo += folder.folders
-            entered |= {_identity(root / inner.path) for inner in folder.folders}
+        else:  # links come last: what they lead to may lie below the root itself
+            folder = links.pop(0)
+            where = root / folder
+            if _identity(where) in entered or real.is_relative_to(where.resolve()):
+                tree.others[f"{folder}/"] = READ_ALREADY
+                continue
+        try:
+            entered.add(_identity(root / folder))
+            with os.scandir(root / folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+        except OSError as error:
+            if on_bad_file == "error" or not folder:
+                raise GanAugError(
+                    f"{root / folder}: cannot be read ({error.strerror}); allow reading it, leave "
+                    "it out with data.exclude, or set data.on_bad_file=skip"
+                ) from error
+            tree.others[f"{folder}/"] = f"{UNREADABLE} ({error.strerror})"
             continue
-        # Links come last: what they lead to may lie below the root itself.
-        folder, name = links.pop(0)
-        inner = Tree(join(folder.path, name))
-        where = root / inner.path
-        if _identity(where) in entered or real.is_relative_to(where.resolve()):
-            folder.others[f"{name}/"] = READ_ALREADY
-            continue
-        entered.add(_identity(where))
-        folder.folders = sorted([*folder.folders, inner], key=lambda each: each.path)
-        todo.append(inner)
+        tree.folders.add(folder)
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            is_folder = _is_folder(entry)
+            reason = _reason(root, path, is_folder, exclude)
+            if reason == NAMED_BADLY:
+                path = os.fsencode(path).decode(errors="backslashreplace")
+                if on_bad_file == "error":
+                    raise GanAugError(
+                        f"{root / path}: {NAMED_BADLY}; rename it (convmv -f cp949 -t utf-8 -r "
+                        "--notest FOLDER, where it is Korean), or set data.on_bad_file=skip"
+                    )
+                tree.others[path + "/" * is_folder] = reason
+            elif reason and is_folder:
+                tree.others[f"{path}/"] = reason
+                tree.inside[f"{path}/"] = sum(len(f) for _, _, f in os.walk(root / path))
+            elif reason:
+                tree.others[path] = reason
+            elif is_folder:
+                (links if entry.is_symlink() else todo).append(path)
+            else:
+                tree.images.append(path)
+    tree.images.sort(key=lambda path: path.split("/"))
     return tree
 
 
-def _read(
-    root: Path,
-    folder: Tree,
-    exclude: Sequence[str],
-    on_bad_file: str,
-    links: list[tuple[Tree, str]],
-) -> None:
-    """Fill in what lies in a folder."""
-    with os.scandir(root / folder.path) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        path = join(folder.path, entry.name)
-        is_folder = _is_folder(entry)
-        if not _is_text(entry.name):
-            if on_bad_file == "error":
-                raise GanAugError(
-                    f"{root / _shown(path)}: {NAMED_BADLY}; rename it (convmv -f cp949 -t utf-8 -r "
-                    "--notest FOLDER, where it is Korean), or set data.on_bad_file=skip"
-                )
-            folder.others[_shown(entry.name) + "/" * is_folder] = NAMED_BADLY
-        elif reason := (
-            _unwanted(entry.name)
-            or _excluded(path, is_folder, exclude)
-            or (WRITTEN_HERE if is_folder and _is_written_here(root / path) else None)
-        ):
-            if is_folder:
-                folder.closed[entry.name] = (reason, _files_in(root / path))
-            else:
-                folder.others[entry.name] = reason
-        elif is_folder and entry.is_symlink():
-            links.append((folder, entry.name))
-        elif is_folder:
-            folder.folders.append(Tree(path))
-        elif reason := _no_image(root / path):
-            folder.others[entry.name] = reason
-        else:
-            folder.images.append(entry.name)
-
-
-def _unreadable(where: Path, error: OSError) -> GanAugError:
-    return GanAugError(
-        f"{where}: cannot be read ({error.strerror}); allow reading it, leave it out with "
-        "data.exclude, or set data.on_bad_file=skip"
-    )
-
-
-def _unwanted(name: str) -> str | None:
-    return HIDDEN if name.startswith(".") or name.casefold() in _SYSTEM else None
+def _reason(root: Path, path: str, is_folder: bool, exclude: Sequence[str]) -> str | None:
+    """Return why a file is not read or a folder not entered, None where it is to be."""
+    name = path.rpartition("/")[2]
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        return NAMED_BADLY
+    if name.startswith(".") or name.casefold() in _SYSTEM:
+        return HIDDEN
+    if reason := _excluded(path, is_folder, exclude):
+        return reason
+    if not is_folder:
+        return _no_image(root / path)
+    return WRITTEN_HERE if _is_written_here(root / path) else None
 
 
 def _is_written_here(folder: Path) -> bool:
@@ -316,17 +236,15 @@ def as_patterns(exclude: Sequence[str] | str | None) -> list[str]:
     return [exclude] if isinstance(exclude, str) else list(exclude or ())
 
 
-def excluded(path: str, patterns: Sequence[str]) -> str | None:
-    """Return the reason why `data.exclude` leaves out a file, None where it does not.
+def excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Tell whether `data.exclude` leaves out a file.
 
     Args:
         path: below the root.
         patterns: `fnmatch`, where `*` takes `/` too; one that takes a folder takes all in it.
     """
-    for each in (path, *_folders_of(path)[:-1]):
-        if reason := _excluded(each, each != path, patterns):
-            return reason
-    return None
+    above = _folders_above(path)
+    return any(_excluded(each, each != path, patterns) for each in (path, *above))
 
 
 def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> str | None:
@@ -337,10 +255,14 @@ def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> str | None
     return None
 
 
-def _folders_of(path: str) -> list[str]:
-    """Return the folders that a path leads through, the root (an empty text) last."""
+def _folders_above(path: str) -> list[str]:
+    """Return the folders that a path leads through, the deepest first, without the root."""
     parts = path.split("/")
-    return ["/".join(parts[:n]) for n in range(len(parts) - 1, -1, -1)]
+    return ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _no_image(path: Path) -> str | None:
@@ -365,23 +287,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _files_in(folder: Path) -> int:
-    return sum(len(files) for _, _, files in os.walk(folder))
-
-
 def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
-
-
-def _is_text(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _shown(name: str) -> str:
-    return os.fsencode(name).decode(errors="backslashreplace")
-
-
-def join(folder: str, name: str) -> str:
-    """Return the path of what lies in a folder; the root's own path is empty."""
-    return f"{folder}/{name}" if folder else name
+    status = folder.stat()
+    return status.st_dev, status.st_ino

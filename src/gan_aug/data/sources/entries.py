@@ -1,0 +1,152 @@
+"""The images of a data set before they are read, and the table that comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.decode import Decoded
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.sources.tree import LeftOut
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import class_named, names_in, written
+
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Folders, and entries of a table's column `split`, to what they are."""
+REST = "other"
+"""In `data.classes`: all classes that are not named, as one; unless a class is called so."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image, before it is read.
+
+    Attributes:
+        path: below the root, as it is on disk.
+        label: its class.
+        split: train, val or test; None: to be cut.
+        patient: None where nothing tells it.
+    """
+
+    path: str
+    label: str
+    split: str | None
+    patient: str | None
+
+
+def chosen_classes(
+    entries: list[Entry], classes: Any, left_out: LeftOut, where: str
+) -> list[Entry]:
+    """Return the files of the classes that are taken, those of `REST` with that label.
+
+    Args:
+        entries: all files.
+        classes: what `data.classes` says; None: all are taken.
+        left_out: gets the files of the other classes.
+        where: the data, for messages: a checkpoint may have said which classes there were.
+
+    Raises:
+        GanAugError: it names something that is no class.
+    """
+    if classes is None:
+        return entries
+    there = sorted({entry.label for entry in entries})
+    typed = names_in(classes)
+    setting = f"{where}: data.classes=[{','.join(map(written, typed))}]"
+    rest = REST in typed and REST not in there
+    taken = [class_named(one, there, setting) for one in typed if not (rest and one == REST)]
+    if len({*taken}) < len(taken):
+        raise GanAugError(f"{setting}: names a class twice; leave one of them out")
+    if rest and not set(there) - set(taken):
+        raise GanAugError(f"{setting}: no class is left for {REST}; leave it out")
+    kept = []
+    for entry in entries:
+        if entry.label in taken:
+            kept.append(entry)
+        elif rest:
+            kept.append(replace(entry, label=REST))
+        else:
+            left_out.add(entry.path, f"of the class {entry.label}, which data.classes leaves out")
+    return kept
+
+
+def check_splits(where: str, entries: list[Entry]) -> None:
+    """Check that splits are given for all images or none, and that each has all classes.
+
+    Raises:
+        GanAugError: naming what is missing.
+    """
+    classes: dict[str | None, set[str]] = {}
+    for entry in entries:
+        classes.setdefault(entry.split, set()).add(entry.label)
+    if classes.keys() == {None}:
+        return
+    if None in classes:
+        bare = next(entry.path for entry in entries if entry.split is None)
+        raise GanAugError(f"{where}: {bare} has no split, others have; give it one, or none any")
+    if "train" not in classes:
+        raise GanAugError(f"{where}: has no training images; name a split train")
+    every = set().union(*classes.values())
+    for split, names in classes.items():
+        if lacking := every - names:
+            alike = {name.casefold(): name for name in names}.get(min(lacking).casefold())
+            if alike:
+                raise GanAugError(
+                    f"{where}: {split} has the class {alike} where others have {min(lacking)}; "
+                    "name them alike"
+                )
+            raise GanAugError(
+                f"{where}: {split} has no images of {min(lacking)}, other splits have; add some, "
+                "or remove that class"
+            )
+
+
+def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Entry]:
+    """Return the entries whose files were decoded, with the patients that their headers name.
+
+    Raises:
+        GanAugError: no file of a class, or of a class in a split, could be read.
+    """
+    first = {(entry.label, entry.split): entry.path for entry in reversed(entries)}
+    good = [
+        replace(entry, patient=entry.patient or patient)
+        for entry, digest, patient in zip(entries, decoded.hashes, decoded.patients, strict=True)
+        if digest is not None
+    ]
+    if lost := first.keys() - {(entry.label, entry.split) for entry in good}:
+        path, name, split = min((first[each], *each) for each in lost)
+        raise GanAugError(
+            f"data.root={root}: no file of the class {name}{f' in {split}' if split else ''} "
+            f"can be read; mend them, or take the class away ({path}: {decoded.bad[path]})"
+        )
+    return good
+
+
+def image_table(
+    entries: Sequence[Entry], patients: Sequence[str], decoded: Decoded, classes: Classes
+) -> ImageTable:
+    """Return the table of files that were decoded.
+
+    Args:
+        entries: from `readable`.
+        patients: of each.
+        decoded: the files.
+        classes: of the data set.
+    """
+    return ImageTable(
+        images=decoded.images,
+        labels=np.array([classes.label(entry.label) for entry in entries], np.int64),
+        patients=np.array(patients, np.str_),
+        paths=np.array([entry.path for entry in entries], np.str_),
+        hashes=np.array([h for h in decoded.hashes if h is not None], np.str_),
+        classes=classes,
+    )
