@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from forking import Forker
+from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from gan_aug.data.classes import Classes
+from gan_aug.settings.commands import COMMANDS
+from gan_aug.settings.whole import validate
 
 BINARY = Classes(("normal", "pneumonia"), "pneumonia")
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,3 +110,9 @@ def write_image(path: Path, seed: int, size: tuple[int, int] = (50, 40)) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0]), np.uint8)
     Image.fromarray(pixels).save(path)
+
+
+def settings_of(command: str, *overrides: str) -> Any:
+    """Return the validated settings of a command, in this process."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return validate(compose(command, list(overrides)), COMMANDS[command])

@@ -1,0 +1,85 @@
+"""Files that gan_aug writes and reads again: a pydantic model for each kind, read with one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import MOST_JSON, read_json, write_json
+
+
+class Stored(BaseModel):
+    """What a JSON file holds: its keys and no others, in types that are not converted.
+
+    Attributes:
+        format: the number of the file's format; another one is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    FORMAT: ClassVar[int] = 1
+    """What this version reads and writes."""
+    WHAT: ClassVar[str] = "file of gan_aug"
+    """What such a file is called."""
+
+    format: int = 1
+
+    @classmethod
+    def read(
+        cls, path: Path, remedy: str = "remove it or restore it", most: int = MOST_JSON
+    ) -> Self:
+        """Read a file that may come from anyone.
+
+        Args:
+            path: the file.
+            remedy: what to do where it is damaged.
+            most: how many bytes it may have.
+
+        Raises:
+            GanAugError: it is missing, damaged, of another format, or no such file.
+        """
+        return cls.parse(read_json(path, remedy, most), str(path), remedy)
+
+    @classmethod
+    def parse(cls, content: Any, where: str, remedy: str = "remove it or restore it") -> Self:
+        """Read plain containers of a file.
+
+        Args:
+            content: what it holds.
+            where: the file, for messages.
+            remedy: what to do where it is damaged.
+
+        Raises:
+            GanAugError: it is of another format, or no such file.
+        """
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != cls.FORMAT:
+            raise GanAugError(
+                f"{where}: is of format {found!r:.20}, this gan_aug reads {cls.FORMAT}; {remedy}"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise GanAugError(
+                f"{where}: is no {cls.WHAT} ({first_fault(error)}); {remedy}"
+            ) from error
+
+    def write(self, path: Path, within: Path | None = None) -> None:
+        """Write the file in one step; see `gan_aug.run.files.replace_file`."""
+        write_json(path, self.plain(), within)
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain containers as JSON has them; `class_` is the key `class`."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong: which key, and what it must be."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    said = fault["msg"][:1].lower() + fault["msg"][1:]
+    shown = "" if fault["type"] == "missing" else f"={fault['input']!r:.50}"
+    return f"{key}{shown}: {said}"

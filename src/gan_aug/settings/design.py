@@ -1,0 +1,156 @@
+"""The design of a study: the group `study` of conf/study.yaml, and its endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Settings
+from gan_aug.settings.by_name import by_name, normal
+from gan_aug.settings.values import (
+    Auto,
+    ByClass,
+    ClassName,
+    Count,
+    Images,
+    Names,
+    Pairs,
+    Positive,
+    Sizes,
+    Wanted,
+)
+
+SPLITS = ("validation", "internal", "development", "test")
+METRICS = (
+    "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
+    "calibration_error",
+)  # fmt: skip
+AT_VALIDATION = "validation"
+_EXAMPLE = "[{split: test, metric: accuracy, smallest_effect: 0.01}]"
+
+
+def _metric(name: str) -> str:
+    found = normal(name)  # may end with the name of a class
+    if found not in METRICS and not found.startswith("sensitivity_"):
+        raise ValueError
+    return found
+
+
+def _threshold(at: Any) -> Any:
+    if at not in (None, 0.5, AT_VALIDATION):
+        raise ValueError
+    return at
+
+
+class Endpoint(Settings):
+    """A metric on a split, declared before a study runs."""
+
+    split: Literal["validation", "internal", "development", "test"] = Field(description="of images")
+    metric: Annotated[str, AfterValidator(_metric), Wanted(f"one of {', '.join(METRICS)}")] = Field(
+        description="or sensitivity_CLASS where no class is the positive one"
+    )
+    at: Annotated[
+        float | Literal["validation"] | None,
+        AfterValidator(_threshold),
+        Wanted("0.5 or, of the accuracy, validation"),
+    ] = Field(default=None, description="threshold of the accuracy; null is 0.5")
+    smallest_effect: Annotated[
+        float | None, Field(gt=0, lt=1), Wanted("a share above 0 and below 1, or null")
+    ] = Field(default=None, description="the smallest difference that matters, as a share")
+
+    @property
+    def name(self) -> str:
+        """The metric's name in a report."""
+        at_validation = self.at == AT_VALIDATION
+        return f"{self.metric}_at_validation_threshold" if at_validation else self.metric
+
+
+class Question(Settings):
+    """The arm that a study asks about, and the one that it is compared with."""
+
+    arm: str
+    reference: str
+
+
+class Steps(Settings):
+    """A budget of optimizer steps, the same for every fit."""
+
+    max: Positive = Field(description="what every fit takes")
+    choose: Literal[None, "validation"] = Field(
+        default=None, description="validation: weights of its lowest loss; null: of the last step"
+    )
+
+    @property
+    def chosen(self) -> bool:
+        """Whether validation chooses the step whose weights are taken."""
+        return self.choose is not None
+
+
+def _steps(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"max": value}
+    if isinstance(value, dict) and set(value) != {"max", "choose"}:
+        raise ValueError
+    return value
+
+
+class Design(Settings):
+    """What all draws of a study share, as typed."""
+
+    folder: str = Field(description="of this job, inside study_dir")
+    condition: dict[str, Any] = Field(description="settings that differ between jobs")
+    question: Question
+    comparisons: Pairs = Field(description="further pairs of arms")
+    endpoints: Annotated[
+        list[Endpoint],
+        BeforeValidator(by_name),
+        Field(min_length=1),
+        Wanted(f"a list, as {_EXAMPLE}"),
+    ] = Field(description="what the study is about; the first is primary")
+    splits: Names = Field(description="images that are measured on")
+    count: ByClass[Count | None] | Auto = Field(description="images that arms add, of each class")
+    unlabelled: Images | None = Field(description="further training images without labels")
+    ruler: ByClass[Sizes] | Auto | None = Field(description="arms of so many real images")
+    rare: ClassName | None = Field(
+        default=None, description="the scarce class, which GAN images fill up"
+    )
+    repeats: Annotated[int, Field(ge=1, le=1000)] = Field(description="fits per arm")
+    steps: Annotated[
+        Steps,
+        BeforeValidator(_steps),
+        Wanted("a whole number from 1, or {max: NUMBER, choose: validation}"),
+    ] = Field(description="of the classifier, in every arm")
+    validate_every: Positive = Field(description="steps")
+    gan_batches: Positive = Field(description="that a GAN is trained on")
+    gan_curve_points: Positive | None = Field(description="how often a GAN's quality is measured")
+    gan_select: str | None = Field(description="what chooses a GAN's weights; null: the last")
+    gan_fits: Annotated[int, Field(ge=1, le=100)] | None = Field(description="GANs to choose from")
+
+    @model_validator(mode="after")
+    def _endpoints_differ(self) -> Design:
+        named = [(one.split, one.name) for one in self.endpoints]
+        if twice := [name for name in named if named.count(name) > 1]:
+            raise GanAugError(
+                f"study.endpoints: {' '.join(twice[0])} is there twice; leave one of them out"
+            )
+        return self
+
+    @property
+    def primary(self) -> str:
+        """The split of the primary endpoint."""
+        return self.endpoints[0].split
+
+    @property
+    def takes_from_data(self) -> bool:
+        """Whether it has the key `rare`: the study is of data whose classes nobody named."""
+        return "rare" in self.model_fields_set
+
+
+class SettledDesign(Design):
+    """What all draws of a study share, once the classes are known."""
+
+    count: dict[str, int] = Field(description="images that arms add, of each class")
+    rare: str | None = Field(default=None, description="the scarce class, which GAN images fill up")
+    ruler: ByClass[Sizes] | None = Field(description="arms of so many real images")

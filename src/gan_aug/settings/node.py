@@ -1,0 +1,66 @@
+"""A node of settings that names a class or function, with the values to build it from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gan_aug.run.errors import GanAugError
+
+
+class Node(BaseModel):
+    """What Hydra builds: `_target_`, and any keys beside it.
+
+    Attributes:
+        class_path: the dotted name of a class or function: `_target_`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+    class_path: str = Field(alias="_target_", description="dotted name of a class or function")
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain containers, with the keys that were set and no others."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def build(self, key: str = "", /, *given: Any, **extra: Any) -> Any:
+        """Return what it describes; inner nodes are built first.
+
+        Args:
+            key: the setting, for the error.
+            given: positional arguments.
+            extra: further arguments, which take the place of those of the node.
+
+        Raises:
+            GanAugError: it cannot be built; the line names the setting.
+        """
+        return build_plain(self.plain(), key or self.class_path, *given, **extra)
+
+
+def build_plain(plain: Mapping[str, Any], key: str, /, *given: Any, **extra: Any) -> Any:
+    """Return what plain containers with `_target_` describe; see `Node.build`.
+
+    Raises:
+        GanAugError: it cannot be built; the line names the setting.
+    """
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(dict(plain), *given, _convert_="all", **extra)
+    except Exception as error:  # of Hydra, Lightning and torch; a GanAugError may be the cause
+        raise cannot_build(key, error) from error
+
+
+def cannot_build(key: str, error: Exception) -> GanAugError:
+    """Return the one line for a setting that nothing can be built from."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, GanAugError):
+            return found
+        found = found.__cause__
+    reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+    return GanAugError(
+        f"{key}: cannot be built ({reason}); mend that setting, conf/ has a sound one"
+    )

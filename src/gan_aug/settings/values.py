@@ -1,0 +1,157 @@
+"""What single settings may hold: numbers with ranges, paths, values by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from gan_aug.settings.by_name import by_name, names_in, normal
+
+MOST_IMAGES = 100_000
+"""Of a class at once: they are held in memory."""
+AUTO = "auto"
+"""Of a number that a study takes from its data."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an error says that a value must be, where its type does not say it in few words."""
+
+    text: str
+
+
+class ByClassMark:
+    """Marks a type that takes one value for all classes, or one by class."""
+
+
+def _is(holds: bool) -> None:
+    if not holds:
+        raise ValueError
+
+
+def _path(value: str) -> str:
+    try:
+        Path(value).expanduser()
+    except RuntimeError as error:  # ~somebody, who has no home here
+        raise ValueError from error
+    _is(bool(value) and "\0" not in value)
+    return value
+
+
+def _beta(value: Any) -> Any:
+    _is(isinstance(value, float))  # torch's optimisers take no whole number
+    return value
+
+
+def _window(value: Any) -> Any:
+    _is(value == "percentiles" or (isinstance(value, list) and len(value) == 2 and value[1] > 0))
+    return value
+
+
+def _growing(value: list[int]) -> list[int]:
+    _is(sorted({*value}) == value)
+    return value
+
+
+def _ordered(value: list[float]) -> list[float]:
+    _is(value[0] <= value[1])
+    return value
+
+
+def _class_name(value: Any) -> Any:
+    _is(isinstance(value, str | int | float))
+    return value
+
+
+def _columns(value: Any) -> Any:
+    found = by_name(value)
+    _is(isinstance(found, Mapping))
+    return found
+
+
+def _real_label(value: float) -> float:
+    _is(0.5 < value <= 1)
+    return value
+
+
+Index = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Images = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+Count = Annotated[int, Field(ge=0, le=MOST_IMAGES)]
+BatchSize = Annotated[int, Field(ge=2, le=65536)]
+Above0 = Annotated[float, Field(gt=0)]
+From0 = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Between0And1 = Annotated[float, Field(gt=0, lt=1)]
+Auto = Literal["auto"]
+
+PathText = Annotated[
+    str,
+    AfterValidator(_path),
+    Wanted('the path of a file or folder, as text (in quotes where it is a number: "5")'),
+]
+ClassName = Annotated[Any, AfterValidator(_class_name), Wanted("the name of a class")]
+"""As it was typed: which class a number or true means, the data set says."""
+ByClass = Annotated[T | Mapping[Any, T], BeforeValidator(by_name), ByClassMark()]
+"""One value for all classes, or a mapping from classes, as they were typed, to values."""
+Names = Annotated[list[str], Wanted("a list of names")]
+Pairs = Annotated[
+    list[Annotated[list[str], Field(min_length=2, max_length=2)]],
+    Wanted("a list of pairs of names, as [[classic_gan,classic]]"),
+]
+Sizes = Annotated[
+    list[Positive],
+    Field(min_length=2),
+    AfterValidator(_growing),
+    Wanted("a list of two and more growing numbers of images, as [25,50,100]"),
+]
+Betas = Annotated[
+    list[Annotated[Share, BeforeValidator(_beta)]],
+    Field(min_length=2, max_length=2),
+    Wanted("a list of two numbers from 0 to below 1 with a decimal point, as [0.0,0.9]"),
+]
+Window = Annotated[
+    list[float] | Literal["percentiles"],
+    AfterValidator(_window),
+    Wanted("centre and width as [40,400], or percentiles"),
+]
+Magnifications = Annotated[
+    list[Above0],
+    Field(min_length=2, max_length=2),
+    AfterValidator(_ordered),
+    Wanted("a list of two numbers above 0, the smaller first"),
+]
+Patterns = Annotated[
+    str | list[str], Wanted("a list of patterns of paths, as ['*_mask*','*/masks/*']")
+]
+Columns = Annotated[
+    dict[Any, Any],
+    BeforeValidator(_columns),
+    Wanted("what columns are called, as {path: image_path, label: diagnosis}"),
+]
+ClassList = Annotated[
+    list[Any],
+    BeforeValidator(names_in),
+    Field(min_length=2),
+    Wanted("a list of two classes or more"),
+]
+ClassPair = Annotated[
+    list[Any],
+    BeforeValidator(names_in),
+    Field(min_length=2, max_length=2),
+    Wanted("a list of two names of classes"),
+]
+RealLabel = Annotated[float, AfterValidator(_real_label), Wanted("a number in (0.5, 1]")]
+Layers = Annotated[
+    list[Index],
+    Field(min_length=1),
+    Wanted("a list of whole numbers from 0, as in layers=[0,2]"),
+]
+MetricName = Annotated[str, AfterValidator(normal)]

@@ -1,0 +1,134 @@
+"""All settings of a command: composed by Hydra, validated once, frozen from there on."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pydantic import PrivateAttr, ValidationError
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Settings
+from gan_aug.settings.wording import line_of, no_such_setting
+
+_READS = re.compile(r"\$\{(?:oc\.select:)?(\.*)([A-Za-z_]\w*(?:\.\w+)*)")
+NOT_RECORDED = ("resume", "verbose")
+"""Settings that say nothing about what a run is."""
+
+
+class Whole(Settings):
+    """All settings of a command."""
+
+    _tree: DictConfig = PrivateAttr()
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain containers as run.json has them, each key as it was given."""
+        found: Any = OmegaConf.to_container(self._tree, resolve=True)
+        # As JSON will have it: a class called 1 may be a number in the settings of a file.
+        found = json.loads(json.dumps(found))
+        return {key: value for key, value in found.items() if key not in NOT_RECORDED}
+
+    def changed(self, kind: type[W], values: Mapping[str, Any]) -> W:
+        """Return settings with other values; what others take from them (`${...}`) changes too.
+
+        Args:
+            kind: of the new settings.
+            values: by key, as data.channels; each takes the place of what was there.
+
+        Raises:
+            GanAugError: a value that may not stand there.
+        """
+        tree = copy.deepcopy(self._tree)
+        with open_dict(tree):
+            for key, value in values.items():
+                OmegaConf.update(tree, key, value, merge=False, force_add=True)
+        return of_plain(tree, kind)
+
+
+W = TypeVar("W", bound=Whole)
+
+
+def validate(cfg: DictConfig, kind: type[W]) -> W:
+    """Return the settings of a command.
+
+    Args:
+        cfg: as Hydra composed them.
+        kind: which command's.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold; or a key that nothing reads.
+        MissingMandatoryValue: a key that must be given was not.
+    """
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    read: set[str] = set()
+    for path, text in _texts(raw, ()):
+        if "\0" in text:
+            raise GanAugError(f"{'.'.join(path)}={text!r}: holds a NUL character; leave it out")
+        read.update(_reads(path, text))
+    found = of_plain(cfg, kind)
+    _refuse_unread(found, frozenset(read), "")
+    return found
+
+
+def of_plain(content: DictConfig | Mapping[str, Any], kind: type[W]) -> W:
+    """Return settings that gan_aug made itself; keys that nothing reads are let through.
+
+    Raises:
+        GanAugError: see `validate`.
+    """
+    tree = content if isinstance(content, DictConfig) else OmegaConf.create(dict(content))
+    plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+    try:
+        found = kind.model_validate(plain)
+    except ValidationError as error:
+        raise line_of(kind, plain, error) from error
+    found._tree = tree
+    return found
+
+
+def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield every text of plain containers with the keys that lead to it."""
+    if isinstance(node, str):
+        yield path, node
+        return
+    pairs = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
+    for key, inner in pairs:
+        yield from _texts(inner, (*path, str(key)))
+
+
+def _reads(path: tuple[str, ...], text: str) -> Iterator[str]:
+    """Yield the keys that a text takes its value from."""
+    for dots, key in _READS.findall(text) if "${" in text else ():
+        above = path[: len(path) - len(dots)] if dots else ()
+        yield ".".join((*above, key))
+
+
+def _refuse_unread(settings: Settings, read: frozenset[str], path: str) -> None:
+    """Refuse keys that no field names and no other setting reads: they would do nothing."""
+    fields = type(settings).model_fields
+    own = {name for name, field in fields.items() if field.json_schema_extra == {"own": True}}
+    extra = settings.model_extra or {}
+    for name in [*extra, *(own & settings.model_fields_set)]:
+        key = f"{path}{name}"
+        if not any(key == one or one.startswith(f"{key}.") for one in read):
+            known = [
+                str(k)
+                for k in [*fields, *extra]
+                if k != name and k not in own - settings.model_fields_set
+            ]
+            raise no_such_setting(key, extra.get(name, getattr(settings, name, None)), known)
+    for name, value in settings:
+        inner = value if isinstance(value, Mapping) else {"": value}
+        for key, one in inner.items():
+            if isinstance(one, Settings):
+                _refuse_unread(one, read, f"{path}{name}.{key}." if key else f"{path}{name}.")
