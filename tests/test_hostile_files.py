@@ -111,10 +111,10 @@ def test_a_manifest_runs_no_code(home: Path, command: Command, tmp_path: Path) -
         {"_target_": "gan_aug.models.gans.dcgan.torch.load"},
         {"_target_": "gan_aug.models.gans.base.GAN"},
         {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1.0},
-        {"_target_": ["gan_aug.models.networks.dcgan.Discriminator"]},
-        {"_target_": "gan_aug.models.networks.dcgan.Discriminator", "_partial_": True},
-        {"_target_": "gan_aug.models.networks.gan.Generator", "_args_": [1], "width": 1},
-        {"_target_": "gan_aug.models.networks.gan.Generator", "width": {"_target_": "os.getcwd"}},
+        {"_target_": ["gan_aug.models.gans.dcgan.Discriminator"]},
+        {"_target_": "gan_aug.models.gans.dcgan.Discriminator", "_partial_": True},
+        {"_target_": "gan_aug.models.gans.gan.Generator", "_args_": [1], "width": 1},
+        {"_target_": "gan_aug.models.gans.gan.Generator", "width": {"_target_": "os.getcwd"}},
         {
             "_target_": "gan_aug.models.networks.resnet.ResNet18",
             "channels": 1,
@@ -144,7 +144,7 @@ def test_known_classes_are_gan_augs_own_and_fetch_nothing() -> None:
     names = set(known_classes())
     assert {
         "gan_aug.models.gans.dcgan.DCGAN",
-        "gan_aug.models.networks.dcgan.Generator",
+        "gan_aug.models.gans.dcgan.Generator",
     } <= names
     for name, kind in known_classes().items():
         assert name.startswith(("gan_aug.models.gans.", "gan_aug.models.networks."))

@@ -30,8 +30,8 @@ from torchvision import datasets, transforms
 from gan_aug.data.datamodule import Batches
 from gan_aug.data.sources.chest_xray import ChestXray
 from gan_aug.data.sources.radiograph import render
+from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.models.networks.dcgan import Discriminator, Generator
 from gan_aug.run.command_line import conf_dir
 
 BATCH = 64

@@ -27,9 +27,9 @@ from torch import nn
 
 from gan_aug.data.datamodule import Batches
 from gan_aug.models.gans.base import GAN
+from gan_aug.models.gans.fastgan import GatedLinearUnit
 from gan_aug.models.gans.pggan import PGGAN
-from gan_aug.models.networks.fastgan import GatedLinearUnit
-from gan_aug.models.networks.instance_norm import InstanceNorm
+from gan_aug.models.networks.blocks import InstanceNorm
 from gan_aug.run.command_line import conf_dir
 from gan_aug.run.precision import choose_precision
 

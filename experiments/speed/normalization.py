@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.networks import cyclegan
-from gan_aug.models.networks.instance_norm import EPSILON, InstanceNorm
+from gan_aug.models.gans import cyclegan
+from gan_aug.models.networks.blocks import EPSILON, InstanceNorm
 
 IMAGES, SIZE, WIDTH, BLOCKS = 8, 64, 24, 3
 

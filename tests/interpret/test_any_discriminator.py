@@ -17,8 +17,8 @@ from gan_aug.interpret.looks import Numbers, Versions, look_at_filters, look_at_
 from gan_aug.interpret.maps import METHODS, logit, methods_for
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
-from gan_aug.models.networks.dcgan import Discriminator
-from gan_aug.models.networks.instance_norm import InstanceNorm
+from gan_aug.models.gans.dcgan import Discriminator
+from gan_aug.models.networks.blocks import InstanceNorm
 from gan_aug.run.errors import GanAugError
 
 SIDE, CHANNELS = 32, 3

@@ -38,8 +38,8 @@ from gan_aug.interpret.maps import (
     rank_correlation,
 )
 from gan_aug.interpret.sheets import heat
+from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.models.networks.dcgan import Discriminator, Generator
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_explain
 

@@ -10,7 +10,7 @@ from gan_training import build, request, settings, toy_images, train
 from torch.nn import functional as F
 
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.networks.cdcgan import ConditionalBatchNorm, Discriminator
+from gan_aug.models.gans.cdcgan import ConditionalBatchNorm, Discriminator
 
 PLAIN = "model.augment=null"
 PAPER = ("model.spectral_norm=true", "model.loss=hinge", "model.real_label=1")
@@ -62,7 +62,7 @@ def test_every_loss_term_is_the_hinge_of_equation_5() -> None:
 def test_the_class_embedding_is_normalised_like_all_weights_of_the_discriminator() -> None:
     gan = make(*PAPER)
     for _ in range(30):  # each step of training is one of the power iteration
-        gan.judge_real(batch())
+        gan.real_logits(batch())
     gan.eval()
     modules = [
         gan.discriminator.embedding,

@@ -12,9 +12,8 @@ from gan_training import KillAfter, Killed, build, made_by, request, settings, t
 from hydra.errors import InstantiationException
 from torch import Tensor
 
-from gan_aug.models.gans.image_pool import ImagePool
-from gan_aug.models.networks.cyclegan import Generator
-from gan_aug.models.networks.patchgan import PatchGAN
+from gan_aug.models.gans.cyclegan import Generator, ImagePool
+from gan_aug.models.networks.blocks import PatchGAN
 from gan_aug.training.callbacks import Checkpoints
 
 
@@ -33,7 +32,7 @@ def gan(request: Any) -> Any:
 def test_fakes_are_of_the_batchs_classes(gan: Any) -> None:
     batch = a_batch()
     fakes = gan.fake(batch)
-    to_first, to_second = gan.generator.of
+    to_first, to_second = gan.generator.networks
     torch.testing.assert_close(fakes[:4], to_first(batch["target"]))
     torch.testing.assert_close(fakes[4:], to_second(batch["source"]))
 
@@ -42,7 +41,7 @@ def test_cycle_and_identity_terms_by_hand(gan: Any) -> None:
     """Equation 2 and section 5.2, with lambda 10; whether the discriminators' view is augmented."""
     batch = a_batch()
     x, y = batch["source"], batch["target"]
-    to_x, to_y = gan.generator.of
+    to_x, to_y = gan.generator.networks
     losses = gan.generator_losses(batch, gan.fake(batch))
     cycle = (to_x(to_y(x)) - x).abs().mean() + (to_y(to_x(y)) - y).abs().mean()
     identity = (to_y(y) - y).abs().mean() + (to_x(x) - x).abs().mean()
@@ -56,7 +55,7 @@ def test_adversarial_terms_by_hand() -> None:
     batch = a_batch()
     x, y = batch["source"], batch["target"]
     fakes = gan.fake(batch).detach()
-    of_x, of_y = gan.discriminator.of
+    of_x, of_y = gan.discriminator.networks
     losses = gan.discriminator_losses(batch, fakes)  # empty pools show what they are given
     real = 0.5 * ((of_x(x) - 1) ** 2).mean() + 0.5 * ((of_y(y) - 1) ** 2).mean()
     fake = 0.5 * (of_x(fakes[:4]) ** 2).mean() + 0.5 * (of_y(fakes[4:]) ** 2).mean()
@@ -153,7 +152,7 @@ def test_a_pair_of_five_classes() -> None:
     gan.fake, fake = lambda batch: seen.append(batch["label"]) or fake(batch), gan.fake
     train(cfg, gan, 2)
     assert all(labels.tolist() == [4] * 4 + [1] * 4 for labels in seen)
-    to_first, to_second = gan.ema_generator.of
+    to_first, to_second = gan.ema_generator.networks
     for name, generator in (("class4", to_first), ("class1", to_second)):
         asked = request(cfg, name, 3)
         assert asked.sources is not None
@@ -188,7 +187,7 @@ def test_a_critic_is_its_classs_discriminator_averaged() -> None:
     gan: Any = build(settings("cyclegan"))
     images = a_batch()["image"]
     for label in (0, 1):
-        expected = gan.discriminator.of[label](images).mean(dim=(1, 2))
+        expected = gan.discriminator.networks[label](images).mean(dim=(1, 2))
         torch.testing.assert_close(gan.critic(label)(images), expected)
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
-from gan_aug.models.gans.fastgan import FastGAN
-from gan_aug.models.networks.fastgan import (
+from gan_aug.models.gans.fastgan import (
     Discriminator,
+    FastGAN,
     GatedLinearUnit,
     Generator,
     SkipExcitation,
@@ -212,7 +212,7 @@ def test_an_image_follows_from_its_latent_vector() -> None:
 def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
     wrong: list[Any] = [lambda: Generator(size, 1, 8, 4), lambda: Discriminator(size, 1, 4)]
     for build_one in wrong:
-        with pytest.raises(GanAugError, match=f"data.image_size={size}: fastgan takes powers"):
+        with pytest.raises(GanAugError, match=f"data.image_size={size}: this GAN takes powers"):
             build_one()
 
 

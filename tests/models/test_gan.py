@@ -7,7 +7,7 @@ import torch
 from gan_training import batches, build, distance_to_mean, request, settings, train
 from torch import nn
 
-from gan_aug.models.networks.gan import PIECES, Discriminator, Maxout
+from gan_aug.models.gans.gan import PIECES, Discriminator, Maxout
 
 
 def test_a_maxout_unit_is_the_largest_of_its_pieces() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.losses import squared_gradient
-from gan_aug.models.networks.instance_norm import InstanceNorm
+from gan_aug.models.networks.blocks import InstanceNorm
 
 SHAPES = [(3, 5, 8, 8), (1, 4, 7, 7), (8, 24, 16, 16), (2, 3, 1, 2)]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.models.networks.dcgan import Discriminator, Generator
 from gan_aug.run.errors import GanAugError
 
 

@@ -15,14 +15,20 @@ from omegaconf import DictConfig, OmegaConf
 from torch.nn import functional as F
 
 from gan_aug.data.pixels import to_float
-from gan_aug.models.gans.pggan import PGGAN, growth_at
+from gan_aug.models.gans.pggan import (
+    PGGAN,
+    Discriminator,
+    Generator,
+    MinibatchStd,
+    PixelNorm,
+    growth_at,
+)
 from gan_aug.models.networks.equalised import (
     EqualConv2d,
     EqualDownConv2d,
     EqualLinear,
     EqualUpConv2d,
 )
-from gan_aug.models.networks.pggan import Discriminator, Generator, MinibatchStd, PixelNorm
 from gan_aug.models.restore import rebuild_gan
 from gan_aug.run.errors import GanAugError
 from gan_aug.training.callbacks import Checkpoints
@@ -395,7 +401,7 @@ def test_shares_that_leave_nothing_for_the_last_stage_are_refused() -> None:
 
 def test_sizes_that_are_refused() -> None:
     for build_it in (lambda: Generator(48, 1, 8, 4), lambda: Discriminator(16, 1, 4)):
-        with pytest.raises(GanAugError, match=r"data\.image_size=\d+: PGGAN takes powers of two"):
+        with pytest.raises(GanAugError, match=r"image_size=\d+: this GAN takes powers of two"):
             build_it()
 
 

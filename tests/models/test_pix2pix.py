@@ -10,8 +10,8 @@ from gan_training import build, request, settings, toy_images, train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.models.gans.pix2pix import Generator
 from gan_aug.models.networks.condition import CONDITIONS, Condition
-from gan_aug.models.networks.pix2pix import Generator
 from gan_aug.run.errors import GanAugError
 
 PLAIN = "model.augment=null"
@@ -57,7 +57,7 @@ def test_an_image_and_its_condition_are_augmented_alike() -> None:
     batch = a_batch()
     # An even image is its own blurred version: what differs was augmented in two ways.
     batch["image"] = torch.linspace(-0.9, 0.9, 6).view(6, 1, 1, 1).expand(6, 1, 32, 32)
-    gan.judge_real(batch)
+    gan.real_logits(batch)
     (shown,) = seen
     assert shown.std() > 0
     assert not torch.allclose(shown[:, 1:], batch["image"])
@@ -130,7 +130,7 @@ def test_generators_of_any_size(size: int) -> None:
 
 @pytest.mark.parametrize("size", [16, 48])
 def test_sizes_the_generator_cannot_make(size: int) -> None:
-    with pytest.raises(GanAugError, match=f"data.image_size={size}: pix2pix takes powers of two"):
+    with pytest.raises(GanAugError, match=f"data.image_size={size}: this GAN takes powers of two"):
         Generator(size, 1, 2, 0.5)
 
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
-from gan_aug.models.gans.r3gan import R3GAN
-from gan_aug.models.networks.r3gan import Block, Discriminator, Generator
+from gan_aug.models.gans.r3gan import R3GAN, Block, Discriminator, Generator
 from gan_aug.run.errors import GanAugError
 
 GAMMA = 0.7
@@ -127,8 +126,8 @@ def test_every_residual_branch_begins_at_zero(blocks: int) -> None:
         found = [module for module in network.modules() if isinstance(module, Block)]
         assert len(found) == 4 * blocks  # 4x4 to 32x32
         for block in found:
-            maps = torch.randn(2, block.branch[0].in_channels, 8, 8)  # type: ignore[arg-type]
-            assert not block.branch(maps).any()
+            maps = torch.randn(2, block.layers[0].in_channels, 8, 8)  # type: ignore[arg-type]
+            assert not block.layers(maps).any()
             assert torch.equal(block(maps), maps)
 
 
@@ -137,11 +136,11 @@ def test_the_other_weights_begin_smaller_with_more_blocks() -> None:
     torch.manual_seed(0)
     block = Block(64, 4, 16)
     gain = (2 / (1 + 0.2**2)) ** 0.5 * 16**-0.25
-    assert block.branch[0].weight.std().item() == pytest.approx(gain / 256**0.5, rel=0.02)
-    assert block.branch[2].weight.shape == (512, 16, 3, 3)  # groups of 16
-    assert block.branch[2].weight.std().item() == pytest.approx(gain / (16 * 9) ** 0.5, rel=0.02)
-    assert not block.branch[0].bias.any()
-    assert block.branch[4].bias is None
+    assert block.layers[0].weight.std().item() == pytest.approx(gain / 256**0.5, rel=0.02)
+    assert block.layers[2].weight.shape == (512, 16, 3, 3)  # groups of 16
+    assert block.layers[2].weight.std().item() == pytest.approx(gain / (16 * 9) ** 0.5, rel=0.02)
+    assert not block.layers[0].bias.any()
+    assert block.layers[4].bias is None
 
 
 def test_no_image_depends_on_another_and_nothing_is_normalised() -> None:

@@ -133,7 +133,7 @@ DESCRIBED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "nothing seen": (lambda d: d["origin"].update(seen_hashes=[]), "seen_hashes"),
     "another discriminator": (
         lambda d: module_of(d)["discriminator"].update(
-            _target_="gan_aug.models.networks.fastgan.Discriminator"), "cannot be built"),
+            _target_="gan_aug.models.gans.fastgan.Discriminator"), "cannot be built"),
     "another format": (lambda d: d.update(format=2), "of format 2"),
     "no model": (lambda d: d.pop("model"), "lacks model"),
     "another hash": (lambda d: d.update(weights_sha256="0" * 64), "is not the file"),
@@ -187,7 +187,7 @@ def test_what_the_weights_do_not_hold_is_bounded(
 
 
 def test_networks_are_not_built_beyond_what_the_weights_are_of() -> None:
-    from gan_aug.models.networks.cyclegan import Generator
+    from gan_aug.models.gans.cyclegan import Generator
     from gan_aug.models.rebuild import at_most
 
     with pytest.raises(ValueError, match="more than 500 parts"), at_most(500):

@@ -57,7 +57,7 @@ class GAN(ResumableModule):
         decay_from: share of the training after which both learning rates fall linearly to 0; 1:
             they never do.
         ema_decay: of the generator that samples come from; 0 samples from the trained weights.
-        augment: applied by `judge` to all that the discriminator sees, or None.
+        augment: applied by `seen_logits` to all that the discriminator sees, or None.
         spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
         r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9); 0: none.
         r1_every: discriminator steps from one R1 to the next, which then weighs as many times as
@@ -133,13 +133,13 @@ class GAN(ResumableModule):
         """Return named scalar terms whose sum the discriminator minimises.
 
         Args:
-            batch: real images, not augmented; see `judge_real`.
-            fakes: from `fake`, detached, not augmented; see `judge`.
+            batch: real images, not augmented; see `real_logits`.
+            fakes: from `fake`, detached, not augmented; see `seen_logits`.
         """
 
     @abstractmethod
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return named scalar terms whose sum the generator minimises; see `judge`."""
+        """Return named scalar terms whose sum the generator minimises; see `seen_logits`."""
 
     @abstractmethod
     def synthesise(self, request: Request) -> Synthesised:
@@ -167,13 +167,13 @@ class GAN(ResumableModule):
         """
         return None
 
-    def judge(self, images: Tensor, batch: Batch) -> Tensor:
+    def seen_logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Return the logits of augmented images."""
         return self.logits(self.augment(images), batch)
 
-    def judge_real(self, batch: Batch) -> Tensor:
+    def real_logits(self, batch: Batch) -> Tensor:
         """Return the logits of the batch's images, augmented; adapts the augmentation to them."""
-        logits = self.judge(batch["image"], batch)
+        logits = self.seen_logits(batch["image"], batch)
         self.adapt(logits)
         return logits
 
@@ -245,7 +245,7 @@ class GAN(ResumableModule):
 
     def _r1(self, batch: Batch) -> Tensor:
         images = batch["image"].detach().requires_grad_(True)
-        penalty = squared_gradient(self.judge(images, batch), images).mean()
+        penalty = squared_gradient(self.seen_logits(images, batch), images).mean()
         return self.r1_gamma / 2 * self.r1_every * penalty
 
     @torch.no_grad()

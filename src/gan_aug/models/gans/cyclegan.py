@@ -7,19 +7,25 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
-from gan_aug.models.gans.image_pool import ImagePool
-from gan_aug.models.gans.request import Request, Synthesised
-from gan_aug.models.networks.cyclegan import Discriminators
-from gan_aug.models.networks.patchgan import PatchGAN, PatchMean
+from gan_aug.models.gans.translation import TranslationGAN
+from gan_aug.models.networks.blocks import (
+    InstanceNorm,
+    PatchGAN,
+    PatchMean,
+    Residual,
+    draw_without_bias,
+)
 from gan_aug.settings.gan_classes import classes_made
 
-TRANSLATED_AT_ONCE = 64
+ENDS = 5
+"""Side of the first and the last kernel of a generator."""
 
 
-class CycleGAN(GAN):
+class CycleGAN(TranslationGAN):
     """Two generators, each other's inverse, and a discriminator of each class.
 
     Zhu et al. 2017, arXiv:1703.10593: least-squares losses (section 4), cycle consistency (eq. 2),
@@ -54,6 +60,7 @@ class CycleGAN(GAN):
         GanAugError: not two of the classes, or an adaptive augmentation.
     """
 
+    FITTED_ON = "two"
     ONLY_TRAINED_WITH = (*GAN.ONLY_TRAINED_WITH, "pools.")
 
     def __init__(
@@ -91,8 +98,8 @@ class CycleGAN(GAN):
         halves = zip(self.pools, fakes.chunk(2), strict=True)
         shown = torch.cat([pool(half) for pool, half in halves])
         return {
-            "real": (self.judge_real(batch) - 1).square().mean(),
-            "fake": self.judge(shown, batch).square().mean(),
+            "real": (self.real_logits(batch) - 1).square().mean(),
+            "fake": self.seen_logits(shown, batch).square().mean(),
         }
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
@@ -105,22 +112,141 @@ class CycleGAN(GAN):
             cycle.append((again - real).abs().mean())
             identity.append((same - real).abs().mean())
         return {
-            "adversarial": 2 * (self.judge(fakes, batch) - 1).square().mean(),
+            "adversarial": 2 * (self.seen_logits(fakes, batch) - 1).square().mean(),
             "cycle": self.cycle_weight * torch.stack(cycle).sum(),
             "identity": self.cycle_weight * self.identity_weight * torch.stack(identity).sum(),
         }
 
-    @torch.no_grad()
-    def synthesise(self, request: Request) -> Synthesised:
-        """Translate the sources to the class; nothing is random."""
-        assert request.sources is not None
-        self.ema_generator.eval()
-        which = self.pair.index(request.label)
-        parts = torch.split(request.sources.images, TRANSLATED_AT_ONCE)
-        made = [self.ema_generator(part.to(self.device), which).cpu() for part in parts]
-        return Synthesised(torch.cat(made), request.sources.hashes)
+    def translate(
+        self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator
+    ) -> Tensor:
+        """Translate images to a class of the pair; nothing is random."""
+        return generator(images, self.pair.index(label))
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of a class, averaged over patches."""
-        own = cast(Discriminators, self.discriminator).of[self.pair.index(label)]
+        own = cast(Discriminators, self.discriminator).networks[self.pair.index(label)]
         return PatchMean(cast(PatchGAN, own).layers)
+
+
+class ImagePool(nn.Module):
+    """A history of generated images (Shrivastava et al. 2017, arXiv:1612.07828, section 2.3).
+
+    Until it is full, images are kept and shown as they come. Then each new image has an even chance
+    to take the place of a kept one, which is shown in its stead. Its content is saved with the
+    weights; choices come from torch's global generator.
+
+    Args:
+        size: images kept, 50 in CycleGAN.
+        channels: of the images.
+        image_size: their side.
+    """
+
+    images: Tensor
+    filled: Tensor
+
+    def __init__(self, size: int, channels: int, image_size: int) -> None:
+        super().__init__()
+        self.register_buffer("images", torch.zeros(size, channels, image_size, image_size))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Take images (B, C, H, W), float32; return as many to show."""
+        shown = images.clone()
+        size = len(self.images)
+        for i, image in enumerate(images):
+            filled = int(self.filled)
+            if filled < size:
+                self.images[filled] = image
+                self.filled += 1
+            elif torch.rand(()) < 0.5:
+                place = int(torch.randint(size, ()))
+                shown[i] = self.images[place]
+                self.images[place] = image
+        return shown
+
+
+class _Reflect(nn.Module):
+    """Reflection padding in the maps' own precision: autocast's is in float32, and slower."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            return F.pad(maps, (self.pixels,) * 4, mode="reflect")
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int) -> list[nn.Module]:
+    layer = nn.Conv2d(before, after, kernel, stride, bias=False)
+    return [_Reflect(kernel // 2), layer, InstanceNorm(after)]
+
+
+class Generator(nn.Module):
+    """Images of one class to images of another: down to a quarter, residual blocks, up again.
+
+    In the words of appendix 7.2 c5s1-w, d2w, d4w, R4w times `blocks`, u2w, uw, c5s1-C. The image's
+    side must be a multiple of 4. Changed: the first and the last kernel have 5 pixels a side (7 for
+    images of 128 or more), instance norm has a scale and a shift of its own.
+
+    Args:
+        channels: of the images.
+        width: feature maps at full resolution, 64 in the paper; four times as many in the blocks.
+        blocks: residual blocks, 6 in the paper for 128 pixels.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        layers = [*_convolution(channels, width, ENDS, 1), nn.ReLU(inplace=True)]
+        for maps in (width, 2 * width):
+            layers += [*_convolution(maps, 2 * maps, 3, 2), nn.ReLU(inplace=True)]
+        maps = 4 * width
+        layers += [
+            Residual(
+                *_convolution(maps, maps, 3, 1),
+                nn.ReLU(inplace=True),
+                *_convolution(maps, maps, 3, 1),
+            )
+            for _ in range(blocks)
+        ]
+        for maps in (4 * width, 2 * width):
+            layers += [
+                nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, output_padding=1, bias=False),
+                InstanceNorm(maps // 2),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [_Reflect(ENDS // 2), nn.Conv2d(width, channels, ENDS)]
+        self.layers = nn.Sequential(*layers).apply(draw_without_bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to such images, float32."""
+        return torch.tanh(self.layers(images).float())
+
+
+class _Pair(nn.Module):
+    """Two networks, each for the images of one class of a pair."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList([first, second])
+
+    def forward(self, images: Tensor, which: int) -> Tensor:
+        """Ask the network of the pair's class `which`, 0 or 1, about images (B, C, H, W)."""
+        return self.networks[which](images)
+
+
+class Generators(_Pair):
+    """Two generators, each to the images of one class of a pair; arguments of `Generator`."""
+
+    def __init__(self, channels: int, width: int, blocks: int) -> None:
+        super().__init__(*(Generator(channels, width, blocks) for _ in range(2)))
+
+
+class Discriminators(_Pair):
+    """Two discriminators, each of the images of one class of a pair; arguments of `PatchGAN`."""
+
+    def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
+        patches = (PatchGAN(channels, width, patch_layers, spectral_norm) for _ in range(2))
+        super().__init__(*patches)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.latent import LatentGAN
-from gan_aug.models.networks.fastgan import LAST, MIDDLE, Discriminator, part_of, whole_of
+from gan_aug.models.networks.blocks import draw_weights, sides, widths
+
+MAX_MULTIPLE = 16
+"""Feature maps stop doubling at this multiple of the width."""
+SKIP = 3
+"""Doublings of the side from a map to the one that it excites."""
+MIDDLE, LAST = 16, 8
+"""Sides of the discriminator's maps that images are reconstructed from."""
 
 
 class FastGAN(LatentGAN):
@@ -27,9 +35,6 @@ class FastGAN(LatentGAN):
       Synthesis is fixed by its seed and `explain` looks at latents, and at 64 pixels there is
       little detail that noise would be needed for.
     - The networks are narrower, and the EMA forgets sooner, as the training is shorter.
-
-    Args:
-        **settings: see `LatentGAN` and `GAN`; the discriminator is `networks.fastgan`'s.
     """
 
     discriminator: Discriminator
@@ -46,7 +51,7 @@ class FastGAN(LatentGAN):
         self.adapt(real_logits)
         return {
             "real": self.loss.real(real_logits),
-            "fake": self.loss.fake(self.judge(fakes, batch)),
+            "fake": self.loss.fake(self.seen_logits(fakes, batch)),
             **self._reconstruction(images, middle, last),
         }
 
@@ -59,3 +64,181 @@ class FastGAN(LatentGAN):
             "whole": (whole.float() - whole_of(images)).abs().mean(),
             "part": (part.float() - part_of(images, row, column)).abs().mean(),
         }
+
+
+class GatedLinearUnit(nn.Module):
+    """One half of the maps times the sigmoid of the other, as `nn.GLU`.
+
+    The gradient of nn.GLU leaves channels_last memory, and batch norm's then takes far longer.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, 2 F, H, W) to (B, F, H, W)."""
+        values, gates = maps.chunk(2, dim=1)
+        return values * torch.sigmoid(gates)
+
+
+def _up(before: int, after: int) -> nn.Sequential:
+    """Double the side (figure 3); the gated linear unit halves the maps again."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(before, 2 * after, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(2 * after),
+        GatedLinearUnit(),
+    )
+
+
+class SkipExcitation(nn.Module):
+    """Skip-layer excitation (eq. 1): small maps say how much each large map counts.
+
+    y = F(x_low) x_high, where F is a mean over 4x4 cells, a 4x4 convolution to one cell, leaky
+    ReLU, a 1x1 convolution and a sigmoid.
+
+    Args:
+        low_side: side of the small maps.
+        low: how many of them.
+        high: how many large ones.
+    """
+
+    def __init__(self, low_side: int, low: int, high: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.AvgPool2d(low_side // 4),
+            nn.Conv2d(low, high, 4, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(high, high, 1, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """Gate maps `high` (B, H, S, S) by maps `low` (B, L, s, s)."""
+        return high * self.gate(low)
+
+
+class Generator(nn.Module):
+    """Latent vectors to images: one convolution a side, batch norm, gated linear units, tanh.
+
+    Maps of side s excite those of side 8 s; in the paper, whose images are larger, those of 16 s.
+    """
+
+    def __init__(self, image_size: int, channels: int, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        there = sides(image_size)
+        maps = widths(there, width, MAX_MULTIPLE)
+        self.first = nn.Sequential(
+            nn.ConvTranspose2d(latent_dim, 2 * maps[0], 4, bias=False),
+            nn.BatchNorm2d(2 * maps[0]),
+            GatedLinearUnit(),
+        )
+        self.ups = nn.ModuleList(map(_up, maps, maps[1:]))
+        self.skips = nn.ModuleList(map(SkipExcitation, there, maps, maps[SKIP:]))
+        self.last = nn.Conv2d(maps[-1], channels, 3, 1, 1)
+        self.apply(draw_weights)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (B, latent_dim) to images (B, C, H, W) in [-1, 1]."""
+        maps = [self.first(latents[:, :, None, None])]
+        for i, up in enumerate(self.ups, 1):
+            high = up(maps[-1])
+            low = i - SKIP
+            maps.append(high if low < 0 else self.skips[low](maps[low], high))
+        return torch.tanh(self.last(maps[-1]))
+
+
+class _Down(nn.Module):
+    """Halve the side: the mean of two paths, one with a strided convolution and one with means."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(before, after, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(after, after, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.direct = nn.Sequential(
+            nn.AvgPool2d(2),
+            nn.Conv2d(before, after, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return (self.main(maps) + self.direct(maps)) / 2
+
+
+def _decoder(image_size: int, channels: int, before: int, width: int) -> nn.Sequential:
+    """Return what makes images of half the side from maps of 8x8."""
+    after = widths(sides(image_size)[2:-1], width, MAX_MULTIPLE)
+    ups = map(_up, [before, *after], after)
+    return nn.Sequential(*ups, nn.Conv2d(after[-1], channels, 3, 1, 1), nn.Tanh())
+
+
+class Discriminator(nn.Module):
+    """Images to logits of 5x5 overlapping parts, and back to images by two decoders (figure 4).
+
+    From half the image's resolution, with twice `width` feature maps, they double down to 8x8.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int) -> None:
+        super().__init__()
+        maps = widths(sides(image_size), width, MAX_MULTIPLE)[1:-1][::-1]  # of half the side to 8x8
+        # As is usual, no batch norm next to the image.
+        stem = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+        downs = list(map(_Down, maps, maps[1:]))
+        self.to_middle = nn.Sequential(*stem, *downs[:-1])
+        self.to_last = downs[-1]
+        self.head = nn.Sequential(
+            nn.Conv2d(maps[-1], maps[-1], 1, bias=False),
+            nn.BatchNorm2d(maps[-1]),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(maps[-1], 1, 4, bias=False),
+        )
+        self.part = _decoder(image_size, channels, maps[-2], width)
+        self.whole = _decoder(image_size, channels, maps[-1], width)
+        self.apply(draw_weights)
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images (B, C, H, W) in [-1, 1] to maps (B, F, 16, 16) and (B, G, 8, 8)."""
+        middle = self.to_middle(images)
+        return middle, self.to_last(middle)
+
+    def logits(self, last: Tensor) -> Tensor:
+        """Map the maps (B, G, 8, 8) of `features` to logits (B, 5, 5): large means real."""
+        return self.head(last)[:, 0].float()  # their mean is not to be rounded to bfloat16
+
+    def decode_whole(self, last: Tensor) -> Tensor:
+        """Map the maps (B, G, 8, 8) to images (B, C, H / 2, W / 2) in [-1, 1]."""
+        return self.whole(last)
+
+    def decode_part(self, middle: Tensor, row: int, column: int) -> Tensor:
+        """Map a quarter of the maps (B, F, 16, 16) to that of the image.
+
+        Args:
+            middle: from `features`.
+            row: of the quarter's first cell, 0 to 8.
+            column: the same.
+
+        Returns:
+            (B, C, H / 2, W / 2) in [-1, 1].
+        """
+        return self.part(middle[:, :, row : row + LAST, column : column + LAST])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to the means (B,) of their logits."""
+        return self.logits(self.features(images)[1]).mean(dim=(1, 2))
+
+
+def part_of(images: Tensor, row: int, column: int) -> Tensor:
+    """Return what `Discriminator.decode_part` is to make: (B, C, H / 2, W / 2)."""
+    cell, half = images.shape[-1] // MIDDLE, images.shape[-1] // 2
+    top, left = row * cell, column * cell
+    return images[:, :, top : top + half, left : left + half]
+
+
+def whole_of(images: Tensor) -> Tensor:
+    """Return what `Discriminator.decode_whole` is to make: images of half the side."""
+    return F.avg_pool2d(images, 2)

@@ -53,8 +53,7 @@ class LatentGAN(GAN):
             latents: (B, latent_dim).
             labels: int64 (B,).
         """
-        images: Tensor = generator(latents)
-        return images
+        return generator(latents)
 
     def fake(self, batch: Batch) -> Tensor:
         """Generate from fresh latents."""
@@ -64,18 +63,17 @@ class LatentGAN(GAN):
 
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Ask the discriminator."""
-        found: Tensor = self.discriminator(images)
-        return found
+        return self.discriminator(images)
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real` and `fake`."""
         # Two passes, so that batch norm sees real and generated images apart, as is usual.
-        real_logits, fake_logits = self.judge_real(batch), self.judge(fakes, batch)
+        real_logits, fake_logits = self.real_logits(batch), self.seen_logits(fakes, batch)
         return {"real": self.loss.real(real_logits), "fake": self.loss.fake(fake_logits)}
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the term `adversarial`."""
-        return {"adversarial": self.loss.generator(self.judge(fakes, batch))}
+        return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from gan_aug.models.gans.base import GAN, Batch, Losses
-from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.gans.base import Batch, Losses
+from gan_aug.models.gans.translation import TRANSLATED_AT_ONCE, TranslationGAN
 from gan_aug.models.losses import adversarial_loss
+from gan_aug.models.networks.blocks import (
+    PATCH_MULTIPLE,
+    InstanceNorm,
+    PatchGAN,
+    PatchMean,
+    draw_without_bias,
+    sides,
+    widths,
+)
 from gan_aug.models.networks.condition import Condition, WithCondition
-from gan_aug.models.networks.patchgan import PatchGAN, PatchMean
 
-TRANSLATED_AT_ONCE = 64
-"""Images made at once; fixed, so that a seed gives the same images for any count."""
+DROPPED_LAYERS = 2
+"""Decoder layers with dropout, the ones next to the bottleneck; the paper has 3 of 8."""
 
 
-class Pix2Pix(GAN):
+class Pix2Pix(TranslationGAN):
     """A U-Net and a PatchGAN that sees image and condition (Isola et al. 2017, arXiv:1611.07004).
 
     The generator minimises the GAN loss in its non-saturating form and the L1 distance to the image
@@ -41,7 +51,7 @@ class Pix2Pix(GAN):
     Args:
         condition: `lung_mask`, `blur` or `edges`.
         l1_weight: lambda of eq. 4.
-        **players: see `GAN`; the networks are those of `gan_aug.models.networks.pix2pix`.
+        **players: see `GAN`.
 
     Raises:
         GanAugError: an unknown condition.
@@ -57,18 +67,15 @@ class Pix2Pix(GAN):
     def fake(self, batch: Batch) -> Tensor:
         """Make the batch's images from their conditions, with fresh noise."""
         noise = torch.rand(len(batch["image"]), self.noise_dim, device=self.device)
-        made: Tensor = self.generator(self.condition(batch["image"]), noise)
-        return made
+        return self.generator(self.condition(batch["image"]), noise)
 
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Ask the discriminator about images with the conditions of the batch's images."""
-        logits: Tensor = self.discriminator(self._with_condition(images, batch))
-        return logits
+        return self.discriminator(self._with_condition(images, batch))
 
-    def judge(self, images: Tensor, batch: Batch) -> Tensor:
+    def seen_logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Return the logits of images and conditions that are augmented alike."""
-        logits: Tensor = self.discriminator(self.augment(self._with_condition(images, batch)))
-        return logits
+        return self.discriminator(self.augment(self._with_condition(images, batch)))
 
     def _with_condition(self, images: Tensor, batch: Batch) -> Tensor:
         return torch.cat([self.condition(batch["image"]), images], dim=1)
@@ -76,30 +83,97 @@ class Pix2Pix(GAN):
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real` and `fake`, halved as in section 3.3."""
         return {
-            "real": 0.5 * self.loss.real(self.judge_real(batch)),
-            "fake": 0.5 * self.loss.fake(self.judge(fakes, batch)),
+            "real": 0.5 * self.loss.real(self.real_logits(batch)),
+            "fake": 0.5 * self.loss.fake(self.seen_logits(fakes, batch)),
         }
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `adversarial` and `l1`."""
         return {
-            "adversarial": self.loss.generator(self.judge(fakes, batch)),
+            "adversarial": self.loss.generator(self.seen_logits(fakes, batch)),
             "l1": self.l1_weight * (fakes - batch["image"]).abs().mean(),
         }
 
-    @torch.no_grad()
-    def synthesise(self, request: Request) -> Synthesised:
-        """Make images from the conditions of the sources, with fresh noise."""
-        assert request.sources is not None
-        self.ema_generator.eval()
-        made = []
-        for part in torch.split(request.sources.images, TRANSLATED_AT_ONCE):
-            noise = torch.rand(TRANSLATED_AT_ONCE, self.noise_dim, generator=request.random)
-            conditions = self.condition(part.to(self.device))
-            made.append(self.ema_generator(conditions, noise[: len(part)].to(self.device)).cpu())
-        return Synthesised(torch.cat(made), request.sources.hashes)
+    def translate(
+        self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator
+    ) -> Tensor:
+        """Make images from the conditions of others, with fresh noise."""
+        noise = torch.rand(TRANSLATED_AT_ONCE, self.noise_dim, generator=random)[: len(images)]
+        return generator(self.condition(images), noise.to(self.device))
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of images with their own conditions, averaged over patches."""
         layers = cast(PatchGAN, self.discriminator).layers
         return PatchMean(nn.Sequential(WithCondition(self.condition), *layers))
+
+
+class Generator(nn.Module):
+    """Conditions and noise to images: a U-Net from the image's size to 4x4 and back (appendix 6.1).
+
+    Encoder and decoder layers of the same size are joined by skip connections. The noise says which
+    units of the first decoder layers are dropped: it is an argument, so that images can be made
+    again from a seed. Changed: the encoder ends at 4x4, as instance norm of a single pixel is 0.
+
+    Args:
+        image_size: a power of two from 32.
+        channels: of the conditions and of the images.
+        width: feature maps at half the image's resolution; doubles towards 4x4, up to 8 times.
+        dropout: share of the units of these layers that is dropped, 0.5 in the paper.
+
+    Attributes:
+        noise_dim: units that can be dropped.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int, dropout: float) -> None:
+        super().__init__()
+        inner = sides(image_size)[:-1]
+        maps = widths(inner, width, PATCH_MULTIPLE)  # from 4x4 up
+        down, up = nn.ModuleList(), nn.ModuleList()
+        for i, (before, after) in enumerate(pairwise([channels, *maps[::-1]])):
+            first = i == 0  # the paper: no norm on the input layer
+            convolution = nn.Conv2d(before, after, 4, 2, 1, bias=first)
+            rest = [] if first else [InstanceNorm(after)]
+            down.append(nn.Sequential(convolution, *rest, nn.LeakyReLU(0.2)))
+        for i, (before, after) in enumerate(pairwise(maps)):
+            joined = before if i == 0 else 2 * before
+            transposed = nn.ConvTranspose2d(joined, after, 4, 2, 1, bias=False)
+            up.append(nn.Sequential(transposed, InstanceNorm(after)))
+        self.down, self.up = down.apply(draw_without_bias), up.apply(draw_without_bias)
+        self.last = nn.ConvTranspose2d(2 * maps[-1], channels, 4, 2, 1).apply(draw_without_bias)
+        self.dropout = dropout
+        after_4x4 = list(zip(maps, inner, inner, strict=True))[1:]
+        self._dropped = after_4x4[:DROPPED_LAYERS]
+        self.noise_dim = sum(math.prod(shape) for shape in self._dropped)
+
+    def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Make images.
+
+        Args:
+            conditions: (B, C, H, W).
+            noise: (B, noise_dim), uniform in [0, 1): below `dropout` the unit is dropped.
+
+        Returns:
+            (B, C, H, W) in [-1, 1], float32.
+        """
+        skips, maps = [], conditions
+        for layer in self.down:
+            maps = layer(maps)
+            skips.append(maps)
+        units = [math.prod(shape) for shape in self._dropped]
+        kept = torch.split(noise >= self.dropout, units, dim=1)
+        for i, layer in enumerate(self.up):
+            if i > 0:
+                maps = torch.cat([maps, skips[-1 - i]], dim=1)
+            maps = layer(maps)
+            if i < len(kept):
+                mask = kept[i].view(-1, *self._dropped[i]) / (1 - self.dropout)
+                maps = maps * mask.to(maps.dtype)
+            maps = torch.relu(maps)
+        return torch.tanh(self.last(torch.cat([maps, skips[0]], dim=1)).float())
+
+
+class Discriminator(PatchGAN):
+    """A PatchGAN of images with their conditions (2 C channels, the condition first)."""
+
+    def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
+        super().__init__(2 * channels, width, patch_layers, spectral_norm)

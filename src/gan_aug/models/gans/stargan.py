@@ -9,14 +9,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import GAN, Batch, Losses
-from gan_aug.models.gans.latent import SYNTHESIS_BATCH
-from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.gans.base import Batch, Losses
+from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.losses import gradient_penalty
-from gan_aug.models.networks.patchgan import PatchMean
+from gan_aug.models.networks.blocks import (
+    InstanceNorm,
+    PatchMean,
+    Residual,
+    halving_layers,
+    inner_widths,
+)
 
 
-class StarGAN(GAN):
+class StarGAN(TranslationGAN):
     """Images and a class to images of that class (Choi et al. 2018, arXiv:1711.09020).
 
     In training each image is translated to a class drawn at random, its own among them, and back.
@@ -43,6 +48,8 @@ class StarGAN(GAN):
         GanAugError: an adaptive augmentation.
     """
 
+    FITTED_ON = "all"
+
     def __init__(
         self, class_weight: float, cycle_weight: float, penalty: float, **players: Any
     ) -> None:
@@ -55,13 +62,11 @@ class StarGAN(GAN):
         """Translate the batch's images to classes drawn at random, each as likely as any other."""
         classes = int(self.generator.classes)  # type: ignore[arg-type]
         self._wanted = torch.randint(classes, batch["label"].shape, device=self.device)
-        made: Tensor = self.generator(batch["image"], self._wanted)
-        return made
+        return self.generator(batch["image"], self._wanted)
 
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Return the logits (B, 4, 4) of being real; the class does not count."""
-        found: Tensor = self.discriminator(images)[0]
-        return found
+        return self.discriminator(images)[0]
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return `real`, `fake` and `gradient_penalty` (eq. 8) and `class` (eq. 2)."""
@@ -86,18 +91,79 @@ class StarGAN(GAN):
             "reconstruction": self.cycle_weight * F.l1_loss(again, batch["image"]),
         }
 
-    @torch.no_grad()
-    def synthesise(self, request: Request) -> Synthesised:
-        """Translate the sources."""
-        assert request.sources is not None
-        self.ema_generator.eval()
-        images = []
-        for part in torch.split(request.sources.images, SYNTHESIS_BATCH):
-            labels = torch.full((len(part),), request.label, device=self.device)
-            images.append(self.ema_generator(part.to(self.device), labels).cpu())
-        return Synthesised(torch.cat(images), request.sources.hashes)
+    def translate(
+        self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator
+    ) -> Tensor:
+        """Translate images to a class; nothing is random."""
+        return generator(images, torch.full((len(images),), label, device=self.device))
 
     def critic(self, label: int) -> nn.Module:
         """Return what tells real images, of any class: (N, C, H, W) to the patches' mean (N,)."""
         trunk, source = self.discriminator.trunk, self.discriminator.source
         return PatchMean(nn.Sequential(*cast(nn.Sequential, trunk), cast(nn.Module, source)))
+
+
+class Generator(nn.Module):
+    """Images and the classes they are to have to images (table 4).
+
+    Each class has a map beside the image's channels, 1 where it is asked for and 0 where another
+    is. Two halvings, residual blocks, two doublings.
+
+    Args:
+        channels: of the images.
+        width: feature maps at full resolution.
+        blocks: residual blocks.
+        classes: how many.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        layers: list[nn.Module] = []
+
+        def add(convolution: nn.Module, maps: int) -> None:
+            layers.extend([convolution, InstanceNorm(maps), nn.ReLU(inplace=True)])
+
+        add(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=False), width)
+        for maps in (2 * width, 4 * width):
+            add(nn.Conv2d(maps // 2, maps, 4, 2, 1, bias=False), maps)
+        layers.extend(_residual(4 * width) for _ in range(blocks))
+        for maps in (2 * width, width):
+            add(nn.ConvTranspose2d(2 * maps, maps, 4, 2, 1, bias=False), maps)
+        layers.append(nn.Conv2d(width, channels, 7, 1, 3, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Translate images (B, C, H, W) in [-1, 1] to classes (B,), int64; float32 as they are."""
+        wanted = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
+        maps = wanted.expand(-1, -1, *images.shape[2:])
+        return torch.tanh(self.layers(torch.cat([images, maps], dim=1)).float())
+
+
+def _residual(maps: int) -> Residual:
+    return Residual(
+        nn.Conv2d(maps, maps, 3, 1, 1, bias=False),
+        InstanceNorm(maps),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(maps, maps, 3, 1, 1, bias=False),
+        InstanceNorm(maps),
+    )
+
+
+class Discriminator(nn.Module):
+    """Images to logits of being real, one for each patch, and of the classes (table 5).
+
+    Halvings down to 4x4 without normalisation, then a convolution for each of the two.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(*halving_layers(image_size, channels, width, None, slope=0.01))
+        features = inner_widths(image_size, width)[0]
+        self.source = nn.Conv2d(features, 1, 3, 1, 1, bias=False)
+        self.classes = nn.Conv2d(features, classes, 4, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images (B, C, H, W) in [-1, 1] to logits (B, 4, 4) of real and (B, K) of classes."""
+        maps = self.trunk(images)
+        return self.source(maps)[:, 0], self.classes(maps)[:, :, 0, 0]

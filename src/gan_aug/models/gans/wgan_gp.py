@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.latent import LatentGAN
 from gan_aug.models.losses import gradient_penalty
+from gan_aug.models.networks.blocks import SMALLEST, halving_layers, inner_widths
+
+SLOPE = 0.2
 
 
 class WGANGP(LatentGAN):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1).
 
-    The generator is DCGAN's, with batch norm, and the critic has layer norm in its place
-    (`gan_aug.models.networks.wgan_gp`). Changed:
+    The generator is DCGAN's, with batch norm, and the critic has layer norm in its place. Changed:
 
     - What the critic sees is augmented, so the straight lines of its penalty join augmented images:
       it is between those that its slope is to be 1.
@@ -38,16 +41,52 @@ class WGANGP(LatentGAN):
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real`, `fake` and `penalty` (eq. 3)."""
-
-        def critic(images: Tensor) -> Tensor:
-            return self.logits(images, batch)
-
         ends = self.augment(batch["image"]), self.augment(fakes)
-        penalty = self.penalty * gradient_penalty(critic, *ends)
-        return super().discriminator_losses(batch, fakes) | {"penalty": penalty}
+        penalty = gradient_penalty(lambda images: self.logits(images, batch), *ends)
+        return super().discriminator_losses(batch, fakes) | {"penalty": self.penalty * penalty}
 
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
         """Return the critic's means, and its estimate of the Wasserstein distance between them."""
-        found = super().diagnostics(batch, fakes)
-        distance = found["score/D(x)"] - found["score/D(G(z)) before g step"]
-        return found | {"score/wasserstein distance": distance}
+        scores = super().diagnostics(batch, fakes)
+        distance = scores["score/D(x)"] - scores["score/D(G(z)) before g step"]
+        return scores | {"score/wasserstein distance": distance}
+
+
+class LayerNorm(nn.GroupNorm):
+    """All maps of an image together to mean 0 and variance 1 (Ba et al. 2016, arXiv:1607.06450).
+
+    Scaled and shifted for each map. No image's result depends on the others of the batch, without
+    which the penalty on each image's gradient would mean nothing (section 4).
+
+    Args:
+        channels: maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+
+class Critic(nn.Module):
+    """Images to unbounded scores: strided convolutions, layer norm, leaky ReLU 0.2.
+
+    The discriminator of DCGAN with layer norm in place of batch norm; weights are drawn as He et
+    al. 2015 (arXiv:1502.01852) do.
+    """
+
+    def __init__(self, image_size: int, channels: int, width: int) -> None:
+        super().__init__()
+        layers = halving_layers(image_size, channels, width, LayerNorm, slope=SLOPE)
+        features = inner_widths(image_size, width)[0]
+        layers.append(nn.Conv2d(features, 1, SMALLEST))
+        self.layers = nn.Sequential(*layers).apply(_draw_weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, C, H, W) in [-1, 1] to scores (B,): large means real."""
+        return torch.flatten(self.layers(images))
+
+
+def _draw_weights(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, SLOPE)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

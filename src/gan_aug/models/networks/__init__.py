@@ -1,1 +1,1 @@
-"""Plain nn.Modules: no losses, no training."""
+"""Plain nn.Modules without losses: classifiers, and what several GANs are made of."""
