@@ -16,9 +16,15 @@ import tifffile
 from PIL import Image, ImageOps
 from support import ROOT, write_image
 
-from gan_aug.data.decode import FITS, decode, decode_files, look_at_colour, read_picture
+from gan_aug.data.decode import channels_of, decode_files
+from gan_aug.data.picture import FITS, read_picture
+from gan_aug.data.picture import decode as decode_picture
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_bytes
+
+
+def decode(*arguments: Any) -> np.ndarray:
+    return decode_picture(*arguments)[0]
 
 
 def gradient(width: int = 97, height: int = 61) -> np.ndarray:
@@ -340,7 +346,7 @@ def test_an_image_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
     (tmp_path / "a.png").write_bytes(EPS)
     write_image(tmp_path / "b.png", 0)
-    assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
+    assert channels_of(tmp_path, ["a.png", "b.png"]) == 1
     found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
     assert started == []
     assert "not a sound image of a kind that is read" in found.bad["a.png"]
@@ -442,10 +448,10 @@ def test_any_error_is_one_bad_file(
         if picture.width == 50:
             raise error
 
-    for function in ("gan_aug.data.decode.lacks_pixels", "gan_aug.data.decode._onto_black"):
+    for function in ("gan_aug.data.picture.lacks_pixels", "gan_aug.data.picture._onto_black"):
         monkeypatch.setattr(function, lambda _, picture: fail(picture), raising=False)
     names = ["a.png", "b.png"]
-    assert look_at_colour(tmp_path, names) == 1
+    assert channels_of(tmp_path, names) == 1
     found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
     assert list(found.bad) == ["a.png"]
     assert type(error).__name__ in found.bad["a.png"] or str(error) in found.bad["a.png"]
@@ -482,13 +488,13 @@ def test_a_sparse_file_of_30_gigabytes_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.png").open("wb") as file:
         file.truncate(30 * 2**30)
     write_image(tmp_path / "b.png", 0)
-    assert look_at_colour(tmp_path, ["a.png", "b.png"]) == 1
+    assert channels_of(tmp_path, ["a.png", "b.png"]) == 1
     found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
     assert "32212254720 bytes, at most" in found.bad["a.png"]
 
 
 def test_a_large_sound_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan_aug.data.decode.MAX_PIXELS", 97 * 61 - 1)
+    monkeypatch.setattr("gan_aug.data.picture.MAX_PIXELS", 97 * 61 - 1)
     with pytest.raises(ValueError, match="97x61 pixels"):
         decode(FORMS["grey png"], 32, 1)
 

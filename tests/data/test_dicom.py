@@ -22,11 +22,16 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from gan_aug.data.decode import decode, decode_files, look_at_colour
+from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import is_dicom, read_dicom
+from gan_aug.data.picture import decode as decode_picture
 from gan_aug.run.errors import GanAugError
 
 RAMP = np.linspace(0, 4095, 48 * 64).reshape(48, 64).astype(np.uint16)
+
+
+def decode(*arguments: Any) -> np.ndarray:
+    return decode_picture(*arguments)[0]
 
 
 def shown(pixels: np.ndarray, bits: int, **header: Any) -> np.ndarray:
@@ -204,7 +209,7 @@ def test_a_grey_picture_as_jpeg_in_colour_is_grey(tmp_path: Path) -> None:
     )
     assert (decode(data, 16, 3) == 123).all()
     (tmp_path / "a.dcm").write_bytes(data)
-    assert look_at_colour(tmp_path, ["a.dcm"]) == 1
+    assert channels_of(tmp_path, ["a.dcm"]) == 1
 
 
 SIGNED = (np.arange(48 * 64).reshape(48, 64) % 2041 - 1000).astype(np.int16)
@@ -397,7 +402,7 @@ def test_files_that_cannot_be_shown(what: str, tmp_path: Path) -> None:
     (tmp_path / "bad.dcm").write_bytes(data)
     (tmp_path / "good.dcm").write_bytes(dicom(RAMP, 12))
     names = ["bad.dcm", "good.dcm"]
-    assert look_at_colour(tmp_path, names) == 1
+    assert channels_of(tmp_path, names) == 1
     found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
     assert found.bad == {"bad.dcm": str(caught.value)}
     assert len(found.images) == 1

@@ -291,14 +291,14 @@ def test_pictures_that_are_not_square(tmp_path: Path, fit: str, corner: int, mid
 
 
 def test_the_middle_of_a_wide_picture(tmp_path: Path) -> None:
-    from gan_aug.data.decode import decode
+    from gan_aug.data.picture import decode
 
     wide = np.zeros((20, 60), np.uint8)
     wide[:, 20:40] = 255
     path = tmp_path / "wide.png"
     Image.fromarray(wide).save(path)
-    assert decode(path.read_bytes(), 16, 1, "crop").mean() > 250
-    assert decode(path.read_bytes(), 16, 1, "squeeze").min() == 0
+    assert decode(path.read_bytes(), 16, 1, "crop")[0].mean() > 250
+    assert decode(path.read_bytes(), 16, 1, "squeeze")[0].min() == 0
 
 
 def test_near_duplicates_are_images_saved_again() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.decode import decode_files, look_at_colour
+from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import settled_window
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.sources.entries import (
@@ -101,7 +101,7 @@ class Folder:
         try:
             entries = self._entries(root, pattern, left_out)
             names = [entry.path for entry in entries]
-            wanted = channels or look_at_colour(root, names, window)
+            wanted = channels or channels_of(root, names, window)
         except OSError as error:
             raise GanAugError(
                 f"data.root={root}: {error.filename} cannot be read ({error.strerror}); allow "

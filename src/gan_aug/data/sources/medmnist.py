@@ -15,6 +15,7 @@ from PIL import Image
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.picture import square
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
@@ -84,54 +85,75 @@ class MedMNIST:
         Raises:
             GanAugError: no such set, no file, or a damaged one.
         """
-        info = self._info()
+        sets = single_label_sets()
+        if self.set not in sets:
+            raise self._not_taken(sets)
+        info, classes = sets[self.set], classes_of(sets[self.set])
+        path, size = self._choose(image_size)
+        shape = (size, size, 3)[: 2 + (info["n_channels"] == 3)]
+        tables = []
+        for split, (images, labels) in self._read(path, size, info).items():
+            if images.dtype != np.uint8 or images.shape[1:] != shape:
+                wanted = ", ".join(map(str, shape))
+                raise GanAugError(
+                    f"{path}: {split}_images are not uint8 (N, {wanted}); fetch the file again"
+                )
+            whole = labels.dtype.kind in "iu" and len(labels) == len(images)
+            if not whole or not np.isin(labels, range(len(classes))).all():
+                raise GanAugError(
+                    f"{path}: {split}_labels are not a whole number from 0 to {len(classes) - 1} "
+                    "for each image; fetch the file again"
+                )
+            names = np.array([f"{split}/{i:05d}" for i in range(len(images))])
+            pictures = map(Image.fromarray, images)
+            table = ImageTable(
+                images=np.stack(
+                    [square(p, image_size, channels or info["n_channels"]) for p in pictures]
+                ),
+                labels=labels.astype(np.int64),
+                patients=names,
+                paths=names,
+                hashes=np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images]),
+                classes=classes,
+            )
+            tables.append(table)
+        train, validation, test = tables
+        notes: dict[str, Any] = {
+            "root": str(path.parent),
+            "files_without_patient_id": sum(map(len, tables)),
+        }
+        if size != image_size:
+            notes["scaled"] = f"images scaled from {size} to {image_size} pixels ({path.name})"
+        return Source(train, test, validation, False, notes)
+
+    def _not_taken(self, sets: dict[str, dict[str, Any]]) -> GanAugError:
+        from medmnist import INFO
+
+        task = INFO.get(self.set, {}).get("task", "")
+        why = "is no set of medmnist"
+        if self.set in INFO:
+            why = f"is {task}" if "multi-label" in task else "is three-dimensional"
+        return GanAugError(
+            f"data.set={self.set}: {why}; choose one with one label an image: {', '.join(sets)}"
+        )
+
+    def _choose(self, image_size: int) -> tuple[Path, int]:
+        """Return the file to read, of those there are or that can be fetched, and its size."""
         try:
             folder = Path("~/.medmnist" if self.root is None else self.root).expanduser()
+            if self.root is not None and not folder.is_dir():
+                raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
+            there = [size for size in SIZES if (folder / file_name(self.set, size)).is_file()]
         except RuntimeError as error:
             raise GanAugError(
                 "data.root: HOME is not set, and MedMNIST lies in your home folder; set "
                 "data.root=DIR"
             ) from error
-        try:
-            if self.root is not None and not folder.is_dir():
-                raise GanAugError(f"data.root={self.root}: no such folder; name that of the npz")
-            size = self._choose(folder, image_size)
         except OSError as error:
             raise GanAugError(
-                f"data.root={folder}: cannot be read ({error.strerror}); allow reading it, or name "
-                "another folder"
+                f"data.root={self.root}: cannot be read ({error.strerror}); allow reading it, or "
+                "name another folder"
             ) from error
-        path = folder / file_name(self.set, size)
-        wanted = channels or int(info["n_channels"])
-        tables = {name: self._read(path, name, size, info) for name in SPLITS}
-        found = {
-            name: _table(name, *table, info, image_size, wanted) for name, table in tables.items()
-        }
-        notes: dict[str, Any] = {
-            "root": str(folder),
-            "files_without_patient_id": sum(map(len, found.values())),
-        }
-        if size != image_size:
-            notes["scaled"] = f"images scaled from {size} to {image_size} pixels ({path.name})"
-        return Source(found["train"], found["test"], found["val"], False, notes)
-
-    def _info(self) -> dict[str, Any]:
-        from medmnist import INFO
-
-        found = single_label_sets()
-        if self.set in found:
-            return found[self.set]
-        task = INFO.get(self.set, {}).get("task", "")
-        why = "is no set of medmnist"
-        if self.set in INFO:
-            why = f"is {task}" if "multi-label" in task else "is three-dimensional"
-        raise GanAugError(
-            f"data.set={self.set}: {why}; choose one with one label an image: {', '.join(found)}"
-        )
-
-    def _choose(self, folder: Path, image_size: int) -> int:
-        """Return the size to read, of the files there are or of those that can be fetched."""
-        there = [size for size in SIZES if (folder / file_name(self.set, size)).is_file()]
         if not there and not self.download:
             names = ", ".join(file_name(self.set, size) for size in SIZES)
             raise GanAugError(
@@ -140,22 +162,25 @@ class MedMNIST:
             )
         # A larger file loses less; but what is there is taken rather than fetched.
         sizes = there or SIZES
-        return next((size for size in sizes if size >= image_size), sizes[-1])
+        size = next((size for size in sizes if size >= image_size), sizes[-1])
+        return folder / file_name(self.set, size), size
 
-    def _read(
-        self, path: Path, split: str, size: int, info: dict[str, Any]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return images uint8 (N, size, size, C) and labels int64 (N,) of a split."""
+    def _read(self, path: Path, size: int, info: dict[str, Any]) -> dict[str, list[NDArray[Any]]]:
+        """Return images and labels of each split; the file is fetched where there is none."""
         import medmnist
 
         fetch = not path.is_file()  # `_choose` lets this be with data.download=true only
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not fetch:
-                self._check_unpacked(path, split, size, info)
-            reader = getattr(medmnist, info["python_class"])
-            data = reader(split=split, size=size, download=fetch, root=str(path.parent))
-            images, labels = np.asarray(data.imgs), np.asarray(data.labels).reshape(-1)
+            if fetch:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                reader = getattr(medmnist, info["python_class"])
+                reader("train", size=size, download=True, root=str(path.parent))
+            _check_unpacked(path, size, info)
+            with np.load(path, allow_pickle=False) as file:
+                return {
+                    split: [file[f"{split}_images"], file[f"{split}_labels"].reshape(-1)]
+                    for split in SPLITS
+                }
         except Exception as error:  # medmnist raises bare RuntimeError, zipfile and url errors
             failed, first = ("fetched", "") if fetch else ("read", "remove it and ")
             raise GanAugError(
@@ -163,59 +188,17 @@ class MedMNIST:
                 f"({' '.join(str(error).split())}); {first}repeat with data.download=true, or set "
                 "data.root=DIR to a folder with a sound one"
             ) from error
-        shape = (size, size, 3)[: 2 + (info["n_channels"] == 3)]
-        if images.dtype != np.uint8 or images.shape[1:] != shape:
-            wanted = ", ".join(map(str, shape))
-            raise GanAugError(
-                f"{path}: {split}_images are not uint8 (N, {wanted}); fetch the file again"
-            )
-        whole = labels.dtype.kind in "iu"
-        n = len(info["label"])
-        if not whole or len(labels) != len(images) or not np.isin(labels, range(n)).all():
-            raise GanAugError(
-                f"{path}: {split}_labels are not a whole number from 0 to {n - 1} for each image; "
-                "fetch the file again"
-            )
-        return images.reshape(len(images), size, size, -1), labels.astype(np.int64)
 
-    def _check_unpacked(self, path: Path, split: str, size: int, info: dict[str, Any]) -> None:
-        """Refuse arrays larger than MedMNIST's before they are unpacked: 6 MB can hold 6 GB."""
-        n = int(info["n_samples"][split])
-        most = {"images": n * size * size * int(info["n_channels"]), "labels": 8 * n}
-        with zipfile.ZipFile(path) as archive:
-            for name, limit in most.items():
-                unpacked = archive.getinfo(f"{split}_{name}.npy").file_size
+
+def _check_unpacked(path: Path, size: int, info: dict[str, Any]) -> None:
+    """Refuse arrays larger than MedMNIST's before they are unpacked: 6 MB can hold 6 GB."""
+    with zipfile.ZipFile(path) as archive:
+        for split in SPLITS:
+            n = int(info["n_samples"][split])
+            most = {"images": n * size * size * int(info["n_channels"]), "labels": 8 * n}
+            for kind, limit in most.items():
+                unpacked = archive.getinfo(f"{split}_{kind}.npy").file_size
                 if unpacked > limit + _HEADER:
                     raise ValueError(
-                        f"{split}_{name} unpack to {unpacked} bytes, MedMNIST's have {limit}"
+                        f"{split}_{kind} unpack to {unpacked} bytes, MedMNIST's have {limit}"
                     )
-
-
-def _table(
-    split: str,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    info: dict[str, Any],
-    image_size: int,
-    channels: int,
-) -> ImageTable:
-    names = np.array([f"{split}/{i:05d}" for i in range(len(images))])
-    scaled = np.stack([_scale(image, image_size, channels) for image in images])
-    return ImageTable(
-        images=scaled,
-        labels=labels,
-        patients=names,
-        paths=names,
-        hashes=np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images]),
-        classes=classes_of(info),
-    )
-
-
-def _scale(image: NDArray[np.uint8], size: int, channels: int) -> NDArray[np.uint8]:
-    """Turn one uint8 image (s, s, C) into (channels, size, size), bilinear."""
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.width != size:
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    array = np.asarray(picture)
-    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
