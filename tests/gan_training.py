@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from support import ROOT
 
-from gan_aug.data.datamodule import Batches
+from gan_aug.data.batches import Batches, Pairs, Pool, even, shuffled
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
 from gan_aug.settings.gan_classes import classes_made
@@ -83,12 +83,13 @@ def batches(cfg: DictConfig, gan: GAN, per_epoch: int) -> Batches:
     """Serve toy images as the data module would."""
     images, labels = toy_images(cfg)
     model, classes = cfg.model, list(cfg.data.classes)
-    apart = model.balanced or model.fitted_on == "two"
     groups = [torch.nonzero(labels == classes.index(name)).flatten() for name in made_by(cfg)]
-    return Batches(
-        images, labels, cfg.data.batch_size, per_epoch, 0, lambda: gan.batches_done,
-        groups if apart else None, model.fitted_on == "two",
-    )  # fmt: skip
+    size = cfg.data.batch_size
+    if model.fitted_on == "two":
+        plan = Pairs(groups, size, 0)
+    else:
+        plan = even(groups, size, 0) if model.balanced else shuffled(len(labels), size, 0)
+    return Batches(Pool(images, labels), plan, per_epoch, lambda: gan.batches_done)
 
 
 def train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import torch
 from support import BINARY
 
-from gan_aug.data.datamodule import Batches, DataModule, Serving, to_float
+from gan_aug.data.batches import Groups, Pool, even, shuffled
+from gan_aug.data.datamodule import DataModule, Serving, draw_data
+from gan_aug.data.pixels import to_float
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
@@ -17,14 +20,9 @@ from gan_aug.data.synthetic import SyntheticSet
 from gan_aug.run.errors import GanAugError
 
 
-def stream(n: int, batch_size: int, seed: int = 0) -> Batches:
-    images = torch.arange(n, dtype=torch.uint8)[:, None, None, None]
-    return Batches(images, torch.zeros(n, dtype=torch.int64), batch_size, 3, seed, lambda: 0)
-
-
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 4), (12, 4), (3, 8), (7, 7)])
 def test_every_pass_holds_every_image_once(n: int, batch_size: int) -> None:
-    batches = stream(n, batch_size)
+    batches = shuffled(n, batch_size, 0)
     order = torch.cat([batches.rows(k) for k in range(5 * n)])
     passes = order[: 5 * n * batch_size // n * n].reshape(-1, n)
     assert all(sorted(p.tolist()) == list(range(n)) for p in passes)
@@ -32,11 +30,11 @@ def test_every_pass_holds_every_image_once(n: int, batch_size: int) -> None:
 
 
 def test_a_batch_is_a_function_of_its_number() -> None:
-    forwards = [stream(10, 4).rows(k).tolist() for k in range(30)]
-    one = stream(10, 4)
+    forwards = [shuffled(10, 4, 0).rows(k).tolist() for k in range(30)]
+    one = shuffled(10, 4, 0)
     backwards = [one.rows(k).tolist() for k in reversed(range(30))]
     assert forwards == backwards[::-1]
-    assert forwards != [stream(10, 4, seed=1).rows(k).tolist() for k in range(30)]
+    assert forwards != [shuffled(10, 4, 1).rows(k).tolist() for k in range(30)]
 
 
 def test_pixel_range() -> None:
@@ -60,28 +58,43 @@ class FakeTrainer:
         batches_done = 0
 
 
-def served(module: DataModule) -> Batches:
-    module.trainer = FakeTrainer()  # type: ignore[assignment]
-    return module.train_dataloader()
+def served(data: DataModule, n: int = 60) -> list[dict[str, torch.Tensor]]:
+    """Return the first n training batches."""
+    data.trainer = FakeTrainer()  # type: ignore[assignment]
+    batches = iter(data.train_dataloader())
+    found = []
+    for FakeTrainer.lightning_module.batches_done in range(n):
+        found.append(next(batches))
+    return found
+
+
+def rows_of(data: DataModule, n: int = 60) -> torch.Tensor:
+    return torch.stack([data._plan.rows(k) for k in range(n)])
 
 
 def test_more_images_never_mean_more_steps(prepared: Prepared) -> None:
     images = np.full((40, 1, 16, 16), 7, np.uint8)
     synthetic = SyntheticSet(images, np.ones(40, np.int64), BINARY, {})
-    real = served(DataModule(prepared, 8, 0))
-    mixed = served(DataModule(Prepared(prepared.splits, synthetic), 8, 0))
-    assert len(real) == len(mixed) == 50 // 8
-    rows = torch.cat([mixed.rows(k) for k in range(90 * 8 // 8)])
-    assert rows.max() == 89
-    assert len(DataModule(prepared, 8, 0).splits.test) == 20
+    real = draw_data(prepared, 8, 0)
+    mixed = draw_data(Prepared(prepared.splits, synthetic), 8, 0)
+    assert real.per_epoch == mixed.per_epoch == 50 // 8
+    assert rows_of(mixed, 90).max() == 89
+    assert (len(mixed.pool.real), len(mixed.pool.added)) == (50, 40)
 
 
 def test_one_class_only(prepared: Prepared) -> None:
-    module = DataModule(prepared, 8, 0, Serving(["pneumonia"]))
-    assert module.real_table.counts() == {"normal": 0, "pneumonia": 20}
-    batch = next(iter(served(module)))
+    data = draw_data(prepared, 8, 0, Serving(["pneumonia"]))
+    assert len(data.pool) == 20
+    (batch,) = served(data, 1)
     assert batch["label"].tolist() == [1] * 8
     assert batch["image"].shape == (8, 1, 16, 16)
+
+
+def test_what_was_shown_is_counted(prepared: Prepared) -> None:
+    data = draw_data(prepared, 8, 0)
+    assert data.shown.tolist() == [0] * 50
+    served(data, 25)
+    assert data.shown.tolist() == [4] * 50
 
 
 def by_pass(rows: torch.Tensor, size: int) -> list[list[int]]:
@@ -97,45 +110,40 @@ def test_one_group_has_the_stream_that_a_seed_always_gave() -> None:
         state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
         order += torch.randperm(n, generator=generator).tolist()
-    images = torch.zeros(n, 1, 1, 1, dtype=torch.uint8)
-    for groups in (None, [torch.arange(n)]):
-        labels = torch.zeros(n, dtype=torch.int64)
-        batches = Batches(images, labels, batch_size, 3, seed, lambda: 0, groups)
-        assert torch.cat([batches.rows(k) for k in range(10)]).tolist() == order
+    for plan in (shuffled(n, batch_size, seed), even([torch.arange(n)], batch_size, seed)):
+        assert torch.cat([plan.rows(k) for k in range(10)]).tolist() == order
 
 
 def test_of_one_class_balanced_or_not_is_the_same(prepared: Prepared) -> None:
     plain, balanced = (
-        served(DataModule(prepared, 8, 3, Serving(["pneumonia"], balanced=b))) for b in (0, 1)
+        draw_data(prepared, 8, 3, Serving(["pneumonia"], balanced=b)) for b in (False, True)
     )
-    for k in range(6):
-        assert torch.equal(plain.rows(k), balanced.rows(k))
+    assert torch.equal(rows_of(plain), rows_of(balanced))
 
 
 @pytest.mark.parametrize("batch_size", [8, 9])
 def test_balanced_batches_hold_as_many_of_each_class(prepared: Prepared, batch_size: int) -> None:
-    batches = served(DataModule(prepared, batch_size, 0, Serving(balanced=True)))
+    data = draw_data(prepared, batch_size, 0, Serving(balanced=True))
     first = batch_size - batch_size // 2
     expected = [0] * first + [1] * (batch_size // 2)
-    batch = next(iter(batches))
+    (batch,) = served(data, 1)
     assert batch["label"].tolist() == expected
     assert batch.keys() == {"image", "label"}
     labels = torch.from_numpy(prepared.splits.train.labels)
-    rows = torch.stack([batches.rows(k) for k in range(60)])
+    rows = rows_of(data)
     assert labels[rows].tolist() == [expected] * 60
     # Each class has passes of its own: 30 normal images, 20 of pneumonia.
     normal, pneumonia = (torch.nonzero(labels == k).flatten().tolist() for k in (0, 1))
     assert by_pass(rows[:, :first].flatten(), 30) == [normal] * (60 * first // 30)
     assert by_pass(rows[:, first:].flatten(), 20) == [pneumonia] * (60 * (batch_size // 2) // 20)
-    assert len(batches) == 50 // batch_size
+    assert data.per_epoch == 50 // batch_size
 
 
 def test_what_cannot_be_parted_evenly_goes_to_the_first_classes() -> None:
     labels = torch.arange(3).repeat_interleave(4)
     groups = [torch.nonzero(labels == k).flatten() for k in range(3)]
-    images = torch.zeros(12, 1, 1, 1, dtype=torch.uint8)
-    batches = Batches(images, labels, 8, 1, 0, lambda: 0, groups)
-    rows = torch.stack([batches.rows(k) for k in range(12)])
+    plan = even(groups, 8, 0)
+    rows = torch.stack([plan.rows(k) for k in range(12)])
     assert labels[rows].tolist() == [[0, 0, 0, 1, 1, 1, 2, 2]] * 12
     for columns, group in ((slice(0, 3), 0), (slice(3, 6), 1), (slice(6, 8), 2)):
         passes = by_pass(rows[:, columns].flatten(), 4)
@@ -149,15 +157,14 @@ def test_a_balanced_batch_has_room_for_each_class(tmp_path: Path) -> None:
     source = Phantom(60, 5, 0, "subtype").load(16, 1, tmp_path)
     prepared = Prepared(make_splits(source, 0, dict.fromkeys(source.train.classes, 4), 0, 3), None)
     with pytest.raises(GanAugError, match=r"data\.batch_size=2: .* each of 3 classes"):
-        DataModule(prepared, 2, 0, Serving(balanced=True))
-    DataModule(prepared, 2, 0)
-    DataModule(prepared, 2, 0, Serving(["virus", "normal"], balanced=True))
+        draw_data(prepared, 2, 0, Serving(balanced=True))
+    draw_data(prepared, 2, 0)
+    draw_data(prepared, 2, 0, Serving(["virus", "normal"], balanced=True))
 
 
 @pytest.mark.parametrize("classes", [["normal", "pneumonia"], ["pneumonia", "normal"]])
 def test_pairs_are_the_halves_of_a_batch(prepared: Prepared, classes: list[str]) -> None:
-    module = DataModule(prepared, 9, 0, Serving(classes, paired=True))
-    batch = next(iter(served(module)))
+    (batch,) = served(draw_data(prepared, 9, 0, Serving(classes, paired=True)), 1)
     labels = [prepared.splits.classes.label(name) for name in classes]
     assert batch["label"].tolist() == [labels[0]] * 4 + [labels[1]] * 4  # none is left over
     assert torch.equal(batch["image"], torch.cat([batch["source"], batch["target"]]))
@@ -173,12 +180,41 @@ def test_a_class_without_images(prepared: Prepared, tmp_path: Path) -> None:
     source = Phantom(20, 5, 0).load(16, 1, tmp_path)
     splits = make_splits(source, 0, {"normal": 5, "pneumonia": 0}, 0, 3)
     with pytest.raises(GanAugError, match=r"data\.subset\.pneumonia"):
-        DataModule(Prepared(splits, None), 8, 0, Serving(["pneumonia"]))
+        draw_data(Prepared(splits, None), 8, 0, Serving(["pneumonia"]))
 
 
-def test_the_test_images_are_read_once(prepared: Prepared) -> None:
-    module = DataModule(prepared, 8, 0)
-    labels = torch.cat([batch["label"] for batch in module.test_dataloader()])
-    assert labels.tolist() == prepared.splits.test.labels.tolist()
+def test_a_group_may_have_no_place(prepared: Prepared) -> None:
+    plan = Groups([(torch.arange(0), 0), (torch.arange(5, 8), 3)], [0, 1])
+    assert sorted(plan.rows(0).tolist()) == [5, 6, 7]
+
+
+def test_random_changes_are_drawn_on_the_cpu() -> None:
+    pool = Pool(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
+    assert pool.on(torch.device("meta")).images.device.type == "meta"
+    augmented = replace(pool, augment=torch.nn.Identity())
+    assert augmented.on(torch.device("meta")).images.device.type == "cpu"
+
+
+@pytest.mark.parametrize("split", ["test", "internal"])
+def test_a_test_is_read_once_at_the_end(prepared: Prepared, split: str) -> None:
+    splits = prepared.splits
+    pool = Pool(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))
+    measured = {split: splits.test, "validation": splits.validation}
+    data = DataModule(pool, shuffled(2, 2, 0), 1, splits.validation, measured)
+    with pytest.raises(RuntimeError, match=f"the {split} images are read once, at the end"):
+        data.evaluation(split)
+    data.teardown("fit")
+    labels = torch.cat([batch["label"] for batch in data.evaluation(split)])
+    assert labels.tolist() == splits.test.labels.tolist()
+    with pytest.raises(RuntimeError, match=f"the {split} images are read once, at the end"):
+        data.evaluation(split)
+    for _ in range(2):
+        data.evaluation("validation")
+
+
+def test_the_test_loader_is_guarded_too(prepared: Prepared) -> None:
+    data = draw_data(prepared, 8, 0)
+    data.teardown("fit")
+    assert len(data.test_dataloader()) == 1
     with pytest.raises(RuntimeError, match="read once"):
-        module.test_dataloader()
+        data.test_dataloader()

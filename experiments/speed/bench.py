@@ -27,7 +27,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from gan_aug.data.datamodule import Batches
+from gan_aug.data.batches import Batches, Pool, shuffled
 from gan_aug.data.sources.chest_xray import ChestXray
 from gan_aug.data.sources.radiograph import render
 from gan_aug.models.gans.dcgan import Discriminator, Generator
@@ -116,7 +116,9 @@ def fit(module: Any, images: torch.Tensor, labels: torch.Tensor, steps: int) -> 
     )
     module.configure_callbacks = list
     module.batches_done = 0
-    trainer.fit(module, Batches(images, labels, BATCH, steps, 0, lambda: module.batches_done))
+    plan = shuffled(len(images), BATCH, 0)
+    batches = Batches(Pool(images, labels), plan, steps, lambda: module.batches_done)
+    trainer.fit(module, batches)
     return clock.ends
 
 

@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
-from gan_aug.data.datamodule import Batches
+from gan_aug.data.batches import Batches, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.fastgan import GatedLinearUnit
 from gan_aug.models.gans.pggan import PGGAN
@@ -121,9 +121,11 @@ def batches(cfg: DictConfig, n: int, position: Callable[[], int]) -> Batches:
     shape = (IMAGES, cfg.data.channels, cfg.data.image_size, cfg.data.image_size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=random)
     labels = torch.arange(IMAGES) % 2
+    size = cfg.model.batch_size
+    groups = [torch.nonzero(labels == k).flatten() for k in (0, 1)]
     paired = cfg.model.fitted_on == "two"
-    groups = [torch.nonzero(labels == k).flatten() for k in (0, 1)] if paired else None
-    return Batches(images, labels, cfg.model.batch_size, n, 0, position, groups, paired)
+    plan = Pairs(groups, size, 0) if paired else shuffled(IMAGES, size, 0)
+    return Batches(Pool(images, labels), plan, n, position)
 
 
 def ours(cfg: DictConfig, gan: GAN, n: int, skipped: int) -> float:

@@ -29,7 +29,7 @@ from gan_aug.evaluation.broken_generators import broken_generators
 from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_class
 from gan_aug.evaluation.reference_classifier import (
     find_or_fit_reference,
-    fit_classifier,
+    fit_on_images,
     weights_hash,
 )
 from gan_aug.metrics.density_coverage import density_coverage
@@ -408,7 +408,7 @@ def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
 ) -> None:
     images = {label: of_class(splits.train, name) for label, name in enumerate(BINARY)}
     backwards = dict(reversed(images.items()))
-    fits = [fit_classifier(cfg.quality, x, 3, "test") for x in (images, backwards)]
+    fits = [fit_on_images(cfg.quality, x, 3, "test") for x in (images, backwards)]
     assert weights_hash(fits[0]) == weights_hash(fits[1])
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gan_aug.data.datamodule import Batches, to_float
+from gan_aug.data.batches import Batches, Pool, shuffled
+from gan_aug.data.pixels import to_float
 from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
 from gan_aug.models.gans.request import Request
 from gan_aug.run.errors import GanAugError
@@ -101,7 +102,8 @@ def train(
         enable_model_summary=False,
     )
     labels = torch.ones(len(images), dtype=torch.int64)
-    stream = Batches(images, labels, batch_size, batches, 0, lambda: gan.batches_done)
+    plan = shuffled(len(images), batch_size, 0)
+    stream = Batches(Pool(images, labels), plan, batches, lambda: gan.batches_done)
     trainer.fit(gan, stream)
     return trainer
 
@@ -142,11 +144,10 @@ def test_step_ratio(
 def test_one_batch_is_the_textbook_update(blobs: torch.Tensor) -> None:
     """The step written out by hand, without freezing or Lightning, gives the same weights."""
     gan, other = make(), make()
-    stream = Batches(blobs, torch.ones(64, dtype=torch.int64), 16, 1, 0, lambda: 0)
     torch.manual_seed(1)
     train(gan, blobs, 1)
     torch.manual_seed(1)
-    real = to_float(blobs[stream.rows(0)])
+    real = to_float(blobs[shuffled(64, 16, 0).rows(0)])
     optimizer_g, optimizer_d = other.configure_optimizers()
     fakes = other.generator(torch.randn(16, 8))
     real_logits, fake_logits = other.discriminator(real), other.discriminator(fakes.detach())

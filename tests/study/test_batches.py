@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from support import BINARY, ROOT
 from torch import nn
 
+from gan_aug.data.batches import Batches, Plan, Pool
+from gan_aug.data.image_table import ImageTable
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.typed import from_plain, to_plain
 from gan_aug.settings.draw import ArmSettings
-from gan_aug.study.batches import AddedImages, ArmBatches
+from gan_aug.study.batches import AddedImages, Mixing, plan_of, pool_of, used
 
 N_NORMAL, N_PNEUMONIA, SIZE = 20, 12, 8
 
@@ -45,21 +47,40 @@ def added_images(normal: int, pneumonia: int) -> AddedImages:
     return AddedImages(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
 
 
-def batches(settings: ArmSettings, added: AddedImages, **changes: Any) -> ArmBatches:
+@dataclass(frozen=True)
+class Made:
+    """An arm's images and how they are mixed."""
+
+    pool: Pool
+    plan: Plan
+
+    def rows(self, k: int) -> torch.Tensor:
+        return self.plan.rows(k)
+
+    def batch(self, k: int = 0) -> dict[str, torch.Tensor]:
+        return self.plan.combine(self.pool.batch(self.rows(k)), k)
+
+
+def real_images() -> ImageTable:
     labels = np.repeat([0, 1], [N_NORMAL, N_PNEUMONIA]).astype(np.int64)
+    names = np.arange(len(labels)).astype(str)
     images = np.full((len(labels), 1, 8, 8), 100, np.uint8)
-    given = {
-        "augment": None,
-        "augment_added": None,
-        "batch_size": SIZE,
-        "steps": 10,
-        "seed": 3,
-        "position": lambda: 0,
-    } | changes
-    return ArmBatches(images, labels, added, settings, **given)
+    return ImageTable(images, labels, names, names, names, BINARY)
 
 
-def rows(made: ArmBatches, n: int = 40) -> torch.Tensor:
+def batches(
+    settings: ArmSettings,
+    added: AddedImages,
+    seed: int = 3,
+    augment: nn.Module | None = None,
+    augment_added: nn.Module | None = None,
+) -> Made:
+    pool = pool_of(real_images(), added, settings, augment, augment_added)
+    mixing = Mixing(pool, SIZE, 10, seed, settings.balanced, settings.title)
+    return Made(pool, plan_of(settings, mixing, added))
+
+
+def rows(made: Made, n: int = 40) -> torch.Tensor:
     return torch.stack([made.rows(k) for k in range(n)])
 
 
@@ -110,7 +131,7 @@ def test_pretraining_needs_both_classes() -> None:
 
 def test_only_added_images_are_down_weighted_and_smoothed() -> None:
     settings = arm(added={"ratio": 0.5, "weight": 0.25, "label_smoothing": 0.2})
-    batch = next(iter(batches(settings, added_images(5, 5))))
+    batch = batches(settings, added_images(5, 5)).batch()
     added = batch["image"][:, 0, 0, 0] > 0
     assert added.sum() == 4
     assert (batch["weight"][added] == 0.25).all()
@@ -124,26 +145,23 @@ def test_only_added_images_are_down_weighted_and_smoothed() -> None:
 def test_augmentation_of_real_and_of_added_images_is_separate() -> None:
     settings = arm(added={"ratio": 0.5})
     for key, changed in (("augment", 100), ("augment_added", 200)):
-        batch = next(iter(batches(settings, added_images(5, 5), **{key: Blacken()})))
+        batch = batches(settings, added_images(5, 5), **{key: Blacken()}).batch()
         value = changed / 127.5 - 1
         assert not torch.isclose(batch["image"], torch.tensor(value)).any()
         assert (batch["image"] == -1).all(dim=(1, 2, 3)).sum() == 4
 
 
-def mixing(**changes: Any) -> ArmBatches:
+def mixing(balanced: bool = False) -> Made:
     """The base arm with mixup; real images are 100, added ones 200."""
-    given = {"augment": None, "steps": 10} | changes
-    settings = arm({"mixup": 0.8}, balanced=given.pop("balanced", False))
-    return batches(settings, added_images(6, 6), **given)
+    return batches(arm({"mixup": 0.8}, balanced=balanced), added_images(6, 6))
 
 
 @pytest.mark.parametrize("balanced", [False, True])
 def test_mixup_mixes_an_added_image_into_every_real_one(balanced: bool) -> None:
-    at, partners = 0, set()
-    made = mixing(balanced=balanced, position=lambda: at)
+    partners = set()
+    made = mixing(balanced)
     for at in range(30):
-        batch = next(iter(made))
-        found = made.rows(at)
+        batch, found = made.batch(at), made.rows(at)
         own, others = found[:SIZE], found[SIZE:]
         assert (own < N_NORMAL + N_PNEUMONIA).all()
         assert (others >= N_NORMAL + N_PNEUMONIA).all()
@@ -164,34 +182,33 @@ def test_mixup_mixes_an_added_image_into_every_real_one(balanced: bool) -> None:
 
 
 def test_mixup_of_a_batch_depends_on_its_place_alone() -> None:
-    one, two = (next(iter(mixing(position=lambda: 7))) for _ in range(2))
-    other = next(iter(mixing(position=lambda: 8)))
+    one, two, other = mixing().batch(7), mixing().batch(7), mixing().batch(8)
     assert torch.equal(one["image"], two["image"])
     assert not torch.equal(one["image"], other["image"])
 
 
 def test_a_mixed_batch_is_laid_out_as_any_other() -> None:
     """Of grey images is_contiguous() says yes to both layouts; convolutions are slow in one."""
-    plain = next(iter(batches(arm(), added_images(0, 1), position=lambda: 0)))
-    assert next(iter(mixing()))["image"].stride() == plain["image"].stride() == (64, 1, 8, 1)
+    plain = batches(arm(), added_images(0, 1)).batch()
+    assert mixing().batch()["image"].stride() == plain["image"].stride() == (64, 1, 8, 1)
 
 
 def test_a_mixed_batch_counts_the_images_of_both_sides() -> None:
     made = mixing()
-    next(iter(made))
-    used = made.used()
-    assert (used.real.total, used.added.total) == (SIZE, SIZE)
+    served = Batches(made.pool, made.plan, 10, lambda: 0)
+    next(iter(served))
+    found = used(served.shown, made.pool, BINARY)
+    assert (found.real.total, found.added.total) == (SIZE, SIZE)
 
 
 def test_added_images_may_be_learned_by_probabilities() -> None:
     soft = np.array([[0.9, 0.1], [0.25, 0.75]], np.float32)
     images = added_images(1, 1)
     added = AddedImages(images.images, images.labels, BINARY, soft)
-    at = 0
-    made = batches(arm(), added, position=lambda: at)
+    made = batches(arm(), added)
     seen = set()
     for at in range(20):
-        batch = next(iter(made))
+        batch = made.batch(at)
         for row, target in zip(made.rows(at), batch["target"], strict=True):
             place = int(row) - N_NORMAL - N_PNEUMONIA
             wanted = soft[place] if place >= 0 else np.eye(2)[int(row >= N_NORMAL)]

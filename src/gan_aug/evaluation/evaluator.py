@@ -23,7 +23,7 @@ from gan_aug.evaluation.measured import ClassQuality, Quality, Values
 from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
     find_or_fit_reference,
-    fit_classifier,
+    fit_on_images,
     predictor,
 )
 from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
@@ -234,7 +234,7 @@ class Evaluator:
                     "gan_train and gan_test out of quality.use"
                 )
             self._fits[key] = predictor(
-                fit_classifier(self._quality, images, self._quality.fit_steps, purpose)
+                fit_on_images(self._quality, images, self._quality.fit_steps, purpose)
             )
         return self._fits[key]
 

@@ -9,26 +9,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.data.datamodule import Batches, EvaluationBatches
+from gan_aug.data.batches import Pool, in_order, shuffled
+from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.metrics.sample import Images, Predict
 from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import as_loader, probabilities, weights_hash
-from gan_aug.models.trainer import make_trainer
+from gan_aug.models.fit import Seeds, fit_classifier
+from gan_aug.models.inference import probabilities, weights_hash
 from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
 
 BATCH = 64
+_TRAINER = {
+    "_target_": "lightning.pytorch.Trainer",
+    "accelerator": "cpu",
+    "devices": 1,
+    "deterministic": True,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def _switches_kept() -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
-def fit_classifier(
+def fit_on_images(
     quality: DictConfig, images: Mapping[int, Images], steps: int, purpose: str
 ) -> Classifier:
     """Fit the classifier on images by label, each class equally often.
@@ -83,40 +91,24 @@ def fit_classifier(
         purpose: fixes initial weights and order.
 
     Raises:
-        GanAugError: training diverged.
+        Diverged: training did.
     """
     images = dict(sorted(images.items()))  # the same classifier in whatever order they come
     largest = max(map(len, images.values()))
     # The smaller class is repeated, whole copies first.
     shown = np.concatenate([x[np.resize(np.arange(len(x)), largest)] for x in images.values()])
     labels = np.repeat(np.array(list(images), np.int64), largest)
+    pool = Pool(torch.from_numpy(shown), torch.from_numpy(labels))
+    order = shuffled(len(pool), BATCH, stream_seed("classifier order", purpose))
     with _switches_kept(), isolate_rng():  # seeding reaches a GPU's generator too
-        pl.seed_everything(stream_seed("classifier", purpose), verbose=False)
-        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
-        batches = Batches(
-            torch.from_numpy(shown),
-            torch.from_numpy(labels),
-            BATCH,
-            steps,
-            stream_seed("classifier order", purpose),
-            lambda: module.batches_done,
-        )
-        trainer = make_trainer(
-            {"_target_": "lightning.pytorch.Trainer"},
-            accelerator="cpu",
-            devices=1,
-            deterministic=True,
-            max_epochs=1,
-            log_every_n_steps=steps + 1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(module, as_loader(batches))
-    if not module.finite:
-        raise GanAugError(f"the classifier for {purpose} diverged; lower quality.classifier.lr")
-    return module.cpu().eval()
+        return fit_classifier(
+            quality.classifier.module,
+            DataModule(pool, order, steps),
+            _TRAINER,
+            Seeds(stream_seed("classifier", purpose)),
+            what=f"the classifier for {purpose}",
+            key="quality.classifier",
+        ).module
 
 
 def find_or_fit_reference(
@@ -167,7 +159,7 @@ def find_or_fit_reference(
             label: np.asarray(table.of_class(name).images)
             for label, name in enumerate(table.classes)
         }
-        fitted = fit_classifier(
+        fitted = fit_on_images(
             quality, images, steps, "judge"
         )  # the purpose is a seed: its old name keeps the weights
         scale = _root_mean_square(fitted, table)
@@ -195,10 +187,7 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceCl
 
 @torch.no_grad()
 def _root_mean_square(module: Classifier, table: ImageTable) -> float:
-    parts = [
-        module.network.features(batch["image"]).square().mean(dim=1)
-        for batch in EvaluationBatches(table)
-    ]
+    parts = [module.network.features(part).square().mean(dim=1) for part in in_order(table.images)]
     return float(torch.cat(parts).mean().sqrt())
 
 

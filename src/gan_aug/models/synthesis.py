@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.pixels import to_float, to_uint8
-from gan_aug.data.prepare import data_settings
+from gan_aug.data.prepare import Prepared, data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
@@ -31,19 +30,20 @@ Origin = Mapping[str, Any]
 """What a model was fitted on, see `origin_of`."""
 
 
-def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, Any]:
+def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -> dict[str, Any]:
     """Describe what a model is fitted on.
 
     Args:
         config: the run's resolved configuration.
-        datamodule: serves its images.
+        prepared: the draw.
+        real: the images of it that the model is fitted on.
 
     Returns:
         model, data set, its classes, those that a GAN makes (each with the classes of its sources),
         draw, seed, data fingerprint, the SHA-256 of every real training image and of every image
         that may be translated, and what is known of the synthetic images, if any.
     """
-    splits, synthetic = datamodule.splits, datamodule.synthetic
+    splits, synthetic = prepared.splits, prepared.synthetic
     model, train_class = config["model"], config["data"]["train_class"]
     classes = splits.classes.names
     makes = classes_made(model, train_class, classes) if model["kind"] == "gan" else {}
@@ -58,7 +58,7 @@ def origin_of(config: Mapping[str, Any], datamodule: DataModule) -> dict[str, An
         "draw": splits.draw,
         "training_seed": config["seed"],
         "data_fingerprint": splits.fingerprint,
-        "seen_hashes": sorted(datamodule.real_table.hashes.tolist()),
+        "seen_hashes": sorted(real.hashes.tolist()),
         "synthetic": None if synthetic is None else synthetic.facts(),
     }
 

@@ -14,6 +14,7 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.synthetic import Generated
 from gan_aug.evaluation.subject import source_images
 from gan_aug.metrics.precision_recall import distances
+from gan_aug.models.fit import Fit
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import stage
@@ -22,7 +23,7 @@ from gan_aug.settings.draw import AddedSettings, ArmSettings, arms_of
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ruler import ARM
 from gan_aug.study.batches import AddedImages
-from gan_aug.study.fitting import Fit, fit_arm
+from gan_aug.study.fitting import arm_data, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, synthetic_set
 from gan_aug.study.unlabelled import (
     CANDIDATES,
@@ -252,9 +253,8 @@ class AddedByArm:
             nothing = AddedImages(splits.train.images[:0], np.zeros(0, np.int64), splits.classes)
             # As the arm `real` is fitted, whichever arms there are.
             plain = self._arms["real"]
-            self._judge = fit_arm(
-                self._cfg, plain, splits.train, splits.validation, nothing, "judge"
-            )
+            data = arm_data(self._cfg, plain, splits.train, nothing, "judge", splits.validation)
+            self._judge = fit_arm(self._cfg, plain, data, "judge")
         return self._judge
 
     def _candidates(self, name: str, twin: int) -> Generated:

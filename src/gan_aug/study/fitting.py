@@ -2,156 +2,90 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from hydra.utils import instantiate
-from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from torch import Tensor
 
-from gan_aug.data.datamodule import EvaluationBatches
+from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.metrics.classification import choose_threshold
 from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import as_loader, logits, weights_hash
-from gan_aug.models.trainer import make_trainer
-from gan_aug.report.draw_result import LAST, MeasuredFit, Used
+from gan_aug.models.fit import Fit, Seeds, fit_classifier
+from gan_aug.report.draw_result import LAST, MeasuredFit
 from gan_aug.report.predictions import LOGITS, probabilities_of, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.settings.steps import steps_of
-from gan_aug.study.batches import AddedImages, ArmBatches
+from gan_aug.study.batches import AddedImages, Mixing, plan_of, pool_of
 from gan_aug.training.callbacks import ReportProgress
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A fitted classifier.
-
-    Attributes:
-        module: the classifier, in evaluation mode on the CPU.
-        steps: optimizer steps it took.
-        chosen: the step that its weights are of, where validation chose it; None: the last.
-        last: where validation chose, the weights of the last step.
-        seconds: wall time of the fit.
-        initial_weights: hash of the weights it started from.
-        curve: at each validation: step, train_loss, val_loss, val_auroc.
-        used: `ArmBatches.used` after the last step.
-    """
-
-    module: Classifier
-    steps: int
-    chosen: int | None
-    last: dict[str, Tensor] | None
-    seconds: float
-    initial_weights: str
-    curve: list[dict[str, float]]
-    used: Used
-
-
-class _Curve(Callback):
-    """Keeps the scalars of each validation, and the weights of the best one from a step on."""
-
-    def __init__(self, first: int | None) -> None:
-        self.points: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] | None = None
-        self.chosen: int | None = None
-        self._first, self._lowest = first, float("inf")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Classifier)
-        latest = pl_module.latest
-        names = {"train/loss": "train_loss", "val/loss": "val_loss", "val/auroc": "val_auroc"}
-        point = {new: latest[old] for old, new in names.items()}
-        step, loss = pl_module.batches_done, point["val_loss"]
-        self.points.append({"step": step} | point)
-        if self._first is not None and step > self._first and loss < self._lowest:
-            self._lowest, self.chosen = loss, step
-            self.best = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
-
-
-def fit_arm(
+def arm_data(
     cfg: DictConfig,
     arm: ArmSettings,
-    train: ImageTable,
-    validation: ImageTable,
+    real: ImageTable,
     added: AddedImages,
     repeat: int | str,
-) -> Fit:
-    """Fit the classifier for `study.steps`.
+    validation: ImageTable,
+    measured: Mapping[str, ImageTable] | None = None,
+) -> DataModule:
+    """Serve one fit of an arm.
 
-    The initial weights depend on seed, draw and repeat alone, so all arms share them; so does the
-    order of batches, where two arms have the same images.
+    The order of batches depends on seed, draw and repeat alone where two arms have the same images.
 
     Args:
         cfg: the study's configuration.
         arm: the arm's settings.
-        train: real training images.
-        validation: for the learning curve, and to choose steps where the study has them chosen:
-            the weights where the loss is lowest, after any pretraining.
-        added: what the arm adds.
+        real: its real images.
+        added: what it adds.
+        repeat: which of the arm's fits.
+        validation: for the learning curve, and to choose steps where the study has them chosen.
+        measured: splits that the fit is measured on.
+
+    Raises:
+        GanAugError: the arm's images cannot be mixed as it says.
+    """
+    steps = steps_of(cfg.study).most
+    pool = pool_of(real, added, arm, instantiate(arm.augment), instantiate(arm.added.augment))
+    seed = stream_seed("order", cfg.seed, cfg.draw, repeat, arm.stream)
+    mixing = Mixing(pool, cfg.data.batch_size, steps, seed, arm.balanced, arm.title)
+    return DataModule(pool, plan_of(arm, mixing, added), steps, validation, measured)
+
+
+def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | str) -> Fit:
+    """Fit the classifier for `study.steps`.
+
+    The initial weights depend on seed, draw and repeat alone, so all arms share them. Where the
+    study has steps chosen, they are those of the lowest validation loss after any pretraining.
+
+    Args:
+        cfg: the study's configuration.
+        arm: the arm's settings.
+        data: from `arm_data`.
         repeat: which of the arm's fits.
 
     Raises:
-        GanAugError: training diverged, or the arm's images cannot be mixed as it says.
+        GanAugError: training diverged.
     """
-    started = time.monotonic()
-    study, steps = cfg.study, steps_of(cfg.study)
-    key = (cfg.seed, cfg.draw, repeat)
-    pl.seed_everything(stream_seed("weights", *key), verbose=False)
-    module: Classifier = instantiate(cfg.classifier.module, _convert_="all")
-    initial = weights_hash(module)[:16]
-    batches = ArmBatches(
-        np.asarray(train.images),
-        train.labels,
-        added,
-        arm,
-        instantiate(arm.augment),
-        instantiate(arm.added.augment),
-        cfg.data.batch_size,
-        steps.most,
-        stream_seed("order", *key, arm.stream),
-        lambda: module.batches_done,
-    )
-    torch.manual_seed(stream_seed("noise", *key, arm.stream))
-    curve = _Curve(round(arm.pretrain * steps.most) if steps.chosen else None)
-    trainer = make_trainer(
+    steps, key = steps_of(cfg.study), (cfg.seed, cfg.draw, repeat)
+    return fit_classifier(
+        cfg.classifier.module,
+        data,
         cfg.trainer,
-        max_epochs=1,
-        log_every_n_steps=study.validate_every,
-        val_check_interval=study.validate_every,
-        logger=False,
-        enable_checkpointing=False,
-        callbacks=[curve, ReportProgress()],
-    )
-    trainer.fit(module, as_loader(batches), as_loader(EvaluationBatches(validation)))
-    if not module.finite:
-        raise GanAugError(
-            f"arm {arm.title!r}: training diverged, weights are not finite; lower classifier.lr"
-        )
-    module.cpu().eval()
-    last = None
-    if curve.best is not None:
-        last = {k: v.clone() for k, v in module.state_dict().items()}
-        module.load_state_dict(curve.best)
-    return Fit(
-        module=module,
-        steps=module.batches_done,
-        chosen=curve.chosen,
-        last=last,
-        seconds=round(time.monotonic() - started, 3),
-        initial_weights=initial,
-        curve=curve.points,
-        used=batches.used(),
+        Seeds(stream_seed("weights", *key), stream_seed("noise", *key, arm.stream)),
+        what=f"arm {arm.title!r}",
+        key="classifier",
+        validate_every=cfg.study.validate_every,
+        choose_after=round(arm.pretrain * steps.most) if steps.chosen else None,
+        callbacks=[ReportProgress()],
     )
 
 
@@ -172,39 +106,53 @@ class Outcome:
     arrays: dict[str, NDArray[Any]]
 
 
-def measure(fit: Fit, tables: Mapping[str, ImageTable]) -> Outcome:
-    """Measure a fit on every split; where there is a threshold, validation chooses it.
+def measure(fit: Fit, data: DataModule) -> Outcome:
+    """Measure a fit on every split, each read once; validation chooses the threshold, if any.
 
     Args:
         fit: the fit.
-        tables: split name to images; holds `validation`.
+        data: what it was fitted on; `validation` is among the splits.
 
     Raises:
         GanAugError: what it predicts is not finite.
     """
-    measured, arrays = _measure(fit.module, tables, LOGITS)
-    for name, table in tables.items():
-        arrays[f"{name}_labels"] = table.labels
-        arrays[f"{name}_patients"] = np.unique(table.patients, return_inverse=True)[1]
-    if fit.last is None:
-        return Outcome(measured, None, arrays)
-    chosen = {k: v.clone() for k, v in fit.module.state_dict().items()}
-    fit.module.load_state_dict(fit.last)
-    last, of_last = _measure(fit.module, tables, LAST + LOGITS)
-    fit.module.load_state_dict(chosen)
-    return Outcome(measured, last, arrays | of_last)
+    modules = {"": fit.module} | ({LAST: fit.last} if fit.last is not None else {})
+    arrays: dict[str, NDArray[Any]] = {}
+    for split, table in data.measured.items():
+        for which, kept in _predict(modules, data, split).items():
+            arrays[split + which + LOGITS] = kept
+        arrays[f"{split}_labels"] = table.labels
+        arrays[f"{split}_patients"] = np.unique(table.patients, return_inverse=True)[1]
+    found = [_measured(arrays, which, data.measured, fit.module) for which in modules]
+    return Outcome(found[0], found[1] if len(found) == 2 else None, arrays)
 
 
-def _measure(
-    module: Classifier, tables: Mapping[str, ImageTable], called: str
-) -> tuple[MeasuredFit, dict[str, NDArray[Any]]]:
-    kept = {name: to_keep(logits(module, table.images)) for name, table in tables.items()}
-    if not all(np.isfinite(of).all() for of in kept.values()):
+@torch.no_grad()
+def _predict(
+    modules: Mapping[str, Classifier], data: DataModule, split: str
+) -> dict[str, NDArray[np.float32]]:
+    parts: dict[str, list[torch.Tensor]] = {which: [] for which in modules}
+    for batch in data.evaluation(split):
+        for which, module in modules.items():
+            parts[which].append(module.network(batch["image"]))
+    kept = {which: to_keep(torch.cat(logits)) for which, logits in parts.items()}
+    if not all(np.isfinite(logits).all() for logits in kept.values()):
         raise GanAugError("training diverged, logits are not finite; lower classifier.lr")
-    found = {name: torch.from_numpy(probabilities_of(of)) for name, of in kept.items()}
-    labels = {name: torch.from_numpy(table.labels) for name, table in tables.items()}
-    threshold = choose_threshold(found["validation"], labels["validation"], module.classes)
-    measured = {
-        name: measure_split(found[name], labels[name], module.classes, threshold) for name in found
+    return kept
+
+
+def _measured(
+    arrays: Mapping[str, NDArray[Any]], which: str, splits: Mapping[str, Any], module: Classifier
+) -> MeasuredFit:
+    """Measure predictions that stand in `arrays`, of the weights that `which` names."""
+    classes = module.classes
+    found = {
+        split: torch.from_numpy(probabilities_of(arrays[split + which + LOGITS]))
+        for split in splits
     }
-    return MeasuredFit(threshold, measured), {name + called: of for name, of in kept.items()}
+    labels = {split: torch.from_numpy(arrays[f"{split}_labels"]) for split in splits}
+    threshold = choose_threshold(found["validation"], labels["validation"], classes)
+    measured = {
+        split: measure_split(found[split], labels[split], classes, threshold) for split in splits
+    }
+    return MeasuredFit(threshold, measured)

@@ -36,10 +36,10 @@ from gan_aug.run.terminal import console
 from gan_aug.settings.draw import ArmSettings, DrawSettings, arms_of, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.study.added import AddedByArm, judges
-from gan_aug.study.batches import AddedImages
+from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
-from gan_aug.study.fitting import fit_arm, measure
+from gan_aug.study.fitting import arm_data, fit_arm, measure
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
 from gan_aug.study.rules import check_rules
@@ -150,8 +150,9 @@ def _one_fit(
     if (found := shared.take(key, name, splits.fingerprint, path)) is not None:
         print(f"  {name} {repeat}: has been done before", flush=True)
         return found
-    fitted = fit_arm(cfg, arm, real, splits.validation, added, repeat)
-    outcome = measure(fitted, tables)
+    data = arm_data(cfg, arm, real, added, repeat, splits.validation, tables)
+    fitted = fit_arm(cfg, arm, data, repeat)
+    outcome = measure(fitted, data)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **outcome.arrays)  # type: ignore[arg-type]
     replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
@@ -165,7 +166,7 @@ def _one_fit(
         fingerprint=splits.fingerprint,
         git_commit=run.commit,
         curve=fitted.curve,
-        used=fitted.used,
+        used=used(data.shown, data.pool, splits.classes),
         threshold=outcome.measured.threshold,
         others=dict(outcome.measured.splits),
         last=outcome.last,

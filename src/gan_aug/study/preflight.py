@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_aug.data.classes import Classes
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import metric_names
-from gan_aug.models.trainer import make_trainer
+from gan_aug.models.fit import make_trainer
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.draw import arms_of
@@ -31,7 +31,7 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
         GanAugError: naming the setting that describes nothing that can be built.
     """
     _check_endpoints(cfg)
-    build("trainer", lambda: make_trainer(cfg.trainer, max_epochs=1, logger=False))
+    make_trainer(cfg.trainer, max_epochs=1, logger=False)
     build(
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),

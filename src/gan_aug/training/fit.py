@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from gan_aug.data.datamodule import DataModule, Serving
+from gan_aug.data.datamodule import DataModule, Serving, draw_data
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import write_set
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.models.classifier import Classifier
+from gan_aug.models.fit import fit as fit_module
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.shared_gan import NAME, write_shared
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
-from gan_aug.models.trainer import make_trainer
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.building import build
@@ -67,8 +66,8 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False
         "model.module", lambda: instantiate(cfg.model.module, _convert_="all")
     )
     serving = serving_of(cfg, prepared.splits)
-    datamodule = DataModule(prepared, cfg.data.batch_size, cfg.seed, serving)
-    origin = origin_of(run.config, datamodule)
+    data = draw_data(prepared, cfg.data.batch_size, cfg.seed, serving)
+    origin = origin_of(run.config, prepared, serving.real(prepared.splits.train))
     folder = run.folder / "checkpoints"
     start, done, rows = _starting_point(folder, module, origin)
     fitting = Fitting(run, origin, done)
@@ -79,19 +78,20 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False
         raise GanAugError(
             "callbacks.checkpoint: is missing; a run without checkpoints leaves nothing"
         )
-    build_trainer = partial(
-        make_trainer,
-        cfg.trainer,
-        logger=loggers,
-        callbacks=[*callbacks, ReportProgress(), *_looks(cfg, datamodule, origin)],
-        default_root_dir=str(run.folder),
-    )
-    trainer: pl.Trainer = build("trainer", build_trainer)
+    callbacks += [ReportProgress(), *_looks(cfg, prepared.splits, origin)]
     with reporting(run.folder, stages=1):
         stage(_stage_name(cfg))
         diverged = False
         try:
-            trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+            trainer = fit_module(
+                module,
+                data,
+                cfg.trainer,
+                start,
+                logger=loggers,
+                callbacks=callbacks,
+                default_root_dir=str(run.folder),
+            )
         except Diverged as error:
             chosen = any(isinstance(c, Checkpoints) and c.best_score is not None for c in callbacks)
             if not (keep_chosen and _selects(cfg) and chosen):
@@ -102,8 +102,8 @@ def fit(cfg: DictConfig, prepared: Prepared, run: Run, keep_chosen: bool = False
     if isinstance(module, GAN):
         _finish_gan(cfg, module, run, origin, prepared.splits.train, diverged)
     elif isinstance(module, Classifier):
-        _finish_classifier(trainer, module, datamodule, run)
-    for logger in trainer.loggers:
+        _finish_classifier(trainer, module, data, run)
+    for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, TensorBoardLogger):
             _write_settings(run, trained)
@@ -158,11 +158,10 @@ def serving_of(cfg: DictConfig, splits: Splits) -> Serving:
     return Serving(list(made), model.balanced, model.fitted_on == "two")
 
 
-def _looks(cfg: DictConfig, datamodule: DataModule, origin: dict[str, Any]) -> list[Callback]:
+def _looks(cfg: DictConfig, splits: Splits, origin: dict[str, Any]) -> list[Callback]:
     """Return what looks at a GAN while it trains: samples, and quality where it is asked for."""
     if cfg.model.kind != "gan":
         return []
-    splits = datamodule.splits
     found: list[Callback] = [SampleGrids(cfg.model.sample_every_n_epochs, splits.train, origin)]
     every = OmegaConf.select(cfg, "quality.every_n_epochs")
     if every is None or (every > cfg.trainer.max_epochs and cfg.quality.select is None):
@@ -277,14 +276,12 @@ def _finish_gan(
     print(f"tensorboard tensorboard --logdir {run.folder}")
 
 
-def _finish_classifier(
-    trainer: pl.Trainer, module: Classifier, datamodule: DataModule, run: Run
-) -> None:
+def _finish_classifier(trainer: pl.Trainer, module: Classifier, data: DataModule, run: Run) -> None:
     """Read the test images, once, with the best checkpoint and the threshold of validation."""
     trained = module.batches_done
     best = run.folder / "checkpoints" / "best.ckpt"
-    trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
-    trainer.test(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
+    trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
     test: Any = module.results["test"]
     # One past the training's last batch: a run resumed after this point drops and rewrites it.
     step = trained + 1

@@ -1,0 +1,194 @@
+"""The one fit: every GAN and every classifier is trained here, on a `DataModule`."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.utils import instantiate
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Callback, LightningModule, Trainer
+from omegaconf import DictConfig
+
+from gan_aug.data.datamodule import DataModule
+from gan_aug.models.classifier import Classifier
+from gan_aug.models.inference import weights_hash
+from gan_aug.models.resumable import ResumableModule
+from gan_aug.run.building import build
+from gan_aug.run.errors import Diverged
+
+
+def make_trainer(settings: DictConfig | Mapping[str, Any], **own: Any) -> Trainer:
+    """Build a trainer that takes no notice of a cluster.
+
+    Within a Slurm job Lightning would take over its signals and count its tasks; what goes on
+    after a requeue is the run folder's matter (`gan_aug.run.record`).
+
+    Args:
+        settings: with `_target_`, as conf/trainer has them; `threads` are the whole process's.
+        own: what the fit adds.
+
+    Raises:
+        GanAugError: the settings describe no trainer.
+    """
+    of_lightning = {key: value for key, value in settings.items() if key != "threads"}
+    plugins = [LightningEnvironment()]
+    trainer: Trainer = build(
+        "trainer", lambda: instantiate(of_lightning, plugins=plugins, _convert_="all", **own)
+    )
+    return trainer
+
+
+def fit(
+    module: ResumableModule,
+    data: DataModule,
+    settings: DictConfig | Mapping[str, Any],
+    start: Path | None = None,
+    **own: Any,
+) -> Trainer:
+    """Train a module.
+
+    Args:
+        module: a GAN or a classifier.
+        data: what it is trained, validated and measured on.
+        settings: conf/trainer.
+        start: the checkpoint to go on from.
+        own: what the fit adds to the trainer's settings.
+
+    Returns:
+        The trainer, to read the test images with.
+    """
+    trainer = make_trainer(settings, **own)
+    trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    return trainer
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Where the random numbers of a fit come from; those of the batches are their plan's.
+
+    Attributes:
+        weights: of the initial weights.
+        noise: of random changes of images; None: what the initial weights leave.
+    """
+
+    weights: int
+    noise: int | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted classifier.
+
+    Attributes:
+        module: the classifier, in evaluation mode on the CPU.
+        steps: optimizer steps it took.
+        chosen: the step that its weights are of, where validation chose it; None: the last.
+        last: where validation chose, the classifier with the weights of the last step.
+        seconds: wall time of the fit.
+        initial_weights: hash of the weights it started from.
+        curve: at each validation: step, train_loss, val_loss, val_auroc.
+    """
+
+    module: Classifier
+    steps: int
+    chosen: int | None
+    last: Classifier | None
+    seconds: float
+    initial_weights: str
+    curve: list[dict[str, float]]
+
+
+class _Curve(Callback):
+    """Keeps the scalars of each validation, and the weights of the best one after a step."""
+
+    def __init__(self, choose_after: int | None) -> None:
+        self.points: list[dict[str, float]] = []
+        self.best: dict[str, torch.Tensor] | None = None
+        self.chosen: int | None = None
+        self._after, self._lowest = choose_after, float("inf")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Classifier)
+        names = {"train/loss": "train_loss", "val/loss": "val_loss", "val/auroc": "val_auroc"}
+        point = {new: pl_module.latest[old] for old, new in names.items()}
+        step, loss = pl_module.batches_done, point["val_loss"]
+        self.points.append({"step": step} | point)
+        if self._after is not None and step > self._after and loss < self._lowest:
+            self._lowest, self.chosen = loss, step
+            self.best = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
+
+
+def fit_classifier(
+    node: DictConfig,
+    data: DataModule,
+    settings: DictConfig | Mapping[str, Any],
+    seeds: Seeds,
+    *,
+    what: str,
+    key: str,
+    validate_every: int | None = None,
+    choose_after: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Fit:
+    """Fit a classifier for one epoch of its data, in memory: no run folder, no checkpoints.
+
+    Args:
+        node: the module's settings.
+        data: one epoch is the budget of optimizer steps.
+        settings: conf/trainer.
+        seeds: of its random numbers.
+        what: the fit's name in errors.
+        key: the setting that holds the classifier's.
+        validate_every: steps between validations; None: it is not validated.
+        choose_after: take the weights of the lowest validation loss after this step; None: those of
+            the last step.
+        callbacks: further ones of Lightning.
+
+    Raises:
+        Diverged: weights are not finite.
+    """
+    started = time.monotonic()
+    pl.seed_everything(seeds.weights, verbose=False)
+    module: Classifier = build(key, partial(instantiate, node, _convert_="all"))
+    initial = weights_hash(module)[:16]
+    if seeds.noise is not None:
+        torch.manual_seed(seeds.noise)
+    curve = _Curve(choose_after)
+    validation: dict[str, Any] = {"val_check_interval": validate_every}
+    if validate_every is None:
+        validation = {"limit_val_batches": 0}
+    fit(
+        module,
+        data,
+        settings,
+        max_epochs=1,
+        log_every_n_steps=validate_every or data.per_epoch + 1,
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[curve, *callbacks],
+        **validation,
+    )
+    if not module.finite:
+        raise Diverged(f"{what}: training diverged, weights are not finite; lower {key}.lr")
+    module.cpu().eval()
+    last = None
+    if curve.best is not None:
+        last = copy.deepcopy(module)
+        module.load_state_dict(curve.best)
+    return Fit(
+        module=module,
+        steps=module.batches_done,
+        chosen=curve.chosen,
+        last=last,
+        seconds=round(time.monotonic() - started, 3),
+        initial_weights=initial,
+        curve=curve.points,
+    )
