@@ -61,8 +61,8 @@ def test_a_run_that_others_slow_down_says_so_once(
     said: int,
 ) -> None:
     """On idle cores it has slowed down by itself: its networks grew."""
-    monkeypatch.setattr(progress.os, "getloadavg", lambda: (load, 0, 0))
-    monkeypatch.setattr(progress.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(progress.psutil, "getloadavg", lambda: (load, 0, 0))
+    monkeypatch.setattr(progress.psutil, "cpu_count", lambda: 2)
     with reporting(tmp_path, stages=2):
         stage("GAN of x")
         with reporting(tmp_path / "gan", stages=1):  # both look at the same

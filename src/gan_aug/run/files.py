@@ -14,18 +14,21 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock import check_held, guard_of
+from gan_aug.run.lock import check_held, guard_of, patiently
 
 MOST_JSON = 64 * 2**20
 """Bytes of a JSON file, unless its kind may have more."""
 DEEPEST = 50
 """Lists and mappings in each other; what reads them goes down as deep."""
 _LEFT = ".tmp"
+_AS_IT_IS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""Flags of `os.open`, as far as the system has them: bytes are bytes, no FIFO is waited for."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -51,10 +54,10 @@ def replace_file(path: Path, write: Callable[[Path], object], within: Path | Non
         _remove_leftovers(path)
         temporary = _new_file_beside(path)
         write(temporary)
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes no file that is only read
             os.fsync(file.fileno())
         check_held(path)
-        temporary.replace(path)
+        patiently(partial(temporary.replace, path))
     except BaseException as error:
         # Half a checkpoint would keep a full disk from taking even the reason into run.json.
         if temporary is not None:
@@ -92,7 +95,7 @@ def refuse_links(path: Path, within: Path | None = None) -> None:
 def _new_file_beside(path: Path) -> Path:
     """Create an empty file with a random name; one that exists is never opened."""
     found = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_LEFT}")
-    os.close(os.open(found, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    os.close(os.open(found, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # follows no link
     return found
 
 
@@ -116,7 +119,7 @@ def not_writable(path: Path, error: OSError) -> GanAugError:
 
 def write_text(path: Path, text: str, within: Path | None = None) -> None:
     """Write a text file in one step; see `replace_file`."""
-    replace_file(path, lambda temporary: temporary.write_text(text), within)
+    replace_file(path, lambda temporary: temporary.write_text(text, "utf-8", newline="\n"), within)
 
 
 def write_json(path: Path, content: Any, within: Path | None = None) -> None:
@@ -135,7 +138,7 @@ def open_regular(path: Path, most: int) -> Iterator[BufferedReader]:
     Raises:
         OSError: it is missing, larger, or no regular file: a FIFO would be waited for, for ever.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(os.open(path, os.O_RDONLY | _AS_IT_IS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))

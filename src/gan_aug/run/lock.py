@@ -1,55 +1,99 @@
-"""One process at a time: locks on this computer and between those that share a file system.
+"""One process at a time: a lease that its owner renews, with a token that is checked at each rename.
 
-A lock is a small file that says whose it is. It is there while the lock is held, and every few
-seconds its owner touches it. Whoever finds it there tells whether the owner still lives:
+A lock is a small file that names its owner: a random token, the computer, the process. It is there
+while the lock is held, and every few seconds its owner touches it. Whoever finds it:
 
-- On the same kernel and mount the owner's flock on that file says so, at once and for certain:
-  it ends with the process, also of kill -9 and in another container, and a process that is only
-  suspended keeps it. That is so on local disks, and on NFS whether it is mounted with locking or
-  with `nolock`, where flock works within one computer.
-- Where flock does nothing (the owner tries it out and says so in the file) the process id and
-  start time say so, and that this process has the file open, on the same kernel and in the same
-  container.
-- From any other computer only the touching does. An owner whose file does not change for `STALE`
-  seconds counts as gone. The seconds are the observer's own, and of a gap between two looks
-  little counts: no clock of another computer is read, and an outage of the server is not taken
-  for a death. An owner that was only suspended for so long finds the lock another's when it goes
-  on: `check_held`, which every whole file is written through, then raises `Lost`. What it was
-  about to rename when it was suspended, the last check passed, is renamed all the same.
+- on the same computer (and in the same container) asks the system whether that process still
+  runs. `kill -9` is known at once, and a process that is only suspended keeps its lock;
+- from anywhere else waits for a touch. An owner whose file does not change for `STALE` seconds is
+  taken for gone. The seconds are the observer's own and a long gap between two looks counts
+  little, so neither clocks that differ nor an outage of the file server look like a death.
 
-Taking over cannot give two owners either: whoever may succeed the tenure T first creates LOCK.T,
-which only one process ever can, then checks that T is still the one, and renames it to LOCK.
+Two never own a lock: whoever succeeds the owner with token T first creates LOCK.T, which only one
+can, looks again whether T still stands in LOCK, and renames LOCK.T to LOCK. An owner that was
+suspended elsewhere and taken for gone is fenced off: `check_held` compares the token before every
+rename of a whole file (`gan_aug.run.files`) and raises `Lost`. A rename that had passed this check
+already still happens.
 
-filelock 4.2 has all of this but in no one class. FileLock knows nothing of other computers, where
-NFS is mounted with `nolock` or a node has died. SoftFileLease takes a dead owner's lock over by
-exchanging two names, which NFS refuses, so that it then waits for ever; on one computer it takes
-from an owner that is only suspended. SoftReadWriteLock does work on NFS, but waits its time after
-a kill -9 on the same computer too, and cannot be asked who holds it without writing.
+Why no flock: Windows has none, NFS mounted with `nolock` keeps it to one computer, and some file
+systems accept it and do nothing, so that the lease is needed beside it. All it would add is to know
+of a `kill -9` in another container of the same computer at once, not after `STALE` seconds.
+Why not filelock 4.3: its FileLock is a flock; its SoftFileLease takes over by exchanging two names,
+which NFS refuses, and from an owner that is only suspended; none can be asked who holds it without
+writing.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import platform
+import re
 import secrets
+import stat
+import sys
 import tempfile
 import threading
-import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
+from time import monotonic, sleep
 from types import TracebackType
 
+import psutil
+
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock_file import Seen, create, look
 
 STALE = 45.0
-"""Seconds without a touch after which an owner on another computer counts as gone."""
+"""Seconds without a touch after which an owner elsewhere counts as gone."""
 POLL = 0.1
 """Seconds between two looks at a lock that is waited for."""
 _TOUCHES = 5
-"""How often an owner touches its file in those seconds."""
+"""How often an owner touches its file in `STALE` seconds."""
 _LONGEST_GAP = 5 * POLL
 """What counts at most of the time between two looks."""
+_SAME_START = 2.0
+"""Seconds that two readings of when a process started may differ by."""
 _held: set[Lock] = set()
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a lock file says; it may come from anyone.
+
+    Attributes:
+        token: 32 random hex digits that name this tenure.
+        host: the computer, for people.
+        place: where process numbers mean the same: computer, its last start, container.
+        pid: the process.
+        started: when it was started, seconds since 1970.
+    """
+
+    token: str
+    host: str
+    place: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A look at a lock file.
+
+    Attributes:
+        tenure: a name for it; other owners, other names.
+        touched: when, in ns of whichever clock.
+        alive: whether its owner is; None where that cannot be told from here.
+        who: the owner, for people.
+    """
+
+    tenure: str
+    touched: int
+    alive: bool | None
+    who: str
 
 
 class Lost(GanAugError):
@@ -77,21 +121,18 @@ class Lock:
 
     def __init__(self, path: Path, guards: Path, stale: float = STALE) -> None:
         self.path, self.guards, self.stale = path, guards, stale
-        self._token = ""
-        self._fd, self._pid = -1, -1
-        self._lost = False
-        self._sure = 0.0
-        self._live = False
-        self._watched: dict[Path, tuple[Seen, float, float]] = {}
-        self._said = False
         self.owner = "an unknown process"
+        self._token = ""
+        self._pid = -1
+        self._lost = self._live = self._said = False
+        self._sure = 0.0
+        self._watched: dict[Path, tuple[Seen, float, float]] = {}
 
     def acquire(self, wait: bool = True) -> bool:
         """Take the lock.
 
         Args:
-            wait: for a living owner. That of a dead one on another computer takes `stale` seconds
-                either way.
+            wait: for a living owner. A dead one elsewhere takes `stale` seconds either way.
 
         Returns:
             Whether it is held now: not if the owner lives and is not waited for.
@@ -100,18 +141,16 @@ class Lock:
             OSError: the file cannot be written.
         """
         self._token = secrets.token_hex(16)
-        started = time.monotonic()
+        started = monotonic()
         while True:
             self._live = False
-            fd = self._take(self.path)
-            if fd is not None:
+            if self._take(self.path):
                 break
             if self._live and not wait:
                 return False
             self._say(started)
-            time.sleep(POLL)
-        self._fd, self._pid, self._lost = fd, os.getpid(), False
-        self._sure = time.monotonic()
+            sleep(POLL)
+        self._pid, self._lost, self._sure = os.getpid(), False, monotonic()
         self._stop = threading.Event()
         self._toucher = threading.Thread(target=self._touch, name=f"lock {self.path}", daemon=True)
         self._toucher.start()
@@ -126,10 +165,9 @@ class Lock:
         _held.discard(self)
         self._stop.set()
         self._toucher.join()
-        with suppress(OSError):  # the end of the flock says it too
+        with suppress(OSError):  # others learn of it when this process ends
             if self._is_mine():
-                self.path.unlink()
-        os.close(self._fd)
+                patiently(self.path.unlink)
 
     def __enter__(self) -> Lock:
         """Wait for the lock."""
@@ -155,20 +193,20 @@ class Lock:
             try:
                 self._lost = not self._is_mine()
             except OSError:  # a server that does not answer, say
-                self._lost = time.monotonic() - self._sure > self.stale
+                self._lost = monotonic() - self._sure > self.stale
         if self._lost:
             raise Lost(self)
 
     def wait_until_free(self) -> None:
         """Wait while another process holds the lock, without taking it."""
-        started = time.monotonic()
+        started = monotonic()
         while (seen := look(self.path)) is not None and not self._is_gone(self.path, seen):
             self._say(started)
-            time.sleep(POLL)
+            sleep(POLL)
 
     def _say(self, started: float) -> None:
         """Say once, when it lasts, what is waited for and how to end that."""
-        if self._said or time.monotonic() - started <= self.stale / _TOUCHES:
+        if self._said or monotonic() - started <= self.stale / _TOUCHES:
             return
         self._said = True
         how = f"waiting up to {self.stale:g} s to see whether that still runs; to go on at once"
@@ -177,10 +215,10 @@ class Lock:
         print(f"{self.guards}: in use by {self.owner}; {how}, remove {self.path}", flush=True)
 
     def _is_mine(self) -> bool:
-        seen = look(self.path, judge=False)
+        seen = look(self.path)
         if seen is None or seen.tenure != self._token:
             return False
-        self._sure = time.monotonic()
+        self._sure = monotonic()
         return True
 
     def _touch(self) -> None:
@@ -189,30 +227,28 @@ class Lock:
                 if not self._is_mine():
                     self._lost = True
                     return
-                os.utime(self._fd)
+                os.utime(self.path)
 
-    def _take(self, path: Path) -> int | None:
-        """Create the file, or succeed an owner that is gone; None if that cannot be done now."""
-        if (fd := create(path, self._token)) is not None:
-            return fd
+    def _take(self, path: Path) -> bool:
+        """Create the file, or succeed an owner that is gone; return whether that was done."""
+        if _create(path, self._token):
+            return True
         seen = look(path)
         if seen is None or not self._is_gone(path, seen):
-            return None
+            return False
         successor = path.with_name(f"{path.name}.{seen.tenure}")
         # Whoever was to succeed may have died over it.
-        if (fd := self._take(successor)) is None:
-            return None
+        if not self._take(successor):
+            return False
         try:
             if look(path) == seen:
-                successor.replace(path)
-                return fd
+                patiently(lambda: successor.replace(path))
+                return True
             successor.unlink()  # another succeeded before, or the owner was only slow
         except BaseException:
-            os.close(fd)
             successor.unlink(missing_ok=True)
             raise
-        os.close(fd)
-        return None
+        return False
 
     def _is_gone(self, path: Path, seen: Seen) -> bool:
         """Tell whether the owner is certainly or by now presumably gone; note if it lives."""
@@ -220,13 +256,62 @@ class Lock:
         if seen.alive is not None:
             self._live = self._live or seen.alive
             return not seen.alive
-        now = time.monotonic()
+        now = monotonic()
         before, at, quiet = self._watched.get(path, (None, now, 0.0))
         if before is not None and before != seen:
             self._live = True
         quiet = quiet + min(now - at, _LONGEST_GAP) if before == seen else 0.0
         self._watched[path] = (seen, now, quiet)
         return quiet >= self.stale
+
+
+def look(path: Path) -> Seen | None:
+    """Look at a lock file; None where there is none.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    try:  # opening it by name makes NFS ask the server
+        fd = os.open(path, os.O_RDONLY | flags)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        owner = _parse(os.read(fd, 4096))
+    finally:
+        os.close(fd)
+    if owner is None:  # just made, or whoever made it was stopped before a word
+        tenure = f"{found.st_ino:x}-{found.st_mtime_ns:x}"
+        return Seen(tenure, found.st_mtime_ns, None, "an unknown process")
+    who = f"process {owner.pid} on {owner.host}"
+    return Seen(owner.token, found.st_mtime_ns, _is_alive(owner), who)
+
+
+def is_held(path: Path, stale: float = STALE) -> bool:
+    """Tell whether a living process holds a lock, at once and without touching it.
+
+    Of an owner elsewhere the time of its last touch is compared with the time that the file system
+    gives a new, nameless file. In a folder that may not be written it counts as alive.
+
+    Args:
+        path: the lock's file.
+        stale: see `STALE`.
+    """
+    try:
+        seen = look(path)
+    except OSError:  # a folder that only others may read tells nothing
+        return False
+    if seen is None or seen.alive is not None:
+        return seen is not None and bool(seen.alive)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            now = os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return True
+    return abs(now - seen.touched) < stale * 1e9
 
 
 def check_held(path: Path) -> None:
@@ -249,25 +334,72 @@ def guard_of(path: Path) -> Path | None:
     return max(around, key=lambda guards: len(guards.parts), default=None)
 
 
-def is_held(path: Path, stale: float = STALE) -> bool:
-    """Tell whether a living process holds a lock, at once and without touching it.
+def patiently(action: Callable[[], object]) -> None:
+    """Rename or remove a file; Windows refuses that for the moment that somebody reads it.
 
-    Of an owner on another computer the time of its last touch is compared with the time that the
-    file system gives a new, nameless file. In a folder that may not be written it counts as alive.
-
-    Args:
-        path: the lock's file.
-        stale: see `STALE`.
+    Raises:
+        OSError: it cannot be done.
     """
+    for _ in range(20 if sys.platform == "win32" else 0):
+        try:
+            action()
+            return
+        except PermissionError:
+            sleep(0.05)
+    action()
+
+
+def _create(path: Path, token: str) -> bool:
+    """Create a lock file that is this process's; return whether there was none."""
     try:
-        seen = look(path)
-    except OSError:  # a folder that only others may read tells nothing
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
         return False
-    if seen is None or seen.alive is not None:
-        return seen is not None and bool(seen.alive)
+    process = psutil.Process()
+    owner = Owner(token, platform.node(), _place(), process.pid, process.create_time())
     try:
-        with tempfile.TemporaryFile(dir=path.parent) as file:
-            now = os.fstat(file.fileno()).st_mtime_ns
-    except OSError:
-        return True
-    return abs(now - seen.touched) < stale * 1e9
+        with os.fdopen(fd, "w") as file:  # NFS sends what was written when it is closed
+            json.dump(asdict(owner), file)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _parse(content: bytes) -> Owner | None:
+    try:
+        values = json.loads(content)
+        owner = Owner(**{field.name: values[field.name] for field in fields(Owner)})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    texts = all(isinstance(text, str) for text in (owner.token, owner.host, owner.place))
+    numbers = type(owner.pid) is int and type(owner.started) is float
+    sound = texts and numbers and re.fullmatch("[0-9a-f]{32}", owner.token)
+    return owner if sound and 0 < owner.pid < 2**31 else None
+
+
+def _is_alive(owner: Owner) -> bool | None:
+    """Tell whether the owner runs; None where only its touches can tell."""
+    if owner.place != _place():
+        return None
+    try:
+        process = psutil.Process(owner.pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return False
+        # Another process has that number now, or the clock was set since.
+        return abs(process.create_time() - owner.started) < _SAME_START or None
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # another user's
+        return None
+
+
+@cache
+def _place() -> str:
+    """Return what all processes have in common that know each other by number."""
+    node = platform.node()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{node} {boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # not Linux
+        return node

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 from rich.markup import escape
 from rich.progress import track as rich_track
 
@@ -140,7 +140,7 @@ class _Reporter:
         if self._said_slow or self._outer is not None or speed * SLOW > self._fastest:
             return
         # Many a training slows down by itself, as its networks grow.
-        if os.getloadavg()[0] < (os.cpu_count() or 1) + 0.5:
+        if psutil.getloadavg()[0] < (psutil.cpu_count() or 1) + 0.5:
             return
         self._said_slow = True
         warn(

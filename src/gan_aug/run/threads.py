@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import psutil
 
 from gan_aug.run.errors import warn
 from gan_aug.run.launched import is_job
@@ -26,9 +27,7 @@ _NEARLY = 0.25
 
 def cores() -> int:
     """Return how many cores this process may use: its affinity, and the limit of its cgroup."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    number = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return int(min(number, _cgroup_limit(Path("/"))))
+    return int(min(len(_own_cores()), _cgroup_limit(Path("/"))))
 
 
 def allowed(environment: Mapping[str, str] = os.environ) -> int:
@@ -88,33 +87,17 @@ def record_threads(run: Run) -> None:
 
 def _idle_cores() -> float:
     """Return how many of the cores that this process may use are idle."""
-    first = _idle_ticks()
-    if not first:
-        return cores() - os.getloadavg()[0]
-    time.sleep(_LOOK_SECONDS)
-    last = _idle_ticks()
-    shares = [
-        (last[core][0] - idle) / (last[core][1] - total)
-        for core, (idle, total) in first.items()
-        if core in last and last[core][1] > total
-    ]
-    return sum(shares)
+    shares = psutil.cpu_times_percent(interval=_LOOK_SECONDS, percpu=True)
+    own = set(_own_cores())
+    # Linux counts what waits for a disk apart.
+    idle = [s.idle + getattr(s, "iowait", 0.0) for i, s in enumerate(shares) if i in own]
+    return sum(idle) / 100
 
 
-def _idle_ticks() -> dict[int, tuple[int, int]]:
-    """Return what each core that this process may use has counted: idle, and all; of Linux."""
-    found = {}
-    try:
-        own = os.sched_getaffinity(0)
-        for line in Path("/proc/stat").read_text().splitlines():
-            name, *numbers = line.split()
-            core = name.removeprefix("cpu")
-            if name.startswith("cpu") and core.isdecimal() and int(core) in own:
-                ticks = [int(n) for n in numbers[:8]]  # user, nice, system, idle, iowait ...
-                found[int(core)] = ticks[3] + ticks[4], sum(ticks)
-    except (OSError, AttributeError, ValueError, IndexError):
-        return {}
-    return found
+def _own_cores() -> list[int]:
+    """Return the cores that this process may use; macOS knows no affinity."""
+    affinity = getattr(psutil.Process(), "cpu_affinity", None)
+    return list(affinity() if affinity else range(psutil.cpu_count() or 1))
 
 
 def _cgroup_limit(root: Path) -> float:
