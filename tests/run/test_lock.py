@@ -1,6 +1,6 @@
 """Locks: one owner at a time, and the next one when that is gone; on this computer and on others.
 
-An owner on another computer is known by its file alone, so a file stands for it. Time is the test's.
+An owner elsewhere is known by its file alone, so a file stands for it. The tests tell the time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One process at a time: a lease that its owner renews, with a token that is checked at each rename.
+"""One process at a time: a lease that its owner renews, and whose token is checked at each rename.
 
 A lock is a small file that names its owner: a random token, the computer, the process. It is there
 while the lock is held, and every few seconds its owner touches it. Whoever finds it:
