@@ -10,8 +10,8 @@ from support import ROOT
 
 SOURCE = ROOT / "src" / "gan_aug"
 ORDER = (
-    "study", "report", "interpret", "inspection", "training", "evaluation", "models", "pages",
-    "metrics", "data", "settings", "jobs", "run",
+    "study", "arms", "report", "interpret", "inspection", "training", "evaluation", "models",
+    "pages", "metrics", "data", "settings", "jobs", "run",
 )  # fmt: skip
 """A folder imports those after it, never one before; the commands at the top import any."""
 

@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT
 
+from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import settle
@@ -22,7 +23,7 @@ from gan_aug.run.command_line import _as_hydra_takes_it, joined
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.endpoints import endpoints_of
-from gan_aug.settings.study import check_counts, check_study
+from gan_aug.settings.study import check_study
 
 NFD = unicodedata.normalize("NFD", "폐렴")
 NAMES = [
@@ -119,7 +120,7 @@ def test_a_setting_of_a_number_for_each_class(
     check_study(cfg)
     splits = splits_of(names)
     settled = settle(cfg, splits)
-    check_counts(settled)
+    check_settled_arms(settled)
     assert settled.data.subset == {names[0]: 8, names[1]: 6}
     assert settled.study.count == {names[0]: 0, names[1]: 60}
     assert settled.arms.gan.added.count == {names[0]: 7, names[1]: 60}

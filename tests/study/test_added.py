@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from gan_aug.arms.filter import far_enough, nearest_distance
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.data.synthetic import Generated, write_set
-from gan_aug.study.added import far_enough, nearest_distance
 from gan_aug.study.rules import saw_only_training_images
 
 RANDOM = np.random.default_rng(0)

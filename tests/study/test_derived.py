@@ -15,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT
 
+from gan_aug.arms.check import check_images, check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
@@ -22,11 +23,10 @@ from gan_aug.data.settle import settle
 from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
-from gan_aug.settings.draw import arms_of
-from gan_aug.settings.study import check_counts, check_study
-from gan_aug.study.added import AddedByArm
+from gan_aug.settings.study import check_study
 from gan_aug.study.declaration import declare
 from gan_aug.study.derived import derive
+from gan_aug.study.images import DrawImages
 
 
 def table(split: str, counts: dict[str, int]) -> ImageTable:
@@ -114,10 +114,8 @@ def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
         cfg = derive(own(study__rare=rare, draw=draw), data)
         prepared = prepare(cfg.data, data)
         cfg = settle(cfg, prepared.splits)
-        check_counts(cfg)
-        by_arm = AddedByArm(cfg, prepared, ROOT)
-        for name, arm in arms_of(cfg).items():
-            by_arm.check_real(name, arm)
+        check_settled_arms(cfg)
+        check_images(DrawImages(cfg, prepared, ROOT))
         seen.add(str(numbers(cfg)))
     assert len(seen) == 1
 

@@ -106,13 +106,13 @@ def test_the_report_says_when_the_weights_were_taken(study: Path, command: Comma
     assert "It took: a GAN" in page
 
 
-def test_a_twin_is_another_gan_of_the_same_images(
+def test_a_replicate_is_another_gan_of_the_same_images(
     study: Path, cache_home: Path, tmp_path: Path
 ) -> None:
-    more = ("+arm@arms.again=gan", "arms.again.added.twin=1", "study.gan_curve_points=null")
+    more = ("+arm@arms.again=gan", "arms.again.added.replicate=1", "study.gan_curve_points=null")
     run_command(cache_home, "study", *STUDY, *more, "study_dir=s", cwd=tmp_path, check=True)
     metrics = read(tmp_path / "s/draw_0/metrics.json")
-    assert list(metrics["gans"]) == ["pneumonia", "pneumonia, twin 1"]
+    assert list(metrics["gans"]) == ["pneumonia", "pneumonia, replicate 1"]
     sets = [
         read(tmp_path / "s/draw_0/synthetic" / name / "manifest.json")
         for name in ("pneumonia_gan", "pneumonia_gan_1")
@@ -125,10 +125,10 @@ def test_a_twin_is_another_gan_of_the_same_images(
     assert configs[0] == configs[1]
     assert list(metrics["quality"]["classes"]) == ["pneumonia"]
     assert all(check["passed"] for check in metrics["checks"] if check["rule"] in (1, 4))
-    alone = ("arms.gan.added.twin=1", "study_dir=t")
+    alone = ("arms.gan.added.replicate=1", "study_dir=t")
     result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
     assert result.returncode != 0
-    assert "arms: all that add GAN images have added.twin" in result.stderr
+    assert "arms: all that add GAN images have added.replicate" in result.stderr
 
 
 def test_what_chooses_a_gan_may_not_change_and_the_rest_may(

@@ -16,7 +16,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
 from gan_aug.settings.draw import arms_of
-from gan_aug.study.added import AddedByArm
+from gan_aug.study.images import DrawImages
 
 Command = Callable[..., Any]
 NO_GAN = ("+study=calibration_planted", "+arm@arms.duplicate=duplicate", FP32)
@@ -37,14 +37,14 @@ def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
     cfg = composed(f"data.cache_dir={tmp_path}", *overrides)
     prepared = prepare(cfg.data)
     cfg = settle(cfg, prepared.splits)
-    by_arm = AddedByArm(cfg, prepared, tmp_path)
+    by_arm = DrawImages(cfg, prepared, tmp_path)
 
     def names(table: ImageTable) -> set[str]:
         return {image.tobytes() for image in table.images}
 
     found = {}
     for name, arm in arms_of(cfg).items():
-        added = {image.tobytes() for image in by_arm.of(arm).images}
+        added = {image.tobytes() for image in by_arm.added(arm).images}
         found[name] = names(by_arm.real(arm)) | added
     return found
 

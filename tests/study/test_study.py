@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from support import FP32, ROOT, TINY_STUDY, run_command, start, wait_for
 
+from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
@@ -26,10 +27,10 @@ from gan_aug.run.precision import settle_precision
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import draw_settings
-from gan_aug.settings.study import check_counts, check_study
+from gan_aug.settings.study import check_study
 from gan_aug.study import rules
-from gan_aug.study.added import AddedByArm
 from gan_aug.study.derived import derive
+from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
 
@@ -381,9 +382,9 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     prepared = prepare(cfg.data, source)
     cfg = settle(cfg, prepared.splits)
     settle_precision(cfg, [])
-    check_counts(cfg)
+    check_settled_arms(cfg)
     held_out = held_out_of(cfg, prepared.splits)
-    check_first(cfg, AddedByArm(cfg, prepared, Path("unused")))
+    check_first(cfg, DrawImages(cfg, prepared, Path("unused")))
     measured = any(arm.added.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
     assert (held_out is not None) == bool(measured)
     if held_out is not None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from support import TINY_STUDY, run_command
 
+from gan_aug.arms.unlabelled import of_one_class
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.report.results import read_study
 from gan_aug.study.rules import saw_only_training_images
-from gan_aug.study.unlabelled import of_one_class
 
 Command = Callable[..., Any]
 STUDY = (
@@ -135,8 +135,8 @@ def test_a_gan_that_was_told_none_may_have_seen_those_alone(
             "or of the images themselves (source: real), not of source=duplicate",
         ),
         (
-            ["arms.unlabelled_gan.added.twin=1"],
-            "arms.unlabelled_gan.added.unlabelled=true: added.twin has no place beside it",
+            ["arms.unlabelled_gan.added.replicate=1"],
+            "arms.unlabelled_gan.added.unlabelled=true: added.replicate has no place beside it",
         ),
         (["study.count=90"], "images are taken for"),
     ],

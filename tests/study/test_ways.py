@@ -20,7 +20,7 @@ STUDY = (
     "+arm@arms.mixup=mixup",
     "+arm@arms.mixup_control=mixup_control",
     "+arm@arms.soft=gan",
-    "arms.soft.added.labels=judged",
+    "arms.soft.added.labels=predicted",
     "+arm@arms.gan=gan",
     "study.question={arm:mixup,reference:real}",
     "study.splits=[validation,internal]",
@@ -114,7 +114,7 @@ def test_pairs_have_their_control_and_keep_the_rules(pairs: Path) -> None:
             "arms.paired.added.count.normal=29: with added.paired each of the 30 pneumonia images",
         ),
         (["model=dcgan"], "arms.paired.added.paired=True: an image is paired with its translation"),
-        (["arms.paired.added.mixup=0.2"], "so added.mixup has no place; leave one of the two out"),
+        (["arms.paired.added.mixup=0.2"], "so added.paired has no place; leave one of the two out"),
         (["arms.paired.balanced=true"], "so balanced has no place; leave one of the two out"),
         (
             ["arms.paired.added.filter.min_distance=1"],

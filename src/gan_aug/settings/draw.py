@@ -41,7 +41,7 @@ class AddedSettings:
 
     source: str
     unlabelled: bool | None
-    twin: int | None
+    replicate: int | None
     count: Any
     ratio: float | None
     weight: float

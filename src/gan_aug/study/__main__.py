@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.show import print_data
@@ -19,7 +20,7 @@ from gan_aug.run.threads import use_threads
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
-from gan_aug.settings.study import check_counts, check_study
+from gan_aug.settings.study import check_study
 from gan_aug.study.derived import derive
 from gan_aug.study.ending import finish, leave_to_the_other
 from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
@@ -54,6 +55,7 @@ def main(cfg: DictConfig) -> None:
                 return
             check_config(cfg)
             check_study(cfg)
+            check_arms(cfg)
             source = load(cfg.data)
             cfg = derive(cfg, source)
             prepared = prepare(cfg.data, source)
@@ -61,7 +63,7 @@ def main(cfg: DictConfig) -> None:
             others = (record.config for _, record in other_draws(Path(cfg.study_dir)))
             settle_precision(cfg, chain(run.before, others))
             run.settled(cfg)
-            check_counts(cfg)
+            check_settled_arms(cfg)
             check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)

@@ -173,7 +173,9 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int = 0) -> FittedGAN:
+def find_or_fit(
+    cfg: DictConfig, prepared: Prepared, class_name: str, replicate: int = 0
+) -> FittedGAN:
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
     Of `study.gan_fits` it is the one whose checkpoint is best by `study.gan_select`; its seconds
@@ -185,7 +187,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int 
         cfg: the study's configuration.
         prepared: the draw.
         class_name: the class to make.
-        twin: another number, another GAN of the same settings and images.
+        replicate: another number, another GAN of the same settings and images.
 
     Raises:
         GanAugError: no images of the class, or its training failed.
@@ -194,7 +196,7 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int 
     found: list[FittedGAN] = []
     failed: list[Diverged] = []
     lost = 0.0
-    for number in range(twin * fits, (twin + 1) * fits):
+    for number in range(replicate * fits, (replicate + 1) * fits):
         started = time.monotonic()
         try:
             found.append(_one_gan(cfg, prepared, class_name, number))
@@ -210,6 +212,16 @@ def find_or_fit(cfg: DictConfig, prepared: Prepared, class_name: str, twin: int 
         seconds=round(lost + sum(gan.seconds for gan in found), 3),
         reused=all(gan.reused for gan in found),
     )
+
+
+def fit_on_other_images(cfg: DictConfig, splits: Splits, name: str) -> FittedGAN:
+    """Fit the study's GAN on images of one class that no arm trains on, or find it.
+
+    Its last weights are taken: what would choose others knows the draw's classes.
+    """
+    own = copy.deepcopy(cfg)
+    own.study.gan_select = own.study.gan_curve_points = own.study.gan_fits = None
+    return find_or_fit(own, Prepared(splits, None), name)
 
 
 def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: int) -> FittedGAN:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.table import Table
 
+from gan_aug.arms.base import source_of
+from gan_aug.arms.check import predicts
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
@@ -35,11 +37,11 @@ from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
 from gan_aug.settings.draw import ArmSettings, DrawSettings, arms_of, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
-from gan_aug.study.added import AddedByArm, judges
 from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fitting import arm_data, fit_arm, measure
+from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
 from gan_aug.study.rules import check_rules
@@ -61,8 +63,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     quieten()
     splits = prepared.splits
     held_out = held_out_of(cfg, splits)
-    added_by_arm = AddedByArm(cfg, prepared, run.folder)
-    check_first(cfg, added_by_arm)
+    images = DrawImages(cfg, prepared, run.folder)
+    check_first(cfg, images)
     declare(cfg)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     shared = SharedFits(cfg, tables, splits.validation)
@@ -71,17 +73,17 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     fits: list[FitResult] = []
     arms: dict[str, ArmFacts] = {}
     for name, arm in settings.arms.items():
-        added = added_by_arm.of(arm)
+        added = images.added(arm)
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
-            images = (added_by_arm.real(arm), added)
-            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, images, run, shared))
+            fit_on = (images.real(arm), added)
+            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, fit_on, run, shared))
             events.write_fit(fits[-1])
         run.record()
-    _write_grids(run.folder / "grids", splits, added_by_arm)
+    _write_grids(run.folder / "grids", splits, images)
     study, quality = settings.study, None
     if held_out is not None:
-        quality = measure_gans(cfg, splits, held_out, added_by_arm.gans)
+        quality = measure_gans(cfg, splits, held_out, images.gans)
     result = DrawResult(
         headline=_headline(settings, fits, splits.classes),
         headline_of=_primary_title(settings, splits.classes),
@@ -94,7 +96,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         positive=splits.classes.positive,
         splits={name: table.counts() for name, table in tables.items()},
         arms=arms,
-        gans={name: gan.facts() for name, gan in (added_by_arm.gans | added_by_arm.twins).items()},
+        gans={name: gan.facts() for name, gan in (images.gans | images.other_gans).items()},
         ruler=_ruler(cfg, splits),
         fits=fits,
         quality=quality,
@@ -119,15 +121,13 @@ def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
 
 
 def stages_of(cfg: DictConfig, splits: Splits) -> int:
-    """Return in how many stages `run_draw` reports its progress: GANs, judge, fits, quality."""
-    made = generated_classes(cfg, splits)
-    judged = any(judges(arm.added) for arm in arms_of(cfg).values())
-    measured = bool(cfg.quality.use and made)
-    added = [arm.added for arm in arms_of(cfg).values() if arm.added.source == "gan"]
-    twins = len({one.twin for one in added if not one.unlabelled})
-    fitted = len(made) * twins * int(cfg.study.gan_fits or 1)
-    fitted += any(one.unlabelled for one in added)
-    return fitted + judged + len(cfg.arms) * int(cfg.study.repeats) + measured
+    """Return in how many stages `run_draw` reports its progress: GANs, fits, quality."""
+    arms = arms_of(cfg).values()
+    own = {(name, arm.added.replicate) for arm in arms for name in source_of(arm).of_own_gan(arm)}
+    other = any(source_of(arm).fits_gan(arm) and arm.added.unlabelled for arm in arms)
+    fits = len(cfg.arms) * int(cfg.study.repeats) + any(map(predicts, arms))
+    measured = bool(cfg.quality.use and generated_classes(cfg, splits))
+    return len(own) * int(cfg.study.gan_fits or 1) + other + fits + measured
 
 
 def _one_fit(
@@ -240,13 +240,13 @@ def _print_table(settings: DrawSettings, result: DrawResult, classes: Classes) -
     console().print(table)
 
 
-def _write_grids(folder: Path, splits: Splits, added_by_arm: AddedByArm) -> None:
+def _write_grids(folder: Path, splits: Splits, images: DrawImages) -> None:
     """Draw the first real and the first generated images of each class that has a GAN."""
     for name in splits.classes:
-        if name in added_by_arm.gans:
+        if name in images.gans:
             real = np.asarray(splits.train.of_class(name).images[: GRID_SIDE**2])
             _write_grid(folder / f"real_{name}.png", real)
-            _write_grid(folder / f"synthetic_{name}.png", added_by_arm.generated(name))
+            _write_grid(folder / f"synthetic_{name}.png", images.made(name).images)
 
 
 def _write_grid(path: Path, images: NDArray[np.uint8]) -> None:

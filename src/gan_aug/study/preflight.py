@@ -7,25 +7,26 @@ from functools import partial
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from gan_aug.arms.base import source_of
+from gan_aug.arms.check import check_images
 from gan_aug.data.classes import Classes
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import metric_names
 from gan_aug.models.fit import make_trainer
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import arms_of
 from gan_aug.settings.endpoints import AT_VALIDATION, endpoints_of
-from gan_aug.study.added import AddedByArm
 from gan_aug.study.gans import own_gan, used_in_training
+from gan_aug.study.images import DrawImages
 from gan_aug.training.quality_curves import check_select
 
 
-def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
+def check_first(cfg: DictConfig, images: DrawImages) -> None:
     """Build once, and throw away, all that a study's settings describe; count the images it takes.
 
     Args:
         cfg: the study's configuration.
-        added_by_arm: of the draw; nothing is fitted here.
+        images: of the draw; nothing is fitted here.
 
     Raises:
         GanAugError: naming the setting that describes nothing that can be built.
@@ -36,15 +37,15 @@ def check_first(cfg: DictConfig, added_by_arm: AddedByArm) -> None:
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
     )
-    arms = arms_of(cfg)
-    if any(arm.added.source == "gan" for arm in arms.values()):
+    arms = images.arms
+    if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
         if cfg.quality.use:
             _check_quality(cfg)
     for name, arm in arms.items():
         build(f"arms.{name}.augment", partial(instantiate, arm.augment))
         build(f"arms.{name}.added.augment", partial(instantiate, arm.added.augment))
-        added_by_arm.check_real(name, arm)
+    check_images(images)
 
 
 def _check_endpoints(cfg: DictConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from gan_aug.arms.base import source_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
@@ -18,10 +19,9 @@ from gan_aug.study.gans import FittedGAN, own_gan
 
 
 def generated_classes(cfg: DictConfig, splits: Splits) -> list[str]:
-    """Return the classes that some arm adds images of, of a GAN that is told of the classes."""
-    added = [arm.added for arm in arms_of(cfg).values() if not arm.added.unlabelled]
-    arms = [one for one in added if one.source == "gan"]
-    return [name for name in splits.classes if any(added.count[name] for added in arms)]
+    """Return the classes that some arm adds GAN images of, of a GAN that knows the classes."""
+    made = {name for arm in arms_of(cfg).values() for name in source_of(arm).of_own_gan(arm)}
+    return [name for name in splits.classes if name in made]
 
 
 def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:

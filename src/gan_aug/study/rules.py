@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from gan_aug.arms.base import mixing_of
+from gan_aug.arms.unlabelled import NAME, unlabelled_of
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import read_manifest
 from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
@@ -16,9 +18,8 @@ from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
 from gan_aug.report.verify import TOLERANCE, read_predictions
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import ArmSettings, draw_settings
+from gan_aug.settings.draw import ArmSettings, arms_of, draw_settings
 from gan_aug.settings.steps import steps_of
-from gan_aug.study.unlabelled import NAME, unlabelled_of
 
 
 def check_rules(
@@ -38,7 +39,7 @@ def check_rules(
             (
                 1,
                 "A GAN saw only training images of its own draw",
-                saw_only_training_images(splits, folder, _told_no_class(cfg, splits)),
+                saw_only_training_images(splits, folder, _without_labels(cfg, splits)),
             ),
             (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
             (3, "Validation and internal test are cut by patient", _patients(splits)),
@@ -54,8 +55,8 @@ def check_rules(
     ]
 
 
-def _told_no_class(cfg: DictConfig, splits: Splits) -> set[str]:
-    if cfg.study.get("unlabelled") is None:
+def _without_labels(cfg: DictConfig, splits: Splits) -> set[str]:
+    if cfg.study.unlabelled is None:
         return set()
     return set(unlabelled_of(cfg, splits).hashes.tolist())
 
@@ -79,8 +80,8 @@ def saw_only_training_images(
         manifest = read_manifest(path.parent, "synthetic set")
         seen = {*manifest["seen_hashes"], *(manifest.get("sources") or {}).values()}
         n += len(seen)
-        told_none = manifest.get("train_class") == NAME
-        foreign += len(seen - (set(unlabelled) if told_none else own))
+        without_labels = manifest.get("train_class") == NAME
+        foreign += len(seen - (set(unlabelled) if without_labels else own))
     if not n:
         return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
@@ -130,21 +131,20 @@ def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult
     if used is None:
         return f"what {name} was shown was not counted"
     shown = used.real.total + used.added.total
-    arm = cfg.arms[name]
-    mixed = arm.added.get("mixup") is not None and arm.added.source != "none"
-    if shown != fit.steps * cfg.data.batch_size * (1 + mixed):
+    arm, mixing = cfg.arms[name], mixing_of(arms_of(cfg)[name])
+    if shown != fit.steps * mixing.shown(cfg.data.batch_size):
         return f"{name} was shown {shown} images in {fit.steps} batches"
-    own = {k: (arm.get("real") or {}).get(k) or n for k, n in splits.train.counts().items()}
+    own = {k: (arm.real or {}).get(k) or n for k, n in splits.train.counts().items()}
     for part, says, images in (
         ("real", own, used.real.images),
         ("added", result.arms[name].added, used.added.images),
     ):
         if images != says:
             return f"{name} used {images} {part} images of {says}"
-    if arm.added.ratio is not None and used.added.total:
+    if mixing.added_share is not None and used.added.total:
         share = used.added.total / shown
-        if abs(share - arm.added.ratio) > 0.5 / cfg.data.batch_size:
-            return f"{name} was shown {share:.1%} added images, not {arm.added.ratio:.1%}"
+        if abs(share - mixing.added_share) > 0.5 / cfg.data.batch_size:
+            return f"{name} was shown {share:.1%} added images, not {mixing.added_share:.1%}"
     return None
 
 

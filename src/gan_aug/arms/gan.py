@@ -1,0 +1,74 @@
+"""Images of GANs that were fitted on the draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from omegaconf import DictConfig
+from pydantic import Field
+
+from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.arms.filter import Filter
+from gan_aug.data.synthetic import Generated
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.gan_classes import classes_made
+
+
+class GANImages(Source):
+    """Images of the draw's GANs, or of replicates of them."""
+
+    name = "gan"
+    replicate: int = Field(
+        default=0, ge=0, le=100, description="1, 2 ...: another GAN, from other weights; for A/A"
+    )
+    filter: Filter = Field(default=Filter(), description="which images are taken")
+
+    @property
+    def predicts(self) -> bool:
+        """Whether its filter asks how sure a classifier is."""
+        return bool(self.filter.min_confidence)
+
+    def fits_gan(self, arm: ArmSettings) -> bool:
+        """Always."""
+        return True
+
+    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that the GAN makes images of each class that is asked for."""
+        for name, count in arm.added.count.items():
+            made = self._made(name, cfg)
+            if count and name not in made:
+                raise GanAugError(
+                    f"{where}.added.count.{name}={count}: model={cfg.model.name} makes "
+                    f"{', '.join(made)} only; set it, or study.count, to 0 for this class, or "
+                    "choose another model.pair"
+                )
+
+    def translated(self, name: str, cfg: DictConfig) -> list[str]:
+        """Return the classes that the GAN translates into one."""
+        return self._made(name, cfg).get(name, [])
+
+    def of_own_gan(self, arm: ArmSettings) -> dict[str, int]:
+        """Return the images wanted of each class, times the candidates of the filter."""
+        times = self.filter.candidates if self.filter.on else 1
+        return {name: count * times for name, count in arm.added.count.items() if count}
+
+    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+        """Return the first images of the class that pass the filter."""
+        made = draw.made(name, self.replicate)
+        if self.filter.on:
+            candidates = made.first(count * self.filter.candidates)
+            made = self.filter.first(count, candidates, draw, name, arm.title)
+        made = made.first(count)
+        return Taken(made.images, _rows(made, draw))
+
+    def _made(self, name: str, cfg: DictConfig) -> dict[str, list[str]]:
+        train_class = name if cfg.model.fitted_on == "one" else None
+        return classes_made(cfg.model, train_class, list(cfg.data.classes))
+
+
+def _rows(made: Generated, draw: Draw) -> np.ndarray:
+    """Return which of the draw's images each was translated from, or -1."""
+    if made.sources is None:
+        return np.full(len(made), -1)
+    row = {digest: i for i, digest in enumerate(draw.splits.train.hashes.tolist())}
+    return np.array([row[digest] for digest in made.sources], np.int64)

@@ -1,0 +1,69 @@
+"""Mixup: an added image is mixed into every real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+from pydantic import Field
+
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Shuffled
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.draw import ArmSettings
+
+
+class MixUp(Mixing):
+    """Mixup (Zhang et al. 2018, arXiv:1710.09412, equation 1).
+
+    A real image x and an added one x' become one, l x + (1 - l) x', and their targets likewise.
+    l is from Beta(alpha, alpha). Batches take as many added images as real ones.
+    """
+
+    alone = "puts an added image with every real one"
+    mixup: float | None = Field(
+        default=None, gt=0, description="alpha of mixup; null: images stand apart"
+    )
+
+    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that there is something to mix in."""
+        if arm.added.source == "none":
+            raise GanAugError(
+                f"{where}.added.mixup={self.mixup}: this arm adds no images to mix in; choose "
+                "added.source=duplicate to mix real ones, or gan"
+            )
+
+    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that there are added images."""
+        if not any(arm.added.count.values()):
+            raise GanAugError(
+                f"{where}.added.mixup={self.mixup}: needs added images, there are none; raise "
+                f"{where}.added.count, or study.count"
+            )
+
+    def shown(self, batch_size: int) -> int:
+        """Two images become one."""
+        return 2 * batch_size
+
+    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+        """Return a group of real images and one of as many added ones."""
+        if not len(images.added):
+            return Shuffled().parts(images, batch_size, steps, title)
+        return Parts([(images.real, batch_size), (images.added, batch_size)])
+
+    def combine(self, batch: dict[str, Any], random: Callable[[], Any]) -> dict[str, Any]:
+        """Mix the second half of a batch, in another order, into the first."""
+        import torch
+
+        n, generator = len(batch["label"]) // 2, random()
+        share = torch.from_numpy(generator.beta(self.mixup, self.mixup, n)).float()
+        # Groups of a batch are in the order of the classes: of mixed classes too, then.
+        partner = torch.from_numpy(generator.permutation(n)) + n
+
+        def mix(images: torch.Tensor) -> torch.Tensor:
+            own = share.view(-1, *(1 for _ in images.shape[1:]))
+            # In place: new grey images would not be channels_last, and convolutions twice as slow.
+            return images[:n].mul_(own).add_((1 - own) * images[partner])
+
+        mixed = {name: mix(batch[name]) for name in ("image", "target", "weight")}
+        return mixed | {"label": batch["label"][:n]}

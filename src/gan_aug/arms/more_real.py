@@ -1,0 +1,32 @@
+"""Further real images, of those that a draw leaves over: is it data that is missing?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.ruler import ARM
+
+
+class MoreReal(Source):
+    """Real images of the unused pool, in a random order that all arms share."""
+
+    name = "real"
+
+    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+        """Check that the draw leaves as many images over."""
+        hint = " in study.ruler" if where.startswith(f"arms.{ARM.format('')}") else ""
+        for name, left in draw.splits.unused.counts().items():
+            if (count := arm.added.count[name]) > left:
+                raise GanAugError(
+                    f"{where}.added.count.{name}={count}: the draw leaves only {left} "
+                    f"{name} training images over; ask for fewer{hint}"
+                )
+
+    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+        """Return the first of them: of a larger number a smaller one is part."""
+        table = draw.splits.unused.of_class(name)
+        order = draw.random("real", name).permutation(len(table))
+        return Taken.of_none(np.asarray(table.images)[order[:count]])

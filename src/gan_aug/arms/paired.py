@@ -1,0 +1,71 @@
+"""Pairs: each real image of a batch stands beside its translation, or its copy."""
+
+from __future__ import annotations
+
+import numpy as np
+from omegaconf import DictConfig
+from pydantic import Field
+
+from gan_aug.arms.base import ArmImages, Draw, Mixing, Parts, source_of
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.draw import ArmSettings
+
+
+class Paired(Mixing):
+    """Half of a batch is real images, the other half images that were made of just these."""
+
+    alone = "puts an added image with every real one"
+    excludes = ("balanced",)
+    paired: bool = Field(
+        default=False, description="each image stands beside a translation of it, or a copy"
+    )
+
+    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that added images are made of real ones, and none of them is filtered out."""
+        if arm.added.filter.on:
+            raise GanAugError(
+                f"{where}.added.filter: would leave some image of added.paired alone; set both of "
+                "its limits to 0"
+            )
+        translates = arm.added.source == "gan" and cfg.model.sources is not None
+        if not (translates or arm.added.source == "duplicate"):
+            raise GanAugError(
+                f"{where}.added.paired={self.paired}: an image is paired with its translation or "
+                "copy; choose a model that translates (cyclegan, stargan, pix2pix), or "
+                "added.source=duplicate"
+            )
+        if cfg.data.batch_size % 2:
+            raise GanAugError(
+                f"data.batch_size={cfg.data.batch_size}: {where} has pairs; choose an even number"
+            )
+
+    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+        """Check that every real image has a partner."""
+        own, paired, source = draw.splits.train.counts(), set[str](), source_of(arm)
+        for name in draw.splits.classes:
+            made_of = source.translated(name, draw.cfg)
+            paired |= set(made_of)
+            needed = sum(own[original] for original in made_of)
+            if arm.added.count[name] < needed:
+                raise GanAugError(
+                    f"{where}.added.count.{name}={arm.added.count[name]}: with added.paired each "
+                    f"of the {needed} {' and '.join(made_of)} images has one; set it to {needed} "
+                    "or more"
+                )
+        if alone := set(draw.splits.classes) - paired:
+            raise GanAugError(
+                f"{where}.added.paired=True: model={draw.cfg.model.name} translates no "
+                f"{' and no '.join(sorted(alone))}; choose a model.pair, or a model, of all classes"
+            )
+
+    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+        """Return a group of real images, and the partners of each."""
+        partners = [
+            np.flatnonzero(images.sources == i) + images.n_real for i in range(images.n_real)
+        ]
+        if alone := sum(not len(made) for made in partners):
+            raise GanAugError(
+                f"arm {title!r}: added.paired=true, but {alone} of {images.n_real} real images "
+                "have no added one that was made of them; raise added.count"
+            )
+        return Parts([(images.real, batch_size // 2)], partners=partners)

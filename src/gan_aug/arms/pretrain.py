@@ -1,0 +1,62 @@
+"""Pretraining: the first steps on added images alone, then on real ones."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+from pydantic import Field
+
+from gan_aug.arms.base import ArmImages, Mixing, Parts
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.steps import steps_of
+
+
+class Pretrain(Mixing):
+    """Two phases, of added images and of real ones."""
+
+    of_arm = True
+    alone = "keeps added and real images apart"
+    pretrain: float = Field(
+        default=0, ge=0, lt=1, description="this share of the steps on added images"
+    )
+
+    def first_steps(self, steps: int) -> int:
+        """Return how many of all steps are on added images."""
+        return round(self.pretrain * steps)
+
+    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that both phases have steps, and the second one validations."""
+        steps, every = steps_of(cfg.study), cfg.study.validate_every
+        first = self.first_steps(steps.most)
+        if not 0 < first < steps.most:
+            raise GanAugError(
+                f"{where}.pretrain={self.pretrain}: leaves no step of "
+                f"study.steps={cfg.study.steps} on one of its sides; choose another, or set it to 0"
+            )
+        if steps.chosen and steps.most // every * every <= first:
+            raise GanAugError(
+                f"{where}.pretrain={self.pretrain}: leaves no validation after it to choose steps "
+                f"from; lower study.validate_every={every}"
+            )
+
+    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that there are added images of each class."""
+        if arm.added.source == "none" or not all(arm.added.count.values()):
+            raise GanAugError(
+                f"{where}.pretrain={self.pretrain}: needs added images of each class, it has "
+                f"{dict(arm.added.count)}; raise {where}.added.count"
+            )
+
+    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+        """Return the added images first, and then the real ones."""
+        counts = images.added_counts()
+        if not all(counts.values()):
+            raise GanAugError(
+                f"arm {title!r}: pretrain={self.pretrain} needs added images of each class, it has "
+                f"{counts}; raise added.count"
+            )
+        return Parts(
+            [(images.real, batch_size)],
+            first=[(images.added, batch_size)],
+            n_first=self.first_steps(steps),
+        )

@@ -1,0 +1,157 @@
+"""Further training images without labels: those of a GAN that is fitted on them, or themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from omegaconf import DictConfig
+
+from gan_aug.arms.base import Draw, Pixels, Source, Taken
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import remove_folder
+from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.draw import ArmSettings
+
+NAME = "unlabelled"
+"""The class of all images of a GAN that is fitted without labels."""
+_NONE = "labelled"
+"""The other one of its data set, which needs two: of no image."""
+CANDIDATES = 16
+"""Images made for each one wanted: which class they are of is predicted afterwards."""
+
+
+class Unlabelled(Source):
+    """Images whose classes a classifier of the draw's real images predicts.
+
+    With `added.source: gan` they are of a GAN fitted on `study.unlabelled` further training images;
+    with `real` they are these images.
+    """
+
+    @classmethod
+    def chosen(cls, arm: ArmSettings) -> bool:
+        """Whether the arm says so, whatever its source."""
+        return bool(arm.added.unlabelled)
+
+    @property
+    def predicts(self) -> bool:
+        """Always."""
+        return True
+
+    def fits_gan(self, arm: ArmSettings) -> bool:
+        """Whether the images are a GAN's."""
+        return arm.added.source == "gan"
+
+    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+        """Check that there are such images, and a GAN that needs no classes."""
+        added, model, where = arm.added, cfg.model, f"{where}.added.unlabelled=true"
+        if cfg.study.unlabelled is None:
+            raise GanAugError(f"{where}: there are none; set study.unlabelled=NUMBER")
+        if added.source not in ("gan", "real"):
+            raise GanAugError(
+                f"{where}: is of a GAN (source: gan) or of the images themselves (source: real), "
+                f"not of source={added.source}"
+            )
+        if added.source == "gan" and (model.fitted_on != "one" or model.sources is not None):
+            raise GanAugError(
+                f"{where}: model={model.name} is fitted on classes, which unlabelled images have "
+                "not; choose one that is fitted on one class, as dcgan"
+            )
+        others = {
+            "added.paired": added.paired,
+            "added.replicate": added.replicate,
+            "added.filter": added.filter.on,
+        }
+        if wrong := [key for key, there in others.items() if there]:
+            raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
+
+    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+        """Check that the draw leaves as many images over."""
+        unlabelled_of(draw.cfg, draw.splits)
+
+    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+        """Return the first images that are predicted to be of the class."""
+        of_gan = arm.added.source == "gan"
+        made = draw.once((NAME, of_gan), lambda: _of_gan(draw) if of_gan else _themselves(draw))
+        if len(made[name]) < count:
+            more = "study.gan_batches" if of_gan else "study.unlabelled"
+            raise GanAugError(
+                f"arm {arm.title!r}: only {len(made[name])} images are taken for {name}, {count} "
+                f"are wanted; lower added.count, or raise {more}"
+            )
+        return Taken.of_none(made[name][:count])
+
+
+def unlabelled_of(cfg: DictConfig, splits: Splits) -> ImageTable:
+    """Return the first `study.unlabelled` of the images that a draw leaves over, in random order.
+
+    They are of the classes that they happen to be of, and keep their labels, which no arm reads.
+
+    Raises:
+        GanAugError: there are not as many.
+    """
+    wanted, left = cfg.study.unlabelled, splits.unused
+    if wanted > len(left):
+        raise GanAugError(
+            f"study.unlabelled={wanted}: the draw leaves only {len(left)} training images over; "
+            "ask for fewer"
+        )
+    random = np.random.default_rng(stream_seed(NAME, cfg.seed, cfg.draw))
+    return left.take(random.permutation(len(left))[:wanted])
+
+
+def of_one_class(splits: Splits, table: ImageTable) -> Splits:
+    """Return splits for a GAN that is fitted on `table` and knows no class."""
+    classes = Classes((NAME, _NONE), None)
+
+    def without_labels(one: ImageTable) -> ImageTable:
+        return replace(one, labels=np.zeros(len(one), np.int64), classes=classes)
+
+    return replace(
+        splits,
+        train=without_labels(table),
+        validation=without_labels(splits.validation),
+        test=without_labels(splits.test),
+        development=without_labels(splits.development),
+        internal=without_labels(splits.internal),
+        unused=without_labels(splits.unused.take(slice(0, 0))),
+    )
+
+
+def _by_class(images: Pixels, draw: Draw) -> dict[str, Pixels]:
+    predicted = draw.probabilities(images).argmax(1)
+    return {name: images[predicted == i] for i, name in enumerate(draw.splits.classes)}
+
+
+def _themselves(draw: Draw) -> dict[str, Pixels]:
+    return _by_class(np.asarray(unlabelled_of(draw.cfg, draw.splits).images), draw)
+
+
+def _of_gan(draw: Draw) -> dict[str, Pixels]:
+    """Generate images of a GAN that knows no class, and write those of each predicted class."""
+    from gan_aug.models.restore import load_gan
+    from gan_aug.models.synthesis import images_of, manifest_head
+
+    cfg, table = draw.cfg, unlabelled_of(draw.cfg, draw.splits)
+    checkpoint = draw.fit_gan(of_one_class(draw.splits, table), NAME)
+    wanted = [
+        sum(arm.added.count.values())
+        for arm in draw.arms.values()
+        if arm.added.unlabelled and arm.added.source == "gan"
+    ]
+    gan, origin, config = load_gan(checkpoint, draw.own_gan)
+    seed = stream_seed("latents", cfg.seed, cfg.draw, NAME)
+    made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
+    found = _by_class(made.images, draw)
+    folder = draw.folder / "synthetic" / f"{NAME}_gan"
+    if folder.exists():
+        remove_folder(folder)
+    sets = {name: Generated(images) for name, images in found.items() if len(images)}
+    write_set(folder, sets, manifest_head(origin, config, checkpoint, seed))
+    # As any set is read: it refuses what has seen an image that it must not.
+    read_set(folder, None, cfg.data.image_size, replace(draw.splits, train=table))
+    return found
