@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan_aug.interpret.copies import explainable, with_random_weights
+from gan_aug.interpret.copies import Versions, explainable, with_random_weights
+from gan_aug.interpret.filters import filter_sheets
 from gan_aug.interpret.layers import Field, chosen_layers, conv_layers, receptive_fields
-from gan_aug.interpret.looks import Numbers, Versions, look_at_filters, look_at_maps
-from gan_aug.interpret.maps import METHODS, logit, methods_for
+from gan_aug.interpret.maps import METHODS, logit, map_sheets, methods_for
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
 from gan_aug.models.gans.dcgan import Discriminator
@@ -336,12 +336,12 @@ def test_sheets_and_page(kind: Any) -> None:
     assert methods == (list(METHODS) if convolves else ["integrated_gradients"])
     versions = Versions(logit(trained), *map(logit, controls), methods)
     layers = chosen_layers(trained, images["real"][:1], None)
-    numbers: Numbers = {"images": {title: len(x) for title, x in images.items()}}
-    numbers["filters"], figures = look_at_filters(versions, layers, images, 3, 2)
+    numbers: dict[str, Any] = {"images": {title: len(x) for title, x in images.items()}}
+    numbers["filters"], figures = filter_sheets(versions, layers, images, 3, 2)
     assert len(numbers["filters"]) == len(figures) == len(layers)
     baseline = images["real"].mean(dim=0, keepdim=True)
     outputs = {"discriminator": ("discriminator", "its logit of real")}
-    numbers["maps"], found = look_at_maps({"discriminator": versions}, outputs, images, baseline)
+    numbers["maps"], found = map_sheets({"discriminator": versions}, outputs, images, baseline)
     assert numbers["maps"]["discriminator"].keys() == {*methods, "completeness_error", "mean_maps"}
     for of_method in (numbers["maps"]["discriminator"][method] for method in methods):
         assert abs(of_method["trained_and_random"]["mean"]) < 0.95

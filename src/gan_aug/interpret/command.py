@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from hydra.utils import instantiate
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -21,18 +23,11 @@ from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
-from gan_aug.interpret.copies import explainable, with_random_weights
+from gan_aug.interpret.copies import Explained, Versions, explainable, with_random_weights
+from gan_aug.interpret.filters import filter_sheets
+from gan_aug.interpret.latent import PROJECTED, latent_sheets
 from gan_aug.interpret.layers import chosen_layers
-from gan_aug.interpret.looks import (
-    PROJECTED,
-    Figures,
-    Numbers,
-    Versions,
-    look_at_filters,
-    look_at_latents,
-    look_at_maps,
-)
-from gan_aug.interpret.maps import METHODS, Explained, logit, logit_difference, methods_for
+from gan_aug.interpret.maps import METHODS, logit, logit_difference, map_sheets, methods_for
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
 from gan_aug.metrics.sample import Images
@@ -64,19 +59,16 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     # One class at a time: the positive one, or the first that the GAN makes.
     positive = splits.classes.positive
     shown = positive if positive in subject.generated else next(iter(subject.generated))
-    label, made = splits.classes.label(shown), [shown]
+    label = splits.classes.label(shown)
     discriminator = logit(explainable(gan.critic(label)))
-    made_images = subject.generated[shown].images
-    layers = chosen_layers(discriminator.network, _scaled(made_images[:1]), cfg.layers)
-    held_out = subject.held_out(cfg.quality.count, made)
-    unseen, train = held_out.reference, splits.train
-    real = _scaled(np.concatenate([of_class(unseen, name) for name in made]))
-    generated = _scaled(made_images)
-    known = _scaled(np.concatenate([of_class(train, name) for name in made]))
+    generated = _scaled(subject.generated[shown].images)
+    layers = chosen_layers(discriminator.network, generated[:1], cfg.layers)
+    unseen = subject.held_out(cfg.quality.count, [shown]).reference
+    real, known = (_scaled(of_class(table, shown)) for table in (unseen, splits.train))
     groups = {
         f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images])
         for name in splits.classes
-    } | {f"generated {shown}": _scaled(made_images[: cfg.images])}
+    } | {f"generated {shown}": generated[: cfg.images]}
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={cfg.checkpoint}"
@@ -87,9 +79,10 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     # The positive class, or the one that the GAN makes.
     named = positive or shown
     others = [name for name in splits.classes if name != named]
+    less = others[0] if len(others) == 1 else "the mean of the others"
     outputs = {
         "discriminator": ("discriminator", "its logit of real"),
-        "cnn": ("classifier", f"its logit of {named} less {_mean_of(others)}"),
+        "cnn": ("classifier", f"its logit of {named} less {less}"),
     }
     explained = partial(logit_difference, label=splits.classes.label(named))
     networks = {
@@ -110,31 +103,36 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             cfg.seed,
         ),
     }
-    numbers: Numbers = {
+    numbers: dict[str, Any] = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
         "reference_classifier": to_plain(classifier.facts()),
     }
-    excited = {"real": real, "generated": generated}
-    numbers["filters"], figures = look_at_filters(
-        networks["discriminator"], layers, excited, cfg.filters, cfg.patches
+    numbers["filters"], figures = filter_sheets(
+        networks["discriminator"],
+        layers,
+        {"real": real, "generated": generated},
+        cfg.filters,
+        cfg.patches,
     )
     # Each class counts the same, however many of its images are left.
-    baseline = torch.stack(
-        [groups[t].mean(dim=0) for t in groups if t.startswith("unseen real")]
-    ).mean(dim=0, keepdim=True)
-    numbers["maps"], found = look_at_maps(networks, outputs, groups, baseline)
-    figures |= found
+    means = [images.mean(dim=0) for t, images in groups.items() if t.startswith("unseen real")]
+    baseline = torch.stack(means).mean(dim=0, keepdim=True)
+    numbers["maps"], sheets = map_sheets(networks, outputs, groups, baseline)
+    figures |= sheets
     decoder = gan.decoder(label)
     if decoder is not None:
-        seen = {"unseen real": real, "training": known, "generated": generated}
-        latents, found = look_at_latents(
+        latents, sheets = latent_sheets(
             decoder.requires_grad_(False).eval(),
             int(decoder.latent_dim),  # type: ignore[arg-type]
-            {title: _spaced(images) for title, images in seen.items()},
+            {
+                "unseen real": _spaced(real),
+                "training": _spaced(known),
+                "generated": _spaced(generated),
+            },
             stream_seed("explain latents", cfg.seed),
         )
-        numbers, figures = numbers | latents, figures | found
+        numbers, figures = numbers | latents, figures | sheets
     _write(run.folder, numbers, figures, str(cfg.checkpoint))
 
 
@@ -146,10 +144,6 @@ def _untrained(classifier: DictConfig) -> DictConfig:
             own[key] = usual
     module: DictConfig = own.module
     return module
-
-
-def _mean_of(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else "the mean of the others"
 
 
 def _scaled(images: Images) -> Tensor:
@@ -166,7 +160,7 @@ def _versions(
     build: Callable[[], nn.Module],
     explained: Callable[[nn.Module], Explained],
     batches: list[Tensor],
-    methods: list[str],
+    methods: Sequence[str],
     seed: int,
 ) -> Versions:
     seeds = (stream_seed("explain weights", seed, i) for i in range(2))
@@ -176,7 +170,9 @@ def _versions(
     return Versions(trained, random, other, methods)
 
 
-def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) -> None:
+def _write(
+    folder: Path, numbers: Mapping[str, Any], figures: Mapping[str, Figure], checkpoint: str
+) -> None:
     pngs = {name: png_of(figure) for name, figure in figures.items()}
     writer = SummaryWriter(folder)
     for name, png in pngs.items():
@@ -185,12 +181,11 @@ def _write(folder: Path, numbers: Numbers, figures: Figures, checkpoint: str) ->
         pixels: NDArray[np.float32] = imread(path)
         writer.add_image(f"explain/{name}", pixels[..., :3], dataformats="HWC")
     writer.close()
-    maps = numbers["maps"]
     headline = {
-        f"{network}_{method}_rho_with_random": maps[network][method]["trained_and_random"]["mean"]
-        for network in maps
+        f"{network}_{method}_rho_with_random": own[method]["trained_and_random"]["mean"]
+        for network, own in numbers["maps"].items()
         for method in METHODS
-        if method in maps[network]
+        if method in own
     }
     if (projection := numbers.get("projection")) is not None:
         headline |= {

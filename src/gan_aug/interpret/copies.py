@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A network and the number of it that is explained.
+
+    Attributes:
+        network: from `explainable`.
+        output: images (N, C, H, W) to (N,).
+    """
+
+    network: nn.Module
+    output: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A network as it was trained, and twice with random weights.
+
+    Attributes:
+        trained: as it is.
+        random: untrained.
+        other_random: untrained, with other weights.
+        methods: the maps to make of it, keys of `gan_aug.interpret.maps.METHODS`.
+    """
+
+    trained: Explained
+    random: Explained
+    other_random: Explained
+    methods: Sequence[str]
 
 
 class GuidedLeakyReLU(nn.ReLU):
@@ -33,14 +64,14 @@ def explainable(network: nn.Module) -> nn.Module:
     Its activations are not in place (captum reads what they were given) and its leaky ReLUs are
     `GuidedLeakyReLU`s. The function is the same.
     """
-    found = copy.deepcopy(network).eval().requires_grad_(False)
-    for parent in list(found.modules()):
+    own = copy.deepcopy(network).eval().requires_grad_(False)
+    for parent in list(own.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LeakyReLU):
                 setattr(parent, name, GuidedLeakyReLU(child.negative_slope))
             elif getattr(child, "inplace", False):
                 child.inplace = False  # type: ignore[assignment]
-    return found
+    return own
 
 
 def with_random_weights(

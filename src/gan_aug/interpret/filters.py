@@ -1,49 +1,124 @@
-"""What excites the discriminator's filters: patches, guided backpropagation."""
+"""What excites the discriminator's filters: patches, guided backpropagation, and a control."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
-from captum.attr import NeuronGuidedBackprop
+from captum.attr import LayerActivation, NeuronGuidedBackprop
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.interpret.layers import ConvLayer, outputs_of
+from gan_aug.interpret.copies import Versions
+from gan_aug.interpret.layers import ConvLayer
+from gan_aug.interpret.sheets import Panels, Pixels, filters_figure, picture, relief
 
 BATCH = 64
 
 
-@torch.no_grad()
+def filter_sheets(
+    networks: Versions,
+    layers: Sequence[ConvLayer],
+    images: Mapping[str, Tensor],
+    filters: int,
+    patches: int,
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Show what excites the filters of a discriminator, trained and with random weights.
+
+    Args:
+        networks: the discriminator.
+        layers: which to show.
+        images: `real` and `generated`, (N, C, H, W) in [-1, 1].
+        filters: of each layer: those most selective on the real images, by one rule for both
+            networks.
+        patches: of each filter.
+
+    Returns:
+        Numbers of each layer, and figures by the name of their sheet.
+    """
+    versions = {
+        "trained": (networks.trained.network, "Trained discriminator"),
+        "random": (networks.random.network, "Control: random weights, chosen by the same rule"),
+    }
+    numbers: dict[str, Any] = {}
+    figures: dict[str, Figure] = {}
+    for layer in layers:
+        blocks: dict[str, tuple[list[str], Panels]] = {}
+        of_layer: dict[str, Any] = {"receptive_field": layer.size}
+        for key, (network, title) in versions.items():
+            maps = {name: responses(network, layer, shown) for name, shown in images.items()}
+            scores = selectivity(maps["real"], patches)
+            chosen = scores.argsort(descending=True, stable=True)[:filters].tolist()
+            panels: Panels = {}
+            for name, shown in images.items():
+                for kind, rows in _tiles(network, layer, shown, maps[name], chosen, patches):
+                    panels[f"{name}: {kind}"] = rows
+            blocks[title] = [f"filter {number}" for number in chosen], panels
+            of_layer[key] = {
+                "filters": chosen,
+                "selectivity": [float(scores[number]) for number in chosen],
+                "mean_selectivity": float(scores.mean()),
+                "mean_selectivity_on_generated": float(
+                    selectivity(maps["generated"], patches).mean()
+                ),
+            }
+        numbers[f"layer{layer.number}"] = of_layer
+        figures[f"filters_layer{layer.number}"] = filters_figure(blocks)
+    return numbers, figures
+
+
+def _tiles(
+    network: nn.Module,
+    layer: ConvLayer,
+    images: Tensor,
+    maps: Tensor,
+    filters: Sequence[int],
+    patches: int,
+) -> list[tuple[str, list[list[Pixels]]]]:
+    """Return the rows of tiles, one a filter, of each kind of panel."""
+    at = network.get_submodule(layer.path)
+    seen: list[list[Pixels]] = []
+    guided: list[list[Pixels]] = []
+    for number in filters:
+        top = strongest(maps, number, patches)
+        shown = images[top.rows]
+        gradients = guided_backprop(network, at, shown, number, top.cells)
+        for rows, draw, source in ((seen, picture, shown), (guided, relief, gradients)):
+            pairs = zip(source, top.cells, strict=True)
+            rows.append([draw(crop(image, layer, cell)) for image, cell in pairs])
+    return [("patches", seen), ("guided backpropagation", guided)]
+
+
 def responses(network: nn.Module, layer: ConvLayer, images: Tensor) -> Tensor:
     """Return what a layer makes of images (N, C, H, W), before its activation: (N, F, h, w)."""
-    batches = torch.split(images, BATCH)
-    return torch.cat([outputs_of(network, [layer.path], batch)[layer.path] for batch in batches])
+    activation = LayerActivation(network, network.get_submodule(layer.path))
+    return torch.cat([activation.attribute(batch) for batch in torch.split(images, BATCH)])
 
 
-def selectivity(found: Tensor, count: int) -> Tensor:
+def selectivity(maps: Tensor, count: int) -> Tensor:
     """Tell how far a filter's strongest responses stand above its usual ones.
 
     Args:
-        found: responses (N, F, h, w).
+        maps: responses (N, F, h, w).
         count: how many images count as the strongest.
 
     Returns:
         (F,): the mean of the largest response in each of the `count` images with the largest,
         less the mean response over all images and places, in standard deviations.
     """
-    every = found.transpose(0, 1).flatten(1)
-    top = found.amax(dim=(2, 3)).topk(min(count, len(found)), dim=0).values.mean(dim=0)
+    every = maps.transpose(0, 1).flatten(1)
+    top = maps.amax(dim=(2, 3)).topk(min(count, len(maps)), dim=0).values.mean(dim=0)
     return (top - every.mean(dim=1)) / every.std(dim=1).clamp_min(1e-12)
 
 
-@dataclass(frozen=True)
-class Strongest:
-    """The images that excite a filter most.
+class Strongest(NamedTuple):
+    """The images that excite a filter most, the strongest first.
 
     Attributes:
-        rows: (P,) their positions, the strongest first.
+        rows: (P,) their positions.
         cells: (P, 2) row and column of the strongest cell of each one's map.
         values: (P,) responses there.
     """
@@ -53,18 +128,12 @@ class Strongest:
     values: Tensor
 
 
-def strongest(found: Tensor, number: int, count: int) -> Strongest:
-    """Return the images that excite a filter most, and where.
-
-    Args:
-        found: responses (N, F, h, w).
-        number: the filter.
-        count: how many images, at most.
-    """
-    of_filter = found[:, number]
-    values, cell = of_filter.flatten(1).max(dim=1)
+def strongest(maps: Tensor, number: int, count: int) -> Strongest:
+    """Return the images, at most `count`, whose responses (N, F, h, w) of a filter are largest."""
+    own = maps[:, number]
+    values, cell = own.flatten(1).max(dim=1)
     rows = values.argsort(descending=True, stable=True)[:count]
-    width = of_filter.shape[2]
+    width = own.shape[2]
     cells = torch.stack([cell[rows] // width, cell[rows] % width], dim=1)
     return Strongest(rows, cells, values[rows])
 
@@ -89,8 +158,8 @@ def guided_backprop(
     """
     every = torch.arange(len(images))
 
-    def cell_of_each(found: Tensor) -> Tensor:
-        return found[every, number, cells[:, 0], cells[:, 1]]
+    def cell_of_each(maps: Tensor) -> Tensor:
+        return maps[every, number, cells[:, 0], cells[:, 1]]
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting backward hooks on ReLU")

@@ -3,19 +3,90 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
+
+from gan_aug.interpret.sheets import projection_figure, strips_figure
 
 BATCH = 64
 CANDIDATES = 1024
 LEARNING_RATE = 0.1
+ROWS, STEPS = 6, 9
+SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+SPREAD_OVER = 64
+PROJECTED, PROJECTED_SHOWN, PROJECTION_STEPS = 16, 5, 200
+
+
+def latent_sheets(
+    generator: nn.Module, latent_dim: int, groups: Mapping[str, Tensor], seed: int
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Walk through a generator's latent space, and look for real images in it.
+
+    Args:
+        generator: frozen, in evaluation mode.
+        latent_dim: of its latents.
+        groups: `unseen real`, `training` and `generated` images (N, C, H, W) in [-1, 1], to
+            project.
+        seed: of all latents.
+
+    Returns:
+        Numbers, and figures by the name of their sheet.
+    """
+    random = torch.Generator().manual_seed(seed)
+    strips = interpolation(generator, latent_dim, ROWS, STEPS, random)
+    scaled = truncation(generator, latent_dim, SCALES, SPREAD_OVER, random)
+    spread = 127.5 * scaled.std(dim=0).flatten(1).mean(dim=1)
+    images = torch.cat(list(groups.values()))
+    projected = project(generator, latent_dim, images, PROJECTION_STEPS, random)
+    sizes = [len(group) for group in groups.values()]
+    columns = zip(*(torch.split(column, sizes) for column in projected), strict=True)
+    parts = {name: Projection(*part) for name, part in zip(groups, columns, strict=True)}
+    numbers = {
+        "interpolation": {"largest_step_over_mean": largest_jump(strips), "steps": STEPS - 1},
+        "truncation": {
+            "spread": {str(s): float(v) for s, v in zip(SCALES, spread, strict=True)},
+            "latents": SPREAD_OVER,
+        },
+        "projection": {
+            name: {
+                "rms_mean": float(part.rms.mean()),
+                "rms_sd": float(part.rms.std()),
+                "latent_length": float(part.lengths.mean()),
+                "images": len(part.rms),
+            }
+            for name, part in parts.items()
+        }
+        | {
+            "share_of_pairs_training_nearer": share_nearer(
+                parts["training"].rms, parts["unseen real"].rms
+            )
+        },
+    }
+    few = slice(PROJECTED_SHOWN)
+    shown = {
+        f"{name} (mean of {len(part.rms)}: {part.rms.mean():.1f})": (
+            groups[name][few],
+            part.images[few],
+            part.rms[few].tolist(),
+        )
+        for name, part in parts.items()
+    }
+    ends = ["one latent", *[""] * (STEPS - 2), "another"]
+    scales = [f"x {scale:g}" for scale in SCALES]
+    figures = {
+        "interpolation": strips_figure("Ways between two random latents", strips, ends),
+        "truncation": strips_figure("Latents scaled", scaled[:ROWS], scales),
+        "projection": projection_figure(shown),
+    }
+    return numbers, figures
 
 
 @torch.no_grad()
-def images_of(generator: nn.Module, latents: Tensor) -> Tensor:
+def images_from(generator: nn.Module, latents: Tensor) -> Tensor:
     """Map latents (N, d) to images (N, C, H, W) in [-1, 1]."""
     return torch.cat([generator(batch) for batch in torch.split(latents, BATCH)])
 
@@ -45,7 +116,7 @@ def interpolation(
 ) -> Tensor:
     """Return images on ways between random latents: (rows, steps, C, H, W)."""
     a, b = torch.randn(2, rows, latent_dim, generator=random)
-    images = images_of(generator, slerp(a, b, steps).flatten(0, 1))
+    images = images_from(generator, slerp(a, b, steps).flatten(0, 1))
     return images.reshape(rows, steps, *images.shape[1:])
 
 
@@ -70,11 +141,10 @@ def truncation(
 ) -> Tensor:
     """Return images of the same latents scaled: (count, len(scales), C, H, W)."""
     latents = torch.randn(count, latent_dim, generator=random)
-    return torch.stack([images_of(generator, scale * latents) for scale in scales], dim=1)
+    return torch.stack([images_from(generator, scale * latents) for scale in scales], dim=1)
 
 
-@dataclass(frozen=True)
-class Projection:
+class Projection(NamedTuple):
     """The generator's nearest images.
 
     Attributes:
@@ -103,7 +173,7 @@ def project(
     """
     candidates = torch.randn(CANDIDATES, latent_dim, generator=random)
     distances = [
-        torch.cdist(images.flatten(1), images_of(generator, batch).flatten(1))
+        torch.cdist(images.flatten(1), images_from(generator, batch).flatten(1))
         for batch in torch.split(candidates, BATCH)
     ]
     latents = candidates[torch.cat(distances, dim=1).argmin(dim=1)].clone().requires_grad_(True)
@@ -115,12 +185,12 @@ def project(
         (generator(latents) - images).square().mean(dim=(1, 2, 3)).sum().backward()
         optimizer.step()
         schedule.step()
-    found = latents.detach()
-    nearest = images_of(generator, found)
+    latents = latents.detach()
+    nearest = images_from(generator, latents)
     return Projection(
         nearest,
         127.5 * (nearest - images).square().mean(dim=(1, 2, 3)).sqrt(),
-        found.norm(dim=1) / math.sqrt(latent_dim),
+        latents.norm(dim=1) / math.sqrt(latent_dim),
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,35 +19,61 @@ ENLARGED = (1, 2, 4)
 """Sides of the images that receptive fields are measured in, until no border hides them."""
 
 
-@dataclass(frozen=True)
-class ConvLayer:
-    """A convolution of a network, with what of the image one of its cells sees.
+class Call(NamedTuple):
+    """What a module was given, and what it gave."""
 
-    Cell i of a row of its map sees the pixels from offset + i * stride to below that + size. Where
-    every cell sees the whole image, the stride is 0.
-
-    Attributes:
-        number: 0 is the first one that an image passes.
-        path: of the module that is read: the convolution, or the batch norm that follows it.
-        size: side of the receptive field in pixels.
-        stride: pixels between the fields of neighbouring cells.
-        offset: where the field of the first cell begins; negative where it hangs over the border.
-    """
-
-    number: int
     path: str
-    size: int
-    stride: int
-    offset: int
+    module: nn.Module
+    given: tuple[Any, ...]
+    output: Any
+
+
+@contextmanager
+def recorded(network: nn.Module) -> Iterator[list[Call]]:
+    """Note all calls of a network's modules meanwhile, in the order in which they end."""
+    calls: list[Call] = []
+    hooks = [
+        module.register_forward_hook(
+            lambda module, given, output, path=path: calls.append(Call(path, module, given, output))
+        )
+        for path, module in network.named_modules()
+        if module is not network
+    ]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @dataclass(frozen=True)
 class Field:
-    """What the cells of a map see, see `ConvLayer`."""
+    """What the cells of a map see of the image.
+
+    Cell i of a row of the map sees the pixels from offset + i * stride to below that + size.
+
+    Attributes:
+        size: side of the receptive field in pixels.
+        stride: pixels between the fields of neighbouring cells; 0: every cell sees the whole image.
+        offset: where the field of the first cell begins; negative where it hangs over the border.
+    """
 
     size: int
     stride: int
     offset: int
+
+
+@dataclass(frozen=True)
+class ConvLayer(Field):
+    """A convolution of a network, with what its cells see.
+
+    Attributes:
+        number: 0 is the first one that an image passes.
+        path: of the module that is read: the convolution, or the batch norm that follows it.
+    """
+
+    number: int
+    path: str
 
 
 def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
@@ -64,7 +90,7 @@ def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
     fields = receptive_fields(network, list(read), image)
     seen = [(path, fields[name]) for name, path in read.items() if name in fields]
     return [
-        ConvLayer(number, path, field.size, field.stride, field.offset)
+        ConvLayer(field.size, field.stride, field.offset, number, path)
         for number, (path, field) in enumerate(seen)
     ]
 
@@ -96,69 +122,23 @@ def chosen_layers(
 @torch.no_grad()
 def _convolutions(network: nn.Module, image: Tensor) -> dict[str, str]:
     """Return the path of each convolution, in the order of the calls, and that of what is read."""
-    calls: Counter[str] = Counter()
+    with recorded(network) as calls:
+        network(image)
+    times = Counter(call.path for call in calls)
     outputs: dict[str, Tensor] = {}
     read: dict[str, str] = {}
-
-    def note(path: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        calls[path] += 1
-        if isinstance(module, nn.Conv2d):
-            outputs[path], read[path] = output, path
-        elif isinstance(module, nn.BatchNorm2d):
-            read.update({name: path for name, found in outputs.items() if found is inputs[0]})
-
-    hooks = [
-        module.register_forward_hook(lambda m, i, o, path=path: note(path, m, i, o))
-        for path, module in network.named_modules()
-    ]
-    try:
-        network(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    for call in calls:
+        if isinstance(call.module, nn.Conv2d):
+            outputs[call.path], read[call.path] = call.output, call.path
+        elif isinstance(call.module, nn.BatchNorm2d):
+            read |= {name: call.path for name, maps in outputs.items() if maps is call.given[0]}
     return {
         name: path
         for name, path in read.items()
-        if calls[name] == calls[path] == 1
+        if times[name] == times[path] == 1
         and outputs[name].shape[1] > 1
         and outputs[name].shape[2:].numel() > 1
     }
-
-
-class _Reached(Exception):
-    """Ends a forward pass that has given all that is wanted of it."""
-
-
-def outputs_of(network: nn.Module, paths: Iterable[str], images: Tensor) -> dict[str, Tensor]:
-    """Return what modules give, from a forward pass that goes no further than the last of them."""
-    found: dict[str, Tensor] = {}
-    _record(network, paths, images, found)
-    return found
-
-
-def _record(
-    network: nn.Module, paths: Iterable[str], images: Tensor, found: dict[str, Tensor]
-) -> None:
-    wanted = set(paths)
-
-    def note(path: str, output: Tensor) -> None:
-        found[path] = output
-        if found.keys() == wanted:
-            raise _Reached
-
-    hooks = [
-        network.get_submodule(path).register_forward_hook(
-            lambda module, inputs, output, path=path: note(path, output)
-        )
-        for path in wanted
-    ]
-    try:
-        network(images)
-    except _Reached:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) -> dict[str, Field]:
@@ -170,7 +150,7 @@ def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) ->
 
     Args:
         network: see `conv_layers`.
-        paths: of modules whose outputs are maps.
+        paths: of modules whose outputs are maps, each called once.
         image: (1, C, H, H), of the size that the network is for.
 
     Returns:
@@ -181,17 +161,17 @@ def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) ->
     fields: dict[str, Field] = {}
     cells: dict[str, int] = {}
     for times in ENLARGED:
-        pending = [path for path in paths if path not in fields]
-        if not pending:
+        if fields.keys() >= set(paths):
             break
         # In float64 convolutions are sums of products; faster ways in float32 leave traces of
         # rounding where there is nothing.
         ones = torch.ones(1, image.shape[1], times * side, times * side).double()
-        found: dict[str, Tensor] = {}
         # A network that is made for one size of image gives no more than can be had of that.
-        with suppress(RuntimeError):
-            _record(probe, pending, ones.requires_grad_(True), found)
-        for path, maps in found.items():
+        with recorded(probe) as calls, suppress(RuntimeError):
+            probe(ones.requires_grad_(True))
+        for path, _, _, maps in calls:
+            if path not in paths or path in fields:
+                continue
             more = maps.shape[-1] - cells.setdefault(path, maps.shape[-1])
             field = _field(maps, ones)
             # As many more cells as fit into what is larger: else it was scaled down again.

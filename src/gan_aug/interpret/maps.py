@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.interpret.copies import Explained, Versions
+from gan_aug.interpret.layers import recorded
+from gan_aug.interpret.sheets import maps_figure, mean_maps_figure
 from gan_aug.run.errors import GanAugError
 
 LEAST_SIDE = 8
@@ -25,22 +29,72 @@ alternate in sign with the strides of the convolutions."""
 STEPS = 16
 BATCH = 8
 
-Output = Callable[[Tensor], Tensor]
+SHOWN = 4
+"""Images of each group on the sheets."""
 GRAD_CAM, INTEGRATED = "grad_cam", "integrated_gradients"
 METHODS = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
 
 
-@dataclass(frozen=True)
-class Explained:
-    """A network and the number of it that is explained.
+def map_sheets(
+    networks: Mapping[str, Versions],
+    outputs: Mapping[str, tuple[str, str]],
+    groups: Mapping[str, Tensor],
+    baseline: Tensor,
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Show where networks look, and the same with random weights.
 
-    Attributes:
-        network: from `explainable`.
-        output: images (N, C, H, W) to (N,).
+    Args:
+        networks: name to network.
+        outputs: name to what the network is called and what of it is explained.
+        groups: title to images (N, C, H, W) in [-1, 1].
+        baseline: (1, C, H, W), of integrated gradients.
+
+    Returns:
+        Numbers of each network, and figures by the name of their sheet.
     """
-
-    network: nn.Module
-    output: Output
+    images = torch.cat(list(groups.values()))
+    sizes = [len(group) for group in groups.values()]
+    ends = list(accumulate(sizes))
+    places = {
+        title: slice(end - size, end) for title, end, size in zip(groups, ends, sizes, strict=True)
+    }
+    numbers: dict[str, Any] = {}
+    figures: dict[str, Figure] = {}
+    means: dict[str, list[tuple[str, Tensor, str]]] = {title: [] for title in groups}
+    for name, versions in networks.items():
+        called, output = outputs[name]
+        trained, random, other = (
+            all_maps(explained, images, baseline, versions.methods)
+            for explained in (versions.trained, versions.random, versions.other_random)
+        )
+        check = randomisation_check(trained, random, other)
+        error = completeness_error(versions.trained, images, baseline, trained[INTEGRATED])
+        mean_rhos: dict[str, dict[str, float]] = {}
+        rows: dict[str, Tensor] = {}
+        for method in versions.methods:
+            rho = check[method]["trained_and_random"]["mean"]
+            rows[f"{METHODS[method]}\ntrained"] = trained[method]
+            rows[f"{METHODS[method]}\nrandom weights\n(rho = {rho:.2f})"] = random[method]
+            for title, place in places.items():
+                mean, control = (maps[method][place].mean(dim=0) for maps in (trained, random))
+                rho = float(rank_correlation(mean[None], control[None])[0])
+                mean_rhos.setdefault(method, {})[title] = rho
+                column = f"{called}\n{METHODS[method]}\n"
+                means[title].append((f"{column}trained", mean, ""))
+                means[title].append((f"{column}random", control, f"rho = {rho:.2f}"))
+        numbers[name] = {**check, "completeness_error": error, "mean_maps": mean_rhos}
+        with torch.no_grad():
+            values = versions.trained.output(images)
+        shown = {t: slice(p.start, min(p.start + SHOWN, p.stop)) for t, p in places.items()}
+        figures[f"maps_{name}"] = maps_figure(
+            f"Where the {called} looks (above each image: {output}; red raises it)",
+            {title: (images[few], values[few].tolist()) for title, few in shown.items()},
+            {row: [maps[few] for few in shown.values()] for row, maps in rows.items()},
+        )
+    figures["mean_maps"] = mean_maps_figure(
+        {title: group.mean(dim=0) for title, group in groups.items()}, means
+    )
+    return numbers, figures
 
 
 def logit(network: nn.Module) -> Explained:
@@ -72,28 +126,18 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
         network: any; a module that it uses twice cannot be asked for its map.
         images: (N, C, H, W) in [-1, 1].
     """
-    calls: Counter[nn.Module] = Counter()
-    found: list[nn.Module] = []
-    convolved: list[bool] = []
-
-    def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        calls[module] += 1
-        convolved.append(isinstance(module, nn.Conv2d))
-        if not isinstance(output, Tensor) or output.ndim != 4:
-            return
-        height, width = output.shape[2:]
-        # Neither (N, H, W, C), as some norms have it, nor the image itself, rescaled.
-        if height == width >= LEAST_SIDE and any(convolved):
-            found.append(module)
-
-    hooks = [m.register_forward_hook(note) for m in network.modules() if m is not network]
-    try:
+    with recorded(network) as calls:
         network(images[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    once = [module for module in found if calls[module] == 1]
-    return once[-1] if once else None
+    times = Counter(call.path for call in calls)
+    last, convolved = None, False
+    for call in calls:
+        convolved |= isinstance(call.module, nn.Conv2d)
+        if isinstance(call.output, Tensor) and call.output.ndim == 4 and times[call.path] == 1:
+            height, width = call.output.shape[2:]
+            # Neither (N, H, W, C), as some norms have it, nor the image itself, rescaled.
+            if height == width >= LEAST_SIDE and convolved:
+                last = call.module
+    return last
 
 
 def grad_cam(explained: Explained, images: Tensor) -> Tensor:
@@ -184,10 +228,9 @@ def rank_correlation(a: Tensor, b: Tensor) -> NDArray[np.float64]:
     ranks = [rankdata(x.flatten(1).double().numpy(), axis=1) for x in (a, b)]
     x, y = (r - r.mean(axis=1, keepdims=True) for r in ranks)
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    found: NDArray[np.float64] = np.divide(
-        (x * y).sum(axis=1), scale, out=np.zeros(len(x)), where=scale > 0
-    )
-    return found
+    products = (x * y).sum(axis=1)
+    rho: NDArray[np.float64] = np.divide(products, scale, out=np.zeros(len(x)), where=scale > 0)
+    return rho
 
 
 def likeness(a: Tensor, b: Tensor) -> dict[str, float]:

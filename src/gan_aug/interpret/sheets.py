@@ -1,10 +1,9 @@
-"""The sheets: what was found, drawn."""
+"""The sheets: tiles of images and maps in rows, as figures."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from gan_aug.pages.figure import new_figure
 
 Pixels = NDArray[np.float64]
 """(H, W, 3) in [0, 1]."""
+Panels = dict[str, list[list[Pixels]]]
+"""Title of a panel to its rows of tiles."""
 
 LARGEST_DIFFERENCE = 64
 """Grey levels that an error must have to be drawn in the brightest colour."""
@@ -48,8 +49,8 @@ def heat(image: Tensor, signed: Tensor) -> Pixels:
     colours = colormaps["RdBu_r"](values / 2 + 0.5)[..., :3]
     grey = picture(image).mean(axis=2, keepdims=True)
     cover = 0.7 * np.abs(values)[..., None]
-    found: Pixels = (1 - cover) * grey + cover * colours
-    return found
+    overlay: Pixels = (1 - cover) * grey + cover * colours
+    return overlay
 
 
 def montage(rows: Sequence[Sequence[Pixels]]) -> Pixels:
@@ -94,112 +95,77 @@ def png_of(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-@dataclass(frozen=True)
-class FilterRow:
-    """A filter and what excites it.
-
-    Attributes:
-        label: its name.
-        panels: title of a panel to the tiles of the filter's row in it.
-    """
-
-    label: str
-    panels: dict[str, list[Pixels]]
-
-
-def filters_figure(blocks: Mapping[str, Sequence[FilterRow]]) -> Figure:
+def filters_figure(blocks: Mapping[str, tuple[Sequence[str], Panels]]) -> Figure:
     """Draw patches and guided backpropagation, one block of filters above the other.
 
     Args:
-        blocks: title to filters, one or more.
+        blocks: title to the names of filters and panels with a row for each filter.
     """
-    filters = max(map(len, blocks.values()))
-    patches = max(len(tiles) for tiles in next(iter(blocks.values()))[0].panels.values())
+    filters = max(len(names) for names, _ in blocks.values())
+    _, first = next(iter(blocks.values()))
+    patches = max(len(rows[0]) for rows in first.values())
     figure = _figure(13, len(blocks) * (0.65 + filters * 3.0 / patches))
     grid: Any = figure.subfigures(len(blocks), 1, squeeze=False, hspace=0.03)
     parts: list[SubFigure] = list(grid[:, 0])
-    for part, (title, rows) in zip(parts, blocks.items(), strict=True):
+    for part, (title, (names, panels)) in zip(parts, blocks.items(), strict=True):
         part.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
-        names = list(rows[0].panels)
-        for at, (axes, name) in enumerate(zip(part.subplots(1, len(names)), names, strict=True)):
-            labels = [row.label for row in rows] if at == 0 else []
-            _show(axes, [row.panels[name] for row in rows], labels)
+        all_axes = part.subplots(1, len(panels))
+        for at, (axes, (name, rows)) in enumerate(zip(all_axes, panels.items(), strict=True)):
+            _show(axes, rows, names if at == 0 else [])
             axes.set_title(name, fontsize=10)
     return figure
 
 
-@dataclass(frozen=True)
-class MapColumn:
-    """Images of one group, and maps of them.
+def maps_figure(
+    title: str,
+    groups: Mapping[str, tuple[Tensor, Sequence[float]]],
+    maps: Mapping[str, Sequence[Tensor]],
+) -> Figure:
+    """Draw images, and below each one its maps.
 
-    Attributes:
-        title: the group.
-        images: (N, C, H, W) in [-1, 1].
-        outputs: what the network says of each.
-        maps: title of a row to maps (N, h, w).
+    Args:
+        title: of the figure.
+        groups: title of a column to its images (N, C, H, W) in [-1, 1] and what the network says
+            of each.
+        maps: title of a row to the maps (N, h, w) of each group.
     """
-
-    title: str
-    images: Tensor
-    outputs: Sequence[float]
-    maps: dict[str, Tensor]
-
-
-def maps_figure(title: str, columns: Sequence[MapColumn]) -> Figure:
-    """Draw images, and below each one its maps."""
-    names = list(columns[0].maps)
-    shown = max(len(column.images) for column in columns)
-    side = 11.3 / (shown * len(columns))
-    figure = _figure(13, 0.75 + (len(names) + 1) * (side + 0.02))
+    shown = max(len(images) for images, _ in groups.values())
+    side = 11.3 / (shown * len(groups))
+    figure = _figure(13, 0.75 + (len(maps) + 1) * (side + 0.02))
     figure.suptitle(title, fontsize=12, fontweight="bold")
-    grid = figure.subplots(len(names) + 1, len(columns), squeeze=False)
-    for at, column in enumerate(columns):
-        axes = grid[0, at]
-        labels = [f"{output:+.2g}" for output in column.outputs]
-        _show(axes, [[picture(image) for image in column.images]], ["image"][at:], labels)
-        axes.set_title(column.title, fontsize=11)
-        for axes, name in zip(grid[1:, at], names, strict=True):
-            tiles = [heat(i, m) for i, m in zip(column.images, column.maps[name], strict=True)]
-            _show(axes, [tiles], [name][at:])
+    grid = figure.subplots(len(maps) + 1, len(groups), squeeze=False)
+    for at, (group, (images, outputs)) in enumerate(groups.items()):
+        labels = [f"{output:+.2g}" for output in outputs]
+        _show(grid[0, at], [[picture(image) for image in images]], ["image"][at:], labels)
+        grid[0, at].set_title(group, fontsize=11)
+        for axes, (row, columns) in zip(grid[1:, at], maps.items(), strict=True):
+            tiles = [heat(i, m) for i, m in zip(images, columns[at], strict=True)]
+            _show(axes, [tiles], [row][at:])
     return figure
 
 
-@dataclass(frozen=True)
-class MeanRow:
-    """The mean image of a group, and mean maps.
+def mean_maps_figure(
+    images: Mapping[str, Tensor], maps: Mapping[str, Sequence[tuple[str, Tensor, str]]]
+) -> Figure:
+    """Draw mean maps over mean images.
 
-    Attributes:
-        title: the group.
-        image: (C, H, W) in [-1, 1].
-        maps: title of a block of columns to title of a column to a map (h, w) and what is
-            written under it.
+    Args:
+        images: group to its mean image (C, H, W) in [-1, 1].
+        maps: group to columns: a title, a map (h, w), and what is written under it.
     """
-
-    title: str
-    image: Tensor
-    maps: dict[str, dict[str, tuple[Tensor, str]]]
-
-
-def mean_maps_figure(rows: Sequence[MeanRow]) -> Figure:
-    """Draw mean maps over mean images."""
-    blocks = rows[0].maps
-    titles = [
-        "mean image",
-        *(f"{b}\n{name}" for b, of_block in blocks.items() for name in of_block),
-    ]
-    figure = _figure(13, 0.9 + len(rows) * 1.65)
+    titles = ["mean image", *(title for title, _, _ in next(iter(maps.values())))]
+    figure = _figure(13, 0.9 + len(images) * 1.65)
     figure.suptitle("Mean maps of each group, over its mean image", fontsize=12, fontweight="bold")
-    grid = figure.subplots(len(rows), len(titles), squeeze=False)
-    for at, row in enumerate(rows):
-        found = [pair for of_block in row.maps.values() for pair in of_block.values()]
-        tiles = [picture(row.image), *(heat(row.image, values) for values, _ in found)]
-        texts = ["", *(text for _, text in found)]
-        for axes, tile, text, title in zip(grid[at], tiles, texts, titles, strict=True):
+    grid = figure.subplots(len(images), len(titles), squeeze=False)
+    for row, (group, image) in enumerate(images.items()):
+        tiles = [picture(image), *(heat(image, values) for _, values, _ in maps[group])]
+        texts = ["", *(text for _, _, text in maps[group])]
+        for axes, tile, text, title in zip(grid[row], tiles, texts, titles, strict=True):
             _show(axes, [[tile]])
             axes.set_xlabel(text, fontsize=8)
-            if at == 0:
+            if row == 0:
                 axes.set_title(title, fontsize=8.5)
-        grid[at, 0].set_ylabel(row.title.replace("real ", "real\n"), fontsize=9)
+        grid[row, 0].set_ylabel(group.replace("real ", "real\n"), fontsize=9)
     return figure
 
 
@@ -226,8 +192,8 @@ def projection_figure(groups: Mapping[str, tuple[Tensor, Tensor, Sequence[float]
         fontweight="bold",
     )
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
-    for at, (axes, (title, found)) in enumerate(zip(all_axes, groups.items(), strict=True)):
-        images, nearest, rms = found
+    for at, (axes, title) in enumerate(zip(all_axes, groups, strict=True)):
+        images, nearest, rms = groups[title]
         errors = 127.5 * (images - nearest).abs().mean(dim=1) / LARGEST_DIFFERENCE
         rows = [
             [picture(image) for image in images],
