@@ -61,6 +61,25 @@ TINY_STUDY = (
     "study.repeats=1",
 )
 
+ORIGIN = {
+    "model": "dcgan",
+    "data": "phantom",
+    "train_class": "pneumonia",
+    "classes": ["normal", "pneumonia"],
+    "makes": {"pneumonia": []},
+    "source_hashes": [],
+    "draw": 0,
+    "training_seed": 0,
+    "data_fingerprint": "f",
+    "seen_hashes": ["0" * 64],
+    "synthetic": None,
+    "checkpoint_sha256": "0" * 64,
+    "seed": 0,
+    "chosen_by": None,
+    "data_settings": {},
+}
+"""What a manifest says of a generator."""
+
 
 def environment(cache_home: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from support import ROOT
+from support import ORIGIN, ROOT
 
 from gan_aug.data.stored import check_stored_data, check_typed, split_typed
 from gan_aug.evaluation.subject import with_data
@@ -86,9 +86,9 @@ def checkpoint(folder: Path, data: dict[str, Any]) -> Path:
 
 
 def manifest(folder: Path, data: dict[str, Any]) -> Path:
-    content = {
-        "files": {"a/0.png": "0"}, "image_size": 64, "channels": 1, "seen_hashes": ["0" * 64],
-        "data_fingerprint": "f", "draw": 0, "data_settings": data,
+    content = ORIGIN | {
+        "format": 1, "files": {"a/0.png": "0" * 64}, "image_size": 64, "channels": 1, "count": {},
+        "sources": {}, "data_settings": data,
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(content))
     return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from support import ORIGIN
 
 from gan_aug.arms.filter import far_enough, nearest_distance
 from gan_aug.data.sources.phantom import Phantom
@@ -54,8 +55,7 @@ def test_sources_count_as_images_that_a_gan_saw(split: str, splits: Splits, tmp_
     sources = [splits.train.hashes[0], getattr(splits, split).hashes[0]]
     made = {"pneumonia": Generated(images, [str(h) for h in sources])}
     seen = splits.train.hashes.tolist()
-    origin = {"draw": 0, "data_fingerprint": splits.fingerprint, "seen_hashes": seen}
-    write_set(tmp_path / "synthetic" / "pneumonia_gan", made, origin)
+    write_set(tmp_path / "synthetic" / "pneumonia_gan", made, ORIGIN | {"seen_hashes": seen})
     passed, detail = saw_only_training_images(splits, tmp_path)
     assert passed == (split == "train")
     assert (", 0 of them" if passed else ", 1 of them") in detail

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,17 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.classes import Classes, is_class_name
+from gan_aug.data.classes import Classes
+from gan_aug.data.manifest import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_bytes, read_json, refuse_links
-from gan_aug.run.renames import renamed
+from gan_aug.run.files import not_writable, read_bytes, refuse_links
 
-MANIFEST = "manifest.json"
-MOST_MANIFEST = 256 * 2**20
-"""Bytes: it has a line for each image of the set, and for each that its generator saw."""
-_FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+HELD_OUT = ("test", "validation", "development", "internal")
+"""Parts of a draw that no generator may have seen."""
 
 
 class DamagedSet(GanAugError):
@@ -38,7 +33,7 @@ class DamagedSet(GanAugError):
     """
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; generate the set again")
+        super().__init__(f"{what}; {AGAIN}")
         self.what = what
 
 
@@ -70,14 +65,14 @@ class SyntheticSet:
         images: uint8 (N, C, H, W).
         labels: int64 (N,), positions in `classes`.
         classes: of the data set.
-        manifest: the content of manifest.json.
+        manifest: what the set says of itself.
         sources: (N,) SHA-256 of the real image that each was translated from; None: of none.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: Classes
-    manifest: dict[str, Any]
+    manifest: Manifest
     sources: list[str] | None = None
 
     def of_class(self, name: str) -> Generated:
@@ -88,10 +83,10 @@ class SyntheticSet:
 
     def facts(self) -> dict[str, Any]:
         """Return what a run that trains on the images records of them."""
-        kept = ("model", "draw", "data_fingerprint", "checkpoint_sha256", "seed")
+        kept = {"model", "draw", "data_fingerprint", "checkpoint_sha256", "seed"}
         used = {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
         pixels = hashlib.sha256(self.images.tobytes()).hexdigest()
-        return {key: self.manifest.get(key) for key in kept} | {"used": used, "sha256": pixels}
+        return self.manifest.model_dump(include=kept) | {"used": used, "sha256": pixels}
 
 
 def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
@@ -136,15 +131,15 @@ def _write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[st
             if generated.sources is not None:
                 sources |= zip(names, generated.sources, strict=True)
         shape = next(iter(images.values())).images.shape
-        manifest = {
+        manifest = Manifest(
             **origin,
-            "count": {name: len(batch) for name, batch in images.items()},
-            "image_size": shape[-1],
-            "channels": shape[1],
-            "files": files,
-            "sources": sources,
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+            count={name: len(batch) for name, batch in images.items()},
+            image_size=shape[-1],
+            channels=shape[1],
+            files=files,
+            sources=sources,
+        )
+        manifest.write(temporary / MANIFEST)
         temporary.chmod(0o755)
         temporary.rename(folder)
     finally:
@@ -182,11 +177,11 @@ def read_set(
         GanAugError: not a synthetic set, too few images, another size or class, or a generator
             that saw images it must not have seen.
     """
-    manifest = read_manifest(folder, key)
+    manifest = Manifest.of(folder, key)
     check_manifest(folder, manifest, image_size, splits, key)
     files, labels = [], []
     for label, name in enumerate(splits.classes):
-        of_class = sorted(f for f in manifest["files"] if f.startswith(f"{name}/"))
+        of_class = sorted(file for file in manifest.files if file.startswith(f"{name}/"))
         if of_class and count is not None and count > len(of_class):
             raise GanAugError(
                 f"data.synthetic.count={count}: {folder} has {len(of_class)} {name} images; "
@@ -202,129 +197,58 @@ def read_set(
         np.array(labels, np.int64),
         splits.classes,
         manifest,
-        [manifest["sources"][file] for file in files] if manifest.get("sources") else None,
+        [manifest.sources[file] for file in files] if manifest.sources else None,
     )
 
 
-def read_manifest(folder: Path, key: str) -> dict[str, Any]:
-    """Read what a synthetic set says of itself; it may come from anyone.
-
-    Raises:
-        GanAugError: not a synthetic set, a damaged one, or one whose manifest names files outside
-            it or does not say what its generator saw.
-    """
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise GanAugError(f"{key}={folder}: no such folder; name a synthetic/ of a GAN run")
-    if not path.exists():
-        raise GanAugError(
-            f"{key}={folder}: has no {MANIFEST}; "
-            "only sets written by gan_aug.train or gan_aug.generate can be used"
-        )
-    manifest = read_json(path, "generate the set again", MOST_MANIFEST)
-    wanted = {
-        "files": dict,
-        "image_size": int,
-        "channels": int,
-        "seen_hashes": list,
-        "data_fingerprint": str,
-        "draw": int,
-    }
-    for name, kind in wanted.items():
-        found = manifest.get(name)
-        if type(found) is not kind or found == {}:  # true is no whole number
-            raise GanAugError(f"{path}: lacks a sound {name}; generate the set again")
-    for file, digest in manifest["files"].items():
-        matched = _FILE.fullmatch(file)
-        named = matched is not None and is_class_name(matched[1])
-        if not named or not isinstance(digest, str):
-            raise GanAugError(
-                f"{path}: files: {file!r} is not CLASS/NAME.png inside the set; generate the set "
-                "again"
-            )
-    _check_sources(path, manifest)
-    seen = manifest["seen_hashes"]
-    if not seen or not all(isinstance(h, str) and _SHA256.fullmatch(h) for h in seen):
-        raise GanAugError(
-            f"{path}: seen_hashes does not hold the SHA-256 of the images that the generator saw, "
-            "so nothing shows that it saw no test image; generate the set again"
-        )
-    return {key: renamed(value) for key, value in manifest.items()}
-
-
-def _check_sources(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Check that a set of translations says of each one what it was made from."""
-    sources = manifest.get("sources") or {}  # earlier sets have none
-    sound = isinstance(sources, dict) and all(
-        isinstance(h, str) and _SHA256.fullmatch(h) for h in sources.values()
-    )
-    if not sound or (sources and sources.keys() != manifest["files"].keys()):
-        raise GanAugError(
-            f"{path}: sources does not hold the SHA-256 of the real image that each file was made "
-            "from; generate the set again"
-        )
-
-
-def _read_image(folder: Path, file: str, manifest: Mapping[str, Any]) -> NDArray[np.uint8]:
+def _read_image(folder: Path, file: str, manifest: Manifest) -> NDArray[np.uint8]:
     path = folder / file
+    channels, size = manifest.channels, manifest.image_size
     try:
         if folder.resolve() not in path.resolve().parents:
-            raise GanAugError(
-                f"{path}: is a link that leads out of the set; generate the set again"
-            )
-        data = read_bytes(path, _most_bytes(manifest))
+            raise GanAugError(f"{path}: is a link that leads out of the set; {AGAIN}")
+        # A PNG may have its pixels as they are, and a little more.
+        data = read_bytes(path, 2 * channels * size**2 + 2**16)
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         reason = error.strerror if isinstance(error, OSError) else "a loop of links"
         raise DamagedSet(f"{path}: cannot be read ({reason})") from error
-    if hashlib.sha256(data).hexdigest() != manifest["files"][file]:
+    if hashlib.sha256(data).hexdigest() != manifest.files[file]:
         raise DamagedSet(f"{path}: is not the file its manifest lists")
-    channels, size = manifest["channels"], manifest["image_size"]
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             # Before any pixel is decoded: a small file can claim to be a huge picture.
-            if (image.format, image.mode, image.size) != ("PNG", mode, (size, size)):
-                raise ValueError(f"{image.format} {image.mode} {image.size[0]}x{image.size[1]}")
+            if (image.mode, image.size) != (mode, (size, size)):
+                raise ValueError(f"{image.mode} {image.size[0]}x{image.size[1]}")
             array = np.asarray(image)
     except Exception as error:  # Pillow lets almost anything escape from a damaged file
         raise GanAugError(
-            f"{path}: is no PNG of {size}x{size} pixels in mode {mode} ({error}); generate the set "
-            "again"
+            f"{path}: is no PNG of {size}x{size} pixels in mode {mode} ({error}); {AGAIN}"
         ) from error
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
-
-
-def _most_bytes(manifest: Mapping[str, Any]) -> int:
-    """Return what a PNG of the set's size can have: its pixels as they are, and a little more."""
-    pixels: int = manifest["channels"] * manifest["image_size"] ** 2
-    return 2 * pixels + 2**16
 
 
 def _check_not_real(
     folder: Path, files: list[str], images: list[NDArray[np.uint8]], splits: Splits
 ) -> None:
     """Refuse held-out images passed as generated ones, whatever the manifest says."""
-    held: dict[bytes, str] = {}
-    for name in ("test", "development", "validation", "internal"):
-        table = getattr(splits, name)
-        held |= {
-            np.ascontiguousarray(image).tobytes(): f"the {name} image {path}"
-            for image, path in zip(table.images, table.paths.tolist(), strict=True)
-        }
+    held = {
+        np.ascontiguousarray(image).tobytes(): f"the {name} image {path}"
+        for name in HELD_OUT
+        for image, path in zip(
+            getattr(splits, name).images, getattr(splits, name).paths.tolist(), strict=True
+        )
+    }
     for file, image in zip(files, images, strict=True):
-        if (found := held.get(np.ascontiguousarray(image).tobytes())) is not None:
+        if real := held.get(np.ascontiguousarray(image).tobytes()):
             raise GanAugError(
-                f"{folder / file}: is {found}, pixel for pixel, not a generated one; do not use "
+                f"{folder / file}: is {real}, pixel for pixel, not a generated one; do not use "
                 "this set"
             )
 
 
 def check_manifest(
-    folder: Path,
-    manifest: Mapping[str, Any],
-    image_size: int,
-    splits: Splits,
-    key: str,
+    folder: Path, manifest: Manifest, image_size: int, splits: Splits, key: str
 ) -> None:
     """Refuse a set that does not fit, or whose generator saw more than the draw's training images.
 
@@ -332,28 +256,27 @@ def check_manifest(
         GanAugError: naming the set and the reason.
     """
     where = f"{key}={folder}"
-    for name, wanted in (("image_size", image_size), ("channels", splits.channels)):
-        if manifest[name] != wanted:
+    for name, own, wanted in (
+        ("image_size", manifest.image_size, image_size),
+        ("channels", manifest.channels, splits.channels),
+    ):
+        if own != wanted:
             raise GanAugError(
-                f"{where}: its {name} is {manifest[name]}, training uses data.{name}={wanted}; fit "
+                f"{where}: its {name} is {own}, training uses data.{name}={wanted}; fit "
                 "and generate with the same"
             )
-    classes = {file.split("/")[0] for file in manifest["files"]}
-    if unknown := classes - set(splits.classes):
+    if unknown := {file.split("/")[0] for file in manifest.files} - {*splits.classes}:
         known = ", ".join(splits.classes)
         raise GanAugError(f"{where}: has class {min(unknown)}; known are {known}")
-    seen = set(manifest["seen_hashes"]) | set((manifest.get("sources") or {}).values())
-    for name in ("test", "development", "validation", "internal"):
-        leaked = seen & set(getattr(splits, name).hashes.tolist())
-        if leaked:
+    for name in HELD_OUT:
+        if leaked := manifest.seen & set(getattr(splits, name).hashes.tolist()):
             raise GanAugError(
                 f"{where}: its generator saw {len(leaked)} {name} images of draw={splits.draw}; "
                 f"fit the GAN again with draw={splits.draw} and the same data settings"
             )
-    foreign = seen - set(splits.train.hashes.tolist())
-    if foreign:
+    if foreign := manifest.seen - set(splits.train.hashes.tolist()):
         raise GanAugError(
             f"{where}: its generator saw {len(foreign)} images that are not training images of "
-            f"draw={splits.draw} (it was fitted on draw={manifest['draw']} of data "
-            f"{manifest['data_fingerprint']}); fit it with the same draw and data settings"
+            f"draw={splits.draw} (it was fitted on draw={manifest.draw} of data "
+            f"{manifest.data_fingerprint}); fit it with the same draw and data settings"
         )

@@ -13,10 +13,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.hold_out import with_other_classes
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.manifest import MANIFEST, Manifest
 from gan_aug.data.prepare import data_settings, prepare
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import check_stored_data, check_typed, split_typed
-from gan_aug.data.synthetic import MANIFEST, Generated, read_manifest, read_set
+from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan, read_stored
@@ -64,8 +65,8 @@ def with_data(cfg: DictConfig, typed: Collection[str]) -> DictConfig:
         where = f"{file}: data"
     else:
         folder = Path(cfg.synthetic.dir).expanduser()
-        manifest = read_manifest(folder, "synthetic.dir")
-        file, own, found = f"synthetic.dir={folder}", False, manifest.get("data_settings")
+        manifest = Manifest.of(folder, "synthetic.dir")
+        file, own, found = f"synthetic.dir={folder}", False, manifest.data_settings
         where = f"{folder / MANIFEST}: data_settings"
     settings, said = split_typed(check_stored_data(found, where, own), own)
     if "data" in typed:  # a group of conf/ is the user's too
@@ -125,7 +126,7 @@ def load_subject(cfg: DictConfig) -> Subject:
         return Subject(made, splits, gan, chosen)
     folder = Path(cfg.synthetic.dir).expanduser()
     found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
-    _check_draw(f"synthetic.dir={folder}", found.manifest, splits)
+    _check_draw(f"synthetic.dir={folder}", found.manifest.plain(), splits)
     generated = {}
     for name in splits.classes:
         of_class = found.of_class(name)
@@ -138,9 +139,7 @@ def load_subject(cfg: DictConfig) -> Subject:
             warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
         if len(of_class):
             generated[name] = of_class.first(count)
-    # A manifest of an earlier version does not say; null: no measure did.
-    chosen = "chosen_by" not in found.manifest or found.manifest["chosen_by"] is not None
-    return Subject(generated, splits, None, chosen)
+    return Subject(generated, splits, None, found.manifest.chosen_by is not None)
 
 
 def training_images(cfg: DictConfig, origin: dict[str, Any], typed: Collection[str]) -> ImageTable:

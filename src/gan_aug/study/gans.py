@@ -15,12 +15,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from gan_aug.data.manifest import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import (
     DamagedSet,
     SyntheticSet,
-    read_manifest,
     read_set,
     write_set,
 )
@@ -314,7 +314,7 @@ def _write_synthetic(
         module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
         images = {name: images_of(module, origin, name, count, seed, splits.train)}
         write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
-    manifest = read_manifest(folder, "synthetic set")
-    found = tuple(manifest.get(key) for key in ("checkpoint_sha256", "count", "seed"))
+    manifest = Manifest.of(folder, "synthetic set")
+    found = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
     if found != (gan.sha256, {name: count}, seed):
         raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
+from gan_aug.data.manifest import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
-from gan_aug.data.synthetic import read_manifest
 from gan_aug.metrics.classification import choose_threshold, decisions, metric_names
 from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
 from gan_aug.report.verify import TOLERANCE, read_predictions
@@ -77,11 +77,10 @@ def saw_only_training_images(
     """
     own, foreign, n = set(splits.train.hashes.tolist()), 0, 0
     for path in folder.glob("synthetic/*/manifest.json"):
-        manifest = read_manifest(path.parent, "synthetic set")
-        seen = {*manifest["seen_hashes"], *(manifest.get("sources") or {}).values()}
-        n += len(seen)
-        without_labels = manifest.get("train_class") == NAME
-        foreign += len(seen - (set(unlabelled) if without_labels else own))
+        manifest = Manifest.of(path.parent, "synthetic set")
+        n += len(manifest.seen)
+        without_labels = manifest.train_class == NAME
+        foreign += len(manifest.seen - (set(unlabelled) if without_labels else own))
     if not n:
         return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"

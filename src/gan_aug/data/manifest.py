@@ -1,0 +1,115 @@
+"""What the manifest of a synthetic set says: which generator made it, and what that had seen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gan_aug.data.classes import is_class_name
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.stored_model import Stored
+
+MANIFEST = "manifest.json"
+MOST_MANIFEST = 256 * 2**20
+"""Bytes: it has a line for each image of the set, and for each that its generator saw."""
+AGAIN = "generate the set again"
+"""What to do about a set that is damaged."""
+_FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
+
+
+def _in_set(name: str) -> str:
+    matched = _FILE.fullmatch(name)
+    if matched is None or not is_class_name(matched[1]):
+        raise PydanticCustomError("file", f"{name!r} is not CLASS/NAME.png inside the set")
+    return name
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ImageName = Annotated[str, AfterValidator(_in_set)]
+
+
+class Manifest(Stored):
+    """What a synthetic set says of itself; it may come from anyone.
+
+    Attributes:
+        model: the generator's.
+        data: name of the data set that it was fitted on.
+        train_class: the one class that it was fitted on, if any.
+        classes: of the data set.
+        makes: class that the generator makes to the classes that it translates.
+        source_hashes: of the images that may be translated.
+        draw: of the training images.
+        training_seed: of the generator's run.
+        data_fingerprint: of the data set.
+        seen_hashes: of the images that the generator was fitted on.
+        synthetic: what is known of generated images that it was fitted on.
+        checkpoint_sha256: of the generator's weights.
+        seed: of the latents.
+        chosen_by: the measure of validation images that chose the weights; null: none did.
+        data_settings: settings of the data set; see `gan_aug.data.stored`.
+        count: images of each class.
+        image_size: pixels of a side.
+        channels: 1 or 3.
+        files: path below the folder to the SHA-256 of its bytes.
+        sources: the same to that of the real image that it was translated from; empty: of none.
+    """
+
+    WHAT: ClassVar[str] = "manifest of a synthetic set"
+
+    model: str
+    data: str
+    train_class: str | None
+    classes: list[str]
+    makes: dict[str, list[str]]
+    source_hashes: list[Sha256]
+    draw: int
+    training_seed: int
+    data_fingerprint: str
+    seen_hashes: Annotated[list[Sha256], Field(min_length=1)]
+    synthetic: dict[str, Any] | None
+    checkpoint_sha256: Sha256
+    seed: int
+    chosen_by: str | None
+    data_settings: dict[str, Any]
+    count: dict[str, int]
+    image_size: Annotated[int, Field(ge=1, le=2**14)]
+    channels: Literal[1, 3]
+    files: Annotated[dict[ImageName, Sha256], Field(min_length=1)]
+    sources: dict[str, Sha256]
+
+    @model_validator(mode="after")
+    def _each_with_its_source(self) -> Self:
+        if self.sources and self.sources.keys() != self.files.keys():
+            said = "sources does not hold the real image that each file was made from"
+            raise PydanticCustomError("sources", said)
+        return self
+
+    @classmethod
+    def of(cls, folder: Path, key: str) -> Self:
+        """Read the manifest of a set.
+
+        Args:
+            folder: the set.
+            key: the setting that named it.
+
+        Raises:
+            GanAugError: not a synthetic set, a damaged one, or one whose manifest names files
+                outside it or does not say what its generator saw.
+        """
+        if not folder.is_dir():
+            raise GanAugError(f"{key}={folder}: no such folder; name a synthetic/ of a GAN run")
+        if not (folder / MANIFEST).exists():
+            raise GanAugError(
+                f"{key}={folder}: has no {MANIFEST}; "
+                "only sets written by gan_aug.train or gan_aug.generate can be used"
+            )
+        return cls.read(folder / MANIFEST, AGAIN, MOST_MANIFEST)
+
+    @property
+    def seen(self) -> set[str]:
+        """Hashes of all real images that the images were made from."""
+        return {*self.seen_hashes, *self.sources.values()}
