@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY_STUDY, run_command
+from support import ORIGIN, TINY_STUDY, run_command
 
 from gan_aug.arms.unlabelled import of_one_class
 from gan_aug.data.sources.phantom import Phantom
@@ -107,13 +107,14 @@ def test_a_gan_that_was_told_none_may_have_seen_those_alone(
     folder = tmp_path / "synthetic" / "unlabelled_gan"
     folder.mkdir(parents=True)
     seen = getattr(splits, other).hashes.tolist()
-    manifest = {
-        "files": {"normal/00000.png": "x"},
+    manifest = ORIGIN | {
+        "format": 1,
+        "files": {"normal/00000.png": "0" * 64},
         "image_size": 16,
         "channels": 1,
+        "count": {"normal": 1},
+        "sources": {},
         "seen_hashes": seen,
-        "data_fingerprint": splits.fingerprint,
-        "draw": 0,
         "train_class": "unlabelled",
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
