@@ -62,10 +62,10 @@ from gan_aug.metrics.sample import Context, Sample
 def brightness(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     return {"brightness": float(fake.images.mean())}
 '''
-METRIC_LINE = (
-    "  brightness: {good: {brightness: baseline}, "
-    "function: {_target_: gan_aug.metrics.brightness.brightness, _partial_: true}}\n"
-)
+METRIC_YAML = """
+good: {brightness: baseline}
+function: {_target_: gan_aug.metrics.brightness.brightness, _partial_: true}
+"""
 NETWORK = '''
 """One linear layer on a coarse grid."""
 
@@ -215,8 +215,7 @@ def test_a_data_set_a_metric_and_a_classifier(copy: Copy, tmp_path: Path) -> Non
     (package / "data" / "sources" / "stripes.py").write_text(DATA_SET)
     (conf / "data" / "stripes.yaml").write_text(DATA_YAML)
     (package / "metrics" / "brightness.py").write_text(METRIC)
-    with (conf / "quality" / "base.yaml").open("a") as file:
-        file.write(METRIC_LINE)
+    (conf / "metric" / "brightness.yaml").write_text(METRIC_YAML)
     (package / "models" / "networks" / "coarse.py").write_text(NETWORK)
     cnn = (conf / "model" / "cnn.yaml").read_text()
     network = "_target_: gan_aug.models.networks.coarse.Coarse\n    side: 16"

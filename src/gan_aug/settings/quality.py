@@ -25,6 +25,7 @@ class MetricSettings(Settings):
     good: dict[str, Literal["lower", "higher", "baseline"]] = Field(
         description="of each value: what is good"
     )
+    cheap: bool = Field(default=False, description="costs little enough for curves in studies")
     function: MetricNode = Field(description="`f(real, fake, context) -> {value: number}`")
 
 
@@ -40,6 +41,6 @@ class QualitySettings(Settings):
     fit_steps: Positive = Field(description="batches for the classifiers of gan_train and gan_test")
     gate: dict[str, From0] = Field(description="how far values may be from the baseline, to pass")
     use: Names = Field(description="metrics to compute")
-    metrics: dict[str, MetricSettings] = Field(description="every metric there is")
+    metrics: dict[str, MetricSettings] = Field(description="every file of conf/metric")
     every_n_epochs: Positive | None = Field(default=None, description="curves in training")
     select: str | None = Field(default=None, description="what chooses a GAN's weights")

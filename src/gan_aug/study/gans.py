@@ -40,7 +40,6 @@ from gan_aug.run.threads import record_threads
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.selection import deciding
 from gan_aug.training.fit import fit
-from gan_aug.training.quality_curves import CHEAP
 
 _UNLIKE = (
     *(
@@ -100,7 +99,7 @@ class FittedGAN:
 
 def used_in_training(cfg: DictConfig) -> list[str]:
     """Return the metrics of a study that its GANs' curves show."""
-    return [name for name in cfg.quality.use if name in CHEAP]
+    return [name for name in cfg.quality.use if cfg.quality.metrics[name].cheap]
 
 
 def gan_config(

@@ -15,9 +15,6 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError
 
-CHEAP = ("kid", "precision_recall", "density_coverage", "ms_ssim", "judged")
-"""Metrics that cost little enough to be taken again and again: what conf/train.yaml uses."""
-
 
 def check_select(select: str, quality: DictConfig, key: str) -> float:
     """Check that a value of the metrics in use can choose a checkpoint.
