@@ -25,7 +25,7 @@ import numpy as np
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.splits import Source
+from gan_aug.data.source import Source
 
 
 @dataclass(frozen=True)

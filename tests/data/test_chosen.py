@@ -13,9 +13,10 @@ from support import ROOT, write_image
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import load
 from gan_aug.data.settle import settle
+from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, chosen_classes
 from gan_aug.data.sources.tree import LeftOut
-from gan_aug.data.splits import Source, make_splits
+from gan_aug.data.splits import make_splits
 from gan_aug.run.errors import GanAugError
 
 

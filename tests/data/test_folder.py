@@ -13,8 +13,9 @@ from PIL import Image
 from support import write_image
 
 from gan_aug.data.near_duplicates import near_duplicates
+from gan_aug.data.source import Source
 from gan_aug.data.sources.folder import Folder
-from gan_aug.data.splits import Source, check_disjoint, make_splits
+from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.run.errors import GanAugError
 
 SETTINGS = {

@@ -16,7 +16,8 @@ from gan_aug.data.held_out import (
     reference_classifier_images,
 )
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.splits import Source, Splits, make_splits
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits, make_splits
 from gan_aug.run.errors import GanAugError
 
 PARTS = ("classifier", "reference", "baseline")

@@ -18,7 +18,7 @@ from gan_aug.data.hold_out import hold_out, say_what_is_left
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.data.splits import Source
+from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
 
 

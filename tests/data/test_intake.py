@@ -26,11 +26,12 @@ from support import ROOT, write_image
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, prepare, print_left_out
 from gan_aug.data.settle import settle
+from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import LeftOut, Tree
-from gan_aug.data.splits import Source, check_disjoint, make_splits
+from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
 from gan_aug.run.command_line import _as_hydra_takes_it
 from gan_aug.run.errors import GanAugError

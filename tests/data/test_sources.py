@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import ChestXray, contradictions, list_images, parse_name
 from gan_aug.data.sources.medmnist import MedMNIST, classes_of, file_name, single_label_sets
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.sources.tree import find_files
-from gan_aug.data.splits import Source, check_disjoint, make_splits
+from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.run.errors import GanAugError
 
 

@@ -18,7 +18,8 @@ from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import settle
-from gan_aug.data.splits import Source, Splits, make_splits
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits, make_splits
 from gan_aug.run.command_line import _as_hydra_takes_it, joined
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config

@@ -20,7 +20,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.data.splits import Source
+from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
 from gan_aug.settings.study import check_study

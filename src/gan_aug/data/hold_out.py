@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.held_out import FEWEST, left_to_measure
 from gan_aug.data.prepare import cut
-from gan_aug.data.splits import Source, Splits
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits
 from gan_aug.run.errors import warn
 from gan_aug.settings.gan_classes import classes_made
 

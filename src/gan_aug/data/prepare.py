@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.cache import default_cache_dir
 from gan_aug.data.classes import Classes
-from gan_aug.data.splits import Source, Splits, check_disjoint, make_splits
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import Config

@@ -9,68 +9,22 @@ they are, less duplicates; patients are not looked at there.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.source import Source, extra_copies, units, without_conflicts
 from gan_aug.run.errors import GanAugError
 
 _HOLDOUT_STREAM = 20180222
 """Seeds the holdout, which is the same for every draw (the data set's publication day)."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a data set supplies.
-
-    Attributes:
-        train: the official training split.
-        test: the official test split.
-        validation: an official validation split to use as it is; None cuts one by patient.
-        patients_known: whether the patients are real ones; else each group of near duplicates, or
-            each image, counts as one.
-        notes: facts worth keeping with a run (root folder, skipped files ...).
-    """
-
-    train: ImageTable
-    test: ImageTable
-    validation: ImageTable | None = None
-    patients_known: bool = True
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def classes(self) -> Classes:
-        """Class names, and which of them is the positive one."""
-        return self.train.classes
-
-    @property
-    def channels(self) -> int:
-        """1 for grey images, 3 for RGB."""
-        return int(self.train.images.shape[1])
-
-    def tables(self) -> dict[str, ImageTable]:
-        """Return the splits that the data set has."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: table for name, table in found.items() if table is not None}
-
-    def fingerprint(self) -> str:
-        """Return a hash of the content: split, class and source hash of every image."""
-        rows = sorted(
-            f"{name} {label} {image}"
-            for name, table in self.tables().items()
-            for label, image in zip(table.labels, table.hashes, strict=True)
-        )
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -126,21 +80,23 @@ class Splits:
         return int(self.train.images.shape[1])
 
 
-def units(table: ImageTable) -> NDArray[np.int64]:
-    """Number the connected groups of images that share a patient or a source hash.
+def _take_units(
+    table: ImageTable, group: NDArray[np.int64], label: int, order: NDArray[np.int64], wanted: int
+) -> tuple[NDArray[np.bool_], int]:
+    """Take whole units of one class, in an order, while they hold no more than is wanted.
 
     Returns:
-        int64 (N,): equal numbers for images that must stay on one side of a cut.
+        bool (N,), and how many images are wanted still.
     """
-    n = len(table)
-    columns = [np.unique(c, return_inverse=True)[1] for c in (table.patients, table.hashes)]
-    # A graph of images (0 to n - 1) and of the values they have, which link those that share one.
-    values = np.concatenate([columns[0], columns[1] + (columns[0].max(initial=-1) + 1)])
-    rows = np.tile(np.arange(n), 2)
-    size = n + int(values.max(initial=-1)) + 1
-    graph = coo_array((np.ones(2 * n, np.int8), (rows, n + values)), (size, size))
-    numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1][:n].astype(np.int64)
-    return numbers
+    chosen = np.zeros(len(table), bool)
+    for unit in order:
+        if wanted == 0:
+            break
+        rows = group == unit
+        if (table.labels[rows] == label).all() and rows.sum() <= wanted:
+            chosen |= rows
+            wanted -= int(rows.sum())
+    return chosen, wanted
 
 
 def _pick(
@@ -162,15 +118,8 @@ def _pick(
                 f"{key}={per_class}: there are only {int(of_class.sum())} {name} images to set "
                 f"these aside from; choose a smaller {key}"
             )
-        wanted = per_class
-        for unit in np.random.default_rng(seed.spawn(1)[0]).permutation(np.unique(group[of_class])):
-            members = group == unit
-            pure = bool(of_class[members].all())
-            if pure and members.sum() <= wanted:
-                chosen |= members
-                wanted -= int(members.sum())
-            if wanted == 0:
-                break
+        order = np.random.default_rng(seed.spawn(1)[0]).permutation(np.unique(group[of_class]))
+        chosen |= _take_units(table, group, label, order, per_class)[0]
     return chosen
 
 
@@ -185,120 +134,15 @@ def _last_units(
     chosen = np.zeros(len(table), bool)
     for label, members in enumerate(order):
         numbers, first = np.unique(group[members], return_index=True)
-        wanted = per_class
-        for unit in numbers[np.argsort(-first)]:
-            rows = group == unit
-            if wanted == 0:
-                break
-            if (table.labels[rows] == label).all() and rows.sum() <= wanted:
-                chosen |= rows
-                wanted -= int(rows.sum())
-        if per_class and (wanted == per_class or per_class >= len(members)):
+        taken, left = _take_units(table, group, label, numbers[np.argsort(-first)], per_class)
+        chosen |= taken
+        if per_class and (left == per_class or per_class >= len(members)):
             raise GanAugError(
                 f"data.internal_per_class={per_class}: only {len(members)} "
                 f"{table.classes.names[label]} images are left to take it from, and training "
                 "needs some; choose a smaller number"
             )
     return chosen
-
-
-def conflicts(source: Source) -> dict[str, list[str]]:
-    """Return the images that are in several classes, in one split or in several.
-
-    Returns:
-        Hash to the paths of all copies.
-    """
-    labels: dict[str, set[int]] = {}
-    paths: dict[str, list[str]] = {}
-    for table in source.tables().values():
-        rows = zip(table.hashes.tolist(), table.labels.tolist(), table.paths.tolist(), strict=True)
-        for image, label, path in rows:
-            labels.setdefault(image, set()).add(label)
-            paths.setdefault(image, []).append(path)
-    return {image: sorted(paths[image]) for image, found in labels.items() if len(found) > 1}
-
-
-def without_conflicts(source: Source, on_conflict: str) -> Source:
-    """Return a data set in which no image is in two classes.
-
-    Args:
-        source: the data set.
-        on_conflict: `stop` or `drop`, which leaves out all copies of such an image.
-
-    Raises:
-        GanAugError: there are such images and `stop`, or a class has no others in some split.
-    """
-    found = conflicts(source)
-    if not found:
-        return source
-    one, other = _of_two_classes(source, min(found, key=lambda image: found[image]))
-    if on_conflict != "drop":
-        number = f"{len(found)} such image{'s' * (len(found) > 1)} in all"
-        raise GanAugError(
-            f"{one} and {other}: are the same image, in two classes ({number}); delete the "
-            "wrong ones, which inspect lists, or leave out all of them with data.on_conflict=drop"
-        )
-    kept = {
-        name: table.take(~np.isin(table.hashes, list(found)))
-        for name, table in source.tables().items()
-    }
-    for name, table in kept.items():
-        if empty := [label for label, count in table.counts().items() if not count]:
-            raise GanAugError(
-                f"data.on_conflict=drop: leaves no {name} images of {empty[0]}, all are in another "
-                "class too; mend the folders"
-            )
-    copies = sum(map(len, found.values()))
-    said = (
-        f"images that are in two classes: {len(found)}, such as {one} and {other}; their {copies} "
-        "files are left out (data.on_conflict=drop)"
-    )
-    notes = {
-        "warnings": [*source.notes.get("warnings", []), said],
-        "conflicts_left_out": sorted(found.values()),
-    }
-    return replace(
-        source,
-        train=kept["train"],
-        test=kept["test"],
-        validation=kept.get("validation"),
-        notes=source.notes | notes,
-    )
-
-
-def _of_two_classes(source: Source, image: str) -> list[str]:
-    """Return two files of an image that is in two classes."""
-    path_of: dict[int, str] = {}
-    for table in source.tables().values():
-        of_image = table.take(table.hashes == image)
-        for label, path in zip(of_image.labels.tolist(), of_image.paths.tolist(), strict=True):
-            path_of.setdefault(label, path)
-    return [path_of[label] for label in sorted(path_of)][:2]
-
-
-def _extra_copies(table: ImageTable) -> NDArray[np.bool_]:
-    extra = np.ones(len(table), bool)
-    extra[np.unique(table.hashes, return_index=True)[1]] = False
-    return extra
-
-
-def lasting(source: Source, development_per_class: int, val_per_class: int) -> dict[str, int]:
-    """Return how many training images of each class any draw has to choose from, at the least.
-
-    Args:
-        source: the data set.
-        development_per_class: see `make_splits`.
-        val_per_class: see `make_splits`.
-    """
-    held = set(source.test.hashes.tolist())
-    aside = development_per_class
-    if source.validation is None:
-        aside += val_per_class
-    else:
-        held |= set(source.validation.hashes.tolist())
-    own = np.array([digest not in held for digest in source.train.hashes.tolist()], bool)
-    counts = source.train.take(own & ~_extra_copies(source.train)).counts()
-    return {name: n - aside for name, n in counts.items()}
 
 
 def make_splits(
@@ -348,7 +192,7 @@ def make_splits(
     if source.validation is not None:
         held |= set(source.validation.hashes.tolist())
     crossing = np.array([h in held for h in train.hashes.tolist()], bool)
-    repeated = _extra_copies(train) & ~crossing
+    repeated = extra_copies(train) & ~crossing
     # Units come from all images: a copy that is left out may be what links two patients.
     groups = units(train)
     group = groups[~crossing & ~repeated]
@@ -406,8 +250,8 @@ def make_splits(
             "internal": internal.counts(),
         },
         "duplicates": {
-            "extra_copies_in_train": int(_extra_copies(source.train).sum()),
-            "extra_copies_in_test": int(_extra_copies(source.test).sum()),
+            "extra_copies_in_train": int(extra_copies(source.train).sum()),
+            "extra_copies_in_test": int(extra_copies(source.test).sum()),
             "train_copies_of_held_out_images": int(crossing.sum()),
             "left_out_of_training": int(crossing.sum() + repeated.sum()),
         },

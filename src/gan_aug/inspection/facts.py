@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import near_duplicates
-from gan_aug.data.splits import Source
+from gan_aug.data.source import Source
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.held_out import FEWEST
-from gan_aug.data.splits import Source, lasting, without_conflicts
+from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.ranges import AUTO
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
+from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, image_table, readable
 from gan_aug.data.sources.tree import LeftOut, Tree, as_patterns, find_files
-from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 

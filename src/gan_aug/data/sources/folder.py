@@ -14,6 +14,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import settled_window
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
     check_splits,
@@ -31,7 +32,6 @@ from gan_aug.data.sources.patients import (
 )
 from gan_aug.data.sources.table import Table
 from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
-from gan_aug.data.splits import Source, units
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import by_name
 

@@ -16,7 +16,7 @@ from PIL import Image
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.picture import square
-from gan_aug.data.splits import Source
+from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 

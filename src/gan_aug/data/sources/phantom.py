@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import FOLDERS, TARGETS
 from gan_aug.data.sources.radiograph import MIN_SIZE, render
-from gan_aug.data.splits import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import track
 

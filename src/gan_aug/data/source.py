@@ -1,0 +1,158 @@
+"""What a data set supplies, and which of its images are one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable
+from gan_aug.run.errors import GanAugError
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set supplies.
+
+    Attributes:
+        train: the official training split.
+        test: the official test split.
+        validation: an official validation split to use as it is; None cuts one by patient.
+        patients_known: whether the patients are real ones; else each group of near duplicates, or
+            each image, counts as one.
+        notes: facts worth keeping with a run (root folder, skipped files ...).
+    """
+
+    train: ImageTable
+    test: ImageTable
+    validation: ImageTable | None = None
+    patients_known: bool = True
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> Classes:
+        """Class names, and which of them is the positive one."""
+        return self.train.classes
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for RGB."""
+        return int(self.train.images.shape[1])
+
+    def tables(self) -> dict[str, ImageTable]:
+        """Return the splits that the data set has."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: table for name, table in found.items() if table is not None}
+
+    def fingerprint(self) -> str:
+        """Return a hash of the content: split, class and source hash of every image."""
+        rows = sorted(
+            f"{name} {label} {image}"
+            for name, table in self.tables().items()
+            for label, image in zip(table.labels, table.hashes, strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def units(table: ImageTable) -> NDArray[np.int64]:
+    """Number the connected groups of images that share a patient or a source hash.
+
+    Returns:
+        int64 (N,): equal numbers for images that must stay on one side of a cut.
+    """
+    n = len(table)
+    columns = [np.unique(c, return_inverse=True)[1] for c in (table.patients, table.hashes)]
+    # A graph of images (0 to n - 1) and of the values they have, which link those that share one.
+    values = np.concatenate([columns[0], columns[1] + (columns[0].max(initial=-1) + 1)])
+    rows = np.tile(np.arange(n), 2)
+    size = n + int(values.max(initial=-1)) + 1
+    graph = coo_array((np.ones(2 * n, np.int8), (rows, n + values)), (size, size))
+    numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1][:n].astype(np.int64)
+    return numbers
+
+
+def without_conflicts(source: Source, on_conflict: str) -> Source:
+    """Return a data set in which no image is in two classes, in one split or in several.
+
+    Args:
+        source: the data set.
+        on_conflict: `stop` or `drop`, which leaves out all copies of such an image.
+
+    Raises:
+        GanAugError: there are such images and `stop`, or a class has no others in some split.
+    """
+    copies = defaultdict[str, list[tuple[int, str]]](list)
+    for table in source.tables().values():
+        rows = zip(table.labels.tolist(), table.paths.tolist(), strict=True)
+        for image, row in zip(table.hashes.tolist(), rows, strict=True):
+            copies[image].append(row)
+    found = {h: rows for h, rows in copies.items() if len({label for label, _ in rows}) > 1}
+    if not found:
+        return source
+    paths = {image: sorted(path for _, path in rows) for image, rows in found.items()}
+    shown = found[min(found, key=lambda image: paths[image])]
+    one, other = (path for _, path in sorted(dict(reversed(shown)).items())[:2])
+    if on_conflict != "drop":
+        number = f"{len(found)} such image{'s' * (len(found) > 1)} in all"
+        raise GanAugError(
+            f"{one} and {other}: are the same image, in two classes ({number}); delete the "
+            "wrong ones, which inspect lists, or leave out all of them with data.on_conflict=drop"
+        )
+    kept = {
+        name: table.take(~np.isin(table.hashes, list(found)))
+        for name, table in source.tables().items()
+    }
+    for name, table in kept.items():
+        if empty := [label for label, count in table.counts().items() if not count]:
+            raise GanAugError(
+                f"data.on_conflict=drop: leaves no {name} images of {empty[0]}, all are in another "
+                "class too; mend the folders"
+            )
+    said = (
+        f"images that are in two classes: {len(found)}, such as {one} and {other}; their "
+        f"{sum(map(len, found.values()))} files are left out (data.on_conflict=drop)"
+    )
+    notes = {
+        "warnings": [*source.notes.get("warnings", []), said],
+        "conflicts_left_out": sorted(paths.values()),
+    }
+    return replace(
+        source,
+        train=kept["train"],
+        test=kept["test"],
+        validation=kept.get("validation"),
+        notes=source.notes | notes,
+    )
+
+
+def extra_copies(table: ImageTable) -> NDArray[np.bool_]:
+    """Tell which rows are copies of an earlier one: bool (N,)."""
+    extra = np.ones(len(table), bool)
+    extra[np.unique(table.hashes, return_index=True)[1]] = False
+    return extra
+
+
+def lasting(source: Source, development_per_class: int, val_per_class: int) -> dict[str, int]:
+    """Return how many training images of each class any draw has to choose from, at the least.
+
+    Args:
+        source: the data set.
+        development_per_class: see `make_splits`.
+        val_per_class: see `make_splits`.
+    """
+    held = set(source.test.hashes.tolist())
+    aside = development_per_class
+    if source.validation is None:
+        aside += val_per_class
+    else:
+        held |= set(source.validation.hashes.tolist())
+    own = np.array([digest not in held for digest in source.train.hashes.tolist()], bool)
+    counts = source.train.take(own & ~extra_copies(source.train)).counts()
+    return {name: n - aside for name, n in counts.items()}
