@@ -5,9 +5,8 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from gan_aug.data.hold_out import hold_out, say_what_is_left
-from gan_aug.data.prepare import load, prepare
+from gan_aug.data.prepare import load, prepare, print_data
 from gan_aug.data.settle import settle
-from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.record import open_run

@@ -787,14 +787,9 @@ def test_folders_may_be_nested_deeper_than_calls(root: Path) -> None:
     assert left_out.reasons == {"A/": "unread (1 file)"}
 
 
-def test_a_checkpoint_may_say_what_was_left_out() -> None:
-    source = {
-        "_target_": "gan_aug.data.sources.folder.Folder",
-        "exclude": ["*_mask*"],
-        "columns": {"path": "file"},
-    }
-    needed = ("name", "image_size", "channels", "draw", "subset", "development_per_class")
-    settings = dict.fromkeys((*needed, "val_per_class", "internal_per_class"))
+def test_a_checkpoint_may_say_what_was_left_out(composed: DictConfig) -> None:
+    settings: Any = OmegaConf.to_container(composed.data, resolve=True)
+    source = settings["source"] | {"exclude": ["*_mask*"], "columns": {"path": "file"}}
     assert check_stored_data(settings | {"source": source}, "x", own=True)["source"] == source
     bad = source | {"columns": {"_target_": "os.system"}}
     with pytest.raises(GanAugError, match="is no plain value"):

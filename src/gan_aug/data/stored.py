@@ -14,23 +14,36 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
+from pydantic import ValidationError
 
 import gan_aug.data.sources
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.run_record import Config
-from gan_aug.settings.ranges import RULES, check_ranges
+from gan_aug.settings.data import DataSettings
+from gan_aug.settings.wording import line_of
 
-_PLAIN = (str, int, float, bool, type(None))
-_NEEDED = {
-    *("name", "image_size", "channels", "draw", "subset"),
-    *("development_per_class", "val_per_class", "internal_per_class"),
-}
-"""What the draw of a generator is cut again from."""
+Plain = dict[str, Any]
+"""Settings as plain containers, as files hold them."""
+
+_REMEDY = "use a file that gan_aug wrote"
 _PATHS = ("root", "table")
 _OWN = ("patient_regex", "exclude", "columns")
 _MOST_PHANTOMS = 2**32
 """Bytes of the phantoms that a file may ask for; they are held in memory."""
+
+
+def data_settings(data: Mapping[str, Any], root: str | None, download: bool = False) -> Plain:
+    """Return a run's `data` settings for use elsewhere: real images, in another folder.
+
+    Args:
+        data: the resolved settings of the run.
+        root: where the data set is now.
+        download: whether to fetch it where it is not.
+    """
+    kept = {key: value for key, value in data.items() if key not in ("cache_dir", "download")}
+    now = {"root": root, "download": download}
+    source = {key: now.get(key, value) for key, value in data["source"].items()}
+    no_images = {"dir": None, "count": None}
+    return kept | now | {"source": source, "cache_dir": None, "synthetic": no_images}
 
 
 @functools.cache
@@ -48,43 +61,41 @@ def known_sources() -> frozenset[str]:
     )
 
 
-def check_stored_data(settings: Any, where: str, own: bool) -> Config:
+def check_stored_data(settings: Any, where: str, own: bool) -> Plain:
     """Check the `data` settings of a file before they join a configuration.
 
     Args:
         settings: what the file holds.
         where: the file and the key, for messages.
-        own: whether it is one's own; others are held to ranges and sizes too.
+        own: whether it is one's own; others are held to sizes too.
 
     Returns:
         The settings.
 
     Raises:
-        GanAugError: they name a data set that is not gan_aug's, or are no plain values.
+        GanAugError: they name a data set that is not gan_aug's, or are no sound settings.
     """
     source = settings.get("source") if isinstance(settings, dict) else None
     if not isinstance(source, dict):
-        raise GanAugError(f"{where}: holds no data settings; use a file that gan_aug wrote")
-    if missing := _NEEDED - settings.keys():
-        raise GanAugError(f"{where}: lacks {min(missing)}; use a file that gan_aug wrote")
+        raise GanAugError(f"{where}: holds no data settings; {_REMEDY}")
     name = source.get("_target_")
     if not isinstance(name, str) or name not in known_sources():
         raise GanAugError(
             f"{where}.source names {name!r}, which is none of gan_aug's data sets; a file can only "
-            "name those; use a file that gan_aug wrote"
+            f"name those; {_REMEDY}"
         )
     for key, value in source.items():
-        if not _is_plain(value) or (key.startswith("_") and key != "_target_"):
-            raise GanAugError(
-                f"{where}.source.{key}: is no plain value; use a file that gan_aug wrote"
-            )
+        if key != "_target_" and (key.startswith("_") or not _is_plain(value)):
+            raise GanAugError(f"{where}.source.{key}: is no plain value; {_REMEDY}")
     check_plain(settings, where)
+    try:
+        data = DataSettings.model_validate(settings)
+    except ValidationError as error:
+        raise GanAugError(
+            f"{where}: {line_of(DataSettings, settings, error)}; {_REMEDY}"
+        ) from error
     if not own:
-        try:
-            check_ranges(OmegaConf.create({"data": settings}), RULES)
-        except GanAugError as error:
-            raise GanAugError(f"{where}: {error}; use a file that gan_aug wrote") from error
-        _check_phantoms(settings, where)
+        _check_phantoms(data, where)
     return dict(settings)
 
 
@@ -94,20 +105,19 @@ def _is_plain(node: Any) -> bool:
         return all(isinstance(k, str) and k[:1] != "_" and _is_plain(v) for k, v in node.items())
     if isinstance(node, list):
         return all(map(_is_plain, node))
-    return isinstance(node, _PLAIN)
+    return node is None or isinstance(node, str | int | float)
 
 
-def _check_phantoms(settings: Config, where: str) -> None:
-    source = settings["source"]
-    per_class = (source.get(f"{split}_per_class", 0) for split in ("train", "test"))
-    asked = 2 * sum(per_class) * (settings["channels"] or 1) * settings["image_size"] ** 2
+def _check_phantoms(data: DataSettings, where: str) -> None:
+    per_class = (data.source.train_per_class or 0) + (data.source.test_per_class or 0)
+    asked = 2 * per_class * (data.channels or 1) * data.image_size**2
     if asked > _MOST_PHANTOMS:
         raise GanAugError(
             f"{where}: asks for {asked // 2**30} GiB of phantoms; use a file that asks for fewer"
         )
 
 
-def split_typed(settings: Config, own: bool) -> tuple[Config, Config]:
+def split_typed(settings: Plain, own: bool) -> tuple[Plain, Plain]:
     """Take out of a file's data settings what only the command line says.
 
     Args:
@@ -124,7 +134,7 @@ def split_typed(settings: Config, own: bool) -> tuple[Config, Config]:
     return settings | nothing | {"source": source}, said
 
 
-def check_typed(settings: Mapping[str, Any], said: Config, file: str) -> None:
+def check_typed(settings: Mapping[str, Any], said: Plain, file: str) -> None:
     """Check that the command line says what a file may not.
 
     Args:
@@ -159,4 +169,4 @@ def check_plain(node: Any, where: str) -> None:
         for inner in node:
             check_plain(inner, where)
     elif isinstance(node, str) and ("${" in node or node == "???"):
-        raise GanAugError(f"{where}: {node!r} is no plain value; use a file that gan_aug wrote")
+        raise GanAugError(f"{where}: {node!r} is no plain value; {_REMEDY}")

@@ -14,9 +14,9 @@ from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.hold_out import with_other_classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.manifest import MANIFEST, Manifest
-from gan_aug.data.prepare import data_settings, prepare
+from gan_aug.data.prepare import prepare
 from gan_aug.data.splits import Splits
-from gan_aug.data.stored import check_stored_data, check_typed, split_typed
+from gan_aug.data.stored import check_stored_data, check_typed, data_settings, split_typed
 from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN

@@ -15,8 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from gan_aug.data.prepare import data_settings
-from gan_aug.data.stored import check_plain
+from gan_aug.data.stored import check_plain, data_settings
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
 from gan_aug.models.origin import check_origin

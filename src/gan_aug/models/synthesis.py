@@ -11,7 +11,8 @@ import torch
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.pixels import to_float, to_uint8
-from gan_aug.data.prepare import Prepared, data_settings
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources

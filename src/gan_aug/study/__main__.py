@@ -8,9 +8,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.arms.check import check_arms, check_settled_arms
-from gan_aug.data.prepare import load, prepare
+from gan_aug.data.prepare import load, prepare, print_data
 from gan_aug.data.settle import settle
-from gan_aug.data.show import print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
 from gan_aug.run.precision import settle_precision
