@@ -17,6 +17,7 @@ from support import ROOT
 from gan_aug.data.batches import Batches, Pairs, Pool, even, shuffled
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.training.callbacks import Checkpoints
 
@@ -43,9 +44,9 @@ def settings(
                 *overrides,
             ],
         )
-    if cfg.model.fitted_on == "one":
+    if gan_facts(cfg.model).fitted_on == "one":
         cfg.data.train_class = names[0]
-    elif cfg.model.fitted_on == "two":
+    elif gan_facts(cfg.model).fitted_on == "two":
         cfg.model.pair = names[-2:]
     return cfg
 
@@ -62,13 +63,18 @@ def made_by(cfg: DictConfig) -> dict[str, list[str]]:
     return classes_made(cfg.model, cfg.data.train_class, cfg.data.classes)
 
 
-def toy_images(cfg: DictConfig, per_class: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return discs, larger from class to class, in different places: uint8 images and labels."""
+def toy_images(
+    cfg: DictConfig, per_class: int = 24, names: Sequence[str] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return discs, larger from class to class, in different places: uint8 images and labels.
+
+    Of the classes that the GAN is fitted on, or of those in `names`.
+    """
     size, classes = cfg.data.image_size, list(cfg.data.classes)
     random = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size] / size
     images, labels = [], []
-    for name in made_by(cfg):
+    for name in names or made_by(cfg):
         label = classes.index(name)
         for a, b in random.uniform(0.35, 0.65, (per_class, 2)):
             radius = 0.12 + 0.2 * label / max(1, len(classes) - 1)
@@ -85,7 +91,7 @@ def batches(cfg: DictConfig, gan: GAN, per_epoch: int) -> Batches:
     model, classes = cfg.model, list(cfg.data.classes)
     groups = [torch.nonzero(labels == classes.index(name)).flatten() for name in made_by(cfg)]
     size = cfg.data.batch_size
-    if model.fitted_on == "two":
+    if gan_facts(model).fitted_on == "two":
         plan = Pairs(groups, size, 0)
     else:
         plan = even(groups, size, 0) if model.balanced else shuffled(len(labels), size, 0)
@@ -124,9 +130,7 @@ def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
     sources = None
     if wanted := made_by(cfg)[name]:
         # Of a GAN that is fitted on one class the others' images are drawn as well.
-        everything = cfg.copy()
-        everything.model.fitted_on, everything.data.train_class = "all", None
-        images, labels = toy_images(everything)
+        images, labels = toy_images(cfg, names=classes)
         rows = torch.isin(labels, torch.tensor([classes.index(n) for n in wanted]))
         order = np.resize(np.flatnonzero(rows.numpy()), count)
         images = images[order].float().div(127.5).sub(1.0)

@@ -136,6 +136,10 @@ class OfClass(nn.Module):
 
 
 class Flat(LatentGAN):
+    FITTED_ON = "all"
+    MIN_SIZE = 8
+    POWER_OF_TWO = False
+
     def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
         return generator(latents, labels)
 
@@ -148,8 +152,6 @@ class Flat(LatentGAN):
 GAN_YAML = """
 defaults: [gan_base, _self_]
 name: flat
-takes: {min_size: 8, power_of_two: false}
-fitted_on: all
 balanced: true
 latent_dim: 8
 width: 16

@@ -32,6 +32,7 @@ from gan_aug.models.gans.pggan import PGGAN
 from gan_aug.models.networks.blocks import InstanceNorm
 from gan_aug.run.command_line import conf_dir
 from gan_aug.run.precision import choose_precision
+from gan_aug.settings.class_facts import gan_facts
 
 # Of one thread, CPU time: other jobs then count less.
 CLOCK = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
@@ -123,7 +124,7 @@ def batches(cfg: DictConfig, n: int, position: Callable[[], int]) -> Batches:
     labels = torch.arange(IMAGES) % 2
     size = cfg.model.batch_size
     groups = [torch.nonzero(labels == k).flatten() for k in (0, 1)]
-    paired = cfg.model.fitted_on == "two"
+    paired = gan_facts(cfg.model).fitted_on == "two"
     plan = Pairs(groups, size, 0) if paired else shuffled(IMAGES, size, 0)
     return Batches(Pool(images, labels), plan, n, position)
 

@@ -15,6 +15,7 @@ from support import ROOT
 
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import rebuild_gan
+from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.training.callbacks import Checkpoints
 
 EXPERIMENTS = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
@@ -61,6 +62,15 @@ class Steps(pl.Callback):
 
 def with_gradients(module: torch.nn.Module) -> int:
     return sum(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize("model", GANS)
+def test_what_is_read_of_a_class_is_what_it_says(model: str) -> None:
+    cfg = settings(model)
+    gan = build(cfg)
+    facts, sizes = gan_facts(cfg.model), image_sizes(cfg.model)
+    assert (facts.fitted_on, facts.sources) == (gan.FITTED_ON, gan.SOURCES)
+    assert (sizes.min_size, sizes.power_of_two) == (gan.MIN_SIZE, gan.POWER_OF_TWO)
 
 
 @pytest.mark.parametrize("model", GANS)
@@ -180,7 +190,8 @@ def test_images_from_latents_alone_can_be_explained(model: str) -> None:
 def test_a_run_is_as_long_as_a_fit_of_a_study(model: str) -> None:
     """The experiment says it in epochs, the study in batches."""
     cfg = composed(f"+experiment={model}_pneumonia")
-    images = cfg.data.subset if cfg.model.fitted_on != "one" else {"": cfg.data.subset.pneumonia}
+    of_one = gan_facts(cfg.model).fitted_on == "one"
+    images = {"": cfg.data.subset.pneumonia} if of_one else cfg.data.subset
     assert cfg.data.batch_size == cfg.model.batch_size
     an_epoch = sum(images.values()) // cfg.data.batch_size
     assert abs(cfg.trainer.max_epochs * an_epoch - cfg.model.batches) < an_epoch

@@ -213,17 +213,20 @@ def test_an_arm_has_one_colour_in_all_figures() -> None:
     assert len({found[arm] for arm in arms}) == len(arms) - 1
 
 
+def _model(kind: str) -> dict[str, Any]:
+    return {"name": "x", "pair": None, "module": {"_target_": f"gan_aug.models.gans.{kind}"}}
+
+
 @pytest.mark.parametrize(
     ("model", "title"),
     [
-        ({"name": "dcgan", "fitted_on": "one", "sources": None}, "pneumonia"),
-        (
-            {"name": "x", "fitted_on": "two", "pair": None, "sources": "other"},
-            "normal -> pneumonia",
-        ),
-        ({"name": "x", "fitted_on": "all", "sources": "same"}, "pneumonia -> pneumonia"),
+        (_model("dcgan.DCGAN"), "pneumonia"),
+        (_model("cyclegan.CycleGAN"), "normal -> pneumonia"),
+        (_model("pix2pix.Pix2Pix"), "normal -> pneumonia"),
+        (_model("cdcgan.CDCGAN"), "pneumonia"),
         (None, "pneumonia"),
-        ({"fitted_on": 3}, "pneumonia"),
+        (_model("x.X"), "pneumonia"),
+        ({"module": 3}, "pneumonia"),
     ],
 )
 def test_images_that_were_translated_say_from_what(model: Any, title: str, mri: Path) -> None:

@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import GanFacts, class_constants
+from gan_aug.settings.gan_classes import classes_made, classes_of
 
 CLASSES = ["normal", "bacteria", "virus"]
 
 
-def model(fitted_on: str, sources: str | None = None, pair: Any = None) -> dict[str, Any]:
-    return {"name": "x", "fitted_on": fitted_on, "sources": sources, "pair": pair}
+def made_by(
+    train_class: str | None,
+    classes: list[str],
+    fitted_on: Any,
+    sources: Any = None,
+    pair: Any = None,
+) -> dict[str, list[str]]:
+    return classes_of(GanFacts(fitted_on, sources), "x", pair, train_class, classes)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +32,7 @@ def model(fitted_on: str, sources: str | None = None, pair: Any = None) -> dict[
     ],
 )
 def test_of_one_class(sources: str | None, made: dict[str, list[str]]) -> None:
-    assert classes_made(model("one", sources), "bacteria", CLASSES) == made
+    assert made_by("bacteria", CLASSES, "one", sources) == made
 
 
 @pytest.mark.parametrize(
@@ -44,7 +51,7 @@ def test_of_one_class(sources: str | None, made: dict[str, list[str]]) -> None:
     ],
 )
 def test_of_all_classes(sources: str | None, made: dict[str, list[str]]) -> None:
-    found = classes_made(model("all", sources), None, CLASSES)
+    found = made_by(None, CLASSES, "all", sources)
     assert found == made
     assert list(found) == CLASSES  # the order of batches
 
@@ -58,13 +65,13 @@ def test_of_all_classes(sources: str | None, made: dict[str, list[str]]) -> None
     ],
 )
 def test_of_two_classes(sources: str | None, made: dict[str, list[str]]) -> None:
-    found = classes_made(model("two", sources, ["virus", "normal"]), None, CLASSES)
+    found = made_by(None, CLASSES, "two", sources, ["virus", "normal"])
     assert found == made
     assert list(found) == ["virus", "normal"]  # the source half of a batch, then the target half
 
 
 def test_two_classes_need_no_pair() -> None:
-    found = classes_made(model("two", "other"), None, CLASSES[:2])
+    found = made_by(None, CLASSES[:2], "two", "other")
     assert found == {"normal": ["bacteria"], "bacteria": ["normal"]}
 
 
@@ -73,12 +80,12 @@ def test_two_classes_need_no_pair() -> None:
 )
 def test_a_pair_that_is_none_is_refused(pair: Any) -> None:
     with pytest.raises(GanAugError, match=r"model\.pair=.*model=x translates.*\[normal,bacteria\]"):
-        classes_made(model("two", "other", pair), None, CLASSES)
+        made_by(None, CLASSES, "two", "other", pair)
 
 
 def test_a_gan_of_one_class_must_be_told_which() -> None:
     with pytest.raises(GanAugError, match=r"data\.train_class=null: .*normal or bacteria or virus"):
-        classes_made(model("one"), None, CLASSES)
+        made_by(None, CLASSES, "one")
 
 
 @pytest.mark.parametrize("fitted_on", ["two", "all"])
@@ -87,4 +94,22 @@ def test_a_gan_of_several_classes_takes_no_train_class(fitted_on: str) -> None:
     with pytest.raises(
         GanAugError, match=rf"data\.train_class=virus: .*{fitted_on} classes at once"
     ):
-        classes_made(model(fitted_on, pair=pair), "virus", CLASSES)
+        made_by("virus", CLASSES, fitted_on, pair=pair)
+
+
+def test_a_class_is_read_without_being_imported() -> None:
+    found = class_constants("gan_aug.models.gans.pggan.PGGAN")  # of GAN, three classes above
+    assert (found["FITTED_ON"], found["SOURCES"], found["MIN_SIZE"]) == ("one", None, 32)
+    assert class_constants("gan_aug.models.gans.cyclegan.CycleGAN")["SOURCES"] == "other"
+    assert class_constants("gan_aug.models.networks.cnn.SmallCNN")["MIN_SIZE"] == 8
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "gan_aug.models.gans.dcgan.WGAN", "gan_aug.models.gans.x.X", "gan_aug.models",
+     "gan_aug.models.gans.../run/errors.GanAugError", "x" * 10_000, ""],
+)  # fmt: skip
+def test_a_class_that_is_none_is_refused(target: str) -> None:
+    model = {"name": "x", "kind": "gan", "module": {"_target_": target}}
+    with pytest.raises(GanAugError, match=r"_target_=.*: is no class in gan_aug/models/gans or"):
+        classes_made(model, None, CLASSES)

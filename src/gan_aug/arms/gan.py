@@ -10,6 +10,7 @@ from gan_aug.arms.base import Draw, Source, Taken
 from gan_aug.arms.filter import Filter
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.draw import ArmSettings
 from gan_aug.settings.gan_classes import classes_made
 
@@ -62,7 +63,7 @@ class GANImages(Source):
         return Taken(made.images, _rows(made, draw))
 
     def _made(self, name: str, cfg: DictConfig) -> dict[str, list[str]]:
-        train_class = name if cfg.model.fitted_on == "one" else None
+        train_class = name if gan_facts(cfg.model).fitted_on == "one" else None
         return classes_made(cfg.model, train_class, list(cfg.data.classes))
 
 

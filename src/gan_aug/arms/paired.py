@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Draw, Mixing, Parts, source_of
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.draw import ArmSettings
 
 
@@ -27,7 +28,7 @@ class Paired(Mixing):
                 f"{where}.added.filter: would leave some image of added.paired alone; set both of "
                 "its limits to 0"
             )
-        translates = arm.added.source == "gan" and cfg.model.sources is not None
+        translates = arm.added.source == "gan" and gan_facts(cfg.model).sources is not None
         if not (translates or arm.added.source == "duplicate"):
             raise GanAugError(
                 f"{where}.added.paired={self.paired}: an image is paired with its translation or "

@@ -15,6 +15,7 @@ from gan_aug.data.synthetic import Generated, read_set, write_set
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import remove_folder
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.class_facts import GanFacts, gan_facts
 from gan_aug.settings.draw import ArmSettings
 
 NAME = "unlabelled"
@@ -56,7 +57,7 @@ class Unlabelled(Source):
                 f"{where}: is of a GAN (source: gan) or of the images themselves (source: real), "
                 f"not of source={added.source}"
             )
-        if added.source == "gan" and (model.fitted_on != "one" or model.sources is not None):
+        if added.source == "gan" and gan_facts(model) != GanFacts("one", None):
             raise GanAugError(
                 f"{where}: model={model.name} is fitted on classes, which unlabelled images have "
                 "not; choose one that is fitted on one class, as dcgan"

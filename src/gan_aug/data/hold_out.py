@@ -105,7 +105,7 @@ def _made(cfg: DictConfig, source: Source) -> dict[str, list[str]]:
         train_class = classes.named(train_class, "data.train_class")
     if model.get("pair") is not None:
         model["pair"] = classes.all_named(model["pair"], "model.pair")
-    return classes_made(model, train_class, classes.names)  # type: ignore[arg-type]
+    return classes_made(model, train_class, classes.names)
 
 
 def _left(cfg: DictConfig, source: Source, names: Collection[str]) -> dict[str, int]:

@@ -40,7 +40,7 @@ NAME = f"generator{SUFFIX}"
 FORMAT = 1
 MOST_NUMBERS = 2**29
 """That a GAN may hold beside the weights of its file: its training's generator and image pools."""
-_MODEL = ("name", "kind", "fitted_on", "sources", "pair", "module")
+_MODEL = ("name", "kind", "pair", "module")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from gan_aug.report.summary import Summary
 from gan_aug.report.verdicts import shown_difference
 from gan_aug.report.worth import Measure
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 
 CAPTIONS = {
@@ -120,7 +121,7 @@ def _made_from(job: Job, name: str) -> str:
     """Return a class of generated images; of translated ones `from -> to`."""
     model: Any = job.record.config.get("model")
     try:
-        of_one = name if model["fitted_on"] == "one" else None
+        of_one = name if gan_facts(model).fitted_on == "one" else None
         sources = classes_made(model, of_one, job.result.data_classes.names)[name]
     except (GanAugError, KeyError, TypeError):  # the record of a draw may say anything
         return name

@@ -22,7 +22,7 @@ _CHOSEN_BY = {
 """Nodes that are chosen as a whole from a folder of conf/, and by what argument."""
 _MAPPINGS = (
     *("generate", "synthetic", "study", "study.question", "study.condition", "arms"),
-    *("data.source", "data.synthetic", "model.module", "model.takes", "classifier.module"),
+    *("data.source", "data.synthetic", "model.module", "classifier.module"),
     *("quality.metrics", "quality.gate"),
 )
 """Nodes that hold settings, and are chosen from nowhere."""

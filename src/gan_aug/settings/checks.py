@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.settings.ranges import (
     EXPLAIN_RULES,
     MODEL_RULES,
@@ -100,7 +101,7 @@ def _check_gate(cfg: DictConfig) -> None:
 
 
 def _check_size(cfg: DictConfig) -> None:
-    size, takes, name = cfg.data.image_size, cfg.model.takes, cfg.model.name
+    size, takes, name = cfg.data.image_size, image_sizes(cfg.model), cfg.model.name
     if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
         wanted = (
             f"powers of two from {takes.min_size}"
@@ -111,10 +112,12 @@ def _check_size(cfg: DictConfig) -> None:
 
 
 def _check_balance(cfg: DictConfig) -> None:
-    if cfg.model.kind == "gan" and cfg.model.balanced and cfg.model.fitted_on != "all":
+    if cfg.model.kind != "gan" or not cfg.model.balanced:
+        return
+    if (fitted_on := gan_facts(cfg.model).fitted_on) != "all":
         raise GanAugError(
-            f"model.balanced=true: model={cfg.model.name} is fitted on {cfg.model.fitted_on} of "
-            "the classes, not on all at once; set model.balanced=false"
+            f"model.balanced=true: model={cfg.model.name} is fitted on {fitted_on} of the classes, "
+            "not on all at once; set model.balanced=false"
         )
 
 
@@ -129,7 +132,8 @@ def _check_task(cfg: DictConfig) -> None:
             f"data.synthetic.dir={cfg.data.synthetic.dir}: a GAN learns from real images only; "
             "synthetic images join the training of a classifier (model=cnn)"
         )
-    if cfg.model.kind == "gan" and cfg.model.fitted_on == "two" and cfg.data.batch_size % 2:
+    pairs = cfg.model.kind == "gan" and gan_facts(cfg.model).fitted_on == "two"
+    if pairs and cfg.data.batch_size % 2:
         raise GanAugError(
             f"data.batch_size={cfg.data.batch_size}: model={cfg.model.name} takes as many images "
             "of two classes; choose an even number"

@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_aug.run.errors import GanAugError
-
-FITTED_ON = ("one", "two", "all")
-SOURCES = (None, "other", "same")
+from gan_aug.settings.class_facts import GanFacts, gan_facts
 
 
 def classes_made(
-    model: Mapping[str, Any], train_class: str | None, classes: Sequence[str]
+    model: Any, train_class: str | None, classes: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the classes that a GAN is fitted on, each with the classes of its source images.
 
     It makes images of just those classes.
 
     Args:
-        model: the settings `fitted_on`, `sources` and, where it is fitted on two classes, `pair`.
+        model: its settings, as `GanSettings` or as a mapping; may come from a file.
         train_class: the class of a GAN that is fitted on one.
         classes: of the data set.
 
@@ -29,8 +27,21 @@ def classes_made(
     Raises:
         GanAugError: a setting that does not fit the GAN.
     """
-    name, fitted_on = model["name"], model["fitted_on"]
-    if fitted_on == "one":
+    settings = model if isinstance(model, Mapping) else {"name": model.name, "pair": model.pair}
+    return classes_of(
+        gan_facts(model), settings["name"], settings.get("pair"), train_class, classes
+    )
+
+
+def classes_of(
+    facts: GanFacts,
+    name: str,
+    pair: Sequence[str] | None,
+    train_class: str | None,
+    classes: Sequence[str],
+) -> dict[str, list[str]]:
+    """Return what `classes_made` does, of a GAN's facts, name and `pair`."""
+    if facts.fitted_on == "one":
         if train_class is None:
             raise GanAugError(
                 f"data.train_class=null: model={name} has no labels and is fitted on one class; "
@@ -40,22 +51,20 @@ def classes_made(
     else:
         if train_class is not None:
             raise GanAugError(
-                f"data.train_class={train_class}: model={name} is fitted on {fitted_on} classes at "
-                "once; set data.train_class=null"
+                f"data.train_class={train_class}: model={name} is fitted on {facts.fitted_on} "
+                "classes at once; set data.train_class=null"
             )
-        made = list(classes) if fitted_on == "all" else _pair(model, classes)
-    known = made if fitted_on == "two" else list(classes)
-    return {name: _sources(model["sources"], name, known) for name in made}
-
-
-def _pair(model: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
-    pair = list(model["pair"] or classes)
-    if len(set(pair)) != 2 or not set(pair) <= set(classes):
-        raise GanAugError(
-            f"model.pair={model['pair']}: model={model['name']} translates between two classes; "
-            f"name two of {', '.join(classes)}, as [{classes[0]},{classes[1]}]"
-        )
-    return pair
+        made = list(classes)
+    known = list(classes)
+    if facts.fitted_on == "two":
+        made = known = list(pair or classes)
+        if len(set(made)) != 2 or not set(made) <= set(classes):
+            shown = "null" if pair is None else list(pair)
+            raise GanAugError(
+                f"model.pair={shown}: model={name} translates between two classes; "
+                f"name two of {', '.join(classes)}, as [{classes[0]},{classes[1]}]"
+            )
+    return {label: _sources(facts.sources, label, known) for label in made}
 
 
 def _sources(sources: str | None, name: str, known: Sequence[str]) -> list[str]:

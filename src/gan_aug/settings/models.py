@@ -70,18 +70,10 @@ Augment = Annotated[_Change | None, Wanted("one of conf/augment, or null")]
 """Random changes of a classifier's images."""
 
 
-class Takes(Settings):
-    """Which image sizes a network takes."""
-
-    min_size: Positive = Field(description="pixels of a side")
-    power_of_two: bool = Field(description="whether the side must be one")
-
-
 class NetworkSettings(Settings):
     """What GANs and classifiers have in common; `own` fields are those of some of them."""
 
     name: str = Field(description="for people, and in names of folders")
-    takes: Takes
     module: Node = Field(description="what is trained")
     batch_size: BatchSize = own("images of a batch, in studies")
     width: Width = own("feature maps next to the image")
@@ -110,8 +102,6 @@ class GanSettings(NetworkSettings):
     """A GAN."""
 
     kind: Literal["gan"]
-    fitted_on: Literal["one", "two", "all"] = Field(description="classes at once")
-    sources: Literal[None, "other", "same"] = Field(description="whose images are translated")
     balanced: bool = Field(description="as many images of each class in every batch")
     batch_size: BatchSize = Field(description="images of a batch, in studies")
     batches: Positive = Field(description="trained on, in studies")

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import by_name, names_in
-from gan_aug.settings.gan_classes import FITTED_ON, SOURCES
 
 _LARGEST = sys.float_info.max
 Rule = tuple[Callable[[Any], bool], str]
@@ -234,8 +233,6 @@ MODEL_RULES: dict[str, Rule] = {
     "growth.stable": share,
     "dropout": share,
     "spectral_norm": is_bool,
-    "fitted_on": one_of(*FITTED_ON),
-    "sources": one_of(*SOURCES),
     "balanced": is_bool,
     "batch_size": whole(2, 65536),
     "batches": at_least(1),

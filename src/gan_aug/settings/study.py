@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.endpoints import endpoints_of
 from gan_aug.settings.ranges import SPLITS, STUDY_RULES, check_ranges
 from gan_aug.settings.steps import steps_of
@@ -29,7 +30,7 @@ def check_study(cfg: DictConfig) -> None:
             f"trainer.max_epochs={cfg.trainer.max_epochs}: a study is measured in batches; set "
             "study.gan_batches for the GAN and study.steps for the classifier"
         )
-    if cfg.model.fitted_on == "two" and cfg.model.batch_size % 2:
+    if gan_facts(cfg.model).fitted_on == "two" and cfg.model.batch_size % 2:
         raise GanAugError(
             f"model.batch_size={cfg.model.batch_size}: model={cfg.model.name} takes as many images "
             "of two classes; choose an even number"

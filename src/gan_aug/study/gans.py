@@ -37,6 +37,7 @@ from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.selection import deciding
 from gan_aug.training.fit import fit
@@ -115,7 +116,7 @@ def gan_config(
         counts: training images of each class.
         fit_number: which GAN of these settings and images.
     """
-    train_class = class_name if cfg.model.fitted_on == "one" else None
+    train_class = class_name if gan_facts(cfg.model).fitted_on == "one" else None
     made = classes_made(cfg.model, train_class, list(counts))
     needed = {*made, *chain(*made.values())}
     n_images = sum(counts[name] for name in made)

@@ -37,6 +37,7 @@ from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.run.terminal import console
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV
@@ -155,7 +156,7 @@ def serving_of(cfg: DictConfig, splits: Splits) -> Serving:
                 f"data.subset.{sources[0]}: model={model.name} makes {name} images from images of "
                 f"{' or '.join(sources)}, and there are none"
             )
-    return Serving(list(made), model.balanced, model.fitted_on == "two")
+    return Serving(list(made), model.balanced, gan_facts(model).fitted_on == "two")
 
 
 def _looks(cfg: DictConfig, splits: Splits, origin: dict[str, Any]) -> list[Callback]:

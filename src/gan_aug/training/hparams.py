@@ -11,7 +11,7 @@ from gan_aug.training.event_files import Setting
 
 _OF_DATA = ("image_size", "batch_size", "train_class")
 _HIDDEN = {
-    *("name", "kind", "fitted_on", "sources", "sample_every_n_epochs", "batches"),
+    *("name", "kind", "sample_every_n_epochs", "batches"),
     *(
         "root",
         "cache_dir",

@@ -38,8 +38,8 @@ class GAN(ResumableModule):
     one discriminator step; after each `d_steps` of those come `g_steps` generator steps. So 5:1 is
     d_steps=5 g_steps=1, and 1:5 is d_steps=1 g_steps=5.
 
-    A batch holds `image` (B, C, H, W) in [-1, 1] and `label` (B,), int64. Where the model's
-    settings say `fitted_on: two`, its first half is of one class and its second half, as large, of
+    A batch holds `image` (B, C, H, W) in [-1, 1] and `label` (B,), int64. Where the class
+    is `FITTED_ON` two, its first half is of one class and its second half, as large, of
     the other; they are there as `source` and `target` too.
 
     A subclass writes `fake`, `logits`, `discriminator_losses`, `generator_losses` and `synthesise`.
@@ -65,6 +65,14 @@ class GAN(ResumableModule):
             image's gradient reaches the others of its batch: best with spectral norm instead.
     """
 
+    # Read from the source too, before torch is loaded: gan_aug.settings.class_facts.
+    FITTED_ON: ClassVar[str] = "one"
+    """Classes that it is fitted on at once: `one`, `two` or `all`."""
+    SOURCES: ClassVar[str | None] = None
+    """Classes whose images it translates to a class: `other`, `same`; None: it translates none."""
+    MIN_SIZE: ClassVar[int] = 32
+    POWER_OF_TWO: ClassVar[bool] = True
+    """Sides of images that it takes: from `MIN_SIZE`, all of them or powers of two."""
     ONLY_TRAINED_WITH: ClassVar[tuple[str, ...]] = ("generator.", "augment.")
     """Beginnings of the names of weights that neither images nor a look at the networks need."""
 

@@ -19,7 +19,8 @@ from gan_aug.models.networks.blocks import (
     Residual,
     draw_without_bias,
 )
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import GanFacts
+from gan_aug.settings.gan_classes import classes_of
 
 ENDS = 5
 """Side of the first and the last kernel of a generator."""
@@ -76,8 +77,8 @@ class CycleGAN(TranslationGAN):
     ) -> None:
         super().__init__(**players)
         refuse_adaptive(self.augment, "the least-squares loss's")
-        settings = {"name": "cyclegan", "fitted_on": "two", "sources": "other", "pair": pair}
-        self.pair = [list(classes).index(name) for name in classes_made(settings, None, classes)]
+        made = classes_of(GanFacts("two", "other"), "cyclegan", pair, None, classes)
+        self.pair = [list(classes).index(name) for name in made]
         self.pools = nn.ModuleList(ImagePool(pool, channels, image_size) for _ in range(2))
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 
 class ImageClassifier(nn.Module):
     """Images to logits; studies, evaluation and `gan_aug.explain` ask for no more."""
+
+    # Read from the source too, before torch is loaded: gan_aug.settings.class_facts.
+    MIN_SIZE: ClassVar[int] = 8
+    POWER_OF_TWO: ClassVar[bool] = False
+    """Sides of images that it takes: from `MIN_SIZE`, all of them or powers of two."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ class ResNet18(ImageClassifier):
         GanAugError: weights that cannot be had, or of another network.
     """
 
+    MIN_SIZE = 32
+
     def __init__(self, channels: int, classes: int, pretrained: bool, weights: str | None) -> None:
         super().__init__()
         from torchvision.models import ResNet18_Weights, resnet18

@@ -29,6 +29,8 @@ class TimmClassifier(ImageClassifier):
         GanAugError: timm is not installed or has no such model, or weights that cannot be had.
     """
 
+    MIN_SIZE = 32
+
     def __init__(
         self,
         name: str,
