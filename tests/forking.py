@@ -50,7 +50,7 @@ class Forker:
                 text=True,
                 env=env,
             )
-            atexit.register(self._server.kill)
+            atexit.register(self.close)
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +70,13 @@ class Forker:
         return subprocess.CompletedProcess(
             [sys.executable, "-m", *arguments], code, printed[0], printed[1]
         )
+
+    def close(self) -> None:
+        """End the process."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.communicate()
+            self._server = None
 
 
 def become(request: dict[str, Any]) -> None:
