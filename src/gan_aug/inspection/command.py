@@ -20,10 +20,9 @@ from gan_aug.inspection.facts import Facts, Group, Groups, find_facts
 from gan_aug.pages import html
 from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
-from gan_aug.run.files import write_json, write_text
+from gan_aug.run.files import write_text
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console, printable
-from gan_aug.run.typed import to_plain
 
 COLUMNS = 8
 MOST_PRINTED = 20
@@ -47,7 +46,7 @@ def inspect(cfg: DictConfig, run: Run) -> None:
     where = str(source.notes.get("root", "no folder"))
     every = concatenate(*source.tables().values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
-    write_json(run.folder / "inspect.json", to_plain(facts))
+    facts.write(run.folder / "inspect.json")
     write_text(run.folder / DUPLICATES, _csv(facts))
     groups = [*facts.exact.all, *facts.near.all]
     conflicts = [group for group in groups if group.crosses_classes]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Source
+from gan_aug.run.stored_model import Stored
+
+FEW = 30
+"""Images of a class in a split, below which that is said."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(BaseModel):
     """Files of one picture.
 
     Attributes:
@@ -38,9 +42,13 @@ class Group:
         """Whether its files are in several splits."""
         return len(set(self.splits)) > 1
 
+    def two(self, sides: list[str]) -> str:
+        """Return the first file of each of two sides: of two classes or splits."""
+        first = dict(zip(reversed(sides), reversed(self.paths), strict=True))
+        return " and ".join([first[side] for side in dict.fromkeys(sides)][:2])
 
-@dataclass
-class Groups:
+
+class Groups(BaseModel):
     """Images that are the same, or nearly.
 
     Attributes:
@@ -52,17 +60,16 @@ class Groups:
         all: of them; those across classes come first, then those across splits.
     """
 
-    groups: int = 0
-    extra: int = 0
-    across_splits: int = 0
-    across_classes: int = 0
-    across_patients: int = 0
-    all: list[Group] = field(default_factory=list)
+    groups: int
+    extra: int
+    across_splits: int
+    across_classes: int
+    across_patients: int
+    all: list[Group]
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What was found.
+class Facts(Stored):
+    """What a data set holds: inspect.json.
 
     Attributes:
         classes: names.
@@ -82,6 +89,8 @@ class Facts:
         without_patient: how many images do not tell their patient.
         warnings: for a person to think about.
     """
+
+    WHAT: ClassVar[str] = "file of inspect"
 
     classes: list[str]
     positive: str | None
@@ -107,20 +116,17 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         source: the data set.
         squeezed: the same with `data.fit=squeeze`: black bars make any two images alike.
     """
-    tables = source.tables()
+    tables, known, notes = source.tables(), source.patients_known, source.notes
     every = concatenate(*tables.values())
     split = np.repeat(list(tables), [len(table) for table in tables.values()])
-    known = source.patients_known
-    exact_groups = np.unique(every.hashes, return_inverse=True)[1]
-    first = np.unique(exact_groups, return_index=True)[1]
-    looked_at = concatenate(*squeezed.tables().values())
-    assert np.array_equal(looked_at.paths, every.paths)
-    alike = near_duplicates(np.asarray(looked_at.images[first]))
+    same_bytes = np.unique(every.hashes, return_inverse=True)[1]
+    first = np.unique(same_bytes, return_index=True)[1]
+    compared = concatenate(*squeezed.tables().values())
+    assert np.array_equal(compared.paths, every.paths)
+    alike = near_duplicates(np.asarray(compared.images[first]))
     near = _groups(every.take(first), split[first], alike, known)
-    exact = _groups(every, split, exact_groups, known)
-    notes = source.notes
+    exact = _groups(every, split, same_bytes, known)
     bad = notes.get("bad_files_skipped", {})
-    skipped = notes.get("files_skipped", {}) | bad
     by_reason = Counter(notes.get("files_left_out", {})) + Counter(bad.values())
     return Facts(
         classes=list(source.classes.names),
@@ -134,7 +140,7 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         sizes=notes.get("sizes", {}),
         exact=exact,
         near=near,
-        skipped=skipped,
+        skipped=notes.get("files_skipped", {}) | bad,
         skipped_by_reason=dict(by_reason.most_common()),
         without_patient=notes.get("files_without_patient_id", 0),
         warnings=[*notes.get("warnings", []), *_warnings(source, exact, near)],
@@ -146,79 +152,69 @@ def _patients(table: ImageTable) -> dict[str, int]:
 
 
 def _in_several(patients: NDArray[np.str_], values: NDArray[Any]) -> int:
-    found: dict[str, set[Any]] = defaultdict(set)
+    of_patient = defaultdict[str, set[Any]](set)
     for patient, value in zip(patients.tolist(), values.tolist(), strict=True):
-        found[patient].add(value)
-    return sum(len(of_patient) > 1 for of_patient in found.values())
+        of_patient[patient].add(value)
+    return sum(len(each) > 1 for each in of_patient.values())
 
 
 def _groups(
     table: ImageTable, split: NDArray[np.str_], group: NDArray[np.int64], known: bool
 ) -> Groups:
-    found = Groups()
-    numbers, counts = np.unique(group, return_counts=True)
     names = np.array(table.classes.names)[table.labels]
-    for number in numbers[counts > 1].tolist():
-        rows = np.flatnonzero(group == number)
-        one = Group(table.paths[rows].tolist(), names[rows].tolist(), split[rows].tolist())
-        found.groups += 1
-        found.extra += len(rows) - 1
-        found.across_splits += one.crosses_splits
-        found.across_classes += one.crosses_classes
-        found.across_patients += known and len(set(table.patients[rows].tolist())) > 1
-        found.all.append(one)
-    found.all.sort(key=lambda group: (not group.crosses_classes, not group.crosses_splits))
-    return found
+    numbers, counts = np.unique(group, return_counts=True)
+    rows_of = [np.flatnonzero(group == number) for number in numbers[counts > 1]]
+    groups = [
+        Group(
+            paths=table.paths[rows].tolist(),
+            classes=names[rows].tolist(),
+            splits=split[rows].tolist(),
+        )
+        for rows in rows_of
+    ]
+    patients = [len(set(table.patients[rows].tolist())) for rows in rows_of]
+    return Groups(
+        groups=len(groups),
+        extra=sum(len(each.paths) - 1 for each in groups),
+        across_splits=sum(each.crosses_splits for each in groups),
+        across_classes=sum(each.crosses_classes for each in groups),
+        across_patients=known * sum(n > 1 for n in patients),
+        all=sorted(groups, key=lambda each: (not each.crosses_classes, not each.crosses_splits)),
+    )
 
 
-def _two_sides(paths: list[str], sides: list[str]) -> str:
-    """Return the first file of each of two sides."""
-    first: dict[str, str] = {}
-    for path, side in zip(paths, sides, strict=True):
-        first.setdefault(side, path)
-    return " and ".join(list(first.values())[:2])
-
-
-def _warnings(source: Source, exact: Groups, near: Groups) -> list[str]:
-    said = []
+def _warnings(source: Source, exact: Groups, near: Groups) -> Iterable[str]:
     if not source.patients_known:
         n = source.notes.get("files_without_patient_id", 0)
-        said.append(
+        yield (
             f"The patient of {n} images is not known, so leakage between training and test images "
             "of one patient cannot be excluded. Say how to find patients (data.patient_regex, or "
             "data.table with a column patient)."
         )
     if exact.across_classes:
         one = exact.all[0]
-        said.append(
+        yield (
             f"In more than one class, byte for byte: {exact.across_classes}, such as "
-            f"{_two_sides(one.paths, one.classes)}. Training stops at them: remove the wrong ones, "
+            f"{one.two(one.classes)}. Training stops at them: remove the wrong ones, "
             "or set data.on_conflict=drop, which leaves out all their files."
         )
     if exact.across_splits:
-        said.append(
+        yield (
             f"In more than one split, byte for byte: {exact.across_splits}; they are left out of "
             "training."
         )
     if near.across_splits:
         one = next(group for group in near.all if group.crosses_splits)
-        said.append(
+        yield (
             f"In more than one split as near duplicates: {near.across_splits}, such as "
-            f"{_two_sides(one.paths, one.splits)}: results on the test images are too good."
+            f"{one.two(one.splits)}: results on the test images are too good."
         )
     if near.across_classes:
         one = near.all[0]
-        said.append(
+        yield (
             f"In more than one class as near duplicates: {near.across_classes}, such as "
-            f"{_two_sides(one.paths, one.classes)}."
+            f"{one.two(one.classes)}."
         )
     fewest = min(n for table in source.tables().values() for n in table.counts().values())
     if fewest < FEW:
-        said.append(
-            f"A class has only {fewest} images in some split: numbers of so few say very little."
-        )
-    return said
-
-
-FEW = 30
-"""Images of a class in a split, below which that is said."""
+        yield f"A class has only {fewest} images in some split: numbers of so few say very little."
