@@ -22,7 +22,7 @@ from gan_aug.models.restore import load_gan, read_checkpoint
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
-GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4",
+GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=3",
        "callbacks.checkpoint.every_n_seconds=0")  # fmt: skip
 
 
@@ -60,8 +60,15 @@ def config_of(content: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize("name", ["generate", "evaluate", "explain"])
-@pytest.mark.parametrize("key", ["model.module.generator", "model.module", "data.source"])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("generate", "model.module.generator"),
+        ("generate", "model.module"),
+        ("evaluate", "data.source"),
+        ("explain", "model.module.generator"),
+    ],
+)
 def test_a_checkpoint_runs_no_code(
     name: str, key: str, home: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -75,8 +82,6 @@ def test_a_checkpoint_runs_no_code(
         node[last] = attack(flag)
 
     checkpoint = changed(home, tmp_path, plant)
-    if (name, key) == ("generate", "data.source"):
-        pytest.skip("generate reads no data set")
     output = ["output_dir=made"] if name == "generate" else ["hydra.run.dir=out", *TINY_QUALITY]
     line = the_line(command(name, f"checkpoint={checkpoint}", *output))
     assert not flag.exists()
