@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,42 +64,41 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir / digest
-    if isinstance(found := _read(folder), tuple):
-        return found
+    if isinstance(entry := _read(folder), tuple):
+        return entry
     lock = Lock(cache_dir / f"{digest}.lease", guards=folder)
-    try:
+    with _writing(cache_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except OSError as error:
-        raise _not_writable(cache_dir, error) from error
     try:
-        found = _read(folder)  # another process may have built it meanwhile
-        if isinstance(found, str):
-            warn(f"{folder}: this cache entry {found}; making it again")
-            try:
+        entry = _read(folder)  # another process may have built it meanwhile
+        if isinstance(entry, tuple):
+            return entry
+        if entry is not None:
+            warn(f"{folder}: this cache entry {entry}; making it again")
+            with _writing(cache_dir):
                 remove_folder(folder)
-            except OSError as error:
-                raise _not_writable(cache_dir, error) from error
-        if not isinstance(found, tuple):
-            images, index = build()
-            lock.check()
-            try:
-                _write(cache_dir, folder, images, index)
-            except OSError as error:
-                raise _not_writable(cache_dir, error) from error
-            found = _read(folder)
-        if not isinstance(found, tuple):
-            raise GanAugError(f"{folder}: this new cache entry {found}; repeat the command")
-        return found
+        images, index = build()
+        lock.check()
+        with _writing(cache_dir):
+            _write(cache_dir, folder, images, index)
+        if not isinstance(entry := _read(folder), tuple):
+            raise GanAugError(f"{folder}: this new cache entry {entry}; repeat the command")
+        return entry
     finally:
         lock.release()
 
 
-def _not_writable(cache_dir: Path, error: OSError) -> GanAugError:
-    return GanAugError(
-        f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error}); free space "
-        "there, or choose another folder"
-    )
+@contextmanager
+def _writing(cache_dir: Path) -> Iterator[None]:
+    """Name the setting where the cache cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise GanAugError(
+            f"data.cache_dir={cache_dir}: cannot be written ({error.strerror or error}); free "
+            "space there, or choose another folder"
+        ) from error
 
 
 def _read(folder: Path) -> Built | str | None:
@@ -110,7 +110,7 @@ def _read(folder: Path) -> Built | str | None:
             return "is no folder"
         for name in (HASHES, *FILES):
             if not (folder / name).is_file():  # to open a FIFO is to wait for ever
-                return f"has no {name} (an earlier version made it, or it is damaged)"
+                return f"has no {name}"
         wanted = json.loads(read_bytes(folder / HASHES, MOST_JSON))
         for name in FILES:
             if sha256_of(folder / name) != wanted.get(name):

@@ -40,8 +40,8 @@ class Classes:
 
     def __post_init__(self) -> None:
         if len(self.names) < 2:
-            found = f"only the class {self.names[0]}" if self.names else "no class"
-            raise GanAugError(f"data: has {found}; a classifier needs two classes or more")
+            has = f"only the class {self.names[0]}" if self.names else "no class"
+            raise GanAugError(f"data: has {has}; a classifier needs two classes or more")
         for name in self.names:
             if not is_class_name(name):
                 raise GanAugError(
@@ -116,12 +116,12 @@ class Classes:
             return dict.fromkeys(self.names, value)
         said = {typed: number for typed, number in value.items() if number is not None}
         try:
-            found = values_by_class(said, self.names, key)
+            numbers = values_by_class(said, self.names, key)
         except GanAugError as error:
             raise GanAugError(
                 f"{error}; set {key}=NUMBER for all of them, or {key}={{{self.names[0]}: NUMBER}}"
             ) from error
-        return {name: found.get(name) for name in self.names}
+        return {name: numbers.get(name) for name in self.names}
 
 
 def is_class_name(name: Any) -> bool:

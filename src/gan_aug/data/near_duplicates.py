@@ -33,8 +33,10 @@ def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
         int64 (N,): equal numbers within a group; most images are a group of their own.
     """
     n = len(images)
-    fine, coarse = _vectors(images, _FINE), _vectors(images, _COARSE)
     groups: NDArray[np.int64] = np.arange(n)
+    if not n:
+        return groups
+    fine, coarse = _vectors(images, _FINE), _vectors(images, _COARSE)
     for start in range(0, n, _AT_ONCE):
         # The coarse images first: of 100,000 images there are 5 billion pairs.
         one, other = np.nonzero(coarse[start : start + _AT_ONCE] @ coarse[start:].T >= ALIKE)
@@ -56,15 +58,14 @@ def _correlations(
     """Return the correlation of each pair, whose first image is one of `_AT_ONCE` from `start`."""
     if len(one) > _PAIRS:  # one product of matrices is faster, and takes no copy of each image
         every = fine[start : start + _AT_ONCE] @ fine[start:].T
-        found: Vectors = every[one - start, other - start]
+        correlations: Vectors = every[one - start, other - start]
     else:
-        found = np.einsum("ij,ij->i", fine[one], fine[other])
-    return found
+        correlations = np.einsum("ij,ij->i", fine[one], fine[other])
+    return correlations
 
 
 def _vectors(images: NDArray[np.uint8], side: int) -> Vectors:
     """Return grey pixels, about `side` wide, as unit vectors (N, D) with mean 0; 0 of flat ones."""
-    found = np.zeros((len(images), 0), np.float32)
     parts = []
     for start in range(0, len(images), _AT_ONCE):
         grey = images[start : start + _AT_ONCE].mean(axis=1, dtype=np.float32)
@@ -75,4 +76,4 @@ def _vectors(images: NDArray[np.uint8], side: int) -> Vectors:
         flat -= flat.mean(axis=1, keepdims=True)
         length = np.linalg.norm(flat, axis=1, keepdims=True)
         parts.append(np.divide(flat, length, out=np.zeros_like(flat), where=length > 1e-3))
-    return np.concatenate(parts) if parts else found
+    return np.concatenate(parts)

@@ -48,8 +48,8 @@ class Source:
 
     def tables(self) -> dict[str, ImageTable]:
         """Return the splits that the data set has."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: table for name, table in found.items() if table is not None}
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: table for name, table in splits.items() if table is not None}
 
     def fingerprint(self) -> str:
         """Return a hash of the content: split, class and source hash of every image."""
@@ -93,20 +93,20 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
         rows = zip(table.labels.tolist(), table.paths.tolist(), strict=True)
         for image, row in zip(table.hashes.tolist(), rows, strict=True):
             copies[image].append(row)
-    found = {h: rows for h, rows in copies.items() if len({label for label, _ in rows}) > 1}
-    if not found:
+    conflicts = {h: rows for h, rows in copies.items() if len({label for label, _ in rows}) > 1}
+    if not conflicts:
         return source
-    paths = {image: sorted(path for _, path in rows) for image, rows in found.items()}
-    shown = found[min(found, key=lambda image: paths[image])]
+    paths = {image: sorted(path for _, path in rows) for image, rows in conflicts.items()}
+    shown = conflicts[min(conflicts, key=lambda image: paths[image])]
     one, other = (path for _, path in sorted(dict(reversed(shown)).items())[:2])
     if on_conflict != "drop":
-        number = f"{len(found)} such image{'s' * (len(found) > 1)} in all"
+        number = f"{len(conflicts)} such image{'s' * (len(conflicts) > 1)} in all"
         raise GanAugError(
             f"{one} and {other}: are the same image, in two classes ({number}); delete the "
             "wrong ones, which inspect lists, or leave out all of them with data.on_conflict=drop"
         )
     kept = {
-        name: table.take(~np.isin(table.hashes, list(found)))
+        name: table.take(~np.isin(table.hashes, list(conflicts)))
         for name, table in source.tables().items()
     }
     for name, table in kept.items():
@@ -116,8 +116,8 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
                 "class too; mend the folders"
             )
     said = (
-        f"images that are in two classes: {len(found)}, such as {one} and {other}; their "
-        f"{sum(map(len, found.values()))} files are left out (data.on_conflict=drop)"
+        f"images that are in two classes: {len(conflicts)}, such as {one} and {other}; their "
+        f"{sum(map(len, conflicts.values()))} files are left out (data.on_conflict=drop)"
     )
     notes = {
         "warnings": [*source.notes.get("warnings", []), said],

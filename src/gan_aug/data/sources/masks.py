@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 _WORD = r"(?:masks?|seg(?:mentation)?s?|gt|ground[ _-]?truth|annotations?|labels?|rois?)"
 _FOLDER = re.compile(rf"(?:.*[ _.-])?{_WORD}", re.IGNORECASE)
-_AFTER = re.compile(rf"(?P<of>.+?)(?P<how>[ _.-]+{_WORD})(?:[ _-]?\d+)?", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?P<how>{_WORD}[ _.-]+)(?P<of>.+)", re.IGNORECASE)
+_AFTER = re.compile(rf"(?P<image>.+?)(?P<how>[ _.-]+{_WORD})(?:[ _-]?\d+)?", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?P<how>{_WORD}[ _.-]+)(?P<image>.+)", re.IGNORECASE)
 
 
 def is_mask_folder(name: str) -> bool:
@@ -20,7 +20,7 @@ def is_mask_folder(name: str) -> bool:
 def warn_of_masks(paths: Sequence[str]) -> list[str]:
     """Say which images look like masks of others, and how to leave them out.
 
-    Looked at are folders such as `masks/`, and NAME_mask beside NAME.
+    They lie in folders such as `masks/`, or are called NAME_mask beside NAME.
 
     Args:
         paths: of the images that are read, below the root.
@@ -29,13 +29,13 @@ def warn_of_masks(paths: Sequence[str]) -> list[str]:
         One line, or none.
     """
     there = {path.rpartition(".")[0] or path for path in paths}
-    found = {path: pattern for path in paths if (pattern := _pattern(path, there))}
-    if not found or len(found) == len(paths):  # with_mask/ and without_mask/ are classes
+    masks = {path: pattern for path in paths if (pattern := _pattern(path, there))}
+    if not masks or len(masks) == len(paths):  # with_mask/ and without_mask/ are classes
         return []
-    patterns = ",".join(f'"{pattern}"' for pattern in sorted(set(found.values())))
+    patterns = ",".join(f'"{pattern}"' for pattern in sorted(set(masks.values())))
     return [
-        f"{len(found)} of {len(paths)} images look like masks of others, such as "
-        f"{min(found)}: if they are, leave them out with 'data.exclude=[{patterns}]'"
+        f"{len(masks)} of {len(paths)} images look like masks of others, such as "
+        f"{min(masks)}: if they are, leave them out with 'data.exclude=[{patterns}]'"
     ]
 
 
@@ -48,6 +48,6 @@ def _pattern(path: str, there: set[str]) -> str | None:
     stem = name.rpartition(".")[0] or name
     for pattern, around in ((_AFTER, "*{}*"), (_BEFORE, "*/{}*")):
         match = pattern.fullmatch(stem)
-        if match and "/".join([*folders, match["of"]]) in there:
+        if match and "/".join([*folders, match["image"]]) in there:
             return around.format(match["how"])
     return None
