@@ -23,8 +23,10 @@ from gan_aug.data.splits import Splits, make_splits
 from gan_aug.run.command_line import _as_hydra_takes_it, joined
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.endpoints import endpoints_of
 from gan_aug.settings.study import check_study
+from gan_aug.settings.whole import of_plain
 
 NFD = unicodedata.normalize("NFD", "폐렴")
 NAMES = [
@@ -121,7 +123,7 @@ def test_a_setting_of_a_number_for_each_class(
     check_study(cfg)
     splits = splits_of(names)
     settled = settle(cfg, splits)
-    check_settled_arms(settled)
+    check_settled_arms(of_plain(settled, SettledStudy))
     assert settled.data.subset == {names[0]: 8, names[1]: 6}
     assert settled.study.count == {names[0]: 0, names[1]: 60}
     assert settled.arms.gan.added.count == {names[0]: 7, names[1]: 60}

@@ -15,9 +15,8 @@ from torch import nn
 from gan_aug.data.batches import Batches, Plan, Pool
 from gan_aug.data.image_table import ImageTable
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.typed import from_plain, to_plain
-from gan_aug.settings.draw import ArmSettings
-from gan_aug.study.batches import AddedImages, Mixing, plan_of, pool_of, used
+from gan_aug.settings.arms import ArmSettings
+from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
 
 N_NORMAL, N_PNEUMONIA, SIZE = 20, 12, 8
 
@@ -38,7 +37,7 @@ def base_arm() -> dict[str, Any]:
 def arm(added: dict[str, Any] | None = None, **changes: Any) -> ArmSettings:
     """The base arm, changed."""
     base = base_arm()
-    return from_plain(ArmSettings, base | changes | {"added": base["added"] | (added or {})})
+    return ArmSettings.model_validate(base | changes | {"added": base["added"] | (added or {})})
 
 
 def added_images(normal: int, pneumonia: int) -> AddedImages:
@@ -76,8 +75,7 @@ def batches(
     augment_added: nn.Module | None = None,
 ) -> Made:
     pool = pool_of(real_images(), added, settings, augment, augment_added)
-    mixing = Mixing(pool, SIZE, 10, seed, settings.balanced, settings.title)
-    return Made(pool, plan_of(settings, mixing, added))
+    return Made(pool, ArmPlan(settings, real_images(), added, SIZE, 10, seed))
 
 
 def rows(made: Made, n: int = 40) -> torch.Tensor:
@@ -85,7 +83,11 @@ def rows(made: Made, n: int = 40) -> torch.Tensor:
 
 
 def test_no_setting_of_an_arm_is_overlooked() -> None:
-    assert to_plain(arm()) == base_arm()
+    """Each key of base.yaml is a field, and each field stands there."""
+    settings = arm()
+    assert settings.model_dump() == base_arm()
+    assert not settings.model_extra
+    assert not settings.added.model_extra
 
 
 def test_two_arms_with_the_same_images_get_the_same_batches() -> None:

@@ -23,7 +23,9 @@ from gan_aug.data.settle import settle
 from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.study import check_study
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.declaration import declare
 from gan_aug.study.derived import derive
 from gan_aug.study.images import DrawImages
@@ -114,7 +116,7 @@ def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
         cfg = derive(own(study__rare=rare, draw=draw), data)
         prepared = prepare(cfg.data, data)
         cfg = settle(cfg, prepared.splits)
-        check_settled_arms(cfg)
+        check_settled_arms(of_plain(cfg, SettledStudy))
         check_images(DrawImages(cfg, prepared, ROOT))
         seen.add(str(numbers(cfg)))
     assert len(seen) == 1

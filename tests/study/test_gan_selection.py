@@ -128,7 +128,7 @@ def test_a_replicate_is_another_gan_of_the_same_images(
     alone = ("arms.gan.added.replicate=1", "study_dir=t")
     result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
     assert result.returncode != 0
-    assert "arms: all that add GAN images have added.replicate" in result.stderr
+    assert "arms: all that add GAN images of pneumonia have added.replicate" in result.stderr
 
 
 def test_what_chooses_a_gan_may_not_change_and_the_rest_may(

@@ -15,7 +15,6 @@ from support import FP32, ROOT, TINY_DATA, run_command
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
-from gan_aug.settings.draw import arms_of
 from gan_aug.study.images import DrawImages
 
 Command = Callable[..., Any]
@@ -43,7 +42,7 @@ def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
         return {image.tobytes() for image in table.images}
 
     found = {}
-    for name, arm in arms_of(cfg).items():
+    for name, arm in by_arm.settings.arms.items():
         added = {image.tobytes() for image in by_arm.added(arm).images}
         found[name] = names(by_arm.real(arm)) | added
     return found

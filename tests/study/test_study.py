@@ -25,9 +25,11 @@ from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.precision import settle_precision
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.study import check_study
+from gan_aug.settings.whole import of_plain
 from gan_aug.study import rules
 from gan_aug.study.derived import derive
 from gan_aug.study.images import DrawImages
@@ -382,7 +384,7 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     prepared = prepare(cfg.data, source)
     cfg = settle(cfg, prepared.splits)
     settle_precision(cfg, [])
-    check_settled_arms(cfg)
+    check_settled_arms(of_plain(cfg, SettledStudy))
     held_out = held_out_of(cfg, prepared.splits)
     check_first(cfg, DrawImages(cfg, prepared, Path("unused")))
     measured = any(arm.added.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use

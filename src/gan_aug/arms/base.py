@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig
-from pydantic import BaseModel, ConfigDict
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.base import Settings
+
+if TYPE_CHECKING:
+    from gan_aug.data.batches import Batch
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import SettledStudy, StudySettings
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
@@ -35,15 +38,14 @@ B = TypeVar("B", bound="Behaviour")
 class Draw(Protocol):
     """What a draw offers to its arms (`gan_aug.study.images`)."""
 
-    cfg: DictConfig
+    settings: SettledStudy
     splits: Splits
-    arms: dict[str, ArmSettings]
     folder: Path
 
     def random(self, *purpose: str) -> np.random.Generator:
         """Return random numbers for a purpose, the same for all arms of the draw."""
 
-    def real(self, arm: ArmSettings) -> ImageTable:
+    def real(self, arm: SettledArm) -> ImageTable:
         """Return an arm's real images."""
 
     def made(self, name: str, replicate: int) -> Generated:
@@ -62,14 +64,13 @@ class Draw(Protocol):
         """Return what `make` gives, made once for all arms."""
 
 
-class Behaviour(BaseModel):
+class Behaviour(Settings):
     """A behaviour of an arm; its fields are settings of conf/arm.
 
     Attributes:
         of_arm: whether its settings stand in the arm itself, not in `added`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     of_arm: ClassVar[bool] = False
 
     @classmethod
@@ -77,22 +78,22 @@ class Behaviour(BaseModel):
         """Take its settings out of an arm's, which have been checked."""
         return cls.model_validate(arm if cls.of_arm else arm.added, from_attributes=True)
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check an arm's settings, before the data is read.
 
         Args:
             where: `arms.NAME`, for messages.
             arm: the arm's settings.
-            cfg: the study's.
+            settings: of the study.
 
         Raises:
             GanAugError: naming the setting and what to do.
         """
 
-    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
         """Check an arm's settings once classes and counts are known; as `check`."""
 
-    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
         """Check that a draw has the images that an arm asks for, before anything is fitted."""
 
 
@@ -137,15 +138,20 @@ class Source(Behaviour):
         """Whether a GAN is fitted for it."""
         return False
 
-    def of_own_gan(self, arm: ArmSettings) -> dict[str, int]:
-        """Return how many images of each class it needs of the draw's own GANs."""
+    @property
+    def filters(self) -> bool:
+        """Whether it leaves out some of the images that are there."""
+        return False
+
+    def of_own_gans(self, arm: SettledArm) -> dict[tuple[str, int], int]:
+        """Return how many images it needs, by class and replicate, of the draw's own GANs."""
         return {}
 
-    def translated(self, name: str, cfg: DictConfig) -> list[str]:
+    def translated(self, name: str, settings: SettledStudy) -> list[str]:
         """Return the classes of the real images that its images of a class are made of."""
         return []
 
-    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return `count` images of a class.
 
         Raises:
@@ -192,7 +198,7 @@ class ArmImages:
     labels: Rows
     n_real: int
     classes: Classes
-    sources: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    sources: Rows | None = None
 
     @property
     def real(self) -> Rows:
@@ -238,6 +244,10 @@ class Mixing(Behaviour):
         """Whether an arm has it."""
         return self.value is not None and bool(self.value)
 
+    def first_steps(self, steps: int) -> int:
+        """Return how many of all steps come before real images are trained on."""
+        return 0
+
     def shown(self, batch_size: int) -> int:
         """Return how many images, real and added, one batch is made of."""
         return batch_size
@@ -261,12 +271,12 @@ class Mixing(Behaviour):
         """
         raise NotImplementedError
 
-    def combine(self, batch: dict[str, Any], random: Callable[[], Any]) -> dict[str, Any]:
+    def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Return a batch as it is trained on.
 
         Args:
-            batch: tensors `image`, `label`, `target`, `weight` of `shown` images.
-            random: gives a NumPy generator that depends on the place of the batch alone.
+            batch: `image`, `label`, `target` and `weight` of `shown` images.
+            random: depends on the place of the batch alone.
         """
         return batch
 

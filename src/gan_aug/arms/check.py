@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from gan_aug.arms.base import Draw, check_mixing, mixing_of, source_names, source_of
-from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.settings.draw import ArmSettings, arms_of
-from gan_aug.settings.ranges import ARM_RULES, check_augment, check_ranges
+from gan_aug.arms.base import Draw, check_mixing, mixing_of, source_of
+from gan_aug.run.errors import GanAugError
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings
+    from gan_aug.settings.commands import SettledStudy, StudySettings
 
 
-def check_arms(cfg: DictConfig) -> None:
+def check_arms(settings: StudySettings) -> None:
     """Check the settings of all arms, before the data is read.
 
     Raises:
         GanAugError: naming the key, its value and what it may hold.
     """
-    if not cfg.arms:
+    if not settings.arms:
         raise GanAugError(
             "arms: there are none; add +study=seed_protocol, or another of conf/study"
         )
-    for name, arm in cfg.arms.items():
-        if not isinstance(arm, DictConfig):
-            raise GanAugError(
-                f"arms.{name}={as_typed(arm)}: an arm is a group of settings, as in conf/arm; to "
-                f"leave it out write '~arms.{name}'"
-            )
-        if "/" in str(name):
+    for name, arm in settings.arms.items():
+        if "/" in name:
             raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
-        check_ranges(arm, ARM_RULES, f"arms.{name}.")
-        for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
-            check_augment(node, f"arms.{name}.{key}")
-        if arm.added.source not in source_names():
-            raise GanAugError(
-                f"arms.{name}.added.source={arm.added.source}: must be one of "
-                f"{', '.join(source_names())}"
-            )
-    arms = arms_of(cfg)
-    for name, one in arms.items():
-        _check_arm(f"arms.{name}", one, cfg)
-    own = [arm for arm in arms.values() if arm.added.source == "gan" and not arm.added.unlabelled]
-    if own and all(arm.added.replicate for arm in own):
-        raise GanAugError(
-            "arms: all that add GAN images have added.replicate, which is another GAN beside the "
-            "first; leave it 0 in one of them"
-        )
+        _check_arm(f"arms.{name}", arm, settings)
 
 
 def predicts(arm: ArmSettings) -> bool:
@@ -53,9 +34,9 @@ def predicts(arm: ArmSettings) -> bool:
     return adds and (arm.added.labels is not None or source_of(arm).predicts)
 
 
-def _check_arm(where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
     source, mixing = source_of(arm), mixing_of(arm)
-    if predicts(arm) and "real" not in cfg.arms:
+    if predicts(arm) and "real" not in settings.arms:
         key = "labels" if arm.added.labels else "unlabelled" if arm.added.unlabelled else None
         raise GanAugError(
             f"{where}.added.{key or 'filter.min_confidence'}: needs the arm real, whose classifier "
@@ -70,23 +51,28 @@ def _check_arm(where: str, arm: ArmSettings, cfg: DictConfig) -> None:
             "null, and set data.subset"
         )
     check_mixing(where, arm)
-    source.check(where, arm, cfg)
-    mixing.check(where, arm, cfg)
+    source.check(where, arm, settings)
+    mixing.check(where, arm, settings)
 
 
-def check_settled_arms(cfg: DictConfig) -> None:
+def check_settled_arms(settings: SettledStudy) -> None:
     """Check what each arm adds, once the data set has said which classes there are.
-
-    Args:
-        cfg: from `gan_aug.data.settle.settle`.
 
     Raises:
         GanAugError: an arm begins without images of some class, or wants GAN images of one that the
-            GAN does not make.
+            GAN does not make; or all have images of replicates, and none of the GAN itself.
     """
-    for name, arm in arms_of(cfg).items():
-        source_of(arm).check_settled(f"arms.{name}", arm, cfg)
-        mixing_of(arm).check_settled(f"arms.{name}", arm, cfg)
+    of_own_gans = set[tuple[str, int]]()
+    for name, arm in settings.arms.items():
+        source_of(arm).check_settled(f"arms.{name}", arm, settings)
+        mixing_of(arm).check_settled(f"arms.{name}", arm, settings)
+        of_own_gans |= source_of(arm).of_own_gans(arm).keys()
+    for name, replicate in sorted(of_own_gans):
+        if replicate and (name, 0) not in of_own_gans:
+            raise GanAugError(
+                f"arms: all that add GAN images of {name} have added.replicate, which is another "
+                "GAN beside the first; leave it 0 in one of them"
+            )
 
 
 def check_images(draw: Draw) -> None:
@@ -95,7 +81,7 @@ def check_images(draw: Draw) -> None:
     Raises:
         GanAugError: it has not.
     """
-    for arm_name, arm in draw.arms.items():
+    for arm_name, arm in draw.settings.arms.items():
         for name, own in draw.splits.train.counts().items():
             first = None if arm.real is None else arm.real[name]
             if first is not None and first > own:

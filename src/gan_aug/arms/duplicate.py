@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from omegaconf import DictConfig
 
 from gan_aug.arms.base import Draw, Source, Taken
-from gan_aug.settings.draw import ArmSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import SettledArm
+    from gan_aug.settings.commands import SettledStudy
 
 
 class Duplicate(Source):
@@ -14,11 +18,11 @@ class Duplicate(Source):
 
     name = "duplicate"
 
-    def translated(self, name: str, cfg: DictConfig) -> list[str]:
+    def translated(self, name: str, settings: SettledStudy) -> list[str]:
         """A copy is of the class of its original."""
         return [name]
 
-    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return copies: whole passes over the images first, in one random order."""
         real = draw.real(arm)
         of_class = np.flatnonzero(real.labels == draw.splits.classes.label(name))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gan_aug.arms.base import Draw, Pixels
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Settings
+from gan_aug.settings.values import Positive
 
 
-class Filter(BaseModel):
+class Filter(Settings):
     """What a GAN image must be to be taken."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     min_confidence: float = Field(
         default=0,
         ge=0,
@@ -27,7 +28,7 @@ class Filter(BaseModel):
         ge=0,
         description="to real images, over the median nearest distance between these",
     )
-    candidates: int = Field(default=4, ge=1, description="images generated for each one wanted")
+    candidates: Positive = Field(default=4, description="images generated for each one wanted")
 
     @property
     def on(self) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from omegaconf import DictConfig
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.arms.base import Draw, Rows, Source, Taken
 from gan_aug.arms.filter import Filter
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.draw import ArmSettings
 from gan_aug.settings.gan_classes import classes_made
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import SettledStudy
 
 
 class GANImages(Source):
@@ -25,6 +29,11 @@ class GANImages(Source):
     filter: Filter = Field(default=Filter(), description="which images are taken")
 
     @property
+    def filters(self) -> bool:
+        """Whether its filter is on."""
+        return self.filter.on
+
+    @property
     def predicts(self) -> bool:
         """Whether its filter asks how sure a classifier is."""
         return bool(self.filter.min_confidence)
@@ -33,27 +42,28 @@ class GANImages(Source):
         """Always."""
         return True
 
-    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
         """Check that the GAN makes images of each class that is asked for."""
         for name, count in arm.added.count.items():
-            made = self._made(name, cfg)
+            made = self._made(name, settings)
             if count and name not in made:
                 raise GanAugError(
-                    f"{where}.added.count.{name}={count}: model={cfg.model.name} makes "
+                    f"{where}.added.count.{name}={count}: model={settings.model.name} makes "
                     f"{', '.join(made)} only; set it, or study.count, to 0 for this class, or "
                     "choose another model.pair"
                 )
 
-    def translated(self, name: str, cfg: DictConfig) -> list[str]:
+    def translated(self, name: str, settings: SettledStudy) -> list[str]:
         """Return the classes that the GAN translates into one."""
-        return self._made(name, cfg).get(name, [])
+        return self._made(name, settings).get(name, [])
 
-    def of_own_gan(self, arm: ArmSettings) -> dict[str, int]:
+    def of_own_gans(self, arm: SettledArm) -> dict[tuple[str, int], int]:
         """Return the images wanted of each class, times the candidates of the filter."""
         times = self.filter.candidates if self.filter.on else 1
-        return {name: count * times for name, count in arm.added.count.items() if count}
+        counts = arm.added.count.items()
+        return {(name, self.replicate): count * times for name, count in counts if count}
 
-    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return the first images of the class that pass the filter."""
         made = draw.made(name, self.replicate)
         if self.filter.on:
@@ -62,12 +72,12 @@ class GANImages(Source):
         made = made.first(count)
         return Taken(made.images, _rows(made, draw))
 
-    def _made(self, name: str, cfg: DictConfig) -> dict[str, list[str]]:
-        train_class = name if gan_facts(cfg.model).fitted_on == "one" else None
-        return classes_made(cfg.model, train_class, list(cfg.data.classes))
+    def _made(self, name: str, settings: SettledStudy) -> dict[str, list[str]]:
+        train_class = name if gan_facts(settings.model).fitted_on == "one" else None
+        return classes_made(settings.model, train_class, settings.data.classes)
 
 
-def _rows(made: Generated, draw: Draw) -> np.ndarray:
+def _rows(made: Generated, draw: Draw) -> Rows:
     """Return which of the draw's images each was translated from, or -1."""
     if made.sources is None:
         return np.full(len(made), -1)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+import numpy as np
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts, Shuffled
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.values import Above0
+
+if TYPE_CHECKING:
+    from gan_aug.data.batches import Batch
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import SettledStudy, StudySettings
 
 
 class MixUp(Mixing):
@@ -21,11 +25,11 @@ class MixUp(Mixing):
     """
 
     alone = "puts an added image with every real one"
-    mixup: float | None = Field(
-        default=None, gt=0, description="alpha of mixup; null: images stand apart"
+    mixup: Above0 | None = Field(
+        default=None, description="alpha of mixup; null: images stand apart"
     )
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that there is something to mix in."""
         if arm.added.source == "none":
             raise GanAugError(
@@ -33,7 +37,7 @@ class MixUp(Mixing):
                 "added.source=duplicate to mix real ones, or gan"
             )
 
-    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
         """Check that there are added images."""
         if not any(arm.added.count.values()):
             raise GanAugError(
@@ -51,19 +55,20 @@ class MixUp(Mixing):
             return Shuffled().parts(images, batch_size, steps, title)
         return Parts([(images.real, batch_size), (images.added, batch_size)])
 
-    def combine(self, batch: dict[str, Any], random: Callable[[], Any]) -> dict[str, Any]:
+    def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Mix the second half of a batch, in another order, into the first."""
         import torch
 
-        n, generator = len(batch["label"]) // 2, random()
-        share = torch.from_numpy(generator.beta(self.mixup, self.mixup, n)).float()
+        assert self.mixup is not None
+        n = len(batch["label"]) // 2
+        share = torch.from_numpy(random.beta(self.mixup, self.mixup, n)).float()
         # Groups of a batch are in the order of the classes: of mixed classes too, then.
-        partner = torch.from_numpy(generator.permutation(n)) + n
+        partner = torch.from_numpy(random.permutation(n)) + n
 
         def mix(images: torch.Tensor) -> torch.Tensor:
-            own = share.view(-1, *(1 for _ in images.shape[1:]))
+            own = share.view(-1, *(1 for _ in images.shape[1:])).to(images.device)
             # In place: new grey images would not be channels_last, and convolutions twice as slow.
-            return images[:n].mul_(own).add_((1 - own) * images[partner])
+            return images[:n].mul_(own).add_((1 - own) * images[partner.to(images.device)])
 
         mixed = {name: mix(batch[name]) for name in ("image", "target", "weight")}
         return mixed | {"label": batch["label"][:n]}

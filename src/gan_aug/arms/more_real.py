@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gan_aug.arms.base import Draw, Source, Taken
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import ArmSettings
 from gan_aug.settings.ruler import ARM
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import SettledArm
 
 
 class MoreReal(Source):
@@ -15,7 +19,7 @@ class MoreReal(Source):
 
     name = "real"
 
-    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
         """Check that the draw leaves as many images over."""
         hint = " in study.ruler" if where.startswith(f"arms.{ARM.format('')}") else ""
         for name, left in draw.splits.unused.counts().items():
@@ -25,7 +29,7 @@ class MoreReal(Source):
                     f"{name} training images over; ask for fewer{hint}"
                 )
 
-    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return the first of them: of a larger number a smaller one is part."""
         table = draw.splits.unused.of_class(name)
         order = draw.random("real", name).permutation(len(table))

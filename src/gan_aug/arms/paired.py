@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from omegaconf import DictConfig
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Draw, Mixing, Parts, source_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.draw import ArmSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import StudySettings
 
 
 class Paired(Mixing):
@@ -21,30 +25,28 @@ class Paired(Mixing):
         default=False, description="each image stands beside a translation of it, or a copy"
     )
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""
-        if arm.added.filter.on:
+        if source_of(arm).filters:
             raise GanAugError(
                 f"{where}.added.filter: would leave some image of added.paired alone; set both of "
                 "its limits to 0"
             )
-        translates = arm.added.source == "gan" and gan_facts(cfg.model).sources is not None
+        translates = arm.added.source == "gan" and gan_facts(settings.model).sources is not None
         if not (translates or arm.added.source == "duplicate"):
             raise GanAugError(
                 f"{where}.added.paired={self.paired}: an image is paired with its translation or "
                 "copy; choose a model that translates (cyclegan, stargan, pix2pix), or "
                 "added.source=duplicate"
             )
-        if cfg.data.batch_size % 2:
-            raise GanAugError(
-                f"data.batch_size={cfg.data.batch_size}: {where} has pairs; choose an even number"
-            )
+        if (size := settings.data.batch_size) % 2:
+            raise GanAugError(f"data.batch_size={size}: {where} has pairs; choose an even number")
 
-    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
         """Check that every real image has a partner."""
         own, paired, source = draw.splits.train.counts(), set[str](), source_of(arm)
         for name in draw.splits.classes:
-            made_of = source.translated(name, draw.cfg)
+            made_of = source.translated(name, draw.settings)
             paired |= set(made_of)
             needed = sum(own[original] for original in made_of)
             if arm.added.count[name] < needed:
@@ -55,15 +57,14 @@ class Paired(Mixing):
                 )
         if alone := set(draw.splits.classes) - paired:
             raise GanAugError(
-                f"{where}.added.paired=True: model={draw.cfg.model.name} translates no "
+                f"{where}.added.paired=True: model={draw.settings.model.name} translates no "
                 f"{' and no '.join(sorted(alone))}; choose a model.pair, or a model, of all classes"
             )
 
     def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
         """Return a group of real images, and the partners of each."""
-        partners = [
-            np.flatnonzero(images.sources == i) + images.n_real for i in range(images.n_real)
-        ]
+        sources = np.full(len(images.added), -1) if images.sources is None else images.sources
+        partners = [np.flatnonzero(sources == i) + images.n_real for i in range(images.n_real)]
         if alone := sum(not len(made) for made in partners):
             raise GanAugError(
                 f"arm {title!r}: added.paired=true, but {alone} of {images.n_real} real images "

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import ArmSettings
-from gan_aug.settings.steps import steps_of
+from gan_aug.settings.values import Share
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import SettledStudy, StudySettings
 
 
 class Pretrain(Mixing):
@@ -16,30 +20,28 @@ class Pretrain(Mixing):
 
     of_arm = True
     alone = "keeps added and real images apart"
-    pretrain: float = Field(
-        default=0, ge=0, lt=1, description="this share of the steps on added images"
-    )
+    pretrain: Share = Field(default=0, description="this share of the steps on added images")
 
     def first_steps(self, steps: int) -> int:
         """Return how many of all steps are on added images."""
         return round(self.pretrain * steps)
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that both phases have steps, and the second one validations."""
-        steps, every = steps_of(cfg.study), cfg.study.validate_every
-        first = self.first_steps(steps.most)
-        if not 0 < first < steps.most:
+        steps, every = settings.study.steps, settings.study.validate_every
+        first = self.first_steps(steps.max)
+        if not 0 < first < steps.max:
             raise GanAugError(
                 f"{where}.pretrain={self.pretrain}: leaves no step of "
-                f"study.steps={cfg.study.steps} on one of its sides; choose another, or set it to 0"
+                f"study.steps={steps.max} on one of its sides; choose another, or set it to 0"
             )
-        if steps.chosen and steps.most // every * every <= first:
+        if steps.chosen and steps.max // every * every <= first:
             raise GanAugError(
                 f"{where}.pretrain={self.pretrain}: leaves no validation after it to choose steps "
                 f"from; lower study.validate_every={every}"
             )
 
-    def check_settled(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
         """Check that there are added images of each class."""
         if arm.added.source == "none" or not all(arm.added.count.values()):
             raise GanAugError(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts, Shuffled
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.values import Share
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings
+    from gan_aug.settings.commands import StudySettings
 
 
 class Ratio(Mixing):
     """Real and added images have streams of their own, and shares of each batch."""
 
-    ratio: float | None = Field(
-        default=None, ge=0, lt=1, description="share of each batch that is added; null: shuffled"
+    ratio: Share | None = Field(
+        default=None, description="share of each batch that is added; null: shuffled"
     )
 
     @property
@@ -27,9 +32,10 @@ class Ratio(Mixing):
         """The ratio."""
         return self.ratio
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that a batch has images of both kinds."""
-        size = cfg.data.batch_size
+        assert self.ratio is not None
+        size = settings.data.batch_size
         added = round(self.ratio * size)
         if arm.added.source != "none" and not 0 < added < size:
             left = "no added image" if added == 0 else "no real image"

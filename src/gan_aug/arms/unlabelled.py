@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from omegaconf import DictConfig
 
 from gan_aug.arms.base import Draw, Pixels, Source, Taken
+from gan_aug.arms.gan import GANImages
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
@@ -16,7 +17,10 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import remove_folder
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.class_facts import GanFacts, gan_facts
-from gan_aug.settings.draw import ArmSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.commands import SettledStudy, StudySettings
 
 NAME = "unlabelled"
 """The class of all images of a GAN that is fitted without labels."""
@@ -47,10 +51,10 @@ class Unlabelled(Source):
         """Whether the images are a GAN's."""
         return arm.added.source == "gan"
 
-    def check(self, where: str, arm: ArmSettings, cfg: DictConfig) -> None:
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that there are such images, and a GAN that needs no classes."""
-        added, model, where = arm.added, cfg.model, f"{where}.added.unlabelled=true"
-        if cfg.study.unlabelled is None:
+        added, model, where = arm.added, settings.model, f"{where}.added.unlabelled=true"
+        if settings.study.unlabelled is None:
             raise GanAugError(f"{where}: there are none; set study.unlabelled=NUMBER")
         if added.source not in ("gan", "real"):
             raise GanAugError(
@@ -62,19 +66,16 @@ class Unlabelled(Source):
                 f"{where}: model={model.name} is fitted on classes, which unlabelled images have "
                 "not; choose one that is fitted on one class, as dcgan"
             )
-        others = {
-            "added.paired": added.paired,
-            "added.replicate": added.replicate,
-            "added.filter": added.filter.on,
-        }
+        of_labelled = GANImages.of(arm)
+        others = {"added.replicate": of_labelled.replicate, "added.filter": of_labelled.filters}
         if wrong := [key for key, there in others.items() if there]:
             raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
 
-    def check_draw(self, where: str, arm: ArmSettings, draw: Draw) -> None:
+    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
         """Check that the draw leaves as many images over."""
-        unlabelled_of(draw.cfg, draw.splits)
+        unlabelled_of(draw.settings, draw.splits)
 
-    def take(self, arm: ArmSettings, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return the first images that are predicted to be of the class."""
         of_gan = arm.added.source == "gan"
         made = draw.once((NAME, of_gan), lambda: _of_gan(draw) if of_gan else _themselves(draw))
@@ -87,7 +88,7 @@ class Unlabelled(Source):
         return Taken.of_none(made[name][:count])
 
 
-def unlabelled_of(cfg: DictConfig, splits: Splits) -> ImageTable:
+def unlabelled_of(settings: SettledStudy, splits: Splits) -> ImageTable:
     """Return the first `study.unlabelled` of the images that a draw leaves over, in random order.
 
     They are of the classes that they happen to be of, and keep their labels, which no arm reads.
@@ -95,13 +96,13 @@ def unlabelled_of(cfg: DictConfig, splits: Splits) -> ImageTable:
     Raises:
         GanAugError: there are not as many.
     """
-    wanted, left = cfg.study.unlabelled, splits.unused
+    wanted, left = settings.study.unlabelled or 0, splits.unused
     if wanted > len(left):
         raise GanAugError(
             f"study.unlabelled={wanted}: the draw leaves only {len(left)} training images over; "
             "ask for fewer"
         )
-    random = np.random.default_rng(stream_seed(NAME, cfg.seed, cfg.draw))
+    random = np.random.default_rng(stream_seed(NAME, settings.seed, settings.draw))
     return left.take(random.permutation(len(left))[:wanted])
 
 
@@ -129,7 +130,7 @@ def _by_class(images: Pixels, draw: Draw) -> dict[str, Pixels]:
 
 
 def _themselves(draw: Draw) -> dict[str, Pixels]:
-    return _by_class(np.asarray(unlabelled_of(draw.cfg, draw.splits).images), draw)
+    return _by_class(np.asarray(unlabelled_of(draw.settings, draw.splits).images), draw)
 
 
 def _of_gan(draw: Draw) -> dict[str, Pixels]:
@@ -137,15 +138,15 @@ def _of_gan(draw: Draw) -> dict[str, Pixels]:
     from gan_aug.models.restore import load_gan
     from gan_aug.models.synthesis import images_of, manifest_head
 
-    cfg, table = draw.cfg, unlabelled_of(draw.cfg, draw.splits)
+    settings, table = draw.settings, unlabelled_of(draw.settings, draw.splits)
     checkpoint = draw.fit_gan(of_one_class(draw.splits, table), NAME)
     wanted = [
         sum(arm.added.count.values())
-        for arm in draw.arms.values()
+        for arm in settings.arms.values()
         if arm.added.unlabelled and arm.added.source == "gan"
     ]
     gan, origin, config = load_gan(checkpoint, draw.own_gan)
-    seed = stream_seed("latents", cfg.seed, cfg.draw, NAME)
+    seed = stream_seed("latents", settings.seed, settings.draw, NAME)
     made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
     found = _by_class(made.images, draw)
     folder = draw.folder / "synthetic" / f"{NAME}_gan"
@@ -154,5 +155,5 @@ def _of_gan(draw: Draw) -> dict[str, Pixels]:
     sets = {name: Generated(images) for name, images in found.items() if len(images)}
     write_set(folder, sets, manifest_head(origin, config, checkpoint, seed))
     # As any set is read: it refuses what has seen an image that it must not.
-    read_set(folder, None, cfg.data.image_size, replace(draw.splits, train=table))
+    read_set(folder, None, settings.data.image_size, replace(draw.splits, train=table))
     return found

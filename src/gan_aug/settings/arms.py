@@ -1,44 +1,31 @@
-"""Settings of an arm, one way to train the classifier on a draw: conf/arm."""
+"""Settings of an arm, one way to train the classifier on a draw: conf/arm.
+
+Here stands what all arms have; what else one may do is a behaviour, with settings of its own, in
+`gan_aug.arms`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import importlib
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from gan_aug.settings.base import Settings
 from gan_aug.settings.models import Augment
-from gan_aug.settings.values import Above0, ByClass, Count, From0, Index, Positive, Share
-
-
-class FilterSettings(Settings):
-    """Which GAN images an arm takes."""
-
-    min_confidence: Share = Field(description="probability of its class")
-    min_distance: From0 = Field(description="to the nearest training image, as a ratio")
-    candidates: Positive = Field(description="images generated for each one wanted")
-
-    @property
-    def on(self) -> bool:
-        """Whether it can leave an image out."""
-        return bool(self.min_confidence or self.min_distance)
+from gan_aug.settings.values import Above0, ByClass, Count, Index, Positive, Share
 
 
 class AddedSettings(Settings):
     """The images that join the real ones."""
 
-    source: Literal["none", "gan", "duplicate", "real"] = Field(description="where they come from")
-    unlabelled: bool | None = Field(description="of a GAN of unlabelled images, or these")
-    twin: Annotated[int, Field(ge=1, le=100)] | None = Field(description="which further GAN")
+    source: str = Field(description="where they come from")
+    unlabelled: bool = Field(default=False, description="whether their classes are predicted")
     count: ByClass[Count | None] = Field(description="of each class; null: study.count")
-    ratio: Share | None = Field(description="share of each batch; null: as many as there are")
     weight: Above0 = Field(description="of an added image in the loss; a real one has 1")
     label_smoothing: Share = Field(description="of added images")
-    mixup: Above0 | None = Field(description="alpha; null: images stand apart")
-    paired: bool | None = Field(description="each image beside its translation or copy")
-    labels: Literal[None, "judged"] = Field(description="null: their class")
+    labels: Literal[None, "predicted"] = Field(description="null: their class")
     augment: Augment = Field(description="random changes of the added images")
-    filter: FilterSettings
 
 
 class ArmSettings(Settings):
@@ -49,8 +36,26 @@ class ArmSettings(Settings):
     augment: Augment = Field(description="random changes of the real images")
     real: ByClass[Positive | None] = Field(description="the first so many of the draw's images")
     stream: Index = Field(description="another number: another order and other random changes")
-    pretrain: Share = Field(description="share of the steps on added images alone, first")
     added: AddedSettings
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def _with_behaviours(kind: type[S], of_arm: bool, **fields: Any) -> type[S]:
+    """Return settings with those of all behaviours that stand in them."""
+    for one in importlib.import_module("gan_aug.arms.base").behaviours():
+        if one.of_arm == of_arm:
+            fields |= {key: (field.annotation, field) for key, field in one.model_fields.items()}
+    return create_model(kind.__name__, __base__=kind, __module__=__name__, **fields)
+
+
+if not TYPE_CHECKING:  # behaviours are found by their files, so their settings are known here only
+    _sources = tuple(importlib.import_module("gan_aug.arms.base").source_names())
+    AddedSettings = _with_behaviours(
+        AddedSettings, False, source=(Literal[_sources], AddedSettings.model_fields["source"])
+    )
+    ArmSettings = _with_behaviours(ArmSettings, True, added=(AddedSettings, ...))
 
 
 class SettledAdded(AddedSettings):

@@ -129,11 +129,3 @@ def draw_settings(config: Config | DictConfig) -> DrawSettings:
     if isinstance(config, DictConfig):
         return from_plain(DrawSettings, OmegaConf.to_container(config, resolve=True))
     return from_plain(DrawSettings, config)
-
-
-def arms_of(cfg: DictConfig) -> dict[str, ArmSettings]:
-    """Return the arms of a study's configuration by name, in their order."""
-    return {
-        str(name): from_plain(ArmSettings, OmegaConf.to_container(arm, resolve=True))
-        for name, arm in cfg.arms.items()
-    }

@@ -293,27 +293,6 @@ STUDY_RULES: dict[str, Rule] = {
     "unlabelled": or_null(whole(1, MOST_IMAGES)),
 }
 
-ARM_RULES: dict[str, Rule] = {
-    "title": text,
-    "balanced": is_bool,
-    "stream": at_least(0),
-    "real": or_null(by_class(or_null(at_least(1)))),
-    "pretrain": share,
-    "added.source": text,
-    "added.unlabelled": is_bool,
-    "added.replicate": whole(0, 100),
-    "added.count": by_class(or_null(count)),
-    "added.ratio": or_null(share),
-    "added.weight": positive,
-    "added.label_smoothing": share,
-    "added.mixup": or_null(positive),
-    "added.paired": is_bool,
-    "added.labels": one_of(None, "predicted"),
-    "added.filter.min_confidence": share,
-    "added.filter.min_distance": not_negative,
-    "added.filter.candidates": at_least(1),
-}
-
 _LAYERS: Rule = (
     lambda v: isinstance(v, ListConfig) and len(v) > 0 and all(map(at_least(0)[0], v)),
     "a list of whole numbers from 0, as in layers=[0,2]",

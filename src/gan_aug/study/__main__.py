@@ -17,9 +17,11 @@ from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.threads import use_threads
 from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import SettledStudy, StudySettings
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
 from gan_aug.settings.study import check_study
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.derived import derive
 from gan_aug.study.ending import finish, leave_to_the_other
 from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
@@ -54,7 +56,7 @@ def main(cfg: DictConfig) -> None:
                 return
             check_config(cfg)
             check_study(cfg)
-            check_arms(cfg)
+            check_arms(of_plain(cfg, StudySettings))
             source = load(cfg.data)
             cfg = derive(cfg, source)
             prepared = prepare(cfg.data, source)
@@ -62,7 +64,7 @@ def main(cfg: DictConfig) -> None:
             others = (record.config for _, record in other_draws(Path(cfg.study_dir)))
             settle_precision(cfg, chain(run.before, others))
             run.settled(cfg)
-            check_settled_arms(cfg)
+            check_settled_arms(of_plain(cfg, SettledStudy))
             check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
             print_data(cfg.data, prepared)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from torch import nn
 
+from gan_aug.arms.base import mixing_of
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.metrics.classification import choose_threshold
@@ -22,9 +23,10 @@ from gan_aug.report.draw_result import LAST, MeasuredFit
 from gan_aug.report.predictions import LOGITS, probabilities_of, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.draw import ArmSettings
+from gan_aug.settings.arms import ArmSettings
+from gan_aug.settings.node import Node
 from gan_aug.settings.steps import steps_of
-from gan_aug.study.batches import AddedImages, Mixing, plan_of, pool_of
+from gan_aug.study.batches import AddedImages, ArmPlan, pool_of
 from gan_aug.training.callbacks import ReportProgress
 
 
@@ -54,10 +56,14 @@ def arm_data(
         GanAugError: the arm's images cannot be mixed as it says.
     """
     steps = steps_of(cfg.study).most
-    pool = pool_of(real, added, arm, instantiate(arm.augment), instantiate(arm.added.augment))
+    pool = pool_of(real, added, arm, _built(arm.augment), _built(arm.added.augment))
     seed = stream_seed("order", cfg.seed, cfg.draw, repeat, arm.stream)
-    mixing = Mixing(pool, cfg.data.batch_size, steps, seed, arm.balanced, arm.title)
-    return DataModule(pool, plan_of(arm, mixing, added), steps, validation, measured)
+    plan = ArmPlan(arm, real, added, cfg.data.batch_size, steps, seed)
+    return DataModule(pool, plan, steps, validation, measured)
+
+
+def _built(augment: Node | None) -> nn.Module | None:
+    return None if augment is None else augment.build()
 
 
 def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | str) -> Fit:
@@ -84,7 +90,7 @@ def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | s
         what=f"arm {arm.title!r}",
         key="classifier",
         validate_every=cfg.study.validate_every,
-        choose_after=round(arm.pretrain * steps.most) if steps.chosen else None,
+        choose_after=mixing_of(arm).first_steps(steps.most) if steps.chosen else None,
         callbacks=[ReportProgress()],
     )
 

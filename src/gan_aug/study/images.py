@@ -20,7 +20,9 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.inference import probabilities
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.draw import ArmSettings, arms_of
+from gan_aug.settings.arms import SettledArm
+from gan_aug.settings.commands import SettledStudy
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import arm_data, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, fit_on_other_images, own_gan, synthetic_set
@@ -41,14 +43,14 @@ class DrawImages:
     """
 
     def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
-        self.cfg, self.folder = cfg, folder
-        self.splits, self.arms = prepared.splits, arms_of(cfg)
+        self.settings = of_plain(cfg, SettledStudy)
+        self.splits, self.folder = prepared.splits, folder
         self.gans: dict[str, FittedGAN] = {}
         self.other_gans: dict[str, FittedGAN] = {}
-        self._prepared = prepared
+        self._cfg, self._prepared = cfg, prepared
         self._kept: dict[Hashable, Any] = {}
 
-    def added(self, arm: ArmSettings) -> AddedImages:
+    def added(self, arm: SettledArm) -> AddedImages:
         """Return the images that an arm adds.
 
         Raises:
@@ -69,7 +71,7 @@ class DrawImages:
         soft = self.probabilities(pixels) if predicted else None
         return AddedImages(pixels, np.concatenate(labels), classes, soft, np.concatenate(rows))
 
-    def real(self, arm: ArmSettings) -> ImageTable:
+    def real(self, arm: SettledArm) -> ImageTable:
         """Return an arm's real images: all of the draw's, or the first so many of each class."""
         train = self.splits.train
         if arm.real is None:
@@ -84,7 +86,7 @@ class DrawImages:
 
     def random(self, *purpose: str) -> np.random.Generator:
         """Return random numbers for a purpose, the same for all arms of the draw."""
-        return np.random.default_rng(stream_seed(*purpose, self.cfg.seed, self.cfg.draw))
+        return np.random.default_rng(stream_seed(*purpose, self.settings.seed, self.settings.draw))
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what `make` gives, made once for all arms."""
@@ -102,9 +104,9 @@ class DrawImages:
         stage("classifier for added images")
         train = self.splits.train
         nothing = AddedImages(train.images[:0], np.zeros(0, np.int64), self.splits.classes)
-        plain = self.arms["real"]  # as this arm is fitted, whichever others there are
-        data = arm_data(self.cfg, plain, train, nothing, "judge", self.splits.validation)
-        return fit_arm(self.cfg, plain, data, "judge").module
+        plain = self.settings.arms["real"]  # as this arm is fitted, whichever others there are
+        data = arm_data(self._cfg, plain, train, nothing, "judge", self.splits.validation)
+        return fit_arm(self._cfg, plain, data, "judge").module
 
     def made(self, name: str, replicate: int = 0) -> Generated:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes.
@@ -115,22 +117,23 @@ class DrawImages:
         return made
 
     def _make(self, name: str, replicate: int) -> Generated:
-        cfg, number = self.cfg, [replicate] if replicate else []
+        cfg, number = self._cfg, [replicate] if replicate else []
         gan = find_or_fit(cfg, self._prepared, name, replicate)
         if replicate:
             self.other_gans[f"{name}, replicate {replicate}"] = gan
         else:
             self.gans[name] = gan
-        most = max(source_of(arm).of_own_gan(arm).get(name, 0) for arm in self.arms.values())
+        wanted = [source_of(arm).of_own_gans(arm) for arm in self.settings.arms.values()]
+        most = max(n for gans in wanted for (of_class, _), n in gans.items() if of_class == name)
         folder = self.folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
         seed = stream_seed("latents", cfg.seed, cfg.draw, name, *number)
         return synthetic_set(cfg, gan, name, folder, most, seed, self.splits).of_class(name)
 
     def fit_gan(self, splits: Splits, name: str) -> Path:
         """Fit the study's GAN on other images than the draw's; return its checkpoint."""
-        gan = self.other_gans[name] = fit_on_other_images(self.cfg, splits, name)
+        gan = self.other_gans[name] = fit_on_other_images(self._cfg, splits, name)
         return gan.checkpoint
 
     def own_gan(self) -> GAN:
         """Return the study's GAN, untrained."""
-        return own_gan(self.cfg)
+        return own_gan(self._cfg)

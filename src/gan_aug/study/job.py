@@ -35,8 +35,11 @@ from gan_aug.run.progress import stage
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
-from gan_aug.settings.draw import ArmSettings, DrawSettings, arms_of, draw_settings
+from gan_aug.settings.arms import SettledArm
+from gan_aug.settings.commands import SettledStudy
+from gan_aug.settings.draw import DrawSettings, draw_settings
 from gan_aug.settings.ruler import ARM, ruler_of
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
@@ -72,7 +75,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     events = DrawEvents(run, settings, splits.classes)
     fits: list[FitResult] = []
     arms: dict[str, ArmFacts] = {}
-    for name, arm in settings.arms.items():
+    for name, arm in images.settings.arms.items():
         added = images.added(arm)
         arms[name] = ArmFacts(arm.title, added.counts())
         for repeat in range(settings.study.repeats):
@@ -122,8 +125,8 @@ def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
 
 def stages_of(cfg: DictConfig, splits: Splits) -> int:
     """Return in how many stages `run_draw` reports its progress: GANs, fits, quality."""
-    arms = arms_of(cfg).values()
-    own = {(name, arm.added.replicate) for arm in arms for name in source_of(arm).of_own_gan(arm)}
+    arms = of_plain(cfg, SettledStudy).arms.values()
+    own = {gan for arm in arms for gan in source_of(arm).of_own_gans(arm)}
     other = any(source_of(arm).fits_gan(arm) and arm.added.unlabelled for arm in arms)
     fits = len(cfg.arms) * int(cfg.study.repeats) + any(map(predicts, arms))
     measured = bool(cfg.quality.use and generated_classes(cfg, splits))
@@ -133,7 +136,7 @@ def stages_of(cfg: DictConfig, splits: Splits) -> int:
 def _one_fit(
     cfg: DictConfig,
     name: str,
-    arm: ArmSettings,
+    arm: SettledArm,
     repeat: int,
     splits: Splits,
     tables: dict[str, ImageTable],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -37,14 +35,15 @@ def check_first(cfg: DictConfig, images: DrawImages) -> None:
         "classifier",
         lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
     )
-    arms = images.arms
+    arms = images.settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
         if cfg.quality.use:
             _check_quality(cfg)
     for name, arm in arms.items():
-        build(f"arms.{name}.augment", partial(instantiate, arm.augment))
-        build(f"arms.{name}.added.augment", partial(instantiate, arm.added.augment))
+        for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
+            if node is not None:
+                node.build(f"arms.{name}.{key}")
     check_images(images)
 
 

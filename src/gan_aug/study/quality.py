@@ -14,13 +14,15 @@ from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_of
 from gan_aug.run.progress import stage, update
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.draw import arms_of
+from gan_aug.settings.commands import SettledStudy
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.gans import FittedGAN, own_gan
 
 
 def generated_classes(cfg: DictConfig, splits: Splits) -> list[str]:
     """Return the classes that some arm adds GAN images of, of a GAN that knows the classes."""
-    made = {name for arm in arms_of(cfg).values() for name in source_of(arm).of_own_gan(arm)}
+    arms = of_plain(cfg, SettledStudy).arms.values()
+    made = {name for arm in arms for name, _ in source_of(arm).of_own_gans(arm)}
     return [name for name in splits.classes if name in made]
 
 

@@ -17,9 +17,11 @@ from gan_aug.metrics.classification import choose_threshold, decisions, metric_n
 from gan_aug.report.draw_result import DrawResult, FitResult, RuleCheck
 from gan_aug.report.verify import TOLERANCE, read_predictions
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import ArmSettings, arms_of, draw_settings
+from gan_aug.settings.draw import ArmSettings, draw_settings
 from gan_aug.settings.steps import steps_of
+from gan_aug.settings.whole import of_plain
 
 
 def check_rules(
@@ -58,7 +60,7 @@ def check_rules(
 def _without_labels(cfg: DictConfig, splits: Splits) -> set[str]:
     if cfg.study.unlabelled is None:
         return set()
-    return set(unlabelled_of(cfg, splits).hashes.tolist())
+    return set(unlabelled_of(of_plain(cfg, SettledStudy), splits).hashes.tolist())
 
 
 def saw_only_training_images(
@@ -130,7 +132,7 @@ def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult
     if used is None:
         return f"what {name} was shown was not counted"
     shown = used.real.total + used.added.total
-    arm, mixing = cfg.arms[name], mixing_of(arms_of(cfg)[name])
+    arm, mixing = cfg.arms[name], mixing_of(of_plain(cfg, SettledStudy).arms[name])
     if shown != fit.steps * mixing.shown(cfg.data.batch_size):
         return f"{name} was shown {shown} images in {fit.steps} batches"
     own = {k: (arm.real or {}).get(k) or n for k, n in splits.train.counts().items()}

@@ -18,8 +18,8 @@ from gan_aug.report.draw_result import FitResult, write_fit
 from gan_aug.report.predictions import MOST_BYTES
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_bytes, read_json, replace_file, sha256_of, write_json
-from gan_aug.run.typed import Misfit, from_plain, to_plain
-from gan_aug.settings.draw import ArmSettings
+from gan_aug.run.typed import Misfit, from_plain
+from gan_aug.settings.arms import SettledArm
 from gan_aug.study.batches import AddedImages
 
 FOLDER = ".fits"
@@ -56,7 +56,7 @@ class SharedFits:
         measured = [_of_table(table) for table in (validation, *tables.values())]
         self._common = json.dumps([_VERSION, plain, measured], sort_keys=True)
 
-    def key(self, arm: ArmSettings, repeat: int, real: ImageTable, added: AddedImages) -> str:
+    def key(self, arm: SettledArm, repeat: int, real: ImageTable, added: AddedImages) -> str:
         """Return what two fits share only if they are the same, whatever their arms are called.
 
         Args:
@@ -146,12 +146,12 @@ def _of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _what_matters(arm: ArmSettings, added: AddedImages) -> Any:
+def _what_matters(arm: SettledArm, added: AddedImages) -> Any:
     """Return an arm's settings, of which title, counts and source are in the images themselves."""
-    plain = to_plain(replace(arm, title="", real=None))
+    plain = arm.model_dump(exclude={"title", "real", "added"})
     if not len(added.labels):
-        return plain | {"added": None}
-    return plain | {"added": plain["added"] | {"source": None, "count": None, "filter": None}}
+        return plain
+    return plain | {"added": arm.added.model_dump(exclude={"source", "count", "filter"})}
 
 
 def _of_table(table: ImageTable) -> list[str]:
