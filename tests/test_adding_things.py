@@ -175,6 +175,67 @@ module:
   truncation: null
 """
 
+SOURCE_OF_IMAGES = '''
+"""Real images with grain on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.run.errors import GanAugError
+
+
+class Grain(Source):
+    name = "grain"
+    grain: int = Field(default=20, ge=1, description="standard deviation")
+
+    def check_settled(self, where, arm, settings) -> None:
+        if arm.added.label_smoothing:
+            raise GanAugError(f"{where}.added.label_smoothing: has no place beside grain")
+
+    def take(self, arm, draw: Draw, name: str, count: int) -> Taken:
+        table = draw.real(arm)
+        rows = np.flatnonzero(table.labels == draw.splits.classes.label(name))[:count]
+        noise = draw.random("grain", name).normal(0, self.grain, table.images[rows].shape)
+        return Taken(np.clip(table.images[rows] + noise, 0, 255).astype(np.uint8), rows)
+'''
+MIXING = '''
+"""The left of an added image beside the right of a real one."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gan_aug.arms.base import Mixing, Parts
+from gan_aug.settings.values import Share
+
+
+class Beside(Mixing):
+    alone = "shows an added image in every real one"
+    beside: Share = Field(default=0, description="share of the width that is the added image")
+
+    def shown(self, batch_size: int) -> int:
+        return 2 * batch_size
+
+    def parts(self, images, batch_size: int, steps: int, title: str) -> Parts:
+        return Parts([(images.real, batch_size), (images.added, batch_size)])
+
+    def combine(self, batch, random):
+        n = len(batch["label"]) // 2
+        width = round(self.beside * batch["image"].shape[-1])
+        image, target = batch["image"][:n].clone(), batch["target"]
+        image[..., :width] = batch["image"][n:, ..., :width]
+        target = (1 - self.beside) * target[:n] + self.beside * target[n:]
+        return {"image": image, "target": target} | {k: batch[k][:n] for k in ("label", "weight")}
+'''
+ARM_YAML = """
+defaults: [base, _self_]
+title: real images, each with part of a grainy one
+added: {source: grain, grain: 30, beside: 0.25}
+"""
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -191,13 +252,14 @@ class Copy:
     def conf(self) -> Path:
         return self.home / "copy" / "conf"
 
-    def run(self, name: str, *arguments: str) -> None:
+    def run(self, name: str, *arguments: str, refused: str = "") -> None:
         kept = environment(self.cache_home) | {"PYTHONPATH": str(self.package.parent)}
         command = [sys.executable, "-m", f"gan_aug.{name}", *arguments]
         done = subprocess.run(
             command, cwd=self.home, env=os.environ | kept, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == bool(refused), done.stdout + done.stderr
+        assert refused in done.stderr
 
     def json(self, path: str) -> Any:
         return json.loads((self.home / path).read_text())
@@ -274,3 +336,30 @@ def test_a_gan_is_a_file_and_its_settings(copy: Copy, tmp_path: Path) -> None:
     for name in classes:
         assert {"kid", "membership_auc"} <= classes[name]["values"]["generated"].keys()
     assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 1  # fitted once for both
+
+
+@pytest.mark.slow
+def test_a_behaviour_of_arms_is_a_file_and_an_arm_with_it(copy: Copy) -> None:
+    """Where added images come from, and how they join the real ones, each in a file of its own."""
+    (copy.package / "arms" / "grain.py").write_text(SOURCE_OF_IMAGES)
+    (copy.package / "arms" / "beside.py").write_text(MIXING)
+    (copy.conf / "arm" / "beside.yaml").write_text(ARM_YAML)
+    study = (
+        *TINY_STUDY, "+arm@arms.real=real", "+arm@arms.beside=beside", "+arm@arms.grain=base",
+        "arms.grain.title=grain", "arms.grain.added.source=grain", "study.count=12",
+        "study.question={arm: beside, reference: real}", "quality.use=[]", "study_dir=s",
+    )  # fmt: skip
+    copy.run("study", *study)
+    metrics = copy.json("s/draw_0/metrics.json")
+    used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
+    assert used["grain"]["added"]["images"] == {"normal": 12, "pneumonia": 12}
+    assert sum(used["beside"]["added"]["shown"].values()) == 20 * 8
+    (rule,) = (check for check in metrics["checks"] if check["rule"] == 4)
+    assert rule["passed"], rule["detail"]
+    for wrong, line in (
+        ("arms.beside.added.beside=2", "arms.beside.added.beside=2: must be a number from 0 to"),
+        ("arms.beside.added.ratio=0.5", "beside=0.25: shows an added image in every real one, so"),
+        ("arms.beside.added.label_smoothing=0.1", "has no place beside grain"),
+        ("arms.beside.added.source=grian", "must be one of none, duplicate, gan, grain, real"),
+    ):
+        copy.run("study", *study, wrong, "study_dir=w", refused=line)
