@@ -205,7 +205,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a missing weight": (
         lambda c: c["state_dict"].pop("ema_generator.layers.0.weight"), "is missing"),
     "no state": (lambda c: c.pop("state_dict"), "is not a checkpoint"),
-    "no origin": (lambda c: c["gan_aug"].pop("origin"), "origin: must be a mapping"),
+    "no origin": (lambda c: c["gan_aug"].pop("origin"), "origin: model: field"),
     "nothing seen": (
         lambda c: c["gan_aug"]["origin"].update(seen_hashes=[]), "seen_hashes"),
     "huge networks": (
@@ -216,7 +216,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "text": (lambda c: config_of(c)["model"].update(module="x"), "is not a checkpoint"),
     "a class that leads elsewhere": (
         lambda c: c["gan_aug"]["origin"].update(
-            classes=["normal", "../x"], train_class="../x", makes={"../x": []}), "classes, makes"),
+            classes=["normal", "../x"], train_class="../x", makes={"../x": []}), "name a class"),
     "other classes than it makes": (
         lambda c: c["gan_aug"]["origin"].update(makes={"normal": []}), "classes, makes"),
     "no class": (lambda c: c["gan_aug"]["origin"].update(makes={}), "classes, makes"),

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from support import ROOT
 
 from gan_aug.evaluation import subject
-from gan_aug.models.restore import Stored
+from gan_aug.models.restore import StoredGan
 from gan_aug.run.errors import GanAugError
 
 TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a")
@@ -25,7 +25,7 @@ def settle_data(monkeypatch: pytest.MonkeyPatch) -> Any:
             compose("train", ["+experiment=gan", *TRAINED]), resolve=True
         )
         stored["data"]["channels"] = 1
-        monkeypatch.setattr(subject, "read_stored", lambda path: Stored({}, stored, True))
+        monkeypatch.setattr(subject, "read_stored", lambda path: StoredGan({}, stored, True))
 
         def run(command: str, *arguments: str) -> dict[str, Any]:
             given = ["checkpoint=gan.ckpt", *["output_dir=x"] * (command == "generate")]

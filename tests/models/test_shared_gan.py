@@ -109,7 +109,7 @@ DESCRIBED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a large width": (lambda d: module_of(d)["generator"].update(width=4000), "of other networks"),
     "huge images": (
         lambda d: module_of(d)["generator"].update(image_size=2**30), "is not data.image_size"),
-    "huge data": (lambda d: d["data"].update(image_size=2**30), "data.image_size=1073741824"),
+    "huge data": (lambda d: d["data"].update(image_size=2**30), "image_size=1073741824: must be"),
     "latents that never end": (lambda d: module_of(d).update(truncation=1e-30), "truncation=1e-30"),
     "a number beyond all": (lambda d: module_of(d).update(truncation=10**400), "truncation=1000"),
     "a program": (
@@ -123,19 +123,19 @@ DESCRIBED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a path to weights": (
         lambda d: d["model"].update(module={
             "_target_": "gan_aug.models.networks.resnet.ResNet18", "channels": 1, "classes": 2,
-            "pretrained": False, "weights": "/etc/passwd"}), "none of gan_aug's classes"),
+            "pretrained": False, "weights": "/etc/passwd"}), "none of gan_aug's GANs"),
     "an interpolation": (lambda d: d["model"].update(name="${oc.env:HOME}"), "no plain value"),
     "something missing": (lambda d: d["data"].update(fit="???"), "no plain value"),
     "no classes": (lambda d: d["origin"].update(makes={}), "classes, makes"),
     "a class that leads elsewhere": (
         lambda d: d["origin"].update(classes=["../x", "b"], train_class="../x", makes={"../x": []}),
-        "classes, makes"),
+        "='../x': must name a class"),
     "nothing seen": (lambda d: d["origin"].update(seen_hashes=[]), "seen_hashes"),
     "another discriminator": (
         lambda d: module_of(d)["discriminator"].update(
             _target_="gan_aug.models.gans.fastgan.Discriminator"), "cannot be built"),
     "another format": (lambda d: d.update(format=2), "of format 2"),
-    "no model": (lambda d: d.pop("model"), "lacks model"),
+    "no model": (lambda d: d.pop("model"), "model: field required"),
     "another hash": (lambda d: d.update(weights_sha256="0" * 64), "is not the file"),
 }  # fmt: skip
 WEIGHED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {

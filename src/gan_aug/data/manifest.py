@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gan_aug.data.classes import is_class_name
+from gan_aug.data.origin import Origin, Sha256
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.stored_model import Stored
 
@@ -28,25 +29,13 @@ def _in_set(name: str) -> str:
     return name
 
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ImageName = Annotated[str, AfterValidator(_in_set)]
 
 
-class Manifest(Stored):
-    """What a synthetic set says of itself; it may come from anyone.
+class Manifest(Origin, Stored):
+    """What a synthetic set says of itself, and what its generator was fitted on.
 
     Attributes:
-        model: the generator's.
-        data: name of the data set that it was fitted on.
-        train_class: the one class that it was fitted on, if any.
-        classes: of the data set.
-        makes: class that the generator makes to the classes that it translates.
-        source_hashes: of the images that may be translated.
-        draw: of the training images.
-        training_seed: of the generator's run.
-        data_fingerprint: of the data set.
-        seen_hashes: of the images that the generator was fitted on.
-        synthetic: what is known of generated images that it was fitted on.
         checkpoint_sha256: of the generator's weights.
         seed: of the latents.
         chosen_by: the measure of validation images that chose the weights; null: none did.
@@ -60,17 +49,6 @@ class Manifest(Stored):
 
     WHAT: ClassVar[str] = "manifest of a synthetic set"
 
-    model: str
-    data: str
-    train_class: str | None
-    classes: list[str]
-    makes: dict[str, list[str]]
-    source_hashes: list[Sha256]
-    draw: int
-    training_seed: int
-    data_fingerprint: str
-    seen_hashes: Annotated[list[Sha256], Field(min_length=1)]
-    synthetic: dict[str, Any] | None
     checkpoint_sha256: Sha256
     seed: int
     chosen_by: str | None

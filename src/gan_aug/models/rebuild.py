@@ -24,10 +24,14 @@ from torch.nn.modules.module import (
 
 import gan_aug.models.gans
 import gan_aug.models.networks
+from gan_aug.data.origin import Origin
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.networks.base import ImageClassifier
+from gan_aug.models.weights_file import Damaged
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import Config
+from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.gan_classes import classes_made
 
 _TRAINING = ("optimizer_g", "optimizer_d", "augment")
 """Arguments of a GAN that make no image."""
@@ -141,6 +145,32 @@ def untrained_gan(config: Config, where: str) -> GAN:
     if not isinstance(gan, GAN):
         raise GanAugError(f"{where}: model.module is no GAN; {_REMEDY}")
     return gan
+
+
+def check_makes(origin: Origin, model: Mapping[str, Any], where: str) -> None:
+    """Check that a file's GAN makes what its class says that such a GAN makes.
+
+    Args:
+        origin: what it was fitted on.
+        model: its settings; from the file.
+        where: the file, for messages.
+
+    Raises:
+        Damaged: it does not.
+        GanAugError: it names a class that is no GAN of gan_aug.
+    """
+    try:
+        gan_facts(model)
+    except GanAugError as error:
+        raise GanAugError(f"{where}: model.module: {error}; {_REMEDY}") from error
+    except (KeyError, TypeError) as error:
+        raise Damaged(where, "does not say what it is (model.module)") from error
+    try:
+        made = classes_made(model, origin.train_class, origin.classes)
+    except (GanAugError, KeyError, TypeError):
+        made = {}
+    if origin.makes != made or not made.keys() <= {*origin.classes}:
+        raise Damaged(where, "does not say which classes it knows and makes (classes, makes)")
 
 
 def without_training(module: Config) -> Config:

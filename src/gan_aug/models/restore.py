@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
+from gan_aug.data.origin import Origin
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.origin import check_origin
-from gan_aug.models.rebuild import untrained_gan
+from gan_aug.models.rebuild import check_makes, untrained_gan
 from gan_aug.models.shared_gan import SUFFIX, read_description, read_shared
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import Config
+from gan_aug.run.stored_model import first_fault
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredGan:
     """What a file says of the GAN that it holds.
 
     Attributes:
@@ -69,7 +71,7 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
     if bad is not None:
         raise Damaged(where, f"is damaged (its part {bad} fails its CRC)", checkpoint)
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         own, state = content["gan_aug"], content["state_dict"]
         config = own["config"]
         described = isinstance(config["model"]["module"], dict) and "source" in config["data"]
@@ -79,23 +81,27 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
         raise Damaged(where, what, checkpoint) from error
     if not sound:
         raise Damaged(where, "is not a checkpoint of gan_aug", checkpoint)
-    check_origin(own.get("origin"), config["model"], where)
-    found: dict[str, Any] = content
-    return found
+    try:
+        origin = Origin.model_validate(own.get("origin", {}))
+    except ValidationError as error:
+        what = f"does not say what it was fitted on (origin: {first_fault(error)})"
+        raise Damaged(where, what, checkpoint) from error
+    if config["model"].get("kind") == "gan":
+        check_makes(origin, config["model"], where)
+    return content
 
 
-def read_stored(path: Path) -> Stored:
+def read_stored(path: Path) -> StoredGan:
     """Read what a file says of its GAN: one's own checkpoint, or generator.safetensors.
 
     Raises:
         GanAugError: no such file, or a damaged one.
     """
-    where = f"checkpoint={path}"
     if path.suffix == SUFFIX:
-        found = read_description(path, where)
-        return Stored(found.origin, found.config, own=False)
+        described = read_description(path, f"checkpoint={path}")
+        return StoredGan(described.origin.model_dump(), described.config, own=False)
     content = read_checkpoint(path)["gan_aug"]
-    return Stored(content["origin"], content["config"], own=True)
+    return StoredGan(content["origin"], content["config"], own=True)
 
 
 def checkpoint_sha256(path: Path) -> str:
@@ -124,8 +130,8 @@ def load_gan(
     """
     where = f"checkpoint={checkpoint}"
     if checkpoint.suffix == SUFFIX:
-        gan, found = read_shared(checkpoint, where, build)
-        return gan, found.origin, found.config
+        gan, described = read_shared(checkpoint, where, build)
+        return gan, described.origin.model_dump(), described.config
     content = read_checkpoint(checkpoint)
     config, state = content["gan_aug"]["config"], content["state_dict"]
     return rebuild_gan(config, state, where, build), content["gan_aug"]["origin"], config
@@ -160,7 +166,7 @@ def rebuild_gan(
 
 def _check(gan: GAN, state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     """Return the weights that last; they must fit and be finite."""
-    found = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
-    check_fits(gan.lasting_state(), shapes_of(found), where)
-    check_finite(found, where)
-    return found
+    lasting = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
+    check_fits(gan.lasting_state(), shapes_of(lasting), where)
+    check_finite(lasting, where)
+    return lasting

@@ -7,19 +7,18 @@ on it, and the weights are read once they are known to fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
-from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from torch import Tensor
 
-from gan_aug.data.stored import check_plain, data_settings
+from gan_aug.data.origin import Origin, Sha256
+from gan_aug.data.stored import check_plain, check_stored_data, data_settings
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
-from gan_aug.models.origin import check_origin
-from gan_aug.models.rebuild import at_most, untrained_gan, without_training
+from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
 from gan_aug.models.weights_file import (
     Damaged,
     Shapes,
@@ -29,50 +28,69 @@ from gan_aug.models.weights_file import (
     write_weights,
 )
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_json, sha256_of, write_json
+from gan_aug.run.files import read_json, sha256_of
 from gan_aug.run.run_record import Config
-from gan_aug.run.typed import Misfit, from_plain, to_plain
-from gan_aug.settings.ranges import MODEL_RULES, RULES, check_ranges
+from gan_aug.run.stored_model import Stored
+from gan_aug.settings.base import Settings
+from gan_aug.settings.models import GanSettings
+from gan_aug.settings.wording import line_of
 
 SUFFIX = ".safetensors"
 NAME = f"generator{SUFFIX}"
 """Of the weights, in a run's checkpoints/."""
-FORMAT = 1
 MOST_NUMBERS = 2**29
 """That a GAN may hold beside the weights of its file: its training's generator and image pools."""
-_MODEL = ("name", "kind", "pair", "module")
+REMEDY = "ask for the file again"
+
+_LIMITS: type[Settings] = create_model(
+    "_LIMITS",
+    __base__=Settings,
+    **{
+        name: (field.rebuild_annotation(), None)
+        for name, field in GanSettings.model_fields.items()
+        if name not in ("name", "kind", "module", "augment", "r1", "growth")
+    },  # type: ignore[call-overload]
+)
+"""What the arguments of a GAN and of its networks may be: as the settings of the same names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Description:
+class DescribedModel(BaseModel):
+    """What kind of GAN it is, and of which networks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    kind: Literal["gan"]
+    pair: list[str] | None
+    module: dict[str, Any]
+
+
+class Description(Stored):
     """What NAME.json holds.
 
     Attributes:
-        format: of the file.
         weights_sha256: of NAME.safetensors.
         checkpoint_sha256: of the checkpoint that it was written from.
-        origin: see `gan_aug.models.synthesis.origin_of`.
-        model: what kind of GAN it is, and of which networks.
+        origin: what it was fitted on.
+        model: what kind of GAN it is.
         data: settings that its draw is cut again with.
         chosen_by: the metric that chose its weights; None: none did, they are the last.
     """
 
-    format: int
-    weights_sha256: str
-    checkpoint_sha256: str
-    origin: dict[str, Any]
-    model: dict[str, Any]
+    WHAT: ClassVar[str] = "description of a GAN"
+
+    weights_sha256: Sha256
+    checkpoint_sha256: Sha256
+    origin: Origin
+    model: DescribedModel
     data: dict[str, Any]
     chosen_by: str | None
 
     @property
     def config(self) -> Config:
         """What a run's configuration would say of it."""
-        return {
-            "model": self.model,
-            "data": self.data,
-            "quality": {"select": self.chosen_by},
-        }
+        chosen = {"select": self.chosen_by}
+        return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
 def write_shared(
@@ -91,17 +109,20 @@ def write_shared(
         GanAugError: it cannot be written.
     """
     write_weights(path, gan.lasting_state(), {})
-    model = {key: config["model"].get(key) for key in _MODEL}
-    described = Description(
-        format=FORMAT,
+    model = config["model"]
+    Description(
         weights_sha256=sha256_of(path),
         checkpoint_sha256=checkpoint_sha256,
-        origin=dict(origin),
-        model=model | {"module": without_training(model["module"])},
+        origin=Origin(**origin),
+        model=DescribedModel(
+            name=model["name"],
+            kind=model["kind"],
+            pair=model.get("pair"),
+            module=without_training(model["module"]),
+        ),
         data=data_settings(config["data"], None),
         chosen_by=(config.get("quality") or {}).get("select"),
-    )
-    write_json(path.with_suffix(".json"), to_plain(described))
+    ).write(path.with_suffix(".json"))
 
 
 def read_description(path: Path, where: str) -> Description:
@@ -112,8 +133,7 @@ def read_description(path: Path, where: str) -> Description:
         where: what to call it in messages.
 
     Raises:
-        GanAugError: there is none.
-        Damaged: it is not sound, or asks for more than a GAN of gan_aug may be.
+        GanAugError: there is none, it is not sound, or it asks for more than a GAN may be.
     """
     if not path.is_file():
         raise GanAugError(f"{where}: no such file; name a GAN's {NAME}")
@@ -121,36 +141,27 @@ def read_description(path: Path, where: str) -> Description:
     if not beside.is_file():
         raise GanAugError(f"{where}: lacks {beside.name} beside it, which says what it is")
     where = f"{where}: {beside.name}"
-    content = read_json(beside, "ask for the file again")
+    described = Description.parse(read_json(beside, REMEDY), where, REMEDY)
+    check_plain(described.config, where)
+    check_makes(described.origin, described.config["model"], where)
+    check_stored_data(described.data, f"{where}: data", own=False)
     try:
-        found = from_plain(Description, content)
-    except Misfit as error:
-        raise Damaged(where, f"is no description of a GAN ({error})") from error
-    if found.format != FORMAT:
-        raise Damaged(where, f"is of format {found.format}, this gan_aug reads {FORMAT}")
-    check_origin(found.origin, found.model, where)
-    module = found.model.get("module")
-    if not isinstance(module, dict):
-        raise Damaged(where, "does not say what it is (model.module)")
-    check_plain(found.config, where)
-    try:
-        _check_ranges(found, module)
+        _check_arguments(described.model.module, described.data)
     except GanAugError as error:
         raise Damaged(where, str(error)) from error
-    return found
+    return described
 
 
-def _check_ranges(found: Description, module: dict[str, Any]) -> None:
-    check_ranges(OmegaConf.create({"data": found.data}), RULES)
-    for key in ("image_size", "channels"):
-        if type(found.data.get(key)) is not int:
-            raise GanAugError(f"data.{key}={found.data.get(key)}: must be a whole number")
+def _check_arguments(module: dict[str, Any], data: dict[str, Any]) -> None:
     for name, node in {"module": module, **module}.items():
         if not isinstance(node, dict):
             continue
-        check_ranges(OmegaConf.create(node), MODEL_RULES, f"model.{name}.")
+        try:
+            _LIMITS.model_validate(node)
+        except ValidationError as error:
+            raise GanAugError(f"model.{name}.{line_of(_LIMITS, node, error)}") from error
         for key in ("image_size", "channels"):
-            if node.get(key, found.data[key]) != found.data[key]:
+            if node.get(key, data[key]) != data[key]:
                 raise GanAugError(f"model.{name}.{key}={node[key]}: is not data.{key}")
 
 
@@ -168,21 +179,20 @@ def read_shared(
         The GAN in evaluation mode, and its description.
 
     Raises:
-        GanAugError: there is none, or it names what is no class of gan_aug.
-        Damaged: it is not sound; see `read_description`.
+        GanAugError: there is none, it is not sound, or it names what is no class of gan_aug.
     """
-    found = read_description(path, where)
+    described = read_description(path, where)
     if build is None:
-        _sketch(found.config, read_shapes(path, where), where)
-    gan = untrained_gan(found.config, where) if build is None else build()
+        _sketch(described.config, read_shapes(path, where), where)
+    gan = untrained_gan(described.config, where) if build is None else build()
     weights, _ = read_weights(path, where, gan.lasting_state())
-    if sha256_of(path) != found.weights_sha256:
+    if sha256_of(path) != described.weights_sha256:
         raise Damaged(where, "is not the file that its .json was written with")
     gan.load_state_dict(weights, strict=False)
     gan.eval()
     if build is None:
-        _try(gan, found, where)
-    return gan, found
+        _try(gan, described, where)
+    return gan, described
 
 
 def _sketch(config: Config, saved: Shapes, where: str) -> None:
@@ -197,16 +207,16 @@ def _sketch(config: Config, saved: Shapes, where: str) -> None:
 
 
 @torch.no_grad()
-def _try(gan: GAN, found: Description, where: str) -> None:
+def _try(gan: GAN, described: Description, where: str) -> None:
     """Make an image of each class, and ask the discriminator about it."""
-    size, channels = found.data["image_size"], found.data["channels"]
+    size, channels = described.data["image_size"], described.data["channels"]
     shape = (1, channels, size, size)
-    for name, of in found.origin["makes"].items():
-        label = found.origin["classes"].index(name)
-        given = Sources(torch.zeros(shape), torch.zeros(1, dtype=torch.int64), [""]) if of else None
+    for name, sources in described.origin.makes.items():
+        label = described.origin.classes.index(name)
+        given = Sources(torch.zeros(shape), torch.zeros(1, dtype=torch.int64), [""])
+        random = torch.Generator().manual_seed(0)
         try:
-            request = Request(label, 1, torch.Generator().manual_seed(0), given)
-            made = gan.synthesise(request).images
+            made = gan.synthesise(Request(label, 1, random, given if sources else None)).images
             logits: Tensor = gan.critic(label).eval()(made)
         except Exception as error:  # networks that do not go together raise almost anything
             reason = " ".join(str(error).split())[:200]

@@ -59,7 +59,10 @@ def gan_facts(model: Any) -> GanFacts:
     Raises:
         GanAugError: its class is none of gan_aug.models.gans.
     """
-    constants = class_constants(_target(_value(model, "module")))
+    target = _target(_value(model, "module"))
+    constants = class_constants(target)
+    if "FITTED_ON" not in constants:
+        raise GanAugError(f"_target_={target}: is none of gan_aug's GANs; name one that is")
     return GanFacts(constants["FITTED_ON"], constants["SOURCES"])
 
 
@@ -99,8 +102,8 @@ def class_constants(target: str) -> Mapping[str, Any]:
     node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if node is None:
         raise GanAugError(
-            f"_target_={target}: is no class in gan_aug/models/gans or gan_aug/models/networks, "
-            "where GANs and networks lie; name one that is"
+            f"_target_={target}: is none of gan_aug's classes; GANs lie in gan_aug/models/gans and "
+            "networks in gan_aug/models/networks; name one that is there"
         )
     imported = {
         alias.name: statement.module
