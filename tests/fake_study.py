@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from support import BINARY
 
-from gan_aug.metrics.classification import choose_threshold, measure
+from gan_aug.data.classes import Classes
+from gan_aug.report.metrics import MeasuredFit, measure_fit
+from gan_aug.report.predictions import (
+    Predicted,
+    hash_of,
+    read_predictions,
+    write_predictions,
+)
 
-CONFIG_STUDY = ("condition", "question", "comparisons", "primary")
 ARMS = ("real", "classic", "oversample", "duplicate", "gan", "classic_gan")
 RULES = (1, 2, 3, 4, 5, 6, 7)
 N = 200
 """Images of each class in each split: accuracy comes in steps of 0.25 %."""
+ENDPOINT = {"split": "test", "metric": "accuracy", "smallest_effect": 0.01}
 SPLITS = ("validation", "internal", "test")
 
 
@@ -51,14 +58,8 @@ def write_study(
                 noise,
                 random,
                 quality,
+                endpoints,
             )
-            if endpoints is not None:
-                path = folder / where / f"draw_{draw}" / "run.json"
-                change(path, lambda r: r["config"]["study"].update(endpoints=endpoints))
-                split = endpoints[0]["split"]
-                change(
-                    path.with_name("metrics.json"), lambda m, split=split: m.update(primary=split)
-                )
     return folder
 
 
@@ -72,93 +73,100 @@ def _write_job(
     noise: float,
     random: np.random.Generator,
     quality: float | None,
+    endpoints: list[dict[str, Any]] | None,
 ) -> None:
-    (folder / "fits").mkdir(parents=True)
-    fits = []
+    fits: list[dict[str, Any]] = []
+    right: dict[str, list[float]] = {arm: [] for arm in effects}  # share of the test images
     labels = np.repeat([0, 1], N)
+    patients = np.arange(2 * N) // 2
     for arm in effects:
         for repeat in range(repeats):
             accuracy = level + effects[arm] + random.normal(0, noise)
-            arrays: dict[str, Any] = {}
+            predictions = {}
             for split in SPLITS:
                 wrong = random.permutation(2 * N)[: round((1 - accuracy) * 2 * N)]
                 called = labels.copy()
                 called[wrong] = 1 - called[wrong]
                 # Not all alike, so that no two draws have the same predictions.
                 scores = np.where(called == 1, 0.9, 0.1) + random.uniform(-0.05, 0.05, 2 * N)
-                scores = np.stack([1 - scores, scores], axis=1)
-                arrays |= {split: scores, f"{split}_labels": labels}
-                arrays[f"{split}_patients"] = np.arange(2 * N) // 2
-            np.savez(folder / "fits" / f"{arm}_{repeat}.npz", **arrays)
-            fits.append(
-                {"arm": arm, "repeat": repeat, "steps": 20, "seconds": float(random.random()),
-                 "initial_weights": f"{draw}-{repeat}",
-                 "curve": [{"step": s, "train_loss": 1 / s, "val_loss": 2 / s, "val_auroc": 0.9}
-                           for s in (10, 20)]}
-                | measured(arrays)
-            )  # fmt: skip
+                logits = np.log(scores / (1 - scores)).astype(np.float32)
+                predictions[split] = Predicted(labels, patients, logits)
+            right[arm].append((called == labels).mean())
+            write_predictions(folder / "fits" / f"{arm}_{repeat}.npz", predictions)
+            seconds = float(random.random())
+            fits.append(_fit(arm, repeat, draw, seconds, hash_of(predictions)))
     counts = {"normal": N, "pneumonia": N}
-    metrics = {
+    asked = "gan" if "gan" in effects else "gan_50"
+    sizes = {arm: int(arm.split("_")[1]) for arm in effects if arm.startswith("ruler_")}
+    result = {
+        "format": 1,
         "headline": {},
+        "headline_of": "",
         "draw": draw,
+        "folder": folder.name,
         "condition": condition,
-        "question": {"arm": "gan" if "gan" in effects else "gan_50", "reference": "real"},
+        "question": {"arm": asked, "reference": "real"},
         "comparisons": [["classic_gan", "classic"]] if "classic_gan" in effects else [],
-        "primary": "test",
+        "endpoints": endpoints or [ENDPOINT],
+        "control": "duplicate" if "duplicate" in effects and asked == "gan" else None,
+        "repeats": repeats,
+        "method": {"data": "fake", "image_size": 64, "channels": 1, "batch_size": 8,
+                   "classifier": "cnn", "gan": "dcgan", "gan_batch_size": 4, "gan_select": None},
         "classes": list(BINARY),
         "positive": BINARY.positive,
         "splits": dict.fromkeys(SPLITS, counts),
-        "arms": {
-            arm: {"title": f"title of {arm}", "added": {"normal": 0, "pneumonia": _added(arm)}}
-            for arm in effects
-        },
+        "arms": {arm: _arm(arm) for arm in effects},
         "gans": {
             "pneumonia": {"seconds": 9.0, "batches": 5, "checkpoint_sha256": f"{condition} {draw}",
-                          "reused": False, "folder": "x"}
+                          "diverged": False, "chosen": None, "reused": False, "folder": "x",
+                          "sources": []}
         },
         "fits": fits,
+        "quality": None,
+        "ruler": {"arms": sizes, "classes": list(BINARY), "own": 50} if sizes else None,
         "checks": [
             {"rule": rule, "title": f"rule {rule}", "passed": True, "detail": "fine"}
             for rule in RULES
         ],
     }  # fmt: skip
-    sizes = {arm: int(arm.split("_")[1]) for arm in effects if arm.startswith("ruler_")}
-    if sizes:
-        metrics["ruler"] = {"arms": sizes, "classes": list(BINARY), "own": 50}
     if quality is not None:
-        gain = np.diff([np.mean([f["test"]["at_0.5"]["accuracy"] for f in fits if f["arm"] == arm])
-                        for arm in ("real", "gan")])[0]  # fmt: skip
+        gain = np.mean(right["gan"]) - np.mean(right["real"])
         values = {"generated": {"kid": 1 - quality * gain, "precision": random.random()},
                   "real": {"kid": 0.01, "precision": 0.9}}  # fmt: skip
-        metrics["quality"] = {
+        result["quality"] = {
             "extractor": "cnn-c0ffee00", "good": {"kid": "lower", "precision": "higher"},
-            "classes": {"pneumonia": {"values": values, "images": {"measured": 150}}},
+            "classes": {"pneumonia": {"values": values, "seconds": None,
+                                      "images": {"measured": 150}}},
         }  # fmt: skip
     record = {
         "status": "finished", "reason": None, "name": "fake", "command": ["python", "-m", "x"],
         "git_commit": "c0ffee", "versions": {"torch": "2"}, "python": "3", "machine": "m",
         "seconds": 1.0, "started": "2026", "job": 0, "overrides": [],
         "data": {"fingerprint": "f", "used": {"train": counts, "test": counts}},
-        "config": {"data": {"name": "fake"}, "draw": draw, "arms": {a: _arm(a) for a in effects},
-                   "study": {"repeats": repeats, "folder": folder.name, **condition}
-                   | {key: metrics[key] for key in CONFIG_STUDY}},
+        "config": {"draw": draw, "study": {"repeats": repeats, "folder": folder.name, **condition}},
     }  # fmt: skip
-    (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.json").write_text(json.dumps(record))
+    change(folder / "metrics.json", lambda _: None, result)
+
+
+def _fit(arm: str, repeat: int, draw: int, seconds: float, predictions: str) -> dict[str, Any]:
+    shown, none = {"normal": 3, "pneumonia": 4}, {"images": {}, "shown": {}}
+    return {
+        "format": 1, "arm": arm, "repeat": repeat, "steps": 20, "chosen": None, "seconds": seconds,
+        "initial_weights": f"{draw}-{repeat}", "fingerprint": "f", "git_commit": "c0ffee",
+        "reused": False, "used": {"real": {"images": shown, "shown": shown}, "added": none},
+        "predictions": predictions,
+        "curve": [{"step": s, "train_loss": 1 / s, "val_loss": 2 / s, "val_auroc": 0.9}
+                  for s in (10, 20)],
+    }  # fmt: skip
 
 
 def _arm(arm: str) -> dict[str, Any]:
     source = {"gan": "gan", "duplicate": "duplicate"}.get(arm.partition("_")[0], "none")
-    added = {"source": source, "count": {"normal": 0, "pneumonia": _added(arm)}, "ratio": None,
-             "weight": 1, "label_smoothing": 0, "augment": None,
-             "filter": {"min_confidence": 0, "min_distance": 0, "candidates": 4}}  # fmt: skip
     return {
         "title": f"title of {arm}",
-        "balanced": False,
-        "augment": None,
-        "stream": 0,
-        "pretrain": 0,
-        "added": added,
+        "source": source,
+        "added": {"normal": 0, "pneumonia": _added(arm)},
     }
 
 
@@ -167,18 +175,17 @@ def _added(arm: str) -> int:
     return int(tail) if tail.isdigit() else 10 * (arm in ("duplicate", "gan", "classic_gan"))
 
 
-def measured(arrays: dict[str, Any]) -> dict[str, Any]:
-    """What `gan_aug.study.fitting.measure` makes of a fit's predictions."""
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    threshold = choose_threshold(tensors["validation"], tensors["validation_labels"], BINARY)
-    found: dict[str, Any] = {"threshold": threshold}
-    for split in SPLITS:
-        found[split] = measure(tensors[split], tensors[f"{split}_labels"], BINARY, threshold)
-    return found
+def metrics_of(draw: Path, fit: dict[str, Any], classes: Classes = BINARY) -> MeasuredFit:
+    """Return what a fit of a draw gives."""
+    path = draw / "fits" / f"{fit['arm']}_{fit['repeat']}.npz"
+    return measure_fit(read_predictions(path, fit["predictions"], ""), classes)
 
 
-def change(path: Path, edit: Any) -> None:
-    """Edit a JSON file in place."""
-    content = json.loads(path.read_text())
+def change(path: Path, edit: Any, content: Any = None) -> None:
+    """Edit a JSON file in place, as its run would have written it."""
+    content = json.loads(path.read_text()) if content is None else content
     edit(content)
     path.write_text(json.dumps(content))
+    if path.name == "metrics.json":
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        change(path.with_name("run.json"), lambda r: r.update(metrics_sha256=digest))

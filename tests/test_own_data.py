@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_study import metrics_of
 from odd_files import draw, write_odd
 from PIL import Image
 from support import TINY_QUALITY, run_command
+
+from gan_aug.data.classes import Classes
 
 NAMES = ("원형", "stripes", "a square", "ring", "dots")
 DATA = ("data=folder", "data.root=odd files", "data.image_size=32", "data.batch_size=10")
@@ -141,8 +144,9 @@ def test_a_study_of_five_classes(home: Path) -> None:
     assert metrics["positive"] is None
     assert set(metrics["gans"]) == {"ring", "원형"}
     (fit,) = [f for f in metrics["fits"] if f["arm"] == "real"]
-    test = fit["test"]["at_largest"]
-    assert fit["threshold"] is None
+    measured = metrics_of(home / "s" / "draw_0", fit, Classes(tuple(sorted(NAMES))))
+    test = measured.splits["test"]["at_largest"]
+    assert measured.threshold is None
     assert test["accuracy"] > 0.4  # of five
     with np.load(home / "s" / "draw_0" / "fits" / "real_0.npz") as arrays:
         called = arrays["test_logits"].argmax(axis=1)

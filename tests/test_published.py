@@ -157,7 +157,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {
         study: module.Tables(
             module.read(
-                sorted((ROOT / "experiments" / study).glob("draws*.zip")),
+                sorted((ROOT / "experiments" / study).glob("draws.zip")),
                 tmp_path_factory.mktemp(study),
             )
         )

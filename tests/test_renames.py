@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import ARMS, change, write_study
 from support import TINY_CNN
 
 from gan_aug.data.stored import known_sources
 from gan_aug.models.rebuild import known_classes
-from gan_aug.report.build import build
 from gan_aug.run.renames import MOVED, renamed, renamed_argument
 
 Command = Callable[..., Any]
@@ -77,29 +75,3 @@ def test_an_old_setting_works_with_a_warning(command: Command, tmp_path: Path) -
     assert result.stderr.count(told) == 1
     config = json.loads((tmp_path / "r" / "run.json").read_text())["config"]
     assert config["data"]["development_per_class"] == 4
-
-
-def test_a_report_on_draws_of_an_earlier_version(tmp_path: Path) -> None:
-    """And of both versions in one study."""
-
-    def as_it_was(record: dict[str, Any]) -> None:
-        for arm in record["config"]["arms"].values():
-            arm["extra"] = arm.pop("added")
-
-    def metrics_as_they_were(metrics: dict[str, Any]) -> None:
-        for arm in metrics["arms"].values():
-            arm["extra"] = arm.pop("added")
-        if "quality" in metrics:
-            good = metrics["quality"]["good"]
-            good.update({k: "floor" for k, v in good.items() if v == "baseline"})
-
-    folder = write_study(tmp_path, dict.fromkeys(ARMS, 0.0) | {"gan": 0.02})
-    build(folder)
-    now = (folder / "results.csv").read_text()
-    draws = sorted(folder.glob("draw_*"))
-    for draw in draws[::2]:
-        change(draw / "run.json", as_it_was)
-        change(draw / "metrics.json", metrics_as_they_were)
-    build(folder)
-    assert (folder / "results.csv").read_text() == now
-    assert json.loads((folder / "summary.json").read_text())["draws"] == list(range(len(draws)))

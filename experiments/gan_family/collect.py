@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_aug.evaluation.gate import misses
-from gan_aug.report.draw_result import DrawResult
-from gan_aug.report.results import Job, read_study
+from gan_aug.report.records import DrawResult
+from gan_aug.report.study import Job, Study, read_study
 
 CLASS = "pneumonia"
 REAL = "unseen real"
@@ -31,13 +31,18 @@ COLUMNS = 12
 Row = dict[str, Any]
 
 
-def rows_of(job: Job) -> list[Row]:
+def rows_of(study: Study, job: Job) -> list[Row]:
     """Return a row for the GAN of a draw, and one of unseen real images."""
     found = job.result
     assert found.quality is not None
     values = found.quality.classes[CLASS].values
     auroc = {
-        arm: np.mean([fit.on("internal")["at_0.5"]["auroc"] for fit in found.fits_of(arm)])
+        arm: np.mean(
+            [
+                study.measured[fit.predictions][0].value("internal", "auroc")
+                for fit in found.fits_of(arm)
+            ]
+        )
         for arm in ("real", "duplicate", "gan")
     }
     missed = misses(found.quality, CLASS)
@@ -143,9 +148,10 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=0, help="whose images are shown")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
-    jobs = read_study(given.study).jobs
+    study = read_study(given.study)
+    jobs = study.jobs
     draws = [job.result for job in jobs]
-    rows = {(row["model"], row["draw"]): row for job in jobs for row in rows_of(job)}
+    rows = {(row["model"], row["draw"]): row for job in jobs for row in rows_of(study, job)}
     update(given.output / "results.csv", list(rows.values()))
     update(given.output / "curves.csv", [row for found in draws for row in curves_of(found)])
     shown = [found for found in draws if found.draw == given.draw]

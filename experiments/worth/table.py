@@ -1,36 +1,27 @@
 """Prints a README's tables from its archived draws: python experiments/worth/table.py ZIP ...
 
-The numbers are the report's own: intervals, p and verdicts come from the same functions. That the
-predictions in the archives give the metrics beside them is not checked again here; the report does.
+The numbers are the report's own: metrics, intervals, p and verdicts come from the same functions.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_aug.report.analysis import declared_families
 from gan_aug.report.comparisons import Key
-from gan_aug.report.crossed import Means, over_patients
-from gan_aug.report.draw_result import LAST, read_result
-from gan_aug.report.over_patients import OverPatients
-from gan_aug.report.predictions import LOGITS, probabilities_of
-from gan_aug.report.results import Condition, Job, Study
+from gan_aug.report.crossed import Means, OverPatients, over_patients
+from gan_aug.report.metrics import LAST
 from gan_aug.report.statistics import Comparison, compare
+from gan_aug.report.study import Condition, Study, read_study
 from gan_aug.report.verdicts import BETTER, WORSE, Verdict, verdicts
 from gan_aug.report.worth import Measure, further_images, measure_worth
-from gan_aug.run.run_record import RECORD, read_record
-from gan_aug.settings.draw import draw_settings
 
-NEEDED = re.compile(r"(metrics\.json|run\.json|\.npz)$")
 PAIRS = (
     ("gan", "duplicate"),
     ("classic_gan", "classic"),
@@ -41,35 +32,12 @@ POOLED = (("gan", "real"), ("mixup", "mixup_control"), ("classic_gan", "classic"
 """Pairs whose mean over all conditions is printed."""
 
 
-class Archived(Job):
-    """A draw of which just the predictions of the fixed test images are read."""
-
-    def arrays(self, arm: str, repeat: int) -> dict[str, NDArray[Any]]:
-        with np.load(self.folder / "fits" / f"{arm}_{repeat}.npz") as found:
-            kept = {name: found[name] for name in found.files if name.startswith("test")}
-        return {
-            name.removesuffix(LOGITS): probabilities_of(kept[name])
-            if name.endswith(LOGITS)
-            else kept[name]
-            for name in kept
-        }
-
-
 def read(archives: Sequence[Path], folder: Path) -> Study:
     """Unpack a study's archives into a folder and read it."""
     for path in archives:
         with zipfile.ZipFile(path) as archive:
-            needed = (n for n in archive.namelist() if NEEDED.search(n))
-            archive.extractall(folder, [*needed])
-    jobs = []
-    for path in sorted(folder.rglob(RECORD)):
-        record = read_record(path.parent)
-        assert record is not None
-        assert record.data is not None
-        settings, result = draw_settings(record.config), read_result(path.parent / "metrics.json")
-        jobs.append(Archived(path.parent, record, record.data, settings, result))
-    jobs.sort(key=lambda job: job.result.draw)
-    return Study(folder, jobs, [])
+            archive.extractall(folder)
+    return read_study(folder)
 
 
 def interval(mean: float, ends: tuple[float, float] | None) -> str:
@@ -113,9 +81,10 @@ class Tables:
     def comparison(self, key: Key) -> Comparison:
         """Compare two arms, of the ruler too."""
         values = self.study.by_draw(key.condition, key.split, key.metric)
-        both = values[[key.arm, key.reference]].dropna()
         arms = (key.arm, key.reference)
-        means = self.over.means(key.condition, key.split, key.metric, arms, [*both.index])
+        both = values.select("draw", *arms).drop_nulls()
+        draws = both["draw"].to_list()
+        means = self.over.means(key.condition, key.split, key.metric, arms, draws)
         error = means.error(np.array([1.0, -1.0])) if means else None
         return compare(both[key.arm].to_numpy(), both[key.reference].to_numpy(), crossed=error)
 
@@ -168,10 +137,11 @@ class Tables:
         metric = self.study.endpoints[0].name
         of_draws, of_images = [], []
         for condition in self.study.conditions:
-            values = self.study.by_draw(condition, split, metric)[[arm, reference]]
-            of_draws.append(values.to_numpy())
             arms = (arm, reference)
-            of_images.append(self.over.by_image(condition, split, metric, arms, [*values.index]))
+            values = self.study.by_draw(condition, split, metric)
+            of_draws.append(values.select(arms).to_numpy())
+            draws = values["draw"].to_list()
+            of_images.append(self.over.by_image(condition, split, metric, arms, draws))
         known = [one for one in of_images if one is not None]
         means = Means(np.mean(of_draws, axis=0))
         if len(known) == len(of_images):

@@ -207,13 +207,17 @@ class Files:
     def draw(self, name: str) -> dict[str, Any]:
         """Return the predictions of every fit, what its GANs are worth and where fits began."""
         metrics = self.json(f"{name}/metrics.json")
+        with (self.folder / name).with_name("results.csv").open() as file:
+            rows = {(r["draw"], r["arm"], r["repeat"]): r for r in csv.DictReader(file)}
         fits = {}
         for fit in metrics["fits"]:
             arrays = np.load(self.folder / name / "fits" / f"{fit['arm']}_{fit['repeat']}.npz")
             fits[f"{fit['arm']} {fit['repeat']}"] = {
                 "began with": fit["initial_weights"],
                 "steps": fit["steps"],
-                "threshold": fit["threshold"],
+                "threshold": float(
+                    rows[str(metrics["draw"]), fit["arm"], str(fit["repeat"])]["threshold"]
+                ),
                 "train loss": fit["curve"][-1]["train_loss"],
                 "validation loss": fit["curve"][-1]["val_loss"],
                 **{

@@ -10,7 +10,8 @@ from support import BINARY
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import choose_threshold, measure, metric_names
-from gan_aug.report.crossed import contributions, over_patients
+from gan_aug.report.crossed import over_patients
+from gan_aug.report.metrics import contributions
 from gan_aug.report.statistics import compare, t_interval
 
 

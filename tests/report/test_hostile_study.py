@@ -10,7 +10,7 @@ import pytest
 from fake_study import change, write_study
 
 from gan_aug.report.build import build
-from gan_aug.report.results import read_study
+from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 
 

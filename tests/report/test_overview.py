@@ -15,7 +15,7 @@ from gan_aug.report.answer import answer_of
 from gan_aug.report.build import build
 from gan_aug.report.overview import overview
 from gan_aug.report.quality import GateRow
-from gan_aug.report.results import read_study
+from gan_aug.report.study import read_study
 from gan_aug.report.summary import Summary
 
 BASE = {"real": 0.0, "duplicate": 0.0}

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
 import torch
-from fake_study import ARMS, change, write_study
+from fake_study import ARMS, SPLITS, change, write_study
 from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report.answer import points
 from gan_aug.report.build import as_csv, build
 from gan_aug.report.figures import roc_curve
-from gan_aug.report.results import AT_VALIDATION_THRESHOLD
+from gan_aug.report.metrics import AT_VALIDATION_THRESHOLD
+from gan_aug.report.predictions import Predicted, hash_of, write_predictions
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
@@ -48,9 +49,11 @@ def pair(summary: dict[str, Any], arm: str, reference: str, **where: Any) -> dic
 
 def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
     build(write_study(tmp_path, NONE | {"gan": 0.02}))
-    table = pd.read_csv(tmp_path / "results.csv")
+    table = pl.read_csv(tmp_path / "results.csv")
     assert len(table) == 10 * 2 * len(ARMS)
-    means = table.groupby(["draw", "arm"])["internal_accuracy"].mean().unstack()
+    means = table.pivot(
+        "arm", index="draw", values="internal_accuracy", aggregate_function="mean"
+    ).sort("draw")
     found = pair(read(tmp_path), "gan", "duplicate", split="internal")
     differences = means["gan"] - means["duplicate"]
     assert found["mean"] == pytest.approx(differences.mean())
@@ -63,7 +66,8 @@ def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
     arm = block["arms"]["gan"]
     assert arm["mean"] == pytest.approx(means["gan"].mean())
     assert arm["sd"] == pytest.approx(means["gan"].std())
-    within = table[table["arm"] == "gan"].groupby("draw")["internal_accuracy"].var().mean()
+    of_draws = table.filter(pl.col("arm") == "gan").group_by("draw")
+    within = of_draws.agg(pl.col("internal_accuracy").var())["internal_accuracy"].mean()
     assert arm["sd_between_repeats"] == pytest.approx(np.sqrt(within))
     assert pair(read(tmp_path), "classic_gan", "classic", split="internal") in family
 
@@ -107,25 +111,21 @@ def test_pairs_that_the_study_names_are_corrected_with_all_others(tmp_path: Path
     write_study(tmp_path, effects)
     named = [["gan_50", "duplicate_50"], ["gan_100", "duplicate_100"]]
     for path in tmp_path.glob("*/metrics.json"):
-        change(path, lambda m: m.update(comparisons=named))
-        change(path.with_name("run.json"), lambda r: r["config"]["study"].update(comparisons=named))
+        change(path, lambda m: m.update(comparisons=named, control="duplicate_50"))
     build(tmp_path)
     found = read(tmp_path)["splits"]["test"]["accuracy"][0]["comparisons"]
     assert [[c["arm"], c["reference"]] for c in found][-2:] == named
     assert len(found) == 4 + 2
     smallest = 6 * min(c["p"] for c in found)
     assert min(c["p_holm"] for c in found) == pytest.approx(smallest)
-    # The control of gan_50, which is asked about, is found by what it adds, not by its name.
-    assert read(tmp_path)["control"] == "duplicate_50"
     assert "as many copies of real images" in read(tmp_path)["answer"]["verdicts"][0]
 
 
-def test_copies_that_are_used_otherwise_are_no_control(tmp_path: Path) -> None:
+def test_a_study_without_a_control_says_so(tmp_path: Path) -> None:
     write_study(tmp_path, NONE | {"gan": 0.03})
-    for path in tmp_path.glob("*/run.json"):
-        change(path, lambda r: r["config"]["arms"]["gan"]["added"].update(ratio=0.25))
+    for path in tmp_path.glob("*/metrics.json"):
+        change(path, lambda m: m.update(control=None))
     build(tmp_path)
-    assert read(tmp_path)["control"] is None
     said = "No arm of this study adds as many copies of real images, used alike."
     assert said in read(tmp_path)["answer"]["limits"]
 
@@ -233,20 +233,6 @@ def test_intervals_are_over_patients_where_these_are_the_same_in_all_draws(tmp_p
         assert (own["patients"], own["over_draws"]) == (None, None)
 
 
-@pytest.mark.parametrize("which", ["draw_*", "draw_[0-4]"], ids=["all", "half"])
-def test_early_versions_knew_no_patients(which: str, tmp_path: Path) -> None:
-    """An interval over some of the draws would stand beside one over all."""
-    write_study(tmp_path, NONE)
-    for path in tmp_path.glob(f"{which}/fits/*.npz"):
-        with np.load(path) as found:
-            kept = {name: a for name, a in found.items() if not name.endswith("_patients")}
-        np.savez(path, **kept)
-    html = build(tmp_path).read_text()
-    assert pair(read(tmp_path), "gan", "real")["patients"] is None
-    assert "of these patients</th>" not in html
-    assert "holds for these test patients: who they are is not kept" in html
-
-
 def on(machine: str, **trainer: object) -> Callable[[dict[str, Any]], None]:
     def edit(record: dict[str, Any]) -> None:
         record["machine"] = machine
@@ -295,9 +281,9 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
     assert ["per_class = all" in a for a in summary["answer"]["verdicts"]] == [False, False, True]
     assert (tmp_path / "figures" / "gain_by_size.png").exists()
-    table = pd.read_csv(tmp_path / "results.csv")
-    of_size = table[(table["arm"] == "gan") & (table["per_class"] == 50)]
-    within = of_size.groupby("draw")["test_accuracy"].var().mean()
+    table = pl.read_csv(tmp_path / "results.csv")
+    of_size = table.filter(pl.col("arm") == "gan", pl.col("per_class") == 50).group_by("draw")
+    within = of_size.agg(pl.col("test_accuracy").var())["test_accuracy"].mean()
     assert blocks[0]["arms"]["gan"]["sd_between_repeats"] == pytest.approx(np.sqrt(within))
     # The family of Holm's correction is all comparisons at all sizes.
     ps = [c["p"] for b in blocks for c in b["comparisons"]]
@@ -453,25 +439,29 @@ SMALL = {"real": 0.0, "gan": 0.0, "duplicate": 0.0}
 
 
 def rewrite(folder: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Change a fit's predictions."""
+    """Change a fit's predictions, and let its record name them as they are now."""
     path = folder / "fits" / f"{name}.npz"
     arrays = dict(np.load(path))
     edit(arrays)
-    np.savez(path, **arrays)
+    found = {
+        split: Predicted(*(arrays[f"{split}_{part}"] for part in ("labels", "patients", "logits")))
+        for split in SPLITS
+    }
+    write_predictions(path, found)
 
+    def renamed(result: dict[str, Any]) -> None:
+        (fit,) = (fit for fit in result["fits"] if fit["arm"] == name.removesuffix("_0"))
+        fit["predictions"] = hash_of(found)
 
-def accuracy(metrics: dict[str, Any], value: object) -> None:
-    metrics["fits"][2]["test"]["at_0.5"]["accuracy"] = value
+    change(folder / "metrics.json", renamed)
 
 
 def a_nan(arrays: dict[str, Any]) -> None:
-    arrays["test"][3] = np.nan
+    arrays["test_logits"][3] = np.nan
 
 
-def a_nan_logit(arrays: dict[str, Any]) -> None:
-    logits = np.log(arrays["test"][:, 1] / arrays.pop("test")[:, 0]).astype(np.float32)
-    logits[3] = np.nan
-    arrays["test_logits"] = logits
+def too_few(arrays: dict[str, Any]) -> None:
+    arrays["test_logits"] = arrays["test_logits"][:-1]
 
 
 def other_labels(arrays: dict[str, Any]) -> None:
@@ -479,65 +469,47 @@ def other_labels(arrays: dict[str, Any]) -> None:
     arrays["test_labels"][0] = 1 - arrays["test_labels"][0]
 
 
+def other_order(arrays: dict[str, Any]) -> None:
+    arrays["test_labels"] = arrays["test_labels"][::-1].copy()
+
+
+def edit(what: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    return lambda folder: change(folder / "metrics.json", what)
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "torn": (lambda d: (d / "metrics.json").write_text("{"), "metrics.json: cannot be read"),
-    "lacking": (lambda d: change(d / "metrics.json", lambda m: m.pop("fits")), "lacks fits"),
+    "lacking": (edit(lambda m: m.pop("fits")), "metrics.json: is no draw of a study (fits: "),
     "edited": (
-        lambda d: change(d / "metrics.json", lambda m: accuracy(m, 0.999)),
-        "duplicate 0 says test at_0.5 accuracy = 0.999, its predictions give 0.",
+        lambda d: (d / "metrics.json").write_text((d / "metrics.json").read_text() + " "),
+        "metrics.json: is not the file that its run wrote",
     ),
-    "nan": (
-        lambda d: change(d / "metrics.json", lambda m: accuracy(m, float("nan"))),
-        "says test at_0.5 accuracy = nan",
-    ),
-    "text": (
-        lambda d: change(d / "metrics.json", lambda m: accuracy(m, "high")),
-        "says test at_0.5 accuracy = high",
-    ),
-    "threshold": (
-        lambda d: change(d / "metrics.json", lambda m: m["fits"][0].update(threshold=0.2)),
-        "real 0 says threshold = 0.2, its predictions give",
-    ),
-    "fit twice": (
-        lambda d: change(d / "metrics.json", lambda m: m["fits"].append(m["fits"][0])),
-        "counts the fit ('real', 0) twice",
-    ),
-    "other draw": (
-        lambda d: change(d / "metrics.json", lambda m: m.update(draw=77)),
-        "says draw = 77, run.json beside it 1",
-    ),
+    "earlier": (edit(lambda m: m.pop("format")), "metrics.json: is of format None"),
+    "fit twice": (edit(lambda m: m["fits"].append(m["fits"][0])), "counts the fit real_0 twice"),
     "no npz": (lambda d: (d / "fits" / "gan_0.npz").unlink(), "gan_0.npz: cannot be read"),
     "cut npz": (
         lambda d: (d / "fits" / "gan_0.npz").write_bytes(b"PK" * 40),
         "gan_0.npz: cannot be read",
     ),
-    "nan npz": (lambda d: rewrite(d, "gan_0", a_nan), "test holds values outside 0 to 1"),
-    "nan logit": (
-        lambda d: rewrite(d, "gan_0", a_nan_logit),
-        "gan_0.npz: its test arrays are no finite float32 logits",
+    "other npz": (
+        lambda d: shutil.copy(d / "fits" / "real_0.npz", d / "fits" / "gan_0.npz"),
+        "gan_0.npz: is not the file that the fit wrote",
     ),
+    "nan": (lambda d: rewrite(d, "gan_0", a_nan), "gan_0.npz: its test arrays are no log-odds"),
+    "too few": (lambda d: rewrite(d, "gan_0", too_few), "its test arrays are no log-odds"),
     "labels": (lambda d: rewrite(d, "gan_0", other_labels), "gan_0.npz: its test labels are not"),
-    "type": (
-        lambda d: change(d / "metrics.json", lambda m: m["fits"][1].update(seconds="long")),
-        "metrics.json: fits.1.seconds='long': must be a number",
-    ),
+    "order": (lambda d: rewrite(d, "gan_0", other_order), "its fits have different test images"),
     "no split": (
-        lambda d: change(d / "metrics.json", lambda m: m["fits"][1].pop("test")),
-        "metrics.json: is damaged (KeyError: 'test')",
+        edit(lambda m: m["splits"].update(more={"normal": 1, "pneumonia": 1})),
+        "real_0.npz: holds no predictions of more",
     ),
+    "type": (edit(lambda m: m["fits"][1].update(seconds="long")), "fits.1.seconds='long': "),
+    "no arm": (edit(lambda m: m["arms"].pop("gan")), "metrics.json: has fits of gan, which is no"),
     "no data": (
         lambda d: change(d / "run.json", lambda r: r.pop("data")),
         "run.json: says nothing of the data",
     ),
-    "no arm": (
-        lambda d: change(d / "run.json", lambda r: r["config"]["arms"]["gan"].pop("added")),
-        "run.json: config.arms.gan: lacks added",
-    ),
     "record": (lambda d: (d / "run.json").write_text("[]"), "run.json: cannot be read"),
-    "other file": (
-        lambda d: change(d / "run.json", lambda r: r.update(metrics_sha256="0" * 64)),
-        "is not the file that its run wrote",
-    ),
 }
 
 
@@ -558,12 +530,11 @@ def test_a_draw_whose_files_disagree_is_left_out_and_named(
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"warning: left out of the report: {left_out['reason']}"
     assert any("or their files disagree: draw_1" in a for a in summary["answer"]["careful"])
-    assert 1 not in set(pd.read_csv(tmp_path / "results.csv")["draw"])
+    assert 1 not in set(pl.read_csv(tmp_path / "results.csv")["draw"])
 
 
 def renumbered(folder: Path) -> None:
     change(folder / "metrics.json", lambda m: m.update(draw=9))
-    change(folder / "run.json", lambda r: r["config"].update(draw=9))
 
 
 @pytest.mark.parametrize(
@@ -671,10 +642,10 @@ def test_a_name_is_no_formula_in_results_csv(tmp_path: Path) -> None:
     """Conditions and arms are called by anyone; numbers stay numbers."""
     write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"hospital": "=HYPERLINK(1)"},))
     build(tmp_path)
-    table = pd.read_csv(tmp_path / "results.csv")
+    table = pl.read_csv(tmp_path / "results.csv")
     assert set(table["hospital"]) == {"'=HYPERLINK(1)"}
     assert set(table["arm"]) == set(SMALL)
-    texts = pd.DataFrame({"@a": ["+1", "-x", "\tb", "c=d"], "b": [-0.5, 1.0, 2.0, 3.0]})
+    texts = pl.DataFrame({"@a": ["+1", "-x", "\tb", "c=d"], "b": [-0.5, 1.0, 2.0, 3.0]})
     rows = [line.split(",") for line in as_csv(texts).splitlines()]
     assert rows == [
         ["'@a", "b"], ["'+1", "-0.5"], ["'-x", "1.0"], ["'\tb", "2.0"], ["c=d", "3.0"],

@@ -15,8 +15,8 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from gan_aug.report.answer import points
 from gan_aug.report.build import answered, build
-from gan_aug.report.results import read_study
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
+from gan_aug.report.study import read_study
 from gan_aug.report.verdicts import equivalence_p
 from gan_aug.run.typed import to_plain
 from gan_aug.settings.endpoints import Endpoint, hash_of

@@ -10,11 +10,11 @@ import pytest
 from fake_study import write_study
 
 from gan_aug.report.build import answered, build
-from gan_aug.report.draw_result import RulerFacts
+from gan_aug.report.crossed import OverPatients
 from gan_aug.report.exchange import Rate
-from gan_aug.report.over_patients import OverPatients
-from gan_aug.report.results import read_study
+from gan_aug.report.records import RulerFacts
 from gan_aug.report.ruler_figure import ruler_figure
+from gan_aug.report.study import read_study
 from gan_aug.report.worth import Measure, measure_worth, words
 from gan_aug.run.typed import to_plain
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_study import metrics_of
 from support import TINY_STUDY, run_command
 from tensorboard_view import View
 
@@ -49,10 +50,10 @@ def test_every_fit_is_a_row_of_hparams(home: Path) -> None:
                         "added_pneumonia": added, "added_normal": 0, "real_normal": 40,
                         "primary": "development"}  # fmt: skip
             assert {key: row["settings"].get(key) for key in expected} == expected
-            found = row["metrics"]
-            assert found["Primary/auroc"] == pytest.approx(fit["development"]["at_0.5"]["auroc"])
+            found, measured = row["metrics"], metrics_of(home / "s" / draw_of(lr), fit)
+            assert found["Primary/auroc"] == pytest.approx(measured.value("development", "auroc"))
             assert found["internal/accuracy"] == pytest.approx(
-                fit["internal"]["at_0.5"]["accuracy"]
+                measured.value("internal", "accuracy")
             )
             kid = metrics["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
             shown = pytest.approx(kid) if fit["arm"] == "gan" else None
@@ -107,4 +108,4 @@ def test_without_the_logger_there_are_no_events(home: Path, cache_home: Path) ->
     assert not list((home / "none").rglob("*tfevents*"))
     assert not list((home / "gans").rglob("*tfevents*"))
     fits = [read(home / s / draw_of("0.0001") / "metrics.json")["fits"] for s in ("none", "s")]
-    assert [f["npz_sha256"] for f in fits[0]] == [f["npz_sha256"] for f in fits[1]]
+    assert [f["predictions"] for f in fits[0]] == [f["predictions"] for f in fits[1]]

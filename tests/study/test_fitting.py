@@ -16,7 +16,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Fit
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError
-from gan_aug.study.fitting import measure
+from gan_aug.study.fitting import predict
 
 
 def table() -> ImageTable:
@@ -39,13 +39,13 @@ def data(*splits: str) -> DataModule:
 def test_logits_that_are_not_finite_are_one_line() -> None:
     """Finite weights may overflow to infinite logits: they rank nothing."""
     fit = fitted()
-    kept = measure(fit, data("validation")).arrays
-    assert np.isfinite(kept["validation_logits"]).all()
+    kept = predict(fit, data("validation"))
+    assert np.isfinite(kept["validation"].logits).all()
     with torch.no_grad():
         fit.module.network.layers[-1].bias[1] = 3e38
         fit.module.network.layers[-1].bias[0] = -3e38
     with pytest.raises(GanAugError, match="logits are not finite; lower classifier.lr"):
-        measure(fit, data("validation"))
+        predict(fit, data("validation"))
 
 
 @pytest.mark.parametrize("split", ["test", "internal"])
@@ -53,9 +53,10 @@ def test_a_fit_of_a_study_reads_its_tests_once_at_the_end(split: str) -> None:
     """Rule 5: with the weights that validation chose and those of the last step at one reading."""
     served = data("validation", split)
     with pytest.raises(RuntimeError, match=f"the {split} images are read once, at the end"):
-        measure(fitted(), served)
+        predict(fitted(), served)
     served.teardown("fit")
-    arrays = measure(fitted(), served).arrays
-    assert (arrays[f"{split}_logits"] == arrays[f"{split}_last_logits"]).all()
+    found = predict(fitted(), served)[split]
+    assert found.last_logits is not None
+    assert (found.logits == found.last_logits).all()
     with pytest.raises(RuntimeError, match=f"the {split} images are read once, at the end"):
-        measure(fitted(), served)
+        predict(fitted(), served)

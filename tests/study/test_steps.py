@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import change
 from support import TINY_DATA, run_command
 
-from gan_aug.report.results import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.report.study import read_study
 from gan_aug.settings.steps import Steps, steps_of
 from gan_aug.study import rules
 
@@ -90,9 +86,7 @@ def test_the_last_weights_are_measured_beside_them(studies: Path) -> None:
     whole = {(f["arm"], f["repeat"]): f for f in result_of(studies / "all")["fits"]}
     for fit in result_of(studies / "chosen")["fits"]:
         same = whole[fit["arm"], fit["repeat"]]
-        assert fit["last"]["threshold"] == same["threshold"]
-        assert fit["last"]["splits"] == {s: same[s] for s in ("validation", "internal")}
-        assert not {"chosen", "last"} & same.keys()
+        assert same["chosen"] is None
         found = predictions(studies / "chosen", fit["arm"], fit["repeat"])["internal_last_logits"]
         alone = predictions(studies / "all", fit["arm"], fit["repeat"])["internal_logits"]
         np.testing.assert_array_equal(found, alone)
@@ -126,21 +120,10 @@ def test_the_report_shows_both(studies: Path, command: Command) -> None:
     assert "The same number of steps for all" not in (studies / "all/report.html").read_text()
 
 
-def test_predictions_of_the_last_step_are_checked_too(studies: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(studies / "chosen", tmp_path / "s")
-
-    def edit(metrics: Any) -> None:
-        metrics["fits"][0]["last"]["splits"]["internal"]["at_0.5"]["auroc"] += 0.01
-
-    change(study / "draw_0" / "metrics.json", edit)
-    with pytest.raises(GanAugError, match=r"real 0 says internal_last at_0.5 auroc"):
-        read_study(study)
-
-
 def test_other_steps_than_validation_gives_break_a_rule(studies: Path) -> None:
     (job,) = read_study(studies / "chosen").jobs
     fit = job.result.fits[0]
-    moved = replace(fit, chosen=BUDGET if fit.chosen != BUDGET else 10)
+    moved = fit.model_copy(update={"chosen": BUDGET if fit.chosen != BUDGET else 10})
     assert rules.chosen_by_validation(job.result.fits, {"real": 0.0, "first": 0.5}) is None
     (decided,) = (check for check in job.result.checks if check.rule == 5)
     assert decided.passed

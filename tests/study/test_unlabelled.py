@@ -14,7 +14,7 @@ from support import ORIGIN, TINY_STUDY, run_command
 from gan_aug.arms.unlabelled import of_one_class
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
-from gan_aug.report.results import read_study
+from gan_aug.report.study import read_study
 from gan_aug.study.rules import saw_only_training_images
 
 Command = Callable[..., Any]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import TINY_STUDY, run_command
 
-from gan_aug.report.results import read_study
+from gan_aug.report.study import read_study
 
 Command = Callable[..., Any]
 STUDY = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
@@ -29,7 +28,6 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
-from gan_aug.run.typed import to_plain
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
 
@@ -59,7 +57,7 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
             rows, name, held_out, discriminator, source_images(made, subject.splits.train)
         )
         share = evaluator.real_passes(name, held_out)
-        classes[name] = replace(classes[name], real_passes=share)
+        classes[name] = classes[name].model_copy(update={"real_passes": share})
         n = classes[name].images["measured"]
         _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
     right = evaluator.right_on_unseen(held_out)
@@ -70,7 +68,9 @@ def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
         for value in HEADLINE
         if value in found.values[GENERATED]
     }
-    write_json(run.folder / "metrics.json", {"headline": headline} | to_plain(quality))
+    write_json(
+        run.folder / "metrics.json", {"headline": headline} | quality.model_dump(exclude_none=True)
+    )
     write_text(run.folder / "quality.csv", _csv(quality))
     terminal = console()
     if not terminal.is_terminal:  # a log has no edge

@@ -154,7 +154,7 @@ class Evaluator:
         for use, of_use in (("train", context.other_train), ("test", context.other_real)):
             for label, images in of_use.items():
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
-        return ClassQuality(values, seconds, counts)
+        return ClassQuality(values=values, seconds=seconds, images=counts)
 
     def real_passes(self, name: str, held_out: HeldOut) -> float | None:
         """Return how often unseen real images of a class pass the gate against others.
@@ -210,7 +210,7 @@ class Evaluator:
         self, classes: dict[str, ClassQuality], right_on_unseen: Values | None = None
     ) -> Quality:
         """Return what was measured of classes, with all that it depends on."""
-        facts = replace(self.classifier.facts(), right_on_unseen_real=right_on_unseen)
+        facts = self.classifier.facts().model_copy(update={"right_on_unseen_real": right_on_unseen})
         return Quality(
             extractor=self.extractor.label,
             extractor_sha256=self.extractor.sha256,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from gan_aug.run.typed import Others
+from gan_aug.run.stored_model import Part
 
 Values = dict[str, float]
 
 
-@dataclass(frozen=True)
-class ReferenceFacts:
+class ReferenceFacts(Part):
     """What a number that depends on the reference classifier is published with.
 
     Attributes:
         sha256: of its weights.
         fitted_on: class to the number of images.
-        right_on_unseen_real: class to the share of unseen real images that it gets right.
+        right_on_unseen_real: class to the share of unseen real images that it gets right; None: not
+            measured.
     """
 
     sha256: str
@@ -24,8 +22,7 @@ class ReferenceFacts:
     right_on_unseen_real: Values | None = None
 
 
-@dataclass(frozen=True)
-class ClassQuality:
+class ClassQuality(Part):
     """Sets of images of one class.
 
     Attributes:
@@ -41,18 +38,16 @@ class ClassQuality:
     real_passes: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quality:
+class Quality(Part):
     """All that was measured.
 
     Attributes:
         extractor: where features come from.
-        extractor_sha256: of its weights.
+        extractor_sha256: of its weights; None: of none.
         reference_classifier: which gave opinions.
         good: value to what is good: lower, higher, or baseline, as near to it as possible.
         gate: value to its largest distance from that of unseen real images in a GAN that passes.
         classes: by name.
-        others: what other versions wrote.
     """
 
     extractor: str
@@ -61,4 +56,3 @@ class Quality:
     good: dict[str, str]
     gate: Values | None = None
     classes: dict[str, ClassQuality]
-    others: Others = field(default_factory=dict)

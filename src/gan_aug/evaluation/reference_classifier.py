@@ -62,7 +62,7 @@ class ReferenceClassifier:
 
     def facts(self) -> ReferenceFacts:
         """Return what a number that depends on the reference classifier is published with."""
-        return ReferenceFacts(self.sha256, self.images)
+        return ReferenceFacts(sha256=self.sha256, fitted_on=self.images)
 
 
 @contextmanager

@@ -37,7 +37,6 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
-from gan_aug.run.typed import to_plain
 
 
 def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
@@ -106,7 +105,7 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     numbers: dict[str, Any] = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
-        "reference_classifier": to_plain(classifier.facts()),
+        "reference_classifier": classifier.facts().model_dump(exclude_none=True),
     }
     numbers["filters"], figures = filter_sheets(
         networks["discriminator"],

@@ -19,7 +19,7 @@ FIRST_S, EVERY_S = 2.0, 5.0
 @command("report", to_go_on="repeat the command")
 def main(cfg: DictConfig) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
-    require("pandas", "report")
+    require("polars", "report")
     check_config(cfg)
     archive = None if cfg.archive is None else Path(cfg.archive).expanduser()
 

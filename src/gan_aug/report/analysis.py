@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 
 from gan_aug.report.comparisons import Family, Key, family
-from gan_aug.report.draw_result import LAST, GANFacts
-from gan_aug.report.over_patients import OverPatients
+from gan_aug.report.crossed import OverPatients
+from gan_aug.report.metrics import LAST
 from gan_aug.report.quality import summarise_gate, summarise_quality
-from gan_aug.report.results import Condition, Job, Study
+from gan_aug.report.records import DECLARATION, Declaration, GANFacts
 from gan_aug.report.rules import rules
 from gan_aug.report.statistics import Comparison, draws_needed, visible_difference
+from gan_aug.report.study import Condition, Job, Study
 from gan_aug.report.summary import (
     ArmStatistics,
     Block,
@@ -29,8 +31,6 @@ from gan_aug.report.summary import (
 )
 from gan_aug.report.verdicts import LEVEL, verdicts
 from gan_aug.report.worth import measure_worth
-from gan_aug.run.files import read_json
-from gan_aug.settings.endpoints import DECLARATION, hash_of
 
 POINTS = (1, 3)
 """Differences in accuracy, in points, that the power is computed for."""
@@ -60,14 +60,15 @@ def arm_statistics(
         values = study.by_draw(condition, split, metric)
         repeats = study.rows(condition)
         for arm in study.arms:
-            of_arm = values[arm].dropna()
-            within = repeats[repeats["arm"] == arm].groupby("draw")[f"{split}_{metric}"].var()
-            counted = within.notna().any()
+            of_arm = values[arm].drop_nulls().to_numpy()
+            of_repeats = repeats.filter(pl.col("arm") == arm).group_by("draw", maintain_order=True)
+            within = of_repeats.agg(pl.col(f"{split}_{metric}").var())[f"{split}_{metric}"]
+            variance = within.drop_nulls().to_numpy()
             found[condition, arm] = ArmStatistics(
                 draws=len(of_arm),
                 mean=float(of_arm.mean()),
-                sd=float(of_arm.std()) if len(of_arm) > 1 else None,
-                sd_between_repeats=float(np.sqrt(within.mean())) if counted else None,
+                sd=float(of_arm.std(ddof=1)) if len(of_arm) > 1 else None,
+                sd_between_repeats=float(np.sqrt(variance.mean())) if len(variance) else None,
             )
     return found
 
@@ -89,9 +90,9 @@ def summarise(study: Study) -> Summary:
         corrected_over={"primary": primary.size, "secondary": secondary.size},
         declared=(study.folder / DECLARATION).exists(),
         declaration=changed_declaration(study),
-        adds=study.settings.asked.added.source,
+        adds=study.first.arms[asked.arm].source,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
-        control=study.control,
+        control=study.first.control,
         primary=study.primary,
         classes=list(study.classes.names),
         positive=study.classes.positive,
@@ -117,16 +118,19 @@ def summarise(study: Study) -> Summary:
 
 def changed_declaration(study: Study) -> str | None:
     """Return what a study declared before its first draw, where that is not what it says now."""
-    path = study.folder / DECLARATION
-    if not path.exists():  # of an early version
+    path, first = study.folder / DECLARATION, study.first
+    if not path.exists():
         return None
-    found = read_json(path, "restore it, or remove it and say so in what you publish")
-    asked = study.first.question
-    pairs = study.first.comparisons if "comparisons" in found else None
-    if found.get("hash") == hash_of(study.endpoints, (asked.arm, asked.reference), pairs):
+    found = Declaration.read(path, "restore it, or remove it and say so in what you publish")
+    asked = [first.question.arm, first.question.reference]
+    now = (first.endpoints, asked, first.comparisons)
+    if (found.endpoints, found.question, found.comparisons) == now:
         return None
-    named = "" if pairs is None else f", with the comparisons {found['comparisons']},"
-    return f"{found.get('endpoints')} of {found.get('question')}{named} on {found.get('declared')}"
+    endpoints = [one.model_dump(exclude_none=True) for one in found.endpoints]
+    return (
+        f"{endpoints} of {found.question}, with the comparisons {found.comparisons}, on "
+        f"{found.declared}"
+    )
 
 
 def blocks(
@@ -166,9 +170,7 @@ def blocks(
 def _shown_added(study: Study, arm: str) -> float | None:
     """Return the share of added images among those that an arm was shown; None: not counted."""
     fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
-    used = [fit.used for fit in fits if fit.used is not None]
-    if not used or len(used) < len(fits):
-        return None
+    used = [fit.used for fit in fits]
     added = sum(one.added.total for one in used)
     return added / (added + sum(one.real.total for one in used))
 
@@ -206,7 +208,7 @@ def power(study: Study, primary: Family) -> list[Power]:
 def chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
     """Return what validation chose; None where it did not, in every fit."""
     fits = [fit for job in study.jobs for fit in job.result.fits]
-    if any(fit.chosen is None or fit.last is None for fit in fits):
+    if any(fit.chosen is None for fit in fits):
         return None
     arms = []
     for condition in study.conditions:
@@ -227,9 +229,9 @@ def costs(study: Study) -> Costs:
     gans = [gan.seconds for gan in _gans(study.jobs).values()]
     fits = [fit for job in study.jobs for fit in job.result.fits]
     done = [fit for fit in fits if not fit.reused]
-    there = {fit.npz_sha256 for fit in done}
+    there = {fit.predictions for fit in done}
     # Of one that another job did and that is not in the report, too: the time was spent.
-    lost = {fit.npz_sha256: fit for fit in fits if fit.npz_sha256 not in there}
+    lost = {fit.predictions: fit for fit in fits if fit.predictions not in there}
     done += lost.values()
     return Costs(
         gans=len(gans),
@@ -277,7 +279,7 @@ def provenance(study: Study) -> Provenance:
     fitted_by = {fit.git_commit for job in study.jobs for fit in job.result.fits}
     return Provenance(
         fingerprint=study.jobs[0].data.fingerprint,
-        data=study.settings.data.name,
+        data=study.first.method.data,
         images=all_of(lambda job: job.data.used),
         versions=all_of(lambda job: job.record.versions),
         python=all_of(lambda job: job.record.python),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gan_aug.report.over_patients import FIXED
-from gan_aug.report.results import LEFT_OUT, titles_of
+from gan_aug.report.crossed import FIXED
+from gan_aug.report.metrics import titles_of
+from gan_aug.report.study import LEFT_OUT, Swept
 from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.verdicts import (
     BETTER,
@@ -20,8 +21,7 @@ from gan_aug.report.verdicts import (
     equivalence_p,
 )
 from gan_aug.report.worth import Measure
-from gan_aug.settings.draw import Swept
-from gan_aug.settings.endpoints import Endpoint
+from gan_aug.settings.design import Endpoint
 
 SHOWN = (BETTER, WORSE)
 BESIDE = ("accuracy", "accuracy_at_validation_threshold", "balanced_accuracy", "auroc")

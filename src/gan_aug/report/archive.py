@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import zipfile
 from pathlib import Path
 
-from gan_aug.report.results import Study
+from gan_aug.report.predictions import FOLDER, Predictions, table_of
+from gan_aug.report.records import DECLARATION, RESULT
+from gan_aug.report.study import Study
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import replace_file
 from gan_aug.run.run_record import RECORD
-from gan_aug.settings.endpoints import DECLARATION
 
-KEPT = (RECORD, "metrics.json", "fits/*.npz", "fits/*.json")
-"""Settings, results and quality, and every fit with its predictions; neither GANs nor images."""
+KEPT = (RECORD, RESULT)
+"""Of each draw: settings, results and quality; neither GANs nor images."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -33,14 +36,13 @@ def files_to_keep(study: Study) -> list[Path]:
         GanAugError: a file, or a folder above it, is a link out of the study, or is no regular
             file. What a study's folder points to is not the study's to publish.
     """
-    files = sorted(
-        file for job in study.jobs for pattern in KEPT for file in job.folder.glob(pattern)
-    )
+    files = sorted(job.folder / name for job in study.jobs for name in KEPT)
+    own = [job.folder / "fits" / f"{fit.name}.npz" for job in study.jobs for fit in job.result.fits]
     files += [path for path in (study.folder / DECLARATION,) if path.exists()]
     root = study.folder.resolve()
     out = {
         _link_above(file, study.folder)
-        for file in files
+        for file in [*files, *filter(Path.exists, own)]
         if not (file.is_file() and file.resolve().is_relative_to(root))
     }
     if out:
@@ -72,12 +74,27 @@ def write_archive(study: Study, files: list[Path], path: Path) -> None:
     Raises:
         GanAugError: the file cannot be written.
     """
+    fits = {fit.predictions: (job, fit) for job in study.jobs for fit in job.result.fits}
+    tables: dict[str, list[tuple[str, Predictions]]] = {}
+    for name, (job, fit) in fits.items():
+        found = job.predictions(fit)
+        # A column has one type: fits that another version kept in 64 bits have a table of theirs.
+        kind = str(sorted({str(one.logits.dtype) for one in found.values()}))
+        tables.setdefault(kind, []).append((name, found))
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for file in files:
-                name = zipfile.ZipInfo(str(file.relative_to(study.folder)), _TIME)
+                name = zipfile.ZipInfo(file.relative_to(study.folder).as_posix(), _TIME)
                 name.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(name, file.read_bytes())
+            for found in tables.values():
+                content = io.BytesIO()
+                table_of(found).write_parquet(content, compression="zstd")
+                digest = hashlib.sha256(content.getvalue()).hexdigest()[:16]
+                # Archives of one study can be unpacked into one folder: each table has its name.
+                archive.writestr(
+                    zipfile.ZipInfo(f"{FOLDER}/{digest}.parquet", _TIME), content.getvalue()
+                )
 
     replace_file(path, write)

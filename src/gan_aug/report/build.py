@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import polars as pl
+from pydantic import BaseModel
 
 from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import answer_of
@@ -16,7 +18,7 @@ from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.done import what_was_done
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
-from gan_aug.report.results import LEFT_OUT, Study, read_study
+from gan_aug.report.study import LEFT_OUT, Study, read_study
 from gan_aug.report.summary import Answer, Summary
 from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
@@ -32,11 +34,18 @@ def answered(study: Study) -> tuple[Summary, Answer]:
     return replace(summary, answer=answer), answer
 
 
-def as_csv(table: pd.DataFrame) -> str:
+def as_csv(table: pl.DataFrame) -> str:
     """Return a table as CSV that spreadsheets may open: see `gan_aug.run.cells`."""
-    texts = table.map(lambda value: cell(value) if isinstance(value, str) else value)
-    found: str = texts.rename(columns=cell).to_csv(index=False, lineterminator="\n")
-    return found
+    texts = pl.col(pl.String).map_elements(cell, return_dtype=pl.String)
+    return table.with_columns(texts).rename(cell).write_csv()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ def write_report(
     for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
     write_text(study_dir / "results.csv", as_csv(study.table))
-    write_json(study_dir / "summary.json", to_plain(summary))
+    write_json(study_dir / "summary.json", _plain(to_plain(summary)))
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan_aug.report.over_patients import OverPatients
-from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
+from gan_aug.report.crossed import OverPatients
+from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.statistics import Comparison, Hypothesis, compare, correct, hypothesis
+from gan_aug.report.study import Condition, Study
 
 Measured = tuple[str, str]
 """Split and metric."""
@@ -64,8 +65,8 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
     yield asked.arm, asked.reference
     for arm, reference in study.first.comparisons:
         yield arm, reference
-    if study.control:
-        yield asked.arm, study.control
+    if study.first.control:
+        yield asked.arm, study.first.control
 
 
 def family(study: Study, measured: Sequence[Measured], over: OverPatients | None) -> Family:
@@ -86,16 +87,16 @@ def family(study: Study, measured: Sequence[Measured], over: OverPatients | None
             for arm, reference in to_compare(study):
                 if not {arm, reference} <= {*values.columns}:
                     continue
-                both = values[[arm, reference]].dropna()
+                both = values.select("draw", arm, reference).drop_nulls()
                 if not len(both):
                     continue
                 means = over and over.means(
-                    condition, split, metric, (arm, reference), [*both.index]
+                    condition, split, metric, (arm, reference), both["draw"].to_list()
                 )
                 key = Key(split, metric, condition, arm, reference)
                 found[key] = compare(
-                    both[arm].to_numpy(float),
-                    both[reference].to_numpy(float),
+                    both[arm].to_numpy(),
+                    both[reference].to_numpy(),
                     metric not in LOWER_IS_BETTER,
                     means.error(np.array([1.0, -1.0])) if means else None,
                 )

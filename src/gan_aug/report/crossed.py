@@ -6,123 +6,21 @@ patients are crossed, and a difference between two arms varies with both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import stdtrit
 
-from gan_aug.data.classes import Classes
-from gan_aug.metrics.classification import BINS, found_classes
-from gan_aug.report.results import AT_VALIDATION_THRESHOLD
+from gan_aug.report.metrics import LAST, contributions
 from gan_aug.report.statistics import CONFIDENCE, Error
+from gan_aug.report.study import Condition, Job, Study
 
 Numbers = NDArray[np.float64]
-
-
-def contributions(
-    probabilities: Numbers, labels: NDArray[np.int64], classes: Classes, threshold: float | None
-) -> dict[str, Numbers]:
-    """Return what each image contributes to the metrics, which are means of that, or nearly so.
-
-    Rates are linearised as ratios, since the number of images of a class is itself a sample's; the
-    AUROC by the structural components of DeLong, DeLong & Clarke-Pearson (1988, Biometrics 44:837),
-    the average precision by its derivative in the images' weights, and the calibration error with
-    each bin's gap on the side where it is.
-
-    Args:
-        probabilities: (N, K).
-        labels: (N,); every class occurs.
-        classes: K of them.
-        threshold: chosen on validation, of the positive class; None where there is none.
-
-    Returns:
-        Metric to (N,), whose mean is the metric.
-    """
-    found = found_classes(probabilities, classes)
-    right = (found == labels).astype(float)
-    positive = classes.positive_label
-    sensitivities = {k: _rate(right, labels == k) for k in range(len(classes))}
-    every = {
-        "accuracy": right,
-        "balanced_accuracy": np.mean(list(sensitivities.values()), axis=0),
-    }
-    if positive is None:
-        each = [(probabilities[:, k], labels == k) for k in range(len(classes))]
-        of_class = {f"sensitivity_{classes.names[k]}": v for k, v in sensitivities.items()}
-        return (
-            every
-            | of_class
-            | {
-                "auroc": np.mean([_auroc(*one) for one in each], axis=0),
-                "auprc": np.mean([_auprc(*one) for one in each], axis=0),
-                "calibration_error": _calibration_error(probabilities.max(axis=1), right),
-            }
-        )
-    assert threshold is not None
-    scores, is_positive = probabilities[:, positive], labels == positive
-    return every | {
-        "sensitivity": sensitivities[positive],
-        "specificity": sensitivities[1 - positive],
-        AT_VALIDATION_THRESHOLD: ((scores >= threshold) == is_positive).astype(float),
-        "auroc": _auroc(scores, is_positive),
-        "auprc": _auprc(scores, is_positive),
-        "calibration_error": _calibration_error(scores, is_positive.astype(float)),
-    }
-
-
-def _rate(right: Numbers, among: NDArray[np.bool_]) -> Numbers:
-    rate = right[among].mean()
-    found: Numbers = np.where(among, rate + (right - rate) / among.mean(), rate)
-    return found
-
-
-def _auroc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
-    """DeLong's components, from ranks as Sun & Xu (2014, doi:10.1109/LSP.2014.2337313) do."""
-    inside, outside = scores[is_positive], scores[~is_positive]
-    ranks = stats.rankdata(scores)
-    above = (ranks[is_positive] - stats.rankdata(inside)) / len(outside)
-    below = 1 - (ranks[~is_positive] - stats.rankdata(outside)) / len(inside)
-    area = above.mean()
-    found = np.empty(len(scores))
-    found[is_positive] = area + (above - area) / is_positive.mean()
-    found[~is_positive] = area + (below - area) / (~is_positive).mean()
-    return found
-
-
-def _auprc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
-    """Linearise the average precision in the images' weights."""
-    order = np.argsort(-scores, kind="stable")
-    ranked, positive = scores[order], is_positive[order]
-    # Images of equal scores come in together: each counts where the last of them stands.
-    last = np.searchsorted(-ranked, -ranked, side="right") - 1
-    inside = np.cumsum(positive)[last].astype(float)
-    outside = np.cumsum(~positive)[last].astype(float)
-    every, n = inside + outside, float(positive.sum())
-    area = float((inside / every)[positive].sum() / n)
-    # An image counts in the precision at every positive one that is ranked as high or lower.
-    first = np.searchsorted(-ranked, -ranked, side="left")
-
-    def below(values: Numbers) -> Numbers:
-        sums = np.append(np.cumsum((values * positive)[::-1])[::-1], 0.0)
-        found: Numbers = sums[first]
-        return found
-
-    gain, loss = below(outside / every**2), below(inside / every**2)
-    slopes = np.where(positive, inside / every - area + gain, -loss) / n
-    found = np.empty(len(scores))
-    found[order] = area + len(scores) * slopes
-    return found
-
-
-def _calibration_error(confidences: Numbers, right: Numbers) -> Numbers:
-    """Return each image's part in the mean gap of its bin, on the side that the bin is."""
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1), confidences, side="right") - 1
-    gaps = right - confidences
-    found: Numbers = gaps * np.sign(np.bincount(bins, gaps, BINS + 1))[bins]
-    return found
+FIXED = ("test", "development")
+"""Splits of the same patients in every draw; validation chooses, internal ones are drawn anew."""
 
 
 @dataclass(frozen=True)
@@ -224,3 +122,76 @@ def over_patients(by_image: Numbers, patients: NDArray[Any]) -> Means:
     off = sums - by_patient[:, None]
     between = sampled * np.einsum("adp,bdp->ab", off, off) / (n_draws * (n_draws - 1))
     return Means(of_draws.T, sampled * by_patient @ by_patient.T, between, n_patients)
+
+
+class OverPatients:
+    """What the images of a study's fixed splits contribute to the metrics of its arms.
+
+    Predictions of a condition and split are read when they are first asked for.
+
+    Args:
+        study: the study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._found: dict[tuple[Condition, str, str, int], Mapping[str, Numbers] | None] = {}
+        self._patients: dict[tuple[Condition, str], NDArray[np.int64]] = {}
+
+    def means(
+        self, condition: Condition, split: str, metric: str, arms: Sequence[str], draws: list[int]
+    ) -> Means | None:
+        """Return the means of some arms over draws and test patients; see `by_image`."""
+        found = self.by_image(condition, split, metric, arms, draws)
+        return found and over_patients(*found)
+
+    def by_image(
+        self, condition: Condition, split: str, metric: str, arms: Sequence[str], draws: list[int]
+    ) -> tuple[Numbers, NDArray[np.int64]] | None:
+        """Return what every image contributes to a metric of some arms, repeats averaged.
+
+        Args:
+            condition: which of the study's.
+            split: which; with `LAST` after it, of the last step's weights.
+            metric: which.
+            arms: names.
+            draws: of all arms.
+
+        Returns:
+            (arms, draws, images), and the patients of the images. None: draws have patients of
+            their own, or some of them other ones.
+        """
+        if split.removesuffix(LAST) not in FIXED or len(draws) < 2:
+            return None
+        jobs = {job.result.draw: job for job in self._study.of(condition)}
+        found = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
+        by_image = [[one[metric] for one in of_arm if one is not None] for of_arm in found]
+        if any(len(of_arm) < len(draws) for of_arm in by_image):
+            return None
+        return np.array(by_image), self._patients[condition, split]
+
+    def _of(
+        self, condition: Condition, split: str, arm: str, job: Job
+    ) -> Mapping[str, Numbers] | None:
+        key = (condition, split, arm, job.result.draw)
+        if key not in self._found:
+            self._found[key] = self._read(condition, split, arm, job)
+        return self._found[key]
+
+    def _read(
+        self, condition: Condition, split: str, arm: str, job: Job
+    ) -> dict[str, Numbers] | None:
+        """Return the means over an arm's repeats in a draw; None: it has other patients."""
+        name, classes, of_fits = split.removesuffix(LAST), self._study.classes, []
+        for fit in job.result.fits_of(arm):
+            one = job.predictions(fit)[name]
+            patients = self._patients.setdefault((condition, split), one.patients)
+            if not np.array_equal(one.patients, patients):
+                return None
+            measured, last = self._study.measured[fit.predictions]
+            of = measured if name == split or last is None else last
+            scores = one.probabilities(last=name != split)
+            of_fits.append(contributions(scores, one.labels, classes, of.threshold))
+        if not of_fits:
+            return None
+        return {metric: np.mean([one[metric] for one in of_fits], axis=0) for metric in of_fits[0]}

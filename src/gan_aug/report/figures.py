@@ -17,8 +17,8 @@ from gan_aug.data.classes import Classes
 from gan_aug.pages.figure import new_figure
 from gan_aug.report.palette import SWEPT_ARM, family_of, palette
 from gan_aug.report.quality import quality_against_gain
-from gan_aug.report.results import Study
 from gan_aug.report.ruler_figure import ruler_figure
+from gan_aug.report.study import Study
 from gan_aug.report.summary import Summary
 from gan_aug.report.worth import Measure
 
@@ -48,7 +48,7 @@ def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
 
 def _declared(summary: Summary) -> list[Measure]:
     """Return the ruler's measures on declared endpoints, in their order."""
-    order = [(one.split, one.name) for one in summary.endpoints]
+    order: list[tuple[str, str]] = [(one.split, one.name) for one in summary.endpoints]
     found = [one for one in summary.worth if (one.split, one.metric) in order]
     return sorted(found, key=lambda one: order.index((one.split, one.metric)))
 
@@ -91,7 +91,7 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         values = study.main_by_draw(condition)
         found = {c.arm: c for c in block.comparisons if c.reference == "real"}
         for row, arm in enumerate(arms):
-            differences = 100 * (values[arm] - values["real"]).dropna().to_numpy()
+            differences = 100 * (values[arm] - values["real"]).drop_nulls().to_numpy()
             spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
             colour = colours[arm]
             axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
@@ -137,7 +137,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
     for name, found in groups.items():
         columns = ["real", *(arm for _, arm in found)]
         places = [0.0, *(positions[total] for total, _ in found)]
-        mean, half = t_band(100 * values[columns].dropna().to_numpy())
+        mean, half = t_band(100 * values.select(columns).drop_nulls().to_numpy())
         colour = colours[name]
         axes.plot(places, mean, "o-", color=colour, label=name)
         axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
@@ -161,7 +161,7 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     colours = palette(study.first.arms)
     for i, arm in enumerate(study.arms):
         colour = colours[arm]
-        bands = [t_band(100 * table[arm].dropna().to_numpy()) for table in tables]
+        bands = [t_band(100 * table[arm].drop_nulls().to_numpy()) for table in tables]
         mean, half = (np.array(part) for part in zip(*bands, strict=True))
         left.plot(places, mean, "o-", color=colour, label=arm, markersize=4)
         left.fill_between(places, mean - half, mean + half, color=colour, alpha=0.1, linewidth=0)
@@ -237,11 +237,9 @@ def roc(study: Study) -> Figure | None:
     for arm in study.arms:
         of_draws = []
         for job in study.jobs:
-            repeats = [fit.repeat for fit in job.result.fits_of(arm)]
-            found = [job.arrays(arm, repeat) for repeat in repeats]
-            split = study.primary
+            found = [job.predictions(fit)[study.primary] for fit in job.result.fits_of(arm)]
             of_repeats = [
-                mean_roc(a[split], a[f"{split}_labels"], study.classes, grid) for a in found
+                mean_roc(one.probabilities(), one.labels, study.classes, grid) for one in found
             ]
             if of_repeats:
                 of_draws.append(np.mean(of_repeats, axis=0))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import points
+from gan_aug.report.crossed import FIXED
 from gan_aug.report.done import minutes
-from gan_aug.report.over_patients import FIXED
+from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.overview import overview
 from gan_aug.report.quality import name_of
-from gan_aug.report.results import LOWER_IS_BETTER, Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS
+from gan_aug.report.study import Job, Study
 from gan_aug.report.summary import Summary
 from gan_aug.report.verdicts import shown_difference
 from gan_aug.report.worth import Measure
-from gan_aug.run.errors import GanAugError
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.gan_classes import classes_made
 
 CAPTIONS = {
     "ruler": "Above: a declared endpoint against real images, mean over draws and the monotone "
@@ -119,10 +116,5 @@ def _grids(study: Study) -> dict[str, str]:
 
 def _made_from(job: Job, name: str) -> str:
     """Return a class of generated images; of translated ones `from -> to`."""
-    model: Any = job.record.config.get("model")
-    try:
-        of_one = name if gan_facts(model).fitted_on == "one" else None
-        sources = classes_made(model, of_one, job.result.data_classes.names)[name]
-    except (GanAugError, KeyError, TypeError):  # the record of a draw may say anything
-        return name
-    return f"{', '.join(sources)} -> {name}" if sources else name
+    gan = job.result.gans.get(name)
+    return f"{', '.join(gan.sources)} -> {name}" if gan and gan.sources else name

@@ -1,28 +1,78 @@
-"""How the predictions of a fit are kept: as log-odds, in a quarter of the bytes of probabilities.
+"""What a fit predicts, image by image: log-odds, of which every number of a report is computed.
 
 Rounded to 32 bits, a probability of nearly 1 loses what ranks it; log-odds do not, at either end.
-What is measured is what is kept, so that anyone gets the same numbers from the files. (Beyond
-log-odds of 36 probabilities are 1 in 64 bits too: there they tie, as they always did.)
+(Beyond log-odds of 36 probabilities are 1 in 64 bits too: there they tie.)
+
+A fit's predictions lie in its own .npz. An archive holds those of all fits, each once, as one tidy
+table: fit, split, image, label, patient, logits, last_logits.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_aug.metrics.classification import to_probabilities
-from gan_aug.run.files import open_regular
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular, read_bytes, replace_file
 
 MOST_BYTES = 256 * 2**20
 """Of the arrays of one fit, packed or not."""
-LOGITS = "_logits"
-"""After the name of what was predicted: an array of `to_keep`."""
+MOST_OF_STUDY, MOST_ROWS = 2**30, 10**8
+"""Bytes and rows of an archive's table. (A page of it unpacks to 2 GiB at most.)"""
+FOLDER = "predictions"
+"""In an archive: its tables."""
+_COLUMNS = ("fit", "split", "image", "label", "patient", "logits", "last_logits")
+
+Numbers = NDArray[np.float64]
+Logits = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a fit predicts of a split.
+
+    Attributes:
+        labels: (N,) of the images.
+        patients: (N,) whose images they are, numbered within the split: names may say who that is.
+        logits: log-odds of the second class (N,) where there are two classes, else logits (N, K).
+        last_logits: those of the last step's weights, where validation chose another step.
+    """
+
+    labels: NDArray[np.int64]
+    patients: NDArray[np.int64]
+    logits: Logits
+    last_logits: Logits | None = None
+
+    def probabilities(self, last: bool = False) -> Numbers:
+        """Return the classes' probabilities (N, K), of the last step's weights where asked."""
+        kept = self.last_logits if last else self.logits
+        assert kept is not None
+        logits = torch.from_numpy(kept.astype(np.float64))
+        if kept.ndim == 1:
+            logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+        found: Numbers = to_probabilities(logits).numpy()
+        return found
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return its arrays by name."""
+        found = {"labels": self.labels, "patients": self.patients, "logits": self.logits}
+        return found if self.last_logits is None else found | {"last_logits": self.last_logits}
+
+
+Predictions = Mapping[str, Predicted]
+"""By split."""
 
 
 def to_keep(logits: Tensor) -> NDArray[np.float32]:
@@ -35,23 +85,64 @@ def to_keep(logits: Tensor) -> NDArray[np.float32]:
     return logits.float().numpy()
 
 
-def probabilities_of(kept: NDArray[Any]) -> NDArray[np.float64]:
-    """Turn what `to_keep` gives into probabilities (N, K).
+def hash_of(predictions: Predictions) -> str:
+    """Return the SHA-256 of what a fit predicts, however it is packed."""
+    digest = hashlib.sha256()
+    for split, predicted in sorted(predictions.items()):
+        for name, array in predicted.arrays().items():
+            digest.update(f"{split} {name} {array.dtype} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write the predictions of one fit.
 
     Raises:
-        ValueError: it is no such array.
+        GanAugError: the file cannot be written.
     """
-    if kept.dtype != np.float32 or kept.ndim not in (1, 2) or not np.isfinite(kept).all():
-        raise ValueError("are no finite float32 logits")
-    logits = torch.from_numpy(kept)
-    if kept.ndim == 1:
-        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
-    found: NDArray[np.float64] = to_probabilities(logits).numpy()
+    buffer = io.BytesIO()
+    arrays = {
+        f"{split}_{name}": array
+        for split, predicted in predictions.items()
+        for name, array in predicted.arrays().items()
+    }
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+
+
+def read_predictions(path: Path, wanted: str, remedy: str) -> Predictions:
+    """Read the predictions of one fit, which may come from anyone; nothing in them is run.
+
+    Args:
+        path: the .npz.
+        wanted: their hash, see `hash_of`.
+        remedy: what to do where they are damaged.
+
+    Raises:
+        GanAugError: the file is missing or damaged, or holds other predictions.
+    """
+    try:
+        arrays = read_arrays(path)
+        splits = [name.removesuffix("_labels") for name in arrays if name.endswith("_labels")]
+        found = {
+            split: Predicted(
+                arrays[f"{split}_labels"],
+                arrays[f"{split}_patients"],
+                arrays[f"{split}_logits"],
+                arrays.get(f"{split}_last_logits"),
+            )
+            for split in splits
+        }
+    except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
+        raise GanAugError(f"{path}: cannot be read ({error}); {remedy}") from error
+    if hash_of(found) != wanted:
+        raise GanAugError(f"{path}: is not the file that the fit wrote; {remedy}")
     return found
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of a fit, which may come from anyone; nothing in them is run.
+    """Read an .npz within bounds; nothing in it is run.
 
     Raises:
         Exception: of almost any kind, for what is no such file, or is larger than `MOST_BYTES`.
@@ -64,3 +155,81 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         file.seek(0)
         with np.load(file, allow_pickle=False) as found:
             return dict(found)
+
+
+def table_of(fits: Iterable[tuple[str, Predictions]]) -> pl.DataFrame:
+    """Return the predictions of some fits as one table, a row for each image of each.
+
+    Args:
+        fits: hash and predictions of each.
+    """
+    return pl.concat(
+        _rows(name, split, one) for name, predictions in fits for split, one in predictions.items()
+    )
+
+
+def _rows(fit: str, split: str, one: Predicted) -> pl.DataFrame:
+    n, logits = len(one.labels), pl.Series("logits", one.logits)
+    last = one.last_logits
+    columns = (
+        pl.repeat(fit, n, eager=True),
+        pl.repeat(split, n, eager=True),
+        pl.Series(np.arange(n, dtype=np.uint32)),
+        pl.Series(one.labels.astype(np.uint16)),
+        pl.Series(one.patients.astype(np.uint32)),
+        logits,
+        pl.repeat(None, n, dtype=logits.dtype, eager=True) if last is None else pl.Series(last),
+    )
+    return pl.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
+
+
+class PredictionTables:
+    """The predictions of an archive's fits, by their hash; read when they are first asked for.
+
+    Args:
+        folder: a study's; it may have no tables.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted((folder / FOLDER).glob("*.parquet"))
+        self._fits: dict[str, pl.DataFrame] = {}
+
+    def find(self, wanted: str) -> Predictions | None:
+        """Return the predictions of a fit, checked by their hash; None: no table has them.
+
+        Raises:
+            GanAugError: a table is damaged, or holds other predictions under that hash.
+        """
+        while self._paths:
+            self._fits |= _read_table(self._paths.pop())
+        rows = self._fits.get(wanted)
+        if rows is None:
+            return None
+        found = {str(of[0]): _predicted(one) for of, one in rows.group_by("split")}
+        if hash_of(found) != wanted:
+            raise GanAugError(f"{FOLDER}/: is damaged at {wanted[:16]}; unpack the archive again")
+        return found
+
+
+def _read_table(path: Path) -> dict[str, pl.DataFrame]:
+    try:
+        content = read_bytes(path, MOST_OF_STUDY)
+        rows = pl.scan_parquet(content).select(pl.len()).collect().item()
+        if rows > MOST_ROWS:
+            raise ValueError(f"has {rows} rows, at most {MOST_ROWS} are read")
+        table = pl.read_parquet(content, columns=list(_COLUMNS), n_rows=MOST_ROWS)
+        fits = table.partition_by("fit", as_dict=True, include_key=False)
+    except (Exception, pl.exceptions.PanicException) as error:  # polars may raise almost anything
+        raise GanAugError(f"{path}: cannot be read ({error}); unpack the archive again") from error
+    return {str(name): rows for (name,), rows in fits.items()}
+
+
+def _predicted(rows: pl.DataFrame) -> Predicted:
+    rows = rows.sort("image")
+    last = rows["last_logits"]
+    return Predicted(
+        rows["label"].to_numpy().astype(np.int64),
+        rows["patient"].to_numpy().astype(np.int64),
+        rows["logits"].to_numpy(),
+        None if last.null_count() else last.to_numpy(),
+    )

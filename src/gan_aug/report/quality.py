@@ -14,9 +14,8 @@ from scipy import stats
 from gan_aug.evaluation.gate import misses, real_share
 from gan_aug.evaluation.measured import Quality, Values
 from gan_aug.pages.figure import new_figure
-from gan_aug.report.results import Job, Study
 from gan_aug.report.statistics import LEAST_DRAWS, holm
-from gan_aug.settings.draw import Swept
+from gan_aug.report.study import Job, Study, Swept
 
 SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
 """What the figure shows, as far as it was measured."""
@@ -169,7 +168,7 @@ def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
     """Return each draw's gain in the primary endpoint: the asked arm less its reference."""
     asked = study.first.question
     values = study.main_by_draw(jobs[0].condition)
-    gains: NDArray[np.float64] = (values[asked.arm] - values[asked.reference]).to_numpy(float)
+    gains: NDArray[np.float64] = (values[asked.arm] - values[asked.reference]).to_numpy()
     return gains
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from gan_aug.report.draw_result import RuleCheck
-from gan_aug.report.results import Study
+from gan_aug.report.records import RuleCheck
 from gan_aug.report.statistics import LEAST_DRAWS
+from gan_aug.report.study import Study
 
 
-@dataclass(frozen=True)
 class StudyCheck(RuleCheck):
     """Whether a rule was kept in all draws.
 
@@ -25,10 +22,12 @@ def rules(study: Study) -> list[StudyCheck]:
     merged: dict[int, StudyCheck] = {}
     for job in study.jobs:
         for check in job.result.checks:
-            rule = merged.get(check.rule) or StudyCheck(**vars(check), failed_in=[])
+            rule = merged.get(check.rule) or StudyCheck(**dict(check), failed_in=[])
             if not check.passed:
                 failed_in = [*rule.failed_in, str(job.folder.relative_to(study.folder))]
-                rule = replace(rule, passed=False, detail=check.detail, failed_in=failed_in)
+                rule = rule.model_copy(
+                    update={"passed": False, "detail": check.detail, "failed_in": failed_in}
+                )
             merged[check.rule] = rule
     if 4 in merged:
         merged[4] = _across_jobs(study, merged[4])
@@ -41,7 +40,7 @@ def _across_jobs(study: Study, rule: StudyCheck) -> StudyCheck:
     steps = {fit.steps for job in study.jobs for fit in job.result.fits}
     if len(steps) > 1:
         detail = f"fits of {sorted(steps)} steps in one study"
-        return replace(rule, passed=False, detail=detail)
+        return rule.model_copy(update={"passed": False, "detail": detail})
     return rule
 
 
@@ -56,12 +55,18 @@ def _refitted(study: Study) -> StudyCheck:
         detail = "the study has no GAN"
     if shared:
         detail = f"{len(shared)} GANs serve several draws"
-    return StudyCheck(8, "A GAN is fitted for each draw", not shared, detail, [])
+    return StudyCheck(
+        rule=8,
+        title="A GAN is fitted for each draw",
+        passed=not shared,
+        detail=detail,
+        failed_in=[],
+    )
 
 
 def _paired(study: Study) -> StudyCheck:
     draws = [len(study.of(condition)) for condition in study.conditions]
-    repeats = range(study.settings.study.repeats)
+    repeats = range(study.first.repeats)
     wanted = {(arm, repeat) for arm in study.first.arms for repeat in repeats}
     gaps = [
         str(job.folder.relative_to(study.folder))
@@ -69,9 +74,9 @@ def _paired(study: Study) -> StudyCheck:
         if {(fit.arm, fit.repeat) for fit in job.result.fits} != wanted
     ]
     return StudyCheck(
-        9,
-        "Results are paired differences over draws, with intervals",
-        min(draws) >= LEAST_DRAWS and not gaps,
-        f"{min(draws)} draws at least, {len(gaps)} of them with fits missing",
-        gaps,
+        rule=9,
+        title="Results are paired differences over draws, with intervals",
+        passed=min(draws) >= LEAST_DRAWS and not gaps,
+        detail=f"{min(draws)} draws at least, {len(gaps)} of them with fits missing",
+        failed_in=gaps,
     )

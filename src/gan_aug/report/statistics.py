@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
+import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -206,7 +206,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected[np.argsort(order)]] if len(order) else []
 
 
-def hypothesis(arm: str, reference: str, values: pd.DataFrame) -> Hypothesis:
+def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hypothesis:
     """Name what a comparison tests, for `correct` and `holm_once`.
 
     Conditions have fits in common: `classic` less `real` is the same under every GAN. The same
@@ -216,9 +216,9 @@ def hypothesis(arm: str, reference: str, values: pd.DataFrame) -> Hypothesis:
     Args:
         arm: which.
         reference: what it is compared with.
-        values: (draws, 2) of both, the draws as index.
+        values: (draws, 3): `draw`, and the values of both.
     """
-    return arm, reference, values.reset_index().to_numpy(float).tobytes()
+    return arm, reference, values.to_numpy().astype(float).tobytes()
 
 
 def holm_once(p_values: Sequence[float], of: Sequence[Hashable]) -> list[float]:

@@ -8,10 +8,10 @@ from gan_aug.data.classes import Classes
 from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.rules import StudyCheck
 from gan_aug.report.statistics import Comparison
+from gan_aug.report.study import Swept
 from gan_aug.report.verdicts import Verdict
 from gan_aug.report.worth import Measure
-from gan_aug.settings.draw import Question, Swept
-from gan_aug.settings.endpoints import Endpoint
+from gan_aug.settings.design import Endpoint, Question
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,11 @@ class ArmStatistics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair(Comparison, Question):
+class Pair(Comparison):
     """A comparison of two arms that are named."""
+
+    arm: str
+    reference: str
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gan_aug.report.comparisons import Family
-from gan_aug.report.results import LOWER_IS_BETTER, Study
+from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.statistics import Comparison, draws_needed, holm_once, visible_difference
+from gan_aug.report.study import Study, Swept
 from gan_aug.report.worth import Measure
-from gan_aug.settings.draw import Swept
-from gan_aug.settings.endpoints import Endpoint
+from gan_aug.settings.design import Endpoint
 
 LEVEL = 0.05
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
@@ -72,7 +72,7 @@ def verdicts(
 def _judge(
     study: Study, endpoints: list[Endpoint], family: Family, worth: list[Measure]
 ) -> list[Verdict]:
-    declared = {(one.split, one.name): one for one in endpoints}
+    declared: dict[tuple[str, str], Endpoint] = {(one.split, one.name): one for one in endpoints}
     least = {key: declared[key.split, key.metric].smallest_effect for key in family.found}
     asked = {
         key: p

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan_aug.report.crossed import Means
-from gan_aug.report.draw_result import RulerFacts
+from gan_aug.report.crossed import Means, OverPatients
 from gan_aug.report.exchange import Rate, Sensitivity, exchange, monotone, sensitivity
-from gan_aug.report.over_patients import OverPatients
-from gan_aug.report.results import LOWER_IS_BETTER, Condition, Study
+from gan_aug.report.metrics import LOWER_IS_BETTER
+from gan_aug.report.records import RulerFacts
 from gan_aug.report.statistics import Comparison, compare
-from gan_aug.settings.draw import Swept
+from gan_aug.report.study import Condition, Study, Swept
 
 SHOWN = ("accuracy", "auroc")
 """Metrics that are looked up on the ruler, besides those of the endpoints."""
@@ -96,19 +95,19 @@ def _measure(
     if not {"real", *facts.arms} <= {*values.columns}:
         return None
     ruler, further = ruler_of(facts), further_images(facts)
-    whole = values.dropna(subset=list(ruler))
+    whole = values.drop_nulls(list(ruler))
     if not len(whole) or len(further) < 2:  # a ruler that ends there says nothing of more images
         return None
     sizes = np.array([*ruler.values()], float)
 
     def means_of(arms: list[str]) -> Means:
-        rows = whole.dropna(subset=arms)[arms]
-        found = over and over.means(condition, split, metric, arms, [*rows.index])
-        return found or Means(rows.to_numpy(float))
+        rows = whole.drop_nulls(arms)
+        found = over and over.means(condition, split, metric, arms, rows["draw"].to_list())
+        return found or Means(np.stack([rows[arm].to_numpy() for arm in arms], axis=1))
 
     arms = {}
     for arm in study.arms:
-        if arm in whole and whole[arm].notna().any():
+        if arm in whole and whole[arm].null_count() < len(whole):
             means = means_of([*ruler, arm])
             rate = exchange(sizes, facts.own, means, up)
             arms[arm] = ArmWorth(float(means.values[:, -1].mean()), rate, words(rate, facts))
@@ -122,8 +121,8 @@ def _measure(
         sizes=[*ruler.values()],
         classes=facts.classes,
         own=facts.own,
-        means=whole[[*ruler]].to_numpy(float).mean(axis=0).tolist(),
-        curve=monotone(whole[[*ruler]].to_numpy(float), up).tolist(),
+        means=whole.select(*ruler).to_numpy().mean(axis=0).tolist(),
+        curve=monotone(whole.select(*ruler).to_numpy(), up).tolist(),
         sensitivity=sensitivity(np.array([*further.values()], float), seen, up),
         arms=arms,
         most=compare(

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from gan_aug.run.errors import GanAugError
 
 EXTRA_OF = {
-    "pandas": "study",
+    "polars": "study",
     "captum": "explain",
     "kagglehub": "kaggle",
     "medmnist": "medmnist",

@@ -11,14 +11,18 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import MOST_JSON, read_json, write_json
 
 
-class Stored(BaseModel):
+class Part(BaseModel):
+    """A part of such a file: its keys and no others, in types that are not converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Stored(Part):
     """What a JSON file holds: its keys and no others, in types that are not converted.
 
     Attributes:
         format: the number of the file's format; another one is refused.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     FORMAT: ClassVar[int] = 1
     """What this version reads and writes."""

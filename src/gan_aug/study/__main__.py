@@ -46,7 +46,7 @@ REDO = ("study.question", "study.comparisons", "study.endpoints")
 @command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(cfg: DictConfig) -> None:
     """Check the configuration and the data first; torch is loaded only when both are sound."""
-    require("pandas", "study")
+    require("polars", "study")
     try:
         redo = (*REDO, *quality_of_finished(cfg))
         with open_run(cfg, may_differ(cfg), redo, once_finished=MACHINE) as run:

@@ -14,7 +14,7 @@ from gan_aug.arms.base import ArmImages, Rows, mixing_of
 from gan_aug.data.batches import Batch, Groups, Plan, Pool
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.report.draw_result import Shown, Used
+from gan_aug.report.records import Shown, Used
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
 
@@ -162,7 +162,7 @@ def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:
     real, added = (
         _tally(shown[rows], pool.labels[rows], classes) for rows in (pool.real, pool.added)
     )
-    return Used(real, added)
+    return Used(real=real, added=added)
 
 
 def _tally(times: Tensor, labels: Tensor, classes: Classes) -> Shown:

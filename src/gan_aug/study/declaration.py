@@ -7,22 +7,21 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
+from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.run.files import not_writable
 from gan_aug.run.find import find_runs
-from gan_aug.run.typed import to_plain
+from gan_aug.settings.design import Endpoint
 from gan_aug.settings.draw import draw_settings
-from gan_aug.settings.endpoints import DECLARATION, hash_of
 from gan_aug.study.derived import numbers_of
 
 
 def declare(cfg: DictConfig) -> None:
     """Write down the declaration of a study before it has results; it is never written again.
 
-    A study that an early version began has results and no declaration: it gets none afterwards.
+    A study that has results and no declaration gets none afterwards.
 
     Raises:
         GanAugError: it cannot be written.
@@ -32,21 +31,20 @@ def declare(cfg: DictConfig) -> None:
     if path.exists() or any((run / "metrics.json").exists() for run in find_runs(folder).runs):
         return
     study = draw_settings(cfg).study
-    asked = (study.question.arm, study.question.reference)
-    content: dict[str, Any] = {
-        "endpoints": to_plain(study.endpoints),
-        "question": list(asked),
-        "comparisons": study.comparisons,
-        "hash": hash_of(study.endpoints, asked, study.comparisons),
-        "declared": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    if "rare" in cfg.study:  # the data has decided some of these
-        content |= {"numbers": numbers_of(cfg), "arms": [str(name) for name in cfg.arms]}
+    decided = "rare" in cfg.study  # by the data, some of its numbers
+    content = Declaration(
+        endpoints=[Endpoint(**vars(one)) for one in study.endpoints],
+        question=[study.question.arm, study.question.reference],
+        comparisons=study.comparisons,
+        declared=datetime.now(UTC).isoformat(timespec="seconds"),
+        numbers=numbers_of(cfg) if decided else None,
+        arms=[str(name) for name in cfg.arms] if decided else None,
+    )
     # Draws may start at once: each writes a file of its own, and the first to name it is kept.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2))
+        temporary.write_text(json.dumps(content.plain(), indent=2))
         if not path.exists():
             temporary.replace(path)
     except OSError as error:

@@ -14,7 +14,8 @@ from pathlib import Path
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
-from gan_aug.report.draw_result import DrawResult, FitResult
+from gan_aug.report.metrics import MeasuredFit
+from gan_aug.report.records import DrawResult, FitResult
 from gan_aug.run.errors import warn
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
@@ -53,7 +54,7 @@ class DrawEvents:
         record = read_record(run.folder)
         self._overrides: Sequence[str] = record.overrides if record else []
 
-    def write_fit(self, fit: FitResult) -> None:
+    def write_fit(self, fit: FitResult, measured: MeasuredFit) -> None:
         """Write a fit's curve, final metrics, settings and confusion matrix.
 
         Nothing is done where that has been done since the fit.
@@ -64,21 +65,21 @@ class DrawEvents:
         if not self._wanted or done:
             return
         try:
-            self._write_fit(path, fit)
+            self._write_fit(path, fit, measured)
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             # TensorBoard's picture is no result, and an earlier attempt's file may lack things.
             warn(f"{result}: TensorBoard cannot show it ({type(error).__name__}: {error})")
 
-    def _write_fit(self, path: Path, fit: FitResult) -> None:
+    def _write_fit(self, path: Path, fit: FitResult, measured: MeasuredFit) -> None:
         ended = time.time()
         started, pace = ended - fit.seconds, fit.seconds / fit.steps
         content = [At(layout("classifier"), 0, started)]
         for point in fit.curve:
             values, step = {tag: point[name] for name, tag in _CURVE.items()}, int(point["step"])
             content.append(At(scalars(values), step, started + step * pace))
-        content.append(At(scalars(self._final(fit)), fit.steps, ended))
+        content.append(At(scalars(self._final(measured)), fit.steps, ended))
         split, png = self._draw.study.primary, io.BytesIO()
-        confusion_figure(fit.on(split), self._classes).savefig(png, format="png", dpi=_DPI)
+        confusion_figure(measured.splits[split], self._classes).savefig(png, format="png", dpi=_DPI)
         content.append(At(picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended))
         rows = session(self._settings(fit.arm, fit.repeat), started)
         write_events(path, [*content, *(At(summary, 0, started) for summary in rows)])
@@ -106,7 +107,7 @@ class DrawEvents:
     def _of_fit(self, arm: str, repeat: int) -> Path:
         return self._folder / f"{arm}_{repeat}"
 
-    def _final(self, fit: FitResult) -> dict[str, float]:
+    def _final(self, fit: MeasuredFit) -> dict[str, float]:
         """Return every metric of the primary split, and accuracy and AUROC of the others.
 
         The tab HParams shows the first names of the alphabet, capital letters before others.
@@ -117,8 +118,10 @@ class DrawEvents:
             primary = split == self._draw.study.primary
             names = metric_names(self._classes) if primary else ("accuracy", "auroc")
             group = "Primary" if primary else split
-            final |= {f"{group}/{name}": fit.on(split)[usual][name] for name in names}
-            final |= {f"{group}/accuracy_{how}": fit.on(split)[how]["accuracy"] for how in others}
+            final |= {f"{group}/{name}": fit.splits[split][usual][name] for name in names}
+            final |= {
+                f"{group}/accuracy_{how}": fit.splits[split][how]["accuracy"] for how in others
+            }
         return final
 
     def _settings(self, arm: str, repeat: int) -> dict[str, Setting]:

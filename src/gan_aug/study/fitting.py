@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,12 +13,9 @@ from torch import nn
 from gan_aug.arms.base import mixing_of
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
-from gan_aug.metrics.classification import choose_threshold
-from gan_aug.metrics.classification import measure as measure_split
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Fit, Seeds, fit_classifier
-from gan_aug.report.draw_result import LAST, MeasuredFit
-from gan_aug.report.predictions import LOGITS, probabilities_of, to_keep
+from gan_aug.report.predictions import Predicted, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
@@ -95,25 +90,8 @@ def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | s
     )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a fit gives on every split.
-
-    Attributes:
-        measured: with its weights.
-        last: with those of the last step, where validation chose others.
-        arrays: by split and `LOGITS` the predictions, by split the labels, and the patients,
-            numbered within the split: names may say who they are; by split, `LAST` and `LOGITS` the
-            predictions of the last step.
-    """
-
-    measured: MeasuredFit
-    last: MeasuredFit | None
-    arrays: dict[str, NDArray[Any]]
-
-
-def measure(fit: Fit, data: DataModule) -> Outcome:
-    """Measure a fit on every split, each read once; validation chooses the threshold, if any.
+def predict(fit: Fit, data: DataModule) -> dict[str, Predicted]:
+    """Return what a fit predicts of every split, each read once.
 
     Args:
         fit: the fit.
@@ -122,43 +100,26 @@ def measure(fit: Fit, data: DataModule) -> Outcome:
     Raises:
         GanAugError: what it predicts is not finite.
     """
-    modules = {"": fit.module} | ({LAST: fit.last} if fit.last is not None else {})
-    arrays: dict[str, NDArray[Any]] = {}
-    for split, table in data.measured.items():
-        for which, kept in _predict(modules, data, split).items():
-            arrays[split + which + LOGITS] = kept
-        arrays[f"{split}_labels"] = table.labels
-        arrays[f"{split}_patients"] = np.unique(table.patients, return_inverse=True)[1]
-    found = [_measured(arrays, which, data.measured, fit.module) for which in modules]
-    return Outcome(found[0], found[1] if len(found) == 2 else None, arrays)
+    modules = [fit.module] if fit.last is None else [fit.module, fit.last]
+    return {
+        split: Predicted(
+            table.labels,
+            np.unique(table.patients, return_inverse=True)[1],
+            *_logits(modules, data, split),
+        )
+        for split, table in data.measured.items()
+    }
 
 
 @torch.no_grad()
-def _predict(
-    modules: Mapping[str, Classifier], data: DataModule, split: str
-) -> dict[str, NDArray[np.float32]]:
-    parts: dict[str, list[torch.Tensor]] = {which: [] for which in modules}
+def _logits(
+    modules: Sequence[Classifier], data: DataModule, split: str
+) -> list[NDArray[np.float32]]:
+    parts: list[list[torch.Tensor]] = [[] for _ in modules]
     for batch in data.evaluation(split):
-        for which, module in modules.items():
-            parts[which].append(module.network(batch["image"]))
-    kept = {which: to_keep(torch.cat(logits)) for which, logits in parts.items()}
-    if not all(np.isfinite(logits).all() for logits in kept.values()):
+        for part, module in zip(parts, modules, strict=True):
+            part.append(module.network(batch["image"]))
+    kept = [to_keep(torch.cat(part)) for part in parts]
+    if not all(np.isfinite(logits).all() for logits in kept):
         raise GanAugError("training diverged, logits are not finite; lower classifier.lr")
     return kept
-
-
-def _measured(
-    arrays: Mapping[str, NDArray[Any]], which: str, splits: Mapping[str, Any], module: Classifier
-) -> MeasuredFit:
-    """Measure predictions that stand in `arrays`, of the weights that `which` names."""
-    classes = module.classes
-    found = {
-        split: torch.from_numpy(probabilities_of(arrays[split + which + LOGITS]))
-        for split in splits
-    }
-    labels = {split: torch.from_numpy(arrays[f"{split}_labels"]) for split in splits}
-    threshold = choose_threshold(found["validation"], labels["validation"], classes)
-    measured = {
-        split: measure_split(found[split], labels[split], classes, threshold) for split in splits
-    }
-    return MeasuredFit(threshold, measured)

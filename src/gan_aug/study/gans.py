@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
@@ -28,7 +28,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.shared_gan import NAME, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
-from gan_aug.report.draw_result import GANFacts
+from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.files import read_json, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
@@ -85,16 +85,17 @@ class FittedGAN:
     chosen: int | None
     score: float | None
 
-    def facts(self) -> GANFacts:
-        """Return what a draw's results say of it."""
+    def facts(self, sources: Sequence[str] = ()) -> GANFacts:
+        """Return what a draw's results say of it; `sources` are the classes that it translates."""
         return GANFacts(
             seconds=self.seconds,
             batches=self.batches,
-            diverged=self.diverged or None,
+            diverged=self.diverged,
             chosen=self.chosen,
             checkpoint_sha256=self.sha256,
             reused=self.reused,
             folder=str(self.folder),
+            sources=list(sources),
         )
 
 

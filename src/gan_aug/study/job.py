@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +17,16 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.html import png_of, sheet
-from gan_aug.report.draw_result import (
+from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
+from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
+from gan_aug.report.records import (
+    RESULT,
     ArmFacts,
     DrawResult,
     FitResult,
+    Method,
     RulerFacts,
-    read_fit,
-    write_fit,
-    write_result,
 )
-from gan_aug.report.results import titles_of, value_of
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.progress import stage
@@ -36,14 +34,18 @@ from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
 from gan_aug.settings.arms import SettledArm
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.commands import SettledStudy
+from gan_aug.settings.control import control_of
+from gan_aug.settings.design import Endpoint, Question
 from gan_aug.settings.draw import DrawSettings, draw_settings
+from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.settings.whole import of_plain
 from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.declaration import declare
 from gan_aug.study.events import DrawEvents
-from gan_aug.study.fitting import arm_data, fit_arm, measure
+from gan_aug.study.fitting import arm_data, fit_arm, predict
 from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
@@ -74,43 +76,55 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     settings = draw_settings(cfg)
     events = DrawEvents(run, settings, splits.classes)
     fits: list[FitResult] = []
+    measured: dict[str, list[MeasuredFit]] = {name: [] for name in settings.arms}
     arms: dict[str, ArmFacts] = {}
     for name, arm in images.settings.arms.items():
         added = images.added(arm)
-        arms[name] = ArmFacts(arm.title, added.counts())
+        arms[name] = ArmFacts(title=arm.title, source=arm.added.source, added=added.counts())
         for repeat in range(settings.study.repeats):
             fit_on = (images.real(arm), added)
-            fits.append(_one_fit(cfg, name, arm, repeat, splits, tables, fit_on, run, shared))
-            events.write_fit(fits[-1])
+            fit = _one_fit(cfg, name, arm, repeat, splits, tables, fit_on, run, shared)
+            fits.append(fit)
+            path = run.folder / "fits" / f"{fit.name}.npz"
+            predictions = read_predictions(path, fit.predictions, "repeat the command")
+            measured[name].append(measure_fit(predictions, splits.classes))
+            events.write_fit(fit, measured[name][-1])
         run.record()
     _write_grids(run.folder / "grids", splits, images)
     study, quality = settings.study, None
     if held_out is not None:
         quality = measure_gans(cfg, splits, held_out, images.gans)
     result = DrawResult(
-        headline=_headline(settings, fits, splits.classes),
+        headline={name: _mean(of, *_primary(settings)) for name, of in measured.items()},
         headline_of=_primary_title(settings, splits.classes),
         draw=settings.draw,
+        folder=str(study.folder),
         condition=study.condition,
-        question=study.question,
+        question=Question(**vars(study.question)),
         comparisons=study.comparisons,
-        primary=study.primary,
+        endpoints=[Endpoint(**vars(one)) for one in study.endpoints],
+        control=control_of(settings),
+        repeats=study.repeats,
+        method=_method(cfg),
         classes=list(splits.classes.names),
         positive=splits.classes.positive,
         splits={name: table.counts() for name, table in tables.items()},
         arms=arms,
-        gans={name: gan.facts() for name, gan in (images.gans | images.other_gans).items()},
+        gans={
+            name: gan.facts(_sources(cfg, name, splits.classes))
+            for name, gan in (images.gans | images.other_gans).items()
+        },
         ruler=_ruler(cfg, splits),
         fits=fits,
         quality=quality,
         checks=[],
     )
-    result = replace(result, checks=check_rules(cfg, splits, result, run.folder))
-    path = run.folder / "metrics.json"
-    write_result(path, result)
+    result = result.model_copy(update={"checks": check_rules(cfg, splits, result, run.folder)})
+    path = run.folder / RESULT
+    result.write(path)
     events.write_draw(result)
     run.record(metrics_sha256=sha256_of(path))
-    _print_table(settings, result, splits.classes)
+    _print_table(settings, measured, splits.classes)
     print(f"results     {path}")
 
 
@@ -120,7 +134,30 @@ def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
         return None
     sizes, varied = found
     own = splits.train.counts()[varied[0]]
-    return RulerFacts({ARM.format(size): size for size in sizes}, varied, own)
+    arms = {ARM.format(size): size for size in sizes}
+    return RulerFacts(arms=arms, classes=varied, own=own)
+
+
+def _method(cfg: DictConfig) -> Method:
+    model = cfg.get("model")
+    return Method(
+        data=cfg.data.name,
+        image_size=cfg.data.image_size,
+        channels=cfg.data.channels,
+        batch_size=cfg.data.batch_size,
+        classifier=cfg.classifier.name,
+        gan=None if model is None else model.name,
+        gan_batch_size=None if model is None else model.get("batch_size") or cfg.data.batch_size,
+        gan_select=cfg.study.get("gan_select"),
+    )
+
+
+def _sources(cfg: DictConfig, name: str, classes: Classes) -> list[str]:
+    """Return the classes whose images a GAN translates into a class."""
+    if name not in classes:
+        return []
+    of_one = name if gan_facts(cfg.model).fitted_on == "one" else None
+    return list(classes_made(cfg.model, of_one, classes.names).get(name) or [])
 
 
 def stages_of(cfg: DictConfig, splits: Splits) -> int:
@@ -155,10 +192,8 @@ def _one_fit(
         return found
     data = arm_data(cfg, arm, real, added, repeat, splits.validation, tables)
     fitted = fit_arm(cfg, arm, data, repeat)
-    outcome = measure(fitted, data)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **outcome.arrays)  # type: ignore[arg-type]
-    replace_file(path.with_suffix(".npz"), lambda p: p.write_bytes(buffer.getvalue()))
+    predictions = predict(fitted, data)
+    write_predictions(path.with_suffix(".npz"), predictions)
     result = FitResult(
         arm=name,
         repeat=repeat,
@@ -170,15 +205,13 @@ def _one_fit(
         git_commit=run.commit,
         curve=fitted.curve,
         used=used(data.shown, data.pool, splits.classes),
-        threshold=outcome.measured.threshold,
-        others=dict(outcome.measured.splits),
-        last=outcome.last,
-        npz_sha256=sha256_of(path.with_suffix(".npz")),
+        predictions=hash_of(predictions),
     )
-    write_fit(path, result)
+    result.write(path)
     shared.keep(key, path)
     settings, classes = draw_settings(cfg), splits.classes
-    title, value = _primary_title(settings, classes), _primary(settings, result, classes)
+    title = _primary_title(settings, classes)
+    value = measure_fit(predictions, classes).value(*_primary(settings))
     print(f"  {name} {repeat}: {title} {value:.4f}, {fitted.seconds:.1f} s", flush=True)
     return result
 
@@ -193,9 +226,8 @@ def _finished_fit(path: Path, fingerprint: str) -> FitResult | None:
     if not path.exists():  # the JSON is written last, so the arrays beside it are whole
         return None
     try:
-        found = read_fit(path, "fitting again")
-        if found.npz_sha256 != (sha256_of(arrays) if arrays.is_file() else None):
-            raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
+        found = FitResult.read(path, "fitting again")
+        read_predictions(arrays, found.predictions, "fitting again")
     except GanAugError as error:
         warn(str(error))
         return None
@@ -207,39 +239,32 @@ def _finished_fit(path: Path, fingerprint: str) -> FitResult | None:
     return found
 
 
-def _mean(fits: list[FitResult], arm: str, split: str, how: str, metric: str) -> float:
-    return float(np.mean([fit.on(split)[how][metric] for fit in fits if fit.arm == arm]))
+def _mean(fits: list[MeasuredFit], split: str, metric: str) -> float:
+    return float(np.mean([fit.value(split, metric) for fit in fits]))
 
 
-def _headline(settings: DrawSettings, fits: list[FitResult], classes: Classes) -> dict[str, float]:
-    """Return each arm's mean of the primary endpoint, for the multirun's table."""
-    values: dict[str, list[float]] = {arm: [] for arm in settings.arms}
-    for fit in fits:
-        values[fit.arm].append(_primary(settings, fit, classes))
-    return {arm: float(np.mean(of_arm)) for arm, of_arm in values.items()}
-
-
-def _primary(settings: DrawSettings, fit: FitResult, classes: Classes) -> float:
+def _primary(settings: DrawSettings) -> tuple[str, str]:
     first = settings.study.endpoints[0]
-    return value_of(fit, first.split, first.name, classes)
+    return first.split, first.name
 
 
 def _primary_title(settings: DrawSettings, classes: Classes) -> str:
-    first = settings.study.endpoints[0]
-    return f"{first.split} {titles_of(classes)[first.name]}"
+    split, metric = _primary(settings)
+    return f"{split} {titles_of(classes)[metric]}"
 
 
-def _print_table(settings: DrawSettings, result: DrawResult, classes: Classes) -> None:
-    split, how = result.primary, decisions(classes)[0]
-    decided, repeats = how.replace("_", " "), settings.study.repeats
-    table = Table(title=f"draw {result.draw}, {split} images, {decided}, mean of {repeats}")
+def _print_table(
+    settings: DrawSettings, measured: dict[str, list[MeasuredFit]], classes: Classes
+) -> None:
+    split, repeats = settings.study.primary, settings.study.repeats
+    decided = decisions(classes)[0].replace("_", " ")
+    table = Table(title=f"draw {settings.draw}, {split} images, {decided}, mean of {repeats}")
     # The first are accuracy and what it is made of, then AUROC.
     shown = metric_names(classes)[:-2]
     for title in ("arm", *shown):
         table.add_column(title)
-    for arm in result.arms:
-        values = (_mean(result.fits, arm, split, how, name) for name in shown)
-        table.add_row(arm, *(f"{value:.4f}" for value in values))
+    for arm, fits in measured.items():
+        table.add_row(arm, *(f"{_mean(fits, split, name):.4f}" for name in shown))
     console().print(table)
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.report.draw_result import FitResult, write_fit
-from gan_aug.report.predictions import MOST_BYTES
+from gan_aug.report.predictions import MOST_BYTES, read_predictions
+from gan_aug.report.records import FitResult
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_bytes, read_json, replace_file, sha256_of, write_json
-from gan_aug.run.typed import Misfit, from_plain
+from gan_aug.run.files import read_bytes, read_json, replace_file, write_json
 from gan_aug.settings.arms import SettledArm
 from gan_aug.study.batches import AddedImages
 
@@ -94,13 +92,13 @@ class SharedFits:
             found = _read(kept)
             content = _read_arrays(arrays)
             replace_file(own, lambda p: p.write_bytes(content))
-            if found.npz_sha256 != sha256_of(own):
-                raise GanAugError(f"{arrays}: is not the file that the fit wrote; fitting again")
+            read_predictions(own, found.predictions, "fitting again")
         except GanAugError as error:
             warn(str(error))
             return None
-        found = replace(found, arm=arm, reused=True, fingerprint=fingerprint)
-        write_fit(path, found)
+        update = {"arm": arm, "reused": True, "fingerprint": fingerprint}
+        found = found.model_copy(update=update)
+        found.write(path)
         return found
 
     def keep(self, key: str, path: Path) -> None:
@@ -137,8 +135,8 @@ def _read(kept: Path) -> FitResult:
     if not isinstance(fit, str) or content.get("sha256") != _of_text(fit):
         raise GanAugError(f"{kept}: is damaged; {remedy}")
     try:
-        return from_plain(FitResult, json.loads(fit))
-    except (Misfit, ValueError) as error:
+        return FitResult.parse(json.loads(fit), str(kept), remedy)
+    except ValueError as error:
         raise GanAugError(f"{kept}: {error}; {remedy}") from error
 
 

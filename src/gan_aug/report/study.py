@@ -1,0 +1,351 @@
+"""Reading a study's folder: its finished draws with their metrics, and what became of the others.
+
+The folder may come from anyone: a draw whose files disagree is left out, with a line that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gan_aug.data.classes import Classes
+from gan_aug.report.metrics import LAST, MeasuredFit, measure_fit, titles_of
+from gan_aug.report.predictions import Predictions, PredictionTables, read_predictions
+from gan_aug.report.records import REMEDY, RESULT, DrawResult, FitResult
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import sha256_of
+from gan_aug.run.find import find_runs
+from gan_aug.run.record import status_of
+from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
+from gan_aug.settings.alike import first_difference
+from gan_aug.settings.design import Endpoint
+
+Condition = tuple[Any, ...]
+"""The swept settings' values."""
+Swept = dict[str, Any]
+"""A condition: the swept settings to their values."""
+LEFT_OUT = "left out"
+"""The status of a draw that cannot be read, or whose files disagree."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One finished draw under one condition.
+
+    Attributes:
+        folder: where it lies.
+        record: its run.json.
+        data: what it notes of the data set.
+        result: its metrics.json.
+        tables: predictions of fits that have no file of their own in it, as in an archive.
+    """
+
+    folder: Path
+    record: RunRecord
+    data: DataNotes
+    result: DrawResult
+    tables: PredictionTables
+
+    @property
+    def condition(self) -> Condition:
+        """The swept settings' values."""
+        return tuple(self.result.condition.values())
+
+    def predictions(self, fit: FitResult) -> Predictions:
+        """Read what a fit predicts.
+
+        Raises:
+            GanAugError: its predictions are missing or damaged, or are not of this draw.
+        """
+        path = self.folder / "fits" / f"{fit.name}.npz"
+        found = None if path.exists() else self.tables.find(fit.predictions)
+        if found is None:
+            found = read_predictions(path, fit.predictions, REMEDY)
+        self._check(path, found)
+        return found
+
+    def _check(self, path: Path, predictions: Predictions) -> None:
+        result, classes = self.result, self.result.data_classes
+        for split in dict.fromkeys(["validation", *result.splits]):
+            one, counts = predictions.get(split), result.splits.get(split)
+            if one is None or counts is None or (result.last_too and one.last_logits is None):
+                raise GanAugError(f"{path}: holds no predictions of {split}; {REMEDY}")
+            n = len(one.labels)
+            shape = (n,) if len(classes) == 2 else (n, len(classes))
+            for logits in (one.logits, one.last_logits):
+                if logits is not None and (
+                    logits.shape != shape
+                    or logits.dtype.kind != "f"
+                    or not np.isfinite(logits).all()
+                ):
+                    raise GanAugError(f"{path}: its {split} arrays are no log-odds; {REMEDY}")
+            for numbers in (one.labels, one.patients):
+                if numbers.shape != (n,) or numbers.dtype.kind != "i":
+                    raise GanAugError(f"{path}: its {split} labels are no numbers; {REMEDY}")
+            if {name: int((one.labels == i).sum()) for i, name in enumerate(classes)} != counts:
+                raise GanAugError(f"{path}: its {split} labels are not {counts}; {REMEDY}")
+
+
+@dataclass(frozen=True)
+class Study:
+    """All jobs of a study.
+
+    Attributes:
+        folder: the study's.
+        jobs: finished ones, by condition and draw.
+        unfinished: folder, status and reason of the others, and of those left out as damaged.
+        measured: hash of a fit's predictions to its metrics, and to those of its last step.
+    """
+
+    folder: Path
+    jobs: list[Job]
+    unfinished: list[dict[str, str]]
+    measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> DrawResult:
+        """What all jobs share: question, endpoints, comparisons, arms, splits ..."""
+        return self.jobs[0].result
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return str(self.jobs[0].record.name)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """What the study is about; the first is the primary one."""
+        return self.first.endpoints
+
+    @property
+    def primary(self) -> str:
+        """The split of the primary endpoint."""
+        return self.endpoints[0].split
+
+    @property
+    def title(self) -> str:
+        """The primary endpoint in words."""
+        return self.title_of(self.endpoints[0])
+
+    def title_of(self, endpoint: Endpoint) -> str:
+        """Return an endpoint in words: `test accuracy at 0.5`."""
+        return f"{endpoint.split} {self.metrics[endpoint.name]}"
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The data set's classes."""
+        return self.first.data_classes
+
+    @cached_property
+    def metrics(self) -> dict[str, str]:
+        """What is reported of every split, with its title."""
+        return titles_of(self.classes)
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of the swept settings."""
+        return list(self.first.condition)
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms' names, without those of the ruler."""
+        ruler = self.first.ruler
+        return [arm for arm in self.first.arms if ruler is None or arm not in ruler.arms]
+
+    @cached_property
+    def conditions(self) -> list[Condition]:
+        """The swept settings' values, in ascending order, null last."""
+        found = {job.condition for job in self.jobs}
+        return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
+
+    def label(self, condition: Condition) -> str:
+        """Return a condition in words; empty where nothing is swept."""
+        values = ("all" if value is None else value for value in condition)
+        return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
+
+    def named(self, condition: Condition) -> Swept:
+        """Return a condition as swept setting to its value."""
+        return dict(zip(self.keys, condition, strict=True))
+
+    def of(self, condition: Condition) -> list[Job]:
+        """Return the jobs of one condition."""
+        return [job for job in self.jobs if job.condition == condition]
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """A row for each condition, draw, arm and repeat; a column for each split and metric.
+
+        Where validation chose the steps there are more, for each split with `LAST` after its name.
+        """
+        rows = [self._row(job, fit) for job in self.jobs for fit in job.result.fits]
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+    def _row(self, job: Job, fit: FitResult) -> dict[str, Any]:
+        measured, last = self.measured[fit.predictions]
+        row = job.result.condition | {
+            "draw": job.result.draw,
+            "arm": fit.arm,
+            "repeat": fit.repeat,
+            "steps": fit.steps,
+            "threshold": measured.threshold,
+        }
+        if last is not None:
+            row["chosen_steps"] = fit.chosen
+        for of, after in ((measured, ""), (last, LAST)):
+            for split in job.result.splits:
+                if of is not None:
+                    row |= {f"{split}{after}_{m}": of.value(split, m) for m in self.metrics}
+        return row
+
+    def rows(self, condition: Condition) -> pl.DataFrame:
+        """Return the part of the table that belongs to one condition."""
+        wanted = [
+            pl.col(key).is_null() if value is None else pl.col(key) == value
+            for key, value in zip(self.keys, condition, strict=True)
+        ]
+        return self.table.filter(wanted) if wanted else self.table
+
+    def by_draw(self, condition: Condition, split: str, metric: str) -> pl.DataFrame:
+        """Return the mean over repeats: a row for each draw, a column for each arm."""
+        rows = self.rows(condition)
+        return rows.pivot(
+            "arm", index="draw", values=f"{split}_{metric}", aggregate_function="mean"
+        ).sort("draw")
+
+    def main_by_draw(self, condition: Condition) -> pl.DataFrame:
+        """Return the primary endpoint as `by_draw` does."""
+        first = self.endpoints[0]
+        return self.by_draw(condition, first.split, first.name)
+
+
+def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_: None) -> Study:
+    """Read all jobs under a folder, also those that it links to.
+
+    Args:
+        folder: the study's.
+        progress: is told how many draws have been read, and of how many.
+
+    Raises:
+        GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
+    """
+    if not folder.is_dir():
+        raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
+    runs = find_runs(folder)
+    tables = PredictionTables(folder)
+    study = Study(folder, [], [])
+    for path, reason in runs.unread.items():
+        _leave_out(study, path, f"{path}: cannot be read ({reason}); make it readable again")
+    found: list[Job] = []
+    for i, path in enumerate(runs.runs):
+        progress(i, len(runs.runs))
+        try:
+            record = read_record(path)
+            if record is None:
+                raise GanAugError(f"{path / RECORD}: cannot be read; restore it")
+            if record.finished:
+                found.append(_read_job(path, record, tables))
+                _measure(found[-1], study.measured)
+            else:
+                name, status = str(path.relative_to(folder)), status_of(path, record)
+                study.unfinished.append(
+                    {"job": name, "status": status, "reason": record.reason or ""}
+                )
+        except (GanAugError, OSError) as error:
+            found = [job for job in found if job.folder != path]
+            _leave_out(study, path, str(error))
+    study.jobs.extend(_without_copies(study, found))
+    if not study.jobs:
+        reason = f" ({study.unfinished[0]['reason']})" if study.unfinished else ""
+        raise GanAugError(
+            f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
+        )
+    first: dict[Condition, Job] = {}
+    for job in study.jobs:
+        _check_same(study.jobs[0], job, first.setdefault(job.condition, job))
+    order = {condition: i for i, condition in enumerate(study.conditions)}
+    study.jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
+    return study
+
+
+def _leave_out(study: Study, path: Path, reason: str) -> None:
+    name = str(path.relative_to(study.folder))
+    study.unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
+
+
+def _read_job(folder: Path, record: RunRecord, tables: PredictionTables) -> Job:
+    if record.data is None:
+        raise GanAugError(f"{folder / RECORD}: says nothing of the data; {REMEDY}")
+    result = DrawResult.of(folder)
+    path = folder / RESULT
+    if record.metrics_sha256 != sha256_of(path):
+        raise GanAugError(f"{path}: is not the file that its run wrote; {REMEDY}")
+    return Job(folder, record, record.data, result, tables)
+
+
+def _measure(job: Job, measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]]) -> None:
+    """Measure a draw's fits, each once, however many arms and conditions share it."""
+    images: dict[str, bytes] = {}
+    for fit in job.result.fits:
+        predictions, classes = job.predictions(fit), job.result.data_classes
+        for split, one in predictions.items():
+            labels = one.labels.tobytes()
+            if images.setdefault(split, labels) != labels:
+                raise GanAugError(
+                    f"{job.folder / RESULT}: its fits have different {split} images; {REMEDY}"
+                )
+        if fit.predictions not in measured:
+            last = measure_fit(predictions, classes, last=True) if job.result.last_too else None
+            measured[fit.predictions] = (measure_fit(predictions, classes), last)
+
+
+def _without_copies(study: Study, jobs: list[Job]) -> list[Job]:
+    """Return the jobs without those that hold another one's results, which are listed instead."""
+    # The one that lies where it was run comes first, and is kept.
+    ordered = sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder)
+    draws: dict[Any, Job] = {}
+    predictions: dict[str, Job] = {}
+    kept = []
+    for job in ordered:
+        name, draw = job.folder.relative_to(study.folder), job.result.draw
+        hashes = [fit.predictions for fit in job.result.fits]
+        other, what = draws.get((job.condition, draw)), f"is draw {draw} once more"
+        if other is None:
+            # Under another condition the same draw may have the same fits, of `real` say.
+            found = (predictions[one] for one in hashes if one in predictions)
+            other = next((one for one in found if one.result.draw != draw), None)
+            what = "has predictions of another draw"
+        if other is not None:
+            where = other.folder.relative_to(study.folder)
+            reason = f"{name}: {what}, as {where} has it; remove one of the two"
+            _leave_out(study, job.folder, reason)
+            continue
+        draws[job.condition, draw] = job
+        predictions |= dict.fromkeys(hashes, job)
+        kept.append(job)
+    return [job for job in jobs if job in kept]
+
+
+def _check_same(one: Job, other: Job, alike: Job) -> None:
+    """Check that a job belongs to the study of `one` and has the settings of `alike`."""
+    prints = [job.data.fingerprint for job in (one, other)]
+    if prints[0] != prints[1]:
+        raise GanAugError(
+            f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
+            f"({prints[0]}); a study is about one data set"
+        )
+    if one.result.data_classes != other.result.data_classes:
+        raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
+    if list(one.result.arms) != list(other.result.arms):
+        raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
+    if (found := first_difference(alike.record.config, other.record.config)) is not None:
+        key, before, after = found
+        raise GanAugError(
+            f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
+            "needs draws with the same settings"
+        )
