@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from forking import Forker
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from gan_aug.data.classes import Classes
@@ -131,7 +134,20 @@ def write_image(path: Path, seed: int, size: tuple[int, int] = (50, 40)) -> None
     Image.fromarray(pixels).save(path)
 
 
-def settings_of(command: str, *overrides: str) -> Any:
-    """Return the validated settings of a command, in this process."""
+@cache
+def _composed(command: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return validate(compose(command, list(overrides)), COMMANDS[command])
+        return compose(command, list(overrides))
+
+
+def composed(command: str, *overrides: str, **changes: Any) -> DictConfig:
+    """Return a configuration, composed once; `data__draw=1` sets data.draw in it."""
+    cfg = copy.deepcopy(_composed(command, *overrides))
+    for key, value in changes.items():
+        OmegaConf.update(cfg, key.replace("__", "."), value, force_add=True)
+    return cfg
+
+
+def settings_of(command: str, *overrides: str, **changes: Any) -> Any:
+    """Return the validated settings of a command; see `composed`."""
+    return validate(composed(command, *overrides, **changes), COMMANDS[command])

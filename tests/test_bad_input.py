@@ -18,11 +18,22 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import MissingConfigException
-from support import ROOT, TINY_CNN, TINY_DATA, TINY_GAN, environment, run_command, write_image
+from omegaconf import OmegaConf
+from support import (
+    ROOT,
+    TINY_CNN,
+    TINY_DATA,
+    TINY_GAN,
+    composed,
+    environment,
+    run_command,
+    write_image,
+)
 
 from gan_aug.run.command_line import message_of
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import TrainSettings
+from gan_aug.settings.whole import validate
 
 Command = Callable[..., Any]
 SMALL = ("data.val_per_class=4", "data.batch_size=8", "data.subset.normal=16")
@@ -43,10 +54,10 @@ BAD_SETTINGS = [
     (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
     (["model.lrr=1"], ["model.lrr=1", "no such setting; model has"]),
     (["modle=dcgan"], ["modle=dcgan", "did you mean model?"]),
-    (["+model.widht=8"], ["+model.widht=8", "no such setting", "did you mean model.width?"]),
-    (["+generate.cuont=8"], ["+generate.cuont=8", "did you mean generate.count?"]),
-    (["+data.zzz=8"], ["+data.zzz=8", "no such setting; data has", "image_size"]),
-    (["+sede=8"], ["+sede=8", "did you mean seed?"]),
+    (["+model.widht=8"], ["model.widht=8", "no such setting", "did you mean model.width?"]),
+    (["+generate.cuont=8"], ["generate.cuont=8", "did you mean generate.count?"]),
+    (["+data.zzz=8"], ["data.zzz=8", "no such setting; data has", "image_size"]),
+    (["+sede=8"], ["sede=8", "did you mean seed?"]),
     (["data=nonsense"], ["data=nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
     (["+experiment=nonsense"], ["experiment=nonsense", "dcgan_pneumonia"]),
     (["data.train_class=null"], ["data.train_class", "normal or pneumonia"]),
@@ -89,10 +100,10 @@ OUT_OF_RANGE = [
 @pytest.mark.parametrize(("overrides", "parts"), OUT_OF_RANGE, ids=lambda v: str(v[0])[:40])
 def test_settings_out_of_range(overrides: list[str], parts: list[str]) -> None:
     """As `model.d_steps=0` above, but in this process."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", [*TINY_GAN, *overrides])
+    (key, _, value), typed = overrides[0].partition("="), composed("train", *TINY_GAN)
+    OmegaConf.update(typed, key, OmegaConf.from_dotlist([f"x={value}"]).x)
     with pytest.raises(GanAugError) as caught:
-        check_config(cfg)
+        validate(typed, TrainSettings)
     for part in parts:
         assert part in str(caught.value)
 

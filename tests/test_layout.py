@@ -11,9 +11,11 @@ from support import ROOT
 SOURCE = ROOT / "src" / "gan_aug"
 ORDER = (
     "study", "arms", "report", "interpret", "inspection", "training", "evaluation", "models",
-    "pages", "metrics", "data", "settings", "jobs", "run",
+    "pages", "metrics", "data", "jobs", "run", "settings",
 )  # fmt: skip
 """A folder imports those after it, never one before; the commands at the top import any."""
+SHARED = ("gan_aug.run.errors", "gan_aug.run.typed", "gan_aug.run.run_record")
+"""What every folder may import."""
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
@@ -38,7 +40,7 @@ def test_imports_point_down() -> None:
         own = ORDER.index(path.relative_to(SOURCE).parts[0])
         for line, name in imports(path):
             other = name.split(".")[1]
-            if other not in ORDER[own:]:
+            if other not in ORDER[own:] and not name.startswith(SHARED):
                 up.append(f"{path.relative_to(SOURCE)}:{line} imports {name}")
     assert not up, "\n".join(up)
 

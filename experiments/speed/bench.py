@@ -32,7 +32,7 @@ from gan_aug.data.sources.chest_xray import ChestXray
 from gan_aug.data.sources.radiograph import render
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.command_line import conf_dir
+from gan_aug.settings.groups import conf_dir
 
 BATCH = 64
 SIZE = 64

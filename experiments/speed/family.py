@@ -30,9 +30,9 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.fastgan import GatedLinearUnit
 from gan_aug.models.gans.pggan import PGGAN
 from gan_aug.models.networks.blocks import InstanceNorm
-from gan_aug.run.command_line import conf_dir
 from gan_aug.run.precision import choose_precision
 from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.groups import conf_dir
 
 # Of one thread, CPU time: other jobs then count less.
 CLOCK = time.process_time if torch.get_num_threads() == 1 else time.perf_counter

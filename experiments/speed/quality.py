@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import settle
 from gan_aug.evaluation.evaluator import Evaluator
-from gan_aug.run.command_line import conf_dir
+from gan_aug.settings.groups import conf_dir
 
 N = 1000
 

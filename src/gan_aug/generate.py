@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
+from gan_aug.run.arguments import typed_settings
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.terminal import printable
 from gan_aug.run.threads import take_threads
-from gan_aug.run.typed_settings import typed_settings
-from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import GenerateSettings
 
 
-@command("generate", to_go_on="repeat the command")
-def main(cfg: DictConfig) -> None:
+@command("generate", GenerateSettings, to_go_on="repeat the command")
+def main(settings: GenerateSettings) -> None:
     """Rebuild the generator from the checkpoint and write `output_dir`.
 
     The data set is read only for a GAN that translates real images.
     """
-    check_config(cfg)
-    checkpoint = Path(cfg.checkpoint).expanduser()
+    checkpoint = Path(settings.checkpoint).expanduser()
     if not checkpoint.is_file():  # before torch is loaded
         raise GanAugError(f"checkpoint={checkpoint}: no such file; name a GAN run's last.ckpt")
-    folder = Path(cfg.output_dir).expanduser()
+    folder = Path(settings.output_dir).expanduser()
     if folder.exists():
         raise GanAugError(f"output_dir={folder}: exists already; choose another folder")
 
@@ -35,15 +32,14 @@ def main(cfg: DictConfig) -> None:
 
     take_threads()
     gan, origin, config = load_gan(checkpoint)
-    train = training_images(cfg, origin, typed_settings()) if translates(origin) else None
+    train = training_images(settings, origin, typed_settings()) if translates(origin) else None
     write_set(
         folder,
-        images_by_class(gan, origin, cfg.count, cfg.seed, train),
-        manifest_head(origin, config, checkpoint, cfg.seed),
+        images_by_class(gan, origin, settings.count, settings.seed, train),
+        manifest_head(origin, config, checkpoint, settings.seed),
     )
-    print(
-        f"{folder}: {cfg.count} images of each class that {printable(str(origin['model']))} makes"
-    )
+    model = printable(str(origin["model"]))
+    print(f"{folder}: {settings.count} images of each class that {model} makes")
 
 
 if __name__ == "__main__":

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
-from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import InspectSettings
 
 
-@command("inspect", to_go_on="repeat the command")
-def main(cfg: DictConfig) -> None:
+@command("inspect", InspectSettings, to_go_on="repeat the command")
+def main(settings: InspectSettings) -> None:
     """Read the images and write what is found; no torch is loaded."""
-    with open_run(cfg, anew=True) as run:  # files may have come and gone
-        check_config(cfg)
-
+    with open_run(settings, anew=True) as run:  # files may have come and gone
         from gan_aug.inspection.command import inspect
 
-        inspect(cfg, run)
+        inspect(settings, run)
 
 
 if __name__ == "__main__":

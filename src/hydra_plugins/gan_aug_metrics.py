@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from gan_aug.run.command_line import conf_dir
+from gan_aug.settings.groups import conf_dir
 
 _EVERY = {
     path.stem: OmegaConf.load(path) for path in sorted((conf_dir() / "metric").glob("*.yaml"))

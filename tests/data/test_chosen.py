@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from support import ROOT, write_image
+from support import settings_of, write_image
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import load
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import named
 from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, chosen_classes
 from gan_aug.data.sources.tree import LeftOut
 from gan_aug.data.splits import make_splits
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import InspectSettings
 
 
 def entries(*labels: str) -> list[Entry]:
@@ -80,12 +80,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(root: Path, cache: Path, *overrides: str) -> Source:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        small = (f"data.root={root}", f"data.cache_dir={cache}", "data.image_size=16")
-        cfg = compose("inspect", [*small, *overrides])
-    source = load(cfg.data)
+    small = (f"data.root={root}", f"data.cache_dir={cache}", "data.image_size=16")
+    settings = settings_of("inspect", *small, *overrides)
+    source = load(settings.data)
     splits = make_splits(source, 0, dict.fromkeys(source.classes), 0, 2)
-    stored = settle(cfg, splits)
+    stored = settings.changed(InspectSettings, named(settings.data, splits))
     # What a checkpoint carries gives the same data set again.
     assert load(stored.data).fingerprint() == source.fingerprint()
     return source
@@ -124,9 +123,7 @@ def test_of_three_classes_the_setting_that_makes_two_is_named() -> None:
     ],
 )
 def test_other_data_sets_do_not_ignore_them(setting: str, part: str, tmp_path: Path) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        small = ("data.image_size=16", "data.source.train_per_class=4")
-        small += ("data.source.test_per_class=4", f"data.cache_dir={tmp_path}")
-        cfg = compose("inspect", ["data=phantom", *small, setting])
+    small = ("data.image_size=16", "data.source.train_per_class=4")
+    small += ("data.source.test_per_class=4", f"data.cache_dir={tmp_path}")
     with pytest.raises(GanAugError, match=part):
-        load(cfg.data)
+        load(settings_of("inspect", "data=phantom", *small, setting).data)

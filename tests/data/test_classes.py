@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
-from support import BINARY, ROOT
+from support import BINARY, settings_of
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.prepare import prepare
-from gan_aug.data.settle import settle
+from gan_aug.data.prepare import load
+from gan_aug.data.settle import settle as settle_train
 from gan_aug.run.errors import GanAugError
+from gan_aug.study.settle import settle as settle_study
 
 
 @pytest.mark.parametrize(
@@ -60,14 +59,15 @@ def test_a_number_for_a_class_that_there_is_not() -> None:
         BINARY.numbers({"virus": 3}, "data.subset")
 
 
-def composed(name: str, *overrides: str) -> DictConfig:
-    small = ("data.source.train_per_class=40", "data.source.test_per_class=9", "data.image_size=16")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(name, ["data=phantom", *small, "data.val_per_class=5", *overrides])
+def settled_of(name: str, *overrides: str) -> Any:
+    small = ("data.source.train_per_class=40", "data.source.test_per_class=9", "data.image_size=32")
+    settings = settings_of(name, "data=phantom", *small, "data.val_per_class=5", *overrides)
+    settle = settle_study if name == "study" else settle_train
+    return settle(settings, load(settings.data))[0]
 
 
 def test_the_data_set_settles_what_settings_left_open(tmp_path: Any) -> None:
-    cfg = composed(
+    settled = settled_of(
         "study",
         "+study=seed_protocol",
         "data.target=subtype",
@@ -76,17 +76,16 @@ def test_the_data_set_settles_what_settings_left_open(tmp_path: Any) -> None:
         "data.development_per_class=0",
         "data.internal_per_class=0",
         "++arms.gan.added.count.virus=9",
+        "study.splits=[validation,test]",
         f"data.cache_dir={tmp_path}",
     )
-    settled = settle(cfg, prepare(cfg.data).splits)
     assert settled.data.classes == ["normal", "bacteria", "virus"]
-    assert settled.classifier.module.network.classes == 3
+    assert settled.classifier.module.plain()["network"]["classes"] == 3
     assert settled.data.positive is None
     assert settled.data.channels == 1
     assert settled.data.subset == dict.fromkeys(settled.data.classes, 6)
-    assert settled.arms.duplicate.added.count == dict.fromkeys(settled.data.classes, 4)
-    assert settled.arms.gan.added.count == {"normal": 4, "bacteria": 4, "virus": 9}
-    assert cfg.data.classes is None, "the configuration that was given is as it was"
+    assert settled.arms["duplicate"].added.count == dict.fromkeys(settled.data.classes, 4)
+    assert settled.arms["gan"].added.count == {"normal": 4, "bacteria": 4, "virus": 9}
 
 
 @pytest.mark.parametrize(
@@ -103,15 +102,15 @@ def test_a_wrong_class_gets_a_line_that_lists_the_classes(
 ) -> None:
     study = any(o.startswith("+study") for o in overrides)
     small = [] if study else ["model=dcgan"]
-    cfg = composed(
-        "study" if study else "train",
-        *small,
-        *overrides,
-        f"data.cache_dir={tmp_path}",
-        "++data.subset.normal=5",
-        "++data.subset.pneumonia=5",
-        "data.development_per_class=0",
-        "data.internal_per_class=0",
-    )
     with pytest.raises(GanAugError, match="virus is none of the classes normal, pneumonia"):
-        settle(cfg, prepare(cfg.data).splits)
+        settled_of(
+            "study" if study else "train",
+            *small,
+            *overrides,
+            f"data.cache_dir={tmp_path}",
+            "++data.subset.normal=5",
+            "++data.subset.pneumonia=5",
+            "data.development_per_class=0",
+            "data.internal_per_class=0",
+            *(["study.splits=[validation,test]"] if study else []),
+        )

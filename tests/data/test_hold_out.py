@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
-from support import ROOT
+from support import settings_of
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import left_to_measure
-from gan_aug.data.hold_out import hold_out, say_what_is_left
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.prepare import prepare
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import say_what_is_left, settle
 from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import TrainSettings
 
 
 def table(split: str, counts: dict[str, int]) -> ImageTable:
@@ -34,21 +29,15 @@ def source(train: dict[str, int], validation: int) -> Source:
     return Source(table("train", train), test, val, False, {})
 
 
-@cache
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", ["+experiment=gan", "data.root=x", *overrides])
+def gan(model: str = "dcgan", **changes: Any) -> TrainSettings:
+    found: TrainSettings = settings_of(
+        "train", "+experiment=gan", "data.root=x", f"model={model}", **changes
+    )
+    return found
 
 
-def gan(model: str = "dcgan", **changes: Any) -> DictConfig:
-    cfg = copy.deepcopy(composed(f"model={model}"))
-    for key, value in changes.items():
-        OmegaConf.update(cfg, key.replace("__", "."), value, force_add=True)
-    return cfg
-
-
-def taken(cfg: DictConfig, data: Source) -> dict[str, int]:
-    return prepare(hold_out(cfg, data).data, data).splits.train.counts()
+def taken(settings: TrainSettings, data: Source) -> dict[str, int]:
+    return settle(settings, data)[1].splits.train.counts()
 
 
 def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
@@ -56,10 +45,10 @@ def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
 ) -> None:
     """As of the 134 malignant training images of BUSI, beside which 34 are for validation."""
     data = source({"benign": 280, "malignant": 134, "normal": 85}, 34)
-    cfg = hold_out(gan(data__train_class="malignant"), data)
-    splits = prepare(cfg.data, data).splits
+    settled, prepared = settle(gan(data__train_class="malignant"), data)
+    splits = prepared.splits
     assert splits.train.counts() == {"benign": 0, "malignant": 134, "normal": 0}
-    say_what_is_left(settle(cfg, splits), data)
+    say_what_is_left(settled, data)
     said = capsys.readouterr()
     assert "left to measure it with (evaluate, explain), twice: 17 malignant" in said.out
     assert said.err == ""
@@ -69,8 +58,7 @@ def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
 def test_else_some_are_held_out(select: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     data = source({"benign": 280, "malignant": 180}, 34 if select else 8)
     changes = {"quality__select": select, "quality__every_n_epochs": 1 if select else None}
-    cfg = hold_out(gan(data__train_class="malignant", **changes), data)
-    splits = prepare(cfg.data, data).splits
+    splits = settle(gan(data__train_class="malignant", **changes), data)[1].splits
     kept = splits.train.counts()["malignant"]
     assert 120 <= kept < 180
     left = left_to_measure(splits, ["malignant"], validation=select is None)
@@ -82,10 +70,10 @@ def test_a_class_too_small_for_that_is_taken_whole_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = source({"benign": 280, "malignant": 20}, 4)
-    cfg = hold_out(gan(data__train_class="malignant"), data)
-    splits = prepare(cfg.data, data).splits
+    settled, prepared = settle(gan(data__train_class="malignant"), data)
+    splits = prepared.splits
     assert splits.train.counts()["malignant"] == 20
-    say_what_is_left(settle(cfg, splits), data)
+    say_what_is_left(settled, data)
     said = capsys.readouterr()
     assert "twice: 2 malignant" in said.out
     assert "evaluate and explain need 10 malignant images twice" in said.err
@@ -100,7 +88,7 @@ def test_what_is_typed_is_taken() -> None:
 
 def test_of_large_classes_and_classifiers_nothing_is_held_out() -> None:
     data = source({"a": 150, "b": 150}, 4)
-    assert taken(gan("cnn"), data) == {"a": 150, "b": 150}
+    assert taken(gan("cnn", trainer__max_epochs=1), data) == {"a": 150, "b": 150}
     assert taken(gan("cdcgan"), source({"a": 150, "b": 150}, 30)) == {"a": 150, "b": 150}
     held = taken(gan("cyclegan"), data)  # translates both
     assert all(100 <= n < 150 for n in held.values())
@@ -110,10 +98,9 @@ def test_how_long_follows_from_the_images() -> None:
     """40 images in batches of 8 are five an epoch: 60 batches are 12 epochs."""
     data = source({"a": 40, "b": 90}, 60)
     small = {"model__batch_size": 8, "model__batches": 60, "data__train_class": "a"}
-    cfg = hold_out(gan(**small), data)
-    assert settle(cfg, prepare(cfg.data, data).splits).trainer.max_epochs == 12
-    both = hold_out(gan("cdcgan", model__batch_size=8, model__batches=60), data)
-    assert settle(both, prepare(both.data, data).splits).trainer.max_epochs == 4
-    splits = prepare(gan("cnn").data, data).splits
+    assert settle(gan(**small), data)[0].trainer.max_epochs == 12
+    both = gan("cdcgan", model__batch_size=8, model__batches=60, quality__every_n_epochs="auto")
+    settled = settle(both, data)[0]
+    assert (settled.trainer.max_epochs, settled.quality.every_n_epochs) == (4, 1)
     with pytest.raises(GanAugError, match=r"trainer\.max_epochs=null: a classifier needs"):
-        settle(gan("cnn"), splits)
+        settle(gan("cnn"), data)

@@ -25,7 +25,7 @@ from support import ROOT, write_image
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, prepare, print_left_out
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import named
 from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.layout import find_entries
@@ -33,10 +33,10 @@ from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import LeftOut, Tree
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
-from gan_aug.run.command_line import _as_hydra_takes_it
+from gan_aug.run.arguments import _in_grammar
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_config
-from gan_aug.settings.ranges import RULES, check_ranges
+from gan_aug.settings.commands import InspectSettings
+from gan_aug.settings.whole import validate
 
 Read = Callable[..., Source]
 NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
@@ -60,22 +60,22 @@ def composed() -> DictConfig:
 
 
 @pytest.fixture
-def settings(root: Path, composed: DictConfig) -> Callable[..., DictConfig]:
+def settings(root: Path, composed: DictConfig) -> Callable[..., InspectSettings]:
     """Return the settings of `inspect` for `root`, and those that are typed after it."""
 
     def settings(*typed: str) -> DictConfig:
         cfg = composed.copy()
         cfg.data.update(root=str(root), image_size=16, cache_dir=str(root.parent / "cache"))
-        for override in map(_as_hydra_takes_it, typed):
+        for override in map(_in_grammar, typed):
             parsed = OverridesParser.create().parse_override(override)
             OmegaConf.update(cfg, parsed.key_or_group, parsed.value())
-        return cfg
+        return validate(cfg, InspectSettings)
 
     return settings
 
 
 @pytest.fixture
-def read(settings: Callable[..., DictConfig]) -> Read:
+def read(settings: Callable[..., InspectSettings]) -> Read:
     """Read `root` with the settings of `inspect`, and those that are typed after it."""
     return lambda *typed: load(settings(*typed).data)
 
@@ -248,7 +248,7 @@ def test_16_a_window_that_is_none(window: Any, composed: DictConfig) -> None:
     cfg = composed.copy()
     cfg.data.window = window
     with pytest.raises(GanAugError, match=r"data\.window=.*centre and width as \[40,400\]"):
-        check_ranges(cfg, RULES)
+        validate(cfg, InspectSettings)
 
 
 def test_06_dicom_without_its_suffix(root: Path, read: Read) -> None:
@@ -455,25 +455,26 @@ def test_11_one_patient_id_of_each_class(root: Path, read: Read) -> None:
 )
 def test_12_to_14_names_work_as_typed(
     root: Path,
-    settings: Callable[..., DictConfig],
+    settings: Callable[..., InspectSettings],
     names: tuple[str, str],
     typed: tuple[str, str],
 ) -> None:
     two(root, 12, names)
     (a, b), (one, other) = typed, (unicodedata.normalize("NFC", name) for name in names)
     cfg = settings(f"data.subset={{{a}: 5, {b}: 3}}", f"data.positive={b}")
-    check_config(cfg)
     splits = prepare(cfg.data).splits
     assert splits.train.counts() == {one: 5, other: 3}
     assert splits.classes.positive == other
-    assert settle(cfg, splits).data.subset == {one: 5, other: 3}
+    assert named(cfg.data, splits)["data.subset"] == {one: 5, other: 3}
 
 
 BUSI = ROOT.parent / "shared" / "busi"
 
 
 @pytest.mark.skipif(not BUSI.is_dir(), reason="needs ../shared/busi")
-def test_an_image_of_two_classes_of_busi(root: Path, settings: Callable[..., DictConfig]) -> None:
+def test_an_image_of_two_classes_of_busi(
+    root: Path, settings: Callable[..., InspectSettings]
+) -> None:
     for name, same in (("benign", 433), ("malignant", 145)):
         (root / name).mkdir()
         for i in (same, *range(20, 30)):

@@ -13,15 +13,13 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from PIL import Image
-from support import ROOT, TINY_GAN, TINY_QUALITY, run_command
+from support import TINY_GAN, TINY_QUALITY, run_command, settings_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_aug.evaluation.subject import load_subject, with_data
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_subject
 
 Command = Callable[..., Any]
 GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4")
@@ -205,9 +203,7 @@ def test_what_does_not_fit_the_images_is_refused(
     """As the command does it, without a process each."""
     monkeypatch.chdir(home)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("evaluate", [*TINY_QUALITY, *arguments])
-    check_subject(cfg)
+    cfg = settings_of("evaluate", *TINY_QUALITY, *arguments)
 
     def load() -> None:
         subject = load_subject(with_data(cfg, [a.lstrip("+").split("=")[0] for a in arguments]))

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
-from support import TINY_GAN, TINY_QUALITY, run_command
+from support import TINY_GAN, TINY_QUALITY, run_command, settings_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
@@ -41,7 +40,6 @@ from gan_aug.interpret.sheets import heat
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_explain
 
 Command = Callable[..., Any]
 SHEETS = {
@@ -173,12 +171,12 @@ def test_the_numbers(home: Path) -> None:
         ({"patches": 1.5}, "patches=1.5: must be a whole number from 1"),
     ],
 )
-def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
-    good = {"layers": None, "filters": 1, "patches": 1}
-    check_explain(OmegaConf.create(good))
-    check_explain(OmegaConf.create(good | {"layers": [0, 2]}))
+def test_bad_settings_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_text("")
+    assert settings_of("explain", checkpoint=str(checkpoint), layers=[0, 2]).layers == [0, 2]
     with pytest.raises(GanAugError) as error:
-        check_explain(OmegaConf.create(good | settings))
+        settings_of("explain", checkpoint=str(checkpoint), **settings)
     assert str(error.value).startswith(message)
 
 

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from support import BINARY, ROOT
+from support import BINARY, composed
 from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
-from gan_aug.data.prepare import prepare
+from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.broken_generators import broken_generators
@@ -37,6 +36,8 @@ from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
 from gan_aug.metrics.sample import Images, Sample
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import TrainSettings
+from gan_aug.settings.whole import validate
 
 COUNT = 90
 CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")
@@ -61,10 +62,10 @@ SETTINGS = (
 def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfig:
     folder = tmp_path_factory.mktemp("reference")
     places = (f"data.cache_dir={cache_home}", f"quality.reference_dir={folder}")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        found = compose("train", [*SETTINGS, *places])
-        found.quality.use = list(found.quality.metrics)
-        return settle(found, prepare(found.data).splits)
+    found = composed("train", *SETTINGS, *places)
+    found.quality.use = list(found.quality.metrics)
+    settings = validate(found, TrainSettings)
+    return settle(settings, load(settings.data))[0].tree
 
 
 def using(cfg: DictConfig, *names: str) -> DictConfig:

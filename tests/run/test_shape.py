@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from support import ROOT, TINY_STUDY
+from support import TINY_STUDY, settings_of
 
+from gan_aug.run.arguments import for_hydra
 from gan_aug.run.command_line import message_of
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.shape import check_arguments, check_shape
 
 Command = Callable[..., Any]
-CONF = ROOT / "conf"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ CONF = ROOT / "conf"
 )
 def test_what_is_no_choice_is_refused(argument: str, message: str) -> None:
     with pytest.raises(GanAugError) as caught:
-        check_arguments(["draw=0", argument], CONF)
+        for_hydra(["draw=0", argument], "")
     assert message in str(caught.value)
 
 
@@ -55,7 +53,7 @@ def test_what_is_a_choice_is_not_refused() -> None:
         *("~arms.gan", "~callbacks.progress", "+arm@arms.a=gan", "model.augment=null", "-m"),
         *("hydra.run.dir=.", "model@classifier=resnet18", "~data.subset.normal", "data.root=null"),
     ]
-    check_arguments(arguments, CONF)
+    for_hydra(arguments, "")
 
 
 STUDY = ("study", "+study=seed_protocol", "data=phantom")
@@ -84,19 +82,14 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
     ids=lambda v: v[-1] if isinstance(v, tuple) else "",
 )
 def test_what_stands_in_place_of_a_group(overrides: tuple[str, ...], message: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(overrides[0], list(overrides[1:]))
     with pytest.raises(GanAugError, match=re.escape(message)):
-        check_shape(cfg, CONF)
+        settings_of(*overrides)
 
 
 def test_a_nul_in_a_setting_is_named() -> None:
     """A file of settings can hold one; no argument can."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("study", list(STUDY[1:]))
-    cfg.gans_dir = "runs/a\0b"
     with pytest.raises(GanAugError, match=r"^gans_dir='runs/a\\x00b': holds a NUL character"):
-        check_shape(cfg, CONF)
+        settings_of(*STUDY, gans_dir="runs/a\0b")
 
 
 def test_a_nul_in_the_name_of_the_run() -> None:
@@ -104,12 +97,6 @@ def test_a_nul_in_the_name_of_the_run() -> None:
     with pytest.raises(ValueError, match="embedded null byte") as caught:
         Path("a\0b").mkdir()
     assert message_of(caught.value).startswith("hydra.run.dir: the name of the run's folder")
-
-
-@pytest.mark.parametrize("name", [p.stem for p in CONF.glob("*.yaml")])
-def test_every_command_has_the_shape_it_needs(name: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        check_shape(compose(name), CONF)
 
 
 @pytest.mark.parametrize(

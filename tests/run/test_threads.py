@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import torch
-from support import TINY_CNN
+from omegaconf import OmegaConf
+from support import TINY_CNN, settings_of
 
 from gan_aug.run import threads as module
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import COMMAND
 from gan_aug.run.threads import allowed, cores, free, use_threads
 
@@ -206,11 +208,8 @@ def test_a_run_goes_on_with_the_threads_it_had(command: Command, tmp_path: Path)
 
 @pytest.mark.parametrize("value", ["0", "-1", "all", "1.5", "null", "true"])
 def test_what_is_no_number_of_threads(value: str) -> None:
-    from omegaconf import OmegaConf
-
-    from gan_aug.run.errors import GanAugError
-    from gan_aug.settings.ranges import RULES, check_ranges
-
-    cfg = OmegaConf.from_dotlist([f"trainer.threads={value}"])
-    with pytest.raises(GanAugError, match="trainer.threads=.*auto, or a whole number from 1"):
-        check_ranges(cfg, RULES)
+    typed = OmegaConf.from_dotlist([f"x={value}"]).x
+    with pytest.raises(
+        GanAugError, match="trainer.threads=.*a whole number from 1 to 1024, or auto"
+    ):
+        settings_of("train", trainer__threads=typed)

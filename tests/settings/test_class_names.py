@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import unicodedata
 from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
-from support import ROOT
+from support import composed
 
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import settle
 from gan_aug.data.source import Source
-from gan_aug.data.splits import Splits, make_splits
-from gan_aug.run.command_line import _as_hydra_takes_it, joined
+from gan_aug.run.arguments import _in_grammar, joined
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_config
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.endpoints import endpoints_of
-from gan_aug.settings.study import check_study
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.commands import StudySettings, TrainSettings
+from gan_aug.settings.whole import validate
+from gan_aug.study.settle import settle as settle_study
 
 NFD = unicodedata.normalize("NFD", "폐렴")
 NAMES = [
@@ -46,7 +40,7 @@ BRACKETS = [("[A]", "[bold]x"), ("a, b", "c'd"), ("1", "01")]
 """These need quotes."""
 
 
-def splits_of(names: tuple[str, ...]) -> Splits:
+def source_of(names: tuple[str, ...]) -> Source:
     classes = Classes(names)
 
     def table(part: str, n: int) -> ImageTable:
@@ -55,30 +49,27 @@ def splits_of(names: tuple[str, ...]) -> Splits:
         images = np.zeros((len(labels), 1, 4, 4), np.uint8)
         return ImageTable(images, labels, each, each, each, classes)
 
-    subset = dict.fromkeys(names, 8)
-    return make_splits(Source(table("train", 30), table("test", 9)), 0, subset, 0, 5, 0)
+    return Source(table("train", 30), table("test", 9))
 
 
-@functools.cache
-def plain(name: str, *overrides: str) -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(name, ["data=folder", *overrides])
-
-
-def composed(name: str, model: str, *arguments: str) -> DictConfig:
+def typed(name: str, model: str, *arguments: str) -> DictConfig:
     """Return what Hydra makes of arguments; to compose anew for each would take long."""
     own = ["+study=seed_protocol"] if name == "study" else []
-    cfg = copy.deepcopy(plain(name, *own, f"model={model}"))
+    cfg = composed(name, "data=folder", *own, f"model={model}", "data.val_per_class=5")
     for argument in joined(list(arguments)):
-        override = OverridesParser.create().parse_override(_as_hydra_takes_it(argument))
+        override = OverridesParser.create().parse_override(_in_grammar(argument))
         OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
     return cfg
 
 
-def study(*arguments: str) -> DictConfig:
+def train(model: str, *arguments: str) -> TrainSettings:
+    return validate(typed("train", model, *arguments), TrainSettings)
+
+
+def study(*arguments: str) -> StudySettings:
     small = ("data.development_per_class=0", "data.internal_per_class=0")
     of_own = ("data.subset=8", "study.count=5", "study.splits=[validation,test]")
-    return composed("study", "dcgan", *of_own, *small, *arguments)
+    return validate(typed("study", "dcgan", *of_own, *small, *arguments), StudySettings)
 
 
 def forms(a: str, b: str) -> list[tuple[str, str]]:
@@ -91,53 +82,48 @@ ALL_FORMS = [
 ] + [(names, (f'"{names[0]}"', f'"{names[1]}"')) for names in BRACKETS]
 
 
-@pytest.mark.parametrize(("names", "typed"), ALL_FORMS)
-def test_a_setting_that_names_classes(names: tuple[str, str], typed: tuple[str, str]) -> None:
-    a, b = typed
-    cfg = composed("train", "dcgan", f"data.train_class={a}", f"data.positive={b}")
-    check_config(cfg)
-    settled = settle(cfg, splits_of(names))
-    assert settled.data.train_class == names[0]
-    assert Classes.of(names, cfg.data.positive).positive == names[1]
-    cfg = composed("train", "cyclegan", f"model.pair=[{b},{a}]")
-    check_config(cfg)
-    assert settle(cfg, splits_of(names)).model.module.pair == [names[1], names[0]]
+@pytest.mark.parametrize(("names", "written"), ALL_FORMS)
+def test_a_setting_that_names_classes(names: tuple[str, str], written: tuple[str, str]) -> None:
+    a, b = written
+    settings = train("dcgan", f"data.train_class={a}", f"data.positive={b}")
+    assert settle(settings, source_of(names))[0].data.train_class == names[0]
+    assert Classes.of(names, settings.data.positive).positive == names[1]
+    pair = settle(train("cyclegan", f"model.pair=[{b},{a}]"), source_of(names))[0].model
+    assert pair.module.plain()["pair"] == [names[1], names[0]]
 
 
 @pytest.mark.parametrize(
-    ("names", "typed"), [(names, typed) for names in NAMES for typed in forms(*names)]
+    ("names", "written"), [(names, one) for names in NAMES for one in forms(*names)]
     + [(names, (f'"{names[0]}"', f'"{names[1]}"')) for names in BRACKETS],
 )  # fmt: skip
 def test_a_setting_of_a_number_for_each_class(
-    names: tuple[str, str], typed: tuple[str, str]
+    names: tuple[str, str], written: tuple[str, str]
 ) -> None:
-    a, b = typed
-    cfg = study(
+    a, b = written
+    settings = study(
         f"data.subset={{{a}: 8, {b}: 6}}",
         f"study.count={{{b}: 60}}",
         f"study.ruler={{{a}: [5,20]}}",
         f"arms.gan.added.count={{{a}: 7}}",
         f"arms.classic.real={{{b}: 3}}",
     )
-    check_config(cfg)
-    check_study(cfg)
-    splits = splits_of(names)
-    settled = settle(cfg, splits)
-    check_settled_arms(of_plain(settled, SettledStudy))
+    settled = settle_study(settings, source_of(names))[0]
+    check_settled_arms(settled)
     assert settled.data.subset == {names[0]: 8, names[1]: 6}
     assert settled.study.count == {names[0]: 0, names[1]: 60}
-    assert settled.arms.gan.added.count == {names[0]: 7, names[1]: 60}
-    assert settled.arms.classic.real == {names[0]: None, names[1]: 3}
-    assert settled.arms.ruler_20.added.count == {names[0]: 12, names[1]: 0}
+    assert settled.arms["gan"].added.count == {names[0]: 7, names[1]: 60}
+    assert settled.arms["classic"].real == {names[0]: None, names[1]: 3}
+    assert settled.arms["ruler_20"].added.count == {names[0]: 12, names[1]: 0}
 
 
 @pytest.mark.parametrize("name", ["폐렴", NFD, "A (b)", "yes", "0"])
 def test_an_endpoint_of_a_class(name: str) -> None:
-    cfg = study(f"study.endpoints=[{{split: test, metric: sensitivity_{name}}}]")
+    settings = study(f"study.endpoints=[{{split: test, metric: sensitivity_{name}}}]")
     wanted = f"sensitivity_{unicodedata.normalize('NFC', name)}"
-    assert [one.metric for one in endpoints_of(cfg)] == [wanted]
+    assert [one.metric for one in settings.study.endpoints] == [wanted]
     classes = (unicodedata.normalize("NFC", name), "other", "third")
-    assert settle(cfg, splits_of(classes)).study.endpoints == [{"split": "test", "metric": wanted}]
+    settled = settle_study(settings, source_of(classes))[0]
+    assert settled.plain()["study"]["endpoints"] == [{"split": "test", "metric": wanted}]
 
 
 def test_what_yaml_makes_of_a_name_in_a_file() -> None:
@@ -180,9 +166,8 @@ def test_two_forms_of_one_name_are_no_two_classes() -> None:
 
 def test_the_first_class_is_not_taken_for_none() -> None:
     """`data.train_class=0` with a classifier was let through: 0 counts as nothing."""
-    cfg = composed("train", "cnn", "data.train_class=0")
     with pytest.raises(GanAugError, match=r"data\.train_class=0: a classifier needs all classes"):
-        check_config(cfg)
+        train("cnn", "data.train_class=0")
 
 
 @pytest.mark.parametrize(
@@ -202,10 +187,8 @@ def test_a_number_for_one_class(
 ) -> None:
     """`data.subset={0: 8} data.subset.1=4` lost the 8; Hydra's keys have no Korean letters."""
     other = (set(subset) - {ruler, "정상"}).pop() if ruler is None else ruler
-    cfg = study("data.subset=null", *arguments)
-    check_config(cfg)
-    check_study(cfg)
-    settled = settle(cfg, splits_of((other, "정상")))
+    settings = study("data.subset=null", *arguments)
+    settled = settle_study(settings, source_of((other, "정상")))[0]
     assert settled.data.subset == subset
     assert ("ruler_20" in settled.arms) == (ruler is not None)
 

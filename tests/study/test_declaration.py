@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
-from support import ROOT
+from support import settings_of
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.draw import draw_settings
-from gan_aug.settings.endpoints import DECLARATION, endpoints_of, hash_of
+from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.endpoints import DECLARATION, hash_of
 from gan_aug.study.declaration import declare
 
 
-def study(folder: Path, metric: str = "auroc") -> DictConfig:
-    endpoints = f"study.endpoints=[{{split: test, metric: {metric}}}]"
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("study", ["+study=seed_protocol", f"study_dir={folder}", endpoints])
+def study(folder: Path, metric: str = "auroc") -> StudySettings:
+    endpoints = [{"split": "test", "metric": metric}]
+    found: StudySettings = settings_of(
+        "study", "+study=seed_protocol", study_dir=str(folder), study__endpoints=endpoints
+    )
+    return found
 
 
 def test_the_first_draw_declares_and_later_ones_change_nothing(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_the_first_draw_declares_and_later_ones_change_nothing(tmp_path: Path) -
     written = (tmp_path / "declaration.json").read_text()
     found = json.loads(written)
     assert found["endpoints"] == [{"split": "test", "metric": "auroc"}]
-    endpoints = draw_settings(cfg).study.endpoints
+    endpoints = cfg.study.endpoints
     assert found["comparisons"] == [["classic_gan", "classic"]]
     assert found["hash"] == hash_of(endpoints, ("gan", "real"), found["comparisons"])
     declare(study(tmp_path, "auprc"))
@@ -65,8 +65,7 @@ def test_draws_that_start_at_once_declare_once(
     assert json.loads((tmp_path / DECLARATION).read_text())["question"] == ["gan", "real"]
 
 
-def test_an_endpoint_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    cfg = study(tmp_path)
-    cfg.study.endpoints = [{"split": "test", "metric": "auroc"}] * 2
+def test_an_endpoint_that_is_there_twice_is_refused() -> None:
+    twice = [{"split": "test", "metric": "auroc"}] * 2
     with pytest.raises(GanAugError, match="test auroc is there twice; leave one of them out"):
-        endpoints_of(cfg)
+        settings_of("study", "+study=seed_protocol", study__endpoints=twice)

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
-from support import ROOT
+from support import ROOT, composed, settings_of
 
 from gan_aug.arms.check import check_images, check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
-from gan_aug.data.settle import settle
 from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.checks import check_config
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.study import check_study
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.commands import StudySettings
 from gan_aug.study.declaration import declare
-from gan_aug.study.derived import derive
 from gan_aug.study.images import DrawImages
+from gan_aug.study.settle import derive, settle
 
 
 def table(split: str, counts: dict[str, int]) -> ImageTable:
@@ -48,31 +40,20 @@ def source(**counts: int) -> Source:
     return Source(parts["train"], parts["test"], parts["val"], False, {})
 
 
-@cache
-def composed(command: str, *overrides: str) -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(command, list(overrides))
+def own(**changes: Any) -> StudySettings:
+    """Return the study's settings; `study__rare="a"` is study.rare=a."""
+    found: StudySettings = settings_of("study", "+study=own", "data.root=x", **changes)
+    return found
 
 
-def own(**changes: Any) -> DictConfig:
-    """Compose the study; `study__rare="a"` is study.rare=a."""
-    cfg = copy.deepcopy(composed("study", "+study=own", "data.root=x"))
-    for key, value in changes.items():
-        OmegaConf.update(cfg, key.replace("__", "."), value, force_add=True)
-    check_config(cfg)
-    check_study(cfg)
-    return cfg
-
-
-def numbers(cfg: DictConfig) -> dict[str, Any]:
-    found = {
-        "subset": cfg.data.subset,
-        "internal": cfg.data.internal_per_class,
-        "count": cfg.study.count,
-        "ruler": cfg.study.ruler,
-        "arms": list(cfg.arms),
+def numbers(settings: StudySettings) -> dict[str, Any]:
+    return {
+        "subset": settings.data.subset,
+        "internal": settings.data.internal_per_class,
+        "count": settings.study.count,
+        "ruler": settings.study.ruler,
+        "arms": list(settings.arms),
     }
-    return {k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in found.items()}
 
 
 def test_a_scarce_class_is_filled_up_to_the_others(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,12 +94,10 @@ def test_what_is_typed_stays() -> None:
 def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
     data, seen = source(benign=280, malignant=134, normal=85), set()
     for draw in range(4):
-        cfg = derive(own(study__rare=rare, draw=draw), data)
-        prepared = prepare(cfg.data, data)
-        cfg = settle(cfg, prepared.splits)
-        check_settled_arms(of_plain(cfg, SettledStudy))
-        check_images(DrawImages(cfg, prepared, ROOT))
-        seen.add(str(numbers(cfg)))
+        settled, prepared = settle(own(study__rare=rare, draw=draw), data)
+        check_settled_arms(settled)
+        check_images(DrawImages(settled.tree, prepared, ROOT))
+        seen.add(str(numbers(settled)))
     assert len(seen) == 1
 
 
@@ -159,15 +138,14 @@ def test_what_leaves_nothing_is_refused(
 
 
 def test_auto_is_for_studies_alone() -> None:
-    cfg = composed("train", "+experiment=gan", "data.root=x", "data.subset=auto")
+    cfg = settings_of("train", "+experiment=gan", "data.root=x", "data.subset=auto")
     with pytest.raises(GanAugError, match=r"data\.subset=auto: is for studies"):
         prepare(cfg.data, source(a=40, b=40))
 
 
 def test_the_declaration_has_the_numbers(tmp_path: Path) -> None:
     data = source(a=200, b=300)
-    cfg = derive(own(study__rare="a", study_dir=str(tmp_path)), data)
-    declare(settle(cfg, prepare(cfg.data, data).splits))
+    declare(settle(own(study__rare="a", study_dir=str(tmp_path)), data)[0])
     found = json.loads((tmp_path / "declaration.json").read_text())
     assert found["numbers"]["data.subset"] == {"a": 80, "b": 260}
     assert found["numbers"]["study.count"] == {"a": 180, "b": 0}
@@ -188,4 +166,4 @@ def test_the_draw_of_the_xrays_is_theirs_alone(command: str) -> None:
 
 def test_a_comparison_of_a_dropped_arm_says_what_to_type() -> None:
     with pytest.raises(GanAugError, match=re.escape("'study.comparisons=[[classic_gan,classic]]'")):
-        check_study(composed("study", "+study=own", "~arms.classic_duplicate"))
+        settings_of("study", "+study=own", "~arms.classic_duplicate")

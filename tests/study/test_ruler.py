@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from support import FP32, ROOT, TINY_DATA, run_command
+from support import FP32, ROOT, TINY_DATA, run_command, settings_of
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.prepare import prepare
-from gan_aug.data.settle import settle
+from gan_aug.data.prepare import load
 from gan_aug.study.images import DrawImages
+from gan_aug.study.settle import settle
 
 Command = Callable[..., Any]
 NO_GAN = ("+study=calibration_planted", "+arm@arms.duplicate=duplicate", FP32)
@@ -33,9 +33,9 @@ def composed(*overrides: str) -> DictConfig:
 
 def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
     """Return the images that each arm shows, real and added, by name."""
-    cfg = composed(f"data.cache_dir={tmp_path}", *overrides)
-    prepared = prepare(cfg.data)
-    cfg = settle(cfg, prepared.splits)
+    settings = settings_of("study", *TINY, f"data.cache_dir={tmp_path}", *overrides)
+    settled, prepared = settle(settings, load(settings.data))
+    cfg = settled.tree
     by_arm = DrawImages(cfg, prepared, tmp_path)
 
     def names(table: ImageTable) -> set[str]:

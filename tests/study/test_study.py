@@ -16,22 +16,16 @@ import numpy as np
 import pytest
 from fake_study import change, metrics_of
 from hydra import compose, initialize_config_dir
-from omegaconf import open_dict
-from support import FP32, ROOT, TINY_STUDY, run_command, start, wait_for
+from support import FP32, ROOT, TINY_STUDY, run_command, settings_of, start, wait_for
 
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.precision import settle_precision
-from gan_aug.settings.checks import check_config
-from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.control import control_of
 from gan_aug.settings.draw import draw_settings
-from gan_aug.settings.study import check_study
-from gan_aug.settings.whole import of_plain
 from gan_aug.study import rules
-from gan_aug.study.derived import derive
 from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
@@ -374,18 +368,11 @@ def test_a_fit_whose_images_were_not_counted_breaks_rule_4(
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> None:
     """Up to the first fit, with the images it would really have."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("study", [f"+study={name}", "data=phantom"])
-    with open_dict(cfg):
-        cfg.data.cache_dir = str(cache_home / "gan_aug")
-    check_config(cfg)
-    check_study(cfg)
-    source = load(cfg.data)
-    cfg = derive(cfg, source)
-    prepared = prepare(cfg.data, source)
-    cfg = settle(cfg, prepared.splits)
-    settle_precision(cfg, [])
-    check_settled_arms(of_plain(cfg, SettledStudy))
+    cache = str(cache_home / "gan_aug")
+    settings = settings_of("study", f"+study={name}", "data=phantom", data__cache_dir=cache)
+    settled, prepared = settle(settings, load(settings.data))
+    cfg = settle_precision(settled, []).tree
+    check_settled_arms(settled)
     held_out = held_out_of(cfg, prepared.splits)
     check_first(cfg, DrawImages(cfg, prepared, Path("unused")))
     measured = any(arm.added.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
@@ -591,8 +578,7 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
 
 
 def test_images_that_do_not_tell_their_patient_break_rule_3() -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        splits = prepare(compose("study", list(STUDY)).data).splits
+    splits = prepare(settings_of("study", *STUDY).data).splits
     assert rules._patients(splits)[0]
     passed, detail = rules._patients(
         replace(splits, notes=splits.notes | {"files_without_patient_id": 3})
@@ -620,9 +606,7 @@ def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
 ) -> None:
     folder = reopened(study, tmp_path)
     shutil.rmtree(folder / "fits")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("study", list(STUDY))
-    test_image = prepare(cfg.data).splits.test.hashes[0]
+    test_image = prepare(settings_of("study", *STUDY).data).splits.test.hashes[0]
     path = folder / "synthetic" / "pneumonia_gan" / "manifest.json"
     manifest = read(path)
     manifest["seen_hashes"].append(str(test_image))
@@ -698,18 +682,16 @@ def test_a_mistyped_setting_starts_no_job_of_a_multirun(
 ) -> None:
     result = command("study", "-m", *STUDY, mistyped, "draw=range(0,3)", "study_dir=s")
     assert result.returncode == 1
-    assert f"error: {mistyped}: there is no such setting" in result.stderr
+    assert "error: study.stpes=5: there is no such setting; did you mean study.steps?" in (
+        result.stderr
+    )
     assert not list((tmp_path / "s").glob("draw_*"))
 
 
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("data", ["phantom", "chest_xray", "pneumoniamnist"])
 def test_every_study_composes_with_every_data_set(name: str, data: str) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("study", [f"+study={name}", f"data={data}"])
-    check_config(cfg)
-    check_study(cfg)
-    assert cfg.name == name
+    assert settings_of("study", f"+study={name}", f"data={data}").name == name
 
 
 @pytest.mark.slow

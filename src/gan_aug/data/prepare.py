@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-
 from gan_aug.data.cache import default_cache_dir
 from gan_aug.data.classes import Classes
 from gan_aug.data.source import Source
@@ -19,7 +17,6 @@ from gan_aug.data.synthetic import SyntheticSet, read_set
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.terminal import printable
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.node import Node
 from gan_aug.settings.values import AUTO
 
 
@@ -43,7 +40,7 @@ def load(data: DataSettings) -> Source:
         GanAugError: it cannot be read.
     """
     cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
-    reader = data.source.build() if isinstance(data.source, Node) else instantiate(data.source)
+    reader = data.source.build("data.source")
     source: Source = reader.load(data.image_size, data.channels, cache_dir)
     _check_classes(data, source.classes)
     return source
@@ -64,7 +61,7 @@ def _check_classes(data: DataSettings, classes: Classes) -> None:
         typed: Any = getattr(data, key)
         if typed is None:
             continue
-        named = typed
+        named: Any = typed
         if key == "classes":
             named = sorted(classes.all_named(typed, "data.classes"), key=classes.label)
         elif key == "positive":

@@ -1,95 +1,183 @@
-"""Settings that the data set decides: its classes and channels join the configuration."""
+"""From settings to settled ones: what the data set decides joins them.
+
+Until the data is read, classes, channels and how a class is called are not known, what counts
+images may be one number for all classes, and numbers may be left to the data.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
-
 from gan_aug.data.classes import Classes
+from gan_aug.data.held_out import FEWEST, left_to_measure
+from gan_aug.data.prepare import Prepared, cut, prepare
+from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
-from gan_aug.settings.endpoints import typed_endpoints
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.settings.commands import SettledTrain, TrainSettings
+from gan_aug.settings.data import DataSettings
 from gan_aug.settings.gan_classes import classes_made
-from gan_aug.settings.ruler import add_ruler
+from gan_aug.settings.models import GanSettings
+from gan_aug.settings.values import AUTO
+
+_TRIES = 12
+CURVE_POINTS = 9
+"""How often a GAN is measured in a training where `quality.every_n_epochs` is auto."""
 
 
-def settle(cfg: DictConfig, splits: Splits) -> DictConfig:
-    """Return a configuration that knows its data: classes, channels, and a number for each class.
+def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepared]:
+    """Return the settings of a training run that know its data, and its images.
 
-    Until the data is read, `data.classes`, `data.positive`, `data.num_classes` and `data.channels`
-    may be null, and what counts images may be one number for all classes.
+    A GAN leaves images to measure it with, where there are few: of a class that it makes and for
+    which `data.subset` names no number it takes all but as many as `evaluate` needs, two thirds at
+    the least. Of classes that it does not need it takes none.
 
     Args:
-        cfg: of a command; not changed.
-        splits: the images that it uses.
+        settings: as typed.
+        source: the data set.
+
+    Raises:
+        GanAugError: a setting that does not fit the data.
+    """
+    model, values = settings.model, dict[str, Any]()
+    data = settings.data
+    if isinstance(model, GanSettings):
+        data = data.model_copy(update={"subset": _held_out(settings, model, source)})
+    prepared = prepare(data, source)
+    values |= named(data, prepared.splits)
+    if isinstance(model, GanSettings):
+        model = _with_pair(model, source.classes)
+        made = classes_made(model, values["data.train_class"], source.classes.names)
+        values |= {"model.pair": model.pair} if model.pair is not None else {}
+        values["trainer.max_epochs"] = epochs = settings.trainer.max_epochs or _epochs(
+            model, made, prepared.splits, data.batch_size
+        )
+        if settings.quality.every_n_epochs == AUTO:
+            values["quality.every_n_epochs"] = max(1, round(epochs / CURVE_POINTS))
+    else:
+        check_all_classes(values["data.subset"])
+        if settings.trainer.max_epochs is None:
+            raise GanAugError(
+                "trainer.max_epochs=null: a classifier needs a number; set it to 30, say"
+            )
+    return settings.changed(SettledTrain, values), prepared
+
+
+def named(data: DataSettings, splits: Splits) -> dict[str, Any]:
+    """Return the values of `data` that the data set decides, by their keys.
 
     Raises:
         GanAugError: a setting names a class that the data set does not have.
     """
-    settled = copy.deepcopy(cfg)
-    classes = splits.classes
-    with open_dict(settled):
-        settled.data.classes = list(classes.names)
-        settled.data.num_classes = len(classes)
-        settled.data.positive = classes.positive
-        settled.data.channels = splits.channels
-        if (typed := OmegaConf.select(cfg, "data.train_class")) is not None:
-            settled.data.train_class = classes.named(typed, "data.train_class")
-        if (pair := OmegaConf.select(cfg, "model.pair")) is not None:
-            settled.model.pair = classes.all_named(pair, "model.pair")
-        _fill(settled, cfg, "data.subset", classes, None)
-        if "study" in cfg:
-            settled.study.endpoints = typed_endpoints(cfg)
-            usual = _fill(settled, cfg, "study.count", classes, {})
-            for name, arm in cfg.arms.items():
-                _fill(settled, cfg, f"arms.{name}.added.count", classes, usual)
-                if arm.get("real") is not None:
-                    _fill(settled, cfg, f"arms.{name}.real", classes, None)
-            add_ruler(settled, splits.train.counts())
-        elif OmegaConf.select(cfg, "trainer.max_epochs", default=0) is None:
-            settled.trainer.max_epochs = _epochs(settled, splits)
-    _check_task(settled, classes)
-    return settled
+    classes, typed = splits.classes, data.train_class
+    return {
+        "data.classes": list(classes.names),
+        "data.num_classes": len(classes),
+        "data.positive": classes.positive,
+        "data.channels": splits.channels,
+        "data.train_class": None if typed is None else classes.named(typed, "data.train_class"),
+        "data.subset": classes.numbers(data.subset, "data.subset"),
+    }
 
 
-def _epochs(cfg: DictConfig, splits: Splits) -> int:
+def check_all_classes(subset: Mapping[str, int | None]) -> None:
+    """Check that a classifier has images of each class.
+
+    Raises:
+        GanAugError: it has none of one.
+    """
+    for name, number in subset.items():
+        if number == 0:
+            raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
+
+
+def _with_pair(model: GanSettings, classes: Classes) -> GanSettings:
+    """Return a GAN's settings with the classes' own names in `pair`."""
+    if model.pair is None:
+        return model
+    return model.model_copy(update={"pair": classes.all_named(model.pair, "model.pair")})
+
+
+def _epochs(model: GanSettings, made: Collection[str], splits: Splits, batch_size: int) -> int:
     """Return the passes over a GAN's images that model.batches make."""
-    if cfg.model.kind != "gan":
-        raise GanAugError("trainer.max_epochs=null: a classifier needs a number; set it to 30, say")
-    made = classes_made(cfg.model, cfg.data.train_class, splits.classes.names)
     counts = splits.train.counts()
-    per_epoch = max(1, sum(counts[name] for name in made) // int(cfg.data.batch_size))
-    return -(-int(cfg.model.batches) // per_epoch)
+    per_epoch = max(1, sum(counts[name] for name in made) // batch_size)
+    return -(-model.batches // per_epoch)
 
 
-def _fill(
-    settled: DictConfig,
-    cfg: DictConfig,
-    key: str,
-    classes: Classes,
-    usual: Mapping[str, int | None] | None,
-) -> dict[str, int | None]:
-    """Write a number for each class; of those that are not named it is the usual one."""
-    found: Any = OmegaConf.select(cfg, key)
-    if OmegaConf.is_config(found):
-        found = OmegaConf.to_container(found, resolve=True)
-    numbers = classes.numbers(found, key)
-    if usual is not None:
-        numbers = {n: usual.get(n, 0) if v is None else v for n, v in numbers.items()}
-    OmegaConf.update(settled, key, numbers, merge=False)
-    return numbers
+def _held_out(settings: TrainSettings, model: GanSettings, source: Source) -> dict[str, int | None]:
+    """Return how many images of each class a GAN is fitted on; None: all that are left."""
+    data, classes = settings.data, source.classes
+    chosen = settings.quality.select is not None
+    subset = classes.numbers(data.subset, "data.subset")
+    made = _made(settings, model, classes)
+    needed = {*made, *chain(*made.values())}
+    free = [name for name in made if subset[name] is None]
+    subset = {n: 0 if k is None and n not in needed else k for n, k in subset.items()}
+    for name in free:
+        all_of_it = cut(data.model_copy(update={"subset": subset}), source).train.counts()[name]
+        for tried in range(_TRIES + 1):
+            if tried:
+                subset[name] = all_of_it - round(all_of_it * tried / _TRIES / 3)
+            held = data.model_copy(update={"subset": subset})
+            if _left(held, source, [name], chosen)[name] >= FEWEST:
+                break
+        else:  # two thirds would not do either
+            subset[name] = None
+        if (kept := subset[name]) is not None:
+            print(
+                f"held out: {all_of_it - kept} of {all_of_it} {name} images, to measure the GAN "
+                f"with (data.subset.{name}={kept})"
+            )
+    return subset
 
 
-def _check_task(cfg: DictConfig, classes: Classes) -> None:
-    """Check that a classifier has images of each class, and a GAN those that it is fitted on."""
-    if "model" not in cfg:
+def with_other_classes(splits: Splits) -> dict[str, int] | None:
+    """Return training images of each class, some of those that a GAN was not fitted on too.
+
+    Metrics that train a classifier need some of each. Images of one class do not depend on how many
+    there are of another; at most half of those of unseen patients are taken.
+
+    Args:
+        splits: the GAN's draw.
+
+    Returns:
+        What `data.subset` is to measure it; None where there are images of all classes.
+    """
+    counts, left = splits.train.counts(), splits.unused.counts()
+    taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}
+    return counts | taken if any(taken.values()) else None
+
+
+def say_what_is_left(settings: SettledTrain, source: Source) -> None:
+    """Print how many images a GAN will be measured with, before it is fitted."""
+    if not isinstance(settings.model, GanSettings):
         return
-    if cfg.model.kind == "classifier" or "study" in cfg:
-        for name in classes:
-            if cfg.data.subset[name] == 0:
-                raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
-    else:
-        classes_made(cfg.model, cfg.data.train_class, classes.names)
+    made = _made(settings, settings.model, source.classes)
+    left = _left(settings.data, source, made, settings.quality.select is not None)
+    listed = ", ".join(f"{n} {name}" for name, n in left.items())
+    print(f"  left to measure it with (evaluate, explain), twice: {listed}")
+    if few := [name for name, n in left.items() if n < FEWEST]:
+        warn(
+            f"evaluate and explain need {FEWEST} {few[0]} images twice that the GAN has not seen, "
+            f"and cannot measure it with fewer; leave it more (data.subset.{few[0]}=NUMBER)"
+        )
+
+
+def _made(settings: TrainSettings, model: GanSettings, classes: Classes) -> dict[str, list[str]]:
+    """Return the classes that a GAN makes, each with the classes of its source images."""
+    typed = settings.data.train_class
+    train_class = None if typed is None else classes.named(typed, "data.train_class")
+    return classes_made(_with_pair(model, classes), train_class, classes.names)
+
+
+def _left(
+    data: DataSettings, source: Source, names: Collection[str], chosen: bool
+) -> dict[str, int]:
+    """Return the images on each side; validation has chosen nothing where nothing selects."""
+    splits = cut(data, source)
+    if (subset := with_other_classes(splits)) is not None:  # as evaluate will cut them
+        splits = cut(data.model_copy(update={"subset": subset}), source)
+    return left_to_measure(splits, names, validation=not chosen)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
-from gan_aug.data.hold_out import with_other_classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.manifest import MANIFEST, Manifest
 from gan_aug.data.prepare import prepare
+from gan_aug.data.settle import with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import check_stored_data, check_typed, data_settings, split_typed
 from gan_aug.data.synthetic import Generated, read_set
@@ -25,6 +24,11 @@ from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.run_record import Config
 from gan_aug.settings.by_name import by_name
+from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
+from gan_aug.settings.data import DataSettings
+from gan_aug.settings.whole import Whole
+
+S = TypeVar("S", bound=SubjectSettings | GenerateSettings)
 
 
 @dataclass(frozen=True)
@@ -36,51 +40,51 @@ class Subject:
         splits: the draw.
         gan: where there is a checkpoint.
         chosen: whether validation images may have chosen the generator's weights.
+        data: the settings that the draw was cut with.
     """
 
     generated: dict[str, Generated]
     splits: Splits
     gan: GAN | None
     chosen: bool
+    data: DataSettings
 
     def held_out(self, count: int, needed: Collection[str]) -> HeldOut:
         """Cut the real images to measure with; see `gan_aug.data.held_out.cut_held_out`."""
         return cut_held_out(self.splits, count, needed, validation=not self.chosen)
 
 
-def with_data(cfg: DictConfig, typed: Collection[str]) -> DictConfig:
+def with_data(settings: S, typed: Collection[str]) -> S:
     """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
 
     Args:
-        cfg: passed `gan_aug.settings.checks.check_subject`.
-        typed: what the command line sets, from `gan_aug.run.typed_settings.typed_settings`.
+        settings: of the command; they name a checkpoint or a synthetic set.
+        typed: what the command line sets, from `gan_aug.run.arguments.typed_settings`.
 
     Raises:
         GanAugError: no checkpoint, or no synthetic set, of gan_aug; or settings that its data set
             does not have.
     """
-    if cfg.checkpoint is not None:
-        stored = read_stored(Path(cfg.checkpoint).expanduser())
-        file, own, found = f"checkpoint={cfg.checkpoint}", stored.own, stored.config["data"]
+    if settings.checkpoint is not None:
+        stored = read_stored(Path(settings.checkpoint).expanduser())
+        file, own, found = f"checkpoint={settings.checkpoint}", stored.own, stored.config["data"]
         where = f"{file}: data"
     else:
-        folder = Path(cfg.synthetic.dir).expanduser()
+        folder = _synthetic_folder(settings)
         manifest = Manifest.of(folder, "synthetic.dir")
         file, own, found = f"synthetic.dir={folder}", False, manifest.data_settings
         where = f"{folder / MANIFEST}: data_settings"
-    settings, said = split_typed(check_stored_data(found, where, own), own)
+    of_file, said = split_typed(check_stored_data(found, where, own), own)
     if "data" in typed:  # a group of conf/ is the user's too
         typed = {*typed, *(f"data.{key}" for key in said)}
-    merged = OmegaConf.create(dict(cfg.items()))
-    given = data_settings(settings, cfg.data.root, cfg.data.download)
-    merged.data = _with_given(cfg, typed, given, file)
-    check_typed(merged.data, said, file)
-    return merged
+    given = data_settings(of_file, settings.data.root, settings.data.download)
+    data = _with_given(settings.plain()["data"], typed, given, file)
+    check_typed(data, said, file)
+    return settings.changed(type(settings), {"data": data})
 
 
-def _with_given(cfg: DictConfig, typed: Collection[str], found: Config, file: str) -> Config:
+def _with_given(composed: Config, typed: Collection[str], found: Config, file: str) -> Config:
     """Return a file's data settings with those of the command line, which must be of its data."""
-    composed: Any = OmegaConf.to_container(cfg.data, resolve=True)
     if "data" in typed and composed["source"]["_target_"] != found["source"]["_target_"]:
         raise GanAugError(
             f"data={composed['name']}: {file} is of data={found['name']}; leave data= out, or name "
@@ -107,25 +111,25 @@ def _with_given(cfg: DictConfig, typed: Collection[str], found: Config, file: st
     return data | {"source": source}
 
 
-def load_subject(cfg: DictConfig) -> Subject:
+def load_subject(settings: SubjectSettings) -> Subject:
     """Load or generate the images, and cut the draw that the generator was fitted on.
 
     Args:
-        cfg: from `with_data`.
+        settings: from `with_data`.
 
     Raises:
         GanAugError: the data is not what the generator was fitted on, or there are too few images.
     """
-    splits = _with_all_classes(cfg, prepare(cfg.data).splits)
-    count = cfg.quality.count
-    if cfg.checkpoint is not None:
-        gan, origin, config = load_gan(Path(cfg.checkpoint).expanduser())
-        _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
-        made = images_by_class(gan, origin, count, cfg.seed, splits.train)
+    data, splits = _with_all_classes(settings.data, prepare(settings.data).splits)
+    count = settings.quality.count
+    if settings.checkpoint is not None:
+        gan, origin, config = load_gan(Path(settings.checkpoint).expanduser())
+        _check_draw(f"checkpoint={settings.checkpoint}", origin, splits)
+        made = images_by_class(gan, origin, count, settings.seed, splits.train)
         chosen = (config.get("quality") or {}).get("select") is not None
-        return Subject(made, splits, gan, chosen)
-    folder = Path(cfg.synthetic.dir).expanduser()
-    found = read_set(folder, None, cfg.data.image_size, splits, "synthetic.dir")
+        return Subject(made, splits, gan, chosen, data)
+    folder = _synthetic_folder(settings)
+    found = read_set(folder, None, data.image_size, splits, "synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", found.manifest.plain(), splits)
     generated = {}
     for name in splits.classes:
@@ -139,23 +143,30 @@ def load_subject(cfg: DictConfig) -> Subject:
             warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
         if len(of_class):
             generated[name] = of_class.first(count)
-    return Subject(generated, splits, None, found.manifest.chosen_by is not None)
+    return Subject(generated, splits, None, found.manifest.chosen_by is not None, data)
 
 
-def training_images(cfg: DictConfig, origin: dict[str, Any], typed: Collection[str]) -> ImageTable:
+def _synthetic_folder(settings: Whole) -> Path:
+    assert isinstance(settings, EvaluateSettings)
+    assert settings.synthetic.dir is not None
+    return Path(settings.synthetic.dir).expanduser()
+
+
+def training_images(
+    settings: GenerateSettings, origin: dict[str, Any], typed: Collection[str]
+) -> ImageTable:
     """Return the training images of the draw that a checkpoint's GAN was fitted on.
 
     Args:
-        cfg: passed `gan_aug.settings.checks.check_config`; names the checkpoint, and in `data`
-            where the data set is now.
+        settings: name the checkpoint, and in `data` where the data set is now.
         origin: of the checkpoint.
         typed: what the command line sets.
 
     Raises:
         GanAugError: the data is not what the GAN was fitted on.
     """
-    splits = prepare(with_data(cfg, typed).data).splits
-    _check_draw(f"checkpoint={cfg.checkpoint}", origin, splits)
+    splits = prepare(with_data(settings, typed).data).splits
+    _check_draw(f"checkpoint={settings.checkpoint}", origin, splits)
     return splits.train
 
 
@@ -171,17 +182,16 @@ def source_images(generated: Generated, train: ImageTable) -> Images | None:
     return np.asarray(train.images)[[row[digest] for digest in generated.sources]]
 
 
-def _with_all_classes(cfg: DictConfig, splits: Splits) -> Splits:
+def _with_all_classes(data: DataSettings, splits: Splits) -> tuple[DataSettings, Splits]:
     """Cut training images of the classes that the GAN was not fitted on, where there are none."""
     subset = with_other_classes(splits)
     if subset is None:
-        return splits
+        return data, splits
     own = splits.train.counts()
     listed = ", ".join(f"{n} of {name}" for name, n in subset.items() if n != own[name])
     print(f"training images for the metrics that fit a classifier: {listed}")
-    with open_dict(cfg):
-        cfg.data.subset = subset
-    return prepare(cfg.data).splits
+    data = data.model_copy(update={"subset": subset})
+    return data, prepare(data).splits
 
 
 def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:

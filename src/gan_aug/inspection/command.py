@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from rich import box
 from rich.table import Table
@@ -23,6 +22,7 @@ from gan_aug.run.errors import warn
 from gan_aug.run.files import write_text
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console, printable
+from gan_aug.settings.commands import InspectSettings
 
 COLUMNS = 8
 MOST_PRINTED = 20
@@ -34,15 +34,18 @@ SHOWN_AT = 96
 """Pixels that a side of a small image is enlarged to, about."""
 
 
-def inspect(cfg: DictConfig, run: Run) -> None:
+def inspect(settings: InspectSettings, run: Run) -> None:
     """Read a data set and write what is found into the run's folder.
 
     Raises:
         GanAugError: it cannot be read.
     """
-    source = load(cfg.data)
-    squeezed = OmegaConf.merge(cfg, {"data": {"fit": "squeeze"}})
-    facts = find_facts(source, source if cfg.data.fit == "squeeze" else load(squeezed.data))
+    data = settings.data
+    source = load(data)
+    squeezed = source
+    if data.fit != "squeeze":
+        squeezed = load(settings.changed(InspectSettings, {"data.fit": "squeeze"}).data)
+    facts = find_facts(source, squeezed)
     where = str(source.notes.get("root", "no folder"))
     every = concatenate(*source.tables().values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
@@ -55,12 +58,15 @@ def inspect(cfg: DictConfig, run: Run) -> None:
         Path(__file__).with_name("inspect.html.j2"),
         {"printable": printable},
         facts=facts,
-        name=cfg.data.name,
+        name=data.name,
         where=where,
         fingerprint=source.fingerprint(),
-        image_size=cfg.data.image_size,
+        image_size=data.image_size,
         totals={name: sum(counts.values()) for name, counts in facts.images.items()},
-        sheets={name: _sheet(every.of_class(name), cfg.images, cfg.seed) for name in facts.classes},
+        sheets={
+            name: _sheet(every.of_class(name), settings.images, settings.seed)
+            for name in facts.classes
+        },
         means={name: _mean(every.of_class(name)) for name in facts.classes},
         duplicates=_kinds(facts),
         conflicts=_pictures(every, conflicts),
@@ -69,7 +75,7 @@ def inspect(cfg: DictConfig, run: Run) -> None:
         about=_about(facts),
     )
     write_text(run.folder / "inspect.html", page)
-    _print(facts, f"{cfg.data.name} ({where})")
+    _print(facts, f"{data.name} ({where})")
     print(f"page        {run.folder / 'inspect.html'}")
     print(f"duplicates  {run.folder / DUPLICATES}")
     print(f"all facts   {run.folder / 'inspect.json'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
@@ -16,12 +17,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.jobs.submission import Job, is_plain
-from gan_aug.run.command_line import conf_dir
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import is_finished
 from gan_aug.run.run_record import RECORD
-from gan_aug.run.shape import check_shape
-from gan_aug.run.unknown_settings import check_additions
+from gan_aug.settings.commands import COMMANDS
+from gan_aug.settings.whole import plain_of, validate
 
 
 def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -52,6 +52,11 @@ def _kind(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(override for override in overrides if not is_plain(override))
 
 
+def _own(config: DictConfig) -> DictConfig:
+    """Return a configuration without Hydra's part."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
 class Composer:
     """Composes a multirun's jobs, once for each kind.
 
@@ -74,13 +79,14 @@ class Composer:
         """Return a job's configuration, valid until the next one of its kind is asked for.
 
         Raises:
-            GanAugError: it adds settings that nobody reads, or a group of settings is none.
+            GanAugError: a setting that may not stand there.
         """
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
             found = self._compose(list(overrides))
-            check_shape(found, conf_dir())
-            check_additions(found, found.hydra, self._compose)
+            if (settings := COMMANDS.get(str(found.hydra.job.config_name))) is not None:
+                with suppress(OmegaConfBaseException):  # what only a running job has
+                    validate(_own(found), settings)
             self._kinds[kind] = found
         config = self._kinds[kind]
         with open_dict(config):
@@ -107,8 +113,7 @@ class Composer:
         if not os.path.exists(self.sweep / job.folder / RECORD):
             return False
         config = self.config(job.number, job.overrides)
-        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         try:
-            return is_finished(self.sweep / job.folder, own)
+            return is_finished(self.sweep / job.folder, plain_of(_own(config)))
         except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
             return False

@@ -162,7 +162,7 @@ class Submission:
 
     def command_line(self, k: int) -> list[str]:
         """Return job k as a command of its own, which anyone may repeat."""
-        from gan_aug.run.command_line import quoted
+        from gan_aug.run.arguments import quoted
 
         job = self.jobs[k]
         own = {"hydra.run.dir": self.run_folder(k), "hydra.sweep.dir": self.sweep}

@@ -6,22 +6,19 @@ import sys
 import time
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
-from gan_aug.settings.checks import check_config
+from gan_aug.settings.commands import ReportSettings
 
 FIRST_S, EVERY_S = 2.0, 5.0
 """After how long a report says what it is at, and how often again."""
 
 
-@command("report", to_go_on="repeat the command")
-def main(cfg: DictConfig) -> None:
+@command("report", ReportSettings, to_go_on="repeat the command")
+def main(settings: ReportSettings) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
     require("polars", "report")
-    check_config(cfg)
-    archive = None if cfg.archive is None else Path(cfg.archive).expanduser()
+    archive = None if settings.archive is None else Path(settings.archive).expanduser()
 
     say = Patience()
 
@@ -31,7 +28,7 @@ def main(cfg: DictConfig) -> None:
 
     if archive is not None:
         check_archive(archive)
-    report = write_report(Path(cfg.study_dir).expanduser(), archive, say)
+    report = write_report(Path(settings.study_dir).expanduser(), archive, say)
     print_answer(report.answer)
     print(f"report      {report.page}")
     if archive is not None:

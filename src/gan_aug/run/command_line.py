@@ -6,21 +6,15 @@ import functools
 import io
 import logging
 import os
-import re
-import shlex
 import signal
 import sys
 from collections.abc import Callable
 from errno import ENOMEM
-from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -31,50 +25,48 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.run.errors import Diverged, GanAugError, warn
+from gan_aug.run.arguments import for_hydra, quoting
+from gan_aug.run.errors import Diverged, GanAugError
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.pipes import ends_with_its_reader
-from gan_aug.run.record import Busy, one_line, runs_of
-from gan_aug.run.renames import renamed_argument
-from gan_aug.run.shape import check_arguments, check_shape, quoting_of_package
+from gan_aug.run.record import Busy, one_line
 from gan_aug.run.sweep_table import print_table
 from gan_aug.run.terminal import printable
-from gan_aug.run.unknown_settings import check_additions, unknown_override
+from gan_aug.settings.groups import conf_dir
+from gan_aug.settings.whole import Whole, validate
+from gan_aug.settings.wording import unknown
 
-Task = Callable[[DictConfig], object]
+W = TypeVar("W", bound=Whole)
 _MERGING = "Error merging override "
 """What Hydra says of a value that cannot take the place of what is there."""
 _TO_APPEND = "To append to your config use +"
 """What Hydra advises where nothing has the key of an override; it seldom is what is meant."""
+_OPEN = ("callbacks", "logger", "quality.metrics", "study.condition")
+"""Groups that take entries of one's own."""
 
 
 class Terminated(SystemExit):
     """SIGTERM came: a Slurm time limit, say."""
 
 
-def conf_dir() -> Path:
-    """Return the configuration folder: inside an installed wheel, or at the top of the source."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "conf"
-    return shipped if shipped.is_dir() else package.parents[1] / "conf"
-
-
 def command(
     config_name: str,
+    kind: type[W],
     at_end: Callable[[], None] = print_table,
     to_go_on: str = "repeat the command with resume=true to go on",
-) -> Callable[[Task], Callable[[], None]]:
+) -> Callable[[Callable[[W], object]], Callable[[], None]]:
     """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
 
     HYDRA_FULL_ERROR=1 shows tracebacks.
 
     Args:
         config_name: the configuration in conf/.
+        kind: the settings that it is validated as, once; the task is given these.
         at_end: called when all jobs are done, also when some failed.
         to_go_on: what a user does after the command was stopped.
     """
 
-    def decorate(task: Task) -> Callable[[], None]:
+    def decorate(task: Callable[[W], object]) -> Callable[[], None]:
         @ends_with_its_reader()
         def main() -> None:
             show_traceback = take_over_errors()
@@ -89,13 +81,8 @@ def command(
             try:
                 try:
                     _check_encoding()
-                    arguments = _checked_options(
-                        [_as_hydra_takes_it(a) for a in joined([_current(a) for a in sys.argv[1:]])]
-                    )
-                    check_arguments(arguments, conf_dir())
-                    _refuse_resume(arguments, to_go_on)
-                    sys.argv[1:] = _with_folder_to_resume(arguments)
-                    _run_hydra(task, config_name)
+                    sys.argv[1:] = for_hydra(sys.argv[1:], to_go_on)
+                    _run_hydra(task, config_name, kind)
                 finally:
                     if not is_job():
                         at_end()
@@ -134,7 +121,7 @@ def message_of(error: Exception) -> str:
         return f"{group}={name}: is none of {', '.join(error.options)}; name one of them"
     if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):
         argument = str(error).partition(_TO_APPEND)[2].strip()
-        return unknown_override(argument, error.__cause__) or message
+        return _unknown(argument, error.__cause__) or message
     if isinstance(error, ConfigCompositionException) and message.startswith(_MERGING):
         reason = one_line(error.__cause__ or error)
         return (
@@ -161,6 +148,17 @@ def message_of(error: Exception) -> str:
     return f"{type(error).__name__}: {message} (HYDRA_FULL_ERROR=1 shows the traceback)"
 
 
+def _unknown(argument: str, cause: BaseException | None) -> str | None:
+    """Return what to say of an override that Hydra refuses because nothing has its key."""
+    if not isinstance(cause, OmegaConfBaseException) or cause.parent_node is None:
+        return None
+    node = cause.parent_node
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    parent, _, name = str(cause.full_key or "").rpartition(".")
+    adds = f"; +{argument} adds one" if "_target_" in known or parent in _OPEN else ""
+    return f"{argument}: {unknown(parent, name, known)}{adds}"
+
+
 def _lacks_memory(error: Exception) -> bool:
     """Tell whether there was too little memory, which libraries say in words of their own."""
     if isinstance(error, GanAugError):
@@ -184,45 +182,18 @@ def _refused_file(error: Exception) -> OSError | None:
     return None
 
 
-def quoted(key: str, value: object) -> str:
-    """Return KEY="VALUE" as Hydra's grammar takes any value."""
-    # Its only escapes are backslashes before a quote.
-    text = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), str(value))
-    return f'{key}="{text}"'
-
-
-def quoting(argument: str) -> str:
-    """Say how to write an argument that Hydra's grammar refuses (facebookresearch/hydra 1.3)."""
-    key, equals, value = argument.partition("=")
-    if (of_package := quoting_of_package(argument)) is not None:
-        return of_package
-    if not equals or not key.isascii() or " " in key:
-        return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
-    return (
-        f"{argument}: its value has letters that need quotes (spaces, Korean, ' = {{ }} and the "
-        f"like), or lacks a closing bracket; type {shlex.quote(quoted(key, value))}"
-    )
-
-
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the recording
     raise Terminated(143)
 
 
-def _run_hydra(task: Task, config_name: str) -> None:
+def _run_hydra(task: Callable[[W], object], config_name: str, kind: type[W]) -> None:
     failure: list[Exception] = []
-
-    def compose(overrides: list[str]) -> DictConfig:
-        loader = GlobalHydra.instance().config_loader()
-        name = HydraConfig.get().job.config_name  # --config-name may give another
-        return loader.load_configuration(name, overrides, RunMode.RUN)
 
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
-            check_shape(cfg, conf_dir())
-            check_additions(cfg, HydraConfig.get(), compose)
-            return task(cfg)
+            return task(validate(cfg, kind))
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -257,130 +228,3 @@ def _check_encoding() -> None:
             f"PYTHONUTF8: Python takes names of files for {encoding} here, and would misread "
             "others; set PYTHONUTF8=1"
         )
-
-
-def _checked_options(arguments: list[str]) -> list[str]:
-    """Put -m in front, and refuse unknown options in one line; argparse would print its usage."""
-    # It also takes no settings on both sides of an option.
-    multirun = [a for a in arguments if a in ("-m", "--multirun")]
-    ordered = [*multirun, *(a for a in arguments if a not in multirun)]
-    parser = get_args_parser()
-
-    def refuse(message: str) -> NoReturn:
-        raise GanAugError(f"{message}; --help and --hydra-help list what there is")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(ordered)
-    return ordered
-
-
-_COUNTS = r"(?:data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
-_ONE_CLASS = re.compile(
-    rf"\+*(?P<key>{_COUNTS}|study\.ruler|arms\.[^.=]+\.real)\.(?P<name>[^=]+)=(?P<value>.*)"
-)
-_KEY = re.compile(r"[A-Za-z_]\w*|0|[1-9]\d*", re.ASCII)
-_NAMES = (
-    r"(data\.(positive|train_class|classes|columns)|model\.pair|study\.(rare|ruler|endpoints)|"
-    r"arms\.[^.=]+\.real)"
-)
-"""Settings that count by class, and others that name classes, or columns of a table."""
-
-
-def _current(argument: str) -> str:
-    """Return an argument with the name that its setting has today, and say so once."""
-    now = renamed_argument(argument)
-    if now != argument:
-        warn(f"{argument}: is called {now} now; the old name will go with the next version")
-    return now
-
-
-def joined(arguments: list[str]) -> list[str]:
-    """Return arguments in which KEY.CLASS=VALUE is part of a mapping, where Hydra needs that.
-
-    Its keys have no Korean letters, spaces or dots, and one would take the place of KEY={...}.
-    """
-    single: dict[str, list[int]] = {}
-    for i, argument in enumerate(arguments):
-        if one := _ONE_CLASS.fullmatch(argument):
-            single.setdefault(one["key"], []).append(i)
-    kept: list[str | None] = [*arguments]
-    for key, places in single.items():
-        whole = [i for i, argument in enumerate(arguments) if argument.startswith(f"{key}={{")]
-        parts = {i: arguments[i].partition("=")[2].strip() for i in sorted([*whole, *places])}
-        names = {i: one["name"] for i in places if (one := _ONE_CLASS.fullmatch(arguments[i]))}
-        are_keys = re.fullmatch(_COUNTS, key) and all(map(_KEY.fullmatch, names.values()))
-        if (are_keys and not whole) or any(len(_choices(part)) > 1 for part in parts.values()):
-            continue
-        inner = [
-            "'{}': {}".format(names[i].replace("'", "''"), part) if i in names else part[1:-1]
-            for i, part in parts.items()
-        ]
-        for i in parts:
-            kept[i] = None
-        kept[max(parts)] = f"{key}={{{', '.join(inner)}}}"
-    return [argument for argument in kept if argument is not None]
-
-
-def _as_hydra_takes_it(argument: str) -> str:
-    r"""Return an argument that Hydra's grammar takes, where it is clear what is meant.
-
-    data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping
-    takes the place of the one there was and may name classes in any letters, as data.positive=NAME
-    may, and data.patient_regex=(\d+)_.* may be typed as it is.
-    """
-    key, _, value = argument.partition("=")
-    if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
-        return f"++{argument}"
-    bare = key.lstrip("+")
-    counts = re.fullmatch(_COUNTS, bare) and value.startswith("{")
-    if counts or (re.fullmatch(_NAMES, bare) and not _is_grammatical(argument)):
-        # As text, which replaces a mapping that was there; of a sweep there are several.
-        return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in _choices(value))
-    if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
-        return quoted(key, value)
-    return argument
-
-
-def _is_grammatical(argument: str) -> bool:
-    """Tell whether Hydra takes it, and keeps the keys of a mapping as they were typed."""
-    try:
-        value = OverridesParser.create().parse_override(argument).value()
-    except HydraException:
-        return False
-    return not isinstance(value, dict) or all(isinstance(key, str) for key in value)
-
-
-def _choices(value: str) -> list[str]:
-    """Return the choices of a sweep: what stands between commas that no bracket encloses."""
-    found, depth = [""], 0
-    for letter in value:
-        depth += (letter in "[{(") - (letter in "]})")
-        if letter == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += letter
-    return [choice.strip() for choice in found]
-
-
-def _refuse_resume(arguments: list[str], to_go_on: str) -> None:
-    """Refuse resume= in a command that goes on without it."""
-    given = [a for a in arguments if a.lstrip("+").startswith("resume=")]
-    if given and "resume=" not in to_go_on:
-        raise GanAugError(f"{given[0]}: is no setting of this command; {to_go_on}, without it")
-
-
-def _with_folder_to_resume(arguments: list[str]) -> list[str]:
-    """Point `resume=true` at the folder of the latest run of the same command under runs/."""
-    given = any(a.startswith(("hydra.run.dir=", "hydra.sweep.dir=")) for a in arguments)
-    if "resume=true" not in [a.lower() for a in arguments] or given:
-        return arguments
-    found = sorted(runs_of(arguments, Path("runs")), key=lambda run: run[0])
-    if not found:
-        raise GanAugError(
-            "resume=true: no run of this command under runs/; repeat the command exactly, in the "
-            "same folder, or name the run with hydra.run.dir=DIR"
-        )
-    _, folder, record = found[-1]
-    if record.sweep_folder is not None:
-        return [*arguments, quoted("hydra.sweep.dir", record.sweep_folder)]
-    return [*arguments, quoted("hydra.run.dir", folder)]

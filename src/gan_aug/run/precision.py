@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import Any, TypeVar
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import FittingSettings
+from gan_aug.settings.models import TrainerSettings
 
+F = TypeVar("F", bound=FittingSettings)
 AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
 _COMPUTES_IN_BF16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 """Processor capabilities: x86's, then ARM's. With the others bf16 is emulated, slower than fp32."""
@@ -28,13 +29,13 @@ def choose_precision(accelerator: str) -> str:
     return MIXED if any(able.get(name, False) for name in _COMPUTES_IN_BF16) else FULL
 
 
-def check_gpu(trainer: Mapping[Any, Any] | DictConfig) -> None:
+def check_gpu(trainer: TrainerSettings) -> None:
     """Check that there is the GPU that a trainer asks for.
 
     Raises:
         GanAugError: there is none.
     """
-    if trainer["accelerator"] != "gpu":
+    if trainer.accelerator != "gpu":
         return
     import torch
 
@@ -44,11 +45,11 @@ def check_gpu(trainer: Mapping[Any, Any] | DictConfig) -> None:
         raise GanAugError(f"trainer=gpu: torch finds no GPU here ({why}); choose trainer=cpu")
 
 
-def settle_precision(cfg: DictConfig, before: Iterable[Mapping[str, Any]]) -> None:
-    """Write into a configuration what auto stands for.
+def settle_precision(settings: F, before: Iterable[Mapping[str, Any]]) -> F:
+    """Return settings with what auto stands for.
 
     Args:
-        cfg: with `trainer.precision`.
+        settings: with `trainer.precision`.
         before: configurations of earlier parts of the run and of other draws of its study. The
             first choice among them is kept, on whatever machine it was made: the weights of a run
             and the draws of a report must be alike. Without one the choice is this machine's.
@@ -56,9 +57,11 @@ def settle_precision(cfg: DictConfig, before: Iterable[Mapping[str, Any]]) -> No
     Raises:
         GanAugError: there is no GPU where the trainer asks for one.
     """
-    check_gpu(cfg.trainer)
-    if cfg.trainer.precision != AUTO:
-        return
+    trainer = settings.trainer
+    check_gpu(trainer)
+    if trainer.precision != AUTO:
+        return settings
     choices = (config.get("trainer", {}).get("precision", AUTO) for config in before)
     kept = next((choice for choice in choices if choice != AUTO), None)
-    cfg.trainer.precision = kept or choose_precision(cfg.trainer.accelerator)
+    precision = kept or choose_precision(trainer.accelerator)
+    return settings.changed(type(settings), {"trainer.precision": precision})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import not_writable, write_text
@@ -28,6 +27,7 @@ from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
 from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
 from gan_aug.run.terminal import printable
+from gan_aug.settings.whole import Whole, among
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 LOCK = ".lease"
@@ -77,7 +77,7 @@ class Run:
 
     Args:
         folder: the folder.
-        cfg: the configuration.
+        settings: of the command.
         may_differ: settings, or groups of them, in which an earlier part of the run may differ.
         redo: those that may differ too, and for which a finished run is opened once more.
         once_finished: those that may differ where there is nothing left to do.
@@ -94,7 +94,7 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        cfg: DictConfig,
+        settings: Whole,
         may_differ: tuple[str, ...] = (),
         redo: tuple[str, ...] = (),
         once_finished: tuple[str, ...] = (),
@@ -103,9 +103,9 @@ class Run:
         self.folder, self._anew = folder, anew
         self._may_differ, self._redo = may_differ, redo
         self._once_finished = once_finished
-        self._resume = bool(cfg.get("resume", False))
-        self._verbose = bool(cfg.get("verbose", False))
-        self.config = self._given = _plain(cfg)
+        self._resume = bool(getattr(settings, "resume", False))
+        self._verbose = bool(getattr(settings, "verbose", False))
+        self.config = self._given = settings.plain()
         self._seconds_before = 0.0
         self.threads: int | None = None
         self._record: RunRecord
@@ -206,13 +206,9 @@ class Run:
 
             print_config(self.config)
 
-    def settled(self, cfg: DictConfig) -> None:
-        """Take over settings that the data has settled; run.json keeps those given beside them.
-
-        Args:
-            cfg: from `gan_aug.data.settle.settle`.
-        """
-        self.config = _plain(cfg)
+    def settled(self, settings: Whole) -> None:
+        """Take over settings that the data has settled; run.json keeps those given beside them."""
+        self.config = settings.plain()
         self.record(config=self.config)
 
     def _elsewhere(self) -> str:
@@ -295,12 +291,12 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def is_finished(folder: Path, cfg: DictConfig) -> bool:
+def is_finished(folder: Path, given: Config) -> bool:
     """Tell whether a folder holds a finished run of just these settings.
 
     Args:
         folder: the run's.
-        cfg: the configuration, without Hydra's part.
+        given: the settings as plain containers.
 
     Raises:
         GanAugError: its record is damaged.
@@ -308,7 +304,7 @@ def is_finished(folder: Path, cfg: DictConfig) -> bool:
     record = read_record(folder)
     if record is None or not record.finished:
         return False
-    differences = _differences(record.given or record.config, _plain(cfg))
+    differences = _differences(record.given or record.config, given)
     return all(_is_open(difference) for difference in differences)
 
 
@@ -337,17 +333,6 @@ def is_busy(folder: Path) -> bool:
 
 def _lock(folder: Path) -> Lock:
     return Lock(folder / LOCK, guards=folder)
-
-
-def _plain(cfg: DictConfig) -> Config:
-    # As run.json will have it: a class called 1 may be a number in the settings of a file.
-    config: Config = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    return {key: value for key, value in config.items() if key not in ("resume", "verbose")}
-
-
-def among(key: str, names: tuple[str, ...]) -> bool:
-    """Tell whether a setting is one of `names`, or in a group that is."""
-    return any(f"{key}.".startswith(f"{name}.") for name in names)
 
 
 def _is_open(difference: tuple[str, Any, Any]) -> bool:
@@ -385,7 +370,7 @@ def _essence(arguments: list[str]) -> list[str]:
 
 @contextmanager
 def open_run(
-    cfg: DictConfig,
+    settings: Whole,
     may_differ: tuple[str, ...] = (),
     redo: tuple[str, ...] = (),
     once_finished: tuple[str, ...] = (),
@@ -397,7 +382,7 @@ def open_run(
         GanAugError: see `Run.__enter__`.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with Run(folder, cfg, may_differ, redo, once_finished, anew) as run:
+    with Run(folder, settings, may_differ, redo, once_finished, anew) as run:
         if not run.finished:
             run.show()
         yield run

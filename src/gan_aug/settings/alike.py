@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan_aug.run.record import among
 from gan_aug.run.run_record import Config
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import deciding
+from gan_aug.settings.whole import among
 
 _FREE = (
     "draw",

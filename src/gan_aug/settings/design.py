@@ -60,6 +60,14 @@ class Endpoint(Settings):
         float | None, Field(gt=0, lt=1), Wanted("a share above 0 and below 1, or null")
     ] = Field(default=None, description="the smallest difference that matters, as a share")
 
+    @model_validator(mode="after")
+    def _has_a_threshold(self) -> Endpoint:
+        if self.at == AT_VALIDATION and self.metric != "accuracy":
+            raise GanAugError(
+                f"study.endpoints: at={self.at} is of the accuracy, not of {self.metric}"
+            )
+        return self
+
     @property
     def name(self) -> str:
         """The metric's name in a report."""

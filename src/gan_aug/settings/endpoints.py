@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -95,8 +96,12 @@ def _endpoint(found: Any, i: int) -> Endpoint:
     return Endpoint(str(found["split"]), str(metric), at, least)
 
 
+def _plain(endpoint: Any) -> dict[str, Any]:
+    return {key: getattr(endpoint, key) for key in ("split", "metric", "at", "smallest_effect")}
+
+
 def hash_of(
-    endpoints: list[Endpoint], question: tuple[str, str], comparisons: list[list[str]] | None
+    endpoints: Sequence[Any], question: tuple[str, str], comparisons: list[list[str]] | None
 ) -> str:
     """Return what two declarations share only if they are the same.
 
@@ -106,7 +111,7 @@ def hash_of(
         comparisons: further pairs of arms; None of a declaration that names none, as the first
             version's did.
     """
-    content: list[Any] = [[asdict(one) for one in endpoints], question]
+    content: list[Any] = [[_plain(one) for one in endpoints], question]
     if comparisons is not None:
         content.append(comparisons)
     text = json.dumps(content, sort_keys=True)

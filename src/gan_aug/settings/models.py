@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Settings, own
+from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.node import Node
 from gan_aug.settings.values import (
     Above0,
@@ -134,6 +136,15 @@ class GanSettings(NetworkSettings):
     class_weight: From0 = own("of telling the classes apart")
     condition: Literal["lung_mask", "blur", "edges"] = own("what is shown of an image")
     l1_weight: From0 = own("of the distance to the image")
+
+    @model_validator(mode="after")
+    def _can_be_balanced(self) -> Self:
+        if self.balanced and (fitted_on := gan_facts(self).fitted_on) != "all":
+            raise GanAugError(
+                f"model.balanced=true: model={self.name} is fitted on {fitted_on} of the classes, "
+                "not on all at once; set model.balanced=false"
+            )
+        return self
 
 
 class ClassifierSettings(NetworkSettings):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Settings, own
 from gan_aug.settings.models import FixedStepsClassifier
 from gan_aug.settings.node import Node
-from gan_aug.settings.values import MOST_IMAGES, From0, Index, Names, PathText, Positive
+from gan_aug.settings.values import MOST_IMAGES, Auto, From0, Index, Names, PathText, Positive
 
 
 class MetricNode(Node):
@@ -42,5 +43,27 @@ class QualitySettings(Settings):
     gate: dict[str, From0] = Field(description="how far values may be from the baseline, to pass")
     use: Names = Field(description="metrics to compute")
     metrics: dict[str, MetricSettings] = Field(description="every file of conf/metric")
-    every_n_epochs: Positive | None = Field(default=None, description="curves in training")
+    every_n_epochs: Positive | Auto | None = Field(
+        default=None, description="curves in training; auto: nine times"
+    )
     select: str | None = Field(default=None, description="what chooses a GAN's weights")
+
+    @model_validator(mode="after")
+    def _names_what_there_is(self) -> Self:
+        for name in self.use:
+            if name not in self.metrics:
+                raise GanAugError(f"quality.use: {name} is none of {', '.join(self.metrics)}")
+        # What tells of a source is not measured of unseen real images, which have none.
+        of_all = {v for metric in self.metrics.values() for v in metric.good if "source" not in v}
+        for value in self.gate:
+            if value not in of_all:
+                raise GanAugError(
+                    f"quality.gate.{value}: is none of the values {', '.join(sorted(of_all))}"
+                )
+        return self
+
+
+class SettledQuality(QualitySettings):
+    """How generated images are measured, once the length of the training is known."""
+
+    every_n_epochs: Positive | None = Field(default=None, description="curves in training")

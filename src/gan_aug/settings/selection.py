@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from gan_aug.settings.commands import StudySettings
 
 _MEASURE = ("extractor", "classifier", "reference_steps", "seed")
 
@@ -23,20 +23,20 @@ def deciding(quality: Mapping[str, Any], select: str) -> tuple[str, ...]:
 
 
 def _values(metric: Any) -> Mapping[str, str]:
-    known = isinstance(metric, Mapping | DictConfig) and metric.get("good") is not None
+    known = isinstance(metric, Mapping) and metric.get("good") is not None
     found: Mapping[str, str] = metric["good"] if known else {}
     return found
 
 
-def quality_of_finished(cfg: DictConfig) -> tuple[str, ...]:
+def quality_of_finished(settings: StudySettings) -> tuple[str, ...]:
     """Return the settings of quality that may change on a draw whose GANs are fitted.
 
     All, unless GANs are chosen by quality: then those that decide nothing.
     """
-    select = OmegaConf.select(cfg, "study.gan_select")
+    select, quality = settings.study.gan_select, settings.plain()["quality"]
     if select is None:
         return ("quality",)
-    kept = {f"quality.{key}" for key in deciding(cfg.quality, select)}
-    keys = [f"quality.{key}" for key in cfg.quality if key != "metrics"]
-    keys += [f"quality.metrics.{name}" for name in cfg.quality.metrics]
+    kept = {f"quality.{key}" for key in deciding(quality, select)}
+    keys = [f"quality.{key}" for key in quality if key != "metrics"]
+    keys += [f"quality.metrics.{name}" for name in quality["metrics"]]
     return tuple(key for key in keys if key not in kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -13,7 +13,7 @@ from gan_aug.settings.by_name import by_name, names_in, normal
 
 MOST_IMAGES = 100_000
 """Of a class at once: they are held in memory."""
-AUTO = "auto"
+AUTO: Final = "auto"
 """Of a number that a study takes from its data."""
 T = TypeVar("T")
 

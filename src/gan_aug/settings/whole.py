@@ -25,12 +25,14 @@ class Whole(Settings):
 
     _tree: DictConfig = PrivateAttr()
 
+    @property
+    def tree(self) -> DictConfig:
+        """What it was read from, for parts that do not take settings yet."""
+        return self._tree
+
     def plain(self) -> dict[str, Any]:
         """Return plain containers as run.json has them, each key as it was given."""
-        found: Any = OmegaConf.to_container(self._tree, resolve=True)
-        # As JSON will have it: a class called 1 may be a number in the settings of a file.
-        found = json.loads(json.dumps(found))
-        return {key: value for key, value in found.items() if key not in NOT_RECORDED}
+        return plain_of(self._tree)
 
     def changed(self, kind: type[W], values: Mapping[str, Any]) -> W:
         """Return settings with other values; what others take from them (`${...}`) changes too.
@@ -50,6 +52,13 @@ class Whole(Settings):
 
 
 W = TypeVar("W", bound=Whole)
+
+
+def plain_of(cfg: DictConfig) -> dict[str, Any]:
+    """Return a command's configuration as run.json has it."""
+    # As JSON will have it: a class called 1 may be a number in the settings of a file.
+    found = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
+    return {key: value for key, value in found.items() if key not in NOT_RECORDED}
 
 
 def validate(cfg: DictConfig, kind: type[W]) -> W:
@@ -90,6 +99,11 @@ def of_plain(content: DictConfig | Mapping[str, Any], kind: type[W]) -> W:
     return found
 
 
+def among(key: str, names: tuple[str, ...]) -> bool:
+    """Tell whether a setting is one of `names`, or in a group that is."""
+    return any(f"{key}.".startswith(f"{name}.") for name in names)
+
+
 def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield every text of plain containers with the keys that lead to it."""
     if isinstance(node, str):
@@ -118,7 +132,8 @@ def _refuse_unread(settings: Settings, read: frozenset[str], path: str) -> None:
     fields = type(settings).model_fields
     own = {name for name, field in fields.items() if field.json_schema_extra == {"own": True}}
     extra = settings.model_extra or {}
-    for name in [*extra, *(own & settings.model_fields_set)]:
+    checked = () if settings.has_keys_of_others else (*extra, *(own & settings.model_fields_set))
+    for name in checked:
         key = f"{path}{name}"
         if not any(key == one or one.startswith(f"{key}.") for one in read):
             known = [

@@ -5,26 +5,20 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from gan_aug.arms.check import check_arms, check_settled_arms
-from gan_aug.data.prepare import load, prepare, print_data
-from gan_aug.data.settle import settle
+from gan_aug.data.prepare import load, print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.threads import use_threads
-from gan_aug.settings.checks import check_config
-from gan_aug.settings.commands import SettledStudy, StudySettings
+from gan_aug.settings.commands import StudySettings
 from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import quality_of_finished
-from gan_aug.settings.study import check_study
-from gan_aug.settings.whole import of_plain
-from gan_aug.study.derived import derive
 from gan_aug.study.ending import finish, leave_to_the_other
 from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
+from gan_aug.study.settle import settle
 
 MAY_DIFFER = (
     *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.on_conflict"),
@@ -43,44 +37,39 @@ REDO = ("study.question", "study.comparisons", "study.endpoints")
 `quality_of_finished`."""
 
 
-@command("study", at_end=finish, to_go_on="repeat the command to go on")
-def main(cfg: DictConfig) -> None:
-    """Check the configuration and the data first; torch is loaded only when both are sound."""
+@command("study", StudySettings, at_end=finish, to_go_on="repeat the command to go on")
+def main(settings: StudySettings) -> None:
+    """Check the data first; torch is loaded only when it is sound."""
     require("polars", "study")
     try:
-        redo = (*REDO, *quality_of_finished(cfg))
-        with open_run(cfg, may_differ(cfg), redo, once_finished=MACHINE) as run:
+        redo = (*REDO, *quality_of_finished(settings))
+        with open_run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
             if run.finished:
-                check_same_data(run.folder, cfg)
+                check_same_data(run.folder, settings.data)
                 print(f"{run.folder}: finished already, skipped")
                 return
-            check_config(cfg)
-            check_study(cfg)
-            check_arms(of_plain(cfg, StudySettings))
-            source = load(cfg.data)
-            cfg = derive(cfg, source)
-            prepared = prepare(cfg.data, source)
-            cfg = settle(cfg, prepared.splits)
-            others = (record.config for _, record in other_draws(Path(cfg.study_dir)))
-            settle_precision(cfg, chain(run.before, others))
-            run.settled(cfg)
-            check_settled_arms(of_plain(cfg, SettledStudy))
+            check_arms(settings)
+            settled, prepared = settle(settings, load(settings.data))
+            others = (record.config for _, record in other_draws(Path(settings.study_dir)))
+            settled = settle_precision(settled, chain(run.before, others))
+            run.settled(settled)
+            check_settled_arms(settled)
             check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
-            print_data(cfg.data, prepared)
-            use_threads(run, cfg.trainer.threads)
+            print_data(settled.data, prepared)
+            use_threads(run, settled.trainer.threads)
 
             from gan_aug.study.job import run_draw, stages_of
 
-            with reporting(run.folder, stages_of(cfg, prepared.splits)):
-                run_draw(cfg, prepared, run)
+            with reporting(run.folder, stages_of(settled.tree, prepared.splits)):
+                run_draw(settled, prepared, run)
     except Busy as error:
         leave_to_the_other(error)
 
 
-def may_differ(cfg: DictConfig) -> tuple[str, ...]:
+def may_differ(settings: StudySettings) -> tuple[str, ...]:
     """Return the settings in which an earlier part of a draw may differ."""
-    chooses = OmegaConf.select(cfg, "study.gan_select") is not None
+    chooses = settings.study.gan_select is not None
     return MAY_DIFFER if chooses else (*MAY_DIFFER, "study.gan_curve_points")
 
 

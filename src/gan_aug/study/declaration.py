@@ -8,17 +8,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.run.files import not_writable
 from gan_aug.run.find import find_runs
-from gan_aug.settings.design import Endpoint
-from gan_aug.settings.draw import draw_settings
-from gan_aug.study.derived import numbers_of
+from gan_aug.settings.commands import StudySettings
+from gan_aug.study.settle import numbers_of
 
 
-def declare(cfg: DictConfig) -> None:
+def declare(settings: StudySettings) -> None:
     """Write down the declaration of a study before it has results; it is never written again.
 
     A study that has results and no declaration gets none afterwards.
@@ -26,19 +23,19 @@ def declare(cfg: DictConfig) -> None:
     Raises:
         GanAugError: it cannot be written.
     """
-    folder = Path(cfg.study_dir).expanduser()
+    folder = Path(settings.study_dir).expanduser()
     path = folder / DECLARATION
     if path.exists() or any((run / "metrics.json").exists() for run in find_runs(folder).runs):
         return
-    study = draw_settings(cfg).study
-    decided = "rare" in cfg.study  # by the data, some of its numbers
+    study = settings.study
+    decided = study.takes_from_data  # the data, some of its numbers
     content = Declaration(
-        endpoints=[Endpoint(**vars(one)) for one in study.endpoints],
+        endpoints=study.endpoints,
         question=[study.question.arm, study.question.reference],
         comparisons=study.comparisons,
         declared=datetime.now(UTC).isoformat(timespec="seconds"),
-        numbers=numbers_of(cfg) if decided else None,
-        arms=[str(name) for name in cfg.arms] if decided else None,
+        numbers=numbers_of(settings) if decided else None,
+        arms=list(settings.arms) if decided else None,
     )
     # Draws may start at once: each writes a file of its own, and the first to name it is kept.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

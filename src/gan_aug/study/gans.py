@@ -38,8 +38,10 @@ from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
 from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.selection import deciding
+from gan_aug.settings.whole import of_plain
 from gan_aug.training.fit import fit
 
 _UNLIKE = (
@@ -106,7 +108,7 @@ def used_in_training(cfg: DictConfig) -> list[str]:
 
 def gan_config(
     cfg: DictConfig, class_name: str, counts: Mapping[str, int], fit_number: int = 0
-) -> DictConfig:
+) -> SettledTrain:
     """Return the configuration of `gan_aug.train` that fits the GAN which makes a class.
 
     A GAN that is fitted on several classes has the same configuration for each of them.
@@ -136,27 +138,28 @@ def gan_config(
     kept["trainer"]["max_epochs"] = epochs
     kept["trainer"].pop("threads", None)  # the draw's; the GAN's record has their number
     points = config["study"]["gan_curve_points"]
-    if points and config["quality"]["use"]:
-        kept["quality"] = config["quality"] | {
-            "use": used_in_training(cfg),
-            "every_n_epochs": -(-epochs // points),
-            "select": config["study"]["gan_select"],
-        }
+    measured = bool(points and config["quality"]["use"])
+    kept["quality"] = config["quality"] | {
+        "use": used_in_training(cfg),
+        "every_n_epochs": -(-epochs // points) if measured else None,
+        "select": config["study"]["gan_select"] if measured else None,
+    }
     again = [fit_number] if fit_number else []
-    return OmegaConf.create(
+    return of_plain(
         {
             "name": f"gan_{'_'.join(made)}",
             "seed": stream_seed("gan", config["seed"], config["draw"], *made, *again),
             "draw": config["draw"],
             "generate": {"count": 64, "seed": 0},
             **kept,
-        }
+        },
+        SettledTrain,
     )
 
 
-def gan_key(config: DictConfig, splits: Splits) -> str:
+def gan_key(gan: SettledTrain, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
-    settings: Config = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    settings = gan.plain()
     for look in ("callbacks", "logger"):  # change no weight
         settings.pop(look, None)
     quality = settings.pop("quality", None)
@@ -168,7 +171,7 @@ def gan_key(config: DictConfig, splits: Splits) -> str:
             )
     for name in _UNLIKE:
         settings["data"].pop(name, None)
-    needed = [name for name, count in config.data.subset.items() if count]
+    needed = [name for name, count in gan.data.subset.items() if count]
     seen = sorted(splits.train.of_classes(needed).hashes.tolist())
     content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:20]
@@ -244,7 +247,7 @@ def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: i
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
                 record_threads(run)
-                fit(config, Prepared(splits, None), run, keep_chosen=True)
+                fit(config.tree, Prepared(splits, None), run, keep_chosen=True)
             record = read_record(folder)
     finally:
         lock.release()

@@ -56,7 +56,7 @@ GRID_SIDE = 8
 """Images along each side of a picture."""
 
 
-def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
+def run_draw(settled: SettledStudy, prepared: Prepared, run: Run) -> None:
     """Fit every arm `study.repeats` times and write metrics.json, fits/ and grids/.
 
     Fits that an earlier attempt finished are kept; those that a job of another condition has done
@@ -66,11 +66,11 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
         GanAugError: an arm cannot have the images it asks for, or a training failed.
     """
     quieten()
-    splits = prepared.splits
+    cfg, splits = settled.tree, prepared.splits
     held_out = held_out_of(cfg, splits)
     images = DrawImages(cfg, prepared, run.folder)
     check_first(cfg, images)
-    declare(cfg)
+    declare(settled)
     tables = {name: getattr(splits, name) for name in cfg.study.splits}
     shared = SharedFits(cfg, tables, splits.validation)
     settings = draw_settings(cfg)
@@ -114,7 +114,7 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
             name: gan.facts(_sources(cfg, name, splits.classes))
             for name, gan in (images.gans | images.other_gans).items()
         },
-        ruler=_ruler(cfg, splits),
+        ruler=_ruler(settled, splits),
         fits=fits,
         quality=quality,
         checks=[],
@@ -128,8 +128,8 @@ def run_draw(cfg: DictConfig, prepared: Prepared, run: Run) -> None:
     print(f"results     {path}")
 
 
-def _ruler(cfg: DictConfig, splits: Splits) -> RulerFacts | None:
-    found = ruler_of(cfg, list(splits.classes))
+def _ruler(settings: SettledStudy, splits: Splits) -> RulerFacts | None:
+    found = ruler_of(settings, list(splits.classes))
     if found is None:
         return None
     sizes, varied = found

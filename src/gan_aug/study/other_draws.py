@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from gan_aug.data.prepare import load
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import ANOTHER_STUDY, Run
 from gan_aug.run.run_record import Config, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
+from gan_aug.settings.data import DataSettings
 
 
 def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
@@ -59,7 +58,7 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
         first = False
 
 
-def check_same_data(folder: Path, cfg: DictConfig) -> None:
+def check_same_data(folder: Path, data: DataSettings) -> None:
     """Check that a finished draw, about to be skipped, is of the data that is asked for.
 
     Where these cannot be read nothing is compared: a finished draw needs none.
@@ -68,14 +67,14 @@ def check_same_data(folder: Path, cfg: DictConfig) -> None:
         GanAugError: it is not.
     """
     record = read_record(folder)
-    if record is None or record.data is None or record.config["data"].get("root") == cfg.data.root:
+    if record is None or record.data is None or record.config["data"].get("root") == data.root:
         return
     try:
-        fingerprint = load(cfg.data).fingerprint()
+        fingerprint = load(data).fingerprint()
     except GanAugError:
         return
     if fingerprint != record.data.fingerprint:
-        raise GanAugError(_other_images(folder, record, cfg.data.root, fingerprint))
+        raise GanAugError(_other_images(folder, record, data.root, fingerprint))
 
 
 def _check_arms(where: Path, before: Config, now: Config) -> None:

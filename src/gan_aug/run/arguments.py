@@ -1,0 +1,220 @@
+r"""What is typed after a command, as Hydra's grammar takes it (facebookresearch/hydra 1.3).
+
+It has no Korean letters, and needs quotes around much that people type: data.patient_regex=(\d+)_.*
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
+from hydra.errors import HydraException, OverrideParseException
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.record import runs_of
+from gan_aug.settings.groups import CHOSEN_BY, choose, conf_dir, folder_of
+
+_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+_COUNTS = r"(?:data\.subset|study\.count|arms\.[^.=]+\.added\.count)"
+_ONE_CLASS = re.compile(
+    rf"\+*(?P<key>{_COUNTS}|study\.ruler|arms\.[^.=]+\.real)\.(?P<name>[^=]+)=(?P<value>.*)"
+)
+_KEY = re.compile(r"[A-Za-z_]\w*|0|[1-9]\d*", re.ASCII)
+_NAMES = (
+    r"(data\.(positive|train_class|classes|columns)|model\.pair|study\.(rare|ruler|endpoints)|"
+    r"arms\.[^.=]+\.real)"
+)
+"""Settings that count by class, and others that name classes, or columns of a table."""
+_NEEDED = re.compile(
+    r"generate|synthetic|study(\.question|\.condition)?|data\.(source|synthetic)|"
+    r"(model|classifier)\.module|quality\.(metrics|gate)"
+)
+"""Groups that are chosen from nowhere, and that no command can do without."""
+
+
+def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
+    """Return arguments as Hydra takes them.
+
+    Args:
+        typed: what stands after the command.
+        to_go_on: what a user does after the command was stopped; names `resume=` where there is it.
+
+    Raises:
+        GanAugError: an argument that is none, naming it and what to write.
+    """
+    arguments = _with_options_first([_in_grammar(argument) for argument in joined(typed)])
+    for argument in arguments:
+        _check(argument)
+    resumes = [a for a in arguments if a.lstrip("+").startswith("resume=")]
+    if resumes and "resume=" not in to_go_on:
+        raise GanAugError(f"{resumes[0]}: is no setting of this command; {to_go_on}, without it")
+    return _with_folder_to_resume(arguments)
+
+
+def typed_settings() -> frozenset[str]:
+    """Return the keys and groups that this job's command line names: data, data.root ..."""
+    overrides = list(HydraConfig.get().overrides.task)
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return frozenset(override.key_or_group for override in parsed)
+
+
+def quoted(key: str, value: object) -> str:
+    """Return KEY="VALUE" as Hydra's grammar takes any value."""
+    # Its only escapes are backslashes before a quote.
+    text = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), str(value))
+    return f'{key}="{text}"'
+
+
+def quoting(argument: str) -> str:
+    """Say how to write an argument that Hydra's grammar refuses."""
+    key, equals, value = argument.partition("=")
+    group, at, package = key.partition("@")
+    if at and not re.fullmatch(r"[\w.:-]+", package):
+        sound = re.sub(r"[^\w.:-]+", "_", package)
+        return (
+            f"{argument}: {package} is no name of a setting (an arm's names files, and holds no "
+            f"/); write {group}@{sound}={value}"
+        )
+    if not equals or not key.isascii() or " " in key:
+        return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
+    return (
+        f"{argument}: its value has letters that need quotes (spaces, Korean, ' = {{ }} and the "
+        f"like), or lacks a closing bracket; type {shlex.quote(quoted(key, value))}"
+    )
+
+
+def _with_options_first(arguments: list[str]) -> list[str]:
+    """Put -m in front, and refuse unknown options in one line; argparse would print its usage."""
+    # It also takes no settings on both sides of an option.
+    multirun = [a for a in arguments if a in ("-m", "--multirun")]
+    ordered = [*multirun, *(a for a in arguments if a not in multirun)]
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise GanAugError(f"{message}; --help and --hydra-help list what there is")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(ordered)
+    return ordered
+
+
+def _check(argument: str) -> None:
+    """Check that what is chosen from a folder of conf/ is a name, and is not taken away.
+
+    Hydra itself names no argument where it is something else.
+    """
+    key, equals, value = argument.partition("=")
+    if equals and key in _FOLDERS and value.strip("'\"") in ("", "null"):
+        raise GanAugError(f"{argument}: names no folder; write {key}=DIR")
+    if argument.startswith("~"):
+        group = key[1:]
+        chosen_by = group if group in CHOSEN_BY.values() else CHOSEN_BY.get(group)
+        if chosen_by is not None:
+            raise GanAugError(f"{argument}: the command needs it; {choose(chosen_by)}")
+        if group == "arms":
+            raise GanAugError(f"{argument}: a study needs arms; leave one out with '~arms.NAME'")
+        if _NEEDED.fullmatch(group):
+            raise GanAugError(f"{argument}: the command needs it; leave this argument out")
+    elif equals and (conf_dir() / folder_of(key)).is_dir() and not _are_names(argument):
+        raise GanAugError(f"{argument}: is no name; {choose(key.lstrip('+'))}")
+
+
+def _are_names(argument: str) -> bool:
+    try:
+        (override,) = OverridesParser.create().parse_overrides([argument])
+        value: Any = override.value()
+    except OverrideParseException:
+        return True  # Hydra says what it is
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    return all(isinstance(one, str | list | Glob | QuotedString) for one in values)
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """Return arguments in which KEY.CLASS=VALUE is part of a mapping, where Hydra needs that.
+
+    Its keys have no Korean letters, spaces or dots, and one would take the place of KEY={...}.
+    """
+    single: dict[str, list[int]] = {}
+    for i, argument in enumerate(arguments):
+        if one := _ONE_CLASS.fullmatch(argument):
+            single.setdefault(one["key"], []).append(i)
+    kept: list[str | None] = [*arguments]
+    for key, places in single.items():
+        whole = [i for i, argument in enumerate(arguments) if argument.startswith(f"{key}={{")]
+        parts = {i: arguments[i].partition("=")[2].strip() for i in sorted([*whole, *places])}
+        names = {i: one["name"] for i in places if (one := _ONE_CLASS.fullmatch(arguments[i]))}
+        are_keys = re.fullmatch(_COUNTS, key) and all(map(_KEY.fullmatch, names.values()))
+        if (are_keys and not whole) or any(len(_choices(part)) > 1 for part in parts.values()):
+            continue
+        inner = [
+            "'{}': {}".format(names[i].replace("'", "''"), part) if i in names else part[1:-1]
+            for i, part in parts.items()
+        ]
+        for i in parts:
+            kept[i] = None
+        kept[max(parts)] = f"{key}={{{', '.join(inner)}}}"
+    return [argument for argument in kept if argument is not None]
+
+
+def _in_grammar(argument: str) -> str:
+    r"""Return an argument that Hydra's grammar takes, where it is clear what is meant.
+
+    data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping
+    takes the place of the one there was and may name classes in any letters, as data.positive=NAME
+    may, and data.patient_regex=(\d+)_.* may be typed as it is.
+    """
+    key, _, value = argument.partition("=")
+    if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
+        return f"++{argument}"
+    bare = key.lstrip("+")
+    counts = re.fullmatch(_COUNTS, bare) and value.startswith("{")
+    if counts or (re.fullmatch(_NAMES, bare) and not _is_grammatical(argument)):
+        # As text, which replaces a mapping that was there; of a sweep there are several.
+        return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in _choices(value))
+    if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
+        return quoted(key, value)
+    return argument
+
+
+def _is_grammatical(argument: str) -> bool:
+    """Tell whether Hydra takes it, and keeps the keys of a mapping as they were typed."""
+    try:
+        value = OverridesParser.create().parse_override(argument).value()
+    except HydraException:
+        return False
+    return not isinstance(value, dict) or all(isinstance(key, str) for key in value)
+
+
+def _choices(value: str) -> list[str]:
+    """Return the choices of a sweep: what stands between commas that no bracket encloses."""
+    found, depth = [""], 0
+    for letter in value:
+        depth += (letter in "[{(") - (letter in "]})")
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [choice.strip() for choice in found]
+
+
+def _with_folder_to_resume(arguments: list[str]) -> list[str]:
+    """Point `resume=true` at the folder of the latest run of the same command under runs/."""
+    given = any(a.startswith(tuple(f"{folder}=" for folder in _FOLDERS)) for a in arguments)
+    if "resume=true" not in [a.lower() for a in arguments] or given:
+        return arguments
+    found = sorted(runs_of(arguments, Path("runs")), key=lambda run: run[0])
+    if not found:
+        raise GanAugError(
+            "resume=true: no run of this command under runs/; repeat the command exactly, in the "
+            "same folder, or name the run with hydra.run.dir=DIR"
+        )
+    _, folder, record = found[-1]
+    if record.sweep_folder is not None:
+        return [*arguments, quoted("hydra.sweep.dir", record.sweep_folder)]
+    return [*arguments, quoted("hydra.run.dir", folder)]

@@ -1,0 +1,195 @@
+"""From a study's settings to settled ones: what its data decides joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.held_out import FEWEST
+from gan_aug.data.prepare import Prepared, prepare
+from gan_aug.data.settle import check_all_classes, named
+from gan_aug.data.source import Source, lasting, without_conflicts
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import SettledStudy, StudySettings
+from gan_aug.settings.ruler import ruler_arms
+from gan_aug.settings.values import AUTO
+
+_FEWEST_TRAINING = 25
+"""Training images of a class that a study can be cut from."""
+_MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
+
+
+def settle(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
+    """Return the settings of a study that know its data, and the images of the draw.
+
+    Args:
+        settings: as typed.
+        source: the data set.
+
+    Raises:
+        GanAugError: a setting that does not fit the data.
+    """
+    settings, classes = derive(settings, source), source.classes
+    prepared = prepare(settings.data, source)
+    values = named(settings.data, prepared.splits)
+    check_all_classes(values["data.subset"])
+    if (pair := settings.model.pair) is not None:
+        values["model.pair"] = classes.all_named(pair, "model.pair")
+    usual = {n: k or 0 for n, k in classes.numbers(settings.study.count, "study.count").items()}
+    arms = {name: _arm(settings, name, classes, usual) for name in settings.arms}
+    arms |= ruler_arms(settings, arms, prepared.splits.train.counts(), values["data.subset"])
+    endpoints = [one.model_dump(exclude_unset=True) for one in settings.study.endpoints]
+    values |= {"study.count": usual, "study.endpoints": endpoints, "arms": arms}
+    return settings.changed(SettledStudy, values), prepared
+
+
+def _arm(
+    settings: StudySettings, name: str, classes: Classes, usual: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return an arm as plain containers, with a number for each class."""
+    arm = settings.arms[name]
+    plain = arm.model_dump(by_alias=True, exclude_unset=True)
+    typed = classes.numbers(arm.added.count, f"arms.{name}.added.count")
+    plain["added"]["count"] = {n: usual[n] if k is None else k for n, k in typed.items()}
+    if arm.real is not None:
+        plain["real"] = classes.numbers(arm.real, f"arms.{name}.real")
+    return plain
+
+
+def numbers_of(settings: StudySettings) -> dict[str, Any]:
+    """Return what a study's data may have decided, by key."""
+    return {
+        "data.internal_per_class": settings.data.internal_per_class,
+        "data.subset": settings.data.subset,
+        "study.count": settings.study.count,
+        "study.ruler": settings.study.ruler,
+    }
+
+
+def derive(settings: StudySettings, source: Source) -> StudySettings:
+    """Return a study's settings with a number wherever they say `auto`.
+
+    They follow from the images that every draw has, so that all draws have the same ones. With
+    `study.rare` one class is scarce and filled up to the others; without, all have as many images.
+
+    Args:
+        settings: as typed.
+        source: the data set.
+
+    Raises:
+        GanAugError: there are too few images, or numbers that were typed leave none.
+    """
+    auto = [key for key, value in numbers_of(settings).items() if value == AUTO]
+    if not auto:
+        return settings
+    data, study, classes = settings.data, settings.study, source.classes
+    usable = without_conflicts(source, data.on_conflict)
+    have = lasting(usable, data.development_per_class, data.val_per_class)
+    scarce = min(have, key=lambda name: have[name])
+    if have[scarce] < _FEWEST_TRAINING:
+        raise GanAugError(
+            f"{auto[0]}=auto: there are only {have[scarce]} training images of {scarce}, a study "
+            f"needs {_FEWEST_TRAINING} of each class; bring more, or leave the class out "
+            "(data.classes=[A,B])"
+        )
+    internal = (
+        min(_MOST_INTERNAL, have[scarce] // 5)
+        if data.internal_per_class == AUTO
+        else data.internal_per_class
+    )
+    left = {name: n - internal for name, n in have.items()}
+    typed = None if data.subset == AUTO else data.subset
+    rare = None if study.rare is None else classes.named(study.rare, "study.rare")
+    subset, count = _numbers(classes.numbers(typed, "data.subset"), left, rare)
+    values: dict[str, Any] = {"data.internal_per_class": internal}
+    if study.takes_from_data:
+        values["study.rare"] = rare
+    if "data.subset" in auto or study.takes_from_data:
+        values["data.subset"] = subset
+    if "study.count" in auto:
+        values["study.count"] = count
+    if "study.ruler" in auto:
+        varied = list(classes) if rare is None else [rare]
+        sizes = _sizes(min(subset[n] for n in varied), min(left[n] for n in varied))
+        values["study.ruler"] = sizes if rare is None else {rare: sizes}
+    derived = settings.changed(StudySettings, values)
+    print("numbers from the data:")
+    for key, value in numbers_of(derived).items():
+        print(f"  {key}={value}".replace("'", ""))
+    if not study.takes_from_data:
+        return derived
+    counts = classes.numbers(derived.study.count, "study.count")
+    added = {name: n or 0 for name, n in counts.items()}
+    values = _without_more_real(derived, added, {n: left[n] - k for n, k in subset.items()})
+    values |= _without_quality(derived, source, added, {n: have[n] - subset[n] for n in have})
+    return derived.changed(StudySettings, values)
+
+
+def _numbers(
+    given: Mapping[str, int | None], left: Mapping[str, int], rare: str | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the draw's training images of each class, and how many images are added."""
+    if rare is None:
+        usual = min(_MOST_WITHOUT_RARE, min(left.values()) // 3)  # the ruler goes on to all of them
+        subset = {name: usual if n is None else n for name, n in given.items()}
+        return subset, {name: 2 * n for name, n in subset.items()}
+    others = [name for name in given if name != rare]
+    level = min(left[n] if (number := given[n]) is None else number for n in others)
+    own = given[rare]
+    if own is None:  # half of what there is: the ruler needs further ones
+        own = min(left[rare], level) // 2
+    if own >= level:
+        raise GanAugError(
+            f"study.rare={rare}: a draw has {own} images of it and {level} of another class, so "
+            f"there is nothing to fill up; lower data.subset.{rare}, or leave study.rare out"
+        )
+    subset = {name: level if n is None else n for name, n in given.items()} | {rare: own}
+    return subset, {name: level - own if name == rare else 0 for name in given}
+
+
+def _sizes(own: int, most: int) -> list[int]:
+    """Return the sizes of a ruler: from half of what a draw has, doubled, to all there is."""
+    if most <= own:
+        raise GanAugError(
+            f"study.ruler=auto: a draw has {own} images and the data {most}, so that a ruler has "
+            "nothing to go on to; lower data.subset"
+        )
+    sizes = [size for size in (own // 2, own, 2 * own, 4 * own, 8 * own) if 0 < size <= most]
+    return sizes if sizes[-1] > 0.8 * most or sizes[-1] == 8 * own else [*sizes, most]
+
+
+def _without_more_real(
+    settings: StudySettings, count: Mapping[str, int], left: Mapping[str, int]
+) -> dict[str, Any]:
+    """Leave out the arms of further real images where there are not as many."""
+    lacking = [name for name, n in count.items() if n > left[name]]
+    out = [name for name, arm in settings.arms.items() if arm.added.source == "real"]
+    if not lacking or not out:
+        return {}
+    for arm in out:
+        print(
+            f"without the arm {arm}: it adds {count[lacking[0]]} further {lacking[0]} images, "
+            f"there are {left[lacking[0]]}"
+        )
+    kept = {name: arm for name, arm in settings.arms.items() if name not in out}
+    return {"arms": {n: a.model_dump(by_alias=True, exclude_unset=True) for n, a in kept.items()}}
+
+
+def _without_quality(
+    settings: StudySettings, source: Source, count: Mapping[str, int], unseen: Mapping[str, int]
+) -> dict[str, Any]:
+    """Measure no quality where some draw may have too few images to measure with."""
+    validation: Mapping[str, int] = {}
+    if source.validation is not None and settings.study.gan_select is None:
+        validation = source.validation.counts()
+    for name in (name for name, n in count.items() if n and settings.quality.use):
+        # Half of the training folder fits the reference classifier, the rest has two sides.
+        side = unseen[name] / 4 + validation.get(name, 0) / 2
+        if side < 1.5 * FEWEST:
+            print(
+                f"quality.use=[]: about {side:.0f} {name} images on each side are left to measure "
+                f"its GANs with, and draws differ; {FEWEST} are the fewest"
+            )
+            return {"quality.use": []}
+    return {}
