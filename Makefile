@@ -36,7 +36,9 @@ bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds 
 constraints: .venv/ready ## Write the versions that are installed into constraints.txt
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
-lint: .venv/ready ## Check style and types
+lint: .venv/ready ## Check style, and types as Linux, Windows and macOS have them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	for system in linux win32 darwin; do \
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
+	done

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
-from datetime import UTC, datetime
+import platform
+import time
 from pathlib import Path
 from typing import Any
 
-HERE = socket.gethostname()
-LONG_AGO = "2026-01-01T00:00:00+00:00"
+import psutil
 
+from gan_aug.run.lock import _place
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+HERE = platform.node()
+LONG_AGO = 1_700_000_000.0
 
 
 def write(path: Path, content: Any) -> Path:
@@ -32,7 +30,20 @@ def write_run(folder: Path, status: str = "finished", age: float = 0, **others: 
         "overrides": [], "seconds": 60.0, "config": {"study": {"folder": folder.name}},
     }  # fmt: skip
     path = write(folder / "run.json", record | others)
-    at = path.stat().st_mtime - age
+    at = time.time() - age
+    os.utime(path, (at, at))
+    return path
+
+
+def work_in(folder: Path, place: str | None = None, age: float = 0) -> Path:
+    """Write the lease of a living process: this one, or one elsewhere that touched it before."""
+    own = psutil.Process()
+    owner = {
+        "token": "0" * 32, "host": HERE, "place": place or _place(), "pid": own.pid,
+        "started": own.create_time(),
+    }  # fmt: skip
+    path = write(folder / ".lease", owner)
+    at = time.time() - age
     os.utime(path, (at, at))
     return path
 
@@ -40,43 +51,29 @@ def write_run(folder: Path, status: str = "finished", age: float = 0, **others: 
 def submit(
     sweep: Path,
     *folders: str,
-    submitted: str = LONG_AGO,
+    submitted: float = LONG_AGO,
     launcher: str = "local",
-    pid: int = 1,
-    host: str = HERE,
+    attended: bool = True,
 ) -> Path:
     """Write a jobs.json; returns its folder."""
-    folder = sweep / ".jobs" / f"{submitted[:10]}_{submitted[11:19].replace(':', '-')}_{host}_{pid}"
+    folder = sweep / ".jobs" / f"{submitted:.0f}"
     content = {
-        "command": "study", "arguments": [], "hydra": [], "launcher": launcher,
+        "format": 1, "command": "study", "arguments": [], "hydra": [], "launcher": launcher,
         "submitted": submitted, "jobs": [
             {"number": i, "folder": name, "overrides": [f"draw={i}"]}
             for i, name in enumerate(folders)
         ],
     }  # fmt: skip
     write(folder / "jobs.json", content)
+    if attended:
+        work_in(folder)
     return folder
-
-
-def write_attempt(folder: Path, number: int, state: str = "running", **others: Any) -> Path:
-    content = {
-        "state": state, "pid": os.getpid(), "host": HERE, "started": LONG_AGO, "ended": None,
-        "exit": None, "reason": None, "slurm_job": None,
-    }  # fmt: skip
-    return write(folder / f"{number}.json", content | others)
 
 
 def write_progress(folder: Path, **others: Any) -> Path:
     content = {
-        "stage": "GAN of pneumonia", "done": 400, "total": 1500, "unit": "batches",
+        "format": 1, "stage": "GAN of pneumonia", "done": 400, "total": 1500, "unit": "batches",
         "images_per_second": 250.4, "seconds_left": 282.0, "stage_number": 1, "stages": 16,
-        "host": HERE, "updated": now(),
+        "host": HERE,
     }  # fmt: skip
     return write(folder / "progress.json", content | others)
-
-
-def a_dead_pid() -> int:
-    """A process that has been."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from job_files import submit, write_run
 from support import TINY_GAN, TINY_STUDY, start, wait_for
 
@@ -19,6 +20,7 @@ from gan_aug.run.progress import Progress
 Command = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, command: Command) -> None:
     """One draw, from its first stage to its last."""
     arguments = ("+study=seed_protocol", *TINY_STUDY, "study_dir=s")
@@ -52,6 +54,7 @@ def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, comman
     assert "1 job: 1 done" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_run_does_not_run_for_ever(
     tmp_path: Path, cache_home: Path, command: Command
 ) -> None:

@@ -5,25 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from job_files import (
-    a_dead_pid,
-    now,
-    submit,
-    write,
-    write_attempt,
-    write_progress,
-    write_run,
-)
+from job_files import HERE, submit, work_in, write, write_progress, write_run
 
-from gan_aug.jobs import state as module
-from gan_aug.jobs.follow import Follower, Job, Sweep
-from gan_aug.jobs.state import SILENT_SECONDS, State
+from gan_aug.jobs import follow as module
+from gan_aug.jobs.follow import SILENT_SECONDS, Followed, Follower, State, Sweep
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.lock import STALE
 
 
 def look(root: Path) -> Sweep:
@@ -31,13 +22,9 @@ def look(root: Path) -> Sweep:
     return sweep
 
 
-def only(root: Path) -> Job:
+def only(root: Path) -> Followed:
     (job,) = look(root).jobs
     return job
-
-
-def ago(seconds: float) -> str:
-    return datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(timespec="seconds")
 
 
 def files_below(folder: Path) -> dict[str, int]:
@@ -76,45 +63,28 @@ def test_a_run_that_ends_while_it_is_looked_at(
 
 
 @pytest.mark.parametrize(
-    ("run", "attempt", "state", "reason"),
+    ("run", "works", "attended", "state", "reason"),
     [
-        (None, None, State.WAITING, None),
-        (None, {"state": "running"}, State.RUNNING, None),
-        (None, {"state": "running", "pid": "dead"}, State.KILLED, "is gone; repeat"),
-        (None, {"state": "failed", "reason": "no GPU"}, State.FAILED, "no GPU"),
-        (None, {"state": "stopped", "reason": "time limit"}, State.STOPPED, "time limit"),
-        (None, {"state": "done"}, State.DONE, None),
-        # a process of this machine that has not come to its run.json yet
-        ("failed", {"state": "running", "started": "now"}, State.RUNNING, None),
-        ("interrupted", {"state": "running", "started": "now"}, State.RUNNING, None),
-        # the run's own words are newer, and more precise
-        ("failed", {"state": "failed", "reason": "exit code 1"}, State.FAILED, "of the run"),
-        ("failed", {"state": "running"}, State.FAILED, "of the run"),
-        ("interrupted", {"state": "stopped", "reason": "x"}, State.STOPPED, "of the run"),
-        # killed by the kernel; only the launcher could say so
-        ("running", {"state": "failed", "reason": "signal 9"}, State.FAILED, "signal 9"),
-        ("running", {"state": "running", "pid": "dead"}, State.KILLED, "is gone; repeat"),
-        ("running", {"state": "done"}, State.KILLED, "ended before the run"),
-        ("finished", {"state": "failed", "reason": "report"}, State.DONE, None),
-        ("finished", {"state": "running"}, State.DONE, None),
+        (None, False, True, State.WAITING, None),
+        (None, False, False, State.STOPPED, "never started, its command has ended"),
+        ("running", True, True, State.RUNNING, None),
+        ("running", True, False, State.RUNNING, None),  # its command was killed a moment ago
+        ("running", False, True, State.KILLED, "is gone; repeat"),
+        ("failed", False, True, State.FAILED, "of the run"),
+        ("failed", True, True, State.FAILED, "of the run"),  # it is ending
+        ("interrupted", False, True, State.STOPPED, "of the run"),
+        ("finished", False, False, State.DONE, None),
+        ("finished", True, True, State.DONE, None),
     ],
 )
 def test_a_job_of_a_launcher(
-    run: str | None,
-    attempt: dict[str, Any] | None,
-    state: State,
-    reason: str | None,
-    tmp_path: Path,
+    run: str | None, works: bool, attended: bool, state: State, reason: str | None, tmp_path: Path
 ) -> None:
-    jobs = submit(tmp_path, "draw_0")
+    submit(tmp_path, "draw_0", attended=attended)
     if run:
         write_run(tmp_path / "draw_0", run, age=60, reason="of the run")
-    if attempt:
-        if attempt.get("pid") == "dead":
-            attempt = attempt | {"pid": a_dead_pid()}
-        if attempt.get("started") == "now":
-            attempt = attempt | {"started": now()}
-        write_attempt(jobs, 0, **attempt)
+    if works:
+        work_in(tmp_path / "draw_0")
     before = files_below(tmp_path)
     job = only(tmp_path)
     assert job.state is state
@@ -122,59 +92,60 @@ def test_a_job_of_a_launcher(
     assert files_below(tmp_path) == before, "looking left something behind"
 
 
-def test_a_job_on_another_machine_is_believed_while_it_writes(tmp_path: Path) -> None:
-    jobs = submit(tmp_path, "draw_0")
+def test_a_job_on_another_machine_is_believed_while_its_heart_beats(tmp_path: Path) -> None:
+    submit(tmp_path, "draw_0", attended=False)
     write_run(tmp_path / "draw_0", "running", age=2 * SILENT_SECONDS)
-    elsewhere = {"host": "node7", "pid": a_dead_pid()}
-    write_attempt(jobs, 0, started=ago(3 * SILENT_SECONDS), **elsewhere)
+    work_in(tmp_path / "draw_0", "elsewhere")
+    write_progress(tmp_path / "draw_0", host="node7")
+    job = only(tmp_path)
+    assert job.state is State.RUNNING
+    assert job.progress is not None
+    assert job.progress.host == "node7"
+    work_in(tmp_path / "draw_0", "elsewhere", age=2 * STALE)
     assert only(tmp_path).state is State.KILLED
-    write_progress(tmp_path / "draw_0")
-    assert only(tmp_path).state is State.RUNNING
-    assert only(tmp_path).host == "node7"
-    write_progress(tmp_path / "draw_0", updated=ago(2 * SILENT_SECONDS))
-    assert only(tmp_path).state is State.KILLED
-    write_attempt(jobs, 0, started=now(), **elsewhere)  # it was begun again
-    assert only(tmp_path).state is State.RUNNING
+
+
+def test_a_cluster_goes_on_with_what_it_has_stopped(tmp_path: Path) -> None:
+    """Unless it has not for long."""
+    submit(tmp_path, "draw_0", "draw_1", launcher="slurm", attended=False)
+    for status, state in (("interrupted", State.STOPPED), ("running", State.KILLED)):
+        write_run(tmp_path / "draw_0", status, age=3600)
+        assert look(tmp_path).jobs[0].state is state
+        assert "Slurm has not run it again" in str(look(tmp_path).jobs[0].reason)
+        sign = work_in(tmp_path / "draw_0", "elsewhere", age=2 * STALE)  # the node died
+        assert look(tmp_path).jobs[0].state is State.WAITING
+        sign.unlink()
+    assert look(tmp_path).jobs[1].state is State.WAITING
 
 
 def test_the_latest_command_counts(tmp_path: Path) -> None:
     """A failed job that was submitted again waits; one that a later command leaves out does not."""
-    first = submit(tmp_path, "draw_0", "draw_1", submitted=ago(500))
+    submit(tmp_path, "draw_0", "draw_1", submitted=time.time() - 500)
     for number in (0, 1):
-        write_attempt(first, number, "failed", started=ago(400), reason="first")
         write_run(tmp_path / f"draw_{number}", "failed", age=300, reason="of the run")
-    again = submit(tmp_path, "draw_1", "draw_2", submitted=ago(100), launcher="slurm")
+    submit(
+        tmp_path, "draw_1", "draw_2", submitted=time.time() - 100, launcher="slurm", attended=False
+    )
     states = {job.folder: job.state for job in look(tmp_path).jobs}
     assert states == {
         "draw_0": State.FAILED, "draw_1": State.WAITING, "draw_2": State.WAITING
     }  # fmt: skip
-    write_attempt(again, 0, "stopped", started=ago(50))  # pre-empted: Slurm runs it again
+    write_run(tmp_path / "draw_1", "interrupted", age=50)  # pre-empted: Slurm runs it again
     assert look(tmp_path).jobs[1].state is State.WAITING
-
-
-def test_jobs_whose_command_has_ended_do_not_wait_for_ever(tmp_path: Path) -> None:
-    jobs = submit(tmp_path, "draw_0", "draw_1", pid=a_dead_pid())
-    assert [job.state for job in look(tmp_path).jobs] == [State.STOPPED] * 2
-    write_attempt(jobs, 0, "done")
-    first, second = look(tmp_path).jobs
-    assert (first.state, second.state) == (State.DONE, State.STOPPED)
-    assert "repeat the command" in str(second.reason)
-    elsewhere = tmp_path / "other"
-    submit(elsewhere, "draw_0", pid=a_dead_pid(), host="node7")  # there its command may go on
-    assert look(elsewhere).jobs[0].state is State.WAITING
 
 
 def test_what_a_running_and_a_failed_job_show(tmp_path: Path) -> None:
     jobs = submit(tmp_path, "draw_0", "draw_1")
-    write_attempt(jobs, 0)
+    write_run(tmp_path / "draw_0", "running")
+    work_in(tmp_path / "draw_0")
     write_progress(tmp_path / "draw_0")
-    write_attempt(jobs, 1, "failed", reason="no images")
+    write_run(tmp_path / "draw_1", "failed", reason="no images", overrides=["draw=1"])
     write_progress(tmp_path / "draw_1")  # from before it failed
     (jobs / "1.log").write_text("error: no images\n")
     running, failed = look(tmp_path).jobs
     assert running.progress is not None
     assert (running.progress.done, running.progress.total) == (400, 1500)
-    assert running.host == os.uname().nodename
+    assert running.progress.host == HERE
     assert (failed.progress, failed.log) == (None, jobs / "1.log")
     assert failed.overrides == ("draw=1",)
 
@@ -182,18 +153,18 @@ def test_what_a_running_and_a_failed_job_show(tmp_path: Path) -> None:
 def test_time_left(tmp_path: Path) -> None:
     """From the median of the finished jobs and the number of those that run now."""
     names = [f"draw_{i}" for i in range(9)]
-    jobs = submit(tmp_path, *names)
+    submit(tmp_path, *names)
     for i, seconds in enumerate((100, 110, 900)):
         write_run(tmp_path / names[i], "finished", seconds=seconds)
     assert look(tmp_path).seconds_left() is None  # nothing runs: nobody knows how many at once
     for i in (3, 4):
-        write_attempt(jobs, i)
+        work_in(tmp_path / names[i])
         write_run(tmp_path / names[i], "running", age=10, seconds=50)
     left = look(tmp_path).seconds_left()
     # 50 s of each that runs, and four jobs of 110 s, two at once
     assert left == pytest.approx((50 + 50 + 4 * 110) / 2, abs=5)
     for i in range(5, 9):
-        write_attempt(jobs, i, "failed")
+        write_run(tmp_path / names[i], "failed")
     assert look(tmp_path).seconds_left() == pytest.approx(50, abs=5)
 
 
@@ -225,34 +196,36 @@ def test_many_multiruns_are_told_apart(tmp_path: Path) -> None:
     assert [job.folder for job in look(below).jobs] == ["draw_0", "draw_9", "draw_10"]
 
 
-def jobs_of(folder: str) -> str:
+def jobs_of(folder: str, **others: Any) -> str:
     job = {"number": 0, "folder": folder, "overrides": []}
     sound = {
-        "command": "study", "arguments": [], "hydra": [], "launcher": "local",
-        "submitted": "2026-01-01T00:00:00+00:00", "jobs": [job],
+        "format": 1, "command": "study", "arguments": [], "hydra": [], "launcher": "local",
+        "submitted": 1.0, "jobs": [job],
     }  # fmt: skip
-    return json.dumps(sound)
+    return json.dumps(sound | others)
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "part"),
     [
-        ("draw_0/run.json", "{"),
-        ("draw_0/run.json", '{"status": 3}'),
-        ("draw_0/progress.json", '{"stage": "GAN"}'),
-        ("draw_0/progress.json", "[]"),
-        ("JOBS/0.json", '{"state": "running", "pid": "x"}'),
-        ("JOBS/0.json", '{"state": "dancing", "pid": 1, "host": "x"}'),
-        ("JOBS/0.json", '{"state": "failed", "pid": 1, "host": "x", "started": "noon"}'),
-        ("JOBS/jobs.json", "\0"),
-        ("JOBS/jobs.json", '{"jobs": [3]}'),
-        ("JOBS/jobs.json", jobs_of("../../etc")),
-        ("JOBS/jobs.json", jobs_of("/etc")),
+        ("draw_0/run.json", "{", "cannot be read"),
+        ("draw_0/run.json", '{"status": 3}', "run.json"),
+        ("draw_0/progress.json", '{"format": 1, "stage": "GAN"}', "is no progress of a run (done"),
+        ("draw_0/progress.json", "[]", "does not hold a mapping"),
+        ("draw_0/progress.json", '{"format": 2}', "is of format 2, "),
+        ("JOBS/jobs.json", "\0", "cannot be read"),
+        ("JOBS/jobs.json", '{"format": 1, "jobs": [3]}', "is no list of jobs (command"),
+        ("JOBS/jobs.json", jobs_of("x", launcher="rocket"), "launcher='rocket'"),
+        ("JOBS/jobs.json", jobs_of("x", later=1), "later=1"),
+        ("JOBS/jobs.json", jobs_of("../../etc"), "outside its own folder"),
+        ("JOBS/jobs.json", jobs_of("/etc"), "outside its own folder"),
     ],
 )
-def test_damaged_files_are_named(name: str, content: str, tmp_path: Path) -> None:
+def test_damaged_files_are_named(name: str, content: str, part: str, tmp_path: Path) -> None:
     jobs = submit(tmp_path, "draw_0")
     write_run(tmp_path / "draw_0", "running")
+    if "progress" in name:
+        work_in(tmp_path / "draw_0")
     write_run(tmp_path / "draw_1", "finished")
     path = jobs / name.removeprefix("JOBS/") if "JOBS" in name else tmp_path / name
     path.write_text(content)
@@ -260,14 +233,15 @@ def test_damaged_files_are_named(name: str, content: str, tmp_path: Path) -> Non
     lines = [*sweep.damaged, *(job.reason for job in sweep.jobs if job.state is State.FAILED)]
     assert len(lines) == 1
     assert str(path) in str(lines[0])
+    assert part in str(lines[0])
     assert "\n" not in str(lines[0])
-    assert ("etc" in content) == ("outside its own folder" in str(lines[0]))
     assert sweep.jobs[-1].state is State.DONE
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    jobs = submit(tmp_path, "draw_0")
-    os.mkfifo(jobs / "0.json")
+    work_in(tmp_path / "draw_0")
+    write_run(tmp_path / "draw_0", "running")
+    os.mkfifo(tmp_path / "draw_0" / "progress.json")
     assert "not a regular file" in look(tmp_path).damaged[0]
 
 
@@ -275,33 +249,34 @@ def test_changes_are_seen(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     with pytest.raises(GanAugError, match="holds no run"):
         follower.look()
-    jobs = submit(tmp_path, "draw_0")
+    submit(tmp_path, "draw_0")
     seen = [follower.look()[0].jobs[0].state]
-    write_attempt(jobs, 0)
-    seen.append(follower.look()[0].jobs[0].state)
-    for status in ("failed", "finished"):
+    lease = work_in(tmp_path / "draw_0")
+    for status in ("running", "failed", "finished"):
         write_run(tmp_path / "draw_0", status)
         seen.append(follower.look()[0].jobs[0].state)
     assert seen == [State.WAITING, State.RUNNING, State.FAILED, State.DONE]
+    lease.unlink()
     write_run(tmp_path / "later", "failed")
     assert [job.folder for job in follower.look()[0].jobs] == ["draw_0", "later"]
 
 
-def test_five_thousand_jobs(tmp_path: Path) -> None:
-    names = [f"draw_{i}" for i in range(5000)]
-    jobs = submit(tmp_path, *names)
+def test_a_thousand_jobs(tmp_path: Path) -> None:
+    names = [f"draw_{i}" for i in range(1000)]
+    submit(tmp_path, *names)
     config = {"study": {"folder": "draw_0"}, "arms": {str(i): [0.5] * 10 for i in range(20)}}
-    for i, name in enumerate(names[:4500]):
+    for i, name in enumerate(names[:800]):
         write_run(tmp_path / name, "finished" if i % 50 else "failed", config=config, given=config)
-    for i in range(4500, 4504):
-        write_attempt(jobs, i)
-        write_progress(tmp_path / names[i])
+    for name in names[800:804]:
+        write_run(tmp_path / name, "running")
+        work_in(tmp_path / name)
+        write_progress(tmp_path / name)
     follower = Follower(tmp_path)
     follower.look()
     started = time.process_time()
     (sweep,) = follower.look()
     seconds = time.process_time() - started
     assert sweep.counts() == {
-        State.DONE: 4410, State.FAILED: 90, State.RUNNING: 4, State.WAITING: 496
+        State.DONE: 784, State.FAILED: 16, State.RUNNING: 4, State.WAITING: 196
     }  # fmt: skip
-    assert seconds < 1.5, "a look at what has not changed"
+    assert seconds < 0.4, "a look at what has not changed"

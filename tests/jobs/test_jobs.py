@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,27 +19,33 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobStatus
 from hydra.types import RunMode
+from job_files import submit, write_run
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT, TINY_STUDY, run_command
 
 from gan_aug.jobs import compose, local
 from gan_aug.jobs.compose import Composer, one_of_each_kind, refuse_empty
-from gan_aug.jobs.launching import _is_of_the_multirun, _is_queued, _missing, returns
-from gan_aug.jobs.local import slots_of
-from gan_aug.jobs.slurm import _tasks_of, check
-from gan_aug.jobs.submission import (
-    Attempt,
-    Job,
-    Queued,
-    Submission,
-    latest_attempts,
-    now,
-    reason_of,
+from gan_aug.jobs.launching import (
+    _is_of_the_multirun,
+    _is_queued,
+    _missing,
+    _not_done,
+    returns,
 )
+from gan_aug.jobs.local import slots_of
+from gan_aug.jobs.pool import Ended, Pool, reason_of
+from gan_aug.jobs.slurm import Queued, _tasks_of, check
+from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.launched import BUSY, PARENT, WAIT
+from gan_aug.run.run_record import read_record
 from gan_aug.run.threads import cores
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
+
+
+def job(folder: str, *overrides: str, number: int = 0) -> Job:
+    return Job(number=number, folder=folder, overrides=list(overrides))
 
 
 @contextmanager
@@ -119,9 +129,11 @@ def test_which_settings_of_hydra_a_job_is_given() -> None:
 
 
 def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
-    jobs = [Job(7, "흉부 1", ["draw=7"])]
-    made = Submission.create(tmp_path, "study", ["-m", "draw=7"], ["hydra.verbose=true"], "x", jobs)
-    assert Submission.read(made.folder) == made
+    jobs = [job("흉부 1", "draw=7", number=7)]
+    made = Submission.create(
+        tmp_path, "study", ["-m", "draw=7"], ["hydra.verbose=true"], "local", jobs
+    )
+    assert Submission.load(made.folder) == made
     assert made.command_line(0) == [
         sys.executable, "-m", "gan_aug.study", "hydra.verbose=true", "draw=7",
         f'hydra.run.dir="{tmp_path}/흉부 1"', f'hydra.sweep.dir="{tmp_path}"', "hydra.job.num=7",
@@ -131,9 +143,9 @@ def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
-    (tmp_path / "jobs.json").write_text('{"jobs": [{"number": 0}]}')
-    with pytest.raises(GanAugError, match=r"jobs\.json: is damaged \(lacks 'command'\)"):
-        Submission.read(tmp_path)
+    (tmp_path / "jobs.json").write_text('{"format": 1, "jobs": [{"number": 0}]}')
+    with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs \(command: field requi"):
+        Submission.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +165,7 @@ def test_how_a_job_ended(
 ) -> None:
     path = tmp_path / "0.log"
     path.write_text(log)
-    ended = Attempt("running", 1, "here", "then").ended_with(code, path, stopping)
-    assert (ended.state, ended.reason, ended.exit) == (state, reason, code)
-    assert ended.ended is not None
+    assert Ended.of(code, path, stopping) == Ended(state, code, reason)
 
 
 def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
@@ -164,28 +174,124 @@ def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
     assert reason_of(1, path) == "새 것"
 
 
-def test_hydra_is_told_of_every_failure(tmp_path: Path) -> None:
-    jobs = [Job(i, f"draw_{i}", []) for i in range(3)]
-    made = Submission.create(tmp_path, "study", [], [], "local", jobs)
-    Attempt("done", 1, "h", now()).write(made.state_path(0))
-    Attempt("failed", 1, "h", now(), reason="why").write(made.state_path(1))
-    found = returns(jobs, latest_attempts(tmp_path), tmp_path)
-    assert [result.status for result in found] == [JobStatus.COMPLETED] + [JobStatus.FAILED] * 2
-    with pytest.raises(GanAugError, match=rf"draw_1: why \(its output: .*{made.folder.name}/1.log"):
+def test_hydra_is_told_of_every_failure() -> None:
+    found = returns([job("draw_0"), job("draw_1")], {"draw_1": "why"})
+    assert [result.status for result in found] == [JobStatus.COMPLETED, JobStatus.FAILED]
+    with pytest.raises(GanAugError, match=r"^draw_1: why$"):
         _ = found[1].return_value
-    with pytest.raises(GanAugError, match=r"draw_2: did not start"):
-        _ = found[2].return_value
 
 
-def test_the_latest_attempt_counts_whatever_its_settings_were(tmp_path: Path) -> None:
-    """One that found its folder finished, under settings that touch no fit, has not failed."""
-    job = Job(0, "draw_0", ["data.root=elsewhere"])
-    for pid, state in ((1, "failed"), (2, "done")):
-        made = Submission.create(tmp_path, "study", [], [], "slurm", [job])
-        moved = made.folder.rename(made.folder.with_name(f"2026-01-0{pid}_00-00-00_h_{pid}"))
-        Attempt(state, pid, "h", now()).write(moved / "0.json")
-    (result,) = returns([job], latest_attempts(tmp_path), tmp_path)
-    assert result.status is JobStatus.COMPLETED
+def test_jobs_that_a_cluster_did_not_finish_are_told(tmp_path: Path) -> None:
+    jobs = submit(tmp_path, "draw_0", "draw_1", "draw_2", launcher="slurm", attended=False)
+    (jobs / "1.log").touch()
+    write_run(tmp_path / "draw_0")
+    write_run(tmp_path / "draw_1", "failed", reason="why")
+    assert _not_done(tmp_path) == {
+        "draw_1": f"why (its output: {jobs / '1.log'})",
+        "draw_2": "waiting",
+    }
+
+
+# What a pool notes of jobs that could not
+
+
+class Scripts(Submission):
+    """Jobs that are lines of Python; RUN is their run folder, K their number."""
+
+    def command_line(self, k: int) -> list[str]:
+        return [
+            sys.executable,
+            "-c",
+            f"RUN, K = {str(self.run_folder(k))!r}, {k}\n" + self.hydra[k],
+        ]
+
+
+def run_scripts(sweep: Path, *scripts: str, at_once: int = 3) -> Pool:
+    jobs = [job(f"draw_{k}", f"draw={k}", number=k) for k in range(len(scripts))]
+    submission = Scripts.create(sweep, "study", ["-m"], scripts, "local", jobs)
+    pool = Pool(submission, range(len(jobs)), [{}] * at_once)
+    pool.start()
+    while not pool.wait(60):
+        pass
+    assert pool.faults == []
+    return pool
+
+
+def status_of_draw(sweep: Path, draw: int) -> tuple[str, str | None]:
+    record = read_record(sweep / f"draw_{draw}")
+    assert record is not None
+    return record.status, record.reason
+
+
+def test_what_a_job_could_not_say_of_its_end_is_noted(tmp_path: Path) -> None:
+    """It was killed, or never came so far; what it said itself, and what is finished, is kept."""
+    for draw, status in ((1, "running"), (2, "finished"), (4, "failed"), (5, "interrupted")):
+        write_run(tmp_path / f"draw_{draw}", status, reason="of before")
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    says = (
+        "import json, sys; path = RUN + '/run.json'; record = json.load(open(path)); "
+        "record |= {'status': 'failed', 'reason': 'its own'}; json.dump(record, open(path, 'w')); "
+        "sys.exit(1)"
+    )
+    fails = "import sys; print('error: no such setting'); sys.exit(1)"
+    pool = run_scripts(tmp_path, fails, kill, fails, "", fails, says)
+    killed = "ended by signal 9 (Killed); out of memory?"
+    assert [status_of_draw(tmp_path, draw) for draw in (0, 1, 2, 4, 5)] == [
+        ("failed", "no such setting"),
+        ("failed", killed),
+        ("finished", "of before"),
+        ("failed", "no such setting"),
+        ("failed", "its own"),
+    ]
+    states = [pool.ended[k].state for k in range(6)]
+    assert states == ["failed", "failed", "failed", "done", "failed", "failed"]
+    assert not (tmp_path / "draw_3").exists()
+    unborn = read_record(tmp_path / "draw_0")
+    assert unborn is not None
+    assert unborn.command == ["python", "-m", "gan_aug.study", "-m"]
+    assert (unborn.job, unborn.overrides, unborn.config) == (0, ["draw=0"], {})
+
+
+def test_a_job_whose_folder_is_in_use_is_put_off_and_waits(tmp_path: Path) -> None:
+    code = f"import os, sys; sys.exit(0 if {WAIT!r} in os.environ else {BUSY})"
+    order = f"open({str(tmp_path / 'order')!r}, 'a').write(str(K))"
+    pool = run_scripts(tmp_path, f"{order}; {code}", order, order, at_once=1)
+    assert {ended.state for ended in pool.ended.values()} == {"done"}
+    assert (tmp_path / "order").read_text() == "0120"
+
+
+def test_jobs_that_are_stopped_are_noted_and_no_other_starts(tmp_path: Path) -> None:
+    jobs = [job(f"draw_{k}", number=k) for k in range(3)]
+    sleeps = f"open({str(tmp_path)!r} + f'/{{K}}', 'w'); import time; time.sleep(60)"
+    submission = Scripts.create(tmp_path, "study", [], [sleeps] * 3, "local", jobs)
+    pool = Pool(submission, range(3), [{}] * 2)
+    pool.start()
+    while not all((tmp_path / str(k)).exists() for k in range(2)):
+        time.sleep(0.01)
+    pool.stop()
+    assert {k: ended.state for k, ended in pool.ended.items()} == {0: "stopped", 1: "stopped"}
+    assert status_of_draw(tmp_path, 0) == ("interrupted", "stopped from outside; can go on")
+    assert not (tmp_path / "2").exists()
+
+
+def test_a_job_ends_when_its_launcher_is_gone(tmp_path: Path) -> None:
+    """Here the kernel would tell it, too; elsewhere nothing does."""
+    launcher = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    code = (
+        "import time; from gan_aug.run.launched import end_with_launcher as end; end(); "
+        "print('on', flush=True); time.sleep(60)"
+    )
+    job = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {PARENT: str(launcher.pid)},
+        stdout=subprocess.PIPE,
+    )
+    assert job.stdout is not None
+    assert job.stdout.readline() == b"on\n"
+    assert job.poll() is None
+    launcher.kill()  # a zombie until this process asks
+    assert job.wait(20) == -signal.SIGTERM
+    launcher.wait()
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,36 +366,36 @@ def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
 def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> None:
-    made = Submission.create(tmp_path, "study", [], [], "local", [Job(0, "ok", [])])
+    made = Submission.create(tmp_path, "study", [], [], "local", [job("ok")])
     path = made.folder / "jobs.json"
     path.write_text(path.read_text().replace('"ok"', json.dumps(folder)))
-    with pytest.raises(GanAugError, match=r"jobs\.json: names"):
-        Submission.read(made.folder)
+    with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs \(jobs\.0\.folder="):
+        Submission.load(made.folder)
 
 
 def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> None:
     """What reads JSON replaces it, so that the name can be printed."""
-    made = Submission.create(tmp_path, "study", [], [], "local", [Job(0, "ok", [])])
+    made = Submission.create(tmp_path, "study", [], [], "local", [job("ok")])
     path = made.folder / "jobs.json"
     path.write_text(path.read_text().replace('"ok"', json.dumps("a\ud800")))
-    assert [job.folder for job in Submission.read(made.folder).jobs] == ["a\ufffd"]
+    assert [job.folder for job in Submission.load(made.folder).jobs] == ["a\ufffd"]
 
 
 def test_a_job_waits_for_no_queue_with_other_settings() -> None:
     queued = {"draw_0": Queued(["draw=0", "model.lr=1"], "17")}
     config = OmegaConf.create({"hydra": {"sweep": {"dir": "s"}}})
-    assert _is_queued(Job(0, "draw_0", ["model.lr=1", "draw=0"]), queued, config)
-    assert not _is_queued(Job(1, "draw_1", []), queued, config)
+    assert _is_queued(job("draw_0", "model.lr=1", "draw=0"), queued, config)
+    assert not _is_queued(job("draw_1"), queued, config)
     message = r"s/draw_0: is in the queue, as part of Slurm's 17, with other settings \(model.lr=1"
     with pytest.raises(GanAugError, match=message):
-        _is_queued(Job(0, "draw_0", ["model.lr=2", "draw=0"]), queued, config)
+        _is_queued(job("draw_0", "model.lr=2", "draw=0"), queued, config)
 
 
 @pytest.mark.parametrize("tasks", [None, [1], {"5": [-1]}, {"5": [True]}, {"5": [1]}])
 def test_a_damaged_list_of_tasks_is_named(tasks: Any, tmp_path: Path) -> None:
-    made = Submission.create(tmp_path, "study", [], [], "slurm", [Job(0, "ok", [])])
-    (made.folder / "slurm.json").write_text(json.dumps({"tasks": tasks}))
-    with pytest.raises(GanAugError, match=r"slurm\.json: is damaged"):
+    made = Submission.create(tmp_path, "study", [], [], "slurm", [job("ok")])
+    (made.folder / "slurm.json").write_text(json.dumps({"format": 1, "tasks": tasks}))
+    with pytest.raises(GanAugError, match=r"slurm\.json: (is no list of|names jobs that)"):
         _tasks_of(made)
 
 

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
-
-from gan_aug.jobs.state import exists
 
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",
@@ -38,11 +38,16 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> 
     return found
 
 
-def state(folder: Path, k: int) -> dict[str, Any]:
-    """Return K.json of the latest submission, empty where it has none yet."""
-    found = sorted(folder.glob("s/.jobs/*/jobs.json"))
-    path = found[-1].with_name(f"{k}.json") if found else None
-    return read(path) if path is not None and path.exists() else {}
+def status(folder: Path, draw: int) -> str | None:
+    path = folder / f"s/draw_{draw}/run.json"
+    return str(read(path)["status"]) if path.exists() else None
+
+
+def pid(folder: Path, draw: int) -> int | None:
+    """Return the process that works in a draw's folder."""
+    with suppress(OSError, ValueError):  # none does, or it has just begun
+        return int(read(folder / f"s/draw_{draw}/.lease")["pid"])
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +66,14 @@ def test_a_killed_job_ends_no_other_and_is_run_again(
 ) -> None:
     arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=2")
     process = start(cache_home, *arguments, cwd=tmp_path, name="study")
-    pid = wait_until(lambda: state(tmp_path, 0).get("pid"), process)
     wait_until(lambda: list(tmp_path.glob("s/draw_0/fits/real_0.json")), process)
-    os.kill(pid, signal.SIGKILL)
+    killed = pid(tmp_path, 0)
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "error: draw_0: ended by signal 9 (Killed)" in errors.splitlines()[-1]
-    states = [state(tmp_path, k)["state"] for k in range(DRAWS)]
-    assert states == ["failed", "done", "done"]
+    assert [status(tmp_path, k) for k in range(DRAWS)] == ["failed", "finished", "finished"]
     finished = {d: (tmp_path / f"s/draw_{d}/metrics.json").stat().st_mtime_ns for d in (1, 2)}
 
     result = run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
@@ -85,16 +90,13 @@ def test_jobs_end_with_their_launcher_and_nothing_is_lost(
 ) -> None:
     arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=2")
     process = start(cache_home, *arguments, cwd=tmp_path, name="study")
-    pids = wait_until(
-        lambda: [p for k in (0, 1) if (p := state(tmp_path, k).get("pid"))][1:] and
-        [state(tmp_path, k)["pid"] for k in (0, 1)], process,
-    )  # fmt: skip
     wait_until(lambda: list(tmp_path.glob("s/draw_0/fits/classic_0.json")), process)
+    pids = wait_until(lambda: all(p := [pid(tmp_path, k) for k in (0, 1)]) and p, process)
     process.send_signal(how)
     process.communicate(timeout=60)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}.get(how, 143)
     deadline = time.monotonic() + 30
-    while any(exists(pid) for pid in pids):
+    while any(psutil.pid_exists(one) for one in pids):
         assert time.monotonic() < deadline, "a job outlived its launcher"
         time.sleep(0.05)
     run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
@@ -110,7 +112,7 @@ def test_a_job_that_others_run_is_put_off_and_waited_for(
     other.send_signal(signal.SIGSTOP)  # it holds the folder, and does nothing
     arguments = (*STUDY, f"draw=range(0,{DRAWS})", "hydra.launcher.jobs=1")
     process = start(cache_home, *arguments, cwd=tmp_path, name="study")
-    wait_until(lambda: state(tmp_path, 2).get("state") == "done", process)
+    wait_until(lambda: status(tmp_path, 2) == "finished", process)
     assert not (tmp_path / "s/draw_0/metrics.json").exists()
     other.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=300)

@@ -26,9 +26,10 @@ from gan_aug.jobs import search as searching
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.curve import curve, refuse_test, result
 from gan_aug.jobs.journal import StoredStudy
+from gan_aug.jobs.pool import Ended
 from gan_aug.jobs.search import Settings, search
 from gan_aug.jobs.space import Space, space_of
-from gan_aug.jobs.submission import Attempt, Job, Submission, now
+from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.folder_names import folder_name
 from gan_aug.run.launched import DIVERGED
@@ -231,11 +232,11 @@ def test_two_do_not_search_with_one_file(tmp_path: Path) -> None:
 
 class FakePool:
     def __init__(self) -> None:
-        self.states: dict[int, Attempt] = {}
-        self.ended: set[int] = set()
+        self.ended: dict[int, Ended] = {}
+        self.told: set[int] = set()
 
     def end(self, k: int) -> None:
-        self.ended.add(k)
+        self.told.add(k)
 
 
 class Jobs:
@@ -255,7 +256,7 @@ class Jobs:
         self.code: Callable[[float], int] = lambda rate: 0
         self.kill_before: int | None = None
 
-    def run(self, submission: Submission, slots: Any, look: Any) -> dict[int, Attempt]:
+    def run(self, submission: Submission, slots: Any, look: Any) -> dict[int, Ended]:
         if self.kill_before == len(self.rates):
             raise KeyboardInterrupt
         pool = FakePool()
@@ -266,24 +267,24 @@ class Jobs:
             code = self.code(rate)
             submission.log_path(k).write_text("error: it is so\n")
             rows: list[tuple[int, str, float]] = []
-            while len(rows) < 10 and k not in pool.ended and not code:
+            while len(rows) < 10 and k not in pool.told and not code:
                 value = abs(math.log10(rate) + 3) + 1 / (1 + len(rows))
                 rows.append((len(rows), "val/loss", value))
                 write_run(submission.run_folder(k), rows, best_batches=9)
                 if len(rows) % self.look_every == 0:
                     look(pool)
             self.lengths.append(len(rows))
-            state = Attempt("running", 1, "here", now())
-            code = 143 if k in pool.ended else code
-            pool.states[k] = state.ended_with(code, submission.log_path(k), stopping=False)
-        return pool.states
+            code = 143 if k in pool.told else code
+            pool.ended[k] = Ended.of(code, submission.log_path(k))
+        return pool.ended
 
 
 class QuickComposer(Composer):
     """Composes the first job alone: 0.3 s for each would be most of the time."""
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:
-        return Job(number, folder_name(overrides, ["experiment"]), list(overrides))
+        folder = folder_name(overrides, ["experiment"])
+        return Job(number=number, folder=folder, overrides=list(overrides))
 
     def is_finished(self, job: Job) -> bool:
         rows = curve(Path(self._master.hydra.sweep.dir) / job.folder, "val/loss", ended=True)

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from job_files import submit, write_attempt, write_progress, write_run
+from job_files import LONG_AGO, submit, work_in, write_progress, write_run
 from rich.console import Console
 
 from gan_aug.jobs.follow import Follower
@@ -30,11 +30,12 @@ def sweep(tmp_path: Path) -> Path:
     folder = tmp_path / "s"
     jobs = submit(folder, *(f"draw_{i}" for i in range(6)))
     write_run(folder / "draw_0", "finished", seconds=1500)
-    write_attempt(jobs, 1)
+    write_run(folder / "draw_1", "running")
+    work_in(folder / "draw_1")
     write_progress(folder / "draw_1")
-    write_attempt(jobs, 2, "failed", reason="training [kid] diverged\x1b[2J")
+    write_run(folder / "draw_2", "failed", reason="training [kid] diverged\x1b[2J")
     (jobs / "2.log").write_text("error")
-    write_attempt(jobs, 3, "stopped", reason="time limit", host="node7")
+    write_run(folder / "draw_3", "interrupted", reason="time limit")
     write_run(folder / "draw_4", "running")
     return folder
 
@@ -59,6 +60,7 @@ def test_a_table_has_all_there_is_to_know(sweep: Path) -> None:
 
 def test_a_line_for_a_log(sweep: Path) -> None:
     write_run(sweep / "draw_1", "running", seconds=600)
+    assert (sweep / "draw_1" / ".lease").exists()
     (found,) = Follower(sweep).look()
     assert line(found) == (
         f"{sweep}: 6 jobs: 1 waiting, 1 running, 1 done, 1 failed, 1 stopped, 1 killed; "
@@ -75,10 +77,12 @@ def test_exit_codes(tmp_path: Path) -> None:
     for status in ("failed", "interrupted", "running"):  # the last was killed
         write_run(tmp_path / "draw_1", status)
         assert code() == 1
-    jobs = submit(tmp_path, "draw_2")
+    submit(tmp_path, "draw_2")
     assert code() == 3, "one waits"
-    write_attempt(jobs, 0)
+    write_run(tmp_path / "draw_2", "running")
+    lease = work_in(tmp_path / "draw_2")
     assert code() == 3, "one runs"
+    lease.unlink()
     write_run(tmp_path / "draw_2")
     assert code() == 1
     write_run(tmp_path / "draw_1")
@@ -86,17 +90,19 @@ def test_exit_codes(tmp_path: Path) -> None:
 
 
 def test_of_thousands_those_that_run_or_failed_are_shown(tmp_path: Path) -> None:
-    jobs = submit(tmp_path, *(f"draw_{i}" for i in range(1000)))
-    for i in range(700):
-        write_attempt(jobs, i, "done" if i < 600 else "failed")
-    for i in (998, 999):
-        write_attempt(jobs, i)
+    submit(tmp_path, *(f"draw_{i}" for i in range(200)))
+    for i in range(100):
+        write_run(tmp_path / f"draw_{i}", "finished" if i < 50 else "failed", seconds=0.0)
+    for i in (198, 199):
+        write_run(tmp_path / f"draw_{i}", "running")
+        work_in(tmp_path / f"draw_{i}")
     text = shown(tmp_path)
-    assert row(text, "draw_998")[1] == row(text, "draw_999")[1] == "running"
+    assert row(text, "draw_198")[1] == row(text, "draw_199")[1] == "running"
     assert text.count("│ failed ") == ROWS - 2
-    assert "1000 jobs: 298 waiting, 2 running, 600 done, 100 failed; 960 of them are not" in text
-    for i in range(700, 800):
-        write_attempt(jobs, i)
+    assert "200 jobs: 98 waiting, 2 running, 50 done, 50 failed; 160 of them are not" in text
+    for i in range(50, 90):
+        write_run(tmp_path / f"draw_{i}", "running")
+        work_in(tmp_path / f"draw_{i}")
     text = shown(tmp_path, rows=10)
     assert text.count("│ failed ") == text.count("│ running ") == 5
 
@@ -138,7 +144,7 @@ def test_a_terminal_is_refreshed_until_all_is_done(
     assert exit_code(show(Follower(sweep), 7)) == 0  # draw_5 is done at the second look
     assert waits == [7]
     write_run(sweep / "draw_6", "failed")
-    submit(sweep, "draw_7", submitted="2026-02-01T00:00:00+00:00")
+    submit(sweep, "draw_7", submitted=LONG_AGO + 9)
     assert exit_code(show(Follower(sweep), 7)) == 3  # the third wait is cut short
     assert len(waits) == 3
 

@@ -13,13 +13,11 @@ import torch
 
 from gan_aug.run import progress
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import Progress, read_progress, reporting, stage, update
+from gan_aug.run.progress import PROGRESS, Progress, reporting, stage, update
 
 
 def written(folder: Path) -> Progress:
-    found = read_progress(folder)
-    assert found is not None
-    return found
+    return Progress.read(folder / PROGRESS)
 
 
 @pytest.fixture
@@ -111,10 +109,10 @@ def test_where_a_run_failed_is_kept(tmp_path: Path, clock: list[float]) -> None:
 
 
 def test_a_full_disk_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: object) -> None:
+    def full(self: Progress, path: Path) -> None:
         raise GanAugError(f"{path}: cannot be written (No space left on device)")
 
-    monkeypatch.setattr(progress, "write_json", full)
+    monkeypatch.setattr(Progress, "write", full)
     with reporting(tmp_path, stages=1):
         stage("GAN")
         update(1, 10)
@@ -140,5 +138,5 @@ def test_a_damaged_file_is_named(change: dict[str, object], tmp_path: Path) -> N
     with reporting(tmp_path, stages=1):
         stage("GAN")
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
-        with pytest.raises(GanAugError, match=f"its {next(iter(change))} is no"):
-            read_progress(tmp_path)
+        with pytest.raises(GanAugError, match=rf"is no progress of a run \({next(iter(change))}="):
+            written(tmp_path)

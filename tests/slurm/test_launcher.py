@@ -15,6 +15,8 @@ import pytest
 from slurm.cluster import SlurmCluster, unavailable, wait_until
 from support import TINY_STUDY, environment, run_command
 
+from gan_aug.jobs.follow import Followed, Follower, State
+
 STUDY = (
     "+study=seed_protocol", *TINY_STUDY, "quality.use=[]", "study_dir=s",
     "study.gan_batches=60", "callbacks.checkpoint.every_n_seconds=0",
@@ -60,11 +62,10 @@ def submission(folder: Path) -> Path:
     return sorted(folder.glob("s/.jobs/*/jobs.json"))[-1].parent
 
 
-def states(folder: Path) -> list[dict[str, Any]]:
-    """Return K.json of every job that has one, in order."""
-    found = submission(folder)
-    n = len(read(found / "jobs.json")["jobs"])
-    return [read(p) if (p := found / f"{k}.json").exists() else {} for k in range(n)]
+def jobs_of(folder: Path) -> list[Followed]:
+    """Return how all jobs stand, in order."""
+    (sweep,) = Follower(folder / "s").look()
+    return list(sweep.jobs)
 
 
 def task_of(folder: Path, k: int) -> str:
@@ -124,16 +125,22 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
     )
     slurm_cluster.run("scontrol", "requeue", task_of(folder, 1))
     # The node of a later draw dies with whatever runs on it.
-    assert wait_until(lambda: any(s.get("state") == "running" for s in states(folder)[2:]), 400)
-    k = next(k for k, s in enumerate(states(folder)) if k > 1 and s.get("state") == "running")
-    node = states(folder)[k]["host"]
+
+    def running() -> list[int]:
+        return [k for k, job in enumerate(jobs_of(folder)) if k > 1 and job.progress is not None]
+
+    assert wait_until(running, 400)
+    k = running()[0]
+    progress = jobs_of(folder)[k].progress
+    assert progress is not None
+    node = progress.host
     slurm_cluster.stop_node(node)
     try:
         assert wait_until(lambda: not slurm_cluster.squeue(), 1200)
     finally:
         slurm_cluster.start_node(node)
 
-    assert [s["state"] for s in states(folder)] == ["done"] * DRAWS
+    assert [job.state for job in jobs_of(folder)] == [State.DONE] * DRAWS
     assert rows(folder) == rows(plain)
     lives = {
         k: [life["State"] for life in slurm_cluster.sacct(task_of(folder, k), lives=True)]
@@ -155,9 +162,9 @@ def test_a_failed_job_is_failed_in_sacct_and_has_its_reason_in_the_study(
     arguments = (*SLURM, *packed, "draw=0,-1")
     printed = ended(slurm_cluster, cache_home, tmp_path, *arguments, code=1)
     assert "error: draw_-1: draw=-1: must be a whole number from 0" in printed
-    found = states(tmp_path)
-    assert [s["state"] for s in found] == ["done", "failed"]
-    assert found[1]["reason"].startswith("draw=-1: must be")
+    done, failed = jobs_of(tmp_path)
+    assert (done.state, failed.state) == (State.DONE, State.FAILED)
+    assert str(failed.reason).startswith("draw=-1: must be")
     task = task_of(tmp_path, 1)
     assert wait_until(lambda: slurm_cluster.sacct(task)[0]["State"] == "FAILED")
     # Only what failed is submitted again, to another partition as well.

@@ -106,7 +106,8 @@ class Composer:
     def job(self, number: int, overrides: Sequence[str]) -> Job:
         """Return a job with its run folder."""
         config = self.config(number, overrides)
-        return Job(number, str(config.hydra.sweep.subdir), list(overrides))
+        folder = str(config.hydra.sweep.subdir)
+        return Job(number=number, folder=folder, overrides=list(overrides))
 
     def is_finished(self, job: Job) -> bool:
         """Tell whether the job's run folder holds it, finished, with these very settings."""

@@ -1,31 +1,55 @@
-"""How the jobs of multiruns stand, from files alone: nothing is written, nobody is disturbed."""
+"""How the jobs of multiruns stand, from files alone: nothing is written, nobody is disturbed.
+
+A job's life is its run.json, and its heartbeat the lease of its run folder, which whoever works
+there touches every few seconds. What has no run.json yet stands in a list of what was asked for.
+"""
 
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from gan_aug.jobs.job_files import FileCache, FolderTree, RunNotes, read_run
-from gan_aug.jobs.state import OPEN, Evidence, State, exists, weigh
-from gan_aug.jobs.submission import JOBS, Attempt, Submission
+from gan_aug.jobs.submission import ASKED, Submission, submissions
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import PROGRESS, Progress, read_progress
-from gan_aug.run.run_record import RECORD
+from gan_aug.run.find import find_runs
+from gan_aug.run.progress import PROGRESS, Progress
+from gan_aug.run.record import LOCK, is_busy
+from gan_aug.run.run_record import RECORD, read_record
+
+SILENT_SECONDS = 600.0
+"""How long a cluster may take to run a job again that it has stopped."""
+_GONE = "its process is gone; repeat the command to go on"
+_NEVER_STARTED = "never started, its command has ended; repeat the command"
+_NOT_AGAIN = "Slurm has not run it again; look at squeue, or repeat the command"
 
 T = TypeVar("T")
 
 
+class State(StrEnum):
+    """How a job stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    KILLED = "killed"
+
+
+OPEN = (State.WAITING, State.RUNNING)
+"""Of these something is still to come."""
+
+
 @dataclass(frozen=True)
-class Job:
-    """One job of a multirun, or a run alone.
+class Followed:
+    """One job of a multirun, or a run alone, as its files show it.
 
     Attributes:
         folder: below that of the multirun; "." for the folder itself.
@@ -34,7 +58,6 @@ class Job:
         reason: why it failed, stopped or was killed.
         seconds: how long it has run, over all attempts.
         progress: of a job that runs, where it has told.
-        host: where it runs, or ran last.
         log: what its process printed, where a launcher keeps that.
     """
 
@@ -44,7 +67,6 @@ class Job:
     reason: str | None = None
     seconds: float = 0.0
     progress: Progress | None = None
-    host: str | None = None
     log: Path | None = None
 
 
@@ -59,7 +81,7 @@ class Sweep:
     """
 
     folder: Path
-    jobs: tuple[Job, ...]
+    jobs: tuple[Followed, ...]
     damaged: tuple[str, ...]
 
     def counts(self) -> Counter[State]:
@@ -90,6 +112,35 @@ class Sweep:
         return max(work / len(running), *left)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What is followed of a run.json: thousands of whole ones would fill the memory.
+
+    Attributes:
+        status: running, finished, failed or interrupted.
+        reason: why it failed or stopped.
+        overrides: of its job.
+        seconds: it had run for when this was written.
+        written: when, seconds since 1970.
+        below: the folder of a study's draw within the study; empty of other runs.
+    """
+
+    status: str
+    reason: str | None
+    overrides: tuple[str, ...]
+    seconds: float
+    written: float
+    below: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The latest command that names a job, and the job's number there."""
+
+    submission: Submission
+    k: int
+
+
 class Follower:
     """Looks again and again at the runs and multiruns below a folder.
 
@@ -99,8 +150,7 @@ class Follower:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._tree = FolderTree(root)
-        self._files = FileCache()
+        self._read: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
     def look(self) -> list[Sweep]:
         """Return how all stands now, by multirun.
@@ -110,135 +160,141 @@ class Follower:
         """
         if not self._root.is_dir():
             raise GanAugError(f"study_dir={self._root}: no such folder; name a study's, or a run's")
-        runs: list[Path] = []
-        sweeps: dict[Path, _Look] = {}
-        for folder, has_jobs in self._tree.walk():
-            if has_jobs:
-                sweeps[folder] = _Look(folder, self._files)
-            else:
-                runs.append(folder)
-        submitted = set(sweeps)
-        for folder in runs:
-            run = self._files.get(folder / RECORD, read_run)
+        found = find_runs(self._root)
+        runs: dict[Path, dict[str, _Run | GanAugError]] = {folder: {} for folder in found.multiruns}
+        # A run that was named has no others below it.
+        for folder in [self._root] if self._root in found.runs else found.runs:
+            run = self._get(folder / RECORD, _read_run)
             if run is not None:
-                above = next((f for f in (folder, *folder.parents) if f in submitted), None)
+                above = next((f for f in (folder, *folder.parents) if f in found.multiruns), None)
                 above = above or self._above(folder, run)
-                look = sweeps.setdefault(above, _Look(above, self._files))
-                look.runs[str(folder.relative_to(above))] = run
-        if not sweeps:
+                runs.setdefault(above, {})[str(folder.relative_to(above))] = run
+        if not runs:
             raise GanAugError(f"study_dir={self._root}: holds no run; name another folder")
-        return [sweeps[folder].sweep() for folder in sorted(sweeps, key=_natural)]
+        return [self._sweep(folder, runs[folder]) for folder in sorted(runs, key=_natural)]
 
-    def _above(self, folder: Path, run: RunNotes | GanAugError) -> Path:
+    def _above(self, folder: Path, run: _Run | GanAugError) -> Path:
         """Return the folder of a run's multirun, as far as it is below the root."""
         below = () if isinstance(run, GanAugError) else Path(run.below).parts
         depth = len(below) if below and folder.parts[-len(below) :] == below else 1
         most = len(folder.relative_to(self._root).parts)
         return (folder, *folder.parents)[min(depth, most)]
 
+    def _get(self, path: Path, read: Callable[[Path], T]) -> T | GanAugError | None:
+        """Return what a file holds, None where there is none, or why it cannot be read.
 
-@dataclass(frozen=True)
-class _Named:
-    """A job in a submission: the latter, its folder in .jobs, the job's number there."""
-
-    submission: Submission
-    folder: Path
-    number: int
-
-
-class _Look:
-    """One look at one multirun."""
-
-    def __init__(self, folder: Path, files: FileCache) -> None:
-        self.folder, self._files = folder, files
-        self.runs: dict[str, RunNotes | GanAugError] = {}
-        self._damaged: list[str] = []
-        self._gone: dict[Path, bool] = {}
-
-    def sweep(self) -> Sweep:
-        """Put together what there is."""
-        named = self._named()
-        others = sorted(self.runs.keys() - named.keys(), key=_natural)
-        jobs = [self._job(folder, named.get(folder)) for folder in (*named, *others)]
-        return Sweep(self.folder, tuple(jobs), tuple(self._damaged))
-
-    def _sound(self, found: T | GanAugError | None) -> T | None:
-        """Return what was read, None where it is damaged, which is noted."""
-        if isinstance(found, GanAugError):
-            self._damaged.append(str(found))
+        It is read again only when it has been replaced.
+        """
+        try:
+            found = path.stat()
+        except OSError:
+            self._read.pop(path, None)
             return None
-        return found
+        version = (found.st_mtime_ns, found.st_size, found.st_ino)
+        before = self._read.get(path)
+        if before is None or before[0] != version:
+            try:
+                before = version, read(path)
+            except GanAugError as error:
+                before = version, error
+            except OSError:  # removed a moment ago
+                return None
+            self._read[path] = before
+        kept: T | GanAugError = before[1]
+        return kept
 
-    def _named(self) -> dict[str, _Named]:
-        """Return where the latest command that names a job does so."""
-        named: dict[str, _Named] = {}
-        for path in sorted((self.folder / JOBS).glob("*/jobs.json")):
-            found = self._sound(self._files.get(path, lambda p: Submission.read(p.parent)))
-            if found is not None:
-                for number, job in enumerate(found.jobs):
-                    named[job.folder] = _Named(found, path.parent, number)
-        return named
+    def _sweep(self, folder: Path, runs: dict[str, _Run | GanAugError]) -> Sweep:
+        damaged: list[str] = []
 
-    def _job(self, folder: str, named: _Named | None) -> Job:
-        run = self.runs.get(folder)
-        if isinstance(run, RunNotes) and run.status == "finished":
-            return Job(folder, run.overrides, State.DONE, seconds=run.seconds)
-        attempt = log = None
-        if named is not None:
-            path = named.folder / f"{named.number}.json"
-            attempt = self._sound(self._files.get(path, Attempt.read))
-            log = path.with_suffix(".log")
-        told = self._files.get(self.folder / folder / PROGRESS, lambda p: read_progress(p.parent))
-        progress = self._sound(told)
-        state, reason = weigh(
-            Evidence(
-                folder=self.folder / folder,
-                run=run,
-                attempt=attempt,
-                submission=named.submission if named else None,
-                command_is_gone=(attempt is None or attempt.state == "busy")
-                and named is not None
-                and self._is_gone(named),
-                told=_time_of(progress),
-            )
-        )
-        if state is State.KILLED:  # or at its end, between a look at run.json and one at the lock
-            again = self._files.get(self.folder / folder / RECORD, read_run)
+        def sound(found: T | GanAugError | None) -> T | None:
+            if isinstance(found, GanAugError):
+                damaged.append(str(found))
+                return None
+            return found
+
+        asked: dict[str, _Asked] = {}
+        for path in submissions(folder):
+            submission = sound(self._get(path / ASKED, lambda p: Submission.load(p.parent)))
+            if submission is not None:
+                asked |= {
+                    job.folder: _Asked(submission, k) for k, job in enumerate(submission.jobs)
+                }
+        found = []
+        for name in (*asked, *sorted(runs.keys() - asked.keys(), key=_natural)):
+            one = self._job(folder, name, runs.get(name), asked.get(name))
+            if one.state is State.RUNNING:
+                progress = sound(self._get(folder / name / PROGRESS, Progress.read))
+                one = replace(one, progress=progress)
+            found.append(one)
+        return Sweep(folder, tuple(found), tuple(damaged))
+
+    def _job(
+        self, sweep: Path, name: str, run: _Run | GanAugError | None, asked: _Asked | None
+    ) -> Followed:
+        state, reason = _state_of(sweep / name, run, asked)
+        if state is State.KILLED:  # or at its end, between a look at run.json and one at the lease
+            again = self._get(sweep / name / RECORD, _read_run)
             if again is not None and again != run:
-                self.runs[folder] = again
-                return self._job(folder, named)
-        running = state is State.RUNNING
-        overrides = tuple(named.submission.jobs[named.number].overrides) if named else ()
-        seconds = 0.0
-        if isinstance(run, RunNotes):
-            overrides = run.overrides
-            seconds = run.seconds + (max(time.time() - run.written, 0.0) if running else 0.0)
-        host = attempt.host if attempt else progress.host if progress else None
-        return Job(
-            folder=folder,
-            overrides=overrides,
-            state=state,
-            reason=reason,
-            seconds=seconds,
-            progress=progress if running else None,
-            host=host,
-            log=log if log is not None and log.exists() else None,
-        )
-
-    def _is_gone(self, named: _Named) -> bool:
-        """Tell whether a command that starts its jobs itself ran on this machine, and has ended."""
-        if named.folder not in self._gone:
-            found, where = named.submission, named.folder
-            here = found.host == socket.gethostname()
-            local = found.launcher == "local" and found.pid is not None
-            self._gone[where] = here and local and not exists(found.pid or 0)
-        return self._gone[named.folder]
+                return self._job(sweep, name, again, asked)
+        overrides: tuple[str, ...] = ()
+        seconds, log = 0.0, None
+        if asked is not None:
+            overrides = tuple(asked.submission.jobs[asked.k].overrides)
+            log = asked.submission.log_path(asked.k)
+        if isinstance(run, _Run):
+            overrides, seconds = run.overrides, run.seconds
+            if state is State.RUNNING:
+                seconds += max(time.time() - run.written, 0.0)
+        has_log = state in (State.FAILED, State.STOPPED, State.KILLED) and log and log.exists()
+        return Followed(name, overrides, state, reason, seconds, log=log if has_log else None)
 
 
-def _time_of(progress: Progress | None) -> float:
-    with suppress(ValueError):
-        return datetime.fromisoformat(progress.updated).timestamp() if progress else 0.0
-    return 0.0
+def _state_of(
+    folder: Path, run: _Run | GanAugError | None, asked: _Asked | None
+) -> tuple[State, str | None]:
+    """Return how a job stands, and why it failed, stopped or was killed."""
+    if isinstance(run, GanAugError):
+        return State.RUNNING if is_busy(folder) else State.FAILED, str(run)
+    if run is not None and run.status == "finished":
+        return State.DONE, None
+    if run is not None and run.status == "running" and is_busy(folder):
+        return State.RUNNING, None
+    submission = asked.submission if asked is not None else None
+    if run is None or (submission is not None and run.written < submission.submitted):
+        assert submission is not None
+        if submission.launcher == "local" and not submission.is_attended():
+            return State.STOPPED, _NEVER_STARTED
+        return State.WAITING, None
+    if run.status == "failed":
+        return State.FAILED, run.reason
+    state = State.KILLED if run.status == "running" else State.STOPPED
+    if submission is None or submission.launcher == "local":
+        return state, _GONE if state is State.KILLED else run.reason
+    if time.time() - _last_sign(folder) < SILENT_SECONDS:
+        return State.WAITING, None  # a cluster goes on with it by itself
+    return state, _NOT_AGAIN
+
+
+def _last_sign(folder: Path) -> float:
+    """Return when a run last wrote anything, seconds since 1970."""
+    written = [p for name in (RECORD, PROGRESS, LOCK) if (p := folder / name).exists()]
+    return max((path.stat().st_mtime for path in written), default=0.0)
+
+
+def _read_run(path: Path) -> _Run:
+    record = read_record(path.parent)
+    if record is None:
+        raise FileNotFoundError(path)
+    study = record.config.get("study")
+    below = study.get("folder") if isinstance(study, dict) else None
+    return _Run(
+        status=record.status,
+        reason=record.reason,
+        overrides=tuple(record.overrides),
+        seconds=record.seconds or 0.0,
+        written=path.stat().st_mtime,
+        below=below if isinstance(below, str) else "",
+    )
 
 
 def _natural(name: object) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
@@ -12,19 +13,16 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.jobs.compose import Composer
+from gan_aug.jobs.follow import Follower, State
 from gan_aug.jobs.local import run_here, slots_of
-from gan_aug.jobs.submission import (
-    JOBS,
-    Attempted,
-    Job,
-    Queued,
-    Submission,
-    latest_attempts,
-)
+from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 from gan_aug.run.launched import users_environment
 from gan_aug.run.sweep_table import leave_table_to_others
+
+if TYPE_CHECKING:
+    from gan_aug.jobs.slurm import Queued
 
 _CONFIG = ("dir", "name", "path")
 _NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
@@ -64,9 +62,13 @@ def launch_locally(
         flush=True,
     )
     with users_environment():
-        states = run_here(submission, slots)
-    ended = {missing[k].folder: (state, submission.log_path(k)) for k, state in states.items()}
-    return returns(missing, ended, submission.sweep)
+        ended = run_here(submission, slots)
+    failed = {
+        job.folder: f"{ended[k].reason or ended[k].state} (its output: {submission.log_path(k)})"
+        for k, job in enumerate(missing)
+        if ended[k].state != "done"
+    }
+    return returns(missing, failed)
 
 
 def launch_on_slurm(
@@ -117,7 +119,7 @@ def launch_on_slurm(
         )
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
-        return returns(missing, latest_attempts(composer.sweep), composer.sweep)
+        return returns(missing, _not_done(composer.sweep))
     if not missing:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
         return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
@@ -159,7 +161,9 @@ def _missing(composer: Composer, batch: Sequence[Sequence[str]], first: int) -> 
     return [job for job in jobs if not composer.is_finished(job)]
 
 
-def submission_of(config: DictConfig, jobs: Sequence[Job], launcher: str) -> Submission:
+def submission_of(
+    config: DictConfig, jobs: Sequence[Job], launcher: Literal["local", "slurm"]
+) -> Submission:
     """Write down jobs of a multirun that are to be run.
 
     Args:
@@ -209,21 +213,28 @@ def _finished_before(n: int) -> str:
     return f"; {n} finished before, skipped" if n else ""
 
 
-def returns(jobs: Sequence[Job], attempts: Mapping[str, Attempted], sweep: Path) -> list[JobReturn]:
+def _not_done(sweep: Path) -> dict[str, str]:
+    """Return how jobs stand that are not done, by folder."""
+    found = {}
+    for job in (job for look in Follower(sweep).look() for job in look.jobs):
+        if job.state is not State.DONE:
+            log = f" (its output: {job.log})" if job.log else ""
+            found[job.folder] = f"{job.reason or job.state}{log}"
+    return found
+
+
+def returns(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
     """Return what Hydra is told of jobs that have ended: it raises the first failure.
 
     Args:
         jobs: which.
-        attempts: run folder to how the job's latest attempt ended.
-        sweep: the folder of the multirun, to name where a job did not start.
+        failed: run folder to why its job is not done.
     """
     found = []
     for job in jobs:
-        attempt, log = attempts.get(job.folder, (None, sweep / JOBS))
         result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-        if attempt is None or attempt.state != "done":
-            how = "did not start" if attempt is None else (attempt.reason or attempt.state)
+        if job.folder in failed:
             result.status = JobStatus.FAILED
-            result.return_value = GanAugError(f"{job.folder}: {how} (its output: {log})")
+            result.return_value = GanAugError(f"{job.folder}: {failed[job.folder]}")
         found.append(result)
     return found

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.jobs.pool import Pool, check_numbers, threads_of
-from gan_aug.jobs.submission import Attempt, Submission
-from gan_aug.jobs.watch import watching
+from gan_aug.jobs.pool import Ended, Pool, check_numbers, threads_of
+from gan_aug.jobs.show import watching
+from gan_aug.jobs.submission import Submission
 from gan_aug.run.precision import check_gpu
 from gan_aug.run.threads import allowed, cores, free
 
@@ -58,7 +58,7 @@ def run_here(
     submission: Submission,
     slots: Sequence[dict[str, str]],
     look: Callable[[Pool], None] = lambda pool: None,
-) -> dict[int, Attempt]:
+) -> dict[int, Ended]:
     """Run a submission's jobs on this machine, and show how they get on.
 
     Args:
@@ -73,15 +73,15 @@ def run_here(
         OSError: the jobs' files cannot be written.
     """
     pool = Pool(submission, range(len(submission.jobs)), slots)
-    try:
-        pool.start()
-        with watching(submission.sweep, submission.jobs) as show:
+    with submission.lock, watching(submission.sweep, submission.jobs) as show:
+        try:
+            pool.start()
             while not pool.wait(_REFRESH_SECONDS):
                 look(pool)
                 show()
-    except BaseException:
-        pool.stop()
-        raise
+        except BaseException:
+            pool.stop()
+            raise
     if pool.faults:
         raise pool.faults[0]
-    return pool.states
+    return pool.ended

@@ -5,41 +5,76 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from gan_aug.jobs.submission import Attempt, Submission, now
+from gan_aug.jobs.submission import Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import BUSY, PARENT, WAIT
+from gan_aug.run.record import STOPPED, note_end, sound_record
 
 GRACE_SECONDS = 20.0
 """How long a job that was told to stop may take, before it is killed."""
+_STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM}
+_KILLED = 9
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job's process ended.
+
+    Attributes:
+        state: done, failed, busy (another process works in its folder), or stopped (from outside;
+            it can go on).
+        exit: its exit code; negative: the signal that ended it.
+        reason: why it failed, one line.
+    """
+
+    state: str
+    exit: int
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, code: int, log: Path, stopping: bool = False, start: int = 0) -> Ended:
+        """Tell how a process ended.
+
+        Args:
+            code: as `subprocess.Popen.returncode` gives it.
+            log: what it printed; a failure's reason is in it.
+            stopping: whether it was told to stop.
+            start: where in the log its own lines begin.
+        """
+        if code in (0, BUSY):
+            return cls("busy" if code else "done", code)
+        if stopping or code in _STOPPED:
+            return cls("stopped", code)
+        return cls("failed", code, reason_of(code, log, start))
 
 
 class Pool:
     """Runs jobs of a submission, as many at a time as there are slots.
 
     A job whose folder another process works in is put off until the others are done, and waits
-    then.
+    then. What a job that was killed could not say of its end is written into its run.json.
 
     Args:
         submission: whose jobs.
         numbers: which of them, positions in `submission.jobs`.
         slots: the environment of each job that runs in a slot: threads, a GPU.
-        slurm_job: the array task that runs them, for K.json.
+
+    Attributes:
+        ended: how those ended that have.
+        faults: what went wrong with starting and following them.
     """
 
     def __init__(
-        self,
-        submission: Submission,
-        numbers: Sequence[int],
-        slots: Sequence[Mapping[str, str]],
-        slurm_job: str | None = None,
+        self, submission: Submission, numbers: Sequence[int], slots: Sequence[Mapping[str, str]]
     ) -> None:
-        self._submission, self._slurm_job = submission, slurm_job
+        self._submission = submission
         self._waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for k in numbers:
             self._waiting.put(k)
@@ -47,7 +82,7 @@ class Pool:
         self._lock = threading.RLock()  # a signal's handler may stop what is being stopped
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = False
-        self.states: dict[int, Attempt] = {}
+        self.ended: dict[int, Ended] = {}
         self.faults: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._work, args=(dict(slot),), daemon=True) for slot in slots
@@ -90,16 +125,14 @@ class Pool:
                 thread.join()
 
     def _work(self, slot: dict[str, str]) -> None:
-        # A cluster warns a whole task of its time limit with USR2, which would end the jobs: they
-        # inherit this thread's mask. They are told to stop by TERM.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
         try:
             for k, wait in self._next():
                 self._run(k, slot, wait)
         except BaseException as error:
             self.faults.append(error)
 
-    def _next(self) -> Iterable[tuple[int, bool]]:
+    def _next(self) -> Iterator[tuple[int, bool]]:
+        """Yield jobs; those that were put off come last, and wait."""
         while True:
             try:
                 yield self._waiting.get_nowait(), False
@@ -116,7 +149,8 @@ class Pool:
         own = submission.environment() | slot | {PARENT: str(os.getpid())}
         if wait:
             own[WAIT] = "1"
-        log_path = submission.log_path(k)
+        folder, log_path = submission.run_folder(k), submission.log_path(k)
+        before = sound_record(folder)
         with log_path.open("ab") as log:
             start = log.seek(0, os.SEEK_END)
             with self._lock:
@@ -131,19 +165,30 @@ class Pool:
                     start_new_session=True,  # Ctrl-C reaches it by way of `stop`
                 )
                 self._processes[k] = process
-            host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-            state = Attempt("running", process.pid, host, now(), slurm_job=self._slurm_job)
-            try:
-                state.write(submission.state_path(k))
-            finally:
-                code = process.wait()
-                with self._lock:
-                    del self._processes[k]
-        state = state.ended_with(code, log_path, self._stopping, start)
-        state.write(submission.state_path(k))
-        self.states[k] = state
-        if code == BUSY:
+            code = process.wait()
+            with self._lock:
+                del self._processes[k]
+        ended = Ended.of(code, log_path, self._stopping, start)
+        if ended.state == "failed":
+            note_end(folder, before, "failed", ended.reason, submission.unborn(k))
+        elif ended.state == "stopped":
+            note_end(folder, before, "interrupted", STOPPED, submission.unborn(k))
+        self.ended[k] = ended
+        if ended.state == "busy":
             self._put_off.append(k)
+
+
+def reason_of(code: int, log: Path, start: int = 0) -> str:
+    """Return in one line why a job failed, whose lines begin at `start` of the log."""
+    if code < 0:
+        also = "; out of memory?" if -code == _KILLED else ""
+        return f"ended by signal {-code} ({signal.strsignal(-code)}){also}"
+    with log.open("rb") as file:
+        file.seek(max(start, file.seek(0, os.SEEK_END) - 20_000))
+        lines = file.read().decode(errors="replace").splitlines()
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
+    return errors[-1] if errors else f"exit code {code}: {last.strip()}"
 
 
 def check_numbers(**settings: object) -> None:

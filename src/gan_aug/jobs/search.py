@@ -240,18 +240,18 @@ class _Search:
 
         def look(pool: Pool) -> None:
             for k, tries in enumerate(missing):
-                if k not in pool.states and not tries.stopped and self._is_hopeless(tries):
+                if k not in pool.ended and not tries.stopped and self._is_hopeless(tries):
                     tries.stopped = True
                     pool.end(k)
 
         with users_environment():
-            states = run_here(submission, self._slots, look)
+            ended = run_here(submission, self._slots, look)
         for k, tries in enumerate(missing):
-            state = states[k]
-            if state.exit == DIVERGED or (tries.stopped and state.state == "stopped"):
+            how = ended[k]
+            if how.exit == DIVERGED or (tries.stopped and how.state == "stopped"):
                 tries.hopeless = True
-            elif state.state != "done":
-                why = state.reason or state.state
+            elif how.state != "done":
+                why = how.reason or how.state
                 tries.problem = f"{why} (its output: {submission.log_path(k)})"
 
     def _is_hopeless(self, tries: _Tries) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gan_aug.jobs.follow import Follower, Job, Sweep
-from gan_aug.jobs.state import State
+from gan_aug.jobs.follow import Followed, Follower, State, Sweep
+from gan_aug.jobs.submission import Job
+from gan_aug.run.errors import warn
 from gan_aug.run.terminal import console, printable
 
 COLOURS = {
@@ -69,6 +72,53 @@ def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
     return sweeps
 
 
+@contextmanager
+def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
+    """Give a function that shows how jobs stand while they run; it is to be called every so often.
+
+    On a terminal it is a table of all, elsewhere a line each time that one of `jobs` goes on.
+    """
+    follower, terminal = Follower(sweep), console()
+    if terminal.is_terminal:
+        with Live(console=terminal, auto_refresh=False) as live:
+
+            def draw() -> None:
+                live.update(live_page(follower.look(), terminal.height), refresh=True)
+
+            draw_safely = _harmless(draw)
+            yield draw_safely
+            draw_safely()
+        return
+    own, told = {job.folder for job in jobs}, dict[str, str]()
+
+    def tell() -> None:
+        for found in follower.look():
+            for job in found.jobs:
+                if job.folder in own and told.get(job.folder, "waiting") != job.state:
+                    told[job.folder] = job.state
+                    print(f"{what_happened(job)} ({line(found)})", flush=True)
+
+    tell_safely = _harmless(tell)
+    yield tell_safely
+    tell_safely()
+
+
+def _harmless(show: Callable[[], None]) -> Callable[[], None]:
+    """Return what shows the jobs, but never ends them: what it reads may be anybody's."""
+    told = False
+
+    def safely() -> None:
+        nonlocal told
+        try:
+            show()
+        except Exception as error:
+            if not told:
+                warn(f"the jobs go on, but cannot be shown ({type(error).__name__}: {error})")
+            told = True
+
+    return safely
+
+
 def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:
     """Return a table of each multirun in which not all is done, and a line of each other.
 
@@ -86,7 +136,7 @@ def live_page(sweeps: Sequence[Sweep], height: int) -> RenderableType:
     return page(sweeps, _rows(sweeps, height))
 
 
-def what_happened(job: Job) -> str:
+def what_happened(job: Followed) -> str:
     """Return a job's state as a line of plain text."""
     found = f"{job.folder}: {job.state}"
     if job.state is State.DONE:
@@ -118,7 +168,7 @@ def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
     return Group(found, *(Text(printable(text)) for text in lines))
 
 
-def _most_telling(jobs: Sequence[Job], rows: int) -> Sequence[Job]:
+def _most_telling(jobs: Sequence[Followed], rows: int) -> Sequence[Followed]:
     """Return all jobs, or of too many those that run and those that ended badly, half of each."""
     if len(jobs) <= rows:
         return jobs
@@ -153,7 +203,7 @@ def _sums(sweep: Sweep) -> str:
     return found
 
 
-def _cells(job: Job, common: set[str]) -> list[Text]:
+def _cells(job: Followed, common: set[str]) -> list[Text]:
     name = job.folder
     if name.isdecimal():  # of a multirun that numbers its jobs; their settings tell more
         name = " ".join([name, *(o for o in job.overrides if o not in common)])
@@ -169,7 +219,7 @@ def _cells(job: Job, common: set[str]) -> list[Text]:
         if progress.seconds_left is not None:
             left = _span(progress.seconds_left)
     took = _span(job.seconds) if job.seconds else ""
-    texts = (took, stage, done, speed, left, job.host or "")
+    texts = (took, stage, done, speed, left, progress.host if progress else "")
     # As text: rich would take [kid] for a style and leave it out.
     return [Text(printable(name)), state, *(Text(printable(text)) for text in texts)]
 

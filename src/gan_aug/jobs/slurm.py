@@ -11,7 +11,6 @@ whatever stopped it:
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -19,22 +18,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import submitit
+from pydantic import NonNegativeInt
 from submitit.helpers import DelayedSubmission
 
 from gan_aug.jobs.pool import Pool, check_numbers, threads_of
-from gan_aug.jobs.submission import Attempt, Job, Queued, Submission, submissions
-from gan_aug.jobs.watch import watching
+from gan_aug.jobs.show import watching
+from gan_aug.jobs.submission import Job, Submission, submissions
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_json, write_json
+from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.lock import Lock
+from gan_aug.run.stored_model import Stored
 
 TASKS = "slurm.json"
-"""In a submission's folder: the array tasks and the jobs of each."""
 REQUEUES = 1000
 """How often a task may meet its time limit: submitit wants a number, a study has none."""
 _POLL_SECONDS = 5.0
@@ -45,8 +46,30 @@ _GENERIC = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "name")
 """Settings that submitit has for every kind of cluster; the others are Slurm's."""
 
 
+class Tasks(Stored):
+    """What slurm.json in a submission's folder holds.
+
+    Attributes:
+        tasks: array task to its jobs, as positions in `Submission.jobs`.
+    """
+
+    WHAT: ClassVar[str] = "list of Slurm's tasks"
+
+    tasks: dict[str, list[NonNegativeInt]]
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job in the queue of a cluster: its settings, and the array that it is part of."""
+
+    overrides: list[str]
+    array: str
+
+
 class Pack:
     """The jobs of one array task; submitit pickles it, so it holds paths and numbers only.
+
+    A job that has ended for good leaves a file K.ended, which says how.
 
     Args:
         folder: the submission's.
@@ -68,24 +91,32 @@ class Pack:
         Raises:
             GanAugError: some failed; Slurm then shows the task as failed.
         """
-        submission = Submission.read(self._folder)
+        submission = Submission.load(self._folder)
         try:
             self._run(submission)
         except OSError as error:
             raise not_writable(self._folder, error) from error
 
     def _run(self, submission: Submission) -> None:
-        missing = [k for k in self._numbers if not _is_done(submission.state_path(k))]
-        self._pool = Pool(submission, missing, [threads_of(self._threads)], _own_task())
+        missing = [k for k in self._numbers if _end_of(submission, k) != "done"]
+        self._pool = Pool(submission, missing, [threads_of(self._threads)])
         # submitit ignores TERM, which is all that a requeued or pre-empted task is sent.
         signal.signal(signal.SIGTERM, self._terminate)
+        if sys.platform == "win32":
+            raise NotImplementedError("Slurm's tasks run on Linux")
+        # A cluster warns a whole task of its time limit with USR2, which would end the jobs: they
+        # inherit the mask of the threads that start them. They are told to stop by TERM.
+        warnings = {signal.SIGUSR1, signal.SIGUSR2}
+        signal.pthread_sigmask(signal.SIG_BLOCK, warnings)
         self._pool.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, warnings)
         while not self._pool.wait(60.0):
             pass
+        self._note()
         if self._pool.faults:
             raise self._pool.faults[0]
         _report_if_last(submission)
-        bad = [s.reason or s.state for s in self._pool.states.values() if s.state != "done"]
+        bad = [e.reason or e.state for e in self._pool.ended.values() if e.state != "done"]
         if bad:
             raise GanAugError(f"{len(bad)} of {len(self._numbers)} jobs failed: {bad[0]}")
 
@@ -97,6 +128,13 @@ class Pack:
     def _stop(self) -> None:
         if self._pool is not None:
             self._pool.stop()
+            self._note()
+
+    def _note(self) -> None:
+        assert self._pool is not None
+        for k, ended in self._pool.ended.items():
+            if ended.state in ("done", "failed"):
+                write_text(self._folder / f"{k}.ended", ended.state)
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -104,14 +142,10 @@ class Pack:
         sys.exit(128 + number)
 
 
-def _own_task() -> str:
-    """Return this task's id as submitit and squeue name it; a task alone is no array."""
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
-
-
-def _is_done(path: Path) -> bool:
-    return path.exists() and Attempt.read(path).state == "done"
+def _end_of(submission: Submission, k: int) -> str | None:
+    """Return how a job has ended for good, None where it has not."""
+    path = submission.folder / f"{k}.ended"
+    return path.read_text() if path.exists() else None
 
 
 def _report_if_last(submission: Submission) -> None:
@@ -119,9 +153,8 @@ def _report_if_last(submission: Submission) -> None:
     if submission.command != "study":
         return
     with Lock(submission.sweep / ".report.lease", guards=submission.sweep):
-        paths = [submission.state_path(k) for k in range(len(submission.jobs))]
-        states = [Attempt.read(path).state if path.exists() else None for path in paths]
-        if any(state not in ("done", "failed") for state in states) or "done" not in states:
+        ends = {_end_of(submission, k) for k in range(len(submission.jobs))}
+        if None in ends or "done" not in ends:
             return
         # Once: a task that met its time limit here again and again would never end.
         begun = submission.folder / "report_begun"
@@ -195,7 +228,7 @@ def _submit(
         except submitit.core.utils.FailedJobError as error:
             raise GanAugError(f"Slurm refuses the jobs: {_last_line(error)}") from error
         tasks |= {job.job_id: list(p) for job, p in zip(made, chunk, strict=True)}
-        write_json(submission.folder / TASKS, {"tasks": tasks})
+        Tasks(tasks=tasks).write(submission.folder / TASKS)
     arrays = list(dict.fromkeys(task.split("_")[0] for task in tasks))
     _warn_of_what_cannot_start(arrays)
     return arrays
@@ -245,7 +278,7 @@ def queued(sweep: Path) -> dict[str, Queued]:
     for folder in submissions(sweep):
         if (folder / TASKS).exists():
             try:
-                tasks |= _tasks_of(Submission.read(folder))
+                tasks |= _tasks_of(Submission.load(folder))
             except GanAugError as error:
                 warn(str(error))
     alive = _alive() if tasks else set()
@@ -263,13 +296,9 @@ def _tasks_of(submission: Submission) -> dict[str, list[Job]]:
         GanAugError: it is damaged.
     """
     path, jobs = submission.folder / TASKS, submission.jobs
-    found: Any = read_json(path, "remove it").get("tasks")
-    numbers = range(len(jobs))
-    if not isinstance(found, dict) or not all(
-        isinstance(own, list) and all(type(k) is int and k in numbers for k in own)
-        for own in found.values()
-    ):
-        raise GanAugError(f"{path}: is damaged, its tasks are not left alone; remove it")
+    found = Tasks.read(path, "remove it").tasks
+    if any(k >= len(jobs) for own in found.values() for k in own):
+        raise GanAugError(f"{path}: names jobs that jobs.json has not; remove it")
     return {task: [jobs[k] for k in own] for task, own in found.items()}
 
 

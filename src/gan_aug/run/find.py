@@ -8,6 +8,11 @@ from pathlib import Path
 
 from gan_aug.run.run_record import RECORD
 
+JOBS = ".jobs"
+"""In the folder of a multirun: what its commands asked for."""
+_SYNTHETIC = "manifest.json"
+"""In a synthetic set, which holds as many images as it likes and no run."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -15,10 +20,12 @@ class Found:
 
     Attributes:
         runs: folders of runs, sorted; a run has none below it.
+        multiruns: folders whose jobs a launcher has noted.
         unread: folder, or link to one, to why it could not be looked into.
     """
 
     runs: list[Path] = field(default_factory=list)
+    multiruns: list[Path] = field(default_factory=list)
     unread: dict[Path, str] = field(default_factory=dict)
 
 
@@ -35,23 +42,27 @@ def find_runs(root: Path) -> Found:
         try:
             about = folder.stat()
             with os.scandir(folder) as entries:
-                inner = sorted((entry.name, entry.is_symlink()) for entry in entries)
+                inner = {entry.name: entry for entry in entries}
         except OSError as error:
             found.unread[folder] = error.strerror or str(error)
             continue
-        is_run = any(name == RECORD for name, _ in inner)
-        if is_run:
+        if JOBS in inner:
+            found.multiruns.append(folder)
+        if RECORD in inner:
             found.runs.append(folder)
-        if (is_run and folder != root) or (about.st_dev, about.st_ino) in seen:
+        if RECORD in inner and folder != root:
+            continue
+        if _SYNTHETIC in inner or (about.st_dev, about.st_ino) in seen:
             continue
         seen.add((about.st_dev, about.st_ino))
-        for name, is_link in inner:
-            path = folder / name
+        for name, entry in inner.items():
             if name.startswith("."):
                 continue
-            if is_link and not os.path.exists(path):  # Path.exists raises where it may not look
-                found.unread[path] = f"links to {os.readlink(path)}, which cannot be reached"
-            elif os.path.isdir(path):
-                waiting.append(path)
+            # Entry.is_dir raises where it may not look, os.path says no.
+            if entry.is_symlink() and not os.path.exists(entry):
+                why = f"links to {os.readlink(entry)}, which cannot be reached"
+                found.unread[folder / name] = why
+            elif os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
+                waiting.append(folder / name)
     found.runs.sort()
     return found

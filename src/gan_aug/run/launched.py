@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
-import signal
-import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+import psutil
 
 COMMAND = "GAN_AUG_COMMAND"
 """Environment variable: the multirun's command."""
@@ -21,7 +22,7 @@ BUSY = 75
 DIVERGED = 76
 """Exit code of a job whose training came to nothing."""
 
-_PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 1.0
 _TRACEBACKS = "HYDRA_FULL_ERROR"
 _users_choice: str | None = None
 
@@ -63,14 +64,18 @@ def may_wait() -> bool:
 
 
 def end_with_launcher() -> None:
-    """Let the kernel end this job, as SIGTERM does, when its launcher is killed.
+    """End this job, as SIGTERM does, when its launcher is gone.
 
-    A launcher that is killed can tell its jobs nothing; they would go on unseen, as they do on
-    other systems than Linux.
+    A launcher that is killed can tell its jobs nothing; they would go on unseen.
     """
     parent = os.environ.get(PARENT)
-    if parent is None or sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):  # it was killed before
-        os.kill(os.getpid(), signal.SIGTERM)
+    if parent is not None:
+        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    with suppress(psutil.NoSuchProcess):  # it has ended
+        launcher = psutil.Process(parent)
+        while launcher.is_running() and launcher.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_LOOK_SECONDS)
+    psutil.Process().terminate()

@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import psutil
 from rich.markup import escape
 from rich.progress import track as rich_track
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json, write_json
+from gan_aug.run.stored_model import Stored
 from gan_aug.run.terminal import console
 
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
@@ -52,8 +50,7 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
             due = time.monotonic() + EVERY_SECONDS
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Stored):
     """How far a run is: what progress.json holds.
 
     Attributes:
@@ -66,8 +63,9 @@ class Progress:
         stage_number: which part it is, from 1.
         stages: how many there are.
         host: the machine it runs on.
-        updated: when this was written, ISO, UTC.
     """
+
+    WHAT: ClassVar[str] = "progress of a run"
 
     stage: str
     done: int
@@ -78,28 +76,6 @@ class Progress:
     stage_number: int
     stages: int
     host: str
-    updated: str
-
-
-_KINDS = {"str": str, "int": int, "float | None": int | float | None}
-"""By the annotation of a field."""
-
-
-def read_progress(folder: Path) -> Progress | None:
-    """Read a run folder's progress.json, or None where there is none.
-
-    Raises:
-        GanAugError: it is damaged.
-    """
-    path = folder / PROGRESS
-    if not path.exists():
-        return None
-    remedy = "remove it; the run writes it again"
-    found = read_json(path, remedy)
-    for field in fields(Progress):
-        if not isinstance(found.get(field.name), _KINDS[str(field.type)]):
-            raise GanAugError(f"{path}: its {field.name} is no {field.type}; {remedy}")
-    return Progress(**{field.name: found[field.name] for field in fields(Progress)})
 
 
 class _Reporter:
@@ -164,10 +140,9 @@ class _Reporter:
             stage_number=self._number,
             stages=self._stages,
             host=self._host,
-            updated=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with suppress(GanAugError):
-            write_json(self._path, asdict(progress))
+            progress.write(self._path)
         self._due = time.monotonic() + WRITE_SECONDS
 
     def _seconds_left(self, done: int, total: int) -> float | None:

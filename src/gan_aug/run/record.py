@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.lock import Lock, Lost, is_held
@@ -31,6 +31,7 @@ from gan_aug.settings.whole import Whole, among
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
 LOCK = ".lease"
+STOPPED = "stopped from outside; can go on"
 ANOTHER_STUDY = "begin another study, with a name= or study_dir= of its own"
 
 
@@ -271,7 +272,7 @@ class Run:
         elif isinstance(error, Exception):
             self.record(status="failed", reason=one_line(error))
         else:
-            self.record(status="interrupted", reason="stopped from outside; can go on")
+            self.record(status="interrupted", reason=STOPPED)
 
 
 def _in_sweep() -> bool:
@@ -319,6 +320,47 @@ def status_of(folder: Path, record: RunRecord) -> str:
         return record.status
     # Or it has ended since the record was read.
     return "killed" if read_record(folder) == record else record.status
+
+
+def sound_record(folder: Path) -> RunRecord | None:
+    """Return a folder's run.json; None where there is none, or it is damaged."""
+    with suppress(GanAugError):  # whoever follows the jobs names it
+        return read_record(folder)
+    return None
+
+
+def note_end(
+    folder: Path, before: RunRecord | None, status: str, reason: str | None, unborn: RunRecord
+) -> None:
+    """Record how a run's process ended, where it did not do so itself.
+
+    A finished run stays that, and nothing is noted where another process works in the folder.
+
+    Args:
+        folder: the run's.
+        before: its record from before that process.
+        status: failed or interrupted.
+        reason: why.
+        unborn: its record, where it has none.
+
+    Raises:
+        GanAugError: the folder cannot be written.
+    """
+    lock = _lock(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not lock.acquire(wait=False):
+            return
+    except OSError as error:
+        raise not_writable(folder, error) from error
+    try:
+        record = read_record(folder) or unborn
+        if record.status == "running" or (record == before and not record.finished):
+            write_record(folder, replace(record, status=status, reason=reason))
+    except GanAugError as error:
+        warn(str(error))
+    finally:
+        lock.release()
 
 
 def wait_until_free(folder: Path) -> None:

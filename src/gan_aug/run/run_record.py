@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,31 @@ class RunRecord:
     metrics_sha256: str | None = None
     threads: int | None = None
     others: Others = field(default_factory=dict)
+
+    @classmethod
+    def of_nothing(
+        cls, command: list[str], overrides: list[str], job: int, sweep: str, started: datetime
+    ) -> RunRecord:
+        """Return the record of a job that its launcher starts, before the job itself writes it."""
+        return cls(
+            status="running",
+            reason=None,
+            name=None,
+            command=command,
+            overrides=overrides,
+            job=job,
+            sweep_folder=sweep,
+            started=started.isoformat(timespec="seconds"),
+            resumed=0,
+            seconds=0.0,
+            seed=None,
+            git_commit=None,
+            python=None,
+            machine=None,
+            versions=None,
+            given=None,
+            config={},
+        )
 
     @property
     def finished(self) -> bool:
