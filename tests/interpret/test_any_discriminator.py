@@ -351,6 +351,8 @@ def test_sheets_and_page(kind: Any) -> None:
         "maps_discriminator",
         "mean_maps",
     }
+    for figure in figures.values():
+        figure.set_dpi(20)
     page = render("last.ckpt", numbers, {name: png_of(figure) for name, figure in figures.items()})
     assert page.count("<figure>") == len(figures)
     assert ("no convolutions whose filters could be shown" in page) is not convolves

@@ -111,17 +111,17 @@ def test_discriminators_are_shown_what_the_pools_return() -> None:
 def test_pools_are_resumed_as_they_were(kill_after: int, tmp_path: Path) -> None:
     cfg = settings("cyclegan", "model.pool=18")  # 4 of each class in a batch
     whole: Any = build(cfg)
-    train(cfg, whole, 9)
+    train(cfg, whole, 7)
 
     def saves() -> Checkpoints:
         return Checkpoints(tmp_path, 0, {}, on_save=lambda: None)
 
     killed: Any = build(cfg)
     with pytest.raises(Killed):
-        train(cfg, killed, 9, [saves(), KillAfter(kill_after)])
+        train(cfg, killed, 7, [saves(), KillAfter(kill_after)])
     assert int(killed.pools[0].filled) == min(18, 4 * kill_after)
     resumed: Any = build(cfg, seed=9)
-    train(cfg, resumed, 9, [saves()], tmp_path / "last.ckpt", seed=9)
+    train(cfg, resumed, 7, [saves()], tmp_path / "last.ckpt", seed=9)
     for a, b in zip(whole.pools, resumed.pools, strict=True):
         assert torch.equal(a.images, b.images)
         assert int(b.filled) == 18

@@ -304,8 +304,8 @@ def test_it_learns(loss: str, spectral_norm: bool, blobs: torch.Tensor) -> None:
         return (made.mean(0) - mean).abs().mean().item()
 
     start = distance()
-    train(gan, blobs, 600)
-    assert distance() < 0.6 * start  # 0.08 to 0.34 were seen with two seeds
+    train(gan, blobs, 300)
+    assert distance() < 0.6 * start
 
 
 def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count() -> None:

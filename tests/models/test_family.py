@@ -8,9 +8,19 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from gan_training import GANS, KillAfter, Killed, build, made_by, request, settings, train
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from gan_training import (
+    GANS,
+    KillAfter,
+    Killed,
+    build,
+    composed,
+    made_by,
+    request,
+    settings,
+    train,
+    with_settings,
+)
+from omegaconf import OmegaConf
 from support import ROOT
 
 from gan_aug.models.gans.base import GAN
@@ -23,11 +33,6 @@ WITH_EXPERIMENT = [model for model in GANS if f"{model}_pneumonia" in EXPERIMENT
 LARGE = sorted(path.stem for path in (ROOT / "conf" / "model" / "large").glob("*.yaml"))
 
 State = dict[str, torch.Tensor]
-
-
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", list(overrides))
 
 
 def weights(module: torch.nn.Module) -> State:
@@ -199,8 +204,11 @@ def test_a_run_is_as_long_as_a_fit_of_a_study(model: str) -> None:
 
 @pytest.mark.parametrize("model", LARGE)
 def test_a_large_setting_is_the_same_gan_with_more_weights(model: str) -> None:
-    known = ("data=phantom", "data.channels=1", "data.num_classes=2", "data.classes=[a,b]")
-    small, large = (composed(*known, f"model={name}") for name in (model, f"large/{model}"))
+    known = ("data.channels=1", "data.num_classes=2", "data.classes=[a,b]")
+    small, large = (
+        with_settings(composed("data=phantom", f"model={name}"), *known)
+        for name in (model, f"large/{model}")
+    )
     assert large.model.name == model
     assert large.model.batches > small.model.batches
     counts = [sum(p.numel() for p in build(cfg).generator.parameters()) for cfg in (small, large)]

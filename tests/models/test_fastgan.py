@@ -219,7 +219,7 @@ def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
 def test_it_learns() -> None:
     """The mean of generated discs comes near that of the real ones, which are reconstructed."""
     cfg = settings(
-        "fastgan", "model.width=8", "model.lr_g=1e-3", "model.lr_d=1e-3", "model.ema_decay=0.9",
+        "fastgan", "model.width=8", "model.lr_g=2e-3", "model.lr_d=2e-3", "model.ema_decay=0.9",
         "model.augment=null",
     )  # fmt: skip
     gan = build(cfg)
@@ -237,7 +237,7 @@ def test_it_learns() -> None:
 
     start = (made().mean(dim=0) - real.mean(dim=0)).abs().mean()
     worst = errors()
-    train(cfg, gan, 150)
+    train(cfg, gan, 80)
     assert errors() < 0.4 * worst
-    assert (made().mean(dim=0) - real.mean(dim=0)).abs().mean() < 0.6 * start
+    assert (made().mean(dim=0) - real.mean(dim=0)).abs().mean() < 0.75 * start
     assert made().std(dim=0).mean() > 0.1  # they differ

@@ -417,5 +417,5 @@ def test_it_learns() -> None:
         return torch.corrcoef(both)[0, 1].item()
 
     assert likeness() < 0.3
-    train(cfg, gan, 100)
-    assert likeness() > 0.7
+    train(cfg, gan, 80)
+    assert likeness() > 0.6

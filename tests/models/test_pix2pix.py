@@ -139,7 +139,7 @@ def test_it_fills_in_what_is_hidden_in_the_manner_of_its_class() -> None:
     rates = ("model.lr_g=2e-3", "model.lr_d=2e-3", "model.ema_decay=0.9")
     cfg = settings("pix2pix", *rates)
     gan = build(cfg)
-    train(cfg, gan, 120)
+    train(cfg, gan, 60)
     asked = request(cfg, "class0", 24)
     assert asked.sources is not None
     made = gan.eval().synthesise(asked).images

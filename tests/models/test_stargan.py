@@ -175,7 +175,7 @@ def test_a_translated_disc_takes_the_size_of_the_target_class_and_keeps_its_plac
         "model.lr_g=1e-3", "model.lr_d=1e-3", "model.ema_decay=0.9",
     )  # fmt: skip
     gan = build(cfg)
-    train(cfg, gan, 200)
+    train(cfg, gan, 140)
     gan.eval()
     for name, real in (("class0", 0.05), ("class1", 0.32)):
         asked = request(cfg, name, 48)

@@ -174,6 +174,6 @@ def test_it_learns() -> None:
     )
     gan = build(cfg)
     start = distance_to_mean(cfg, gan)
-    train(cfg, gan, 300)
-    assert distance_to_mean(cfg, gan) < 0.5 * start  # 0.17 to 0.27 were seen with three seeds
+    train(cfg, gan, 180)
+    assert distance_to_mean(cfg, gan) < 0.5 * start
     assert gan.latest["loss/d_penalty"] < 5  # some hundreds at first
