@@ -24,7 +24,7 @@ def main(settings: ExplainSettings) -> None:
         run.settled(settled)
         run.record(data=subject.splits.notes)
         use_threads(run)
-        explain(settled.tree, subject, run)
+        explain(settled, subject, run)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -31,19 +28,22 @@ from gan_aug.interpret.maps import METHODS, logit, logit_difference, map_sheets,
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
 from gan_aug.metrics.sample import Images
+from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_stored
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.commands import SettledExplain
+from gan_aug.settings.node import Node, build_plain
 
 
-def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
+def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     """Look into a GAN and the reference classifier; write what is seen to the run's folder.
 
     Args:
-        cfg: from `gan_aug.evaluation.subject.with_data`.
+        settings: of the command; what they say of the data has been settled.
         subject: with a GAN.
         run: the open run.
 
@@ -52,8 +52,9 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             fitted.
     """
     quieten()
-    gan = subject.gan
+    gan, checkpoint = subject.gan, settings.checkpoint
     assert gan is not None
+    assert checkpoint is not None
     splits = subject.splits
     # One class at a time: the positive one, or the first that the GAN makes.
     positive = splits.classes.positive
@@ -61,19 +62,19 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
     label = splits.classes.label(shown)
     discriminator = logit(explainable(gan.critic(label)))
     generated = _scaled(subject.generated[shown].images)
-    layers = chosen_layers(discriminator.network, generated[:1], cfg.layers)
-    unseen = subject.held_out(cfg.quality.count, [shown]).reference
+    layers = chosen_layers(discriminator.network, generated[:1], settings.layers)
+    unseen = subject.held_out(settings.quality.count, [shown]).reference
     real, known = (_scaled(of_class(table, shown)) for table in (unseen, splits.train))
     groups = {
-        f"unseen real {name}": _scaled(of_class(unseen, name)[: cfg.images])
+        f"unseen real {name}": _scaled(of_class(unseen, name)[: settings.images])
         for name in splits.classes
-    } | {f"generated {shown}": generated[: cfg.images]}
+    } | {f"generated {shown}": generated[: settings.images]}
     groups = {title: images for title, images in groups.items() if len(images)}
 
-    where = f"checkpoint={cfg.checkpoint}"
-    config = read_stored(Path(cfg.checkpoint).expanduser()).config
+    where = f"checkpoint={checkpoint}"
+    config = read_stored(Path(checkpoint).expanduser()).config
     classifier = find_or_fit_reference(
-        cfg.quality, reference_classifier_images(splits), splits.fingerprint
+        settings.tree.quality, reference_classifier_images(splits), splits.fingerprint
     )
     # The positive class, or the one that the GAN makes.
     named = positive or shown
@@ -91,15 +92,15 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
             logit,
             [real, generated],
             methods_for(discriminator.network, real),
-            cfg.seed,
+            settings.seed,
         ),
         "cnn": _versions(
             explained(explainable(classifier.module.network)),
-            lambda: instantiate(_untrained(cfg.quality.classifier), _convert_="all").network,
+            lambda: _untrained(settings.quality.classifier.module).network,
             explained,
             [real],
             list(METHODS),
-            cfg.seed,
+            settings.seed,
         ),
     }
     numbers: dict[str, Any] = {
@@ -111,8 +112,8 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
         networks["discriminator"],
         layers,
         {"real": real, "generated": generated},
-        cfg.filters,
-        cfg.patches,
+        settings.filters,
+        settings.patches,
     )
     # Each class counts the same, however many of its images are left.
     means = [images.mean(dim=0) for t, images in groups.items() if t.startswith("unseen real")]
@@ -129,20 +130,20 @@ def explain(cfg: DictConfig, subject: Subject, run: Run) -> None:
                 "training": _spaced(known),
                 "generated": _spaced(generated),
             },
-            stream_seed("explain latents", cfg.seed),
+            stream_seed("explain latents", settings.seed),
         )
         numbers, figures = numbers | latents, figures | sheets
-    _write(run.folder, numbers, figures, str(cfg.checkpoint))
+    _write(run.folder, numbers, figures, checkpoint)
 
 
-def _untrained(classifier: DictConfig) -> DictConfig:
-    """Return the settings of a classifier's module without weights that somebody fitted."""
-    own = copy.deepcopy(classifier)
-    for key, usual in (("pretrained", False), ("weights", None)):
-        if key in own:
-            own[key] = usual
-    module: DictConfig = own.module
-    return module
+def _untrained(module: Node) -> Classifier:
+    """Build a classifier without weights that somebody fitted."""
+    node = module.plain()
+    network = node["network"]
+    usual = {"pretrained": False, "weights": None}
+    node["network"] = network | {key: usual[key] for key in usual if key in network}
+    classifier: Classifier = build_plain(node, "quality.classifier")
+    return classifier
 
 
 def _scaled(images: Images) -> Tensor:
