@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 from gan_aug.data.sources.entries import SPLITS, Entry
 from gan_aug.data.sources.patients import PatientPattern
@@ -107,43 +106,49 @@ class Table:
             )
         text = self._text(left_out)
         names = {name: self.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
-        headers = {sep: self._header(text, sep) for sep in _SEPARATORS}
+        readers = {separator: self._reader(text, separator) for separator in _SEPARATORS}
+        headers = {sep: list(reader.fieldnames or ()) for sep, reader in readers.items()}
         separator = max(headers, key=lambda sep: (names["path"] in headers[sep], len(headers[sep])))
-        header = headers[separator]
+        reader, header = readers[separator], headers[separator]
         wanted = [*NEEDED, *self.columns]
         if missing := [name for name in wanted if header.count(names[name]) != 1]:
             has = "lacks" if names[missing[0]] not in header else "has twice"
             raise self._error(
                 f"{has} the column {names[missing[0]]}; it has {', '.join(header)[:200]}. It needs "
-                "path and label, and may have patient, site and split; other names are told by "
+                "path and label, and may have patient, site and split; set other names with "
                 "'data.columns={path: NAME, label: NAME}'"
             )
-        place = {name: header.index(names[name]) for name in names if names[name] in header}
-        reader = _reader(text, separator)
         try:
-            next(reader)
             for row in reader:
-                if [cell.strip("\ufeff \t") for cell in row] == header:
+                more = row.pop(None, ())
+                cells = {name: (cell or "").strip("\ufeff \t") for name, cell in row.items()}
+                if list(cells.values()) == header and not more:
                     raise self._error(
                         f"line {reader.line_num}: is the header once more; were two tables joined? "
                         "Remove that line"
                     )
-                if len(row) > len(header) and any(row[len(header) :]):
+                if any(more):
                     raise self._error(
-                        f"line {reader.line_num}: has {len(row)} cells, the first line "
+                        f"line {reader.line_num}: has {len(row) + len(more)} cells, the first line "
                         f"{len(header)}; put quotes around cells that hold {separator!r}"
                     )
-                if any(cell.strip() for cell in row):
-                    cells = [*row, *[""] * len(header)]
-                    yield reader.line_num, {k: normal(cells[i].strip()) for k, i in place.items()}
+                if any(cells.values()):
+                    yield reader.line_num, {k: normal(cells.get(n, "")) for k, n in names.items()}
         except csv.Error as error:
             raise self._error(f"line {reader.line_num}: cannot be read as CSV ({error})") from error
 
-    def _header(self, text: str, separator: str) -> list[str]:
+    def _reader(self, text: str, separator: str) -> csv.DictReader[str]:
+        stream = io.StringIO(text, newline="")
+        reader = csv.DictReader(stream, delimiter=separator, skipinitialspace=True)
         try:
-            return [cell.strip() for cell in next(_reader(text, separator))]
-        except (StopIteration, csv.Error) as error:
+            if text[:4].casefold() == "sep=":  # what Excel writes first of all
+                next(reader.reader)
+            reader.fieldnames = [cell.strip() for cell in reader.fieldnames or ()]
+        except csv.Error as error:
             raise self._error("cannot be read as CSV (it has no first line)") from error
+        if not reader.fieldnames:
+            raise self._error("cannot be read as CSV (it has no first line)")
+        return reader
 
     def _text(self, left_out: LeftOut) -> str:
         try:
@@ -206,24 +211,17 @@ class Table:
 
     def _below_root(self, cell: str, on_disk: Mapping[str, str]) -> str | None:
         """Return a cell's path below the root, None where it is not below it."""
-        path = PurePosixPath(cell)
+        for top in (self.root.absolute(), self.root.resolve()):
+            if Path(cell).is_relative_to(top):
+                cell = Path(cell).relative_to(top).as_posix()
         if "\\" in cell and cell not in on_disk:
             windows = PureWindowsPath(cell)
-            path = PurePosixPath(windows.as_posix())
             if windows.drive:
                 return None
-        for top in (self.root.absolute(), self.root.resolve()):
-            if path.is_absolute() and path.is_relative_to(top):
-                path = path.relative_to(top)
+            cell = windows.as_posix()
+        path = PurePosixPath(cell)
         inside = not path.is_absolute() and ".." not in path.parts and path.parts
         return path.as_posix() if inside else None
 
     def _error(self, what: str) -> GanAugError:
         return GanAugError(f"data.table={self.file}: {what}")
-
-
-def _reader(text: str, separator: str) -> Any:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    if text[:4].casefold() == "sep=":  # what Excel writes first of all
-        next(reader)
-    return reader
