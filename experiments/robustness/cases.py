@@ -256,7 +256,7 @@ def every(case: Callable[..., Any], flag: str) -> list[Any]:
              check=says("trained")),
         case("train/NORMAL and train/normal", train,
              lambda f: shutil.copytree(f / "xrays/train/NORMAL", f / "xrays/train/normal"),
-             ("NORMAL and normal", "two folders of one class", "remove the other")),
+             ("NORMAL and train/normal", "two folders of one class", "remove the other")),
         case("a class folder that links to itself", train, loop,
              ("test/NORMAL", "class folder")),
         case("swapped class folders", train, swapped,

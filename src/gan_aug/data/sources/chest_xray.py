@@ -12,7 +12,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
 from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, image_table, readable
-from gan_aug.data.sources.tree import LeftOut, Tree, as_patterns, find_files
+from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 
@@ -85,53 +85,40 @@ def download() -> Path:
         ) from error
 
 
-def list_images(tree: Tree, root: Path, above: str = "") -> list[Entry]:
+def list_images(paths: Iterable[str], root: Path) -> list[Entry]:
     """List the images of both splits, those of train first, of each the normal ones first.
 
     Args:
-        tree: what lies in the data set's folder.
-        root: the folder that holds train/ and test/, for messages.
-        above: the same below the data set's folder.
-
-    Returns:
-        The images, with paths below `root`.
+        paths: of files below the folder that holds train/ and test/, in order.
+        root: that folder, for messages.
 
     Raises:
-        GanAugError: a folder is there twice, or a class has none or no images.
+        GanAugError: a class has no images in a split, or two folders.
     """
-    start = len(above) + 1 if above else 0
-    folders = {*tree.folders, *(path[:-1] for path in tree.others if path[-1] == "/")}
-    inside = [folder[start:] for folder in folders if folder.startswith(above)]
-    paths = [p[start:] for p in tree.images if p.startswith(above) and _IMAGE.fullmatch(p[start:])]
-    entries = []
-    for split in ("train", "test"):
-        _one_folder(inside, split, root, "split")
-        for name in FOLDERS:
-            folder = _one_folder(inside, f"{split}/{name}", root, "class")
-            names = [path for path in paths if path.startswith(f"{folder}/")]
-            if not names:
-                raise GanAugError(
-                    f"data.root={root}: no {name} image in {split}/ is read; it needs .jpeg, .jpg "
-                    "or .png files, and data.exclude may leave out fewer"
-                )
-            entries += [Entry(path, name, split, parse_name(Path(path).stem)[0]) for path in names]
-    return entries
-
-
-def _one_folder(folders: list[str], path: str, root: Path, what: str) -> str:
-    """Return a folder as it is on disk; of two that differ by case only one would be read."""
-    found = sorted(folder for folder in folders if folder.lower() == path)
-    if not found:
-        *above, name = path.split("/")
-        where = root.joinpath(*above, name.upper())
-        raise GanAugError(f"{where}: should be the {what} folder, and is missing or no folder")
-    if len(found) > 1:
-        one, other = (Path(folder) for folder in found[:2])
-        raise GanAugError(
-            f"{root / one} and {other.name}: two folders of one {what}; put the images into one of "
-            "them and remove the other"
-        )
-    return found[0]
+    images: dict[tuple[str, str], list[str]] = {
+        (split, name): [] for split in ("train", "test") for name in FOLDERS
+    }
+    for path in paths:
+        if match := _IMAGE.fullmatch(path):
+            images[match[1].lower(), match[2].lower()].append(path)
+    for (split, name), paths_of_class in images.items():
+        if not paths_of_class:
+            raise GanAugError(
+                f"data.root={root}: no {name} image in {split}/ is read; the class folder "
+                f"{split}/{name.upper()}/ needs .jpeg, .jpg or .png files, and data.exclude may "
+                "leave out fewer"
+            )
+        one, *others = sorted({path.rpartition("/")[0] for path in paths_of_class})
+        if others:
+            raise GanAugError(
+                f"{root / one} and {others[0]}: two folders of one class; put the images into one "
+                "of them and remove the other"
+            )
+    return [
+        Entry(path, name, split, parse_name(Path(path).stem)[0])
+        for (split, name), paths_of_class in images.items()
+        for path in paths_of_class
+    ]
 
 
 def contradictions(entries: Iterable[Entry]) -> list[str]:
@@ -199,10 +186,11 @@ class ChestXray:
                 f"data.root={folder}: {error.filename} cannot be read ({error.strerror}); allow "
                 "reading it, or name another folder"
             ) from error
-        above = root.relative_to(folder)
-        entries = list_images(tree, root, "" if root == folder else above.as_posix())
+        above = "".join(f"{part}/" for part in root.relative_to(folder).parts)
+        inside = [path[len(above) :] for path in tree.images if path.startswith(above)]
+        entries = list_images(inside, root)
         names = [entry.path for entry in entries]
-        read = {(above / name).as_posix() for name in names}
+        read = {above + name for name in names}
         tree.list_unread(read, NOT_IN_LAYOUT, lambda _: NOT_IN_LAYOUT, left_out)
         decoded = decode_files(
             root, names, image_size, channels, cache_dir, self.on_bad_file, self.fit
