@@ -11,7 +11,14 @@ from pathlib import Path
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
 from gan_aug.data.source import Source
-from gan_aug.data.sources.entries import Entry, image_table, readable
+from gan_aug.data.sources.entries import (
+    Entry,
+    by_split,
+    image_table,
+    notes_of,
+    readable,
+    reading,
+)
 from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
@@ -178,14 +185,10 @@ class ChestXray:
             )
         folder = download() if self.root is None else Path(self.root).expanduser()
         patterns, left_out = as_patterns(self.exclude), LeftOut()
-        try:
+        with reading(folder):
             root = find_root(folder)
             tree = find_files(folder, patterns, self.on_bad_file)
-        except OSError as error:
-            raise GanAugError(
-                f"data.root={folder}: {error.filename} cannot be read ({error.strerror}); allow "
-                "reading it, or name another folder"
-            ) from error
+        left_out.warnings += tree.unused_patterns(patterns)
         above = "".join(f"{part}/" for part in root.relative_to(folder).parts)
         inside = [path[len(above) :] for path in tree.images if path.startswith(above)]
         entries = list_images(inside, root)
@@ -202,18 +205,9 @@ class ChestXray:
         # Without an id in its name an image counts as a patient of its own.
         patients = [entry.patient or entry.path for entry in entries]
         table = image_table(entries, patients, decoded, classes)
-        n_train = sum(entry.split == "train" for entry in entries)
-        notes = {
-            "root": str(root),
-            "bad_files_skipped": decoded.bad,
-            **left_out.notes(),
-            "files_without_patient_id": sum(entry.patient is None for entry in entries),
-            "modes": decoded.modes,
-            "sizes": decoded.sizes,
-            "warnings": [*tree.unused_patterns(patterns), *said],
-        }
-        train, test = table.take(slice(None, n_train)), table.take(slice(n_train, None))
-        return Source(train, test, notes=notes)
+        parts = by_split(table, entries)
+        notes = notes_of(root, entries, decoded, left_out, *said)
+        return Source(parts["train"], parts["test"], notes=notes)
 
 
 def _with_subtype(root: Path, entry: Entry) -> Entry:

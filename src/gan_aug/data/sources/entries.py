@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def check_splits(where: str, entries: list[Entry]) -> None:
             )
 
 
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """Turn what the system says of files below a folder into the one line."""
+    try:
+        yield
+    except OSError as error:
+        raise GanAugError(
+            f"data.root={root}: {error.filename} cannot be read ({error.strerror}); allow reading "
+            "it, or name another folder"
+        ) from error
+
+
 def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Entry]:
     """Return the entries whose files were decoded, with the patients that their headers name.
 
@@ -150,3 +163,24 @@ def image_table(
         hashes=np.array([h for h in decoded.hashes if h is not None], np.str_),
         classes=classes,
     )
+
+
+def by_split(table: ImageTable, entries: Sequence[Entry]) -> dict[str, ImageTable]:
+    """Return the rows of train, val and test; images without a split are of train."""
+    splits = np.array([entry.split or "train" for entry in entries])
+    return {name: table.take(splits == name) for name in ("train", "val", "test")}
+
+
+def notes_of(
+    root: Path, entries: Sequence[Entry], decoded: Decoded, left_out: LeftOut, *warnings: str
+) -> dict[str, Any]:
+    """Return what run.json keeps of files: which were not read, and what the others are."""
+    return {
+        "root": str(root),
+        "bad_files_skipped": decoded.bad,
+        **left_out.notes(),
+        "files_without_patient_id": sum(entry.patient is None for entry in entries),
+        "modes": decoded.modes,
+        "sizes": decoded.sizes,
+        "warnings": [*left_out.warnings, *warnings],
+    }

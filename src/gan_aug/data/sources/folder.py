@@ -17,10 +17,13 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
+    by_split,
     check_splits,
     chosen_classes,
     image_table,
+    notes_of,
     readable,
+    reading,
 )
 from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.masks import warn_of_masks
@@ -98,15 +101,10 @@ class Folder:
         pattern = PatientPattern(self.patient_regex)
         left_out = LeftOut()
         window = settled_window(self.window)
-        try:
+        with reading(root):
             entries = self._entries(root, pattern, left_out)
             names = [entry.path for entry in entries]
             wanted = channels or channels_of(root, names, window)
-        except OSError as error:
-            raise GanAugError(
-                f"data.root={root}: {error.filename} cannot be read ({error.strerror}); allow "
-                "reading it, or name another folder"
-            ) from error
         decoded = decode_files(
             root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, window
         )
@@ -123,20 +121,12 @@ class Folder:
         elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
             raise GanAugError(f"data.root={root}: {one_patient}")
         table = image_table(entries, patients, decoded, classes)
-        parts = self._cut(table, [entry.split for entry in entries], any(known))
-        notes = {
-            "root": str(root),
-            "bad_files_skipped": decoded.bad,
-            **left_out.notes(),
-            "files_without_patient_id": known.count(None),
-            "modes": decoded.modes,
-            "sizes": decoded.sizes,
-            "warnings": [
-                *left_out.warnings,
-                *warn_of_masks([entry.path for entry in entries]),
-                *warn_of_patients(entries, pattern, one_patient),
-            ],
-        }
+        parts = self._cut(by_split(table, entries), bool(any(known)))
+        warnings = [
+            *warn_of_masks([entry.path for entry in entries]),
+            *warn_of_patients(entries, pattern, one_patient),
+        ]
+        notes = notes_of(root, entries, decoded, left_out, *warnings)
         return Source(parts["train"], parts["test"], parts["val"], None not in known, notes)
 
     def _entries(self, root: Path, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
@@ -160,22 +150,16 @@ class Folder:
             )
         return entries
 
-    def _cut(
-        self, table: ImageTable, splits: list[str | None], patients_known: bool
-    ) -> dict[str, ImageTable]:
-        """Return train, val and test, cut by patient where there are none."""
-        named = np.array([split or "train" for split in splits])
-        parts = {name: table.take(named == name) for name in ("train", "val", "test")}
-        shares = {"test": self.test_share, "val": self.val_share}
-        for number, (name, share) in enumerate(shares.items()):
+    def _cut(self, parts: dict[str, ImageTable], patients_known: bool) -> dict[str, ImageTable]:
+        """Cut test and val from train, by patient, where there are none."""
+        for number, (name, share) in enumerate(
+            {"test": self.test_share, "val": self.val_share}.items()
+        ):
             if not len(parts[name]):
                 setting = f"data.{name}_share={share}"
                 random = np.random.default_rng([self.split_seed, number])
                 aside = set_aside(parts["train"], share, random, setting, patients_known)
-                parts[name], parts["train"] = (
-                    parts["train"].take(aside),
-                    parts["train"].take(~aside),
-                )
+                parts |= {name: parts["train"].take(aside), "train": parts["train"].take(~aside)}
         return parts
 
 
