@@ -40,7 +40,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     result = command(
-        "inspect", "data.root=pictures", r"data.patient_regex=(p\d+[abc])_", "data.image_size=32",
+        "inspect", "data.root=pictures", r"data.patient_regex=(p\d+[abc])_", "data.image_size=16",
         "hydra.run.dir=found",
     )  # fmt: skip
     found = read(tmp_path / "found" / "inspect.json")
@@ -130,15 +130,16 @@ def test_all_pairs_across_classes_are_shown(
 
 
 def test_patients_that_nothing_tells(root: Path, command: Command, tmp_path: Path) -> None:
-    result = command("inspect", "data.root=pictures", "hydra.run.dir=found")
+    small = ("data.fit=pad", "data.image_size=16")
+    result = command("inspect", "data.root=pictures", *small, "hydra.run.dir=found")
     assert "leakage between training and test images of one patient" in result.stderr
     assert read(tmp_path / "found" / "inspect.json")["patients"] is None
     assert "not known for 62 images" in result.stdout
 
 
 def test_other_data_sets_can_be_looked_at(command: Command, tmp_path: Path) -> None:
-    small = ("data.source.train_per_class=30", "data.source.test_per_class=30")
-    result = command("inspect", "data=phantom", *small, "data.image_size=32", "hydra.run.dir=found")
+    small = ("data.source.train_per_class=4", "data.source.test_per_class=4", "data.fit=crop")
+    result = command("inspect", "data=phantom", *small, "data.image_size=16", "hydra.run.dir=found")
     assert "pneumonia (positive)" in result.stdout
 
 
@@ -146,7 +147,7 @@ def test_a_data_set_that_has_changed_is_looked_at_again(
     root: Path, command: Command, tmp_path: Path
 ) -> None:
     """The same command into the same folder showed what had been there before."""
-    arguments = ("inspect", "data.root=pictures", "data.image_size=32", "hydra.run.dir=found")
+    arguments = ("inspect", "data.root=pictures", "data.image_size=16", "hydra.run.dir=found")
     first = command(*arguments)
     assert first.returncode == 0, first.stderr
     fingerprint = read(tmp_path / "found" / "run.json")["data"]["fingerprint"]
