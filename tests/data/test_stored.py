@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from support import ORIGIN, ROOT
+from support import ORIGIN, settings_of
 
-from gan_aug.data.stored import check_stored_data, check_typed, split_typed
+from gan_aug.data.stored import check_stored_data, data_of_file
 from gan_aug.evaluation.subject import with_data
 from gan_aug.run.errors import GanAugError
 
@@ -22,9 +20,7 @@ ENDLESS = "(a+)+$"
 
 def settings(*overrides: str) -> dict[str, Any]:
     """Return the data settings of a run, as files hold them."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", ["model=cnn", *overrides])
-    found: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    found: dict[str, Any] = settings_of("train", "model=cnn", *overrides).plain()["data"]
     return found
 
 
@@ -37,17 +33,20 @@ OWN_FOLDER = (
 @pytest.mark.parametrize("own", [True, False])
 def test_no_path_is_taken_from_a_file_and_patterns_from_ones_own_alone(own: bool) -> None:
     stored = settings(*OWN_FOLDER)
-    left, said = split_typed(check_stored_data(stored, "FILE", own), own)
-    paths = {"root": "/secret", "table": "/etc/passwd"}
-    assert said == paths | ({} if own else {"patient_regex": ENDLESS})
-    for node in (left, left["source"]):
-        assert (node["root"], node["table"]) == (None, None)
-        assert node["patient_regex"] == (ENDLESS if own else None)
     typed = {"root": "here", "table": "there.csv", "patient_regex": "(.)"}
-    check_typed(typed, said, "FILE")
-    for key in said:
+    if own:
+        typed.pop("patient_regex")
+    given = stored | typed | {"source": stored["source"] | typed}
+    keys = [f"data.{key}" for key in typed]
+    data = data_of_file(stored, "FILE", own, given, keys, "FILE")
+    for node in (data, data["source"]):
+        assert {key: node[key] for key in typed} == typed
+        assert node["patient_regex"] == (ENDLESS if own else "(.)")
+    for key in typed:
+        less = given | {"root": None} if key == "root" else given
+        left = [name for name in keys if name != f"data.{key}"]
         with pytest.raises(GanAugError, match=rf"data\.{key}: is not taken from a file; FILE was"):
-            check_typed(typed | {key: None}, said, "FILE")
+            data_of_file(stored, "FILE", own, less, left, "FILE")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_no_path_is_taken_from_a_file_and_patterns_from_ones_own_alone(own: bool
     ],
 )
 def test_what_a_file_of_others_asks_for_is_bounded(key: str, value: Any, part: str) -> None:
-    stored = settings("data=phantom", "data.image_size=256", "data.num_classes=2")
+    stored = copy.deepcopy(settings("data=phantom", "data.image_size=256", "data.num_classes=2"))
     check_stored_data(stored, "FILE", own=False)
     node = stored
     *path, last = key.split(".")
@@ -102,9 +101,8 @@ def test_evaluate_asks_for_paths_and_keeps_what_is_typed(kind: str, tmp_path: Pa
     typed = {"data.root": str(tmp_path), "data.table": "t.csv", "data.patient_regex": "(.)"}
 
     def composed(given: dict[str, str]) -> Any:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            overrides = [f"{kind}={file}", *(f"{key}='{value}'" for key, value in given.items())]
-            return with_data(compose("evaluate", overrides), set(given)).data
+        overrides = [f"{kind}={file}", *(f"{key}='{value}'" for key, value in given.items())]
+        return with_data(settings_of("evaluate", *overrides), set(given)).data
 
     data = composed(typed)
     assert (data.root, data.table, data.image_size) == (str(tmp_path), "t.csv", 32)
@@ -122,8 +120,7 @@ def test_evaluate_asks_for_paths_and_keeps_what_is_typed(kind: str, tmp_path: Pa
 def test_a_group_of_conf_may_say_the_pattern(tmp_path: Path) -> None:
     stored = settings("data=nih_chest_xray14", "data.root=/secret", "data.channels=1")
     folder = manifest(tmp_path, stored)
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        overrides = [f"synthetic.dir={folder}", "data=nih_chest_xray14", "data.root=here"]
-        cfg = compose("evaluate", overrides)
+    overrides = (f"synthetic.dir={folder}", "data=nih_chest_xray14", "data.root=here")
+    cfg = settings_of("evaluate", *overrides)
     data = with_data(cfg, {"synthetic.dir", "data", "data.root"}).data
     assert (data.root, data.source.patient_regex) == ("here", stored["patient_regex"])

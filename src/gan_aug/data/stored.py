@@ -11,7 +11,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -117,40 +117,59 @@ def _check_phantoms(data: DataSettings, where: str) -> None:
         )
 
 
-def split_typed(settings: Plain, own: bool) -> tuple[Plain, Plain]:
-    """Take out of a file's data settings what only the command line says.
+def data_of_file(
+    held: Any, where: str, own: bool, given: Plain, typed: Collection[str], file: str
+) -> Plain:
+    """Return the data settings of a file, with what the command line says of the data.
 
     Args:
-        settings: from `check_stored_data`.
+        held: what the file holds.
+        where: the file and the key, for messages.
         own: whether it is one's own checkpoint.
-
-    Returns:
-        The settings without it, and what the file says of it.
-    """
-    keys = _PATHS if own else _PATHS + _OWN
-    said = {key: settings[key] for key in keys if settings.get(key)}
-    nothing = dict.fromkeys(said)
-    source = {key: nothing.get(key, value) for key, value in settings["source"].items()}
-    return settings | nothing | {"source": source}, said
-
-
-def check_typed(settings: Mapping[str, Any], said: Plain, file: str) -> None:
-    """Check that the command line says what a file may not.
-
-    Args:
-        settings: of the command.
-        said: from `split_typed`.
-        file: for messages.
+        given: the command's own data settings.
+        typed: the settings that the command line names.
+        file: the setting that names the file.
 
     Raises:
-        GanAugError: naming the setting, and what it was.
+        GanAugError: the file's settings are not sound, or are of another data set than is typed;
+            or the command line does not say what a file may not.
     """
-    for key, value in said.items():
-        if not settings.get(key):
+    stored = check_stored_data(held, where, own)
+    asked = [key for key in (_PATHS if own else _PATHS + _OWN) if stored.get(key)]
+    data = data_settings(stored, given["root"], given["download"])
+    nothing: Plain = {key: None for key in asked if key != "root"}
+    data |= nothing
+    if "data" in typed:  # a group of conf/ is the user's too
+        typed = {*typed, *(f"data.{key}" for key in asked)}
+        if given["source"]["_target_"] != stored["source"]["_target_"]:
             raise GanAugError(
-                f"data.{key}: is not taken from a file; {file} was made with {value!r}; set "
+                f"data={given['name']}: {file} is of data={stored['name']}; leave data= out, or "
+                "name that"
+            )
+    source = {key: nothing.get(key, value) for key, value in data["source"].items()}
+    for path in sorted(typed):
+        group, _, key = path.partition(".")
+        first, _, inner = key.partition(".")
+        if group != "data" or not key:
+            continue
+        if first == "source" and inner in source:
+            source[inner] = given["source"][inner]
+        elif first not in data:
+            raise GanAugError(
+                f"{path}: {file} is of data={stored['name']}, which has no such setting; leave it "
+                "out"
+            )
+        else:
+            data[first] = given[first]
+            if first in source:
+                source[first] = given[first]
+    for key in asked:
+        if not data[key]:
+            raise GanAugError(
+                f"data.{key}: is not taken from a file; {file} was made with {stored[key]!r}; set "
                 f"data.{key} to what it is here"
             )
+    return data | {"source": source}
 
 
 def check_plain(node: Any, where: str) -> None:

@@ -15,15 +15,13 @@ from gan_aug.data.manifest import MANIFEST, Manifest
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import with_other_classes
 from gan_aug.data.splits import Splits
-from gan_aug.data.stored import check_stored_data, check_typed, data_settings, split_typed
+from gan_aug.data.stored import data_of_file
 from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan, read_stored
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.run_record import Config
-from gan_aug.settings.by_name import by_name
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.whole import Whole
@@ -74,41 +72,8 @@ def with_data(settings: S, typed: Collection[str]) -> S:
         manifest = Manifest.of(folder, "synthetic.dir")
         file, own, found = f"synthetic.dir={folder}", False, manifest.data_settings
         where = f"{folder / MANIFEST}: data_settings"
-    of_file, said = split_typed(check_stored_data(found, where, own), own)
-    if "data" in typed:  # a group of conf/ is the user's too
-        typed = {*typed, *(f"data.{key}" for key in said)}
-    given = data_settings(of_file, settings.data.root, settings.data.download)
-    data = _with_given(settings.plain()["data"], typed, given, file)
-    check_typed(data, said, file)
+    data = data_of_file(found, where, own, settings.plain()["data"], typed, file)
     return settings.changed(type(settings), {"data": data})
-
-
-def _with_given(composed: Config, typed: Collection[str], found: Config, file: str) -> Config:
-    """Return a file's data settings with those of the command line, which must be of its data."""
-    if "data" in typed and composed["source"]["_target_"] != found["source"]["_target_"]:
-        raise GanAugError(
-            f"data={composed['name']}: {file} is of data={found['name']}; leave data= out, or name "
-            "that"
-        )
-    data, source = dict(found), dict(found["source"])
-    for path in sorted(typed):
-        top, _, key = path.partition(".")
-        first, _, inner = key.partition(".")
-        of_source = first == "source" and inner in source
-        if top != "data" or not key:
-            continue
-        if not of_source and first not in data:
-            raise GanAugError(
-                f"{path}: {file} is of data={found['name']}, which has no such setting; leave it "
-                "out"
-            )
-        if of_source:
-            source[inner] = composed["source"][inner]
-        else:
-            data[first] = by_name(composed[first])
-        if first in source:
-            source[first] = data[first]
-    return data | {"source": source}
 
 
 def load_subject(settings: SubjectSettings) -> Subject:
