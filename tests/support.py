@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from gan_aug.data.classes import Classes
-from gan_aug.settings.commands import COMMANDS
+from gan_aug.settings.commands import kind_of
 from gan_aug.settings.whole import validate
 
 BINARY = Classes(("normal", "pneumonia"), "pneumonia")
@@ -152,4 +152,4 @@ def composed(command: str, *overrides: str, **changes: Any) -> DictConfig:
 
 def settings_of(command: str, *overrides: str, **changes: Any) -> Any:
     """Return the validated settings of a command; see `composed`."""
-    return validate(composed(command, *overrides, **changes), COMMANDS[command])
+    return validate(composed(command, *overrides, **changes), kind_of(command))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from gan_aug.data.settle import named
+from typing import TYPE_CHECKING
+
 from gan_aug.run.arguments import typed_settings
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
 from gan_aug.run.threads import use_threads
-from gan_aug.settings.commands import EvaluateSettings, SettledEvaluate
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import EvaluateSettings
 
 
-@command("evaluate", EvaluateSettings, to_go_on="repeat the command")
+@command("evaluate", to_go_on="repeat the command")
 def main(settings: EvaluateSettings) -> None:
     """Read what the images were made from, then measure them."""
+    from gan_aug.data.settle import named
     from gan_aug.evaluation.subject import load_subject, with_data
+    from gan_aug.settings.commands import SettledEvaluate
 
     settings = with_data(settings, typed_settings())
     with open_run(settings, anew=True) as run:  # the file may be another under the same name

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan_aug.run.arguments import typed_settings
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.terminal import printable
 from gan_aug.run.threads import take_threads
-from gan_aug.settings.commands import GenerateSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import GenerateSettings
 
 
-@command("generate", GenerateSettings, to_go_on="repeat the command")
+@command("generate", to_go_on="repeat the command")
 def main(settings: GenerateSettings) -> None:
     """Rebuild the generator from the checkpoint and write `output_dir`.
 

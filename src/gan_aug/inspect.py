@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gan_aug.run.command_line import command
 from gan_aug.run.record import open_run
-from gan_aug.settings.commands import InspectSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import InspectSettings
 
 
-@command("inspect", InspectSettings, to_go_on="repeat the command")
+@command("inspect", to_go_on="repeat the command")
 def main(settings: InspectSettings) -> None:
     """Read the images and write what is found; no torch is loaded."""
     with open_run(settings, anew=True) as run:  # files may have come and gone

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan_aug.jobs.follow import Follower
 from gan_aug.jobs.show import exit_code, show
 from gan_aug.run.command_line import command
-from gan_aug.settings.commands import StatusSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import StatusSettings
 
 
-@command("status", StatusSettings, to_go_on="repeat the command")
+@command("status", to_go_on="repeat the command")
 def main(settings: StatusSettings) -> None:
     """Read the files of all jobs in `study_dir`; no torch is loaded and nothing is written."""
     follower = Follower(Path(settings.study_dir).expanduser())

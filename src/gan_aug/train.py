@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from gan_aug.data.prepare import load, print_data
-from gan_aug.data.settle import say_what_is_left, settle
+from typing import TYPE_CHECKING
+
 from gan_aug.run.command_line import command
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.record import open_run
 from gan_aug.run.threads import use_threads
-from gan_aug.settings.commands import TrainSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import TrainSettings
 
 
-@command("train", TrainSettings)
+@command("train")
 def main(settings: TrainSettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
+    from gan_aug.data.prepare import load, print_data
+    from gan_aug.data.settle import say_what_is_left, settle
+
     with open_run(settings) as run:
         if run.finished:
             print(f"{run.folder}: finished already, nothing to do")

@@ -28,7 +28,7 @@ def test_the_first_draw_declares_and_later_ones_change_nothing(tmp_path: Path) -
     declare(cfg)
     written = (tmp_path / "declaration.json").read_text()
     found = json.loads(written)
-    assert found["endpoints"] == [{"split": "test", "metric": "auroc"}]
+    assert found["endpoints"] == [one.model_dump() for one in cfg.study.endpoints]
     endpoints = cfg.study.endpoints
     assert found["comparisons"] == [["classic_gan", "classic"]]
     assert found["hash"] == hash_of(endpoints, ("gan", "real"), found["comparisons"])

@@ -20,7 +20,7 @@ from gan_aug.jobs.submission import Job, is_plain
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import is_finished
 from gan_aug.run.run_record import RECORD
-from gan_aug.settings.commands import COMMANDS
+from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.whole import plain_of, validate
 
 
@@ -84,9 +84,9 @@ class Composer:
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
             found = self._compose(list(overrides))
-            if (settings := COMMANDS.get(str(found.hydra.job.config_name))) is not None:
+            if (command := str(found.hydra.job.config_name)) in COMMANDS:
                 with suppress(OmegaConfBaseException):  # what only a running job has
-                    validate(_own(found), settings)
+                    validate(_own(found), kind_of(command))
             self._kinds[kind] = found
         config = self._kinds[kind]
         with open_dict(config):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
-from gan_aug.settings.commands import ReportSettings
+
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import ReportSettings
 
 FIRST_S, EVERY_S = 2.0, 5.0
 """After how long a report says what it is at, and how often again."""
 
 
-@command("report", ReportSettings, to_go_on="repeat the command")
+@command("report", to_go_on="repeat the command")
 def main(settings: ReportSettings) -> None:
     """Read all finished draws of `study_dir` and write the report there."""
     require("polars", "report")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from errno import ENOMEM
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -33,10 +33,9 @@ from gan_aug.run.record import Busy, one_line
 from gan_aug.run.sweep_table import print_table
 from gan_aug.run.terminal import printable
 from gan_aug.settings.groups import conf_dir
-from gan_aug.settings.whole import Whole, validate
+from gan_aug.settings.whole import validate
 from gan_aug.settings.wording import unknown
 
-W = TypeVar("W", bound=Whole)
 _MERGING = "Error merging override "
 """What Hydra says of a value that cannot take the place of what is there."""
 _TO_APPEND = "To append to your config use +"
@@ -51,22 +50,21 @@ class Terminated(SystemExit):
 
 def command(
     config_name: str,
-    kind: type[W],
     at_end: Callable[[], None] = print_table,
     to_go_on: str = "repeat the command with resume=true to go on",
-) -> Callable[[Callable[[W], object]], Callable[[], None]]:
+) -> Callable[[Callable[[Any], object]], Callable[[], None]]:
     """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
 
     HYDRA_FULL_ERROR=1 shows tracebacks.
 
     Args:
-        config_name: the configuration in conf/.
-        kind: the settings that it is validated as, once; the task is given these.
+        config_name: the configuration in conf/. The task is given its settings, validated
+            (`gan_aug.settings.commands`).
         at_end: called when all jobs are done, also when some failed.
         to_go_on: what a user does after the command was stopped.
     """
 
-    def decorate(task: Callable[[W], object]) -> Callable[[], None]:
+    def decorate(task: Callable[[Any], object]) -> Callable[[], None]:
         @ends_with_its_reader()
         def main() -> None:
             show_traceback = take_over_errors()
@@ -82,7 +80,7 @@ def command(
                 try:
                     _check_encoding()
                     sys.argv[1:] = for_hydra(sys.argv[1:], to_go_on)
-                    _run_hydra(task, config_name, kind)
+                    _run_hydra(task, config_name)
                 finally:
                     if not is_job():
                         at_end()
@@ -187,13 +185,15 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(143)
 
 
-def _run_hydra(task: Callable[[W], object], config_name: str, kind: type[W]) -> None:
+def _run_hydra(task: Callable[[Any], object], config_name: str) -> None:
     failure: list[Exception] = []
 
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
         try:
-            return task(validate(cfg, kind))
+            from gan_aug.settings.commands import kind_of  # of no use to --help
+
+            return task(validate(cfg, kind_of(config_name)))
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).
             if isinstance(error.__context__, KeyboardInterrupt):

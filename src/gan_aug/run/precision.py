@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import FittingSettings
-from gan_aug.settings.models import TrainerSettings
 
-F = TypeVar("F", bound=FittingSettings)
+if TYPE_CHECKING:
+    from gan_aug.settings.commands import FittingSettings
+    from gan_aug.settings.models import TrainerSettings
+
+F = TypeVar("F", bound="FittingSettings")
 AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
 _COMPUTES_IN_BF16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 """Processor capabilities: x86's, then ARM's. With the others bf16 is emulated, slower than fp32."""

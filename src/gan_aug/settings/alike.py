@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gan_aug.run.run_record import Config
-from gan_aug.settings.draw import MACHINE
 from gan_aug.settings.selection import deciding
 from gan_aug.settings.whole import among
 
+MACHINE = ("trainer.accelerator", "trainer.deterministic", "trainer.benchmark")
+"""What a draw is computed on: those of a study may differ in it, the parts of one may not."""
 _FREE = (
     "draw",
     "study_dir",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
 from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.settings.arms import ArmSettings, SettledArm
 from gan_aug.settings.base import Settings
 from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.settings.data import DataSettings, SettledData
-from gan_aug.settings.design import SPLITS, Design, SettledDesign
 from gan_aug.settings.models import (
     CallbackNode,
-    ClassifierSettings,
     GanSettings,
     Model,
     NetworkSettings,
@@ -57,7 +53,12 @@ class FittingSettings(Whole):
     quality: QualitySettings
 
 
-def _check_size(data: DataSettings, model: NetworkSettings) -> None:
+def check_size(data: DataSettings, model: NetworkSettings) -> None:
+    """Check that a network takes images of the size that is asked for.
+
+    Raises:
+        GanAugError: it does not.
+    """
     size, takes = data.image_size, image_sizes(model)
     if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
         wanted = "powers of two" if takes.power_of_two else "sizes"
@@ -76,7 +77,7 @@ class TrainSettings(FittingSettings):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         model, data, quality = self.model, self.data, self.quality
-        _check_size(data, model)
+        check_size(data, model)
         if quality.select is not None and quality.every_n_epochs is None:
             raise GanAugError(
                 f"quality.select={quality.select}: chooses by what is measured in training; set "
@@ -106,104 +107,6 @@ class SettledTrain(TrainSettings):
 
     data: SettledData
     quality: SettledQuality
-
-
-class StudySettings(FittingSettings):
-    """`gan_aug.study`: one draw, all arms."""
-
-    model: GanSettings
-    classifier: ClassifierSettings
-    study_dir: PathText = Field(description="the study's folder")
-    gans_dir: PathText = Field(description="fitted GANs, shared by all studies")
-    study: Design
-    arms: Mapping[str, ArmSettings] = Field(description="by name")
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> Self:
-        study, model, data = self.study, self.model, self.data
-        _check_size(data, model)
-        if study.validate_every > study.steps.max:
-            raise GanAugError(
-                f"study.validate_every={study.validate_every}: is more than the "
-                f"{study.steps.max} of study.steps"
-            )
-        if study.gan_select is None and study.gan_fits is not None:
-            raise GanAugError(
-                f"study.gan_fits={study.gan_fits}: one of them is taken by study.gan_select, which "
-                "is null; set it, to kid say"
-            )
-        if study.gan_select is not None and not (study.gan_curve_points and self.quality.use):
-            raise GanAugError(
-                f"study.gan_select={study.gan_select}: chooses by what is measured in training; "
-                "set study.gan_curve_points and quality.use"
-            )
-        if not self.arms:
-            raise GanAugError(
-                "arms: there are none; add +study=seed_protocol, or another of conf/study"
-            )
-        if self.trainer.max_epochs is not None:
-            raise GanAugError(
-                f"trainer.max_epochs={self.trainer.max_epochs}: a study is measured in batches; "
-                "set study.gan_batches for the GAN and study.steps for the classifier"
-            )
-        if gan_facts(model).fitted_on == "two" and model.batch_size % 2:
-            raise GanAugError(
-                f"model.batch_size={model.batch_size}: model={model.name} takes as many images of "
-                "two classes; choose an even number"
-            )
-        if data.train_class is not None or data.synthetic.dir is not None:
-            raise GanAugError(
-                "data.train_class, data.synthetic.dir: a study sets these itself; leave them null"
-            )
-        self._check_splits()
-        self._check_names_of_arms()
-        return self
-
-    def _check_splits(self) -> None:
-        chosen, data = self.study.splits, self.data
-        if unknown := set(chosen) - set(SPLITS):
-            raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(SPLITS)}")
-        for name in ("validation", *(one.split for one in self.study.endpoints)):
-            if name not in chosen:
-                raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
-        for name, key, number in (
-            ("internal", "internal_per_class", data.internal_per_class),
-            ("development", "development_per_class", data.development_per_class),
-        ):
-            if name in chosen and not number:
-                raise GanAugError(
-                    f"study.splits: {name} needs data.{key} above 0; set it, or leave {name} out"
-                )
-
-    def _check_names_of_arms(self) -> None:
-        question, listed = self.study.question, ", ".join(self.arms)
-        for key, arm in (("arm", question.arm), ("reference", question.reference)):
-            if arm not in self.arms:
-                raise GanAugError(
-                    f"study.question.{key}={arm}: there is no such arm; name one of {listed}"
-                )
-        pairs = self.study.comparisons
-        kept = [pair for pair in pairs if all(arm in self.arms for arm in pair)]
-        for pair in pairs:
-            if lacking := [arm for arm in pair if arm not in self.arms]:
-                rest = ",".join(f"[{','.join(pair)}]" for pair in kept)
-                raise GanAugError(
-                    f"study.comparisons: [{','.join(pair)}] names the arm {lacking[0]}, there are "
-                    f"{listed}; without it write 'study.comparisons=[{rest}]'"
-                )
-
-
-class SettledStudy(StudySettings):
-    """`gan_aug.study`, once the data set has been read."""
-
-    data: SettledData
-    study: SettledDesign
-    arms: Mapping[str, SettledArm]
-
-    @property
-    def asked(self) -> SettledArm:
-        """The arm that the study asks about."""
-        return self.arms[self.study.question.arm]
 
 
 class GenerateSettings(Whole):
@@ -307,9 +210,18 @@ class StatusSettings(Whole):
     refresh_seconds: Above0 = Field(description="between two looks")
 
 
-COMMANDS: dict[str, type[Whole]] = {
+def kind_of(command: str) -> type[Whole]:
+    """Return what a command of conf/ is validated as."""
+    if command == "study":  # whose arms need more than others load
+        from gan_aug.settings.study import StudySettings
+
+        return StudySettings
+    return _KINDS[command]
+
+
+COMMANDS = ("train", "study", "generate", "evaluate", "explain", "inspect", "report", "status")
+_KINDS: dict[str, type[Whole]] = {
     "train": TrainSettings,
-    "study": StudySettings,
     "generate": GenerateSettings,
     "evaluate": EvaluateSettings,
     "explain": ExplainSettings,
@@ -317,4 +229,17 @@ COMMANDS: dict[str, type[Whole]] = {
     "report": ReportSettings,
     "status": StatusSettings,
 }
-"""What each command of conf/ is validated as."""
+
+
+if TYPE_CHECKING:
+    from gan_aug.settings.study import SettledStudy, StudySettings
+
+    __all__ = ["SettledStudy", "StudySettings"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("StudySettings", "SettledStudy"):
+        from gan_aug.settings import study
+
+        return getattr(study, name)
+    raise AttributeError(name)

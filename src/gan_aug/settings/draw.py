@@ -13,8 +13,6 @@ from gan_aug.settings.endpoints import Endpoint
 
 Swept = dict[str, Any]
 """A condition: the settings in which the jobs of a study differ, to their values."""
-MACHINE = ("trainer.accelerator", "trainer.deterministic", "trainer.benchmark")
-"""What a draw is computed on: those of a study may differ in it, the parts of one may not."""
 
 
 @dataclass(frozen=True)

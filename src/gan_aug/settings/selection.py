@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gan_aug.settings.commands import StudySettings
+if TYPE_CHECKING:
+    from gan_aug.settings.study import StudySettings
 
 _MEASURE = ("extractor", "classifier", "reference_steps", "seed")
 

@@ -9,10 +9,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.ranges import at_least
 
 CHOOSE = "validation"
-_whole, _WANTED = at_least(1)
+_WANTED = "a whole number from 1"
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gan_aug.arms.check import check_arms, check_settled_arms
-from gan_aug.data.prepare import load, print_data
 from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.threads import use_threads
-from gan_aug.settings.commands import StudySettings
-from gan_aug.settings.draw import MACHINE
+from gan_aug.settings.alike import MACHINE
 from gan_aug.settings.selection import quality_of_finished
 from gan_aug.study.ending import finish, leave_to_the_other
-from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
-from gan_aug.study.settle import settle
+
+if TYPE_CHECKING:
+    from gan_aug.settings.study import StudySettings
 
 MAY_DIFFER = (
     *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.on_conflict"),
@@ -37,10 +36,16 @@ REDO = ("study.question", "study.comparisons", "study.endpoints")
 `quality_of_finished`."""
 
 
-@command("study", StudySettings, at_end=finish, to_go_on="repeat the command to go on")
+@command("study", at_end=finish, to_go_on="repeat the command to go on")
 def main(settings: StudySettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
     require("polars", "study")
+
+    from gan_aug.arms.check import check_arms, check_settled_arms
+    from gan_aug.data.prepare import load, print_data
+    from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
+    from gan_aug.study.settle import settle
+
     try:
         redo = (*REDO, *quality_of_finished(settings))
         with open_run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
