@@ -141,10 +141,10 @@ def test_what_steps_may_hold() -> None:
     ("steps", "line"),
     [
         ("0", "study.steps=0: must be a whole number from 1, or {max: NUMBER, choose: validation}"),
-        ("{max:0,choose:validation}", "must be a whole number from 1, or"),
-        ("{max:90,choose:test}", "must be a whole number from 1, or"),
+        ("{max:0,choose:validation}", "study.steps.max=0: must be a whole number from 1"),
+        ("{max:90,choose:test}", "study.steps.choose=test: must be one of null, validation"),
         ("{max:90}", "must be a whole number from 1, or"),
-        ("{max:5,choose:validation}", "study.validate_every=10: is more than study.steps"),
+        ("{max:5,choose:validation}", "study.validate_every=10: is more than the 5 of study.steps"),
         (
             "{max:15,choose:validation}",
             "arms.first.pretrain=0.5: leaves no validation after it to choose steps from; lower "
