@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.gans.pix2pix import Generator
-from gan_aug.models.networks.condition import CONDITIONS, Condition
+from gan_aug.models.networks.condition import CONDITIONS, condition_of
 from gan_aug.run.errors import GanAugError
 
 PLAIN = "model.augment=null"
@@ -27,7 +27,7 @@ def test_losses_by_hand(condition: str) -> None:
     """Equations 1 and 4; the discriminator's is halved (section 3.3)."""
     gan: Any = build(settings("pix2pix", PLAIN, f"model.condition={condition}"))
     batch = a_batch()
-    x = Condition(condition)(batch["image"])
+    x = condition_of(condition)(batch["image"])
     fakes = gan.fake(batch).detach()
 
     def cross_entropy(images: Tensor, real: float) -> Tensor:
@@ -114,7 +114,7 @@ def test_a_source_that_comes_twice_gives_two_images() -> None:
 def test_the_critic_derives_the_condition_from_the_image() -> None:
     gan: Any = build(settings("pix2pix"))
     images = a_batch()["image"]
-    pairs = torch.cat([Condition("lung_mask")(images), images], dim=1)
+    pairs = torch.cat([condition_of("lung_mask")(images), images], dim=1)
     expected = gan.discriminator.layers(pairs).mean(dim=(1, 2, 3))
     critic = gan.critic(0)
     torch.testing.assert_close(critic(images), expected)

@@ -98,11 +98,11 @@ class AdaptiveAugment(nn.Module):
             [cos * across * mirror, -sin * down, x, sin * across * mirror, cos * down, y], dim=1
         ).view(n, 2, 3)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-        found = F.grid_sample(
+        moved = F.grid_sample(
             images.float(), grid.float(), padding_mode="reflection", align_corners=False
         )
         untouched = (theta == torch.eye(2, 3, device=device)).flatten(1).all(dim=1)
-        return torch.where(untouched[:, None, None, None], images.float(), found)
+        return torch.where(untouched[:, None, None, None], images.float(), moved)
 
     def _tone(self, images: Tensor) -> Tensor:
         n, device = len(images), images.device

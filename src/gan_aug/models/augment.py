@@ -71,14 +71,6 @@ class DiffAugment(nn.Module):
         return images * keep[:, None]
 
 
-class NoAugment(nn.Module):
-    """Shows images as they are."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return images."""
-        return images
-
-
 class ClassicAugment(nn.Module):
     """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness.
 

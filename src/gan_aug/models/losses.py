@@ -26,11 +26,7 @@ class AdversarialLoss:
     real: Callable[[Tensor], Tensor]
     fake: Callable[[Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
-    score: Callable[[Tensor], Tensor]
-
-
-def _cross_entropy(logits: Tensor, target: float) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+    score: Callable[[Tensor], Tensor] = lambda logits: logits
 
 
 def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
@@ -51,37 +47,36 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
         raise GanAugError(
             f"model.real_label={real_label}: the {name} loss has no label; set model.real_label=1"
         )
-    if name == "non_saturating":
-        return AdversarialLoss(
-            real=lambda logits: _cross_entropy(logits, real_label),
-            fake=lambda logits: _cross_entropy(logits, 0.0),
-            generator=lambda logits: _cross_entropy(logits, 1.0),
-            score=torch.sigmoid,
+
+    def cross_entropy(target: float) -> Callable[[Tensor], Tensor]:
+        return lambda logits: F.binary_cross_entropy_with_logits(
+            logits, torch.full_like(logits, target)
         )
-    if name == "least_squares":
-        return AdversarialLoss(
-            real=lambda logits: 0.5 * (logits - real_label).square().mean(),
-            fake=lambda logits: 0.5 * logits.square().mean(),
-            generator=lambda logits: 0.5 * (logits - 1.0).square().mean(),
-            score=lambda logits: logits,
-        )
-    if name == "hinge":
-        return AdversarialLoss(
+
+    def half_squares(target: float) -> Callable[[Tensor], Tensor]:
+        return lambda logits: 0.5 * (logits - target).square().mean()
+
+    losses = {
+        "non_saturating": AdversarialLoss(
+            cross_entropy(real_label), cross_entropy(0.0), cross_entropy(1.0), torch.sigmoid
+        ),
+        "hinge": AdversarialLoss(
             real=lambda logits: F.relu(1.0 - logits).mean(),
             fake=lambda logits: F.relu(1.0 + logits).mean(),
             generator=lambda logits: -logits.mean(),
-            score=lambda logits: logits,
-        )
-    if name == "wasserstein":
-        return AdversarialLoss(
+        ),
+        "least_squares": AdversarialLoss(
+            half_squares(real_label), half_squares(0.0), half_squares(1.0)
+        ),
+        "wasserstein": AdversarialLoss(
             real=lambda logits: -logits.mean(),
             fake=lambda logits: logits.mean(),
             generator=lambda logits: -logits.mean(),
-            score=lambda logits: logits,
-        )
-    raise GanAugError(
-        f"model.loss={name}: choose non_saturating, hinge, least_squares or wasserstein"
-    )
+        ),
+    }
+    if name not in losses:
+        raise GanAugError(f"model.loss={name}: choose one of {', '.join(losses)}")
+    return losses[name]
 
 
 def squared_gradient(outputs: Tensor, images: Tensor) -> Tensor:

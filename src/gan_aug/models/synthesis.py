@@ -27,9 +27,6 @@ AT_ONCE = 1024
 SHOWN_FROM = 4 * AT_ONCE
 """With more images than this the progress is shown."""
 
-Origin = Mapping[str, Any]
-"""What a model was fitted on, see `origin_of`."""
-
 
 def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -> dict[str, Any]:
     """Describe what a model is fitted on.
@@ -64,20 +61,20 @@ def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -
     }
 
 
-def translates(origin: Origin) -> bool:
+def translates(origin: Mapping[str, Any]) -> bool:
     """Tell whether a GAN needs real images to make others from."""
     return any(origin["makes"].values())
 
 
 def images_by_class(
-    gan: GAN, origin: Origin, count: int, seed: int, train: ImageTable | None
+    gan: GAN, origin: Mapping[str, Any], count: int, seed: int, train: ImageTable | None
 ) -> dict[str, Generated]:
     """Generate `count` images of each class that the GAN makes; see `images_of`."""
     return {name: images_of(gan, origin, name, count, seed, train) for name in origin["makes"]}
 
 
 def images_of(
-    gan: GAN, origin: Origin, name: str, count: int, seed: int, train: ImageTable | None
+    gan: GAN, origin: Mapping[str, Any], name: str, count: int, seed: int, train: ImageTable | None
 ) -> Generated:
     """Generate `count` images of a class.
 
@@ -141,7 +138,7 @@ def _as_sources(table: ImageTable) -> Sources:
 
 
 def manifest_head(
-    origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int
+    origin: Mapping[str, Any], config: Mapping[str, Any], checkpoint: Path, seed: int
 ) -> dict[str, Any]:
     """Return what a manifest says of the generator.
 

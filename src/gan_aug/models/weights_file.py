@@ -60,8 +60,8 @@ def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
     Raises:
         Damaged: they are not; naming the first difference.
     """
-    if (found := _difference(shapes_of(own), saved)) is not None:
-        what = f"its weights are of other networks than its configuration says ({found})"
+    if (difference := _difference(shapes_of(own), saved)) is not None:
+        what = f"its weights are of other networks than its configuration says ({difference})"
         raise Damaged(where, what)
 
 
@@ -146,7 +146,7 @@ def read_weights(
     """
     check_fits(own, read_shapes(path, where), where)
     with safe_open(path, framework="pt") as weights:
-        found = {name: weights.get_tensor(name) for name in own}
+        tensors = {name: weights.get_tensor(name) for name in own}
         notes = dict(weights.metadata() or {})
-    check_finite(found, where)
-    return found, notes
+    check_finite(tensors, where)
+    return tensors, notes

@@ -133,7 +133,7 @@ class GAN(ResumableModule):
             batch: whose classes, or conditions, they are to have.
 
         Returns:
-            (B,) or, of a discriminator that judges parts of an image, (B, ...): large means real.
+            (B,) or, of a discriminator of parts of images, (B, ...): large means real.
         """
 
     @abstractmethod
@@ -221,7 +221,7 @@ class GAN(ResumableModule):
         norms = {"d": self.discriminator}
         if cycle_ends:
             for i in range(self.g_steps):
-                # The first generator step reuses the images the discriminator has just judged.
+                # The first generator step reuses the images of the discriminator's step.
                 fakes = fakes if i == 0 else self.fake(batch)
                 with _frozen(self.discriminator):
                     g_losses = self.generator_losses(batch, fakes)

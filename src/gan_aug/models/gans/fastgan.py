@@ -60,9 +60,12 @@ class FastGAN(LatentGAN):
         row, column = torch.randint(0, MIDDLE - LAST + 1, (2,)).tolist()
         whole = self.discriminator.decode_whole(last)
         part = self.discriminator.decode_part(middle, row, column)
+        cell, half = images.shape[-1] // MIDDLE, images.shape[-1] // 2
+        top, left = row * cell, column * cell
+        quarter = images[:, :, top : top + half, left : left + half]
         return {
-            "whole": (whole.float() - whole_of(images)).abs().mean(),
-            "part": (part.float() - part_of(images, row, column)).abs().mean(),
+            "whole": (whole.float() - F.avg_pool2d(images, 2)).abs().mean(),
+            "part": (part.float() - quarter).abs().mean(),
         }
 
 
@@ -230,15 +233,3 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to the means (B,) of their logits."""
         return self.logits(self.features(images)[1]).mean(dim=(1, 2))
-
-
-def part_of(images: Tensor, row: int, column: int) -> Tensor:
-    """Return what `Discriminator.decode_part` is to make: (B, C, H / 2, W / 2)."""
-    cell, half = images.shape[-1] // MIDDLE, images.shape[-1] // 2
-    top, left = row * cell, column * cell
-    return images[:, :, top : top + half, left : left + half]
-
-
-def whole_of(images: Tensor) -> Tensor:
-    """Return what `Discriminator.decode_whole` is to make: images of half the side."""
-    return F.avg_pool2d(images, 2)

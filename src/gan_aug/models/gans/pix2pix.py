@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from gan_aug.models.networks.blocks import (
     sides,
     widths,
 )
-from gan_aug.models.networks.condition import Condition, WithCondition
+from gan_aug.models.networks.condition import condition_of
 
 DROPPED_LAYERS = 2
 """Decoder layers with dropout, the ones next to the bottleneck; the paper has 3 of 8."""
@@ -34,7 +35,7 @@ class Pix2Pix(TranslationGAN):
     that the condition belongs to (eq. 4). Its noise is dropout, in training and in synthesis.
 
     These are no true pairs: nobody is X-rayed twice, with and without a disease. The condition is
-    derived from the image itself (`Condition`). Fitted on the images of one class, the generator
+    derived from the image itself. Fitted on the images of one class, the generator
     learns to complete what it is shown in the manner of that class; given what is left of another
     class's image, it does the same. That this changes the class is a hope that has to be measured.
     With `lung_mask` it fills lungs of its class into the chest of another patient, and all outside
@@ -59,7 +60,7 @@ class Pix2Pix(TranslationGAN):
 
     def __init__(self, condition: str, l1_weight: float, **players: Any) -> None:
         super().__init__(**players)
-        self.condition = Condition(condition)
+        self.condition = condition_of(condition)
         self.l1_weight = l1_weight
         self.loss = adversarial_loss("non_saturating", 1.0)
         self.noise_dim = int(self.generator.noise_dim)  # type: ignore[arg-type]
@@ -104,7 +105,18 @@ class Pix2Pix(TranslationGAN):
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of images with their own conditions, averaged over patches."""
         layers = cast(PatchGAN, self.discriminator).layers
-        return PatchMean(nn.Sequential(WithCondition(self.condition), *layers))
+        return PatchMean(nn.Sequential(_WithCondition(self.condition), *layers))
+
+
+class _WithCondition(nn.Module):
+    """Images (B, C, H, W) to their own conditions and themselves (B, 2 C, H, W)."""
+
+    def __init__(self, condition: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.condition = condition
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.condition(images), images], dim=1)
 
 
 class Generator(nn.Module):

@@ -28,7 +28,7 @@ SLOPE = 0.2
 class R3GAN(LatentGAN):
     """A regularised relativistic GAN (Huang et al. 2024, arXiv:2501.05441).
 
-    Each generated image is judged against the real image at its place in the batch (eq. 2), so that
+    Each generated image is compared with the real image at its place in the batch (eq. 2), so that
     it does not help the generator to leave real images out. The gradient of the discriminator is
     penalised at real images (R1) and at generated ones (R2), in every step (eq. 3). There is no
     normalisation, and no other trick.

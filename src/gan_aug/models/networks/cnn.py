@@ -40,10 +40,8 @@ class SmallCNN(ImageClassifier):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
 
     def features(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to the last hidden layer (B, hidden)."""
-        hidden: Tensor = self.layers[:-1](images)
-        return hidden
+        return self.layers[:-1](images)

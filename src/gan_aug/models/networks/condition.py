@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gan_aug.run.errors import GanAugError
@@ -23,11 +23,11 @@ def hidden(side: int, device: torch.device) -> Tensor:
     """Return where `lung_mask` hides an image: bool (side, side), two rounded fields."""
     places = (torch.arange(side, device=device) + 0.5) / side
     across, up = LUNG_REACH
-    found = torch.zeros(side, side, dtype=torch.bool, device=device)
+    inside = torch.zeros(side, side, dtype=torch.bool, device=device)
     for x, y in LUNGS:
         # A fourth power rounds less than an ellipse: lungs are broad at their bases.
-        found |= ((places - x) / across) ** 4 + (((places - y) / up) ** 4)[:, None] < 1
-    return found
+        inside |= ((places - x) / across) ** 4 + (((places - y) / up) ** 4)[:, None] < 1
+    return inside
 
 
 def lung_mask(images: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ CONDITIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Condition(nn.Module):
-    """A fixed function of an image, of the image's shape.
+def condition_of(kind: str) -> Callable[[Tensor], Tensor]:
+    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32.
 
     Args:
         kind: `lung_mask`, `blur` or `edges`; see the functions of these names.
@@ -80,29 +80,6 @@ class Condition(nn.Module):
     Raises:
         GanAugError: another one.
     """
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        if kind not in CONDITIONS:
-            raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
-        self.kind = kind
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, C, H, W) in [-1, 1] to conditions (B, C, H, W), float32."""
-        return CONDITIONS[self.kind](images.float())
-
-
-class WithCondition(nn.Module):
-    """Images (B, C, H, W) to their own conditions beside them (B, 2 C, H, W).
-
-    Args:
-        condition: of an image.
-    """
-
-    def __init__(self, condition: Condition) -> None:
-        super().__init__()
-        self.condition = condition
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, C, H, W) in [-1, 1] to (B, 2 C, H, W), the condition first."""
-        return torch.cat([self.condition(images), images], dim=1)
+    if kind not in CONDITIONS:
+        raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
+    return lambda images: CONDITIONS[kind](images.float())

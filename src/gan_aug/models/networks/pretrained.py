@@ -89,23 +89,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            found: Any = load_file(path)
+            content: Any = load_file(path)
         else:
             _check_pickles(path)
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both let almost anything escape from a foreign file
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
         raise GanAugError(
             f"{where}: cannot be read as weights ({reason}); name another file"
         ) from error
     for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not found:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content:
         raise GanAugError(f"{where}: holds no weights; name another file")
-    if not all(isinstance(tensor, Tensor) for tensor in found.values()):
+    if not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise GanAugError(f"{where}: holds other things than weights; name another file")
-    return dict(found)
+    return dict(content)
 
 
 def _check_pickles(path: Path) -> None:

@@ -47,13 +47,11 @@ class ResNet18(ImageClassifier):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
-        logits: Tensor = self.body.fc(self.features(images))
-        return logits
+        return self.body.fc(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to the pooled features (B, 512)."""
         body = self.body
         x = body.maxpool(body.relu(body.bn1(body.conv1(self.rescale(images)))))
         x = body.layer4(body.layer3(body.layer2(body.layer1(x))))
-        pooled: Tensor = body.avgpool(x).flatten(1)
-        return pooled
+        return body.avgpool(x).flatten(1)

@@ -54,14 +54,12 @@ class TimmClassifier(ImageClassifier):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B, classes)."""
-        logits: Tensor = self.body(self.rescale(images))
-        return logits
+        return self.body(self.rescale(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to what the model's last layer is given (B, F)."""
-        found = self.body.forward_features(self.rescale(images))
-        pooled: Tensor = self.body.forward_head(found, pre_logits=True)
-        return pooled
+        maps = self.body.forward_features(self.rescale(images))
+        return self.body.forward_head(maps, pre_logits=True)
 
 
 def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, Any]) -> nn.Module:
