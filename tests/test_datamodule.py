@@ -210,11 +210,3 @@ def test_a_test_is_read_once_at_the_end(prepared: Prepared, split: str) -> None:
         data.evaluation(split)
     for _ in range(2):
         data.evaluation("validation")
-
-
-def test_the_test_loader_is_guarded_too(prepared: Prepared) -> None:
-    data = draw_data(prepared, 8, 0)
-    data.teardown("fit")
-    assert len(data.test_dataloader()) == 1
-    with pytest.raises(RuntimeError, match="read once"):
-        data.test_dataloader()

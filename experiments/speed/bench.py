@@ -254,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="X-rays in Kaggle's layout; default: phantoms")
     data = parser.parse_args().data
-    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.fit does
+    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.run does
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     which = "those of --data" if data else "phantoms"

@@ -24,7 +24,7 @@ N = 1000
 
 
 def main() -> None:
-    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.fit does
+    torch.utils.deterministic.fill_uninitialized_memory = False  # as gan_aug.training.run does
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -30,7 +30,7 @@ def main(settings: EvaluateSettings) -> None:
 
         from gan_aug.evaluation.command import evaluate
 
-        evaluate(settled.tree, subject, run)
+        evaluate(settled, subject, run)
 
 
 if __name__ == "__main__":

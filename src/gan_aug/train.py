@@ -36,9 +36,9 @@ def main(settings: TrainSettings) -> None:
         say_what_is_left(settled, source)
         use_threads(run, settled.trainer.threads)
 
-        from gan_aug.training.fit import fit
+        from gan_aug.training.run import train
 
-        fit(settled.tree, prepared, run)
+        train(settled, prepared, run)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,20 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from support import ROOT, TINY_DATA
+from omegaconf import OmegaConf
+from support import BINARY, ROOT
 from torch import Tensor, nn
 from torchvision import models
 
 from gan_aug.evaluation.extractors import Extractor
-from gan_aug.evaluation.reference_classifier import ReferenceClassifier, weights_hash
+from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.metrics.sample import Images
+from gan_aug.models.classifier import Classifier
+from gan_aug.models.inference import weights_hash
+from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.record import one_line
+from gan_aug.settings.node import Node
 
 WIDTH, HIDDEN, SCALE = 4, 16, 0.25
 WEIGHTS_FILE = models.ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
@@ -34,34 +37,23 @@ def images(n: int = 5, channels: int = 1) -> Images:
 @pytest.fixture(scope="module")
 def reference() -> ReferenceClassifier:
     """A reference classifier that nobody fitted."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose(
-            "train",
-            [
-                *TINY_DATA,
-                f"quality.classifier.width={WIDTH}",
-                f"quality.classifier.hidden={HIDDEN}",
-                "data.channels=1",
-                "data.num_classes=2",
-                "data.classes=[normal,pneumonia]",
-            ],
-        )
-    module = instantiate(cfg.quality.classifier.module, _convert_="all").eval()
-    return ReferenceClassifier(module, weights_hash(module), SCALE, {"normal": 1, "pneumonia": 1})
+    network = SmallCNN(image_size=32, channels=1, classes=2, width=WIDTH, hidden=HIDDEN)
+    module = Classifier(network, [*BINARY], BINARY.positive, torch.optim.Adam, "constant", None)
+    counts = dict.fromkeys(BINARY, 1)
+    return ReferenceClassifier(module.eval(), weights_hash(module), SCALE, counts)
 
 
-def extractor(reference: ReferenceClassifier, name: str, *overrides: str) -> Extractor:
+def extractor(reference: ReferenceClassifier, name: str, **changes: object) -> Extractor:
     """Return the extractor that conf/extractor/NAME.yaml asks for."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        choice = f"extractor@quality.extractor={name}"
-        cfg = compose("train", [*TINY_DATA, choice, *(f"quality.extractor.{o}" for o in overrides)])
-    made: Extractor = instantiate(cfg.quality.extractor)(reference)
+    plain = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "extractor" / f"{name}.yaml"))
+    assert isinstance(plain, dict)
+    made: Extractor = Node.model_validate(plain | changes).build()(reference)
     return made
 
 
-def complaint(reference: ReferenceClassifier, name: str, *overrides: str) -> str:
+def complaint(reference: ReferenceClassifier, name: str, **changes: object) -> str:
     with pytest.raises(GanAugError) as error:
-        extractor(reference, name, *overrides)
+        extractor(reference, name, **changes)
     return one_line(error.value)  # as the commands print it
 
 
@@ -158,7 +150,7 @@ def test_without_weights_and_network_the_way_out_is_named(
 def test_a_model_without_the_layer_is_refused(
     reference: ReferenceClassifier, torch_home: Path
 ) -> None:
-    line = complaint(reference, "torchvision", "model=squeezenet1_1", "weights=null")
+    line = complaint(reference, "torchvision", model="squeezenet1_1", weights=None)
     assert "squeezenet1_1" in line
     assert "resnet18" in line
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from support import BINARY, composed
+from support import BINARY, ROOT, settings_of
 from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
@@ -29,17 +28,18 @@ from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_clas
 from gan_aug.evaluation.reference_classifier import (
     find_or_fit_reference,
     fit_on_images,
-    weights_hash,
 )
 from gan_aug.metrics.density_coverage import density_coverage
 from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
 from gan_aug.metrics.sample import Images, Sample
+from gan_aug.models.inference import weights_hash
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import TrainSettings
-from gan_aug.settings.whole import validate
+from gan_aug.settings.commands import SettledTrain
+from gan_aug.settings.quality import QualitySettings
 
 COUNT = 90
+METRICS = sorted(path.stem for path in (ROOT / "conf" / "metric").glob("*.yaml"))
 CHEAP = ("kid", "fid", "precision_recall", "density_coverage", "memorisation", "judged")
 SETTINGS = (
     "data=phantom",
@@ -59,26 +59,33 @@ SETTINGS = (
 
 
 @pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> DictConfig:
+def settings(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> SettledTrain:
     folder = tmp_path_factory.mktemp("reference")
     places = (f"data.cache_dir={cache_home}", f"quality.reference_dir={folder}")
-    found = composed("train", *SETTINGS, *places)
-    found.quality.use = list(found.quality.metrics)
-    settings = validate(found, TrainSettings)
-    return settle(settings, load(settings.data))[0].tree
-
-
-def using(cfg: DictConfig, *names: str) -> DictConfig:
-    """Return conf/quality with these metrics."""
-    changed = cfg.copy()
-    changed.quality.use = list(names)
-    quality: DictConfig = changed.quality
-    return quality
+    every = f"quality.use=[{','.join(METRICS)}]"
+    typed = settings_of("train", *SETTINGS, *places, every)
+    settled: SettledTrain = settle(typed, load(typed.data))[0]
+    return settled
 
 
 @pytest.fixture(scope="module")
-def splits(cfg: DictConfig) -> Splits:
-    return prepare(cfg.data).splits
+def quality(settings: SettledTrain) -> QualitySettings:
+    return settings.quality
+
+
+def using(quality: QualitySettings, *names: str) -> QualitySettings:
+    """Return conf/quality with these metrics."""
+    return quality.model_copy(update={"use": list(names)})
+
+
+def elsewhere(quality: QualitySettings, folder: Path, steps: int = 2) -> QualitySettings:
+    """Return conf/quality with another folder of reference classifiers, fitted for less long."""
+    return quality.model_copy(update={"reference_dir": str(folder), "reference_steps": steps})
+
+
+@pytest.fixture(scope="module")
+def splits(settings: SettledTrain) -> Splits:
+    return prepare(settings.data).splits
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +94,8 @@ def held_out(splits: Splits) -> HeldOut:
 
 
 @pytest.fixture(scope="module")
-def evaluator(cfg: DictConfig, splits: Splits) -> Evaluator:
-    return Evaluator(cfg.quality, splits)
+def evaluator(quality: QualitySettings, splits: Splits) -> Evaluator:
+    return Evaluator(quality, splits)
 
 
 def faults(splits: Splits, held_out: HeldOut, name: str) -> dict[str, Images]:
@@ -112,11 +119,11 @@ def pneumonia(evaluator: Evaluator, splits: Splits, held_out: HeldOut) -> Values
 
 
 @pytest.fixture(scope="module")
-def normal(cfg: DictConfig, splits: Splits, held_out: HeldOut) -> Values:
+def normal(quality: QualitySettings, splits: Splits, held_out: HeldOut) -> Values:
     """Those that take no time."""
     rows = faults(splits, held_out, "normal")
     values: Values = (
-        Evaluator(using(cfg, *CHEAP), splits)
+        Evaluator(using(quality, *CHEAP), splits)
         .against_baseline(rows, "normal", held_out, None)
         .values
     )
@@ -256,9 +263,9 @@ def memorised(known: Images) -> Callable[[Images], Tensor]:
 
 
 def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
-    cfg: DictConfig, splits: Splits, held_out: HeldOut
+    quality: QualitySettings, splits: Splits, held_out: HeldOut
 ) -> None:
-    asked = Evaluator(using(cfg, "membership"), splits)
+    asked = Evaluator(using(quality, "membership"), splits)
     name = "pneumonia"
     rows = {
         GENERATED: of_class(held_out.baseline, name),
@@ -301,31 +308,30 @@ def other_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("other_switches")
 def test_the_same_images_give_the_same_values_and_no_global_random_number_is_drawn(
-    cfg: DictConfig, pneumonia: Values, splits: Splits, held_out: HeldOut, tmp_path: Path
+    quality: QualitySettings, pneumonia: Values, splits: Splits, held_out: HeldOut, tmp_path: Path
 ) -> None:
     # Other random states than when `pneumonia` was measured.
     torch.manual_seed(31)
     np.random.seed(31)
     random.seed(31)
     before = states()
-    evaluator = Evaluator(cfg.quality, splits)
+    evaluator = Evaluator(quality, splits)
     rows = {"noise": faults(splits, held_out, "pneumonia")["noise"]}
     again = evaluator.against_baseline(rows, "pneumonia", held_out, None).values
     assert states() == before
     assert again == {row: pneumonia[row] for row in (BASELINE, "noise")}
 
-    quality = cfg.copy().quality
-    quality.update(reference_dir=str(tmp_path), reference_steps=2)
-    find_or_fit_reference(quality, reference_classifier_images(splits), splits.fingerprint)
+    table = reference_classifier_images(splits)
+    find_or_fit_reference(elsewhere(quality, tmp_path), table, splits.fingerprint)
     assert states() == before
 
 
-def test_a_classifier_is_found_again(cfg: DictConfig, evaluator: Evaluator, splits: Splits) -> None:
-    files = sorted(Path(cfg.quality.reference_dir).glob("*.safetensors"))
+def test_a_classifier_is_found_again(
+    quality: QualitySettings, evaluator: Evaluator, splits: Splits
+) -> None:
+    files = sorted(Path(quality.reference_dir).glob("*.safetensors"))
     changed = [f.stat().st_mtime_ns for f in files]
-    found = find_or_fit_reference(
-        cfg.quality, reference_classifier_images(splits), splits.fingerprint
-    )
+    found = find_or_fit_reference(quality, reference_classifier_images(splits), splits.fingerprint)
     assert found.facts() == evaluator.classifier.facts()
     assert found.sha256 == weights_hash(found.module)
     assert [f.stat().st_mtime_ns for f in files] == changed
@@ -333,32 +339,25 @@ def test_a_classifier_is_found_again(cfg: DictConfig, evaluator: Evaluator, spli
 
 
 def test_a_classifier_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
-    cfg: DictConfig, splits: Splits, tmp_path: Path
+    settings: SettledTrain, splits: Splits, tmp_path: Path
 ) -> None:
-    quality = cfg.copy().quality
-    other = cfg.copy().data
-    other.update(draw=3, subset={"normal": 20, "pneumonia": 30})
-    hashes = []
-    for name, draw in (("a", splits), ("b", prepare(other).splits)):
-        quality.update(reference_dir=str(tmp_path / name), reference_steps=3)
-        reference = find_or_fit_reference(
-            quality, reference_classifier_images(draw), draw.fingerprint
-        )
-        hashes.append(reference.sha256)
-    assert hashes[0] == hashes[1]
-    quality.reference_steps = 4
-    reference = find_or_fit_reference(
-        quality, reference_classifier_images(splits), splits.fingerprint
-    )
-    assert reference.sha256 != hashes[0]
+    data = settings.data.model_copy(update={"draw": 3, "subset": {"normal": 20, "pneumonia": 30}})
+
+    def fitted(folder: str, draw: Splits, steps: int) -> str:
+        asked = elsewhere(settings.quality, tmp_path / folder, steps)
+        table = reference_classifier_images(draw)
+        return find_or_fit_reference(asked, table, draw.fingerprint).sha256
+
+    one = fitted("a", splits, 3)
+    assert fitted("b", prepare(data).splits, 3) == one
+    assert fitted("b", splits, 4) != one
 
 
 def test_a_classifier_of_the_same_files_shown_otherwise_is_another(
-    cfg: DictConfig, splits: Splits, tmp_path: Path
+    quality: QualitySettings, splits: Splits, tmp_path: Path
 ) -> None:
     """`data.fit=pad` after `squeeze`: its opinions are of other pixels."""
-    quality = cfg.copy().quality
-    quality.update(reference_dir=str(tmp_path), reference_steps=2)
+    quality = elsewhere(quality, tmp_path)
     table = reference_classifier_images(splits)
     for images in (table.images, 255 - np.asarray(table.images)):
         find_or_fit_reference(quality, replace(table, images=images), splits.fingerprint)
@@ -370,13 +369,12 @@ def test_a_classifier_of_the_same_files_shown_otherwise_is_another(
 )
 def test_a_damaged_classifier_is_fitted_again(
     damage: str,
-    cfg: DictConfig,
+    quality: QualitySettings,
     splits: Splits,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    quality = cfg.copy().quality
-    quality.update(reference_dir=str(tmp_path), reference_steps=2)
+    quality = elsewhere(quality, tmp_path)
     table = reference_classifier_images(splits)
     sound = find_or_fit_reference(quality, table, splits.fingerprint)
     (path,) = tmp_path.glob("*.safetensors")
@@ -405,11 +403,11 @@ def test_a_damaged_classifier_is_fitted_again(
 
 
 def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
-    cfg: DictConfig, splits: Splits
+    quality: QualitySettings, splits: Splits
 ) -> None:
     images = {label: of_class(splits.train, name) for label, name in enumerate(BINARY)}
     backwards = dict(reversed(images.items()))
-    fits = [fit_on_images(cfg.quality, x, 3, "test") for x in (images, backwards)]
+    fits = [fit_on_images(quality, x, 3, "test") for x in (images, backwards)]
     assert weights_hash(fits[0]) == weights_hash(fits[1])
 
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lightning.pytorch import Callback
 from support import TINY_CNN, TINY_GAN, run_command
 from tensorboard_view import View
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.node import Node
+from gan_aug.training.plugins import Fitting, build_all
 
 SHORT = ("trainer.max_epochs=2", "trainer.log_every_n_steps=1")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
-    """A sweep of GANs over two settings, and a classifier; the folder that holds both."""
+    """A sweep of GANs over a setting, and a classifier; the folder that holds both."""
     home = tmp_path_factory.mktemp("board")
-    swept = ("model.lr_g=1e-4,1e-3", "model.d_steps=1,2", "quality.every_n_epochs=null")
+    swept = ("model.lr_g=1e-4,1e-3", "model.d_steps=2", "quality.every_n_epochs=null")
     for arguments in (
         ("-m", *TINY_GAN, *SHORT, *swept, "hydra.sweep.dir=runs/sweep"),
         (*TINY_CNN, *SHORT, "model.lr=2e-3", "hydra.run.dir=runs/cnn"),
@@ -28,11 +34,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
 
 def test_hparams_hold_settings_as_numbers_and_last_metrics_of_every_run(runs: Path) -> None:
     rows = View(runs).hparams()
-    gans = {f"sweep/lr_g_{lr}+d_steps_{n}": (lr, n) for lr in (0.0001, 0.001) for n in (1, 2)}
+    gans = {f"sweep/lr_g_{lr}": lr for lr in (0.0001, 0.001)}
     assert rows.keys() == {*gans, "cnn"}
-    for name, (lr_g, d_steps) in gans.items():
+    for name, lr_g in gans.items():
         settings = rows[name]["settings"]
-        expected = {"model": "dcgan", "lr_g": lr_g, "d_steps": d_steps, "lr_d": 2e-4, "seed": 0,
+        expected = {"model": "dcgan", "lr_g": lr_g, "d_steps": 2, "lr_d": 2e-4, "seed": 0,
                     "real_pneumonia": 36, "max_epochs": 2, "train_class": "pneumonia",
                     "data": "phantom", "spectral_norm": False}  # fmt: skip
         assert {key: settings[key] for key in expected} == expected
@@ -81,10 +87,27 @@ def test_a_run_that_was_resumed_has_one_row(runs: Path, cache_home: Path) -> Non
     assert len(list((runs / "cnn").glob("*layout"))) == 1
 
 
-def test_without_the_logger_there_is_nothing(tmp_path: Path, cache_home: Path) -> None:
-    arguments = (*TINY_CNN, *SHORT, "logger.tensorboard=null", "hydra.run.dir=run")
-    run_command(cache_home, "train", *arguments, cwd=tmp_path, check=True)
-    assert not list(tmp_path.rglob("*tfevents*"))
+class Own(Callback):
+    """A callback of a user's."""
+
+    def __init__(self, fitting: Fitting | None = None, every: int = 1) -> None:
+        self.fitting, self.every = fitting, every
+
+
+def build_callbacks(run: Any, **nodes: dict[str, object] | None) -> list[Own]:
+    typed = {k: None if node is None else Node.model_validate(node) for k, node in nodes.items()}
+    return build_all(typed, "callbacks", Fitting(run, {}, 7))
+
+
+def test_entries_of_ones_own_are_built_and_null_leaves_one_out() -> None:
+    run, own = object(), {"_target_": f"{__name__}.Own", "every": 3}
+    plain, told = build_callbacks(run, a=own, b=own | {"_partial_": True}, c=None)
+    assert (plain.fitting, plain.every, told.every) == (None, 3, 3)
+    assert told.fitting is not None
+    assert (told.fitting.run, told.fitting.done) == (run, 7)
+    for bad in (own | {"none": 1}, own | {"_partial_": True, "none": 1}):
+        with pytest.raises(GanAugError, match=r"callbacks\.bad: cannot be built"):
+            build_callbacks(run, bad=bad)
 
 
 def test_a_single_run_is_named_by_time_and_settings(tmp_path: Path, cache_home: Path) -> None:

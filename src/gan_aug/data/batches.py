@@ -231,15 +231,19 @@ def in_order(images: NDArray[np.uint8]) -> Iterator[Tensor]:
 
 
 class EvaluationBatches:
-    """All images of a table once, in order."""
+    """All images of a table once, in order.
+
+    Attributes:
+        table: as given.
+    """
 
     def __init__(self, table: ImageTable) -> None:
-        self._table = table
+        self.table = table
 
     def __len__(self) -> int:
-        return -(-len(self._table) // AT_ONCE)
+        return -(-len(self.table) // AT_ONCE)
 
     def __iter__(self) -> Iterator[Batch]:
-        labels = torch.split(torch.tensor(self._table.labels), AT_ONCE)
-        for image, label in zip(in_order(self._table.images), labels, strict=True):
+        labels = torch.split(torch.tensor(self.table.labels), AT_ONCE)
+        for image, label in zip(in_order(self.table.images), labels, strict=True):
             yield {"image": image, "label": label}

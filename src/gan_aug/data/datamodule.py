@@ -74,10 +74,6 @@ class DataModule(LightningDataModule):
         """Return the validation images; an empty list where the fit is not validated."""
         return [] if self._validation is None else EvaluationBatches(self._validation)
 
-    def test_dataloader(self) -> EvaluationBatches:
-        """Return the test images, once; see `evaluation`."""
-        return self.evaluation("test")
-
     def teardown(self, stage: str) -> None:
         """Note that the fit has ended: from now on it may be measured."""
         self._fitted |= stage == "fit"
@@ -170,4 +166,5 @@ def draw_data(
     )
     plan = serving.plan(pool, real, batch_size, seed)
     per_epoch = max(1, len(real) // batch_size)
-    return DataModule(pool, plan, per_epoch, splits.validation, {"test": splits.test})
+    measured = {"validation": splits.validation, "test": splits.test}
+    return DataModule(pool, plan, per_epoch, splits.validation, measured)

@@ -6,7 +6,6 @@ import csv
 import io
 
 from matplotlib.figure import Figure
-from omegaconf import DictConfig
 from rich import box
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
+from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
 
@@ -35,24 +35,24 @@ HEADLINE = ("kid", "recall", "ms_ssim", "swd", "copying_pixel")
 """What the table of a multirun shows, as far as it was measured."""
 
 
-def evaluate(cfg: DictConfig, subject: Subject, run: Run) -> None:
+def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     """Measure a subject and write the results into the run's folder.
 
     Raises:
         GanAugError: too few real images, or an extractor that is not to be had.
     """
     quieten()
-    held_out = subject.held_out(cfg.quality.count, list(subject.generated))
-    evaluator = Evaluator(cfg.quality, subject.splits)
+    held_out = subject.held_out(settings.quality.count, list(subject.generated))
+    evaluator = Evaluator(settings.quality, subject.splits)
     classes: dict[str, ClassQuality] = {}
     for name, made in subject.generated.items():
         images, gan = made.images, subject.gan
         label = subject.splits.classes.label(name)
         discriminator = None if gan is None else discriminator_of(gan, label)
         rows = {GENERATED: images}
-        if cfg.controls:
+        if settings.controls:
             seen, unseen = of_class(subject.splits.train, name), of_class(held_out.baseline, name)
-            rows |= broken_generators(seen, unseen, cfg.quality.seed)
+            rows |= broken_generators(seen, unseen, settings.quality.seed)
         classes[name] = evaluator.against_baseline(
             rows, name, held_out, discriminator, source_images(made, subject.splits.train)
         )

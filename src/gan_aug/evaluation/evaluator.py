@@ -6,11 +6,10 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
@@ -24,26 +23,27 @@ from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
     find_or_fit_reference,
     fit_on_images,
-    predictor,
 )
 from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
 from gan_aug.models.gans.base import GAN
+from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.quality import QualitySettings
 
 BASELINE, GENERATED = "real", "generated"
 HALVINGS = 5
 """How often unseen real images are cut in two, to see whether one half passes the other's gate."""
 
 
-def metrics_of(quality: DictConfig) -> dict[str, Metric]:
-    """Return the metrics that a configuration asks for."""
-    return {name: instantiate(quality.metrics[name].function) for name in quality.use}
+def metrics_of(quality: QualitySettings) -> dict[str, Metric]:
+    """Return the metrics that the settings ask for."""
+    return {name: quality.metrics[name].function.build("quality.metrics") for name in quality.use}
 
 
-def directions_of(quality: DictConfig) -> dict[str, str]:
+def directions_of(quality: QualitySettings) -> dict[str, str]:
     """Return what is good for each value: lower, higher, or as near to the baseline as possible."""
     return {
-        str(value): str(direction)
+        value: direction
         for name in quality.use
         for value, direction in quality.metrics[name].good.items()
     }
@@ -61,14 +61,14 @@ class Evaluator:
         extractor: what features come from.
     """
 
-    def __init__(self, quality: DictConfig, splits: Splits) -> None:
+    def __init__(self, quality: QualitySettings, splits: Splits) -> None:
         self._quality, self._splits = quality, splits
         self._metrics = metrics_of(quality)
         self._fits: dict[tuple[str, str], Predict] = {}
         self.classifier: ReferenceClassifier = find_or_fit_reference(
             quality, reference_classifier_images(splits), splits.fingerprint
         )
-        self.extractor: Extractor = instantiate(quality.extractor)(self.classifier)
+        self.extractor: Extractor = quality.extractor.build("quality.extractor")(self.classifier)
 
     def sample(self, images: Images) -> Sample:
         """Return images with what extractor and classifier make of them, once somebody asks."""
@@ -172,7 +172,8 @@ class Evaluator:
         """
         quality = self.quality({})
         gate = quality.gate or {}
-        asked = {n: m for n, m in self._metrics.items() if gate.keys() & self._good(n)}
+        good = {name: self._quality.metrics[name].good.keys() for name in self._metrics}
+        asked = {n: m for n, m in self._metrics.items() if gate.keys() & good[n]}
         both = concatenate(*(t.of_class(name) for t in (held_out.reference, held_out.baseline)))
         pool, context = self.sample(np.asarray(both.images)), self.context(name, both, None)
         patients = np.unique(both.patients)
@@ -191,9 +192,6 @@ class Evaluator:
             one, other = values
             measured += [(quality, one, other), (quality, other, one)]
         return real_share(measured)
-
-    def _good(self, metric: str) -> set[str]:
-        return {str(value) for value in self._quality.metrics[metric].good}
 
     def right_on_unseen(self, held_out: HeldOut) -> Values:
         """Return the share of each class's unseen real images that the classifier gets right."""
@@ -216,7 +214,7 @@ class Evaluator:
             extractor_sha256=self.extractor.sha256,
             reference_classifier=facts,
             good=directions_of(self._quality),
-            gate={str(value): float(reach) for value, reach in self._quality.gate.items()},
+            gate={value: float(reach) for value, reach in self._quality.gate.items()},
             classes=classes,
         )
 
@@ -233,9 +231,8 @@ class Evaluator:
                     f"{empty[0]} training images; add data.subset.{empty[0]}=400, or leave "
                     "gan_train and gan_test out of quality.use"
                 )
-            self._fits[key] = predictor(
-                fit_on_images(self._quality, images, self._quality.fit_steps, purpose)
-            )
+            fitted = fit_on_images(self._quality, images, self._quality.fit_steps, purpose)
+            self._fits[key] = partial(probabilities, fitted)
         return self._fits[key]
 
 

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from lightning.pytorch.utilities.seed import isolate_rng
-from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.batches import Pool, in_order, shuffled
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.evaluation.measured import ReferenceFacts
-from gan_aug.metrics.sample import Images, Predict
+from gan_aug.metrics.sample import Images
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Seeds, fit_classifier
 from gan_aug.models.inference import probabilities, weights_hash
@@ -27,16 +25,22 @@ from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.node import Node
+from gan_aug.settings.quality import QualitySettings
 
 BATCH = 64
-_TRAINER = {
-    "_target_": "lightning.pytorch.Trainer",
-    "accelerator": "cpu",
-    "devices": 1,
-    "deterministic": True,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
+_PURPOSE = "judge"
+"""Seeds the weights and the order: all published qualities are by these weights."""
+_TRAINER = Node.model_validate(
+    {
+        "_target_": "lightning.pytorch.Trainer",
+        "accelerator": "cpu",
+        "devices": 1,
+        "deterministic": True,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def _switches_kept() -> Iterator[None]:
 
 
 def fit_on_images(
-    quality: DictConfig, images: Mapping[int, Images], steps: int, purpose: str
+    quality: QualitySettings, images: Mapping[int, Images], steps: int, purpose: str
 ) -> Classifier:
     """Fit the classifier on images by label, each class equally often.
 
@@ -112,7 +116,7 @@ def fit_on_images(
 
 
 def find_or_fit_reference(
-    quality: DictConfig, table: ImageTable, fingerprint: str
+    quality: QualitySettings, table: ImageTable, fingerprint: str
 ) -> ReferenceClassifier:
     """Return the reference classifier of a data set, fitting it unless some command has.
 
@@ -132,7 +136,7 @@ def find_or_fit_reference(
         raise GanAugError(
             f"the reference classifier needs images of each class, there are no {empty[0]} ones"
         )
-    settings = OmegaConf.to_container(quality.classifier.module, resolve=True)
+    settings = quality.classifier.module.plain()
     steps = quality.reference_steps
     # A file is other pixels with another data.fit or data.window.
     pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
@@ -144,7 +148,7 @@ def find_or_fit_reference(
     path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
-        module: Classifier = instantiate(quality.classifier.module, _convert_="all")
+        module: Classifier = quality.classifier.module.build("quality.classifier")
     with Lock(path.with_suffix(".lease"), guards=path):
         if path.exists():
             try:
@@ -159,9 +163,7 @@ def find_or_fit_reference(
             label: np.asarray(table.of_class(name).images)
             for label, name in enumerate(table.classes)
         }
-        fitted = fit_on_images(
-            quality, images, steps, "judge"
-        )  # the purpose is a seed: its old name keeps the weights
+        fitted = fit_on_images(quality, images, steps, _PURPOSE)
         scale = _root_mean_square(fitted, table)
         notes = {"sha256": weights_hash(fitted), "feature_scale": repr(scale)}
         write_weights(path, fitted.state_dict(), notes)
@@ -189,8 +191,3 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceCl
 def _root_mean_square(module: Classifier, table: ImageTable) -> float:
     parts = [module.network.features(part).square().mean(dim=1) for part in in_order(table.images)]
     return float(torch.cat(parts).mean().sqrt())
-
-
-def predictor(module: Classifier) -> Predict:
-    """Return a classifier as a function from images to probabilities of the classes."""
-    return lambda images: probabilities(module, images)

@@ -74,7 +74,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     where = f"checkpoint={checkpoint}"
     config = read_stored(Path(checkpoint).expanduser()).config
     classifier = find_or_fit_reference(
-        settings.tree.quality, reference_classifier_images(splits), splits.fingerprint
+        settings.quality, reference_classifier_images(splits), splits.fingerprint
     )
     # The positive class, or the one that the GAN makes.
     named = positive or shown

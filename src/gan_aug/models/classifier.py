@@ -36,9 +36,6 @@ class Classifier(ResumableModule):
         schedule: of the learning rate: `constant`, or `cosine` down to 0 at the last step
             (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
         patience: epochs without a lower validation loss before training stops; None: it does not.
-
-    Attributes:
-        results: after a test, the content of metrics.json.
     """
 
     monitor = "val/loss"
@@ -58,7 +55,6 @@ class Classifier(ResumableModule):
         self._optimizer, self._schedule = optimizer, schedule
         self.patience = patience
         self._outputs: list[tuple[Tensor, Tensor]] = []
-        self.results: dict[str, object] = {}
 
     def make_optimizer(self) -> Optimizer:
         """Return an optimizer of the network's weights."""
@@ -116,35 +112,16 @@ class Classifier(ResumableModule):
             logits = self.network(batch["image"].float())
         self._outputs.append((logits.cpu(), batch["label"].cpu()))
 
-    test_step = validation_step
-
-    def _collected(self) -> tuple[Tensor, Tensor]:
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics; the loss decides which weights are the best."""
         logits, labels = (torch.cat(column) for column in zip(*self._outputs, strict=True))
         self._outputs = []
-        return logits, labels
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the validation metrics; remember the probabilities for the threshold."""
-        logits, labels = self._collected()
         loss = F.cross_entropy(logits, labels)
         probabilities = to_probabilities(logits)
         threshold = choose_threshold(probabilities, labels, self.classes)
         measured = measure(probabilities, labels, self.classes, threshold)
-        self.results = {
-            "best_batches": self.batches_done,
-            "threshold": threshold,
-            "validation": measured | {"loss": loss.item()},
-        }
-        if self.trainer.state.fn == "fit":
-            self.log(self.monitor, loss, logger=False)
-            self.score = loss.item()
-            usual = measured[decisions(self.classes)[0]]
-            shown = {f"val/{name}": usual[name] for name in metric_names(self.classes)}
-            self.log_now({self.monitor: loss.item()} | shown)
-
-    def on_test_epoch_end(self) -> None:
-        """Measure on the test images, with the threshold that validation chose."""
-        logits, labels = self._collected()
-        assert "threshold" in self.results, "validate before the test: it chooses the threshold"
-        threshold: float | None = self.results["threshold"]  # type: ignore[assignment]
-        self.results["test"] = measure(to_probabilities(logits), labels, self.classes, threshold)
+        usual = measured[decisions(self.classes)[0]]
+        shown = {f"val/{name}": usual[name] for name in metric_names(self.classes)}
+        self.log(self.monitor, loss, logger=False)
+        self.score = loss.item()
+        self.log_now({self.monitor: loss.item()} | shown)

@@ -4,52 +4,46 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from hydra.utils import instantiate
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
-from omegaconf import DictConfig
 
 from gan_aug.data.datamodule import DataModule
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.building import build
 from gan_aug.run.errors import Diverged
+from gan_aug.settings.node import Node, build_plain
 
 
-def make_trainer(settings: DictConfig | Mapping[str, Any], **own: Any) -> Trainer:
+def make_trainer(settings: Node, **own: Any) -> Trainer:
     """Build a trainer that takes no notice of a cluster.
 
     Within a Slurm job Lightning would take over its signals and count its tasks; what goes on
     after a requeue is the run folder's matter (`gan_aug.run.record`).
 
     Args:
-        settings: with `_target_`, as conf/trainer has them; `threads` are the whole process's.
+        settings: conf/trainer; `threads` are the whole process's.
         own: what the fit adds.
 
     Raises:
         GanAugError: the settings describe no trainer.
     """
-    of_lightning = {key: value for key, value in settings.items() if key != "threads"}
-    plugins = [LightningEnvironment()]
-    trainer: Trainer = build(
-        "trainer", lambda: instantiate(of_lightning, plugins=plugins, _convert_="all", **own)
-    )
+    plain = {key: value for key, value in settings.plain().items() if key != "threads"}
+    trainer: Trainer = build_plain(plain, "trainer", plugins=[LightningEnvironment()], **own)
     return trainer
 
 
 def fit(
     module: ResumableModule,
     data: DataModule,
-    settings: DictConfig | Mapping[str, Any],
+    settings: Node,
     start: Path | None = None,
     **own: Any,
 ) -> Trainer:
@@ -127,9 +121,9 @@ class _Curve(Callback):
 
 
 def fit_classifier(
-    node: DictConfig,
+    node: Node,
     data: DataModule,
-    settings: DictConfig | Mapping[str, Any],
+    settings: Node,
     seeds: Seeds,
     *,
     what: str,
@@ -157,7 +151,7 @@ def fit_classifier(
     """
     started = time.monotonic()
     pl.seed_everything(seeds.weights, verbose=False)
-    module: Classifier = build(key, partial(instantiate, node, _convert_="all"))
+    module: Classifier = node.build(key)
     initial = weights_hash(module)[:16]
     if seeds.noise is not None:
         torch.manual_seed(seeds.noise)

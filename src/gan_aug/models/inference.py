@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -15,9 +16,14 @@ from gan_aug.models.classifier import Classifier
 
 
 @torch.no_grad()
+def logits(module: Classifier, batches: Iterable[Tensor]) -> Tensor:
+    """Return logits (N, K) for batches of images (B, C, H, W) in [-1, 1]."""
+    return torch.cat([module.network(images) for images in batches])
+
+
 def probabilities(module: Classifier, images: NDArray[np.uint8]) -> Tensor:
     """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
-    return to_probabilities(torch.cat([module.network(part) for part in in_order(images)]))
+    return to_probabilities(logits(module, in_order(images)))
 
 
 def weights_hash(module: nn.Module) -> str:

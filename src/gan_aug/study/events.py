@@ -21,18 +21,19 @@ from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.settings.draw import DrawSettings
 from gan_aug.settings.steps import steps_of
-from gan_aug.training.event_files import (
+from gan_aug.training.tensorboard import (
     FIRST,
     LAST,
     At,
     Setting,
+    by_class,
     layout,
     picture,
     scalars,
     session,
+    settings_of,
     write_events,
 )
-from gan_aug.training.hparams import by_class, settings_of
 
 _DPI = 80
 _CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}

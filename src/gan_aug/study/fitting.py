@@ -19,8 +19,10 @@ from gan_aug.report.predictions import Predicted, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.node import Node
 from gan_aug.settings.steps import steps_of
+from gan_aug.settings.whole import of_plain
 from gan_aug.study.batches import AddedImages, ArmPlan, pool_of
 from gan_aug.training.callbacks import ReportProgress
 
@@ -77,10 +79,11 @@ def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | s
         GanAugError: training diverged.
     """
     steps, key = steps_of(cfg.study), (cfg.seed, cfg.draw, repeat)
+    settled = of_plain(cfg, SettledStudy)
     return fit_classifier(
-        cfg.classifier.module,
+        settled.classifier.module,
         data,
-        cfg.trainer,
+        settled.trainer,
         Seeds(stream_seed("weights", *key), stream_seed("noise", *key, arm.stream)),
         what=f"arm {arm.title!r}",
         key="classifier",

@@ -42,7 +42,7 @@ from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.selection import deciding
 from gan_aug.settings.whole import of_plain
-from gan_aug.training.fit import fit
+from gan_aug.training.run import train
 
 _UNLIKE = (
     *(
@@ -247,7 +247,7 @@ def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: i
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
                 record_threads(run)
-                fit(config.tree, Prepared(splits, None), run, keep_chosen=True)
+                train(config, Prepared(splits, None), run, keep_chosen=True)
             record = read_record(folder)
     finally:
         lock.release()

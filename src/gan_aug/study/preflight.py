@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_aug.arms.base import source_of
 from gan_aug.arms.check import check_images
@@ -13,10 +12,11 @@ from gan_aug.metrics.classification import metric_names
 from gan_aug.models.fit import make_trainer
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.endpoints import AT_VALIDATION, endpoints_of
-from gan_aug.study.gans import own_gan, used_in_training
+from gan_aug.study.gans import own_gan
 from gan_aug.study.images import DrawImages
-from gan_aug.training.quality_curves import check_select
+from gan_aug.training.watching import check_select
 
 
 def check_first(cfg: DictConfig, images: DrawImages) -> None:
@@ -30,16 +30,14 @@ def check_first(cfg: DictConfig, images: DrawImages) -> None:
         GanAugError: naming the setting that describes nothing that can be built.
     """
     _check_endpoints(cfg)
-    make_trainer(cfg.trainer, max_epochs=1, logger=False)
-    build(
-        "classifier",
-        lambda: instantiate(cfg.classifier.module, _convert_="all").make_optimizer(),
-    )
-    arms = images.settings.arms
+    settings = images.settings
+    make_trainer(settings.trainer, max_epochs=1, logger=False)
+    build("classifier", lambda: settings.classifier.module.build("classifier").make_optimizer())
+    arms = settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
         build("model", lambda: own_gan(cfg).configure_optimizers())
-        if cfg.quality.use:
-            _check_quality(cfg)
+        if settings.quality.use:
+            _check_quality(settings)
     for name, arm in arms.items():
         for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
             if node is not None:
@@ -62,12 +60,12 @@ def _check_endpoints(cfg: DictConfig) -> None:
             )
 
 
-def _check_quality(cfg: DictConfig) -> None:
-    quality = cfg.quality
-    build("quality.metrics", lambda: metrics_of(quality))
-    build("quality.extractor", lambda: instantiate(quality.extractor))
-    build("quality.classifier", lambda: instantiate(quality.classifier.module, _convert_="all"))
-    if cfg.study.gan_select is not None:
-        shown = OmegaConf.merge(quality, {"use": used_in_training(cfg)})
-        assert isinstance(shown, DictConfig)
-        check_select(cfg.study.gan_select, shown, "study.gan_select")
+def _check_quality(settings: SettledStudy) -> None:
+    quality = settings.quality
+    metrics_of(quality)
+    quality.extractor.build("quality.extractor")
+    quality.classifier.module.build("quality.classifier")
+    if settings.study.gan_select is not None:
+        cheap = [name for name in quality.use if quality.metrics[name].cheap]
+        shown = quality.model_copy(update={"use": cheap})
+        check_select(settings.study.gan_select, shown, "study.gan_select")

@@ -53,7 +53,7 @@ def measure_gans(
         gans: class to the GAN that makes it.
     """
     stage("quality of the GANs", unit="classes")
-    evaluator = Evaluator(cfg.quality, splits)
+    evaluator = Evaluator(of_plain(cfg, SettledStudy).quality, splits)
     classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():
         update(len(classes), len(gans))

@@ -8,28 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hydra.utils import instantiate
-from lightning.pytorch.loggers import TensorBoardLogger
-from omegaconf import DictConfig
-
-from gan_aug.run.building import build
 from gan_aug.run.record import Run
+from gan_aug.settings.node import Node, cannot_build
 from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
-from gan_aug.training.event_files import FIRST, At, layout, write_events
-
-
-class BoardLogger(TensorBoardLogger):
-    """TensorBoard's logger, with D[x] for D(x): Custom Scalars takes what follows a ( for a run."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add scalars."""
-        brackets = str.maketrans("()", "[]")
-        super().log_metrics({name.translate(brackets): v for name, v in metrics.items()}, step)
-
-    def save(self) -> None:
-        """Flush; Lightning's writes an empty hparams.yaml too, through any link there."""
-        self.experiment.flush()
+from gan_aug.training.tensorboard import FIRST, At, BoardLogger, layout, write_events
 
 
 @dataclass(frozen=True)
@@ -47,22 +30,24 @@ class Fitting:
     done: int
 
 
-def build_all(nodes: DictConfig, key: str, fitting: Fitting) -> list[Any]:
+def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> list[Any]:
     """Build every entry of a group of the user's own configuration; null leaves one out.
 
     Raises:
         GanAugError: an entry cannot be built; the line names it.
     """
-
-    def make(node: DictConfig) -> Any:
-        made = instantiate(node, _convert_="all")
-        return made(fitting) if isinstance(made, partial) else made
-
-    return [
-        build(f"{key}.{name}", partial(make, nodes[name]))
-        for name in map(str, nodes)
-        if nodes[name] is not None
-    ]
+    found = []
+    for name, node in nodes.items():
+        if node is None:
+            continue
+        made = node.build(f"{key}.{name}")
+        if isinstance(made, partial):
+            try:
+                made = made(fitting)
+            except Exception as error:  # the user's own class may raise anything
+                raise cannot_build(f"{key}.{name}", error) from error
+        found.append(made)
+    return found
 
 
 def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
@@ -72,7 +57,7 @@ def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
     return Checkpoints(run.folder / "checkpoints", every_n_seconds, content, on_save=run.record)
 
 
-def tensorboard(fitting: Fitting) -> TensorBoardLogger:
+def tensorboard(fitting: Fitting) -> BoardLogger:
     """Return TensorBoard's logger, without what was logged beyond the last checkpoint."""
     charts = layout(fitting.run.config["model"]["kind"])
     write_events(fitting.run.folder / f"{FIRST}layout", [At(charts, 0, time.time())])

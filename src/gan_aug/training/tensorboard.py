@@ -1,4 +1,4 @@
-"""Event files of TensorBoard that are written at one stroke, beside those that a logger appends to.
+"""What TensorBoard shows: scalars as they come, and files that are written at one stroke.
 
 Such a file has a name of its own in its folder, so that whoever writes it again replaces it:
 nothing is there twice after a kill and a resume.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -40,6 +42,26 @@ LAYOUTS: dict[str, dict[str, dict[str, list[str | list[str]]]]] = {
     },
 }
 """Charts of the tab Custom Scalars, by kind of model. TensorBoard shows equal ones of runs once."""
+_DATA = ("image_size", "batch_size", "train_class")
+_HIDDEN = {
+    *("name", "kind", "sample_every_n_epochs", "batches"),
+    *("root", "cache_dir", "download", "on_bad_file", "on_conflict", "subset", "dir", "count"),
+    *("resume", "study_dir", "gans_dir", "quality", "callbacks", "logger"),
+}
+"""Parts of the names of settings that change no fit, are no number, or are shown otherwise."""
+
+
+class BoardLogger(TensorBoardLogger):
+    """Lightning's logger, with D[x] for D(x): Custom Scalars takes what follows a ( for a run."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add scalars."""
+        brackets = str.maketrans("()", "[]")
+        super().log_metrics({name.translate(brackets): v for name, v in metrics.items()}, step)
+
+    def save(self) -> None:
+        """Flush; Lightning's writes an empty hparams.yaml too, through any link there."""
+        self.experiment.flush()
 
 
 class At(NamedTuple):
@@ -102,3 +124,38 @@ def session(settings: Mapping[str, Setting], started: float) -> list[Summary]:
     start: Summary = hparams_pb(dict(settings), trial_id="", start_time_secs=started)
     *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
     return [start, end]
+
+
+def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Setting]:
+    """Return what HParams shows: what is used most, and what was set on the command line.
+
+    What is null is left out. So is `model.batches`: how many were trained on, trainer.max_epochs or
+    study.gan_batches says.
+
+    Args:
+        config: resolved, of `train` or `study`.
+        overrides: the job's, from run.json.
+    """
+    shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
+    paths = [
+        *(f"model.{key}" for key in config["model"]),
+        *("seed", "draw", *(f"data.{key}" for key in _DATA), "trainer.max_epochs"),
+    ]
+    given = OverridesParser.create().parse_overrides(list(overrides))
+    paths += [override.get_key_element().lstrip("+~") for override in given]
+    for path in dict.fromkeys(paths):
+        parts = path.split(".")
+        if not _HIDDEN & set(parts):
+            value: Any = config
+            for key in parts:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            shown.setdefault(path if parts[-1] in shown else parts[-1], value)
+    shown |= by_class("real", config["data"]["subset"])
+    if config["data"]["synthetic"]["dir"] is not None:
+        shown["synthetic"] = config["data"]["synthetic"]["count"]
+    return {name: v for name, v in shown.items() if isinstance(v, int | float | str)}
+
+
+def by_class(name: str, counts: Mapping[str, int | None] | None) -> dict[str, int | None]:
+    """Return a setting of every class, under a name each."""
+    return {f"{name}_{class_name}": count for class_name, count in (counts or {}).items()}

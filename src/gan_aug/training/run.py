@@ -1,0 +1,283 @@
+"""Train a GAN or a classifier and write what its run folder promises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.table import Table
+from torch.nn import functional as F
+
+from gan_aug.data.batches import EvaluationBatches
+from gan_aug.data.datamodule import DataModule, Serving, draw_data
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import write_set
+from gan_aug.metrics.classification import (
+    Measured,
+    choose_threshold,
+    decisions,
+    measure,
+    metric_names,
+    to_probabilities,
+)
+from gan_aug.models.classifier import Classifier
+from gan_aug.models.fit import fit
+from gan_aug.models.gans.base import GAN
+from gan_aug.models.inference import logits
+from gan_aug.models.restore import read_checkpoint
+from gan_aug.models.resumable import ResumableModule
+from gan_aug.models.shared_gan import NAME, write_shared
+from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
+from gan_aug.pages.confusion import confusion_figure
+from gan_aug.run.errors import Diverged, GanAugError, warn
+from gan_aug.run.files import replace_file, sha256_of, write_json
+from gan_aug.run.progress import reporting, stage
+from gan_aug.run.quiet import quieten
+from gan_aug.run.record import Run
+from gan_aug.run.run_record import read_record
+from gan_aug.run.terminal import console
+from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.commands import SettledTrain
+from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.models import GanSettings
+from gan_aug.training.callbacks import Checkpoints, ReportProgress
+from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.plugins import Fitting, build_all
+from gan_aug.training.resume import best_score, find_start
+from gan_aug.training.tensorboard import LAST, At, session, settings_of, write_events
+from gan_aug.training.watching import QualityCurves, SampleGrids
+
+
+def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: bool = False) -> None:
+    """Train from scratch or from the run folder's last checkpoint, then write the results.
+
+    Args:
+        settings: the run's.
+        prepared: the images.
+        run: the run folder.
+        keep_chosen: a GAN that diverges is no error where `quality.select` had chosen a checkpoint.
+
+    Raises:
+        GanAugError: training failed in a way the user can act on.
+    """
+    quieten()
+    # Deterministic mode would also fill all new memory, which nothing here reads before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    pl.seed_everything(settings.seed, workers=True, verbose=False)
+    module: ResumableModule = settings.model.module.build("model.module")
+    serving = serving_of(settings, prepared.splits)
+    data = draw_data(prepared, settings.data.batch_size, settings.seed, serving)
+    origin = origin_of(run.config, prepared, serving.real(prepared.splits.train))
+    start = find_start(run.folder / "checkpoints", module, origin)
+    fitting = Fitting(run, origin, start.done)
+    loggers = build_all(settings.logger, "logger", fitting)
+    _check_rows(loggers, start.rows, fitting)
+    callbacks = build_all(settings.callbacks, "callbacks", fitting)
+    saved = [callback for callback in callbacks if isinstance(callback, Checkpoints)]
+    if not saved:
+        raise GanAugError(
+            "callbacks.checkpoint: is missing; a run without checkpoints leaves nothing"
+        )
+    callbacks += [ReportProgress(), *_watching(settings, prepared.splits, origin)]
+    diverged = False
+    with reporting(run.folder, stages=1):
+        stage(_stage_name(settings))
+        try:
+            fit(
+                module,
+                data,
+                settings.trainer,
+                start.checkpoint,
+                logger=loggers,
+                callbacks=callbacks,
+                default_root_dir=str(run.folder),
+            )
+        except Diverged as error:
+            select = settings.quality.select
+            if not keep_chosen or select is None or saved[0].best_score is None:
+                raise
+            warn(f"{error}; the checkpoint that was best by {select} before is taken")
+            diverged = True
+    trained = module.batches_done  # before another checkpoint is loaded
+    if isinstance(module, GAN):
+        _finish_gan(settings, module, run, origin, prepared.splits.train, diverged)
+    elif isinstance(module, Classifier):
+        _finish_classifier(module, data, run, loggers)
+    for logger in loggers:
+        logger.finalize("success")
+        if isinstance(logger, TensorBoardLogger):
+            _write_settings(run, trained)
+
+
+def _write_settings(run: Run, batches: int) -> None:
+    """Write the run's row of TensorBoard's tab HParams; a resumed run has one too."""
+    record = read_record(run.folder)
+    assert record is not None
+    shown = settings_of(run.config, record.overrides) | {"batches": batches}
+    now = time.time()
+    rows = session(shown, now - (record.seconds or 0.0))
+    write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
+
+
+def _stage_name(settings: SettledTrain) -> str:
+    if settings.model.kind != "gan":
+        return "classifier"
+    name = settings.data.train_class
+    return f"GAN of {name}" if name else "GAN"
+
+
+def _check_rows(loggers: Sequence[Any], rows: int, fitting: Fitting) -> None:
+    """Say so where metrics.csv lacks rows that it had at the last checkpoint."""
+    path = fitting.run.folder / "metrics.csv"
+    for csv in loggers:
+        if isinstance(csv, MetricsCSV) and csv.rows < rows:
+            lost = rows - csv.rows
+            fitting.run.record(metrics_csv_rows_lost=lost)
+            warn(
+                f"{path}: was damaged, {lost} rows up to batch {fitting.done} are gone; "
+                "TensorBoard's files may still have them"
+            )
+
+
+def serving_of(settings: SettledTrain, splits: Splits) -> Serving:
+    """Return which images the batches of a model hold.
+
+    Raises:
+        GanAugError: a setting that does not fit the model, or nothing that it could translate.
+    """
+    model = settings.model
+    if not isinstance(model, GanSettings):
+        return Serving()
+    made = classes_made(model, settings.data.train_class, splits.classes.names)
+    counts = splits.train.counts()
+    for name, sources in made.items():
+        if sources and not any(counts[source] for source in sources):
+            raise GanAugError(
+                f"data.subset.{sources[0]}: model={model.name} makes {name} images from images of "
+                f"{' or '.join(sources)}, and there are none"
+            )
+    return Serving(list(made), model.balanced, gan_facts(model).fitted_on == "two")
+
+
+def _watching(settings: SettledTrain, splits: Splits, origin: dict[str, Any]) -> list[Callback]:
+    """Return what looks at a GAN while it trains: samples, and quality where it is asked for."""
+    model, quality, epochs = settings.model, settings.quality, settings.trainer.max_epochs
+    if not isinstance(model, GanSettings):
+        return []
+    found: list[Callback] = [SampleGrids(model.sample_every_n_epochs, splits.train, origin)]
+    every = quality.every_n_epochs
+    never = every is not None and epochs is not None and every > epochs and quality.select is None
+    if every is not None and not never:
+        found.append(QualityCurves(every, quality, splits, origin))
+    return found
+
+
+def _finish_gan(
+    settings: SettledTrain,
+    module: GAN,
+    run: Run,
+    origin: dict[str, Any],
+    train: ImageTable,
+    diverged: bool,
+) -> None:
+    """Write synthetic/ and metrics.json."""
+    folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"
+    generate = settings.generate
+    best: dict[str, float | bool | None] = {}
+    if settings.quality.select is not None:
+        checkpoint = checkpoint.with_name("best.ckpt")
+        content = read_checkpoint(checkpoint)
+        module.load_state_dict(content["state_dict"])
+        best = {
+            "best_batches": int(content["batches_done"]),
+            "best_score": best_score(content),
+            "diverged": diverged,
+        }
+    sha256, shared = sha256_of(checkpoint), checkpoint.with_name(NAME)
+    write_shared(shared, module, origin, run.config, sha256)
+    if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
+        images = images_by_class(module, origin, generate.count, generate.seed, train)
+        write_set(folder, images, manifest_head(origin, run.config, checkpoint, generate.seed))
+    shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
+    headline = {name: module.latest[name] for name in shown if name in module.latest}
+    metrics = {
+        "headline": headline,
+        "batches": module.batches_done,
+        **best,
+        "last_logged": module.latest,
+        "checkpoint_sha256": sha256,
+    }
+    write_json(run.folder / "metrics.json", metrics)
+    print(f"samples     {run.folder / 'samples'}")
+    print(f"synthetic   {folder} ({generate.count} images per class)")
+    print(f"checkpoint  {checkpoint}")
+    print(f"to share    {shared} and the .json beside it")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _finish_classifier(
+    module: Classifier, data: DataModule, run: Run, loggers: Sequence[Any]
+) -> None:
+    """Read the test images, once, with the best checkpoint and the threshold of validation."""
+    trained, classes = module.batches_done, module.classes
+    best = run.folder / "checkpoints" / "best.ckpt"
+    content = read_checkpoint(best)
+    module.load_state_dict(content["state_dict"])
+    module.cpu().eval()
+    validation, labels = _predicted(module, data.evaluation("validation"))
+    threshold = choose_threshold(to_probabilities(validation), labels, classes)
+    loss = F.cross_entropy(validation, labels).item()
+    on_validation = measure(to_probabilities(validation), labels, classes, threshold)
+    found, labels = _predicted(module, data.evaluation("test"))
+    test = measure(to_probabilities(found), labels, classes, threshold)
+    # One past the training's last batch: a run resumed after this point drops and rewrites it.
+    step = trained + 1
+    figure = confusion_figure(test, classes)
+    replace_file(
+        run.folder / "confusion_matrix.png",
+        lambda path: figure.savefig(path, format="png", bbox_inches="tight"),
+    )
+    usual = test[decisions(classes)[0]]
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure("test/confusion_matrix", figure, step)
+        logger.log_metrics({f"test/{name}": usual[name] for name in metric_names(classes)}, step)
+    best_batches = int(content["batches_done"])
+    results = {
+        "headline": {f"test_{name}": usual[name] for name in metric_names(classes)[:-2]},
+        "trained_batches": trained,
+        "best_batches": best_batches,
+        "threshold": threshold,
+        "validation": on_validation | {"loss": loss},
+        "test": test,
+    }
+    write_json(run.folder / "metrics.json", results)
+    console().print(_table(test))
+    print(f"trained     {trained} batches, best after {best_batches}")
+    print(f"results     {run.folder / 'metrics.json'}")
+    print(f"checkpoint  {best}")
+    print(f"tensorboard tensorboard --logdir {run.folder}")
+
+
+def _predicted(module: Classifier, batches: EvaluationBatches) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits (N, K) and labels (N,)."""
+    labels = torch.from_numpy(batches.table.labels)
+    return logits(module, (batch["image"] for batch in batches)), labels
+
+
+def _table(test: dict[str, Measured]) -> Table:
+    table = Table(title="test images")
+    table.add_column("metric")
+    for name in test:
+        table.add_column(name.replace("_", " "), justify="right")
+    for metric in next(iter(test.values())):
+        values = [test[name][metric] for name in test]
+        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
+    return table
