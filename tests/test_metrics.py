@@ -14,9 +14,9 @@ from gan_aug.metrics.classification import (
     best_threshold,
     confusion_matrix,
     decisions,
-    found_classes,
     measure,
     metric_names,
+    predicted_classes,
 )
 
 Sample = tuple[Tensor, Tensor]
@@ -127,7 +127,7 @@ def test_three_classes_against_scikit_learn(of_three: Sample) -> None:
     assert decisions(THREE) == ("at_largest",)
     found = measure(probabilities, labels, THREE, None)["at_largest"]
     p, y = probabilities.numpy(), labels.numpy()
-    predicted = found_classes(p, THREE)
+    predicted = predicted_classes(p, THREE)
     assert confusion_matrix(found, THREE) == sk.confusion_matrix(y, predicted).tolist()
     hot = np.eye(3)[y]
     expected = {

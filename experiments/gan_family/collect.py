@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_aug.evaluation.gate import misses
+from gan_aug.evaluation.measured import misses
 from gan_aug.report.records import DrawResult
 from gan_aug.report.study import Job, Study, read_study
 

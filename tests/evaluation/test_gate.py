@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gan_aug.evaluation.gate import misses, real_share
-from gan_aug.evaluation.measured import ClassQuality, Quality
+from gan_aug.evaluation.measured import ClassQuality, Quality, misses, real_share
 
 N = 120
 GATE = {"recall": 0.1, "ms_ssim": 0.05}

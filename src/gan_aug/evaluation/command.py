@@ -17,8 +17,7 @@ from gan_aug.evaluation.evaluator import (
     discriminator_of,
     of_class,
 )
-from gan_aug.evaluation.gate import misses
-from gan_aug.evaluation.measured import ClassQuality, Quality
+from gan_aug.evaluation.measured import ClassQuality, Quality, misses
 from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.sample import Images
@@ -63,10 +62,10 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     right = evaluator.right_on_unseen(held_out)
     quality = evaluator.quality(classes, right)
     headline = {
-        f"{name}_{value}": found.values[GENERATED][value]
-        for name, found in classes.items()
+        f"{name}_{value}": measured.values[GENERATED][value]
+        for name, measured in classes.items()
         for value in HEADLINE
-        if value in found.values[GENERATED]
+        if value in measured.values[GENERATED]
     }
     write_json(
         run.folder / "metrics.json", {"headline": headline} | quality.model_dump(exclude_none=True)
@@ -119,20 +118,20 @@ def _csv(quality: Quality) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["class", "images", "metric", "value", "good", "n", "extractor"])
-    for name, found in quality.classes.items():
-        for title, values in found.values.items():
+    for name, measured in quality.classes.items():
+        for title, values in measured.values.items():
             for metric, value in values.items():
                 good = quality.good.get(metric, "lower")
-                n = found.images["measured"]
+                n = measured.images["measured"]
                 writer.writerow([cell(name), title, metric, value, good, n, quality.extractor])
     return buffer.getvalue()
 
 
 def table_of(quality: Quality, name: str) -> Table:
     """Return the table of one class: a row for each value, a column for each set of images."""
-    found = quality.classes[name]
-    titles = [GENERATED, BASELINE, *(t for t in found.values if t not in (GENERATED, BASELINE))]
-    n = found.images["measured"]
+    measured = quality.classes[name]
+    titles = [GENERATED, BASELINE, *(t for t in measured.values if t not in (GENERATED, BASELINE))]
+    n = measured.images["measured"]
     table = Table(
         title=f"{name}, N = {n}, features of {quality.extractor}; baseline: unseen real images",
         caption="↓ lower is better, ↑ higher is better, = as the baseline is best",
@@ -144,7 +143,7 @@ def table_of(quality: Quality, name: str) -> Table:
         name_of_set = "baseline" if title == BASELINE else title
         table.add_column(name_of_set, justify="right", no_wrap=True)
     for value, good in quality.good.items():
-        cells = [found.values[t].get(value) for t in titles]
+        cells = [measured.values[t].get(value) for t in titles]
         if any(cell is not None for cell in cells):
             shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
             table.add_row(f"{GOOD[good]} {value}", *shown)

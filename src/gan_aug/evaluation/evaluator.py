@@ -17,8 +17,7 @@ from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
-from gan_aug.evaluation.gate import real_share
-from gan_aug.evaluation.measured import ClassQuality, Quality, Values
+from gan_aug.evaluation.measured import ClassQuality, Quality, Values, real_share
 from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
     find_or_fit_reference,
@@ -151,8 +150,8 @@ class Evaluator:
             "baseline": len(baseline),
             "train": len(context.train),
         }
-        for use, of_use in (("train", context.other_train), ("test", context.other_real)):
-            for label, images in of_use.items():
+        for use, others in (("train", context.other_train), ("test", context.other_real)):
+            for label, images in others.items():
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
         return ClassQuality(values=values, seconds=seconds, images=counts)
 
@@ -196,13 +195,13 @@ class Evaluator:
     def right_on_unseen(self, held_out: HeldOut) -> Values:
         """Return the share of each class's unseen real images that the classifier gets right."""
         both = [held_out.reference, held_out.baseline]
-        found = {}
+        shares = {}
         for label, name in enumerate(self._splits.classes):
             images = np.concatenate([of_class(table, name) for table in both])
             if len(images):
                 right = self.classifier.probabilities(images).argmax(dim=1) == label
-                found[name] = right.double().mean().item()
-        return found
+                shares[name] = right.double().mean().item()
+        return shares
 
     def quality(
         self, classes: dict[str, ClassQuality], right_on_unseen: Values | None = None

@@ -65,14 +65,15 @@ def with_data(settings: S, typed: Collection[str]) -> S:
     """
     if settings.checkpoint is not None:
         stored = read_stored(Path(settings.checkpoint).expanduser())
-        file, own, found = f"checkpoint={settings.checkpoint}", stored.own, stored.config["data"]
+        file, own = f"checkpoint={settings.checkpoint}", stored.own
+        stored_data: Any = stored.config["data"]
         where = f"{file}: data"
     else:
         folder = _synthetic_folder(settings)
         manifest = Manifest.of(folder, "synthetic.dir")
-        file, own, found = f"synthetic.dir={folder}", False, manifest.data_settings
+        file, own, stored_data = f"synthetic.dir={folder}", False, manifest.data_settings
         where = f"{folder / MANIFEST}: data_settings"
-    data = data_of_file(found, where, own, settings.plain()["data"], typed, file)
+    data = data_of_file(stored_data, where, own, settings.plain()["data"], typed, file)
     return settings.changed(type(settings), {"data": data})
 
 
@@ -94,21 +95,21 @@ def load_subject(settings: SubjectSettings) -> Subject:
         chosen = (config.get("quality") or {}).get("select") is not None
         return Subject(made, splits, gan, chosen, data)
     folder = _synthetic_folder(settings)
-    found = read_set(folder, None, data.image_size, splits, "synthetic.dir")
-    _check_draw(f"synthetic.dir={folder}", found.manifest.plain(), splits)
+    kept = read_set(folder, None, data.image_size, splits, "synthetic.dir")
+    _check_draw(f"synthetic.dir={folder}", kept.manifest.plain(), splits)
     generated = {}
     for name in splits.classes:
-        of_class = found.of_class(name)
-        if 0 < len(of_class) < FEWEST:
+        images = kept.of_class(name)
+        if 0 < len(images) < FEWEST:
             raise GanAugError(
-                f"synthetic.dir={folder}: has only {len(of_class)} {name} images, {FEWEST} are the "
+                f"synthetic.dir={folder}: has only {len(images)} {name} images, {FEWEST} are the "
                 "fewest; generate more, or measure the checkpoint, which makes any number"
             )
-        if 0 < len(of_class) < count:
-            warn(f"quality.count={count}: {folder} has only {len(of_class)} {name} images")
-        if len(of_class):
-            generated[name] = of_class.first(count)
-    return Subject(generated, splits, None, found.manifest.chosen_by is not None, data)
+        if 0 < len(images) < count:
+            warn(f"quality.count={count}: {folder} has only {len(images)} {name} images")
+        if len(images):
+            generated[name] = images.first(count)
+    return Subject(generated, splits, None, kept.manifest.chosen_by is not None, data)
 
 
 def _synthetic_folder(settings: Whole) -> Path:

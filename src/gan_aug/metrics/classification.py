@@ -116,14 +116,14 @@ def measure(
     }
 
 
-def found_classes(
+def predicted_classes(
     probabilities: NDArray[np.floating[Any]], classes: Classes
 ) -> NDArray[np.integer[Any]]:
     """Return the label that the first of `decisions` finds in each row of (N, K)."""
     positive = classes.positive_label
     if positive is None:
-        found: NDArray[np.integer[Any]] = probabilities.argmax(axis=1)
-        return found
+        largest: NDArray[np.integer[Any]] = probabilities.argmax(axis=1)
+        return largest
     return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
 
@@ -151,7 +151,7 @@ def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measure
     counts = multiclass_confusion_matrix(probabilities.argmax(dim=1), labels, k)
     right, each = counts.diagonal(), counts.sum(dim=1)
     rates = (right.double() / each).tolist()
-    found = {
+    measured: Measured = {
         "accuracy": (right.sum().double() / each.sum()).item(),
         "balanced_accuracy": sum(rates) / k,
         **{f"sensitivity_{name}": rate for name, rate in zip(classes, rates, strict=True)},
@@ -161,13 +161,13 @@ def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measure
             probabilities, labels, k, n_bins=BINS
         ).item(),
     }
-    return found | {
+    return measured | {
         f"count_{i}_{j}": int(n) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row)
     }
 
 
 def confusion_matrix(measured: Measured, classes: Classes) -> list[list[int]]:
-    """Return the counts of a measurement: a row for each true class, a column for each found."""
+    """Return the counts of a measurement: true classes in rows, predicted in columns."""
     positive = classes.positive_label
     if positive is None:
         k = range(len(classes))

@@ -9,11 +9,7 @@ from gan_aug.metrics.sample import Context, Sample
 def density_coverage(real: Sample, fake: Sample, context: Context, k: int = 5) -> dict[str, float]:
     """Return density and coverage (Naeem et al. 2020, arXiv:2002.09797, eq. 3, 4).
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`.
-        context: unused.
-        k: the neighbour whose distance is the radius of a ball.
+    A ball reaches as far as the k-th nearest neighbour.
 
     Returns:
         `density`, the mean number of balls around real images that a generated one lies in, over k

@@ -25,11 +25,6 @@ def fid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
 
     It is biased upwards for few images: compare it at the same N only, and with its baseline.
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`.
-        context: unused.
-
     Returns:
         `fid`; lower is better.
     """

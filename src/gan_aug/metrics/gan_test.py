@@ -11,11 +11,6 @@ def gan_test(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     arXiv:1807.09499, section 3. Generated images have one class, so accuracy is the share that is
     taken for it.
 
-    Args:
-        real: unused; the baseline says what the classifier makes of real images.
-        fake: see `Metric`.
-        context: the draw's training images of all classes.
-
     Returns:
         `gan_test`, a share in [0, 1]; more than the baseline means samples that are too easy.
     """

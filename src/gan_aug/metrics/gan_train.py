@@ -15,11 +15,6 @@ def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     arXiv:1807.09499, section 3; arXiv:1905.10887. The other classes, which this GAN does not make,
     are real in training.
 
-    Args:
-        real: the test images of the class.
-        fake: see `Metric`.
-        context: real images of the other classes, for training and for testing.
-
     Returns:
         `gan_train_auroc` and `gan_train_accuracy` (balanced, by the most probable class), in
         [0, 1]; the baseline is what as many unseen real images in place of the generated ones give.
@@ -37,8 +32,8 @@ def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     predict = context.fit({context.label: fake.images, **context.other_train}, "train")
     labels = [torch.full((len(images),), label) for label, images in tested.items()]
     scores = [predict(images) for images in tested.values()]
-    found = measure(torch.cat(scores), torch.cat(labels), classes, 0.5)[decisions(classes)[0]]
+    measured = measure(torch.cat(scores), torch.cat(labels), classes, 0.5)[decisions(classes)[0]]
     return {
-        "gan_train_auroc": found["auroc"],
-        "gan_train_accuracy": found["balanced_accuracy"],
+        "gan_train_auroc": measured["auroc"],
+        "gan_train_accuracy": measured["balanced_accuracy"],
     }

@@ -8,11 +8,6 @@ from gan_aug.metrics.sample import Context, Sample
 def judged(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     """Return the share that the reference classifier takes for the class they are meant to be.
 
-    Args:
-        real: unused; the baseline says what it makes of real images.
-        fake: see `Metric`.
-        context: the class.
-
     Returns:
         `judged_as_class`, a share in [0, 1], by the most probable class.
     """

@@ -15,11 +15,6 @@ def kid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     It is the squared maximum mean discrepancy with the kernel (x.y / F + 1)^3, unbiased, so that it
     is near 0 for real images at any N and may be below it. All images are one subset.
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`.
-        context: its seed fixes the order of additions.
-
     Returns:
         `kid`; lower is better.
     """

@@ -12,11 +12,6 @@ def membership(real: Sample, fake: Sample, context: Context) -> dict[str, float]
     A discriminator that has learnt its images by heart takes them for more real than others (LOGAN,
     Hayes et al. 2019, arXiv:1705.07663, section 4).
 
-    Args:
-        real: real images that it has not seen.
-        fake: unused.
-        context: `members` are the images in question.
-
     Returns:
         `membership_auc`, the probability that a member's logit is the larger one: 0.5 where it
         cannot tell, 1 where it knows them all. Nothing without a discriminator.

@@ -21,11 +21,11 @@ def flat(images: Images) -> Tensor:
     return scaled
 
 
-def nearest(of: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(rows: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """Return each row's Euclidean distance to its nearest row of `among`, and which one it is."""
     # By matrix product: in float64 the rounding is about 1e-5 even for equal images.
-    found = torch.cdist(of, among, compute_mode="use_mm_for_euclid_dist").min(dim=1)
-    return found.values, found.indices
+    closest = torch.cdist(rows, among, compute_mode="use_mm_for_euclid_dist").min(dim=1)
+    return closest.values, closest.indices
 
 
 def closer(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -39,11 +39,6 @@ def memorisation(real: Sample, fake: Sample, context: Context) -> dict[str, floa
     The comparison is that of Meehan et al. 2020 (arXiv:2004.05675, section 3), as a probability
     in place of its z score and without its cells.
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`.
-        context: its `train` is what may have been copied.
-
     Returns:
         For `pixel` (root mean square difference, 0 to 255) and `feature`: `nearest_`, the median
         distance of generated images to their nearest training image, and `copying_`, the
@@ -52,19 +47,19 @@ def memorisation(real: Sample, fake: Sample, context: Context) -> dict[str, floa
         translations also `copying_source_`, the probability that one is nearer to the image that it
         was made from than an unseen real one to the training images: 1 where nothing was changed.
     """
-    found = {}
+    values = {}
     spaces = {
         "pixel": [flat(s.images) for s in (context.train, fake, real)],
         "feature": [s.features for s in (context.train, fake, real)],
     }
     for space, (train, *others) in spaces.items():
         of_fake, of_real = (nearest(x, train)[0].numpy() for x in others)
-        found[f"nearest_{space}"] = float(np.median(of_fake))
-        found[f"copying_{space}"] = closer(of_fake, of_real)
+        values[f"nearest_{space}"] = float(np.median(of_fake))
+        values[f"copying_{space}"] = closer(of_fake, of_real)
         if context.sources is not None:
             of_source = _to_own(fake, context.sources, space)
-            found[f"copying_source_{space}"] = closer(of_source, of_real)
-    return found
+            values[f"copying_source_{space}"] = closer(of_source, of_real)
+    return values
 
 
 def _to_own(fake: Sample, sources: Sample, space: str) -> NDArray[np.float64]:

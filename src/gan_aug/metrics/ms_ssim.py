@@ -23,12 +23,6 @@ def scales(side: int) -> tuple[float, ...]:
 def ms_ssim(real: Sample, fake: Sample, context: Context, pairs: int = 500) -> dict[str, float]:
     """Return the mean MS-SSIM of random pairs (Odena et al. 2017, arXiv:1610.09585, 4.2).
 
-    Args:
-        real: unused; the baseline says what real images have.
-        fake: see `Metric`.
-        context: its seed chooses the pairs.
-        pairs: how many.
-
     Returns:
         `ms_ssim`, 1 where all images are the same; more than the baseline is too little diversity.
     """

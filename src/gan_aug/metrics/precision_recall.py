@@ -21,11 +21,7 @@ def radii(features: Tensor, k: int) -> Tensor:
 def precision_recall(real: Sample, fake: Sample, context: Context, k: int = 3) -> dict[str, float]:
     """Return improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1, 2).
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`.
-        context: unused.
-        k: the neighbour whose distance is the radius of a ball.
+    A ball reaches as far as the k-th nearest neighbour.
 
     Returns:
         `precision`, the share of generated images inside a ball around a real one, and `recall`,

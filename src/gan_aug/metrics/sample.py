@@ -93,7 +93,7 @@ class Context:
 
 
 class Metric(Protocol):
-    """Measures generated images of one class."""
+    """Measures generated images of one class; further arguments are set in conf/metric."""
 
     def __call__(self, real: Sample, fake: Sample, context: Context) -> dict[str, float]:
         """Return values by name.

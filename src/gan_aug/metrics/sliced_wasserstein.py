@@ -22,24 +22,19 @@ def sliced_wasserstein(real: Sample, fake: Sample, context: Context) -> dict[str
     normalised by the mean and standard deviation of each channel, and compared along 512 random
     directions. Paper: 128 patches an image of 2^14 images; here 32.
 
-    Args:
-        real: see `Metric`.
-        fake: see `Metric`; as many images.
-        context: its seed chooses patches and directions, the same for both.
-
     Returns:
         `swd`, the mean over levels, and `swd_SIZE` of each, times 1000 as in the paper; lower is
         better.
     """
     n = min(len(real), len(fake))
     levels = zip(pyramid(real.images[:n]), pyramid(fake.images[:n]), strict=True)
-    found = {}
+    distances = {}
     for a, b in levels:
         rows = descriptors(a, context.seed)
         others = descriptors(b, context.seed)
         along = directions(rows.shape[1], context.seed)
-        found[f"swd_{a.shape[-1]}"] = 1000 * distance(rows, others, along)
-    return {"swd": sum(found.values()) / len(found)} | found
+        distances[f"swd_{a.shape[-1]}"] = 1000 * distance(rows, others, along)
+    return {"swd": sum(distances.values()) / len(distances)} | distances
 
 
 def pyramid(images: Images) -> list[Tensor]:

@@ -14,9 +14,9 @@ from gan_aug.metrics.classification import (
     AT_VALIDATION,
     BINS,
     choose_threshold,
-    found_classes,
     measure,
     metric_names,
+    predicted_classes,
 )
 from gan_aug.report.predictions import Predictions
 
@@ -111,7 +111,7 @@ def contributions(
     Returns:
         Metric to (N,), whose mean is the metric.
     """
-    found = found_classes(probabilities, classes)
+    found = predicted_classes(probabilities, classes)
     right = (found == labels).astype(float)
     positive = classes.positive_label
     sensitivities = {k: _rate(right, labels == k) for k in range(len(classes))}

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from gan_aug.evaluation.gate import misses, real_share
-from gan_aug.evaluation.measured import Quality, Values
+from gan_aug.evaluation.measured import Quality, Values, misses, real_share
 from gan_aug.pages.figure import new_figure
 from gan_aug.report.statistics import LEAST_DRAWS, holm
 from gan_aug.report.study import Job, Study, Swept

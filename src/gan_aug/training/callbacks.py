@@ -14,15 +14,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
@@ -188,12 +180,9 @@ class ProgressBar(Callback):
         self._total = total_batches(trainer)
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("[bold]training"),
-                BarColumn(),
+                *Progress.get_default_columns(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
                 TextColumn("{task.fields[numbers]}"),
                 console=self._console,
             )

@@ -36,7 +36,7 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
     Raises:
         GanAugError: an entry cannot be built; the line names it.
     """
-    found = []
+    built = []
     for name, node in nodes.items():
         if node is None:
             continue
@@ -46,8 +46,8 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
                 made = made(fitting)
             except Exception as error:  # the user's own class may raise anything
                 raise cannot_build(f"{key}.{name}", error) from error
-        found.append(made)
-    return found
+        built.append(made)
+    return built
 
 
 def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:

@@ -171,12 +171,12 @@ def _watching(settings: SettledTrain, splits: Splits, origin: dict[str, Any]) ->
     model, quality, epochs = settings.model, settings.quality, settings.trainer.max_epochs
     if not isinstance(model, GanSettings):
         return []
-    found: list[Callback] = [SampleGrids(model.sample_every_n_epochs, splits.train, origin)]
+    watching: list[Callback] = [SampleGrids(model.sample_every_n_epochs, splits.train, origin)]
     every = quality.every_n_epochs
     never = every is not None and epochs is not None and every > epochs and quality.select is None
     if every is not None and not never:
-        found.append(QualityCurves(every, quality, splits, origin))
-    return found
+        watching.append(QualityCurves(every, quality, splits, origin))
+    return watching
 
 
 def _finish_gan(
@@ -235,8 +235,8 @@ def _finish_classifier(
     threshold = choose_threshold(to_probabilities(validation), labels, classes)
     loss = F.cross_entropy(validation, labels).item()
     on_validation = measure(to_probabilities(validation), labels, classes, threshold)
-    found, labels = _predicted(module, data.evaluation("test"))
-    test = measure(to_probabilities(found), labels, classes, threshold)
+    on_test, labels = _predicted(module, data.evaluation("test"))
+    test = measure(to_probabilities(on_test), labels, classes, threshold)
     # One past the training's last batch: a run resumed after this point drops and rewrites it.
     step = trained + 1
     figure = confusion_figure(test, classes)

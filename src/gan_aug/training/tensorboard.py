@@ -107,8 +107,8 @@ def picture(tag: str, png: bytes) -> Summary:
 
 def layout(kind: str) -> Summary:
     """Return what the tab Custom Scalars shows of a kind of model: `classifier` or `gan`."""
-    found: Summary = custom_scalars(LAYOUTS[kind])  # type: ignore[no-untyped-call]
-    return found
+    charts: Summary = custom_scalars(LAYOUTS[kind])  # type: ignore[no-untyped-call]
+    return charts
 
 
 def session(settings: Mapping[str, Setting], started: float) -> list[Summary]:
