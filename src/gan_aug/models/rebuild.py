@@ -162,7 +162,7 @@ def check_makes(origin: Origin, model: Mapping[str, Any], where: str) -> None:
     try:
         gan_facts(model)
     except GanAugError as error:
-        raise GanAugError(f"{where}: model.module: {error}; {_REMEDY}") from error
+        raise GanAugError(f"{where}: {error}; {_REMEDY}") from error
     except (KeyError, TypeError) as error:
         raise Damaged(where, "does not say what it is (model.module)") from error
     try:

@@ -62,7 +62,10 @@ def gan_facts(model: Any) -> GanFacts:
     target = _target(_value(model, "module"))
     constants = class_constants(target)
     if "FITTED_ON" not in constants:
-        raise GanAugError(f"_target_={target}: is none of gan_aug's GANs; name one that is")
+        raise GanAugError(
+            f"model.module._target_={target:.100}: is none of gan_aug's GANs, which lie in "
+            "gan_aug/models/gans; name one of them"
+        )
     return GanFacts(constants["FITTED_ON"], constants["SOURCES"])
 
 
@@ -73,8 +76,13 @@ def image_sizes(model: Any) -> ImageSizes:
         GanAugError: its class is none of gan_aug.models.
     """
     module = _value(model, "module")
-    node = module if _value(model, "kind") == "gan" else _value(module, "network")
-    constants = class_constants(_target(node))
+    target = _target(module if _value(model, "kind") == "gan" else _value(module, "network"))
+    constants = class_constants(target)
+    if "MIN_SIZE" not in constants:
+        raise GanAugError(
+            f"model.module: {target:.100} is none of gan_aug's GANs and networks, which lie in "
+            "gan_aug/models/gans and gan_aug/models/networks; name one of them"
+        )
     return ImageSizes(constants["MIN_SIZE"], constants["POWER_OF_TWO"])
 
 
@@ -94,17 +102,14 @@ def class_constants(target: str) -> Mapping[str, Any]:
         target: dotted name of a class in gan_aug/models/gans or gan_aug/models/networks; may come
             from a file.
 
-    Raises:
-        GanAugError: there is no such class.
+    Returns:
+        Name to value; empty: there is no such class.
     """
     module, _, name = target.rpartition(".")
     tree = _parsed(module)
     node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if node is None:
-        raise GanAugError(
-            f"_target_={target}: is none of gan_aug's classes; GANs lie in gan_aug/models/gans and "
-            "networks in gan_aug/models/networks; name one that is there"
-        )
+        return {}
     imported = {
         alias.name: statement.module
         for statement in tree.body
