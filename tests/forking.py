@@ -14,11 +14,13 @@ import json
 import os
 import pkgutil
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -29,22 +31,64 @@ LIBRARIES = (
     "torchmetrics.image.kid", "pandas", "pydantic",
 )  # fmt: skip
 PACKAGE = "gan_aug"
+STREAMS = ("stdout", "stderr")
+
+
+class Forked:
+    """A command that runs in a fork, with what `subprocess.Popen` has of a process."""
+
+    def __init__(self, forker: Forker, pid: int, arguments: list[str], streams: Path) -> None:
+        self.pid = pid
+        self.args = [sys.executable, "-m", *arguments]
+        self.returncode: int | None = None
+        self._forker, self._streams = forker, streams
+
+    def poll(self) -> int | None:
+        """Return the exit code of what has ended, minus the signal that ended it."""
+        if self.returncode is None:
+            self.returncode = self._forker.ask({"poll": self.pid})
+            if self.returncode is not None:
+                self.stdout, self.stderr = (
+                    (self._streams / name).read_text(errors="replace") for name in STREAMS
+                )
+                shutil.rmtree(self._streams)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; subprocess.TimeoutExpired if it takes longer."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            time.sleep(0.005)
+        assert self.returncode is not None
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end and return what it printed."""
+        self.wait(timeout)
+        return self.stdout, self.stderr
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class Forker:
-    """A process that forks commands; started at the first one.
-
-    Raises:
-        subprocess.TimeoutExpired: a command took longer than it may, and was killed.
-    """
+    """A process that forks commands; started at the first one."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[str] | None = None
 
-    def run(
-        self, arguments: list[str], cwd: Path, env: dict[str, str], timeout: int
-    ) -> subprocess.CompletedProcess[str]:
-        """Run `python -m ARGUMENTS`."""
+    def start(self, arguments: list[str], cwd: Path, env: dict[str, str]) -> Forked:
+        """Start `python -m ARGUMENTS` and go on."""
         if self._server is None:
             self._server = subprocess.Popen(
                 [sys.executable, __file__],
@@ -54,38 +98,46 @@ class Forker:
                 env=env,
             )
             atexit.register(self.close)
+        streams = Path(tempfile.mkdtemp())
+        request = {"arguments": arguments, "cwd": str(cwd), "env": env, "streams": str(streams)}
+        return Forked(self, self.ask(request), arguments, streams)
+
+    def run(
+        self, arguments: list[str], cwd: Path, env: dict[str, str], timeout: int
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m ARGUMENTS` to its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it took longer than it may, and was killed.
+        """
+        forked = self.start(arguments, cwd, env)
+        try:
+            code = forked.wait(timeout)
+        finally:
+            forked.kill()
+        return subprocess.CompletedProcess(forked.args, code, forked.stdout, forked.stderr)
+
+    def ask(self, request: dict[str, Any]) -> Any:
+        """Send a line to the process; return what it answers."""
+        assert self._server is not None
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        with tempfile.TemporaryDirectory() as folder:
-            streams = [str(Path(folder) / name) for name in ("stdout", "stderr")]
-            request = {
-                "arguments": arguments,
-                "cwd": str(cwd),
-                "env": env,
-                "timeout": timeout,
-                "streams": streams,
-            }
-            print(json.dumps(request), file=self._server.stdin, flush=True)
-            code = json.loads(self._server.stdout.readline())
-            if code is None:
-                raise subprocess.TimeoutExpired(arguments, timeout)
-            printed = [Path(s).read_text(errors="replace") for s in streams]
-        return subprocess.CompletedProcess(
-            [sys.executable, "-m", *arguments], code, printed[0], printed[1]
-        )
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        return json.loads(self._server.stdout.readline())
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and what it has started."""
         if self._server is not None:
-            self._server.kill()
             self._server.communicate()
             self._server = None
 
 
 def become(request: dict[str, Any]) -> None:
     """Turn this fork into the command."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    for number, path in ((0, os.devnull), *zip((1, 2), request["streams"], strict=True)):
+    # A background job of a script is started with SIGINT ignored; a person's is not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    paths = [os.devnull, *(str(Path(request["streams"]) / name) for name in STREAMS)]
+    for number, path in enumerate(paths):
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(opened, number)
         os.close(opened)
@@ -140,29 +192,27 @@ def warm_up() -> None:
 
 
 def main() -> None:
-    """Answer one line of JSON with the exit code of the fork that ran it, null if it hung."""
+    """Answer each line of JSON: with the id of a command's fork, or whether one has ended."""
     for name in (*LIBRARIES, *own_modules()):
         importlib.import_module(name)
     warm_up()
     gc.freeze()  # a fork's garbage collector would touch, and so copy, what is shared
+    running = set()
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
+        if "poll" in request:
+            pid, status = os.waitpid(request["poll"], os.WNOHANG)
+            running.discard(pid)
+            print(json.dumps(os.waitstatus_to_exitcode(status) if pid else None), flush=True)
+            continue
         child = os.fork()
         if child == 0:
             become(request)
             return
-        hung = False
-
-        def kill(number: int, frame: object, child: int = child) -> None:
-            nonlocal hung
-            hung = True
-            os.kill(child, signal.SIGKILL)
-
-        signal.signal(signal.SIGALRM, kill)
-        signal.alarm(request["timeout"])
-        _, status = os.waitpid(child, 0)
-        signal.alarm(0)
-        print(json.dumps(None if hung else os.waitstatus_to_exitcode(status)), flush=True)
+        running.add(child)
+        print(child, flush=True)
+    for child in running:
+        os.kill(child, signal.SIGKILL)
 
 
 if __name__ == "__main__":

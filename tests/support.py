@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
-import signal
 import subprocess
-import sys
 import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forking import Forker
+from forking import Forked, Forker
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
@@ -107,21 +105,13 @@ def run_command(
 
 def start(
     cache_home: Path, *arguments: str, cwd: Path | None = None, name: str = "train"
-) -> subprocess.Popen[str]:
+) -> Forked:
     """Start `python -m gan_aug.NAME ARGUMENTS` and go on."""
-    return subprocess.Popen(
-        [sys.executable, "-m", f"gan_aug.{name}", *arguments],
-        cwd=cwd,
-        env=environment(cache_home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A background job of a script is started with SIGINT ignored; a person's is not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    where = cwd or Path.cwd()
+    return _forker.start([f"gan_aug.{name}", *arguments], where, environment(cache_home))
 
 
-def wait_for(process: subprocess.Popen[str], folder: Path, pattern: str) -> Path:
+def wait_for(process: Forked, folder: Path, pattern: str) -> Path:
     """Wait until the process has written a file."""
     while not (found := next(folder.glob(pattern), None)):
         assert process.poll() is None, process.communicate()[1]
