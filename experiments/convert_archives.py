@@ -26,8 +26,6 @@ from gan_aug.report.study import read_study
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import RECORD
 from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import draw_settings
 from gan_aug.settings.gan_classes import classes_made
 
 KEYS = {
@@ -98,17 +96,31 @@ def _logits(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[np.floating[A
     return np.clip(second - first, -SURE, SURE)
 
 
+def control_of(arms: dict[str, Any], asked: str) -> str | None:
+    """Return the arm that uses copies of real images as the asked one uses GAN images."""
+    for name, arm in arms.items():
+        if arm["added"]["source"] == "duplicate" and use_of(arm) == use_of(arms[asked]):
+            return name
+    return None
+
+
+def use_of(arm: dict[str, Any]) -> tuple[Any, Any]:
+    """Return how an arm uses its images, whatever they are."""
+    added = {k: v for k, v in arm["added"].items() if k not in ("source", "filter")}
+    return {k: v for k, v in arm.items() if k not in ("title", "added")}, added
+
+
 def convert_draw(result: dict[str, Any], record: dict[str, Any]) -> DrawResult:
     """Return what a draw's metrics.json says, given the hashes of its fits' predictions."""
     config = record["config"]
-    settings = draw_settings(config)
+    study, arms = config["study"], config["arms"]
     model, classes = config["model"], result["classes"]
     for name, gan in result["gans"].items():
         of_one = name if gan_facts(model).fitted_on == "one" else None
         sources = list(classes_made(model, of_one, classes)[name])
         gan |= {"diverged": False, "chosen": gan.get("chosen"), "sources": sources}
     for name, arm in result["arms"].items():
-        arm["source"] = settings.arms[name].added.source
+        arm["source"] = arms[name]["added"]["source"]
         arm.setdefault("added", arm.pop("extra", None))
     for fit in result["fits"]:
         for measured in ("threshold", "npz_sha256", "last", *result["splits"]):
@@ -116,14 +128,14 @@ def convert_draw(result: dict[str, Any], record: dict[str, Any]) -> DrawResult:
         fit |= {"format": 1, "chosen": fit.get("chosen"), "reused": fit.get("reused", False)}
     quality = result["quality"]
     quality["good"] = {k: "baseline" if v == "floor" else v for k, v in quality["good"].items()}
-    first = settings.study.endpoints[0]
+    endpoints = [{"at": None, "smallest_effect": None} | one for one in study["endpoints"]]
     result |= {
         "format": 1,
-        "headline_of": f"{first.split} {first.metric}",
-        "folder": settings.study.folder,
-        "endpoints": [dict(vars(one)) for one in settings.study.endpoints],
-        "control": control_of(settings),
-        "repeats": settings.study.repeats,
+        "headline_of": "{split} {metric}".format(**endpoints[0]),
+        "folder": study["folder"],
+        "endpoints": endpoints,
+        "control": control_of(arms, study["question"]["arm"]),
+        "repeats": study["repeats"],
         "method": {
             "data": config["data"]["name"],
             "image_size": config["data"]["image_size"],

@@ -11,7 +11,7 @@ from support import composed, settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
 
 STUDY = ("+study=seed_protocol", "data=phantom")

@@ -11,7 +11,7 @@ from support import settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.study import StudySettings
 
 Command = Callable[..., Any]
 

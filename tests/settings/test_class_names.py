@@ -18,7 +18,8 @@ from gan_aug.data.settle import settle
 from gan_aug.data.source import Source
 from gan_aug.run.arguments import _in_grammar, joined
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import StudySettings, TrainSettings
+from gan_aug.settings.commands import TrainSettings
+from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
 from gan_aug.study.settle import settle as settle_study
 

@@ -11,7 +11,7 @@ from support import settings_of
 
 from gan_aug.report.records import DECLARATION
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.study import StudySettings
 from gan_aug.study.declaration import declare
 
 

@@ -17,7 +17,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.study import StudySettings
 from gan_aug.study.declaration import declare
 from gan_aug.study.images import DrawImages
 from gan_aug.study.settle import derive, settle
@@ -96,7 +96,7 @@ def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
     for draw in range(4):
         settled, prepared = settle(own(study__rare=rare, draw=draw), data)
         check_settled_arms(settled)
-        check_images(DrawImages(settled.tree, prepared, ROOT))
+        check_images(DrawImages(settled, prepared, ROOT))
         seen.add(str(numbers(settled)))
     assert len(seen) == 1
 

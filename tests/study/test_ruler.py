@@ -35,8 +35,7 @@ def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
     """Return the images that each arm shows, real and added, by name."""
     settings = settings_of("study", *TINY, f"data.cache_dir={tmp_path}", *overrides)
     settled, prepared = settle(settings, load(settings.data))
-    cfg = settled.tree
-    by_arm = DrawImages(cfg, prepared, tmp_path)
+    by_arm = DrawImages(settled, prepared, tmp_path)
 
     def names(table: ImageTable) -> set[str]:
         return {image.tobytes() for image in table.images}

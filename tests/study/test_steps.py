@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY_DATA, run_command
+import yaml
+from support import TINY_DATA, run_command, settings_of
 
+from gan_aug.arms.check import check_arms
 from gan_aug.report.study import read_study
-from gan_aug.settings.steps import Steps, steps_of
+from gan_aug.run.errors import GanAugError
 from gan_aug.study import rules
 
 Command = Callable[..., Any]
@@ -124,17 +126,19 @@ def test_other_steps_than_validation_gives_break_a_rule(studies: Path) -> None:
     (job,) = read_study(studies / "chosen").jobs
     fit = job.result.fits[0]
     moved = fit.model_copy(update={"chosen": BUDGET if fit.chosen != BUDGET else 10})
-    assert rules.chosen_by_validation(job.result.fits, {"real": 0.0, "first": 0.5}) is None
+    arms = settings_of("study", *STUDY).arms
+    assert rules.chosen_by_validation(job.result.fits, arms) is None
     (decided,) = (check for check in job.result.checks if check.rule == 5)
     assert decided.passed
     assert "weights of the lowest validation loss" in decided.detail
-    wrong = rules.chosen_by_validation([moved], {"real": 0.0})
+    wrong = rules.chosen_by_validation([moved], arms)
     assert wrong == "the steps of real are not those with the lowest validation loss"
 
 
 def test_what_steps_may_hold() -> None:
-    assert steps_of({"steps": 300}) == Steps(300, False)
-    assert steps_of({"steps": {"max": 900, "choose": "validation"}}) == Steps(900, True)
+    for typed, chosen in ((300, False), ({"max": 300, "choose": "validation"}, True)):
+        steps = settings_of("study", *STUDY, study__steps=typed).study.steps
+        assert (steps.max, steps.chosen) == (300, chosen)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +156,10 @@ def test_what_steps_may_hold() -> None:
         ),
     ],
 )
-def test_bad_steps_are_one_line(command: Command, tmp_path: Path, steps: str, line: str) -> None:
-    arms = ["arms.first.pretrain=0.7"] if "15" in steps else []
-    result = command("study", *STUDY, *arms, f"study.steps={steps}", f"study_dir={tmp_path}")
-    assert result.returncode != 0
-    assert result.stderr.count("\n") == 1
-    assert line.replace("0.5", "0.7") in result.stderr
+def test_bad_steps_are_one_line(steps: str, line: str) -> None:
+    changes: dict[str, Any] = {"study__steps": yaml.safe_load(steps.replace(":", ": "))}
+    if "15" in steps:
+        changes["arms__first__pretrain"] = 0.7
+    with pytest.raises(GanAugError) as refused:
+        check_arms(settings_of("study", *STUDY, **changes))
+    assert line.replace("0.5", "0.7") in str(refused.value)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_study import change, metrics_of
-from hydra import compose, initialize_config_dir
 from support import FP32, ROOT, TINY_STUDY, run_command, settings_of, start, wait_for
 
 from gan_aug.arms.check import check_settled_arms
@@ -23,8 +22,6 @@ from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.precision import settle_precision
-from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import draw_settings
 from gan_aug.study import rules
 from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
@@ -371,11 +368,12 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     cache = str(cache_home / "gan_aug")
     settings = settings_of("study", f"+study={name}", "data=phantom", data__cache_dir=cache)
     settled, prepared = settle(settings, load(settings.data))
-    cfg = settle_precision(settled, []).tree
+    settled = settle_precision(settled, [])
     check_settled_arms(settled)
-    held_out = held_out_of(cfg, prepared.splits)
-    check_first(cfg, DrawImages(cfg, prepared, Path("unused")))
-    measured = any(arm.added.source == "gan" for arm in cfg.arms.values()) and cfg.quality.use
+    held_out = held_out_of(settled, prepared.splits)
+    check_first(settled, DrawImages(settled, prepared, Path("unused")))
+    gans = any(arm.added.source == "gan" for arm in settled.arms.values())
+    measured = gans and settled.quality.use
     assert (held_out is not None) == bool(measured)
     if held_out is not None:
         assert held_out.baseline.counts()["pneumonia"] >= 10
@@ -569,10 +567,9 @@ def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path
 )
 def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: str | None) -> None:
     study, *overrides = name.split()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("study", [f"+study={study}", *overrides])
-    assert control_of(draw_settings(cfg)) == control
-    passed, detail = rules._controls(cfg)  # rule 6
+    settings = settings_of("study", f"+study={study}", *overrides)
+    assert rules.control_of(settings) == control
+    passed, detail = rules._controls(settings)  # rule 6
     assert passed == (control is not None)
     assert passed or "copies of real images, used just as gan" in detail
 

@@ -28,7 +28,7 @@ from gan_aug.settings.base import Settings
 if TYPE_CHECKING:
     from gan_aug.data.batches import Batch
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]

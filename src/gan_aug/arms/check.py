@@ -9,7 +9,7 @@ from gan_aug.run.errors import GanAugError
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings
-    from gan_aug.settings.commands import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 def check_arms(settings: StudySettings) -> None:

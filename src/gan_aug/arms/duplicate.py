@@ -10,7 +10,7 @@ from gan_aug.arms.base import Draw, Source, Taken
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
-    from gan_aug.settings.commands import SettledStudy
+    from gan_aug.settings.study import SettledStudy
 
 
 class Duplicate(Source):

@@ -11,12 +11,11 @@ from gan_aug.arms.base import Draw, Rows, Source, Taken
 from gan_aug.arms.filter import Filter
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.gan_classes import made_with
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import SettledStudy
+    from gan_aug.settings.study import SettledStudy
 
 
 class GANImages(Source):
@@ -45,7 +44,7 @@ class GANImages(Source):
     def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
         """Check that the GAN makes images of each class that is asked for."""
         for name, count in arm.added.count.items():
-            made = self._made(name, settings)
+            made = made_with(settings.model, name, settings.data.classes)
             if count and name not in made:
                 raise GanAugError(
                     f"{where}.added.count.{name}={count}: model={settings.model.name} makes "
@@ -55,7 +54,7 @@ class GANImages(Source):
 
     def translated(self, name: str, settings: SettledStudy) -> list[str]:
         """Return the classes that the GAN translates into one."""
-        return self._made(name, settings).get(name, [])
+        return made_with(settings.model, name, settings.data.classes).get(name, [])
 
     def of_own_gans(self, arm: SettledArm) -> dict[tuple[str, int], int]:
         """Return the images wanted of each class, times the candidates of the filter."""
@@ -71,10 +70,6 @@ class GANImages(Source):
             made = self.filter.first(count, candidates, draw, name, arm.title)
         made = made.first(count)
         return Taken(made.images, _rows(made, draw))
-
-    def _made(self, name: str, settings: SettledStudy) -> dict[str, list[str]]:
-        train_class = name if gan_facts(settings.model).fitted_on == "one" else None
-        return classes_made(settings.model, train_class, settings.data.classes)
 
 
 def _rows(made: Generated, draw: Draw) -> Rows:

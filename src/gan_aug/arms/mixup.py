@@ -14,7 +14,7 @@ from gan_aug.settings.values import Above0
 if TYPE_CHECKING:
     from gan_aug.data.batches import Batch
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class MixUp(Mixing):

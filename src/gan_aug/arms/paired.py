@@ -13,7 +13,7 @@ from gan_aug.settings.class_facts import gan_facts
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import StudySettings
+    from gan_aug.settings.study import StudySettings
 
 
 class Paired(Mixing):

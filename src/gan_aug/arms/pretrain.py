@@ -12,7 +12,7 @@ from gan_aug.settings.values import Share
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class Pretrain(Mixing):

@@ -12,7 +12,7 @@ from gan_aug.settings.values import Share
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings
-    from gan_aug.settings.commands import StudySettings
+    from gan_aug.settings.study import StudySettings
 
 
 class Ratio(Mixing):

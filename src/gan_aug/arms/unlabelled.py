@@ -20,7 +20,7 @@ from gan_aug.settings.class_facts import GanFacts, gan_facts
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.commands import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 NAME = "unlabelled"
 """The class of all images of a GAN that is fitted without labels."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -229,17 +229,3 @@ _KINDS: dict[str, type[Whole]] = {
     "report": ReportSettings,
     "status": StatusSettings,
 }
-
-
-if TYPE_CHECKING:
-    from gan_aug.settings.study import SettledStudy, StudySettings
-
-    __all__ = ["SettledStudy", "StudySettings"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("StudySettings", "SettledStudy"):
-        from gan_aug.settings import study
-
-        return getattr(study, name)
-    raise AttributeError(name)

@@ -33,6 +33,18 @@ def classes_made(
     )
 
 
+def made_with(model: Any, class_name: str, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return what `classes_made` does, of the GAN that makes a class.
+
+    Args:
+        model: its settings.
+        class_name: the class.
+        classes: of the data set.
+    """
+    train_class = class_name if gan_facts(model).fitted_on == "one" else None
+    return classes_made(model, train_class, classes)
+
+
 def classes_of(
     facts: GanFacts,
     name: str,

@@ -10,7 +10,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import by_name, values_by_class
 
 if TYPE_CHECKING:  # arms say what an arm may be set to, and one of them reads ARM
-    from gan_aug.settings.commands import StudySettings
+    from gan_aug.settings.study import StudySettings
 
 ARM = "ruler_{}"
 

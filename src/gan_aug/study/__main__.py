@@ -64,9 +64,9 @@ def main(settings: StudySettings) -> None:
             print_data(settled.data, prepared)
             use_threads(run, settled.trainer.threads)
 
-            from gan_aug.study.job import run_draw, stages_of
+            from gan_aug.study.draw import run_draw, stages_of
 
-            with reporting(run.folder, stages_of(settled.tree, prepared.splits)):
+            with reporting(run.folder, stages_of(settled)):
                 run_draw(settled, prepared, run)
     except Busy as error:
         leave_to_the_other(error)

@@ -11,11 +11,11 @@ from pathlib import Path
 from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.run.files import not_writable
 from gan_aug.run.find import find_runs
-from gan_aug.settings.commands import StudySettings
+from gan_aug.settings.study import SettledStudy
 from gan_aug.study.settle import numbers_of
 
 
-def declare(settings: StudySettings) -> None:
+def declare(settings: SettledStudy) -> None:
     """Write down the declaration of a study before it has results; it is never written again.
 
     A study that has results and no declaration gets none afterwards.
@@ -28,7 +28,7 @@ def declare(settings: StudySettings) -> None:
     if path.exists() or any((run / "metrics.json").exists() for run in find_runs(folder).runs):
         return
     study = settings.study
-    decided = study.takes_from_data  # the data, some of its numbers
+    decided = study.takes_from_data  # some of its numbers
     content = Declaration(
         endpoints=study.endpoints,
         question=[study.question.arm, study.question.reference],

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gan_aug.arms.base import mixing_of
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
@@ -19,8 +20,7 @@ from gan_aug.report.records import DrawResult, FitResult
 from gan_aug.run.errors import warn
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
-from gan_aug.settings.draw import DrawSettings
-from gan_aug.settings.steps import steps_of
+from gan_aug.settings.study import SettledStudy
 from gan_aug.training.tensorboard import (
     FIRST,
     LAST,
@@ -44,13 +44,13 @@ class DrawEvents:
 
     Args:
         run: the draw's, settled.
-        settings: of the draw.
+        settings: of the study.
         classes: of the data set.
     """
 
-    def __init__(self, run: Run, settings: DrawSettings, classes: Classes) -> None:
+    def __init__(self, run: Run, settings: SettledStudy, classes: Classes) -> None:
         self._folder, self._config, self._classes = run.folder, run.config, classes
-        self._draw = settings
+        self._study = settings
         self._wanted = run.config["logger"].get("tensorboard") is not None
         record = read_record(run.folder)
         self._overrides: Sequence[str] = record.overrides if record else []
@@ -79,7 +79,7 @@ class DrawEvents:
             values, step = {tag: point[name] for name, tag in _CURVE.items()}, int(point["step"])
             content.append(At(scalars(values), step, started + step * pace))
         content.append(At(scalars(self._final(measured)), fit.steps, ended))
-        split, png = self._draw.study.primary, io.BytesIO()
+        split, png = self._study.study.primary, io.BytesIO()
         confusion_figure(measured.splits[split], self._classes).savefig(png, format="png", dpi=_DPI)
         content.append(At(picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended))
         rows = session(self._settings(fit.arm, fit.repeat), started)
@@ -101,7 +101,7 @@ class DrawEvents:
             if value is not None
         }
         for fit in result.fits if quality else ():
-            if self._draw.arms[fit.arm].added.source == "gan":
+            if self._study.arms[fit.arm].added.source == "gan":
                 at = At(scalars(quality), fit.steps, now)
                 write_events(self._of_fit(fit.arm, fit.repeat) / f"{LAST}quality", [at])
 
@@ -115,8 +115,8 @@ class DrawEvents:
         """
         final: dict[str, float] = {}
         usual, *others = decisions(self._classes)
-        for split in self._config["study"]["splits"]:
-            primary = split == self._draw.study.primary
+        for split in self._study.study.splits:
+            primary = split == self._study.study.primary
             names = metric_names(self._classes) if primary else ("accuracy", "auroc")
             group = "Primary" if primary else split
             final |= {f"{group}/{name}": fit.splits[split][usual][name] for name in names}
@@ -126,17 +126,17 @@ class DrawEvents:
         return final
 
     def _settings(self, arm: str, repeat: int) -> dict[str, Setting]:
-        study, added = self._config["study"], self._draw.arms[arm].added
+        study, added = self._study.study, self._study.arms[arm].added
         made = added.source != "none"
         own = {
             "arm": arm,
             "repeat": repeat,
-            "primary": self._draw.study.primary,
-            "steps": steps_of(study).most,
-            "gan_batches": study["gan_batches"],
-            **self._draw.study.condition,
+            "primary": study.primary,
+            "steps": study.steps.max,
+            "gan_batches": study.gan_batches,
+            **study.condition,
             **by_class("added", added.count if made else dict.fromkeys(added.count, 0)),
-            "ratio": added.ratio if made else None,
+            "ratio": mixing_of(self._study.arms[arm]).added_share if made else None,
             "weight": added.weight,
         }
         settings = settings_of(self._config, self._overrides)

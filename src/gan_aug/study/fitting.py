@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 from torch import nn
 
 from gan_aug.arms.base import mixing_of
@@ -19,16 +18,14 @@ from gan_aug.report.predictions import Predicted, to_keep
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
-from gan_aug.settings.commands import SettledStudy
 from gan_aug.settings.node import Node
-from gan_aug.settings.steps import steps_of
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages, ArmPlan, pool_of
 from gan_aug.training.callbacks import ReportProgress
 
 
 def arm_data(
-    cfg: DictConfig,
+    settings: SettledStudy,
     arm: ArmSettings,
     real: ImageTable,
     added: AddedImages,
@@ -41,7 +38,7 @@ def arm_data(
     The order of batches depends on seed, draw and repeat alone where two arms have the same images.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         arm: the arm's settings.
         real: its real images.
         added: what it adds.
@@ -52,10 +49,10 @@ def arm_data(
     Raises:
         GanAugError: the arm's images cannot be mixed as it says.
     """
-    steps = steps_of(cfg.study).most
+    steps = settings.study.steps.max
     pool = pool_of(real, added, arm, _built(arm.augment), _built(arm.added.augment))
-    seed = stream_seed("order", cfg.seed, cfg.draw, repeat, arm.stream)
-    plan = ArmPlan(arm, real, added, cfg.data.batch_size, steps, seed)
+    seed = stream_seed("order", settings.seed, settings.draw, repeat, arm.stream)
+    plan = ArmPlan(arm, real, added, settings.data.batch_size, steps, seed)
     return DataModule(pool, plan, steps, validation, measured)
 
 
@@ -63,14 +60,14 @@ def _built(augment: Node | None) -> nn.Module | None:
     return None if augment is None else augment.build()
 
 
-def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | str) -> Fit:
+def fit_arm(settings: SettledStudy, arm: ArmSettings, data: DataModule, repeat: int | str) -> Fit:
     """Fit the classifier for `study.steps`.
 
     The initial weights depend on seed, draw and repeat alone, so all arms share them. Where the
     study has steps chosen, they are those of the lowest validation loss after any pretraining.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         arm: the arm's settings.
         data: from `arm_data`.
         repeat: which of the arm's fits.
@@ -78,17 +75,16 @@ def fit_arm(cfg: DictConfig, arm: ArmSettings, data: DataModule, repeat: int | s
     Raises:
         GanAugError: training diverged.
     """
-    steps, key = steps_of(cfg.study), (cfg.seed, cfg.draw, repeat)
-    settled = of_plain(cfg, SettledStudy)
+    steps, key = settings.study.steps, (settings.seed, settings.draw, repeat)
     return fit_classifier(
-        settled.classifier.module,
+        settings.classifier.module,
         data,
-        settled.trainer,
+        settings.trainer,
         Seeds(stream_seed("weights", *key), stream_seed("noise", *key, arm.stream)),
         what=f"arm {arm.title!r}",
         key="classifier",
-        validate_every=cfg.study.validate_every,
-        choose_after=mixing_of(arm).first_steps(steps.most) if steps.chosen else None,
+        validate_every=settings.study.validate_every,
+        choose_after=mixing_of(arm).first_steps(steps.max) if steps.chosen else None,
         callbacks=[ReportProgress()],
     )
 

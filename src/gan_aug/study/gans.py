@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import time
@@ -11,9 +10,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
 from pathlib import Path
-
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.data.manifest import Manifest
 from gan_aug.data.prepare import Prepared
@@ -34,13 +30,14 @@ from gan_aug.run.files import read_json, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
-from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.commands import SettledTrain
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.gan_classes import made_with
 from gan_aug.settings.selection import deciding
+from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
 from gan_aug.training.run import train
 
@@ -101,55 +98,50 @@ class FittedGAN:
         )
 
 
-def used_in_training(cfg: DictConfig) -> list[str]:
+def used_in_training(settings: SettledStudy) -> list[str]:
     """Return the metrics of a study that its GANs' curves show."""
-    return [name for name in cfg.quality.use if cfg.quality.metrics[name].cheap]
+    return [name for name in settings.quality.use if settings.quality.metrics[name].cheap]
 
 
 def gan_config(
-    cfg: DictConfig, class_name: str, counts: Mapping[str, int], fit_number: int = 0
+    settings: SettledStudy, class_name: str, counts: Mapping[str, int], fit_number: int = 0
 ) -> SettledTrain:
     """Return the configuration of `gan_aug.train` that fits the GAN which makes a class.
 
     A GAN that is fitted on several classes has the same configuration for each of them.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         class_name: the class to make.
         counts: training images of each class.
         fit_number: which GAN of these settings and images.
     """
-    train_class = class_name if gan_facts(cfg.model).fitted_on == "one" else None
-    made = classes_made(cfg.model, train_class, list(counts))
+    made = made_with(settings.model, class_name, list(counts))
     needed = {*made, *chain(*made.values())}
     n_images = sum(counts[name] for name in made)
-    config: Config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    kept = {
-        key: copy.deepcopy(config[key])
-        for key in ("data", "model", "trainer", "callbacks", "logger")
-    }
+    config = settings.plain()
+    kept = {key: config[key] for key in ("data", "model", "trainer", "callbacks", "logger")}
     kept["data"] |= {
-        "train_class": train_class,
+        "train_class": class_name if gan_facts(settings.model).fitted_on == "one" else None,
         "subset": {name: n if name in needed else 0 for name, n in counts.items()},
-        "batch_size": config["model"]["batch_size"],
+        "batch_size": settings.model.batch_size,
     }
-    per_epoch = max(1, n_images // kept["data"]["batch_size"])
-    epochs = -(-config["study"]["gan_batches"] // per_epoch)
+    per_epoch = max(1, n_images // settings.model.batch_size)
+    epochs = -(-settings.study.gan_batches // per_epoch)
     kept["trainer"]["max_epochs"] = epochs
     kept["trainer"].pop("threads", None)  # the draw's; the GAN's record has their number
-    points = config["study"]["gan_curve_points"]
-    measured = bool(points and config["quality"]["use"])
+    points = settings.study.gan_curve_points if settings.quality.use else None
     kept["quality"] = config["quality"] | {
-        "use": used_in_training(cfg),
-        "every_n_epochs": -(-epochs // points) if measured else None,
-        "select": config["study"]["gan_select"] if measured else None,
+        "use": used_in_training(settings),
+        "every_n_epochs": -(-epochs // points) if points else None,
+        "select": settings.study.gan_select if points else None,
     }
     again = [fit_number] if fit_number else []
     return of_plain(
         {
             "name": f"gan_{'_'.join(made)}",
-            "seed": stream_seed("gan", config["seed"], config["draw"], *made, *again),
-            "draw": config["draw"],
+            "seed": stream_seed("gan", settings.seed, settings.draw, *made, *again),
+            "draw": settings.draw,
             "generate": {"count": 64, "seed": 0},
             **kept,
         },
@@ -178,7 +170,7 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
 
 
 def find_or_fit(
-    cfg: DictConfig, prepared: Prepared, class_name: str, replicate: int = 0
+    settings: SettledStudy, prepared: Prepared, class_name: str, replicate: int = 0
 ) -> FittedGAN:
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
@@ -188,7 +180,7 @@ def find_or_fit(
     Jobs that want the same GAN at once fit it once: the others wait.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         prepared: the draw.
         class_name: the class to make.
         replicate: another number, another GAN of the same settings and images.
@@ -196,14 +188,14 @@ def find_or_fit(
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
-    fits = cfg.study.gan_fits or 1
+    fits = settings.study.gan_fits or 1
     found: list[FittedGAN] = []
     failed: list[Diverged] = []
     lost = 0.0
     for number in range(replicate * fits, (replicate + 1) * fits):
         started = time.monotonic()
         try:
-            found.append(_one_gan(cfg, prepared, class_name, number))
+            found.append(_one_gan(settings, prepared, class_name, number))
         except Diverged as error:  # not the one to take; a draw is not left out for it
             warn(str(error))
             failed.append(error)
@@ -218,22 +210,24 @@ def find_or_fit(
     )
 
 
-def fit_on_other_images(cfg: DictConfig, splits: Splits, name: str) -> FittedGAN:
+def fit_on_other_images(settings: SettledStudy, splits: Splits, name: str) -> FittedGAN:
     """Fit the study's GAN on images of one class that no arm trains on, or find it.
 
     Its last weights are taken: what would choose others knows the draw's classes.
     """
-    own = copy.deepcopy(cfg)
-    own.study.gan_select = own.study.gan_curve_points = own.study.gan_fits = None
+    by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
+    own = settings.changed(SettledStudy, by_nothing)
     return find_or_fit(own, Prepared(splits, None), name)
 
 
-def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: int) -> FittedGAN:
-    which = f", number {fit_number + 1}" if fit_number or cfg.study.gan_fits else ""
+def _one_gan(
+    settings: SettledStudy, prepared: Prepared, class_name: str, fit_number: int
+) -> FittedGAN:
+    which = f", number {fit_number + 1}" if fit_number or settings.study.gan_fits else ""
     stage(f"GAN of {class_name}{which}")
     splits = prepared.splits
-    config = gan_config(cfg, class_name, splits.train.counts(), fit_number)
-    folder = Path(cfg.gans_dir).expanduser() / gan_key(config, splits)
+    config = gan_config(settings, class_name, splits.train.counts(), fit_number)
+    folder = Path(settings.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.with_suffix(".lease"), guards=folder)
     if not lock.acquire(wait=False):
@@ -243,7 +237,7 @@ def _one_gan(cfg: DictConfig, prepared: Prepared, class_name: str, fit_number: i
         record = read_record(folder)
         reused = record is not None and record.finished
         if not reused:
-            print(f"fitting the {class_name} GAN of draw {cfg.draw}: {folder}", flush=True)
+            print(f"fitting the {class_name} GAN of draw {settings.draw}: {folder}", flush=True)
             with Run(folder, config, may_differ=_MAY_DIFFER) as run:
                 run.record(data=splits.notes, synthetic=None)
                 record_threads(run)
@@ -285,14 +279,20 @@ def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
     return FittedGAN(folder, reused, seconds, batches, diverged, checkpoint, sha256, chosen, score)
 
 
-def own_gan(cfg: DictConfig) -> GAN:
+def own_gan(settings: SettledStudy) -> GAN:
     """Build the GAN of the study's own configuration, untrained."""
-    gan: GAN = instantiate(cfg.model.module, _convert_="all")
+    gan: GAN = settings.model.module.build("model")
     return gan
 
 
 def synthetic_set(
-    cfg: DictConfig, gan: FittedGAN, name: str, folder: Path, count: int, seed: int, splits: Splits
+    settings: SettledStudy,
+    gan: FittedGAN,
+    name: str,
+    folder: Path,
+    count: int,
+    seed: int,
+    splits: Splits,
 ) -> SyntheticSet:
     """Return a synthetic set of `count` images of a class, written unless an earlier attempt has.
 
@@ -301,21 +301,27 @@ def synthetic_set(
     Raises:
         GanAugError: there is another set in the folder, or its GAN saw what it must not.
     """
-    _write_synthetic(cfg, gan, name, folder, count, seed, splits)
+    _write_synthetic(settings, gan, name, folder, count, seed, splits)
     try:
-        return read_set(folder, None, cfg.data.image_size, splits)
+        return read_set(folder, None, settings.data.image_size, splits)
     except DamagedSet as error:
         warn(f"{error.what}; generating the set again")
     remove_folder(folder)
-    _write_synthetic(cfg, gan, name, folder, count, seed, splits)
-    return read_set(folder, None, cfg.data.image_size, splits)
+    _write_synthetic(settings, gan, name, folder, count, seed, splits)
+    return read_set(folder, None, settings.data.image_size, splits)
 
 
 def _write_synthetic(
-    cfg: DictConfig, gan: FittedGAN, name: str, folder: Path, count: int, seed: int, splits: Splits
+    settings: SettledStudy,
+    gan: FittedGAN,
+    name: str,
+    folder: Path,
+    count: int,
+    seed: int,
+    splits: Splits,
 ) -> None:
     if not folder.exists():
-        module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(cfg))
+        module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(settings))
         images = {name: images_of(module, origin, name, count, seed, splits.train)}
         write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
     manifest = Manifest.of(folder, "synthetic set")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 
 from gan_aug.arms.base import Pixels, source_of
 from gan_aug.data.image_table import ImageTable
@@ -21,8 +20,7 @@ from gan_aug.models.inference import probabilities
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import SettledArm
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fitting import arm_data, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, fit_on_other_images, own_gan, synthetic_set
@@ -32,7 +30,7 @@ class DrawImages:
     """Supplies what the arms of one draw train on (`gan_aug.arms.base.Draw`).
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         prepared: the draw.
         folder: the job's; synthetic sets are written into it.
 
@@ -42,12 +40,12 @@ class DrawImages:
             from the others by their weights alone, and one that is fitted on unlabelled images.
     """
 
-    def __init__(self, cfg: DictConfig, prepared: Prepared, folder: Path) -> None:
-        self.settings = of_plain(cfg, SettledStudy)
+    def __init__(self, settings: SettledStudy, prepared: Prepared, folder: Path) -> None:
+        self.settings = settings
         self.splits, self.folder = prepared.splits, folder
         self.gans: dict[str, FittedGAN] = {}
         self.other_gans: dict[str, FittedGAN] = {}
-        self._cfg, self._prepared = cfg, prepared
+        self._prepared = prepared
         self._kept: dict[Hashable, Any] = {}
 
     def added(self, arm: SettledArm) -> AddedImages:
@@ -105,8 +103,8 @@ class DrawImages:
         train = self.splits.train
         nothing = AddedImages(train.images[:0], np.zeros(0, np.int64), self.splits.classes)
         plain = self.settings.arms["real"]  # as this arm is fitted, whichever others there are
-        data = arm_data(self._cfg, plain, train, nothing, "judge", self.splits.validation)
-        return fit_arm(self._cfg, plain, data, "judge").module
+        data = arm_data(self.settings, plain, train, nothing, "judge", self.splits.validation)
+        return fit_arm(self.settings, plain, data, "judge").module
 
     def made(self, name: str, replicate: int = 0) -> Generated:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes.
@@ -117,23 +115,23 @@ class DrawImages:
         return made
 
     def _make(self, name: str, replicate: int) -> Generated:
-        cfg, number = self._cfg, [replicate] if replicate else []
-        gan = find_or_fit(cfg, self._prepared, name, replicate)
+        settings, number = self.settings, [replicate] if replicate else []
+        gan = find_or_fit(settings, self._prepared, name, replicate)
         if replicate:
             self.other_gans[f"{name}, replicate {replicate}"] = gan
         else:
             self.gans[name] = gan
-        wanted = [source_of(arm).of_own_gans(arm) for arm in self.settings.arms.values()]
+        wanted = [source_of(arm).of_own_gans(arm) for arm in settings.arms.values()]
         most = max(n for gans in wanted for (of_class, _), n in gans.items() if of_class == name)
         folder = self.folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
-        seed = stream_seed("latents", cfg.seed, cfg.draw, name, *number)
-        return synthetic_set(cfg, gan, name, folder, most, seed, self.splits).of_class(name)
+        seed = stream_seed("latents", settings.seed, settings.draw, name, *number)
+        return synthetic_set(settings, gan, name, folder, most, seed, self.splits).of_class(name)
 
     def fit_gan(self, splits: Splits, name: str) -> Path:
         """Fit the study's GAN on other images than the draw's; return its checkpoint."""
-        gan = self.other_gans[name] = fit_on_other_images(self._cfg, splits, name)
+        gan = self.other_gans[name] = fit_on_other_images(self.settings, splits, name)
         return gan.checkpoint
 
     def own_gan(self) -> GAN:
         """Return the study's GAN, untrained."""
-        return own_gan(self._cfg)
+        return own_gan(self.settings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from gan_aug.arms.base import source_of
 from gan_aug.arms.check import check_images
 from gan_aug.data.classes import Classes
@@ -12,30 +10,29 @@ from gan_aug.metrics.classification import metric_names
 from gan_aug.models.fit import make_trainer
 from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.endpoints import AT_VALIDATION, endpoints_of
-from gan_aug.study.gans import own_gan
+from gan_aug.settings.design import AT_VALIDATION
+from gan_aug.settings.study import SettledStudy
+from gan_aug.study.gans import own_gan, used_in_training
 from gan_aug.study.images import DrawImages
 from gan_aug.training.watching import check_select
 
 
-def check_first(cfg: DictConfig, images: DrawImages) -> None:
+def check_first(settings: SettledStudy, images: DrawImages) -> None:
     """Build once, and throw away, all that a study's settings describe; count the images it takes.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         images: of the draw; nothing is fitted here.
 
     Raises:
         GanAugError: naming the setting that describes nothing that can be built.
     """
-    _check_endpoints(cfg)
-    settings = images.settings
+    _check_endpoints(settings)
     make_trainer(settings.trainer, max_epochs=1, logger=False)
     build("classifier", lambda: settings.classifier.module.build("classifier").make_optimizer())
     arms = settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
-        build("model", lambda: own_gan(cfg).configure_optimizers())
+        build("model", lambda: own_gan(settings).configure_optimizers())
         if settings.quality.use:
             _check_quality(settings)
     for name, arm in arms.items():
@@ -45,9 +42,9 @@ def check_first(cfg: DictConfig, images: DrawImages) -> None:
     check_images(images)
 
 
-def _check_endpoints(cfg: DictConfig) -> None:
-    classes = Classes(tuple(cfg.data.classes), cfg.data.positive)
-    for i, one in enumerate(endpoints_of(cfg)):
+def _check_endpoints(settings: SettledStudy) -> None:
+    classes = Classes(tuple(settings.data.classes), settings.data.positive)
+    for i, one in enumerate(settings.study.endpoints):
         if one.metric not in metric_names(classes):
             raise GanAugError(
                 f"study.endpoints[{i}].metric={one.metric}: this data set's classes have "
@@ -61,11 +58,10 @@ def _check_endpoints(cfg: DictConfig) -> None:
 
 
 def _check_quality(settings: SettledStudy) -> None:
-    quality = settings.quality
+    quality, select = settings.quality, settings.study.gan_select
     metrics_of(quality)
     quality.extractor.build("quality.extractor")
     quality.classifier.module.build("quality.classifier")
-    if settings.study.gan_select is not None:
-        cheap = [name for name in quality.use if quality.metrics[name].cheap]
-        shown = quality.model_copy(update={"use": cheap})
-        check_select(settings.study.gan_select, shown, "study.gan_select")
+    if select is not None:
+        shown = quality.model_copy(update={"use": used_in_training(settings)})
+        check_select(select, shown, "study.gan_select")

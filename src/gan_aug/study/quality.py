@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from gan_aug.arms.base import source_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.splits import Splits
@@ -14,32 +12,33 @@ from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_of
 from gan_aug.run.progress import stage, update
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.study import SettledStudy
 from gan_aug.study.gans import FittedGAN, own_gan
 
 
-def generated_classes(cfg: DictConfig, splits: Splits) -> list[str]:
+def generated_classes(settings: SettledStudy) -> list[str]:
     """Return the classes that some arm adds GAN images of, of a GAN that knows the classes."""
-    arms = of_plain(cfg, SettledStudy).arms.values()
+    arms = settings.arms.values()
     made = {name for arm in arms for name, _ in source_of(arm).of_own_gans(arm)}
-    return [name for name in splits.classes if name in made]
+    return [name for name in settings.data.classes if name in made]
 
 
-def held_out_of(cfg: DictConfig, splits: Splits) -> HeldOut | None:
+def held_out_of(settings: SettledStudy, splits: Splits) -> HeldOut | None:
     """Cut the real images to measure with; None where the study measures no quality.
 
     Raises:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
-    made = generated_classes(cfg, splits)
-    if not cfg.quality.use or not made:
+    made = generated_classes(settings)
+    if not settings.quality.use or not made:
         return None
-    return cut_held_out(splits, cfg.quality.count, made, validation=cfg.study.gan_select is None)
+    return cut_held_out(
+        splits, settings.quality.count, made, validation=settings.study.gan_select is None
+    )
 
 
 def measure_gans(
-    cfg: DictConfig, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
+    settings: SettledStudy, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
 ) -> Quality:
     """Measure what the GANs of a draw generate, beside unseen real images.
 
@@ -47,19 +46,19 @@ def measure_gans(
     arm's filter comes after); their number is `quality.count`, or that of the unseen real ones.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         splits: the draw.
         held_out: from `held_out_of`.
         gans: class to the GAN that makes it.
     """
     stage("quality of the GANs", unit="classes")
-    evaluator = Evaluator(of_plain(cfg, SettledStudy).quality, splits)
+    evaluator = Evaluator(settings.quality, splits)
     classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():
         update(len(classes), len(gans))
-        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(cfg))
-        seed = stream_seed("latents", cfg.seed, cfg.draw, name)
-        made = images_of(gan, origin, name, cfg.quality.count, seed, splits.train)
+        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(settings))
+        seed = stream_seed("latents", settings.seed, settings.draw, name)
+        made = images_of(gan, origin, name, settings.quality.count, seed, splits.train)
         discriminator = discriminator_of(gan, splits.classes.label(name))
         classes[name] = evaluator.against_baseline(
             {GENERATED: made.images},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Set
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import Any
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
@@ -13,54 +12,45 @@ from gan_aug.data.manifest import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.report.records import DrawResult, FitResult, RuleCheck
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import SettledStudy
-from gan_aug.settings.control import control_of
-from gan_aug.settings.draw import ArmSettings, draw_settings
-from gan_aug.settings.steps import steps_of
-from gan_aug.settings.whole import of_plain
+from gan_aug.settings.arms import ArmSettings
+from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 def check_rules(
-    cfg: DictConfig, splits: Splits, result: DrawResult, folder: Path
+    settings: SettledStudy, splits: Splits, result: DrawResult, folder: Path
 ) -> list[RuleCheck]:
     """Check the rules that one draw can keep or break; the report checks those over draws.
 
     Args:
-        cfg: the study's configuration.
+        settings: of the study.
         splits: the draw.
         result: the job's, without these checks.
         folder: the job's, with its synthetic sets.
     """
+    unlabelled = set[str]()
+    if settings.study.unlabelled is not None:
+        unlabelled |= set(unlabelled_of(settings, splits).hashes.tolist())
+    titled = {
+        "A GAN saw only training images of its own draw": saw_only_training_images(
+            splits, folder, unlabelled
+        ),
+        "No exact duplicate crosses a split or counts twice": _duplicates(splits),
+        "Validation and internal test are cut by patient": _patients(splits),
+        "All arms have the same weights and budget of steps, and used what they say": _equal(
+            settings, splits, result
+        ),
+        "Test images decide nothing": _decided(settings, splits, result),
+        "Controls ride along": _controls(settings),
+        "Accuracy stands beside threshold-free metrics": (True, _beside(splits)),
+    }
     return [
         RuleCheck(rule=rule, title=title, passed=passed, detail=detail)
-        for rule, title, (passed, detail) in (
-            (
-                1,
-                "A GAN saw only training images of its own draw",
-                saw_only_training_images(splits, folder, _without_labels(cfg, splits)),
-            ),
-            (2, "No exact duplicate crosses a split or counts twice", _duplicates(splits)),
-            (3, "Validation and internal test are cut by patient", _patients(splits)),
-            (
-                4,
-                "All arms have the same weights and budget of steps, and used what they say",
-                _equal(cfg, splits, result),
-            ),
-            (5, "Test images decide nothing", _decided(cfg, splits, result)),
-            (6, "Controls ride along", _controls(cfg)),
-            (7, "Accuracy stands beside threshold-free metrics", (True, _beside(splits))),
-        )
+        for rule, (title, (passed, detail)) in enumerate(titled.items(), 1)
     ]
 
 
-def _without_labels(cfg: DictConfig, splits: Splits) -> set[str]:
-    if cfg.study.unlabelled is None:
-        return set()
-    return set(unlabelled_of(of_plain(cfg, SettledStudy), splits).hashes.tolist())
-
-
 def saw_only_training_images(
-    splits: Splits, folder: Path, unlabelled: Collection[str] = ()
+    splits: Splits, folder: Path, unlabelled: Set[str] = frozenset()
 ) -> tuple[bool, str]:
     """Check what the synthetic sets of a job say of their GANs: rule 1.
 
@@ -77,8 +67,7 @@ def saw_only_training_images(
     for path in folder.glob("synthetic/*/manifest.json"):
         manifest = Manifest.of(path.parent, "synthetic set")
         n += len(manifest.seen)
-        without_labels = manifest.train_class == NAME
-        foreign += len(manifest.seen - (set(unlabelled) if without_labels else own))
+        foreign += len(manifest.seen - (unlabelled if manifest.train_class == NAME else own))
     if not n:
         return True, "the draw has no GAN"
     return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
@@ -103,14 +92,14 @@ def _patients(splits: Splits) -> tuple[bool, str]:
     return common == 0 and not unknown, detail
 
 
-def _equal(cfg: DictConfig, splits: Splits, result: DrawResult) -> tuple[bool, str]:
+def _equal(settings: SettledStudy, splits: Splits, result: DrawResult) -> tuple[bool, str]:
     steps = {fit.steps for fit in result.fits}
     starts: dict[int, set[str]] = {}
     for fit in result.fits:
         starts.setdefault(fit.repeat, set()).add(fit.initial_weights)
-    same = len(steps) == 1 and all(len(found) == 1 for found in starts.values())
+    same = len(steps) == 1 and all(len(weights) == 1 for weights in starts.values())
     n = sum(map(len, starts.values()))
-    wrong = [found for fit in result.fits if (found := _misused(cfg, splits, result, fit))]
+    wrong = [said for fit in result.fits if (said := _misused(settings, splits, result, fit))]
     counted = f"{len(result.fits)} fits used the images they say"
     return (
         same and not wrong,
@@ -119,15 +108,18 @@ def _equal(cfg: DictConfig, splits: Splits, result: DrawResult) -> tuple[bool, s
     )
 
 
-def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult) -> str | None:
+def _misused(
+    settings: SettledStudy, splits: Splits, result: DrawResult, fit: FitResult
+) -> str | None:
     """Return how the images that a fit was shown differ from what its arm says; None: they do not.
 
     `used` was counted while it trained.
     """
-    name, used = fit.arm, fit.used
+    name, used, batch_size = fit.arm, fit.used, settings.data.batch_size
     shown = used.real.total + used.added.total
-    arm, mixing = cfg.arms[name], mixing_of(of_plain(cfg, SettledStudy).arms[name])
-    if shown != fit.steps * mixing.shown(cfg.data.batch_size):
+    arm = settings.arms[name]
+    mixing = mixing_of(arm)
+    if shown != fit.steps * mixing.shown(batch_size):
         return f"{name} was shown {shown} images in {fit.steps} batches"
     own = {k: (arm.real or {}).get(k) or n for k, n in splits.train.counts().items()}
     for part, says, images in (
@@ -138,21 +130,18 @@ def _misused(cfg: DictConfig, splits: Splits, result: DrawResult, fit: FitResult
             return f"{name} used {images} {part} images of {says}"
     if mixing.added_share is not None and used.added.total:
         share = used.added.total / shown
-        if abs(share - mixing.added_share) > 0.5 / cfg.data.batch_size:
+        if abs(share - mixing.added_share) > 0.5 / batch_size:
             return f"{name} was shown {share:.1%} added images, not {mixing.added_share:.1%}"
     return None
 
 
-def _decided(cfg: DictConfig, splits: Splits, result: DrawResult) -> tuple[bool, str]:
-    if cfg.classifier.patience is not None:
-        return False, "early stopping is on"
+def _decided(settings: SettledStudy, splits: Splits, result: DrawResult) -> tuple[bool, str]:
     how = "no threshold, the most probable class counts"
     if splits.classes.positive is not None:
         how = f"{len(result.fits)} thresholds are those of validation"
-    if not steps_of(cfg.study).chosen:
+    if not settings.study.steps.chosen:
         return True, f"last weights, no early stopping; {how}"
-    pretraining = {str(name): float(arm.pretrain) for name, arm in cfg.arms.items()}
-    if (wrong := chosen_by_validation(result.fits, pretraining)) is not None:
+    if (wrong := chosen_by_validation(result.fits, settings.arms)) is not None:
         return False, wrong
     chosen = [fit.chosen for fit in result.fits if fit.chosen is not None]
     return (
@@ -161,38 +150,52 @@ def _decided(cfg: DictConfig, splits: Splits, result: DrawResult) -> tuple[bool,
     )
 
 
-def chosen_by_validation(fits: list[FitResult], pretraining: dict[str, float]) -> str | None:
+def chosen_by_validation(fits: list[FitResult], arms: Mapping[str, ArmSettings]) -> str | None:
     """Return which fit has other weights than those of its lowest validation loss; None: none.
 
     Args:
         fits: of a study whose steps validation chooses.
-        pretraining: arm to the share of its steps before which nothing is chosen.
+        arms: by name; some train first on what no choice is made from.
     """
     for fit in fits:
-        first = round(pretraining[fit.arm] * fit.steps)
+        first = mixing_of(arms[fit.arm]).first_steps(fit.steps)
         later = [point for point in fit.curve if point["step"] > first]
         if fit.chosen != min(later, key=lambda point: point["val_loss"])["step"]:
             return f"the steps of {fit.arm} are not those with the lowest validation loss"
     return None
 
 
-def _controls(cfg: DictConfig) -> tuple[bool, str]:
-    settings = draw_settings(cfg)
-    arms = settings.arms.values()
-    found = {
-        "real": any(_plain(arm) for arm in arms),
-        "classic": any(arm.augment and arm.added.source == "none" for arm in arms),
-        "oversample": any(arm.balanced and arm.added.source == "none" for arm in arms),
+def _controls(settings: StudySettings) -> tuple[bool, str]:
+    without = [arm for arm in settings.arms.values() if arm.added.source == "none"]
+    there = {
+        "real": any(not (arm.augment or arm.balanced) for arm in without),
+        "classic": any(arm.augment for arm in without),
+        "oversample": any(arm.balanced for arm in without),
     }
-    missing = [name for name, there in found.items() if not there]
-    if control_of(settings) is None and settings.asked.added.source == "gan":
-        asked = settings.study.question.arm
+    missing = [name for name, is_there in there.items() if not is_there]
+    asked = settings.study.question.arm
+    if control_of(settings) is None and settings.arms[asked].added.source == "gan":
         missing.append(f"copies of real images, used just as {asked} uses GAN images")
-    return not missing, f"missing: {', '.join(missing)}" if missing else f"{', '.join(found)}"
+    return not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(there)
 
 
-def _plain(arm: ArmSettings) -> bool:
-    return arm.added.source == "none" and not (arm.augment or arm.balanced)
+def control_of(settings: StudySettings) -> str | None:
+    """Return the arm that adds copies of real images just as the asked arm adds GAN images.
+
+    Returns:
+        Its name; None where no arm differs from the asked one by its added images alone.
+    """
+    asked = settings.arms[settings.study.question.arm]
+    for name, arm in settings.arms.items():
+        if arm is not asked and arm.added.source == "duplicate" and _use(arm) == _use(asked):
+            return name
+    return None
+
+
+def _use(arm: ArmSettings) -> tuple[Any, Any]:
+    """Return how an arm uses its images, whatever they are."""
+    added = arm.added.model_dump(exclude={"source", "filter"})
+    return arm.model_dump(exclude={"title", "added"}), added
 
 
 def _beside(splits: Splits) -> str:

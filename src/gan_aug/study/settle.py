@@ -11,8 +11,8 @@ from gan_aug.data.prepare import Prepared, prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.commands import SettledStudy, StudySettings
 from gan_aug.settings.ruler import ruler_arms
+from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
 
 _FEWEST_TRAINING = 25

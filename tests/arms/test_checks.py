@@ -1,0 +1,129 @@
+"""What an arm cannot be is one line, before anything is fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+from support import ROOT, TINY_STUDY
+
+from gan_aug.arms.check import check_arms, check_images, check_settled_arms
+from gan_aug.data.prepare import load
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.study import StudySettings
+from gan_aug.settings.whole import validate
+from gan_aug.study.images import DrawImages
+from gan_aug.study.settle import settle
+
+NAMES = (
+    *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain"),
+    *("unlabelled_gan", "self_training"),
+)
+
+
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
+    """A study with every kind of arm; its GAN translates, so that each of them can be."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose(
+            "study",
+            [
+                *(one for one in TINY_STUDY if not one.startswith(("model.", "data.subset"))),
+                *(f"+arm@arms.{name}={name}" for name in NAMES),
+                "model=cyclegan",
+                "data.subset=30",
+                "study.count=30",
+                "study.unlabelled=100",
+                "~arms.unlabelled_gan",
+                f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
+            ],
+        )
+        plain = compose("study", [*TINY_STUDY, "+arm@arms.unlabelled_gan=unlabelled_gan"])
+    with open_dict(cfg):
+        cfg.other = {"model": plain.model, "unlabelled_gan": plain.arms.unlabelled_gan}
+    return cfg
+
+
+def changed(composed: DictConfig, overrides: str) -> DictConfig:
+    """Return the study with other values; `dcgan` chooses a GAN that makes images of nothing."""
+    cfg = composed.copy()
+    with open_dict(cfg):
+        other = cfg.pop("other")
+        for override in overrides.split(" "):
+            if override == "dcgan":
+                cfg.model, cfg.arms.unlabelled_gan = other.model, other.unlabelled_gan
+                del cfg.arms.paired
+            elif override.startswith("~"):
+                del cfg.arms[override.removeprefix("~arms.")]
+            elif override:
+                key, _, value = override.partition("=")
+                OmegaConf.update(cfg, key, yaml.safe_load(value), merge=False)
+    return cfg
+
+
+def check(cfg: DictConfig) -> None:
+    settings = validate(cfg, StudySettings)
+    check_arms(settings)
+    settled, prepared = settle(settings, load(settings.data))
+    check_settled_arms(settled)
+    check_images(DrawImages(settled, prepared, Path("unused")))
+
+
+@pytest.mark.parametrize("overrides", ["", "dcgan"])
+def test_what_can_be_passes(composed: DictConfig, overrides: str) -> None:
+    check(changed(composed, overrides))
+
+
+CANNOT_BE = {
+    # What may stand there at all.
+    "arms.mixup.added.mixup=0": "arms.mixup.added.mixup=0: must be a number above 0",
+    "arms.gan.added.labels=mine": "arms.gan.added.labels=mine: must be one of",
+    "arms.gan.added.source=web": "arms.gan.added.source=web: must be one of none, duplicate, gan",
+    "arms.gan.added.ratio=2": "arms.gan.added.ratio=2: must be a number from 0 to below 1, or null",
+    "arms.mixup=null": "arms.mixup=null: an arm is a group of settings, as in conf/arm; to leave",
+    # Ways to mix that do not go together.
+    "arms.mixup.added.ratio=0.5": "arms.mixup.added.mixup=0.2: puts an added image with every "
+    "real one, so added.ratio has no place; leave one of the two out",
+    "arms.mixup.pretrain=0.5": "so pretrain has no place",
+    "arms.paired.added.mixup=0.2": "so added.paired has no place",
+    "arms.paired.balanced=true": "so balanced has no place; leave one of the two out",
+    "arms.pretrain.added.ratio=0.5": "keeps added and real images apart, so added.ratio has no",
+    # What each needs.
+    "arms.real.added.mixup=0.2": "arms.real.added.mixup=0.2: this arm adds no images to mix in",
+    "arms.mixup.added.count=0": "arms.mixup.added.mixup=0.2: needs added images, there are none",
+    "arms.pretrain.added.count=0": "arms.pretrain.pretrain=0.33: needs added images of each class",
+    "arms.pretrain.pretrain=0.01": "pretrain=0.01: leaves no step of study.steps=20 on one of its",
+    "arms.gan.added.ratio=0.01": "leaves no added image in a batch of 8 (data.batch_size); choose",
+    "arms.paired.added.count=29": "arms.paired.added.count.normal=29: with added.paired each of "
+    "the 30 pneumonia images has one; set it to 30 or more",
+    "arms.paired.added.filter.min_distance=1": "would leave some image of added.paired alone",
+    "arms.paired.added.source=real": "arms.paired.added.paired=True: an image is paired with its",
+    "data.batch_size=9": "data.batch_size=9: arms.paired has pairs; choose an even number",
+    "arms.gan.real=5": "arms.gan.real=5: this arm takes all of the draw's images, its GAN saw all",
+    "arms.duplicate.real=31": "arms.duplicate.real.normal=31: the draw has only 30 normal images",
+    "arms.more_real.added.count=999": "arms.more_real.added.count.normal=999: the draw leaves only",
+    "dcgan arms.gan.added.replicate=1 arms.mixup.added.replicate=1 arms.pretrain.added.replicate=1":
+    "arms: all that add GAN images of normal have added.replicate",
+    # A classifier of real images that is asked about others.
+    "~arms.real arms.gan.added.labels=predicted": "arms.gan.added.labels: needs the arm real",
+    "~arms.real arms.gan.added.filter.min_confidence=0.5": "added.filter.min_confidence: needs the",
+    "~arms.real": "arms.self_training.added.unlabelled: needs the arm real, whose classifier",
+    # Images without labels.
+    "study.unlabelled=null": "added.unlabelled=true: there are none; set study.unlabelled=NUMBER",
+    "study.unlabelled=99999": "study.unlabelled=99999: the draw leaves only",
+    "arms.self_training.added.source=gan": "model=cyclegan is fitted on classes, which unlabelled",
+    "arms.self_training.added.source=duplicate": "(source: real), not of source=duplicate",
+    "dcgan arms.unlabelled_gan.added.replicate=1":
+    "arms.unlabelled_gan.added.unlabelled=true: added.replicate has no place beside it",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", CANNOT_BE)
+def test_what_cannot_be_is_one_line(composed: DictConfig, overrides: str) -> None:
+    with pytest.raises(GanAugError) as refused:
+        check(changed(composed, overrides))
+    assert CANNOT_BE[overrides] in str(refused.value)
+    assert "\n" not in str(refused.value)
