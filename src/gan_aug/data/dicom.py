@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
-from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 
 # They name no file; what is wrong with one is said below.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 
-Window = str | tuple[float, float]
+Window = str | Sequence[float]
 """`data.window`: PERCENTILES, or centre and width in units of the rescaled values (HU of CT)."""
 
 PERCENTILES = "percentiles"
@@ -38,23 +37,6 @@ _REMEDY = (
     "set data.window=[CENTRE,WIDTH] (of CT: [40,400] for soft tissue, [-600,1500] for lungs) or "
     f"data.window={PERCENTILES}"
 )
-
-
-def settled_window(setting: Sequence[float] | str | None) -> Window | None:
-    """Return `data.window` as it is used; a checkpoint may hold anything for it.
-
-    Raises:
-        GanAugError: it is no window.
-    """
-    if setting is None or setting == PERCENTILES:
-        return None if setting is None else PERCENTILES
-    try:
-        centre, width = map(float, setting)
-    except (TypeError, ValueError) as error:
-        raise GanAugError(
-            f"data.window={setting}: is neither centre and width, as [40,400], nor {PERCENTILES}"
-        ) from error
-    return centre, width
 
 
 def is_dicom(data: bytes) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import channels_of, decode_files
-from gan_aug.data.dicom import settled_window
+from gan_aug.data.dicom import Window
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
@@ -80,7 +80,7 @@ class Folder:
     split_seed: int
     fit: str
     on_bad_file: str
-    window: Sequence[float] | str | None = None
+    window: Window | None = None
 
     def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
         """Decode (or map from the cache) all images and cut what splits there are not.
@@ -100,13 +100,12 @@ class Folder:
             raise GanAugError(f"data.root={root}: no such folder; name that of your images")
         pattern = PatientPattern(self.patient_regex)
         left_out = LeftOut()
-        window = settled_window(self.window)
         with reading(root):
             entries = self._entries(root, pattern, left_out)
             names = [entry.path for entry in entries]
-            wanted = channels or channels_of(root, names, window)
+            wanted = channels or channels_of(root, names, self.window)
         decoded = decode_files(
-            root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, window
+            root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, self.window
         )
         classes = Classes.of({entry.label for entry in entries}, self.positive)
         by_path = any(entry.patient for entry in entries)
@@ -116,7 +115,9 @@ class Folder:
         one_patient = the_one_patient(known, "patient" if by_path else "PatientID")
         if len(patients) < len(known):
             # Always looked at in one way, the one that `ALIKE` was measured in.
-            small = decode_files(root, names, 64, 1, cache_dir, self.on_bad_file, window=window)
+            small = decode_files(
+                root, names, 64, 1, cache_dir, self.on_bad_file, window=self.window
+            )
             patients = grouped(known, small.images)
         elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
             raise GanAugError(f"data.root={root}: {one_patient}")
