@@ -426,7 +426,7 @@ def test_damage_never_escapes_as_another_error() -> None:
     random = np.random.default_rng(0)
     refused = 0
     for form in ("palette", "grey jpeg", "16-bit", "alpha"):
-        for _ in range(300):
+        for _ in range(100):
             data = bytearray(FORMS[form])
             for place in random.integers(0, len(data), random.integers(1, 8)):
                 data[place] = random.integers(256)
@@ -434,7 +434,7 @@ def test_damage_never_escapes_as_another_error() -> None:
                 assert decode(bytes(data), 16, 1).shape == (1, 16, 16)
             except ValueError:
                 refused += 1
-    assert refused > 100
+    assert refused > 40
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), KeyError("Rows")])

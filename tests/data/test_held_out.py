@@ -78,7 +78,7 @@ def check_apart(splits: Splits, found: HeldOut) -> None:
 
 @pytest.mark.parametrize("internal", [0, 30])
 def test_no_patient_is_in_two_parts_or_in_the_draws_training(internal: int) -> None:
-    for number in range(15):
+    for number in range(8):
         splits = draw(number, internal_per_class=internal)
         check_apart(splits, held_out(splits))
 

@@ -30,8 +30,8 @@ def _lung_boxes(image: NDArray[np.generic]) -> Floats:
 
 @pytest.fixture(scope="module")
 def normals() -> NDArray[np.uint8]:
-    """40 normal pictures (40, 64, 64)."""
-    return np.stack([render("none", (3, i), 64) for i in range(40)])
+    """Normal pictures (24, 64, 64)."""
+    return np.stack([render("none", (3, i), 64) for i in range(24)])
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -68,26 +68,21 @@ def test_global_random_state_is_neither_read_nor_changed() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_same_picture_at_every_size(pattern: str) -> None:
-    for seed in range(3):
-        at_64 = render(pattern, seed, 64)
-        assert _correlation(_halve(render(pattern, seed, 128)), at_64) > 0.97
-        assert _correlation(_halve(at_64), render(pattern, seed, 32)) > 0.97
-        # 224 and 32 have no common working grid; their ratio is whole, so compare by averaging.
-        coarse = render(pattern, seed, 224).reshape(32, 7, 32, 7).mean(axis=(1, 3))
-        assert _correlation(coarse, render(pattern, seed, 32)) > 0.95
+    at_64, at_32 = render(pattern, 1, 64), render(pattern, 1, 32)
+    assert _correlation(_halve(render(pattern, 1, 128)), at_64) > 0.97
+    assert _correlation(_halve(at_64), at_32) > 0.97
+    # 224 and 32 have no common working grid; their ratio is whole, so compare by averaging.
+    coarse = render(pattern, 1, 224).reshape(32, 7, 32, 7).mean(axis=(1, 3))
+    assert _correlation(coarse, at_32) > 0.95
 
 
 def test_same_anatomy_looks_more_alike(normals: NDArray[np.uint8]) -> None:
-    same = [
-        _correlation(render("none", (1, i), 64, anatomy=i), render("none", (2, i), 64, anatomy=i))
-        for i in range(30)
-    ]
-    different = [
-        _correlation(
-            render("none", (1, i), 64, anatomy=i), render("none", (2, i), 64, anatomy=i + 1)
-        )
-        for i in range(30)
-    ]
+    first, again = (
+        [render("none", (number, i), 64, anatomy=i) for i in range(16)] for number in (1, 2)
+    )
+    same = [_correlation(one, other) for one, other in zip(first, again, strict=True)]
+    others = again[1:] + again[:1]
+    different = [_correlation(one, other) for one, other in zip(first, others, strict=True)]
     assert np.mean(same) > np.mean(different) + 0.03
     assert max(same) < 0.999  # another exposure, not the same picture
 
@@ -115,7 +110,7 @@ def test_normals_vary_in_exposure(normals: NDArray[np.uint8]) -> None:
 def test_opacities_brighten_the_lungs_and_nothing_else(
     pattern: str, normals: NDArray[np.uint8]
 ) -> None:
-    ill = np.stack([render(pattern, (3, i), 64) for i in range(40)])
+    ill = np.stack([render(pattern, (3, i), 64) for i in range(24)])
     change = ill.astype(float) - normals
     per_image = _lung_boxes(change).mean(axis=1)
     assert per_image.mean() > 4
@@ -128,7 +123,7 @@ def test_opacities_brighten_the_lungs_and_nothing_else(
 
 def test_classes_overlap(normals: NDArray[np.uint8]) -> None:
     lungs = _lung_boxes(normals).mean(axis=1)
-    ill = np.stack([render(PATTERNS[1 + i % 3], (4, i), 64) for i in range(40)])
+    ill = np.stack([render(PATTERNS[1 + i % 3], (4, i), 64) for i in range(24)])
     brighter = (_lung_boxes(ill).mean(axis=1)[:, None] > lungs[None, :]).mean()
     assert 0.5 < brighter < 0.9  # lung brightness alone: better than chance, far from enough
 

@@ -62,7 +62,7 @@ def test_null_takes_all_that_are_left() -> None:
 
 
 def test_no_patient_crosses_the_validation_cut() -> None:
-    for draw in range(20):
+    for draw in range(8):
         splits = cut(source(), draw)
         assert not set(splits.train.patients) & set(splits.validation.patients)
 
@@ -86,7 +86,7 @@ def test_whole_patients_when_the_number_does_not_divide() -> None:
 
 
 def test_the_internal_test_shares_no_patient_with_anything() -> None:
-    for draw in range(20):
+    for draw in range(8):
         splits = cut(source(), draw, internal_per_class=12)
         assert splits.internal.counts() == {"normal": 12, "pneumonia": 12}
         check_disjoint(splits)
@@ -119,7 +119,7 @@ def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
     """Copies under another patient's name: they must not bridge the cut either."""
     copies = dict.fromkeys((0, 30, 60), "twin") | {100: "other", 140: "other"}
     data = source(train=with_hash(table(90, "train"), copies))
-    for draw in range(20):
+    for draw in range(8):
         splits = cut(data, draw, subset={"normal": None, "pneumonia": None})
         check_disjoint(splits)
         hashes = splits.train.hashes.tolist() + splits.validation.hashes.tolist()
@@ -130,7 +130,7 @@ def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
 
 def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
     data = source(train=with_hash(table(90, "train"), {0: "twin", 30: "twin"}))
-    for draw in range(20):
+    for draw in range(8):
         splits = cut(
             data, draw, subset={"normal": None, "pneumonia": None}, development_per_class=0
         )
