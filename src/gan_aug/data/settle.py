@@ -24,7 +24,7 @@ from gan_aug.settings.values import AUTO
 
 _TRIES = 12
 CURVE_POINTS = 9
-"""How often a GAN is measured in a training where `quality.every_n_epochs` is auto."""
+"""How often a GAN is measured in `model.batches` where `quality.every_n_epochs` is auto."""
 
 
 def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepared]:
@@ -51,9 +51,8 @@ def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepa
         model = _with_pair(model, source.classes)
         made = classes_made(model, values["data.train_class"], source.classes.names)
         values |= {"model.pair": model.pair} if model.pair is not None else {}
-        values["trainer.max_epochs"] = epochs = settings.trainer.max_epochs or _epochs(
-            model, made, prepared.splits, data.batch_size
-        )
+        epochs = _epochs(model, made, prepared.splits, data.batch_size)
+        values["trainer.max_epochs"] = settings.trainer.max_epochs or epochs
         if settings.quality.every_n_epochs == AUTO:
             values["quality.every_n_epochs"] = max(1, round(epochs / CURVE_POINTS))
     else:

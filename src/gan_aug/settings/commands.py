@@ -129,11 +129,10 @@ class SubjectSettings(Whole):
     data: DataSettings
     quality: QualitySettings
 
-    @model_validator(mode="after")
-    def _is_there(self) -> Self:
-        if self.checkpoint is not None and not Path(self.checkpoint).expanduser().is_file():
-            raise GanAugError(f"checkpoint={self.checkpoint}: no such file; name {_CHECKPOINT}")
-        return self
+
+def _check_checkpoint(path: str) -> None:
+    if not Path(path).expanduser().is_file():
+        raise GanAugError(f"checkpoint={path}: no such file; name {_CHECKPOINT}")
 
 
 class EvaluateSettings(SubjectSettings):
@@ -150,6 +149,8 @@ class EvaluateSettings(SubjectSettings):
                 "checkpoint, synthetic.dir: set just one, "
                 f"{_CHECKPOINT} or synthetic.dir=RUN/synthetic"
             )
+        if self.checkpoint is not None:
+            _check_checkpoint(self.checkpoint)
         if folder is not None and not Path(folder).expanduser().is_dir():
             raise GanAugError(
                 f"synthetic.dir={folder}: no such folder; name a synthetic/ of a GAN run"
@@ -175,6 +176,7 @@ class ExplainSettings(SubjectSettings):
     def _is_a_gan(self) -> Self:
         if self.checkpoint is None:
             raise GanAugError(f"checkpoint=null: name a GAN, {_CHECKPOINT}")
+        _check_checkpoint(self.checkpoint)
         return self
 
 
