@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import chain
-from typing import Any
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST, left_to_measure
@@ -16,6 +15,7 @@ from gan_aug.data.prepare import Prepared, cut, prepare
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
+from gan_aug.settings.base import Plain
 from gan_aug.settings.commands import SettledTrain, TrainSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.gan_classes import classes_made
@@ -41,7 +41,7 @@ def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepa
     Raises:
         GanAugError: a setting that does not fit the data.
     """
-    model, values = settings.model, dict[str, Any]()
+    model, values = settings.model, Plain()
     data = settings.data
     if isinstance(model, GanSettings):
         data = data.model_copy(update={"subset": _held_out(settings, model, source)})
@@ -64,7 +64,7 @@ def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepa
     return settings.changed(SettledTrain, values), prepared
 
 
-def named(data: DataSettings, splits: Splits) -> dict[str, Any]:
+def named(data: DataSettings, splits: Splits) -> Plain:
     """Return the values of `data` that the data set decides, by their keys.
 
     Raises:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from gan_aug.jobs.compose import Composer
@@ -20,12 +19,12 @@ from gan_aug.jobs.local import run_here, slots_of
 from gan_aug.jobs.pool import Pool
 from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job
-from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 from gan_aug.run.launched import DIVERGED, users_environment
 from gan_aug.run.run_record import read_record, write_record
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.node import build_plain
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -99,7 +98,7 @@ def search(
     slots = slots_of(example, jobs, threads)
     sweep = Path(config.hydra.sweep.dir)
     path = Path(settings.storage) if settings.storage else sweep / "optuna.journal"
-    pruner = build("hydra.sweeper.pruner", lambda: instantiate(settings.pruner))
+    pruner = settings.pruner and build_plain(settings.pruner, "hydra.sweeper.pruner")
     stored = StoredStudy(path, settings.study_name, settings.direction, settings.metric, space)
     with stored.opened(pruner or optuna.pruners.NopPruner()) as study:
         _Search(study, space, composer, config, settings, slots).run()

@@ -6,6 +6,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Plain = dict[str, Any]
+"""Plain containers by key, as JSON and configurations hold them."""
+
 
 class Settings(BaseModel):
     """A group of settings.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,20 +48,26 @@ def build_plain(plain: Mapping[str, Any], key: str, /, *given: Any, **extra: Any
     """
     from hydra.utils import instantiate
 
-    try:
+    with building(key):
         return instantiate(dict(plain), *given, _convert_="all", **extra)
-    except Exception as error:  # of Hydra, Lightning and torch; a GanAugError may be the cause
-        raise cannot_build(key, error) from error
 
 
-def cannot_build(key: str, error: Exception) -> GanAugError:
-    """Return the one line for a setting that nothing can be built from."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, GanAugError):
-            return found
-        found = found.__cause__
-    reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
-    return GanAugError(
-        f"{key}: cannot be built ({reason}); mend that setting, conf/ has a sound one"
-    )
+@contextmanager
+def building(key: str) -> Iterator[None]:
+    """Name a setting where what it describes cannot be built.
+
+    Raises:
+        GanAugError: in place of an error of Hydra, Lightning or torch, whose cause may be one.
+    """
+    try:
+        yield
+    except Exception as error:
+        found: BaseException | None = error
+        while found is not None:
+            if isinstance(found, GanAugError):
+                raise found from error
+            found = found.__cause__
+        reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        raise GanAugError(
+            f"{key}: cannot be built ({reason}); mend that setting, conf/ has a sound one"
+        ) from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Plain
 from gan_aug.settings.by_name import by_name, values_by_class
 
 if TYPE_CHECKING:  # arms say what an arm may be set to, and one of them reads ARM
@@ -41,7 +42,7 @@ def ruler_arms(
     arms: Mapping[str, Any],
     counts: Mapping[str, int],
     subset: Mapping[str, int | None],
-) -> dict[str, Any]:
+) -> Plain:
     """Return an arm for each number of the ruler: `real` with so many images of each class.
 
     The images are nested: those of a number are among those of a larger one. Up to the draw's own
@@ -82,7 +83,7 @@ def ruler_arms(
             f"study.ruler={sizes}: ends at the {own} images that a draw has; add larger numbers, "
             "which show whether the study could see what further images do"
         )
-    ruler: dict[str, Any] = {}
+    ruler: Plain = {}
     for size in sizes:
         name = ARM.format(size)
         if name in arms:

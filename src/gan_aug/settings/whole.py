@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import PrivateAttr, ValidationError
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.base import Settings
+from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.wording import line_of, no_such_setting
 
 _READS = re.compile(r"\$\{(?:oc\.select:)?(\.*)([A-Za-z_]\w*(?:\.\w+)*)")
@@ -25,12 +25,7 @@ class Whole(Settings):
 
     _tree: DictConfig = PrivateAttr()
 
-    @property
-    def tree(self) -> DictConfig:
-        """What it was read from, for parts that do not take settings yet."""
-        return self._tree
-
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Plain:
         """Return plain containers as run.json has them, each key as it was given."""
         return plain_of(self._tree)
 
@@ -54,7 +49,7 @@ class Whole(Settings):
 W = TypeVar("W", bound=Whole)
 
 
-def plain_of(cfg: DictConfig) -> dict[str, Any]:
+def plain_of(cfg: DictConfig) -> Plain:
     """Return a command's configuration as run.json has it."""
     # As JSON will have it: a class called 1 may be a number in the settings of a file.
     found = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))

@@ -8,9 +8,9 @@ from gan_aug.data.classes import Classes
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import metric_names
 from gan_aug.models.fit import make_trainer
-from gan_aug.run.building import build
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.design import AT_VALIDATION
+from gan_aug.settings.node import building
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.gans import own_gan, used_in_training
 from gan_aug.study.images import DrawImages
@@ -29,10 +29,12 @@ def check_first(settings: SettledStudy, images: DrawImages) -> None:
     """
     _check_endpoints(settings)
     make_trainer(settings.trainer, max_epochs=1, logger=False)
-    build("classifier", lambda: settings.classifier.module.build("classifier").make_optimizer())
+    with building("classifier"):
+        settings.classifier.module.build("classifier").make_optimizer()
     arms = settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
-        build("model", lambda: own_gan(settings).configure_optimizers())
+        with building("model"):
+            own_gan(settings).configure_optimizers()
         if settings.quality.use:
             _check_quality(settings)
     for name, arm in arms.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST
@@ -11,6 +10,7 @@ from gan_aug.data.prepare import Prepared, prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Plain
 from gan_aug.settings.ruler import ruler_arms
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
@@ -44,9 +44,7 @@ def settle(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepa
     return settings.changed(SettledStudy, values), prepared
 
 
-def _arm(
-    settings: StudySettings, name: str, classes: Classes, usual: Mapping[str, int]
-) -> dict[str, Any]:
+def _arm(settings: StudySettings, name: str, classes: Classes, usual: Mapping[str, int]) -> Plain:
     """Return an arm as plain containers, with a number for each class."""
     arm = settings.arms[name]
     plain = arm.model_dump(by_alias=True, exclude_unset=True)
@@ -57,7 +55,7 @@ def _arm(
     return plain
 
 
-def numbers_of(settings: StudySettings) -> dict[str, Any]:
+def numbers_of(settings: StudySettings) -> Plain:
     """Return what a study's data may have decided, by key."""
     return {
         "data.internal_per_class": settings.data.internal_per_class,
@@ -102,7 +100,7 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     typed = None if data.subset == AUTO else data.subset
     rare = None if study.rare is None else classes.named(study.rare, "study.rare")
     subset, count = _numbers(classes.numbers(typed, "data.subset"), left, rare)
-    values: dict[str, Any] = {"data.internal_per_class": internal}
+    values: Plain = {"data.internal_per_class": internal}
     if study.takes_from_data:
         values["study.rare"] = rare
     if "data.subset" in auto or study.takes_from_data:
@@ -161,7 +159,7 @@ def _sizes(own: int, most: int) -> list[int]:
 
 def _without_more_real(
     settings: StudySettings, count: Mapping[str, int], left: Mapping[str, int]
-) -> dict[str, Any]:
+) -> Plain:
     """Leave out the arms of further real images where there are not as many."""
     lacking = [name for name, n in count.items() if n > left[name]]
     out = [name for name, arm in settings.arms.items() if arm.added.source == "real"]
@@ -178,7 +176,7 @@ def _without_more_real(
 
 def _without_quality(
     settings: StudySettings, source: Source, count: Mapping[str, int], unseen: Mapping[str, int]
-) -> dict[str, Any]:
+) -> Plain:
     """Measure no quality where some draw may have too few images to measure with."""
     validation: Mapping[str, int] = {}
     if source.validation is not None and settings.study.gan_select is None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gan_aug.run.record import Run
-from gan_aug.settings.node import Node, cannot_build
+from gan_aug.settings.node import Node, building
 from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
 from gan_aug.training.tensorboard import FIRST, At, BoardLogger, layout, write_events
@@ -42,10 +42,8 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
             continue
         made = node.build(f"{key}.{name}")
         if isinstance(made, partial):
-            try:
+            with building(f"{key}.{name}"):
                 made = made(fitting)
-            except Exception as error:  # the user's own class may raise anything
-                raise cannot_build(f"{key}.{name}", error) from error
         built.append(made)
     return built
 
