@@ -17,17 +17,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
-from gan_aug.report.results import Study
+import polars as pl
 
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
 from gan_aug.report.analysis import blocks, declared_families, power
 from gan_aug.report.answer import answer_of
+from gan_aug.report.study import Study
 from gan_aug.report.verdicts import verdicts
 from gan_aug.run.files import write_json
 from gan_aug.run.typed import to_plain
-from gan_aug.settings.endpoints import Endpoint
+from gan_aug.settings.design import Endpoint
 
 DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 
@@ -40,8 +40,8 @@ class Published(Study):
         self.__dict__["summary"] = json.loads((folder / "summary.json").read_text())
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "results.csv")
+    def table(self) -> pl.DataFrame:
+        return pl.read_csv(self.folder / "results.csv", infer_schema_length=None)
 
     @cached_property
     def blocks(self) -> list[dict[str, Any]]:
@@ -58,6 +58,7 @@ class Published(Study):
             comparisons=[pair for pair in named if pair[1] not in ("real", "duplicate")],
             condition=self.blocks[0]["condition"],
             ruler=None,
+            control=summary["control"],
             arms={
                 a: SimpleNamespace(added={"all": int(n[1])} if n else {}) for a, n in counts.items()
             },
@@ -70,11 +71,7 @@ class Published(Study):
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        return [Endpoint(self.primary, "accuracy")]
-
-    @property
-    def control(self) -> str | None:
-        return self.__dict__["summary"]["control"]
+        return [Endpoint(split=self.primary, metric="accuracy")]
 
     @cached_property
     def conditions(self) -> list[tuple[Any, ...]]:
@@ -82,6 +79,10 @@ class Published(Study):
 
     def of(self, condition: tuple[Any, ...]) -> list[Any]:
         return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
+
+
+def _plain(judged: list[Any]) -> list[Any]:
+    return [vars(one) | {"endpoint": one.endpoint.model_dump()} for one in judged]
 
 
 def recompute(folder: Path) -> None:
@@ -111,7 +112,7 @@ def recompute(folder: Path) -> None:
     summary |= {
         "splits": to_plain(splits),
         "power": to_plain(power(study, primary)),
-        "verdicts": to_plain(judged),
+        "verdicts": _plain(judged),
         "corrected_over": corrected_over,
         "answer": to_plain(replace(answer, careful=[*careful, *answer.careful])),
     }
