@@ -17,14 +17,13 @@ from PIL import Image
 
 from gan_aug.report import figures
 from gan_aug.report.__main__ import Patience
-from gan_aug.report.analysis import summarise
 from gan_aug.report.build import answered, build
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import _made_from
 from gan_aug.report.palette import COLOURS, palette
 from gan_aug.report.ruler_figure import _apart
 from gan_aug.report.study import read_study
-from gan_aug.report.summary import Answer
+from gan_aug.report.summary import Answer, summarise
 from gan_aug.report.terminal import print_answer
 from gan_aug.run.typed import from_plain
 

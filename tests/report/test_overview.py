@@ -10,13 +10,12 @@ from typing import Any
 
 from fake_study import write_study
 
-from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import answer_of
 from gan_aug.report.build import build
-from gan_aug.report.overview import overview
+from gan_aug.report.page import overview
 from gan_aug.report.quality import GateRow
 from gan_aug.report.study import read_study
-from gan_aug.report.summary import Summary
+from gan_aug.report.summary import Summary, summarise
 
 BASE = {"real": 0.0, "duplicate": 0.0}
 RISES = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}

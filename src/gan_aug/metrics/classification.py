@@ -110,9 +110,14 @@ def measure(
         raise ValueError("two classes with a positive one need a threshold")
     of_positive = probabilities[:, positive].contiguous()
     is_positive = (labels == positive).long()
+    beside = {
+        "auroc": binary_auroc(of_positive, is_positive).item(),
+        "auprc": binary_average_precision(of_positive, is_positive).item(),
+        "calibration_error": binary_calibration_error(of_positive, is_positive, n_bins=BINS).item(),
+    }
     return {
-        AT_HALF: _binary(of_positive, is_positive, 0.5),
-        AT_VALIDATION: _binary(of_positive, is_positive, threshold),
+        AT_HALF: _binary(of_positive, is_positive, 0.5, beside),
+        AT_VALIDATION: _binary(of_positive, is_positive, threshold, beside),
     }
 
 
@@ -127,7 +132,7 @@ def predicted_classes(
     return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
 
-def _binary(probabilities: Tensor, labels: Tensor, threshold: float) -> Measured:
+def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Measured) -> Measured:
     predicted = (probabilities.double() >= threshold).long()
     (tn, fp), (fn, tp) = binary_confusion_matrix(predicted, labels).tolist()
     sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
@@ -136,9 +141,7 @@ def _binary(probabilities: Tensor, labels: Tensor, threshold: float) -> Measured
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "auroc": binary_auroc(probabilities, labels).item(),
-        "auprc": binary_average_precision(probabilities, labels).item(),
-        "calibration_error": binary_calibration_error(probabilities, labels, n_bins=BINS).item(),
+        **beside,
         "tn": tn,
         "fp": fp,
         "fn": fn,

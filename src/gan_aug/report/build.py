@@ -12,14 +12,13 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel
 
-from gan_aug.report.analysis import summarise
 from gan_aug.report.answer import answer_of
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.done import what_was_done
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.study import LEFT_OUT, Study, read_study
-from gan_aug.report.summary import Answer, Summary
+from gan_aug.report.summary import Answer, Summary, summarise
 from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
-from gan_aug.report.answer import points
+from gan_aug.report.answer import asked_verdicts, measure_of, points, worth_of
 from gan_aug.report.crossed import FIXED
 from gan_aug.report.done import minutes
 from gan_aug.report.metrics import LOWER_IS_BETTER
-from gan_aug.report.overview import overview
 from gan_aug.report.quality import name_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import Job, Study
 from gan_aug.report.summary import Summary
-from gan_aug.report.verdicts import shown_difference
+from gan_aug.report.verdicts import Verdict, shown_difference
 from gan_aug.report.worth import Measure
 
 CAPTIONS = {
@@ -118,3 +118,39 @@ def _made_from(job: Job, name: str) -> str:
     """Return a class of generated images; of translated ones `from -> to`."""
     gan = job.result.gans.get(name)
     return f"{', '.join(gan.sources)} -> {name}" if gan and gan.sources else name
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the asked arm gives on a declared endpoint under one condition.
+
+    Attributes:
+        verdict: of it against its reference, with the difference.
+        blind: whether more real images are not shown to move the endpoint either.
+        worth: in words, the further real images that it is worth; None without a ruler, and where
+            the endpoint cannot tell.
+        copies: likewise, of as many copies of real images.
+    """
+
+    verdict: Verdict
+    blind: bool
+    worth: str | None
+    copies: str | None
+
+
+def overview(summary: Summary) -> list[Row]:
+    """Return the rows, endpoints as they were declared; none where there is only one condition."""
+    if len(summary.splits[summary.primary][summary.endpoints[0].name]) < 2:
+        return []
+    rows = []
+    for verdict in asked_verdicts(summary):
+        measure = measure_of(summary, verdict)
+        rows.append(
+            Row(
+                verdict,
+                measure is not None and not measure.sensitivity.seen,
+                worth_of(summary, verdict, summary.question.arm),
+                worth_of(summary, verdict, summary.control),
+            )
+        )
+    return rows
