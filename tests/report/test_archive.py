@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 from fake_study import change, write_study
 
+from gan_aug.report import predictions
 from gan_aug.report.archive import files_to_keep
 from gan_aug.report.build import write_report
+from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
@@ -54,8 +58,8 @@ def test_a_study_goes_on_from_its_archive(command: Command, tmp_path: Path) -> N
     assert whole.returncode == 0
     one, other = ((tmp_path / f / "results.csv").read_text() for f in ("one", "other"))
     assert one == other
-    fits = [(tmp_path / f / "draw_1/fits/real_0.json").read_bytes() for f in ("one", "other")]
-    assert fits[0] == fits[1]  # found, not made again: it holds its seconds
+    kept = [(tmp_path / f / "draw_1/metrics.json").read_bytes() for f in ("one", "other")]
+    assert kept[0] == kept[1]  # found, not made again: it holds its seconds
 
 
 @pytest.mark.parametrize("archive", ["draws.tar", "."])
@@ -69,22 +73,67 @@ def test_it_is_a_zip(archive: str, command: Command, tmp_path: Path) -> None:
 
 def test_what_a_link_points_to_is_not_packed(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", EFFECTS, draws=6, repeats=1)
-    (tmp_path / "secret.json").write_text("a key")
-    link = folder / "draw_2" / "fits" / "key.json"
-    link.symlink_to(tmp_path / "secret.json")
-    with pytest.raises(GanAugError, match=r"archive=: \S+/draw_2/fits/key.json leads out of"):
+    link = folder / "draw_2" / "fits" / "gan_0.npz"
+    elsewhere = link.rename(tmp_path / "elsewhere.npz")
+    link.symlink_to(elsewhere)
+    with pytest.raises(GanAugError, match=r"archive=: \S+/draw_2/fits/gan_0.npz leads out of"):
         write_report(folder, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
     assert not (folder / "report.html").exists()
     link.unlink()
-    link.symlink_to(folder / "draw_3" / "run.json")  # what is the study's own may be packed
+    link.symlink_to(shutil.copy(elsewhere, folder / "own.npz"))  # the study's own may be packed
     write_report(folder, tmp_path / "a.zip")
-    link.unlink()
     (folder / "draw_4").rename(tmp_path / "moved")
     (folder / "draw_4").symlink_to(tmp_path / "moved")
     with pytest.raises(GanAugError, match=r"archive=: \S+/draw_4 leads out of"):
         write_report(folder, tmp_path / "b.zip")
-    os.mkfifo(folder / "draw_0" / "fits" / "pipe.npz")
-    study: Any = SimpleNamespace(folder=folder, jobs=[SimpleNamespace(folder=folder / "draw_0")])
-    with pytest.raises(GanAugError, match=r"pipe\.npz"):
+    (folder / "draw_0" / "run.json").unlink()
+    os.mkfifo(folder / "draw_0" / "run.json")
+    job = SimpleNamespace(folder=folder / "draw_0", result=SimpleNamespace(fits=[]))
+    study: Any = SimpleNamespace(folder=folder, jobs=[job])
+    with pytest.raises(GanAugError, match=r"run\.json"):
         files_to_keep(study)
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("no table"),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-30]),
+    "turned": lambda path: path.write_bytes(turned(path.read_bytes())),
+    "other": lambda path: pl.DataFrame({"fit": ["a"], "more": [1]}).write_parquet(path),
+    "longer": lambda path: pl.concat([pl.read_parquet(path)] * 2).write_parquet(path),
+    "fifo": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+def turned(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return (
+        content[:middle]
+        + bytes(b ^ 255 for b in content[middle : middle + 9])
+        + content[middle + 9 :]
+    )
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_damaged_table_leaves_its_draws_out(name: str, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path)
+    (table,) = (folder / "predictions").iterdir()
+    PLANTED[name](table)
+    with pytest.raises(GanAugError, match=r"holds no finished draw \(.*predictions"):
+        read_study(folder)
+
+
+def test_more_rows_than_are_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictions, "MOST_ROWS", 1000)
+    with pytest.raises(GanAugError, match="has 2400 rows, at most 1000 are read"):
+        read_study(unpacked(tmp_path))
+
+
+def unpacked(tmp_path: Path) -> Path:
+    write_study(tmp_path / "s", {"real": 0.0, "gan": 0.0}, draws=1, repeats=1)
+    write_report(tmp_path / "s", tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    return tmp_path / "unpacked"

@@ -60,6 +60,7 @@ def test_an_arm_that_leads_outside_leaves_its_draw_out(study: Path, tmp_path: Pa
     assert "'../../../x' names no arm" in left_out["reason"]
 
 
+@pytest.mark.figures
 def test_nothing_is_written_through_a_link_out_of_the_study(study: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

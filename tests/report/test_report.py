@@ -262,6 +262,7 @@ def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None
     assert abs(report.stat().st_mtime - started) < 0.2 < time.time() - started
 
 
+@pytest.mark.figures
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
     html = build(write_study(tmp_path, NONE)).read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", html)
@@ -273,6 +274,7 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.figures
 def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     conditions = tuple({"per_class": n} for n in (None, 300, 50))
     build(write_study(tmp_path, NONE, conditions=conditions))
@@ -292,6 +294,7 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     assert min(holm) == pytest.approx(min(1.0, len(ps) * min(ps)))
 
 
+@pytest.mark.figures
 def test_counts_are_drawn(tmp_path: Path) -> None:
     build(write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02}))
     assert (tmp_path / "figures" / "accuracy_by_count.png").exists()
@@ -309,6 +312,7 @@ def test_roc_agrees_with_torchmetrics() -> None:
     assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
 
 
+@pytest.mark.figures
 def test_no_figure_of_an_earlier_build_is_left(tmp_path: Path) -> None:
     """A growing sweep has at some point too many conditions for a figure that it had before."""
     write_study(tmp_path, NONE)
@@ -338,6 +342,7 @@ def quality_row(folder: Path, value: str) -> dict[str, Any]:
     return dict(row)
 
 
+@pytest.mark.figures
 def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
     build(write_study(tmp_path, NONE, quality=1.0))
     kid, precision = quality_row(tmp_path, "kid"), quality_row(tmp_path, "precision")

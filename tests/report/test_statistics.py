@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
@@ -144,13 +144,15 @@ def test_holm_by_hand() -> None:
 def test_a_hypothesis_that_stands_twice_counts_once() -> None:
     # Two hypotheses, not three: 0.01 x 2, 0.03 x 1.
     assert holm_once([0.01, 0.03, 0.01], ["a", "b", "a"]) == [0.02, 0.03, 0.02]
-    values = pd.DataFrame({"classic": ARM, "real": REFERENCE})
+    values = pl.DataFrame({"draw": range(len(ARM)), "classic": ARM, "real": REFERENCE})
     same = hypothesis("classic", "real", values)
-    assert same == hypothesis("classic", "real", values.copy())
+    assert same == hypothesis("classic", "real", values.clone())
     assert same != hypothesis("mixup", "real", values)
     # Shifted alike: the differences are the same, the fits are not.
-    assert same != hypothesis("classic", "real", values + 0.5)
-    assert same != hypothesis("classic", "real", values.set_index(values.index + 1))
+    assert same != hypothesis(
+        "classic", "real", values.with_columns(pl.col("classic", "real") + 0.5)
+    )
+    assert same != hypothesis("classic", "real", values.with_columns(pl.col("draw") + 1))
 
 
 def test_holm_agrees_with_statsmodels() -> None:

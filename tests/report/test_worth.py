@@ -15,8 +15,8 @@ from gan_aug.report.exchange import Rate
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.study import read_study
+from gan_aug.report.summary import plain
 from gan_aug.report.worth import Measure, measure_worth, words
-from gan_aug.run.typed import to_plain
 
 STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
 """2 points a doubling, and those of 50 images are the draw's."""
@@ -27,8 +27,7 @@ BASE = {"real": 0.0, "duplicate": 0.0}
 def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
     write_study(folder, effects, **how)
     summary, _ = answered(read_study(folder))  # the page and its figures take twice as long
-    found: dict[str, Any] = json.loads(json.dumps(to_plain(summary)))
-    return found
+    return plain(summary)
 
 
 def measure(summary: dict[str, Any], split: str = "test", metric: str = "accuracy") -> Any:
@@ -36,6 +35,7 @@ def measure(summary: dict[str, Any], split: str = "test", metric: str = "accurac
     return one
 
 
+@pytest.mark.figures
 def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS)
     found = measure(summary)
@@ -165,6 +165,7 @@ def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:
     assert "too few draws to tell" in build(tmp_path).read_text()
 
 
+@pytest.mark.figures
 def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.02})
     assert summary["worth"] == []
@@ -185,5 +186,7 @@ def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_in_words(rate: Rate, expected: str) -> None:
-    facts = RulerFacts({"ruler_25": 25, "ruler_400": 400}, ["normal", "pneumonia"], 50)
+    facts = RulerFacts(
+        arms={"ruler_25": 25, "ruler_400": 400}, classes=["normal", "pneumonia"], own=50
+    )
     assert words(rate, facts) == expected

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-from pydantic import BaseModel
 
 from gan_aug.report.answer import answer_of
 from gan_aug.report.archive import files_to_keep, write_archive
@@ -18,11 +16,10 @@ from gan_aug.report.done import what_was_done
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.study import LEFT_OUT, Study, read_study
-from gan_aug.report.summary import Answer, Summary, summarise
+from gan_aug.report.summary import Answer, Summary, plain, summarise
 from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
-from gan_aug.run.typed import to_plain
 
 
 def answered(study: Study) -> tuple[Summary, Answer]:
@@ -37,14 +34,6 @@ def as_csv(table: pl.DataFrame) -> str:
     """Return a table as CSV that spreadsheets may open: see `gan_aug.run.cells`."""
     texts = pl.col(pl.String).map_elements(cell, return_dtype=pl.String)
     return table.with_columns(texts).rename(cell).write_csv()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def write_report(
     for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
         (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
     write_text(study_dir / "results.csv", as_csv(study.table))
-    write_json(study_dir / "summary.json", _plain(to_plain(summary)))
+    write_json(study_dir / "summary.json", plain(summary))
     report = study_dir / "report.html"
     write_text(report, render(study, summary, figures))
     os.utime(report, (started, started))  # a draw that ended since then is not in it

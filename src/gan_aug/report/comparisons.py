@@ -65,8 +65,9 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
     yield asked.arm, asked.reference
     for arm, reference in study.first.comparisons:
         yield arm, reference
-    if study.first.control:
-        yield asked.arm, study.first.control
+    control = study.first.control
+    if control is not None and control != asked.arm:
+        yield asked.arm, control
 
 
 def family(study: Study, measured: Sequence[Measured], over: OverPatients | None) -> Family:

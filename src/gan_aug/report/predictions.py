@@ -201,11 +201,13 @@ class PredictionTables:
             GanAugError: a table is damaged, or holds other predictions under that hash.
         """
         while self._paths:
-            self._fits |= _read_table(self._paths.pop())
+            self._fits |= _read_table(self._paths[-1])
+            self._paths.pop()
         rows = self._fits.get(wanted)
         if rows is None:
             return None
-        found = {str(of[0]): _predicted(one) for of, one in rows.group_by("split")}
+        splits = rows.partition_by("split", as_dict=True)
+        found = {str(split): _predicted(one) for (split,), one in splits.items()}
         if hash_of(found) != wanted:
             raise GanAugError(f"{FOLDER}/: is damaged at {wanted[:16]}; unpack the archive again")
         return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Annotated
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import stats
 
 from gan_aug.evaluation.measured import Quality, Values, misses, real_share
@@ -66,7 +68,7 @@ class QualityRow:
         p_holm: `p` after Holm's correction over the rows of the condition and class.
     """
 
-    class_: str
+    class_: Annotated[str, Field(serialization_alias="class")]
     value: str
     good: str
     n: list[int]
@@ -118,7 +120,7 @@ class GateRow:
     """
 
     condition: Swept
-    class_: str
+    class_: Annotated[str, Field(serialization_alias="class")]
     gate: Values
     draws: int
     passed: int

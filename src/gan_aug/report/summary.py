@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
+from pydantic import TypeAdapter
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import Family, Key, family
@@ -258,6 +259,12 @@ class Summary:
     def data_classes(self) -> Classes:
         """The classes."""
         return Classes(tuple(self.classes), self.positive)
+
+
+def plain(summary: Summary) -> dict[str, Any]:
+    """Return plain containers, as summary.json holds them."""
+    found: dict[str, Any] = TypeAdapter(Summary).dump_python(summary, mode="json", by_alias=True)
+    return found
 
 
 def splits_to_report(study: Study) -> list[str]:
