@@ -22,9 +22,9 @@ import polars as pl
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
 from gan_aug.report.answer import answer_of
+from gan_aug.report.comparisons import verdicts
 from gan_aug.report.study import Study
 from gan_aug.report.summary import blocks, declared_families, power
-from gan_aug.report.verdicts import verdicts
 from gan_aug.run.files import write_json
 from gan_aug.run.typed import to_plain
 from gan_aug.settings.design import Endpoint

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_aug.report.comparisons import Key
+from gan_aug.report.comparisons import BETTER, WORSE, Key, Verdict, verdicts
 from gan_aug.report.crossed import Means, OverPatients, over_patients
 from gan_aug.report.metrics import LAST
 from gan_aug.report.statistics import Comparison, compare
 from gan_aug.report.study import Condition, Study, read_study
 from gan_aug.report.summary import declared_families
-from gan_aug.report.verdicts import BETTER, WORSE, Verdict, verdicts
 from gan_aug.report.worth import Measure, further_images, measure_worth
 
 PAIRS = (

@@ -16,11 +16,11 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from gan_aug.report.answer import points
 from gan_aug.report.build import answered, build
+from gan_aug.report.comparisons import equivalence_p
 from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
 from gan_aug.report.study import read_study
 from gan_aug.report.summary import plain
-from gan_aug.report.verdicts import equivalence_p
 
 ENDPOINTS = [
     {"split": "test", "metric": "accuracy", "smallest_effect": 0.01},

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gan_aug.report.crossed import FIXED
-from gan_aug.report.metrics import titles_of
-from gan_aug.report.study import LEFT_OUT, Swept
-from gan_aug.report.summary import Answer, Summary
-from gan_aug.report.verdicts import (
+from gan_aug.report.comparisons import (
     BETTER,
     CANNOT_TELL,
     EQUIVALENT,
@@ -20,6 +16,10 @@ from gan_aug.report.verdicts import (
     equivalence_interval,
     equivalence_p,
 )
+from gan_aug.report.crossed import FIXED
+from gan_aug.report.metrics import titles_of
+from gan_aug.report.study import LEFT_OUT, Swept
+from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.worth import Measure
 from gan_aug.settings.design import Endpoint
 
@@ -36,7 +36,7 @@ def answer_of(summary: Summary, titles: Mapping[str, str], done: list[str]) -> A
     """Return what a report says first.
 
     Args:
-        summary: from `gan_aug.report.analysis.summarise`.
+        summary: from `gan_aug.report.summary.summarise`.
         titles: the arms' names to what they are.
         done: what was done, from `gan_aug.report.done`.
     """

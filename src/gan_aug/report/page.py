@@ -11,6 +11,7 @@ from PIL import Image
 from gan_aug.pages import html
 from gan_aug.pages.html import data_uri, png_of
 from gan_aug.report.answer import asked_verdicts, measure_of, points, worth_of
+from gan_aug.report.comparisons import Verdict, shown_difference
 from gan_aug.report.crossed import FIXED
 from gan_aug.report.done import minutes
 from gan_aug.report.metrics import LOWER_IS_BETTER
@@ -18,7 +19,6 @@ from gan_aug.report.quality import name_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import Job, Study
 from gan_aug.report.summary import Summary
-from gan_aug.report.verdicts import Verdict, shown_difference
 from gan_aug.report.worth import Measure
 
 CAPTIONS = {

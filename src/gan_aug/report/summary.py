@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from gan_aug.data.classes import Classes
-from gan_aug.report.comparisons import Family, Key, family
+from gan_aug.report.comparisons import LEVEL, Family, Key, Verdict, family, verdicts
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LAST
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
@@ -20,7 +20,6 @@ from gan_aug.report.records import DECLARATION, Declaration, GANFacts
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import Comparison, draws_needed, visible_difference
 from gan_aug.report.study import Condition, Job, Study, Swept
-from gan_aug.report.verdicts import LEVEL, Verdict, verdicts
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.design import Endpoint, Question
 
