@@ -171,7 +171,7 @@ def test_a_sound_checkpoint_gives_its_gan(home: Path) -> None:
     path = home / "gan" / "checkpoints" / "last.ckpt"
     gan, origin, _ = load_gan(path)
     assert isinstance(gan, DCGAN)
-    assert origin["train_class"] == "pneumonia"
+    assert origin.train_class == "pneumonia"
     saved = torch.load(path, weights_only=True)["state_dict"]
     assert all(torch.equal(saved[name], tensor) for name, tensor in gan.lasting_state().items())
     shared, shared_origin, _ = load_gan(path.with_name("generator.safetensors"))

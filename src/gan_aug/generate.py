@@ -41,7 +41,7 @@ def main(settings: GenerateSettings) -> None:
         images_by_class(gan, origin, settings.count, settings.seed, train),
         manifest_head(origin, config, checkpoint, settings.seed),
     )
-    model = printable(str(origin["model"]))
+    model = printable(origin.model)
     print(f"{folder}: {settings.count} images of each class that {model} makes")
 
 

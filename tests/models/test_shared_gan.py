@@ -14,6 +14,7 @@ from gan_training import GANS, build, made_by, request, settings, train
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
+from gan_aug.data.origin import Origin
 from gan_aug.models import shared_gan
 from gan_aug.models.restore import checkpoint_sha256, load_gan, read_stored
 from gan_aug.models.shared_gan import NAME, write_shared
@@ -42,7 +43,7 @@ def share(model: str, folder: Path, *overrides: str) -> tuple[Any, Any, Path]:
     }
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     path = folder / NAME
-    write_shared(path, gan.eval(), origin, config, "c" * 64)
+    write_shared(path, gan.eval(), Origin(**origin), config, "c" * 64)
     return cfg, gan, path
 
 
@@ -54,7 +55,7 @@ def test_a_gan_that_travelled_is_the_same(model: str, tmp_path: Path) -> None:
     for name in made_by(cfg):
         here, there = (g.synthesise(request(cfg, name, 4)).images for g in (gan, again))
         assert torch.equal(here, there)
-        label = origin["classes"].index(name)
+        label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))
     assert (config["data"]["name"], config["quality"]["select"]) == ("phantom", None)
     assert not read_stored(path).own

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import Origin
 from gan_aug.data.pixels import to_float, to_uint8
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
@@ -47,9 +48,9 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> ImageTable:
     return make_splits(source, 0, counts, 0, 3).train
 
 
-def origin(makes: dict[str, list[str]], train: ImageTable | None = None) -> dict[str, Any]:
+def origin(makes: dict[str, list[str]], train: ImageTable | None = None) -> Origin:
     known = [] if train is None else train.hashes.tolist()
-    return {"model": "spy", "classes": CLASSES, "makes": makes, "source_hashes": known}
+    return Origin.model_construct(model="spy", classes=CLASSES, makes=makes, source_hashes=known)
 
 
 def made(gan: Any, makes: dict[str, list[str]], name: str, count: int, *rest: Any) -> Any:
@@ -60,7 +61,7 @@ def test_sources_are_those_that_the_fit_had(train: ImageTable) -> None:
     """Whatever else is among the training images when the checkpoint is used."""
     few = origin({"virus": ["normal"]}, train.of_class("normal").take(slice(0, 2)))
     found = images_of(Spy(), few, "virus", 6, 0, train)  # type: ignore[arg-type]
-    assert set(found.sources or ()) == set(few["source_hashes"])
+    assert set(found.sources or ()) == set(few.source_hashes)
 
 
 def test_what_is_asked_for_is_the_label() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.manifest import MANIFEST, Manifest
+from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import with_other_classes
 from gan_aug.data.splits import Splits
@@ -96,7 +97,7 @@ def load_subject(settings: SubjectSettings) -> Subject:
         return Subject(made, splits, gan, chosen, data)
     folder = _synthetic_folder(settings)
     kept = read_set(folder, None, data.image_size, splits, "synthetic.dir")
-    _check_draw(f"synthetic.dir={folder}", kept.manifest.plain(), splits)
+    _check_draw(f"synthetic.dir={folder}", kept.manifest, splits)
     generated = {}
     for name in splits.classes:
         images = kept.of_class(name)
@@ -119,7 +120,7 @@ def _synthetic_folder(settings: Whole) -> Path:
 
 
 def training_images(
-    settings: GenerateSettings, origin: dict[str, Any], typed: Collection[str]
+    settings: GenerateSettings, origin: Origin, typed: Collection[str]
 ) -> ImageTable:
     """Return the training images of the draw that a checkpoint's GAN was fitted on.
 
@@ -160,13 +161,13 @@ def _with_all_classes(data: DataSettings, splits: Splits) -> tuple[DataSettings,
     return data, prepare(data).splits
 
 
-def _check_draw(where: str, origin: dict[str, Any], splits: Splits) -> None:
-    if origin["data_fingerprint"] != splits.fingerprint:
+def _check_draw(where: str, origin: Origin, splits: Splits) -> None:
+    if origin.data_fingerprint != splits.fingerprint:
         raise GanAugError(
-            f"{where}: was fitted on data {origin['data_fingerprint']}, data.root holds "
+            f"{where}: was fitted on data {origin.data_fingerprint}, data.root holds "
             f"{splits.fingerprint}; name the data set it was fitted on"
         )
-    seen = {*origin["seen_hashes"], *origin.get("source_hashes", [])}
+    seen = {*origin.seen_hashes, *origin.source_hashes}
     if foreign := seen - set(splits.train.hashes.tolist()):
         raise GanAugError(
             f"{where}: its generator saw {len(foreign)} images that are not training images of its "

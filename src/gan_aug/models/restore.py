@@ -38,7 +38,7 @@ class StoredGan:
         own: whether it is one's own checkpoint.
     """
 
-    origin: dict[str, Any]
+    origin: Origin
     config: Config
     own: bool
 
@@ -99,9 +99,9 @@ def read_stored(path: Path) -> StoredGan:
     """
     if path.suffix == SUFFIX:
         described = read_description(path, f"checkpoint={path}")
-        return StoredGan(described.origin.model_dump(), described.config, own=False)
+        return StoredGan(described.origin, described.config, own=False)
     content = read_checkpoint(path)["gan_aug"]
-    return StoredGan(content["origin"], content["config"], own=True)
+    return StoredGan(Origin(**content["origin"]), content["config"], own=True)
 
 
 def checkpoint_sha256(path: Path) -> str:
@@ -113,7 +113,7 @@ def checkpoint_sha256(path: Path) -> str:
 
 def load_gan(
     checkpoint: Path, build: Callable[[], GAN] | None = None
-) -> tuple[GAN, dict[str, Any], Config]:
+) -> tuple[GAN, Origin, Config]:
     """Load a GAN on the CPU.
 
     Args:
@@ -131,10 +131,11 @@ def load_gan(
     where = f"checkpoint={checkpoint}"
     if checkpoint.suffix == SUFFIX:
         gan, described = read_shared(checkpoint, where, build)
-        return gan, described.origin.model_dump(), described.config
+        return gan, described.origin, described.config
     content = read_checkpoint(checkpoint)
-    config, state = content["gan_aug"]["config"], content["state_dict"]
-    return rebuild_gan(config, state, where, build), content["gan_aug"]["origin"], config
+    own = content["gan_aug"]
+    gan = rebuild_gan(own["config"], content["state_dict"], where, build)
+    return gan, Origin(**own["origin"]), own["config"]
 
 
 def rebuild_gan(

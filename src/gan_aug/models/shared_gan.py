@@ -6,7 +6,7 @@ on it, and the weights are read once they are known to fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -94,7 +94,7 @@ class Description(Stored):
 
 
 def write_shared(
-    path: Path, gan: GAN, origin: Mapping[str, Any], config: Config, checkpoint_sha256: str
+    path: Path, gan: GAN, origin: Origin, config: Config, checkpoint_sha256: str
 ) -> None:
     """Write a GAN as it travels.
 
@@ -113,7 +113,7 @@ def write_shared(
     Description(
         weights_sha256=sha256_of(path),
         checkpoint_sha256=checkpoint_sha256,
-        origin=Origin(**origin),
+        origin=origin,
         model=DescribedModel(
             name=model["name"],
             kind=model["kind"],

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import Origin
 from gan_aug.data.pixels import to_float, to_uint8
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
@@ -28,53 +29,48 @@ SHOWN_FROM = 4 * AT_ONCE
 """With more images than this the progress is shown."""
 
 
-def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -> dict[str, Any]:
+def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -> Origin:
     """Describe what a model is fitted on.
 
     Args:
         config: the run's resolved configuration.
         prepared: the draw.
         real: the images of it that the model is fitted on.
-
-    Returns:
-        model, data set, its classes, those that a GAN makes (each with the classes of its sources),
-        draw, seed, data fingerprint, the SHA-256 of every real training image and of every image
-        that may be translated, and what is known of the synthetic images, if any.
     """
     splits, synthetic = prepared.splits, prepared.synthetic
     model, train_class = config["model"], config["data"]["train_class"]
     classes = splits.classes.names
     makes = classes_made(model, train_class, classes) if model["kind"] == "gan" else {}
     sources = splits.train.of_classes({name for names in makes.values() for name in names})
-    return {
-        "model": model["name"],
-        "data": config["data"]["name"],
-        "train_class": train_class,
-        "classes": list(classes),
-        "makes": makes,
-        "source_hashes": sorted(sources.hashes.tolist()),
-        "draw": splits.draw,
-        "training_seed": config["seed"],
-        "data_fingerprint": splits.fingerprint,
-        "seen_hashes": sorted(real.hashes.tolist()),
-        "synthetic": None if synthetic is None else synthetic.facts(),
-    }
+    return Origin(
+        model=model["name"],
+        data=config["data"]["name"],
+        train_class=train_class,
+        classes=list(classes),
+        makes=makes,
+        source_hashes=sorted(sources.hashes.tolist()),
+        draw=splits.draw,
+        training_seed=config["seed"],
+        data_fingerprint=splits.fingerprint,
+        seen_hashes=sorted(real.hashes.tolist()),
+        synthetic=None if synthetic is None else synthetic.facts(),
+    )
 
 
-def translates(origin: Mapping[str, Any]) -> bool:
+def translates(origin: Origin) -> bool:
     """Tell whether a GAN needs real images to make others from."""
-    return any(origin["makes"].values())
+    return any(origin.makes.values())
 
 
 def images_by_class(
-    gan: GAN, origin: Mapping[str, Any], count: int, seed: int, train: ImageTable | None
+    gan: GAN, origin: Origin, count: int, seed: int, train: ImageTable | None
 ) -> dict[str, Generated]:
     """Generate `count` images of each class that the GAN makes; see `images_of`."""
-    return {name: images_of(gan, origin, name, count, seed, train) for name in origin["makes"]}
+    return {name: images_of(gan, origin, name, count, seed, train) for name in origin.makes}
 
 
 def images_of(
-    gan: GAN, origin: Mapping[str, Any], name: str, count: int, seed: int, train: ImageTable | None
+    gan: GAN, origin: Origin, name: str, count: int, seed: int, train: ImageTable | None
 ) -> Generated:
     """Generate `count` images of a class.
 
@@ -93,10 +89,10 @@ def images_of(
     Raises:
         GanAugError: the GAN does not make the class, or there is nothing to translate.
     """
-    makes = origin["makes"]
+    makes = origin.makes
     if name not in makes:
         raise GanAugError(
-            f"model={origin['model']}: makes {', '.join(makes)}, not {name}; ask for one of these"
+            f"model={origin.model}: makes {', '.join(makes)}, not {name}; ask for one of these"
         )
     gan.eval()
     # Latents of one class are not those of another, unless there is only one.
@@ -105,7 +101,7 @@ def images_of(
     sources = None
     if makes[name]:
         assert train is not None
-        known = train.take(np.isin(train.hashes, origin["source_hashes"]))
+        known = train.take(np.isin(train.hashes, origin.source_hashes))
         sources = _sources(known, makes[name], count, own)
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
@@ -114,7 +110,7 @@ def images_of(
     for start in starts:
         end = min(start + AT_ONCE, count)
         part = None if sources is None else _as_sources(sources.take(slice(start, end)))
-        made = gan.synthesise(Request(origin["classes"].index(name), end - start, random, part))
+        made = gan.synthesise(Request(origin.classes.index(name), end - start, random, part))
         images.append(to_uint8(made.images))
         hashes += made.sources or []
     return Generated(torch.cat(images).numpy(), hashes if sources is not None else None)
@@ -138,7 +134,7 @@ def _as_sources(table: ImageTable) -> Sources:
 
 
 def manifest_head(
-    origin: Mapping[str, Any], config: Mapping[str, Any], checkpoint: Path, seed: int
+    origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int
 ) -> dict[str, Any]:
     """Return what a manifest says of the generator.
 
@@ -150,7 +146,7 @@ def manifest_head(
     """
     settings = data_settings(config["data"], None)
     return {
-        **origin,
+        **origin.model_dump(),
         "checkpoint_sha256": checkpoint_sha256(checkpoint),
         "seed": seed,
         "chosen_by": (config.get("quality") or {}).get("select"),

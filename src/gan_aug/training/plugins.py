@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from gan_aug.data.origin import Origin
 from gan_aug.run.record import Run
 from gan_aug.settings.node import Node, building
 from gan_aug.training.callbacks import Checkpoints
@@ -26,7 +27,7 @@ class Fitting:
     """
 
     run: Run
-    origin: dict[str, Any]
+    origin: Origin
     done: int
 
 
@@ -51,7 +52,7 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
 def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
     """Return what saves the run's checkpoints."""
     run = fitting.run
-    content = {"config": run.config, "origin": fitting.origin}
+    content = {"config": run.config, "origin": fitting.origin.model_dump()}
     return Checkpoints(run.folder / "checkpoints", every_n_seconds, content, on_save=run.record)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_aug.data.origin import Origin
 from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
@@ -34,7 +35,7 @@ class Start:
     rows: int = 0
 
 
-def find_start(folder: Path, module: ResumableModule, origin: Mapping[str, Any]) -> Start:
+def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
     """Find the newest sound checkpoint.
 
     A damaged last.ckpt is set aside as damaged.ckpt, and the one before it is taken.
@@ -57,7 +58,7 @@ def find_start(folder: Path, module: ResumableModule, origin: Mapping[str, Any])
         except Damaged as error:
             reasons.append(f"{path}: {error.what}")
             continue
-        if content["gan_aug"]["origin"] != origin:
+        if content["gan_aug"]["origin"] != origin.model_dump():
             raise GanAugError(
                 f"{path}: was fitted on other images: the data set or the synthetic set has "
                 "changed since; restore the images, or start again in another hydra.run.dir"

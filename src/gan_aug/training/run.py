@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from gan_aug.data.batches import EvaluationBatches
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import write_set
@@ -166,7 +167,7 @@ def serving_of(settings: SettledTrain, splits: Splits) -> Serving:
     return Serving(list(made), model.balanced, gan_facts(model).fitted_on == "two")
 
 
-def _watching(settings: SettledTrain, splits: Splits, origin: dict[str, Any]) -> list[Callback]:
+def _watching(settings: SettledTrain, splits: Splits, origin: Origin) -> list[Callback]:
     """Return what looks at a GAN while it trains: samples, and quality where it is asked for."""
     model, quality, epochs = settings.model, settings.quality, settings.trainer.max_epochs
     if not isinstance(model, GanSettings):
@@ -183,7 +184,7 @@ def _finish_gan(
     settings: SettledTrain,
     module: GAN,
     run: Run,
-    origin: dict[str, Any],
+    origin: Origin,
     train: ImageTable,
     diverged: bool,
 ) -> None:

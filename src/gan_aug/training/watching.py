@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import Origin
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator, directions_of, of_class
 from gan_aug.evaluation.subject import source_images
@@ -35,7 +36,7 @@ class _Watching(Callback):
     No global random number is drawn, and what was in training mode is so again.
     """
 
-    def __init__(self, every_n_epochs: int, origin: Mapping[str, Any]) -> None:
+    def __init__(self, every_n_epochs: int, origin: Origin) -> None:
         self.every_n_epochs = every_n_epochs
         self._origin = origin
 
@@ -71,7 +72,7 @@ class SampleGrids(_Watching):
         origin: what the GAN is fitted on (`gan_aug.models.synthesis.origin_of`).
     """
 
-    def __init__(self, every_n_epochs: int, train: ImageTable, origin: Mapping[str, Any]) -> None:
+    def __init__(self, every_n_epochs: int, train: ImageTable, origin: Origin) -> None:
         super().__init__(every_n_epochs, origin)
         self._train = train
 
@@ -88,7 +89,7 @@ class SampleGrids(_Watching):
 
     def _sheet(self, gan: GAN) -> Tensor:
         """Return both grids side by side: (3, H, W) in [0, 1]."""
-        classes = list(self._origin["makes"])
+        classes = list(self._origin.makes)
         count = GRID_SIDE * max(1, GRID_SIDE // len(classes))
         with _modes_kept(gan):
             pairs = [self._of_class(gan, name, count) for name in classes]
@@ -157,7 +158,7 @@ class QualityCurves(_Watching):
         every_n_epochs: int,
         quality: QualitySettings,
         splits: Splits,
-        origin: Mapping[str, Any],
+        origin: Origin,
     ) -> None:
         super().__init__(every_n_epochs, origin)
         self._select, self._seed, self._splits = quality.select, quality.seed, splits
