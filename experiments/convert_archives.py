@@ -24,7 +24,7 @@ from gan_aug.report.predictions import Predicted, Predictions, hash_of, write_pr
 from gan_aug.report.records import DECLARATION, RESULT, Declaration, DrawResult
 from gan_aug.report.study import read_study
 from gan_aug.run.files import sha256_of
-from gan_aug.run.run_record import RECORD
+from gan_aug.run.run_record import RECORD, RunRecord
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 
@@ -152,6 +152,11 @@ def convert_draw(result: dict[str, Any], record: dict[str, Any]) -> DrawResult:
     return DrawResult.parse(result, "metrics.json")
 
 
+def convert_record(record: dict[str, Any]) -> RunRecord:
+    """Return what a run.json says."""
+    return RunRecord.parse({"format": 1, **record}, RECORD)
+
+
 def convert(archives: list[Path], folder: Path) -> None:
     """Unpack old archives into a folder, in the form of today."""
     draws = {}
@@ -180,7 +185,7 @@ def convert(archives: list[Path], folder: Path) -> None:
             write_predictions(folder / name, predictions)
         convert_draw(result, record).write(out / RESULT)
         record["metrics_sha256"] = sha256_of(out / RESULT)
-        (out / RECORD).write_text(json.dumps(record, indent=2))
+        convert_record(record).write(out / RECORD)
 
 
 def _lacks_patients(draw: Path, archive: zipfile.ZipFile) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support import BINARY
+from support import BINARY, RUN
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.metrics import MeasuredFit, measure_fit
@@ -138,10 +138,8 @@ def _write_job(
             "classes": {"pneumonia": {"values": values, "seconds": None,
                                       "images": {"measured": 150}}},
         }  # fmt: skip
-    record = {
-        "status": "finished", "reason": None, "name": "fake", "command": ["python", "-m", "x"],
-        "git_commit": "c0ffee", "versions": {"torch": "2"}, "python": "3", "machine": "m",
-        "seconds": 1.0, "started": "2026", "job": 0, "overrides": [],
+    record = RUN | {
+        "name": "fake", "seconds": 1.0, "job": 0,
         "data": {"fingerprint": "f", "used": {"train": counts, "test": counts}},
         "config": {"draw": draw, "study": {"repeats": repeats, "folder": folder.name, **condition}},
     }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from support import RUN
 
 from gan_aug.run.lock import _place
 
@@ -25,10 +26,7 @@ def write(path: Path, content: Any) -> Path:
 
 def write_run(folder: Path, status: str = "finished", age: float = 0, **others: Any) -> Path:
     """Write a run.json, `age` seconds ago."""
-    record = {
-        "status": status, "reason": None, "command": ["python", "-m", "gan_aug.study"],
-        "overrides": [], "seconds": 60.0, "config": {"study": {"folder": folder.name}},
-    }  # fmt: skip
+    record = RUN | {"status": status, "config": {"study": {"folder": folder.name}}}
     path = write(folder / "run.json", record | others)
     at = time.time() - age
     os.utime(path, (at, at))

@@ -82,6 +82,15 @@ ORIGIN = {
 """What a manifest says of a generator."""
 
 
+RUN: dict[str, Any] = {
+    "format": 1, "status": "finished", "reason": None, "name": "x", "command": ["python"],
+    "overrides": [], "job": None, "sweep_folder": None, "started": "2026-01-01T00:00:00+00:00",
+    "resumed": 0, "seconds": 60.0, "seed": 0, "git_commit": "c0ffee", "python": "3", "machine": "m",
+    "versions": {"torch": "2"}, "given": {}, "config": {},
+}  # fmt: skip
+"""A run.json."""
+
+
 def environment(cache_home: Path) -> dict[str, str]:
     # Without compiled files every process would compile gan_aug again: 0.5 s.
     left_out = ("HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE")

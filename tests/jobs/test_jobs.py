@@ -105,13 +105,7 @@ def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path)
             )
             for key in ("verbose", "resume"):
                 given.pop(key, None)
-            record = {
-                "status": status, "config": given, "given": given, "command": ["python"],
-                "overrides": swept[draw],
-            }  # fmt: skip
-            folder = tmp_path / f"draw_{draw}"
-            folder.mkdir()
-            (folder / "run.json").write_text(json.dumps(record))
+            write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
         missing = [job.folder for job in _missing(Composer(loader, master), swept, 0)]
         assert missing == ["draw_1", "draw_2"]
         longer = [[*job, "study.steps=21"] for job in swept]
@@ -348,9 +342,7 @@ def test_numbers_go_on_where_the_batch_before_ended(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path) -> None:
-    (tmp_path / "draw_0").mkdir()
-    record = {"status": "finished", "config": {}, "given": {}, "command": [], "overrides": []}
-    (tmp_path / "draw_0" / "run.json").write_text(json.dumps(record))
+    write_run(tmp_path / "draw_0")
     with composing(f"study_dir={tmp_path}", "++seed=${hydra:job.num}") as (loader, master):
         swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
         assert len(_missing(Composer(loader, master), swept, 0)) == 1

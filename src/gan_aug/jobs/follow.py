@@ -291,7 +291,7 @@ def _read_run(path: Path) -> _Run:
         status=record.status,
         reason=record.reason,
         overrides=tuple(record.overrides),
-        seconds=record.seconds or 0.0,
+        seconds=record.seconds,
         written=path.stat().st_mtime,
         below=below if isinstance(below, str) else "",
     )

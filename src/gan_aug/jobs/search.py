@@ -22,7 +22,7 @@ from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 from gan_aug.run.launched import DIVERGED, users_environment
-from gan_aug.run.run_record import read_record, write_record
+from gan_aug.run.run_record import RECORD, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.node import build_plain
 
@@ -291,7 +291,7 @@ class _Search:
         """Say in run.json why the run was stopped: its table shows that."""
         record = read_record(self._sweep / folder)
         if record is not None and record.status == "interrupted":
-            write_record(self._sweep / folder, record.with_facts(reason=_PRUNED))
+            record.with_facts(reason=_PRUNED).write(self._sweep / folder / RECORD)
 
     def _print_best(self) -> None:
         from optuna.trial import TrialState

@@ -22,6 +22,7 @@ from gan_aug.run.arguments import quoted
 from gan_aug.run.find import JOBS
 from gan_aug.run.launched import COMMAND
 from gan_aug.run.lock import Lock, is_held
+from gan_aug.run.record import new_record
 from gan_aug.run.run_record import RunRecord
 from gan_aug.run.stored_model import Stored
 
@@ -167,9 +168,7 @@ class Submission(Stored):
     def unborn(self, k: int) -> RunRecord:
         """Return the record of job k if its process ended before it could write one."""
         job = self.jobs[k]
-        return RunRecord.of_nothing(
-            self._own_command, job.overrides, job.number, str(self.sweep), datetime.now(UTC)
-        )
+        return new_record(self._own_command, job.overrides, job.number, str(self.sweep), {})
 
 
 def submissions(sweep: Path) -> Iterator[Path]:

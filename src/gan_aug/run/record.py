@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,7 @@ from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
-from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record, write_record
+from gan_aug.run.run_record import RECORD, Config, RunRecord, Status, read_record
 from gan_aug.run.terminal import printable
 from gan_aug.settings.whole import Whole, among
 
@@ -140,8 +139,7 @@ class Run:
         if earlier is not None:
             if self._has_work():
                 self.before, self.threads = [earlier.config], earlier.threads
-            given = earlier.given or earlier.config
-            differences = [d for d in _differences(given, self._given) if not _is_open(d)]
+            differences = [d for d in _differences(earlier.given, self._given) if not _is_open(d)]
             again = [key for key, *_ in differences if among(key, self._redo)]
             free = self._may_differ + self._redo
             if earlier.finished and not again:
@@ -161,36 +159,28 @@ class Run:
                 self._finished_before = earlier
                 if again:
                     print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
-            self._seconds_before = earlier.seconds or 0.0
+            self._seconds_before = earlier.seconds
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
         if earlier is not None and self.finished:
             self._record = earlier
             return
-        hydra = HydraConfig.get()
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._record = RunRecord(
-            status="running",
-            reason=None,
-            name=self.config["name"],
-            command=multirun_command()
-            or ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
-            overrides=list(hydra.overrides.task),
-            job=hydra.job.num if _in_sweep() else None,
-            sweep_folder=hydra.sweep.dir if _in_sweep() else None,
-            started=(earlier and earlier.started) or now,
-            resumed=0 if earlier is None else (earlier.resumed or 0) + 1,
-            seconds=self._seconds_before,
-            seed=self.config["seed"],
-            git_commit=_git_commit(),
-            python=platform.python_version(),
-            machine=_machine(self.config),
-            threads=self.threads,
-            versions={name: importlib.metadata.version(name) for name in PACKAGES},
-            given=self._given,
-            config=self.config,
+        hydra, swept = HydraConfig.get(), _in_sweep()
+        self._record = new_record(
+            multirun_command() or ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
+            list(hydra.overrides.task),
+            hydra.job.num if swept else None,
+            hydra.sweep.dir if swept else None,
+            self.config,
         )
+        if earlier is not None:
+            self._record = self._record.with_facts(
+                started=earlier.started,
+                resumed=earlier.resumed + 1,
+                seconds=earlier.seconds,
+                threads=earlier.threads if self.before else None,
+            )
         self._write()
         config = OmegaConf.to_yaml(OmegaConf.create(self.config))
         write_text(self.folder / ".hydra" / "config.yaml", config)
@@ -235,8 +225,8 @@ class Run:
 
     def _write(self) -> None:
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
-        self._record = replace(self._record, seconds=seconds)
-        write_record(self.folder, self._record)
+        self._record = self._record.with_facts(seconds=seconds)
+        self._record.write(self.folder / RECORD)
 
     def __exit__(
         self,
@@ -266,13 +256,42 @@ class Run:
         if error is None:
             self.record(status="finished", reason=None)
         elif self._finished_before is not None:
-            write_record(self.folder, self._finished_before)  # its results are still there
+            self._finished_before.write(self.folder / RECORD)  # its results are still there
         elif isinstance(error, BrokenPipeError):
             self.record(status="interrupted", reason="nobody reads its output; can go on")
         elif isinstance(error, Exception):
             self.record(status="failed", reason=one_line(error))
         else:
             self.record(status="interrupted", reason=STOPPED)
+
+
+def new_record(
+    command: list[str],
+    overrides: list[str],
+    job: int | None,
+    sweep_folder: str | None,
+    config: Config,
+) -> RunRecord:
+    """Return the record of a run that begins now, on this machine; see `RunRecord`."""
+    return RunRecord(
+        status="running",
+        reason=None,
+        name=config.get("name"),
+        command=command,
+        overrides=overrides,
+        job=job,
+        sweep_folder=sweep_folder,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        resumed=0,
+        seconds=0.0,
+        seed=config.get("seed"),
+        git_commit=_git_commit(),
+        python=platform.python_version(),
+        machine=_machine(config),
+        versions={name: importlib.metadata.version(name) for name in PACKAGES},
+        given=config,
+        config=config,
+    )
 
 
 def _in_sweep() -> bool:
@@ -305,7 +324,7 @@ def is_finished(folder: Path, given: Config) -> bool:
     record = read_record(folder)
     if record is None or not record.finished:
         return False
-    differences = _differences(record.given or record.config, given)
+    differences = _differences(record.given, given)
     return all(_is_open(difference) for difference in differences)
 
 
@@ -330,7 +349,7 @@ def sound_record(folder: Path) -> RunRecord | None:
 
 
 def note_end(
-    folder: Path, before: RunRecord | None, status: str, reason: str | None, unborn: RunRecord
+    folder: Path, before: RunRecord | None, status: Status, reason: str | None, unborn: RunRecord
 ) -> None:
     """Record how a run's process ended, where it did not do so itself.
 
@@ -356,7 +375,7 @@ def note_end(
     try:
         record = read_record(folder) or unborn
         if record.status == "running" or (record == before and not record.finished):
-            write_record(folder, replace(record, status=status, reason=reason))
+            record.with_facts(status=status, reason=reason).write(folder / RECORD)
     except GanAugError as error:
         warn(str(error))
     finally:

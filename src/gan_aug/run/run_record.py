@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_json, write_json
-from gan_aug.run.renames import renamed
-from gan_aug.run.typed import Misfit, Others, from_plain, to_plain
+from pydantic import BaseModel, ConfigDict
+
+from gan_aug.run.stored_model import Stored
 
 RECORD = "run.json"
 Config = dict[str, Any]
 """A resolved configuration as plain containers."""
+Status = Literal["running", "finished", "failed", "interrupted"]
+_REMEDY = "restore it, or choose another hydra.run.dir"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataNotes:
-    """What a run notes of its data set.
+class DataNotes(BaseModel):
+    """What a run notes of its data set; what the data set says of itself stands beside it.
 
     Attributes:
-        others: what the data set says of itself: its folder, files left out ...
         fingerprint: of the data set, before any cut.
         used: split to the number of images of each class; None of a run that cuts none.
         warnings: what a reader of its numbers must know.
     """
 
-    others: Others = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
     fingerprint: str
     used: dict[str, dict[str, int]] | None = None
-    warnings: list[str] | None = None
+    warnings: list[str] = []
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A run. What another version of gan_aug did not write is None.
+class RunRecord(Stored):
+    """A run, from its first attempt on.
 
     Attributes:
-        status: running, finished, failed or interrupted.
+        status: how it stands; one that says running while nobody works in its folder was killed.
         reason: why it failed or stopped.
         name: of the configuration; may be anything where the run failed for it.
         command: as it was typed, from `python` on.
@@ -53,62 +50,41 @@ class RunRecord:
         git_commit: of the code; None of an installed wheel.
         python: version.
         machine: system and processor.
-        threads: that torch computes with in the latest attempt: results depend on it in the last
-            bits. None of a run without torch.
         versions: package to version.
         given: the configuration before the data settled it.
         config: the configuration.
+        threads: that torch computes with in the latest attempt: results depend on it in the last
+            bits. None of a run without torch.
         data: of the data set, once it was read.
+        synthetic: of the added images, where there are any.
         metrics_sha256: of the metrics.json of a study's draw.
-        others: what only people read, and what other versions wrote.
+        metrics_csv_rows_lost: of a metrics.csv that was damaged.
     """
 
-    status: str
+    WHAT: ClassVar[str] = "record of a run"
+
+    status: Status
     reason: str | None
     name: Any
     command: list[str]
     overrides: list[str]
     job: int | None
     sweep_folder: str | None
-    started: str | None
-    resumed: int | None
-    seconds: float | None
+    started: str
+    resumed: int
+    seconds: float
     seed: Any
     git_commit: str | None
-    python: str | None
-    machine: str | None
-    versions: dict[str, str] | None
-    given: Config | None
+    python: str
+    machine: str
+    versions: dict[str, str]
+    given: Config
     config: Config
-    data: DataNotes | None = None
-    metrics_sha256: str | None = None
     threads: int | None = None
-    others: Others = field(default_factory=dict)
-
-    @classmethod
-    def of_nothing(
-        cls, command: list[str], overrides: list[str], job: int, sweep: str, started: datetime
-    ) -> RunRecord:
-        """Return the record of a job that its launcher starts, before the job itself writes it."""
-        return cls(
-            status="running",
-            reason=None,
-            name=None,
-            command=command,
-            overrides=overrides,
-            job=job,
-            sweep_folder=sweep,
-            started=started.isoformat(timespec="seconds"),
-            resumed=0,
-            seconds=0.0,
-            seed=None,
-            git_commit=None,
-            python=None,
-            machine=None,
-            versions=None,
-            given=None,
-            config={},
-        )
+    data: DataNotes | None = None
+    synthetic: dict[str, Any] | None = None
+    metrics_sha256: str | None = None
+    metrics_csv_rows_lost: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -117,7 +93,7 @@ class RunRecord:
 
     def with_facts(self, **facts: Any) -> RunRecord:
         """Return the record with further facts, as plain containers."""
-        return from_plain(RunRecord, to_plain(self) | facts)
+        return self.parse(self.plain() | facts, RECORD)
 
 
 def read_record(folder: Path) -> RunRecord | None:
@@ -127,17 +103,4 @@ def read_record(folder: Path) -> RunRecord | None:
         GanAugError: it is damaged, or no record of gan_aug.
     """
     path = folder / RECORD
-    if not path.exists():
-        return None
-    content = read_json(path, "remove it or restore it")
-    try:
-        return from_plain(RunRecord, renamed(content))
-    except Misfit as error:
-        raise GanAugError(
-            f"{path}: is not a record of gan_aug ({error}); choose another hydra.run.dir"
-        ) from error
-
-
-def write_record(folder: Path, record: RunRecord) -> None:
-    """Write a folder's run.json."""
-    write_json(folder / RECORD, to_plain(record))
+    return RunRecord.read(path, _REMEDY) if path.exists() else None
