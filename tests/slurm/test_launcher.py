@@ -159,12 +159,13 @@ def test_a_failed_job_is_failed_in_sacct_and_has_its_reason_in_the_study(
     slurm_cluster: SlurmCluster, tmp_path: Path, cache_home: Path
 ) -> None:
     packed = ("hydra.launcher.pack=2", "hydra.launcher.wait=true")
-    arguments = (*SLURM, *packed, "draw=0,-1")
+    own = ("data.val_per_class=10,5000", "hydra.sweep.subdir=val_${data.val_per_class}")
+    arguments = (*SLURM, *packed, *own)
     printed = ended(slurm_cluster, cache_home, tmp_path, *arguments, code=1)
-    assert "error: draw_-1: draw=-1: must be a whole number from 0" in printed
+    assert "error: val_5000: data.val_per_class=5000: " in printed
     done, failed = jobs_of(tmp_path)
     assert (done.state, failed.state) == (State.DONE, State.FAILED)
-    assert str(failed.reason).startswith("draw=-1: must be")
+    assert str(failed.reason).startswith("data.val_per_class=5000: ")
     task = task_of(tmp_path, 1)
     assert wait_until(lambda: slurm_cluster.sacct(task)[0]["State"] == "FAILED")
     # Only what failed is submitted again, to another partition as well.
