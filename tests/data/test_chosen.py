@@ -95,7 +95,7 @@ def test_a_class_that_lacks_a_split_can_be_left_out(root: Path, tmp_path: Path) 
         loaded(root, tmp_path)
     source = loaded(root, tmp_path, "data.classes=[a,b]")
     assert source.classes.names == ("a", "b")
-    skipped = source.notes["files_skipped"]
+    skipped = source.notes.files_skipped
     assert {path for path in skipped if path.startswith("train/c/")} == {
         f"train/c/{i}.png" for i in range(6)
     }

@@ -113,11 +113,11 @@ def test_folders_of_splits_are_taken_as_they_are(root: Path) -> None:
     assert source.validation is not None
     assert source.validation.counts() == source.test.counts() == {"sick": 8, "well": 8}
     skipped = {"notes/": "beside the folders of the splits (0 files)"}
-    assert source.notes["files_skipped"] == skipped
+    assert source.notes.files_skipped == skipped
     (root / "train" / "sick" / "p18_x.png").write_bytes(
         (root / "train" / "sick" / "p1_sick0.png").read_bytes()
     )
-    (warning,) = load(root, patient_regex=PATIENTS).notes["warnings"]
+    (warning,) = load(root, patient_regex=PATIENTS).notes.warnings
     assert warning.startswith("1 patients are in train and in test, such as p18")
 
 
@@ -243,8 +243,8 @@ def test_odd_files_of_five_classes(tmp_path: Path) -> None:
     source = load(root, size=32)
     assert source.channels == 3
     assert sorted(source.classes.names) == sorted(["원", "stripes", "a square", "ring", "dots"])
-    assert len(source.notes["files_skipped"]) == 15
-    assert source.notes["modes"] == {"RGB": 30, "P": 10, "DICOM": 10, "RGBA": 10, "I;16": 5}
+    assert len(source.notes.files_skipped) == 15
+    assert source.notes.modes == {"RGB": 30, "P": 10, "DICOM": 10, "RGBA": 10, "I;16": 5}
     every = [t for t in (source.train, source.validation, source.test) if t is not None]
     for table in every:
         for path, image in zip(table.paths.tolist(), table.images, strict=True):

@@ -191,7 +191,7 @@ def test_09_pages_are_refused(root: Path, read: Read) -> None:
         read("data.on_bad_file=error")
     source = read("data.on_bad_file=skip")
     assert counts(source) == {"A": 6, "B": 6}
-    assert sorted(source.notes["bad_files_skipped"]) == ["A/x.tiff", "B/x.tiff"]
+    assert sorted(source.notes.bad_files_skipped) == ["A/x.tiff", "B/x.tiff"]
 
 
 def test_10_an_empty_tag_is_an_absent_one(root: Path, read: Read) -> None:
@@ -258,8 +258,8 @@ def test_06_dicom_without_its_suffix(root: Path, read: Read) -> None:
         (root / name / "report.1.2").write_text("no image")
     source = read()
     assert counts(source) == {"A": 10, "B": 10}
-    assert source.notes["modes"] == {"DICOM": 20}
-    assert sorted(source.notes["files_skipped"]) == ["A/report.1.2", "B/report.1.2"]
+    assert source.notes.modes == {"DICOM": 20}
+    assert sorted(source.notes.files_skipped) == ["A/report.1.2", "B/report.1.2"]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_01_splits_by_any_usual_name(root: Path, read: Read, names: tuple[str, .
     assert len(source.test) == 20
     assert source.validation is not None
     assert len(source.validation) == (20 if len(names) == 3 else 4)
-    assert source.notes["files_skipped"] == {}
+    assert source.notes.files_skipped == {}
 
 
 def test_02_masks_beside_their_images(root: Path, read: Read) -> None:
@@ -286,7 +286,7 @@ def test_02_masks_beside_their_images(root: Path, read: Read) -> None:
             write_image(root / name / f"{stem}_mask.png", 100 + i)
         write_image(root / name / f"{name} (1)_mask_1.png", 200)
     source = read()
-    (warning,) = source.notes["warnings"]
+    (warning,) = source.notes.warnings
     assert (
         "14 of 26 images look like masks of others, such as benign/benign (1)_mask.png" in warning
     )
@@ -294,9 +294,9 @@ def test_02_masks_beside_their_images(root: Path, read: Read) -> None:
     assert typed == 'data.exclude=["*_mask*"]'
     without = read(typed)
     assert counts(without) == {"benign": 6, "malignant": 6}
-    assert without.notes["warnings"] == []
-    assert without.notes["files_left_out"] == {"data.exclude=*_mask*": 14}
-    assert without.notes["files_skipped"]["benign/benign (1)_mask.png"] == "data.exclude=*_mask*"
+    assert without.notes.warnings == []
+    assert without.notes.files_left_out == {"data.exclude=*_mask*": 14}
+    assert without.notes.files_skipped["benign/benign (1)_mask.png"] == "data.exclude=*_mask*"
     assert without.fingerprint() != source.fingerprint()
 
 
@@ -306,17 +306,17 @@ def test_02_masks_in_folders(root: Path, read: Read) -> None:
         pictures(root / name / "masks", stem=name)
     source = read()
     assert counts(source) == {"COVID": 12, "Normal": 12}
-    (warning,) = source.notes["warnings"]
+    (warning,) = source.notes.warnings
     assert "12 of 24 images look like masks of others, such as COVID/masks/COVID00.png" in warning
     without = read(warning.partition("'")[2].rstrip("'"))
     assert {path.split("/")[1] for path in paths(without)} == {"images"}
     folder = "data.exclude=*/masks/* (6 files)"
-    assert without.notes["files_skipped"] == {"COVID/masks/": folder, "Normal/masks/": folder}
+    assert without.notes.files_skipped == {"COVID/masks/": folder, "Normal/masks/": folder}
 
 
 def test_masks_on_faces_are_classes(root: Path, read: Read) -> None:
     two(root, names=("with_mask", "without_mask"))
-    assert read().notes["warnings"] == []
+    assert read().notes.warnings == []
 
 
 def test_a_pattern_that_leaves_out_everything_is_named(root: Path, read: Read) -> None:
@@ -327,7 +327,7 @@ def test_a_pattern_that_leaves_out_everything_is_named(root: Path, read: Read) -
 
 def test_a_pattern_that_leaves_out_nothing_is_named(root: Path, read: Read) -> None:
     two(root)
-    (warning,) = read("data.exclude=[*_msk*]").notes["warnings"]
+    (warning,) = read("data.exclude=[*_msk*]").notes.warnings
     assert warning.startswith("data.exclude=*_msk*: leaves out no file")
 
 
@@ -343,7 +343,7 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
     (root / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     source = read()
     assert counts(source) == {"A": 10, "B": 10}
-    assert source.notes["files_skipped"] == {
+    assert source.notes.files_skipped == {
         ".git/": f"{ISOLATED} (1 file)",
         "DICOMDIR": "a DICOM directory",
         "A/.ipynb_checkpoints/": f"{ISOLATED} (5 files)",
@@ -369,7 +369,7 @@ def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) 
     write_image(root / "overview.png", 1)
     source = read()
     assert counts(source) == {"A": 15, "B": 6}
-    assert source.notes["files_skipped"] == {
+    assert source.notes.files_skipped == {
         "overview.png": "an image outside the class folders",
         "A/above/": "a link to a folder that is read already",
         "A/loop/": "a link to a folder that is read already",
@@ -381,7 +381,7 @@ def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) 
 def test_a_class_that_is_a_link_to_another_is_named(root: Path, read: Read) -> None:
     two(root)
     (root / "C").symlink_to("A")
-    (warning,) = read().notes["warnings"]
+    (warning,) = read().notes.warnings
     assert warning == "C/ is no class: a link to a folder that is read already"
 
 
@@ -401,7 +401,7 @@ def test_11_one_patient_id_for_all_of_splits(root: Path, read: Read) -> None:
     for split in ("train", "val", "test"):
         for name in ("A", "B"):
             dicoms(root / split / name, [f"{i}.dcm" for i in range(3)], patient="ANONYMOUS")
-    (warning,) = read().notes["warnings"]
+    (warning,) = read().notes.warnings
     assert warning.startswith("all 18 images have the one PatientID ANONYMOUS")
 
 
@@ -412,7 +412,7 @@ def test_where_no_patients_are_known_no_message_speaks_of_them(root: Path, read:
     assert "of the 6 images of A by whole groups of near duplicates" in str(caught.value)
     assert "patient" not in str(caught.value)
     source = read()
-    assert source.notes["warnings"] == []
+    assert source.notes.warnings == []
     splits = make_splits(source, 0, {"A": None, "B": None}, 0, 1)
     (said,) = splits.notes["warnings"]
     assert said.startswith("the patient of 12 images is not known")
@@ -428,7 +428,7 @@ def _other_bytes(table: ImageTable) -> ImageTable:
 def test_11_one_patient_id_of_some_images(root: Path, read: Read) -> None:
     two(root)
     dicoms(root / "A", ["1.dcm", "2.dcm"], patient="ANONYMOUS")
-    warnings = read().notes["warnings"]
+    warnings = read().notes.warnings
     assert warnings[0].startswith("nothing tells the patient of 12 of 14 files: A/a00.png, ")
     assert warnings[1].startswith("2 images have the one PatientID ANONYMOUS")
 
@@ -513,7 +513,7 @@ def test_17_one_file_without_a_patient_hides_no_warning(root: Path, read: Read) 
                 write_image(root / split / name / f"{name}p{i:02d}_{split}.png", len(split) + i)
     write_image(root / "train" / "A" / "overview.png", 99)
     source = read(r"data.patient_regex='([AB]p\d+)_.*'")
-    unmatched, crossing = source.notes["warnings"]
+    unmatched, crossing = source.notes.warnings
     assert unmatched.endswith("does not match 1 of 25 files: train/A/overview.png")
     assert crossing.startswith("12 patients are in train and in test, such as Ap00")
     assert not source.patients_known
@@ -622,7 +622,7 @@ def test_what_gan_aug_wrote_is_not_read(root: Path, read: Read) -> None:
     (root / "A" / "run.json").write_text('{"versions": {"gan_aug": "0"}}')  # hydra.run.dir=A
     source = read()
     assert counts(source) == {"A": 6, "B": 6, "C": 6}
-    assert source.notes["files_skipped"] == {
+    assert source.notes.files_skipped == {
         "A/run.json": "no image by its name or first bytes",
         "C/manifest.json": "no image by its name or first bytes",
         "made/": "written by gan_aug (3 files)",
@@ -640,7 +640,7 @@ def test_splits_below_their_classes(root: Path, read: Read) -> None:
     assert source.classes.names == ("A", "B")
     assert {path.split("/")[1] for path in source.test.paths} == {"test"}
     assert counts(source) == {"A": 16, "B": 16}
-    assert source.notes["files_skipped"] == {"A/loose.png": "an image outside the class folders"}
+    assert source.notes.files_skipped == {"A/loose.png": "an image outside the class folders"}
 
 
 def test_classes_that_are_called_as_splits_are(root: Path, read: Read) -> None:
@@ -743,13 +743,13 @@ def test_what_stands_beside_the_splits_is_one_entry(root: Path, read: Read) -> N
     (root / "notes" / "old" / "a.txt").write_text("x")
     beside = "beside the folders of the splits"
     source = read()
-    assert source.notes["files_skipped"] == {
+    assert source.notes.files_skipped == {
         "notes/": f"{beside} (1 file)",
         "unlabelled/": f"{beside} (12 files)",
         "val/": f"{beside} (6 files)",
     }
-    assert source.notes["files_left_out"] == {beside: 19}
-    (warning,) = source.notes["warnings"]
+    assert source.notes.files_left_out == {beside: 19}
+    (warning,) = source.notes.warnings
     assert warning.startswith("val/ is named like a split")
     assert warning.endswith("6 files are not read")
 
@@ -770,8 +770,8 @@ def test_a_folder_that_cannot_be_read(
     with pytest.raises(GanAugError, match=r"A/locked: cannot be read \(Permission denied\)"):
         read("data.on_bad_file=error")
     source = read()
-    assert source.notes["files_skipped"] == {"A/locked/": "cannot be read (Permission denied)"}
-    assert source.notes["files_left_out"] == {"cannot be read (Permission denied)": 1}
+    assert source.notes.files_skipped == {"A/locked/": "cannot be read (Permission denied)"}
+    assert source.notes.files_left_out == {"cannot be read (Permission denied)": 1}
 
 
 def test_folders_may_be_nested_deeper_than_calls(root: Path) -> None:
@@ -805,15 +805,15 @@ def test_the_xrays_list_what_is_not_theirs(kaggle_folder: Path, tmp_path: Path) 
     exclude = ["train/*virus*", "*nothing*"]
     source = ChestXray(str(kaggle_folder), False, "error", exclude=exclude).load(16, 1, tmp_path)
     assert source.train.counts() == {"normal": 24, "pneumonia": 12}
-    virus = [path for path in source.notes["files_skipped"] if "virus" in path]
+    virus = [path for path in source.notes.files_skipped if "virus" in path]
     assert len(virus) == 12
-    assert {k: v for k, v in source.notes["files_skipped"].items() if k not in virus} == {
+    assert {k: v for k, v in source.notes.files_skipped.items() if k not in virus} == {
         "readme.txt": "no image by its name or first bytes",
         "train/NORMAL/Thumbs.db": ISOLATED,
         "train/NORMAL/more/": f"{NOT_IN_LAYOUT} (3 files)",
         "val/": f"{NOT_IN_LAYOUT} (2 files)",
     }
-    (warning,) = source.notes["warnings"]
+    (warning,) = source.notes.warnings
     assert warning.startswith("data.exclude=*nothing*: leaves out no file")
 
 
@@ -842,7 +842,7 @@ def test_names_that_are_not_utf_8(root: Path, read: Read, name: bytes) -> None:
     write_image(Path(os.fsdecode(odd if name.endswith(b"png") else odd + b"/x.png")), 1)
     with pytest.raises(GanAugError, match=r"A/\\xc6\\xf3.*: a name that is not UTF-8; rename"):
         read("data.on_bad_file=error")
-    (listed,) = read().notes["files_skipped"].items()
+    (listed,) = read().notes.files_skipped.items()
     assert listed[0].startswith("A/\\xc6\\xf3")
     assert listed[1] == "a name that is not UTF-8"
 
@@ -851,4 +851,4 @@ def test_names_that_are_not_utf_8(root: Path, read: Read, name: bytes) -> None:
 def test_a_fifo_is_not_waited_for(root: Path, read: Read, suffix: str) -> None:
     two(root)
     os.mkfifo(root / "A" / f"pipe{suffix}")
-    assert read().notes["files_skipped"] == {f"A/pipe{suffix}": "neither a file nor a folder"}
+    assert read().notes.files_skipped == {f"A/pipe{suffix}": "neither a file nor a folder"}

@@ -52,7 +52,7 @@ def test_real_xrays(real_xrays: Path, tmp_path: Path) -> None:
     duplicates = splits.notes["duplicates"]
     assert duplicates["extra_copies_in_train"] + duplicates["extra_copies_in_test"] == 32
     assert duplicates["train_copies_of_held_out_images"] == 0
-    assert source.notes["files_without_patient_id"] == 0
+    assert source.notes.files_without_patient_id == 0
     three = ChestXray(str(real_xrays), False, "error", "subtype").load(16, 1, tmp_path)
     assert three.train.counts() == {"normal": 1341, "bacteria": 2530, "virus": 1345}
     assert three.test.counts() == {"normal": 234, "bacteria": 242, "virus": 148}
@@ -142,9 +142,9 @@ def test_pneumoniamnist_takes_the_file_there_is_and_says_so(
     # The same file is the same data set at any size.
     assert source.train.hashes[0] == hashlib.sha256(first.tobytes()).hexdigest()
     if wanted == taken:
-        assert "scaled" not in source.notes
+        assert source.notes.scaled is None
     else:
-        assert source.notes["scaled"].startswith(f"images scaled from {taken} to {wanted} pixels")
+        assert source.notes.scaled.startswith(f"images scaled from {taken} to {wanted} pixels")
 
 
 def other_shape(arrays: dict[str, np.ndarray]) -> None:
@@ -261,12 +261,12 @@ def test_a_class_folder_that_is_a_file(kaggle_folder: Path, tmp_path: Path) -> N
 
 
 def test_swapped_class_folders_are_warned_of(kaggle_folder: Path, tmp_path: Path) -> None:
-    assert load_xrays(kaggle_folder, tmp_path / "cache").notes["warnings"] == []
+    assert load_xrays(kaggle_folder, tmp_path / "cache").notes.warnings == []
     train = kaggle_folder / "train"
     (train / "NORMAL").rename(train / "x")
     (train / "PNEUMONIA").rename(train / "NORMAL")
     (train / "x").rename(train / "PNEUMONIA")
-    warnings = load_xrays(kaggle_folder, tmp_path / "cache").notes["warnings"]
+    warnings = load_xrays(kaggle_folder, tmp_path / "cache").notes.warnings
     assert [warning.split(" are named")[0] for warning in warnings] == [
         "24 of 24 files in train/NORMAL",
         "24 of 24 files in train/PNEUMONIA",

@@ -125,13 +125,13 @@ def prepare(data: DataSettings, source: Source | None = None) -> Prepared:
 
 def print_left_out(source: Source) -> None:
     """Print how many files of the data set are not read, by reason, on one line; none, if none."""
-    reasons = {reason: n for reason, n in source.notes.get("files_left_out", {}).items() if n}
-    if bad := source.notes.get("bad_files_skipped"):
-        reasons["bad files, skipped"] = len(bad)
+    notes = source.notes
+    reasons = {reason: n for reason, n in notes.files_left_out.items() if n}
+    if notes.bad_files_skipped:
+        reasons["bad files, skipped"] = len(notes.bad_files_skipped)
     if reasons:
         counts = "; ".join(f"{n} ({reason})" for reason, n in reasons.items())
-        root = source.notes["root"]
-        print(printable(f"data.root={root}: files not read: {counts}; inspect lists each"))
+        print(printable(f"data.root={notes.root}: files not read: {counts}; inspect lists each"))
 
 
 def print_data(data: DataSettings, prepared: Prepared) -> None:
@@ -139,18 +139,16 @@ def print_data(data: DataSettings, prepared: Prepared) -> None:
     notes = prepared.splits.notes
     for warning in notes["warnings"]:
         warn(warning)
-    print(
-        f"data={data.name} ({notes.get('root', 'no folder')}), fingerprint {notes['fingerprint']}"
-    )
+    print(f"data={data.name} ({notes['root']}), fingerprint {notes['fingerprint']}")
     used = {name: counts for name, counts in notes["used"].items() if sum(counts.values())}
     for name, counts in {"available for training": notes["available"]["train"], **used}.items():
         print(f"  {name}: " + ", ".join(f"{n} {label}" for label, n in counts.items()))
     if copies := notes["duplicates"]["left_out_of_training"]:
         print(f"  exact duplicates left out: {copies}")
-    if conflicts := notes.get("conflicts_left_out"):
+    if conflicts := notes["conflicts_left_out"]:
         print(f"  images in two classes left out: {len(conflicts)} (listed in run.json)")
-    if scaled := notes.get("scaled"):
-        print(f"  {scaled}")
+    if notes["scaled"]:
+        print(f"  {notes['scaled']}")
     if prepared.synthetic is not None:
         labels = prepared.synthetic.labels
         print(f"  synthetic images added to training: {len(labels)} from {data.synthetic.dir}")

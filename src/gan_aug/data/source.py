@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,35 @@ from gan_aug.run.errors import GanAugError
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What a data set says of itself, for run.json.
+
+    Attributes:
+        root: its folder, or what it is made from.
+        files_without_patient_id: images whose patient nothing tells.
+        bad_files_skipped: file to what is wrong with it.
+        files_skipped: other file, or folder, to why it is not read.
+        files_left_out: such a reason to how many files it holds for.
+        modes: of the files, to how many have it.
+        sizes: likewise.
+        scaled: that images were made in another size, None where they were not.
+        conflicts_left_out: files of each image in two classes that was left out.
+        warnings: for a person to think about.
+    """
+
+    root: str = "no folder"
+    files_without_patient_id: int = 0
+    bad_files_skipped: dict[str, str] = field(default_factory=dict)
+    files_skipped: dict[str, str] = field(default_factory=dict)
+    files_left_out: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    scaled: str | None = None
+    conflicts_left_out: list[list[str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Source:
     """What a data set supplies.
 
@@ -27,14 +55,14 @@ class Source:
         validation: an official validation split to use as it is; None cuts one by patient.
         patients_known: whether the patients are real ones; else each group of near duplicates, or
             each image, counts as one.
-        notes: facts worth keeping with a run (root folder, skipped files ...).
+        notes: facts worth keeping with a run.
     """
 
     train: ImageTable
     test: ImageTable
     validation: ImageTable | None = None
     patients_known: bool = True
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def classes(self) -> Classes:
@@ -119,16 +147,17 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
         f"images that are in two classes: {len(conflicts)}, such as {one} and {other}; their "
         f"{sum(map(len, conflicts.values()))} files are left out (data.on_conflict=drop)"
     )
-    notes = {
-        "warnings": [*source.notes.get("warnings", []), said],
-        "conflicts_left_out": sorted(paths.values()),
-    }
+    notes = replace(
+        source.notes,
+        warnings=[*source.notes.warnings, said],
+        conflicts_left_out=sorted(paths.values()),
+    )
     return replace(
         source,
         train=kept["train"],
         test=kept["test"],
         validation=kept.get("validation"),
-        notes=source.notes | notes,
+        notes=notes,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -227,14 +227,14 @@ def make_splits(
     left = ~in_internal
     left[np.concatenate(rows)] = False
     unused = pool.take(left)
-    warnings = list(source.notes.get("warnings", []))
+    warnings = list(source.notes.warnings)
     if not source.patients_known:
-        n = source.notes.get("files_without_patient_id", 0)
+        n = source.notes.files_without_patient_id
         warnings.append(
             f"the patient of {n} images is not known: leakage between training and test images of "
             "one patient cannot be excluded"
         )
-    notes = source.notes | {
+    notes = asdict(source.notes) | {
         "warnings": warnings,
         "fingerprint": fingerprint,
         "classes": list(source.classes.names),
@@ -294,6 +294,5 @@ def check_disjoint(splits: Splits) -> None:
     cuts = {k: set(named[k].patients.tolist()) for k in ("training", "validation", "internal test")}
     for one, other in combinations(cuts, 2):
         if both := cuts[one] & cuts[other]:
-            known = splits.notes.get("patients_known", True)
-            who = "patient" if known else "the group of near duplicates"
+            who = "patient" if splits.notes["patients_known"] else "the group of near duplicates"
             raise GanAugError(f"{who} {min(both)} is in {one} and in {other}")

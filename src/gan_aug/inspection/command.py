@@ -46,7 +46,7 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     if data.fit != "squeeze":
         squeezed = load(settings.changed(InspectSettings, {"data.fit": "squeeze"}).data)
     facts = find_facts(source, squeezed)
-    where = str(source.notes.get("root", "no folder"))
+    where = source.notes.root
     every = concatenate(*source.tables().values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
     facts.write(run.folder / "inspect.json")

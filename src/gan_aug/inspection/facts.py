@@ -126,8 +126,7 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
     alike = near_duplicates(np.asarray(compared.images[first]))
     near = _groups(every.take(first), split[first], alike, known)
     exact = _groups(every, split, same_bytes, known)
-    bad = notes.get("bad_files_skipped", {})
-    by_reason = Counter(notes.get("files_left_out", {})) + Counter(bad.values())
+    by_reason = Counter(notes.files_left_out) + Counter(notes.bad_files_skipped.values())
     return Facts(
         classes=list(source.classes.names),
         positive=source.classes.positive,
@@ -136,14 +135,14 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         patients_in_several_classes=_in_several(every.patients, every.labels) if known else None,
         patients_in_several_splits=_in_several(every.patients, split) if known else None,
         channels=source.channels,
-        modes=notes.get("modes", {}),
-        sizes=notes.get("sizes", {}),
+        modes=notes.modes,
+        sizes=notes.sizes,
         exact=exact,
         near=near,
-        skipped=notes.get("files_skipped", {}) | bad,
+        skipped=notes.files_skipped | notes.bad_files_skipped,
         skipped_by_reason=dict(by_reason.most_common()),
-        without_patient=notes.get("files_without_patient_id", 0),
-        warnings=[*notes.get("warnings", []), *_warnings(source, exact, near)],
+        without_patient=notes.files_without_patient_id,
+        warnings=[*notes.warnings, *_warnings(source, exact, near)],
     )
 
 
@@ -185,7 +184,7 @@ def _groups(
 
 def _warnings(source: Source, exact: Groups, near: Groups) -> Iterable[str]:
     if not source.patients_known:
-        n = source.notes.get("files_without_patient_id", 0)
+        n = source.notes.files_without_patient_id
         yield (
             f"The patient of {n} images is not known, so leakage between training and test images "
             "of one patient cannot be excluded. Say how to find patients (data.patient_regex, or "

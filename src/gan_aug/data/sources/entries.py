@@ -13,6 +13,7 @@ import numpy as np
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import Decoded
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.source import Notes
 from gan_aug.data.sources.tree import LeftOut
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import class_named, names_in, written
@@ -173,14 +174,15 @@ def by_split(table: ImageTable, entries: Sequence[Entry]) -> dict[str, ImageTabl
 
 def notes_of(
     root: Path, entries: Sequence[Entry], decoded: Decoded, left_out: LeftOut, *warnings: str
-) -> dict[str, Any]:
+) -> Notes:
     """Return what run.json keeps of files: which were not read, and what the others are."""
-    return {
-        "root": str(root),
-        "bad_files_skipped": decoded.bad,
-        **left_out.notes(),
-        "files_without_patient_id": sum(entry.patient is None for entry in entries),
-        "modes": decoded.modes,
-        "sizes": decoded.sizes,
-        "warnings": [*left_out.warnings, *warnings],
-    }
+    return Notes(
+        root=str(root),
+        bad_files_skipped=decoded.bad,
+        files_skipped=left_out.reasons,
+        files_left_out=dict(sorted(left_out.files.items())),
+        files_without_patient_id=sum(entry.patient is None for entry in entries),
+        modes=decoded.modes,
+        sizes=decoded.sizes,
+        warnings=[*left_out.warnings, *warnings],
+    )

@@ -16,7 +16,7 @@ from PIL import Image
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.picture import square
-from gan_aug.data.source import Source
+from gan_aug.data.source import Notes, Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 
@@ -118,12 +118,12 @@ class MedMNIST:
             )
             tables.append(table)
         train, validation, test = tables
-        notes: dict[str, Any] = {
-            "root": str(path.parent),
-            "files_without_patient_id": sum(map(len, tables)),
-        }
-        if size != image_size:
-            notes["scaled"] = f"images scaled from {size} to {image_size} pixels ({path.name})"
+        scaled = f"images scaled from {size} to {image_size} pixels ({path.name})"
+        notes = Notes(
+            root=str(path.parent),
+            files_without_patient_id=sum(map(len, tables)),
+            scaled=None if size == image_size else scaled,
+        )
         return Source(train, test, validation, False, notes)
 
     def _not_taken(self, sets: dict[str, dict[str, Any]]) -> GanAugError:

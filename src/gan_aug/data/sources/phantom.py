@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.source import Source
+from gan_aug.data.source import Notes, Source
 from gan_aug.data.sources.chest_xray import FOLDERS, TARGETS
 from gan_aug.data.sources.radiograph import MIN_SIZE, render
 from gan_aug.run.errors import GanAugError
@@ -89,7 +89,7 @@ class Phantom:
         return Source(
             train=table.take(slice(None, n_train)),
             test=table.take(slice(n_train, None)),
-            notes={"root": f"made up by gan_aug, seed {self.seed}; not X-rays"},
+            notes=Notes(f"made up by gan_aug, seed {self.seed}; not X-rays"),
         )
 
     def _plan(self, split: int, per_class: int) -> list[_Plan]:

@@ -63,10 +63,6 @@ class LeftOut:
         self.reasons[path] = reason + counted
         self.files[reason] += 1 if files is None else files
 
-    def notes(self) -> dict[str, dict[str, str] | dict[str, int]]:
-        """Return what run.json keeps."""
-        return {"files_skipped": self.reasons, "files_left_out": dict(sorted(self.files.items()))}
-
 
 @dataclass
 class Tree:
