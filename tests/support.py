@@ -41,6 +41,7 @@ TINY_GAN = ("+experiment=dcgan_pneumonia", *TINY_DATA, FP32, "model.width=4", "g
 TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, FP32, "model.width=4", "model.hidden=16")
 TINY_QUALITY = (
     "quality.count=10",
+    "quality.metrics.ms_ssim.function.pairs=50",
     "quality.reference_steps=20",
     "quality.fit_steps=10",
     "quality.classifier.width=4",

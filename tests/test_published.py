@@ -133,7 +133,7 @@ def test_the_calibration_on_real_xrays_finds_what_is_there(tmp_path: Path) -> No
             rows.append((draw, arm, value, value, value))
     columns = ["draw", "arm", "internal_auroc", "test_auroc", "test_accuracy"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "real.csv", index=False)
-    command = [sys.executable, "real_xrays.py", str(tmp_path / "real.csv"), "200"]
+    command = [sys.executable, "real_xrays.py", str(tmp_path / "real.csv"), "50"]
     folder = ROOT / "experiments" / "calibration"
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     equal, _, planted, _, *unused = [
