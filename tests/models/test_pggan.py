@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from gan_training import build, request, settings, toy_images, train
+from gan_training import KillAfter, Killed, build, request, settings, toy_images, train
 from omegaconf import DictConfig, OmegaConf
 from torch.nn import functional as F
 
@@ -350,29 +350,18 @@ def test_weights_out_of_use_are_not_stepped() -> None:
     assert counts == [10, 9, 3]
 
 
-class Killed(Exception):
-    """Stands for a kill."""
-
-
 def test_a_training_killed_inside_a_fade_is_resumed_bit_for_bit(tmp_path: Path) -> None:
     cfg, whole = pggan(*SHARES)
     first = train(cfg, whole, 16)
     for kill_after in (3, 11):
         folder = tmp_path / str(kill_after)
 
-        class Kill(pl.Callback):
-            after = kill_after
-
-            def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
-                if module.batches_done == self.after:
-                    raise Killed
-
         def saves(folder: Path = folder) -> Checkpoints:
             return Checkpoints(folder, 0, {}, on_save=lambda: None)
 
         killed = build(cfg)
         with pytest.raises(Killed):
-            train(cfg, killed, 16, [saves(), Kill()])
+            train(cfg, killed, 16, [saves(), KillAfter(kill_after)])
         growth = float(killed.generator.growth)
         assert growth != int(growth)
         resumed = build(cfg, seed=9)
