@@ -17,9 +17,14 @@ from PIL import Image
 from support import TINY_GAN, TINY_QUALITY, run_command, settings_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gan_aug.data.settle import named
+from gan_aug.evaluation.command import table_of
+from gan_aug.evaluation.evaluator import Evaluator
 from gan_aug.evaluation.subject import load_subject, with_data
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import SettledEvaluate
+from gan_aug.training.watching import check_select
 
 Command = Callable[..., Any]
 GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=4")
@@ -163,6 +168,13 @@ def test_a_run_with_curves_can_be_gone_on_with(home: Path, command: Command) -> 
 LAST = "checkpoint=gan/checkpoints/last.ckpt"
 
 
+@pytest.fixture
+def at_home(home: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the GANs are, as the command is, without a process of its own."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -174,16 +186,12 @@ LAST = "checkpoint=gan/checkpoints/last.ckpt"
         ([LAST, "quality.count=0"], "quality.count=0: must be"),
     ],
 )
-def test_bad_input_gives_one_line(
-    arguments: list[str], part: str, home: Path, command: Command
+def test_bad_input_is_refused(
+    arguments: list[str], part: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = [*TINY_QUALITY, *arguments]
-    result = command("evaluate", *settings, "hydra.run.dir=bad", cwd=home)
-    shutil.rmtree(home / "bad", ignore_errors=True)
-    assert result.returncode == 1
-    (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
-    assert line.startswith("error: ")
-    assert part in line
+    monkeypatch.chdir(home)
+    with pytest.raises(GanAugError, match=re.escape(part)):
+        settings_of("evaluate", *TINY_QUALITY, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -194,41 +202,33 @@ def test_bad_input_gives_one_line(
     ],
 )
 def test_what_does_not_fit_the_images_is_refused(
-    arguments: list[str],
-    part: str,
-    home: Path,
-    cache_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], part: str, at_home: None
 ) -> None:
-    """As the command does it, without a process each."""
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    cfg = settings_of("evaluate", *TINY_QUALITY, *arguments)
-
-    def load() -> None:
-        subject = load_subject(with_data(cfg, [a.lstrip("+").split("=")[0] for a in arguments]))
-        subject.held_out(cfg.quality.count, list(subject.generated))
-
+    typed = settings_of("evaluate", *TINY_QUALITY, *arguments)
     with pytest.raises(GanAugError, match=re.escape(part)):
-        load()
+        load_subject(with_data(typed, [a.lstrip("+").split("=")[0] for a in arguments]))
 
 
 @pytest.mark.parametrize(
     "what", ["checkpoint=gan/checkpoints/last.ckpt", "synthetic.dir=gan/synthetic"]
 )
 def test_it_takes_what_images_there_are_and_says_so(
-    what: str, home: Path, command: Command
+    what: str, at_home: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = what.partition("=")[0]
-    settings = (*TINY_QUALITY, "quality.use=[kid,ms_ssim]", "quality.count=300")
-    result = command("evaluate", what, *settings, f"hydra.run.dir=few_{name}", cwd=home)
-    assert result.returncode == 0, result.stderr
-    images = read(home / f"few_{name}" / "metrics.json")["classes"]["pneumonia"]["images"]
-    n = images["measured"]
+    typed = settings_of("evaluate", *TINY_QUALITY, what, "quality.use=[]", "quality.count=300")
+    typed = with_data(typed, [])
+    subject = load_subject(typed)
+    quality = typed.changed(SettledEvaluate, named(subject.data, subject.splits)).quality
+    held_out = subject.held_out(300, ["pneumonia"])
+    made = {"generated": subject.generated["pneumonia"].images}
+    evaluator = Evaluator(quality, subject.splits)
+    measured = evaluator.against_baseline(made, "pneumonia", held_out, None)
+    n = measured.images["measured"]
     assert 10 <= n < 300
-    assert (images["reference"], images["baseline"]) == (n, n)
-    assert f"N = {n}" in result.stdout
-    warned = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert (measured.images["reference"], measured.images["baseline"]) == (n, n)
+    table = table_of(evaluator.quality({"pneumonia": measured}), "pneumonia")
+    assert f"N = {n}" in str(table.title)
+    warned = capsys.readouterr().err.splitlines()
     assert any(f"only {n} pneumonia images" in line for line in warned)
 
 
@@ -239,23 +239,25 @@ def test_it_takes_what_images_there_are_and_says_so(
         ("kid", "null", "quality.select=kid: chooses by what is measured in training"),
     ],
 )
-def test_what_cannot_choose_is_refused(
-    select: str, every: object, part: str, command: Command
-) -> None:
-    settings = (f"quality.every_n_epochs={every}", f"quality.select={select}")
-    result = command("train", *GAN, *settings)
-    assert result.returncode == 1
-    (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
-    assert line.startswith(f"error: {part}")
+def test_what_cannot_choose_is_refused(select: str, every: object, part: str) -> None:
+    def check() -> None:
+        asked = (f"quality.every_n_epochs={every}", f"quality.select={select}")
+        check_select(select, settings_of("train", *GAN, *asked).quality, "quality.select")
+
+    with pytest.raises(GanAugError, match=re.escape(part)):
+        check()
 
 
-def test_the_same_command_measures_again(home: Path, command: Command) -> None:
+def test_the_same_command_measures_again(home: Path, evaluated: Path, command: Command) -> None:
     """Another file may have the name by now."""
-    arguments = ("checkpoint=one.ckpt", *TINY_QUALITY, "quality.use=[ms_ssim]", "hydra.run.dir=one")
-    shutil.copy(home / "plain" / "checkpoints" / "last.ckpt", home / "one.ckpt")
-    assert command("evaluate", *arguments, cwd=home).returncode == 0
-    (home / "one" / "metrics.json").unlink()
-    again = command("evaluate", *arguments, cwd=home)
+    folder = shutil.copytree(evaluated, home / "one")
+    record = read(folder / "run.json")
+    record["given"] |= {"controls": False, "checkpoint": "plain/checkpoints/last.ckpt"}
+    record["given"]["quality"]["use"] = ["ms_ssim"]
+    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "metrics.json").unlink()
+    what = ("checkpoint=plain/checkpoints/last.ckpt", "quality.use=[ms_ssim]", *TINY_QUALITY)
+    again = command("evaluate", *what, "hydra.run.dir=one", cwd=home)
     assert again.returncode == 0, again.stderr
-    assert read(home / "one" / "metrics.json")["classes"]
-    assert read(home / "one" / "run.json")["resumed"] == 1
+    assert list(read(folder / "metrics.json")["good"]) == ["ms_ssim"]
+    assert read(folder / "run.json")["resumed"] == 1

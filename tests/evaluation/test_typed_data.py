@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from support import ROOT
+from support import settings_of
 
 from gan_aug.evaluation import subject
 from gan_aug.models.restore import StoredGan
@@ -18,26 +17,22 @@ TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a")
 
 
 @pytest.fixture
-def settle_data(monkeypatch: pytest.MonkeyPatch) -> Any:
+def settle_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """What a command makes of its arguments, of a GAN that was fitted on `data=folder`."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        stored: Any = OmegaConf.to_container(
-            compose("train", ["+experiment=gan", *TRAINED]), resolve=True
-        )
-        stored["data"]["channels"] = 1
-        monkeypatch.setattr(subject, "read_stored", lambda path: StoredGan({}, stored, True))
+    stored = settings_of("train", "+experiment=gan", *TRAINED).plain()
+    stored["data"]["channels"] = 1
+    monkeypatch.setattr(subject, "read_stored", lambda path: StoredGan({}, stored, True))
+    monkeypatch.chdir(tmp_path)
+    Path("gan.ckpt").touch()
 
-        def run(command: str, *arguments: str) -> dict[str, Any]:
-            given = ["checkpoint=gan.ckpt", *["output_dir=x"] * (command == "generate")]
-            cfg = compose(command, [*given, *arguments])
-            typed = [argument.lstrip("+").split("=")[0] for argument in arguments]
-            found: Any = OmegaConf.to_container(
-                subject.with_data(cfg, typed).data, resolve=True, throw_on_missing=True
-            )
-            assert isinstance(found, dict)
-            return found
+    def run(command: str, *arguments: str) -> dict[str, Any]:
+        given = ["checkpoint=gan.ckpt", *["output_dir=x"] * (command == "generate")]
+        typed = [argument.lstrip("+").split("=")[0] for argument in arguments]
+        settings = settings_of(command, *given, *arguments)
+        data: dict[str, Any] = subject.with_data(settings, typed).plain()["data"]
+        return data
 
-        yield run
+    return run
 
 
 @pytest.mark.parametrize("command", ["evaluate", "explain", "generate"])
@@ -65,7 +60,7 @@ def test_what_is_not_typed_is_the_checkpoints(settle_data: Any) -> None:
     ("arguments", "part"),
     [
         (["data=phantom"], "data=phantom: checkpoint=gan.ckpt is of data=folder"),
-        (["+data.target=subtype"], "data.target: checkpoint=gan.ckpt is of data=folder, which has"),
+        (["+data.target=subtype"], "data.target=subtype: there is no such setting"),
     ],
 )
 def test_settings_of_another_data_set_are_refused(
