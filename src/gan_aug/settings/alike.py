@@ -1,32 +1,27 @@
-"""Which settings the draws of a study must have in common, for a report to take them together."""
+"""Which settings may differ: between parts of a draw, and between the draws of a study."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from gan_aug.run.run_record import Config
-from gan_aug.settings.selection import deciding
+from gan_aug.settings.base import Plain
 from gan_aug.settings.whole import among
+
+if TYPE_CHECKING:
+    from gan_aug.settings.study import StudySettings
 
 MACHINE = ("trainer.accelerator", "trainer.deterministic", "trainer.benchmark")
 """What a draw is computed on: those of a study may differ in it, the parts of one may not."""
+_PLACES = (
+    *("study_dir", "gans_dir", "data.root", "data.source.root", "data.cache_dir", "data.download"),
+    *("data.source.download", "data.on_bad_file", "data.source.on_bad_file", "data.on_conflict"),
+)
+"""Where images and results lie: images are known by their hashes."""
 _FREE = (
-    "draw",
-    "study_dir",
-    "gans_dir",
-    "data.draw",
-    "data.root",
-    "data.source.root",
-    "data.cache_dir",
-    "data.download",
-    "data.source.download",
-    "data.on_bad_file",
-    "data.source.on_bad_file",
-    "data.on_conflict",
+    *_PLACES,
+    *("draw", "data.draw", "study.folder", "study.gan_curve_points", "trainer.threads"),
     "data.source.classes",  # as data.classes, which is compared
-    "study.folder",
-    "study.gan_curve_points",
-    "trainer.threads",
     *MACHINE,
 )
 """Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
@@ -35,7 +30,7 @@ compared within a job, and the report names the machines."""
 
 
 def first_difference(
-    one: Config, other: Config, open_: tuple[str, ...] = ()
+    one: Plain, other: Plain, open_: tuple[str, ...] = ()
 ) -> tuple[str, Any, Any] | None:
     """Return a setting that keeps two draws under one condition apart, and its two values.
 
@@ -55,7 +50,7 @@ def first_difference(
     return None
 
 
-def _deciding(config: Config) -> tuple[str, ...]:
+def _deciding(config: Plain) -> tuple[str, ...]:
     """Return the settings, or what they begin with, that a study's GANs were chosen by."""
     select = config["study"].get("gan_select")
     if select is None:
@@ -64,9 +59,43 @@ def _deciding(config: Config) -> tuple[str, ...]:
     return ("study.gan_curve_points", *(f"quality.{key}" for key in of_quality))
 
 
-def _flat(config: Any, prefix: str = "") -> Config:
+def _flat(config: Any, prefix: str = "") -> Plain:
     if not isinstance(config, dict):
         return {prefix[:-1]: config}
     return {
         k: v for name, inner in config.items() for k, v in _flat(inner, f"{prefix}{name}.").items()
     }
+
+
+def may_differ(settings: StudySettings) -> tuple[str, ...]:
+    """Return the settings in which an earlier part of a draw may differ."""
+    chooses = settings.study.gan_select is not None
+    curves = () if chooses else ("study.gan_curve_points",)
+    return ("callbacks", "logger", *_PLACES, *curves)
+
+
+def may_be_redone(settings: StudySettings) -> tuple[str, ...]:
+    """Return the settings that may change on a finished draw, whose fits are then kept.
+
+    Of quality all, unless GANs are chosen by it: then those that decide nothing.
+    """
+    of_study = ("study.question", "study.comparisons", "study.endpoints")
+    select, quality = settings.study.gan_select, settings.plain()["quality"]
+    if select is None:
+        return (*of_study, "quality")
+    kept = {f"quality.{key}" for key in deciding(quality, select)}
+    keys = [f"quality.{key}" for key in quality if key != "metrics"]
+    keys += [f"quality.metrics.{name}" for name in quality["metrics"]]
+    return (*of_study, *(key for key in keys if key not in kept))
+
+
+def deciding(quality: Mapping[str, Any], select: str) -> tuple[str, ...]:
+    """Return the settings of quality that decide which weights `select` takes.
+
+    Args:
+        quality: conf/quality, as plain containers.
+        select: a value of one of its metrics.
+    """
+    metrics = quality["metrics"]
+    of = tuple(f"metrics.{name}" for name, metric in metrics.items() if select in metric["good"])
+    return ("extractor", "classifier", "reference_steps", "seed", *of)

@@ -12,28 +12,11 @@ from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, open_run
 from gan_aug.run.threads import use_threads
-from gan_aug.settings.alike import MACHINE
-from gan_aug.settings.selection import quality_of_finished
+from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
 
 if TYPE_CHECKING:
     from gan_aug.settings.study import StudySettings
-
-MAY_DIFFER = (
-    *("callbacks", "logger", "gans_dir", "data.download", "data.on_bad_file", "data.on_conflict"),
-    *(
-        "data.cache_dir",
-        "data.root",
-        "data.source.root",
-        "data.source.download",
-        "data.source.on_bad_file",
-    ),
-    "study_dir",
-)
-"""Where images and results lie, how often is saved and looked: images are known by their hashes."""
-REDO = ("study.question", "study.comparisons", "study.endpoints")
-"""What touches no fit may be changed on a finished draw, whose fits are then kept; so may
-`quality_of_finished`."""
 
 
 @command("study", at_end=finish, to_go_on="repeat the command to go on")
@@ -47,7 +30,7 @@ def main(settings: StudySettings) -> None:
     from gan_aug.study.settle import settle
 
     try:
-        redo = (*REDO, *quality_of_finished(settings))
+        redo = may_be_redone(settings)
         with open_run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
             if run.finished:
                 check_same_data(run.folder, settings.data)
@@ -70,12 +53,6 @@ def main(settings: StudySettings) -> None:
                 run_draw(settled, prepared, run)
     except Busy as error:
         leave_to_the_other(error)
-
-
-def may_differ(settings: StudySettings) -> tuple[str, ...]:
-    """Return the settings in which an earlier part of a draw may differ."""
-    chooses = settings.study.gan_select is not None
-    return MAY_DIFFER if chooses else (*MAY_DIFFER, "study.gan_curve_points")
 
 
 if __name__ == "__main__":

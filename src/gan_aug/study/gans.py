@@ -33,10 +33,10 @@ from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
+from gan_aug.settings.alike import deciding
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.gan_classes import made_with
-from gan_aug.settings.selection import deciding
 from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
 from gan_aug.training.run import train
