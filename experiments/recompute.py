@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+from pydantic_core import to_jsonable_python
 
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
@@ -26,7 +27,6 @@ from gan_aug.report.comparisons import verdicts
 from gan_aug.report.study import Study
 from gan_aug.report.summary import blocks, declared_families, power
 from gan_aug.run.files import write_json
-from gan_aug.run.typed import to_plain
 from gan_aug.settings.design import Endpoint
 
 DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
@@ -110,11 +110,11 @@ def recompute(folder: Path) -> None:
     # Rules are of the draws' files, which are not kept: what was said of them stands.
     careful = [line for line in before["careful"] if line.startswith("Careful: broken")]
     summary |= {
-        "splits": to_plain(splits),
-        "power": to_plain(power(study, primary)),
+        "splits": to_jsonable_python(splits),
+        "power": to_jsonable_python(power(study, primary)),
         "verdicts": _plain(judged),
         "corrected_over": corrected_over,
-        "answer": to_plain(replace(answer, careful=[*careful, *answer.careful])),
+        "answer": to_jsonable_python(replace(answer, careful=[*careful, *answer.careful])),
     }
     write_json(folder / "summary.json", summary)
     for name in DRAWN:

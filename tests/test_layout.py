@@ -14,7 +14,7 @@ ORDER = (
     "pages", "metrics", "data", "jobs", "run", "settings",
 )  # fmt: skip
 """A folder imports those after it, never one before; the commands at the top import any."""
-SHARED = ("gan_aug.run.errors", "gan_aug.run.typed", "gan_aug.run.run_record")
+SHARED = "gan_aug.run.errors"
 """What every folder may import."""
 
 
