@@ -21,8 +21,7 @@ from gan_aug.metrics.sample import Images
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.record import one_line
+from gan_aug.run.errors import GanAugError, one_line
 from gan_aug.settings.node import Node
 
 WIDTH, HIDDEN, SCALE = 4, 16, 0.25

@@ -309,6 +309,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Jobs:
     monkeypatch.setattr(searching, "Composer", QuickComposer)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(sys, "argv", ["train"])
+    monkeypatch.setattr(os, "fsync", lambda fd: None)  # a slow disk would be most of the time
     return made
 
 

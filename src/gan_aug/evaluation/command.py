@@ -21,11 +21,10 @@ from gan_aug.evaluation.measured import ClassQuality, Quality, misses
 from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.sample import Images
-from gan_aug.run.cells import cell
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.run.terminal import console
+from gan_aug.run.terminal import cell, console
 from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}

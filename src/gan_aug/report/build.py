@@ -17,9 +17,9 @@ from gan_aug.report.figures import all_figures
 from gan_aug.report.page import CAPTIONS, render
 from gan_aug.report.study import LEFT_OUT, Study, read_study
 from gan_aug.report.summary import Answer, Summary, plain, summarise
-from gan_aug.run.cells import cell
 from gan_aug.run.errors import warn
 from gan_aug.run.files import replace_file, write_json, write_text
+from gan_aug.run.terminal import cell
 
 
 def answered(study: Study) -> tuple[Summary, Answer]:
@@ -31,7 +31,7 @@ def answered(study: Study) -> tuple[Summary, Answer]:
 
 
 def as_csv(table: pl.DataFrame) -> str:
-    """Return a table as CSV that spreadsheets may open: see `gan_aug.run.cells`."""
+    """Return a table as CSV that spreadsheets may open: see `gan_aug.run.terminal`."""
     texts = pl.col(pl.String).map_elements(cell, return_dtype=pl.String)
     return table.with_columns(texts).rename(cell).write_csv()
 

@@ -26,12 +26,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.arguments import for_hydra, quoting
-from gan_aug.run.errors import Diverged, GanAugError
+from gan_aug.run.errors import Diverged, GanAugError, one_line
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
-from gan_aug.run.pipes import ends_with_its_reader
-from gan_aug.run.record import Busy, one_line
+from gan_aug.run.record import Busy
 from gan_aug.run.sweep_table import print_table
-from gan_aug.run.terminal import printable
+from gan_aug.run.terminal import ends_with_its_reader, printable
 from gan_aug.settings.groups import conf_dir
 from gan_aug.settings.whole import validate
 from gan_aug.settings.wording import unknown

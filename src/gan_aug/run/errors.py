@@ -19,6 +19,19 @@ class Diverged(GanAugError):
     """Training came to nothing with these settings, and would again."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message meant for the user, on one line.
+
+    Hydra wraps what a constructor raises; the innermost GanAugError is what the user can act on.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, GanAugError):
+            return " ".join(str(found).split())
+        found = found.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def as_typed(value: object) -> str:
     """Return the value of a setting as a user types it: null, true."""
     if value is None or isinstance(value, bool):

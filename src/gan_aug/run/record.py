@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError, one_line, warn
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.lock import Lock, Lost, is_held
@@ -296,19 +296,6 @@ def new_record(
 
 def _in_sweep() -> bool:
     return is_job() or HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message meant for the user, on one line.
-
-    Hydra wraps what a constructor raises; the innermost GanAugError is what the user can act on.
-    """
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, GanAugError):
-            return " ".join(str(found).split())
-        found = found.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def is_finished(folder: Path, given: Config) -> bool:

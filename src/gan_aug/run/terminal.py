@@ -1,10 +1,19 @@
-"""Text on a terminal: names and messages of files are shown as they are, and command nothing."""
+"""What people read of anyone's files: on a terminal, through a pipe, in a spreadsheet."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+
+NOBODY_READS = 141
+"""Exit code of a command that ends since nobody reads its output: 128 + SIGPIPE, as of `yes`."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the start of a formula, whatever quotes stand around the cell."""
 
 
 def printable(text: str) -> str:
@@ -19,3 +28,25 @@ def console(**options: Any) -> Console:
         **options: of `rich.console.Console`.
     """
     return Console(markup=False, emoji=False, **options)
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell: behind an apostrophe where a spreadsheet would compute it.
+
+    The rule for every CSV that a person may open. It is for texts: -0.5 as a number stays one.
+    """
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+@contextmanager
+def ends_with_its_reader() -> Iterator[None]:
+    """End the process without a word where what it prints has no reader any more."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more at Python's own end, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOBODY_READS)
