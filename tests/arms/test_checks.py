@@ -37,6 +37,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
                 "data.subset=30",
                 "study.count=30",
                 "study.unlabelled=100",
+                "study.question={arm: gan, reference: duplicate}",
                 "~arms.unlabelled_gan",
                 f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
             ],

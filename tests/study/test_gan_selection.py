@@ -13,6 +13,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from support import TINY_STUDY, run_command
 
+from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged
 from gan_aug.run.files import sha256_of
 from gan_aug.study import gans
@@ -156,12 +157,16 @@ def test_a_fit_that_diverges_is_not_the_one_to_take(
     def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> FittedGAN:
         if number in failing:
             raise Diverged(f"GAN {number}: its weights are not finite")
-        return FittedGAN(Path(str(number)), False, 1.0, 5, False, Path("x"), "y", 3, float(number))
+        facts = GANFacts(
+            seconds=1.0, batches=5, diverged=False, chosen=3, checkpoint_sha256="y", reused=False,
+            folder=str(number), sources=[],
+        )  # fmt: skip
+        return FittedGAN(facts, Path("x"), float(number))
 
     monkeypatch.setattr(gans, "_one_gan", one)
     cfg = OmegaConf.create({"study": {"gan_fits": 3}})
     failing = {0}
-    assert gans.find_or_fit(cfg, None, "pneumonia").folder == Path("1")  # type: ignore[arg-type]
+    assert gans.find_or_fit(cfg, None, "pneumonia").facts.folder == "1"  # type: ignore[arg-type]
     failing = {0, 1, 2}
     with pytest.raises(Diverged, match="GAN 0"):
         gans.find_or_fit(cfg, None, "pneumonia")  # type: ignore[arg-type]

@@ -21,7 +21,6 @@ from gan_aug.run.files import replace_file, sha256_of
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console
-from gan_aug.settings.gan_classes import made_with
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.declaration import declare
@@ -87,10 +86,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         positive=splits.classes.positive,
         splits={name: getattr(splits, name).counts() for name in study.splits},
         arms=arms,
-        gans={
-            name: gan.facts(_sources(settings, name))
-            for name, gan in (images.gans | images.other_gans).items()
-        },
+        gans={name: gan.facts for name, gan in (images.gans | images.other_gans).items()},
         ruler=_ruler(settings, splits),
         fits=results,
         quality=quality,
@@ -129,12 +125,6 @@ def _method(settings: SettledStudy) -> Method:
         gan_batch_size=settings.model.batch_size,
         gan_select=settings.study.gan_select,
     )
-
-
-def _sources(settings: SettledStudy, name: str) -> list[str]:
-    """Return the classes whose images a GAN translates into a class."""
-    classes = settings.data.classes
-    return made_with(settings.model, name, classes)[name] if name in classes else []
 
 
 def _ruler(settings: SettledStudy, splits: Splits) -> RulerFacts | None:

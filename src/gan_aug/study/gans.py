@@ -41,19 +41,8 @@ from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
 from gan_aug.training.run import train
 
-_UNLIKE = (
-    *(
-        "root",
-        "download",
-        "on_bad_file",
-        "on_conflict",
-        "cache_dir",
-        "subset",
-        "synthetic",
-        "source",
-    ),
-    *("classes", "num_classes", "positive", "target"),
-)
+_UNLIKE = ("root", "download", "on_bad_file", "on_conflict", "cache_dir", "subset", "synthetic",
+           "source", "classes", "num_classes", "positive", "target")  # fmt: skip
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _UNLIKE))
 
@@ -63,39 +52,14 @@ class FittedGAN:
     """A fitted GAN.
 
     Attributes:
-        folder: its run folder.
-        reused: whether it had been fitted before this job.
-        seconds: what its fit took.
-        batches: what it was trained on.
-        diverged: whether it diverged after its checkpoint had been chosen.
+        facts: what a draw's results say of it.
         checkpoint: the file that holds the generator, as it travels.
-        sha256: of the checkpoint that it was written from.
-        chosen: the batches after which its checkpoint was made, where it was chosen; None: all.
-        score: what it was chosen by, lower is better; None where it was not.
+        score: what its weights were chosen by, lower is better; None where they were not.
     """
 
-    folder: Path
-    reused: bool
-    seconds: float
-    batches: int
-    diverged: bool
+    facts: GANFacts
     checkpoint: Path
-    sha256: str
-    chosen: int | None
     score: float | None
-
-    def facts(self, sources: Sequence[str] = ()) -> GANFacts:
-        """Return what a draw's results say of it; `sources` are the classes that it translates."""
-        return GANFacts(
-            seconds=self.seconds,
-            batches=self.batches,
-            diverged=self.diverged,
-            chosen=self.chosen,
-            checkpoint_sha256=self.sha256,
-            reused=self.reused,
-            folder=str(self.folder),
-            sources=list(sources),
-        )
 
 
 def used_in_training(settings: SettledStudy) -> list[str]:
@@ -189,25 +153,25 @@ def find_or_fit(
         GanAugError: no images of the class, or its training failed.
     """
     fits = settings.study.gan_fits or 1
-    found: list[FittedGAN] = []
+    fitted: list[FittedGAN] = []
     failed: list[Diverged] = []
     lost = 0.0
     for number in range(replicate * fits, (replicate + 1) * fits):
         started = time.monotonic()
         try:
-            found.append(_one_gan(settings, prepared, class_name, number))
+            fitted.append(_one_gan(settings, prepared, class_name, number))
         except Diverged as error:  # not the one to take; a draw is not left out for it
             warn(str(error))
             failed.append(error)
             lost += time.monotonic() - started
-    if not found:
+    if not fitted:
         raise failed[0]
-    best = min(found, key=lambda gan: 0.0 if gan.score is None else gan.score)
-    return replace(
-        best,
-        seconds=round(lost + sum(gan.seconds for gan in found), 3),
-        reused=all(gan.reused for gan in found),
-    )
+    best = min(fitted, key=lambda gan: 0.0 if gan.score is None else gan.score)
+    of_all = {
+        "seconds": round(lost + sum(gan.facts.seconds for gan in fitted), 3),
+        "reused": all(gan.facts.reused for gan in fitted),
+    }
+    return replace(best, facts=best.facts.model_copy(update=of_all))
 
 
 def fit_on_other_images(settings: SettledStudy, splits: Splits, name: str) -> FittedGAN:
@@ -245,38 +209,44 @@ def _one_gan(
             record = read_record(folder)
     finally:
         lock.release()
-    return _fitted(folder, record, reused)
+    sources = made_with(settings.model, class_name, splits.classes.names)[class_name]
+    return _fitted(folder, record, reused, sources)
 
 
-def _fitted(folder: Path, record: RunRecord | None, reused: bool) -> FittedGAN:
+def _fitted(
+    folder: Path, record: RunRecord | None, reused: bool, sources: Sequence[str]
+) -> FittedGAN:
     """Describe a finished GAN, whose checkpoint must be the one that its run ended with.
 
     Raises:
         GanAugError: it is damaged.
     """
     remedy = f"remove {folder}, the GAN is then fitted again"
-    metrics = read_json(folder / "metrics.json", remedy)
-    selected = metrics.get("best_batches") is not None
-    checkpoint = folder / "checkpoints" / NAME
+    metrics, checkpoint = read_json(folder / "metrics.json", remedy), folder / "checkpoints" / NAME
     if not checkpoint.is_file():
         raise GanAugError(f"{checkpoint}: is missing; {remedy}")
     described = read_description(checkpoint, str(checkpoint))
-    sha256 = described.checkpoint_sha256
-    if (metrics.get("checkpoint_sha256"), sha256_of(checkpoint)) != (
-        sha256,
-        described.weights_sha256,
-    ):
+    hashes = (described.checkpoint_sha256, described.weights_sha256)
+    if (metrics.get("checkpoint_sha256"), sha256_of(checkpoint)) != hashes:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
-    try:
-        batches, diverged = int(metrics["batches"]), bool(metrics.get("diverged"))
-        chosen = int(metrics["best_batches"]) if selected else None
-        score = float(metrics["best_score"]) if selected else None
-    except (KeyError, TypeError, ValueError) as error:
-        raise GanAugError(f"{folder}: its records are damaged ({error}); {remedy}") from error
-    seconds = None if record is None else record.seconds
-    if seconds is None:
+    if record is None or record.seconds is None:
         raise GanAugError(f"{folder / RECORD}: says no seconds; {remedy}")
-    return FittedGAN(folder, reused, seconds, batches, diverged, checkpoint, sha256, chosen, score)
+    try:
+        facts = GANFacts(
+            seconds=record.seconds,
+            batches=metrics["batches"],
+            diverged=metrics.get("diverged", False),
+            chosen=metrics.get("best_batches"),
+            checkpoint_sha256=described.checkpoint_sha256,
+            reused=reused,
+            folder=str(folder),
+            sources=list(sources),
+        )
+        score = None if facts.chosen is None else float(metrics["best_score"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
+    return FittedGAN(facts, checkpoint, score)
 
 
 def own_gan(settings: SettledStudy) -> GAN:
@@ -301,30 +271,21 @@ def synthetic_set(
     Raises:
         GanAugError: there is another set in the folder, or its GAN saw what it must not.
     """
-    _write_synthetic(settings, gan, name, folder, count, seed, splits)
-    try:
+
+    def read() -> SyntheticSet:
+        if not folder.exists():
+            module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(settings))
+            images = {name: images_of(module, origin, name, count, seed, splits.train)}
+            write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
+        manifest = Manifest.of(folder, "synthetic set")
+        says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
+        if says != (gan.facts.checkpoint_sha256, {name: count}, seed):
+            raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
         return read_set(folder, None, settings.data.image_size, splits)
+
+    try:
+        return read()
     except DamagedSet as error:
         warn(f"{error.what}; generating the set again")
     remove_folder(folder)
-    _write_synthetic(settings, gan, name, folder, count, seed, splits)
-    return read_set(folder, None, settings.data.image_size, splits)
-
-
-def _write_synthetic(
-    settings: SettledStudy,
-    gan: FittedGAN,
-    name: str,
-    folder: Path,
-    count: int,
-    seed: int,
-    splits: Splits,
-) -> None:
-    if not folder.exists():
-        module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(settings))
-        images = {name: images_of(module, origin, name, count, seed, splits.train)}
-        write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
-    manifest = Manifest.of(folder, "synthetic set")
-    found = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
-    if found != (gan.sha256, {name: count}, seed):
-        raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
+    return read()
