@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings import class_facts
 from gan_aug.settings.class_facts import GanFacts, class_constants
 from gan_aug.settings.gan_classes import classes_made, classes_of
 
@@ -102,6 +104,29 @@ def test_a_class_is_read_without_being_imported() -> None:
     assert (found["FITTED_ON"], found["SOURCES"], found["MIN_SIZE"]) == ("one", None, 32)
     assert class_constants("gan_aug.models.gans.cyclegan.CycleGAN")["SOURCES"] == "other"
     assert class_constants("gan_aug.models.networks.cnn.SmallCNN")["MIN_SIZE"] == 8
+
+
+@pytest.mark.parametrize(
+    ("imports", "base"),
+    [
+        ("from gan_aug.models.gans.cyclegan import CycleGAN", "CycleGAN"),
+        ("from gan_aug.models.gans.cyclegan import CycleGAN as Other", "Other"),
+        ("from gan_aug.models.gans import cyclegan", "cyclegan.CycleGAN"),
+        ("import gan_aug.models.gans.cyclegan", "gan_aug.models.gans.cyclegan.CycleGAN"),
+        ("import gan_aug.models.gans.cyclegan as c", "c.CycleGAN"),
+        ("import gan_aug\nclass Own(gan_aug.models.gans.cyclegan.CycleGAN): pass", "Own"),
+    ],
+)
+def test_a_class_inherits_however_its_parent_is_imported(
+    imports: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "gan_aug.models.gans.x"
+    tree = ast.parse(f"{imports}\nclass X({base}):\n    MIN_SIZE: int = 64\n")
+    parsed = class_facts._parsed
+    monkeypatch.setattr(class_facts, "_parsed", lambda m: tree if m == own else parsed(m))
+    constants = class_constants.__wrapped__(f"{own}.X")
+    class_constants.cache_clear()
+    assert (constants["FITTED_ON"], constants["MIN_SIZE"]) == ("two", 64)
 
 
 @pytest.mark.parametrize(

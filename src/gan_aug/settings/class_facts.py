@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -110,29 +110,33 @@ def class_constants(target: str) -> Mapping[str, Any]:
     node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if node is None:
         return {}
-    imported = {
-        alias.name: statement.module
-        for statement in tree.body
-        if isinstance(statement, ast.ImportFrom)
-        for alias in statement.names
-    }
+    names = dict(_imported(tree))
     constants: dict[str, Any] = {}
     for base in reversed(node.bases):
-        if isinstance(base, ast.Name):
-            home = imported.get(base.id, module)
-            if home and _MODULE.fullmatch(home):
-                constants |= class_constants(f"{home}.{base.id}")
+        first, dot, rest = ast.unparse(base).partition(".")
+        constants |= class_constants(names.get(first, f"{module}.{first}") + dot + rest)
     for statement in node.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            (place,) = (
-                statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            )
-            if isinstance(place, ast.Name) and isinstance(statement.value, ast.Constant):
-                constants[place.id] = statement.value.value
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            places = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if isinstance(statement.value, ast.Constant):
+                value = statement.value.value
+                constants |= {place.id: value for place in places if isinstance(place, ast.Name)}
     return constants
 
 
-@functools.cache
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield each name that a module imports, and what it stands for."""
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                yield alias.asname or alias.name, f"{statement.module}.{alias.name}"
+        elif isinstance(statement, ast.Import):
+            for alias in statement.names:
+                whole = alias.asname or alias.name.partition(".")[0]
+                yield whole, alias.name if alias.asname else whole
+
+
+@functools.lru_cache
 def _parsed(module: str) -> ast.Module:
     place = _MODULE.fullmatch(module)
     if place is None:
