@@ -255,7 +255,7 @@ def test_a_class_folder_that_is_a_file(kaggle_folder: Path, tmp_path: Path) -> N
     shutil.rmtree(kaggle_folder / "test" / "NORMAL")
     (kaggle_folder / "test" / "NORMAL").write_text("")
     with pytest.raises(
-        GanAugError, match="no normal image in test/ is read; the class folder test/NORMAL/ needs"
+        GanAugError, match="test/NORMAL: no normal image in test/ is read; the class folder is"
     ):
         load_xrays(kaggle_folder, tmp_path / "cache")
 

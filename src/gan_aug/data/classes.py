@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import (
     by_name,
     class_named,
     names_in,
     normal,
     values_by_class,
-    written,
 )
 
 LONGEST_NAME = 100
@@ -70,7 +69,7 @@ class Classes:
         ordered = tuple(sorted(names))
         if positive is None:
             return cls(ordered)
-        setting = f"data.positive={written(positive)}"
+        setting = f"data.positive={as_typed(positive)}"
         return cls(ordered, class_named(positive, ordered, setting))
 
     def __len__(self) -> int:
@@ -94,7 +93,7 @@ class Classes:
 
     def named(self, typed: Any, key: str) -> str:
         """Return the class that a setting means; see `gan_aug.settings.by_name.class_named`."""
-        return class_named(typed, self.names, f"{key}={written(typed)}")
+        return class_named(typed, self.names, f"{key}={as_typed(typed)}")
 
     def all_named(self, typed: Any, key: str) -> list[str]:
         """Return the classes that a list in a setting means; it may be given as text."""

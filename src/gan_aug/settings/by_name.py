@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 
 
 def normal(name: str) -> str:
@@ -84,15 +84,9 @@ def class_named(typed: Any, classes: Sequence[str], setting: str) -> str:
         )
     if not found:
         raise GanAugError(
-            f"{setting}: {written(typed)} is none of the classes {', '.join(classes)}"
+            f"{setting}: {as_typed(typed)} is none of the classes {', '.join(classes)}"
         )
     return found[0]
-
-
-def written(typed: Any) -> str:
-    """Return a value as it is written in settings."""
-    names = {None: "null", True: "true", False: "false"}
-    return names[typed] if typed is None or isinstance(typed, bool) else str(typed)
 
 
 def _read(name: str) -> Any:
@@ -119,7 +113,7 @@ def values_by_class(value: Mapping[Any, Any], classes: Sequence[str], key: str) 
     """
     found: dict[str, Any] = {}
     for typed, inner in value.items():
-        name = class_named(typed, classes, f"{key}.{written(typed)}={inner}")
+        name = class_named(typed, classes, f"{key}.{as_typed(typed)}={inner}")
         if name in found:
             raise GanAugError(f"{key}={dict(value)}: names {name} twice; leave one of them out")
         found[name] = inner

@@ -111,9 +111,8 @@ def list_images(paths: Iterable[str], root: Path) -> list[Entry]:
     for (split, name), paths_of_class in images.items():
         if not paths_of_class:
             raise GanAugError(
-                f"data.root={root}: no {name} image in {split}/ is read; the class folder "
-                f"{split}/{name.upper()}/ needs .jpeg, .jpg or .png files, and data.exclude may "
-                "leave out fewer"
+                f"{root / split / name.upper()}: no {name} image in {split}/ is read; the class "
+                "folder is missing, or has no .jpeg, .jpg or .png file that data.exclude leaves"
             )
         one, *others = sorted({path.rpartition("/")[0] for path in paths_of_class})
         if others:

@@ -15,8 +15,8 @@ from gan_aug.data.decode import Decoded
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Notes
 from gan_aug.data.sources.tree import LeftOut
-from gan_aug.run.errors import GanAugError
-from gan_aug.settings.by_name import class_named, names_in, written
+from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.settings.by_name import class_named, names_in
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -63,7 +63,7 @@ def chosen_classes(
         return entries
     there = sorted({entry.label for entry in entries})
     typed = names_in(classes)
-    setting = f"{where}: data.classes=[{','.join(map(written, typed))}]"
+    setting = f"{where}: data.classes=[{','.join(map(as_typed, typed))}]"
     rest = REST in typed and REST not in there
     taken = [class_named(one, there, setting) for one in typed if not (rest and one == REST)]
     if len({*taken}) < len(taken):
@@ -179,7 +179,7 @@ def notes_of(
     return Notes(
         root=str(root),
         bad_files_skipped=decoded.bad,
-        files_skipped=left_out.reasons,
+        files_skipped=dict(sorted(left_out.reasons.items())),
         files_left_out=dict(sorted(left_out.files.items())),
         files_without_patient_id=sum(entry.patient is None for entry in entries),
         modes=decoded.modes,
