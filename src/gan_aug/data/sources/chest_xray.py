@@ -189,7 +189,8 @@ class ChestXray:
             tree = find_files(folder, patterns, self.on_bad_file)
         left_out.warnings += tree.unused_patterns(patterns)
         above = "".join(f"{part}/" for part in root.relative_to(folder).parts)
-        inside = [path[len(above) :] for path in tree.images if path.startswith(above)]
+        paths = sorted({*tree.images, *tree.folders})  # a folder called x.jpeg is a bad file
+        inside = [path[len(above) :] for path in paths if path.startswith(above)]
         entries = list_images(inside, root)
         names = [entry.path for entry in entries]
         read = {above + name for name in names}
