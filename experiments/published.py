@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import polars as pl
 from scipy import stats
 
 from gan_aug.data.sources.chest_xray import find_root, parse_name
@@ -25,23 +25,26 @@ STUDIES = ("seed_protocol", "best_recipe", "size_sweep")
 AT_VALIDATION = "test_accuracy_at_validation_threshold"
 
 
-def read(study: str, name: str = "results.csv") -> pd.DataFrame:
+def read(study: str, name: str = "results.csv") -> pl.DataFrame:
     """Read every draw, arm and repeat of a study."""
-    return pd.read_csv(HERE / study / name)
+    return pl.read_csv(HERE / study / name, infer_schema_length=None)
 
 
-def difference(table: pd.DataFrame, arm: str, reference: str, column: str) -> Comparison:
+def difference(table: pl.DataFrame, arm: str, reference: str, column: str) -> Comparison:
     """Compare two arms over the draws that have both; repeats are averaged first."""
-    means = table.pivot_table(index="draw", columns="arm", values=column)[[arm, reference]].dropna()
+    means = _by_draw(table, "arm", column).drop_nulls([arm, reference])
     return compare(means[arm].to_numpy(), means[reference].to_numpy())
 
 
 def larger(column: str, few: int, many: int) -> Comparison:
     """Compare real images only, `many` of each class with `few`, in the same draws."""
     table = read("size_sweep")
-    real = table[table["arm"] == "real"]
-    means = real.pivot_table(index="draw", columns="per_class", values=column)
-    return compare(means[many].to_numpy(), means[few].to_numpy())
+    means = _by_draw(table.filter(pl.col("arm") == "real"), "per_class", column)
+    return compare(means[str(many)].to_numpy(), means[str(few)].to_numpy())
+
+
+def _by_draw(table: pl.DataFrame, columns: str, values: str) -> pl.DataFrame:
+    return table.pivot(columns, index="draw", values=values, aggregate_function="mean").sort("draw")
 
 
 def fits_of_worth() -> int:
@@ -85,10 +88,13 @@ def figures() -> dict[str, str]:
         found[f"size_sweep: 300 against 50 real images of each class, {column}"] = words(
             larger(column, 50, 300)
         )
-    for per_class, of_size in read("size_sweep").groupby("per_class"):
+    sizes = read("size_sweep")
+    for per_class in sizes["per_class"].drop_nulls().unique().sort():
+        of_size = sizes.filter(pl.col("per_class") == per_class)
         compared = difference(of_size, "gan", "real", "test_accuracy")
         found[f"size_sweep: gan against real with {per_class} of each class"] = words(compared)
-    tried = pd.concat([read("best_recipe", "search_1.csv"), read("best_recipe", "search_2.csv")])
+    searched = [read("best_recipe", f"search_{i}.csv") for i in (1, 2)]
+    tried = pl.concat(searched, how="diagonal_relaxed")
     for title, table, arm in (
         ("draws 0 to 9", tried, "pretrain_classic"),
         ("draws 100 to 119", read("best_recipe"), "gan"),

@@ -8,39 +8,40 @@ from __future__ import annotations
 
 import sys
 
-import pandas as pd
+import polars as pl
 
 LEAST_VALIDATION = -0.01
 """A recipe may lose this much validation accuracy against its reference, no more."""
 
 
-def rank(results: pd.DataFrame, arms: list[str], reference: str) -> pd.DataFrame:
+def rank(results: pl.DataFrame, arms: list[str], reference: str) -> pl.DataFrame:
     """Rank arms by development accuracy at 0.5, then by development AUROC; means over draws."""
     columns = ["development_accuracy", "development_auroc", "validation_accuracy"]
-    by_draw = results.pivot_table(index="draw", columns="arm", values=columns)
-    differences = {
-        arm: by_draw.xs(arm, axis=1, level="arm") - by_draw.xs(reference, axis=1, level="arm")
-        for arm in arms
-    }
-    table = pd.DataFrame({arm: d.dropna()[columns].mean() for arm, d in differences.items()}).T
-    table["allowed"] = table["validation_accuracy"] >= LEAST_VALIDATION
-    return table.sort_values(["allowed", *columns[:2]], ascending=False)
+    by_draw = results.group_by("draw", "arm").agg(pl.col(columns).mean())
+    of_reference = by_draw.filter(pl.col("arm") == reference).drop("arm")
+    paired = by_draw.filter(pl.col("arm").is_in(arms)).join(of_reference, on="draw")
+    less = [pl.col(name) - pl.col(f"{name}_right") for name in columns]
+    means = paired.select("arm", *less).group_by("arm").agg(pl.all().mean())
+    allowed = (pl.col("validation_accuracy") >= LEAST_VALIDATION).alias("allowed")
+    return means.with_columns(allowed).sort("allowed", *columns[:2], descending=True)
 
 
 def main() -> None:
     """Print both rankings; the first row of each is the choice."""
-    rounds = pd.concat(pd.read_csv(path) for path in sys.argv[1:])
+    files = [pl.read_csv(path, infer_schema_length=None) for path in sys.argv[1:]]
+    rounds = pl.concat(files, how="diagonal_relaxed")
     # real and classic are in every round, with the same numbers
-    results = rounds.drop_duplicates(["draw", "arm", "repeat"])
+    results = rounds.unique(["draw", "arm", "repeat"], keep="first", maintain_order=True)
     arms = set(results["arm"])
     plain = sorted(a for a in arms if a.startswith(("pretrain", "few", "quarter", "half")))
     classic = sorted(a for a in arms if a.startswith("classic_gan"))
-    print(f"{results['draw'].nunique()} draws; differences of means, shares")
+    print(f"{results['draw'].n_unique()} draws; differences of means, shares")
     for title, chosen, reference in (
         ("without classic augmentation of real images, against real", plain, "real"),
         ("with it, against classic", classic, "classic"),
     ):
-        print(f"\n{title}\n{rank(results, chosen, reference).round(4).to_string()}")
+        ranked = rank(results, chosen, reference)
+        print(f"\n{title}\n{ranked.write_csv(separator=' ', float_precision=4)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
+import polars as pl
 from scipy import stats
 
 from gan_aug.report.statistics import Comparison, compare, correct, t_interval
@@ -31,22 +31,23 @@ def share(hits: int, n: int) -> str:
     return f"{hits}/{n} = {100 * hits / n:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def families(values: pd.DataFrame, size: int) -> Iterator[dict[str, Comparison]]:
+def families(values: pl.DataFrame, size: int) -> Iterator[dict[str, Comparison]]:
     """Compare every arm with `real` in each run of `size` draws, as the report does."""
-    arms = [arm for arm in values.columns if arm != "real"]
+    arms = [arm for arm in values.columns if arm not in ("draw", "real")]
     for start in range(0, len(values) - size + 1, size):
-        part = values.iloc[start : start + size]
+        part = values[start : start + size]
         real = part["real"].to_numpy()
         found = correct([compare(part[arm].to_numpy(), real) for arm in arms], arms)
         yield dict(zip(arms, found, strict=True))
 
 
-def by_draw(results: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+def by_draw(results: pl.DataFrame, endpoint: str) -> pl.DataFrame:
     """Return a row for each draw, a column for each arm; repeats are averaged."""
-    return results.pivot_table(index="draw", columns="arm", values=endpoint)
+    means = results.pivot("arm", index="draw", values=endpoint, aggregate_function="mean")
+    return means.select("draw", *sorted(set(means.columns) - {"draw"})).sort("draw")
 
 
-def equal_arms(results: pd.DataFrame) -> None:
+def equal_arms(results: pl.DataFrame) -> None:
     """Print how often arms that are equal are called different."""
     print(
         "| metric | draws | studies that call any of 3 equal arms different | one test, p < 0.05 |"
@@ -61,12 +62,12 @@ def equal_arms(results: pd.DataFrame) -> None:
             print(f"| {title} | {size} | {shares} |")
     values = by_draw(results, "test_accuracy")
     for arm in EQUAL:
-        d = 100 * (values[arm] - values["real"])
-        error = d.std() / np.sqrt(len(d))
+        d = 100 * (values[arm] - values["real"]).to_numpy()
+        error = d.std(ddof=1) / np.sqrt(len(d))
         print(f"\n{arm}, {len(d)} draws: {d.mean():+.2f} points, standard error {error:.2f}")
 
 
-def planted(results: pd.DataFrame, images: str) -> None:
+def planted(results: pl.DataFrame, images: str) -> None:
     """Print how often a true effect is found, and its interval covers it."""
     for metric, title in METRICS.items():
         values = by_draw(results, metric)
@@ -87,7 +88,7 @@ def _below(p: float | None) -> bool:
 
 def main() -> None:
     """Print both tables."""
-    again, strong = (pd.read_csv(path) for path in sys.argv[1:])
+    again, strong = (pl.read_csv(path, infer_schema_length=None) for path in sys.argv[1:])
     equal_arms(again)
     print("\n| images | metric | effect over all draws | draws | found | interval covers it |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+import polars as pl
 from calibrate import by_draw
 from numpy.typing import NDArray
 from scipy import stats
@@ -80,29 +80,29 @@ def studies(draws: int, size: int, count: int) -> Studies:
     return Studies(random.random((count, draws)).argsort(axis=1)[:, :size], draws)
 
 
-def differ(part: pd.DataFrame) -> bool:
+def differ(part: pl.DataFrame) -> bool:
     """Return whether a study of these draws calls its two GANs different at the 5 % level."""
     p = compare(part["gan"].to_numpy(), part["gan_twin"].to_numpy()).p
     return p is not None and p < 0.05
 
 
-def found(part: pd.DataFrame) -> bool:
+def found(part: pl.DataFrame) -> bool:
     """Return whether a study shows the planted images to help, after Holm over its three arms."""
     real = part["real"].to_numpy()
     planted, *_ = correct([compare(part[arm].to_numpy(), real) for arm in ARMS], ARMS)
     return planted.p_holm is not None and planted.p_holm < 0.05 and planted.mean > 0
 
 
-def sees(part: pd.DataFrame) -> bool:
+def sees(part: pl.DataFrame) -> bool:
     """Return whether a study shows further real images to help; else it cannot tell of others."""
-    ruler = Means(part[[*FURTHER]].to_numpy())
+    ruler = Means(part.select(*FURTHER).to_numpy())
     return sensitivity(np.array([*FURTHER.values()], float), ruler).seen
 
 
-def rate_of(part: pd.DataFrame) -> Rate:
+def rate_of(part: pl.DataFrame) -> Rate:
     """Return how many real images the planted arm performs like."""
     sizes = np.array([*RULER.values()], float)
-    return exchange(sizes, OWN, Means(part[[*RULER, "planted"]].to_numpy()))
+    return exchange(sizes, OWN, Means(part.select(*RULER, "planted").to_numpy()))
 
 
 def holds(rate: Rate, images: int) -> bool:
@@ -124,7 +124,7 @@ def expected(size: int, others: int) -> float:
     return float(1 - 2 * stats.t.sf(t, size - 1))
 
 
-def equal_gans(results: pd.DataFrame, count: int) -> None:
+def equal_gans(results: pl.DataFrame, count: int) -> None:
     """Print how often two GANs of the same draws are called different."""
     print("| endpoint | difference over all draws | draws | called different |")
     print("| --- | --- | --- | --- |")
@@ -135,11 +135,11 @@ def equal_gans(results: pd.DataFrame, count: int) -> None:
         over_all = f"{difference.mean():+.2f} ({low:+.2f} to {high:+.2f})"
         for size in SIZES:
             of = studies(len(values), size, count)
-            called = of.share([differ(values.iloc[rows]) for rows in of.rows])
+            called = of.share([differ(values[rows]) for rows in of.rows])
             print(f"| {title} | {over_all} | {size} | {called} |")
 
 
-def planted(results: pd.DataFrame, count: int) -> None:
+def planted(results: pl.DataFrame, count: int) -> None:
     """Print how often the planted images are found to help, and to be worth their number."""
     head = "| endpoint | performs like, all draws | draws | found to help "
     print(head + "| endpoint sees further real images | interval has two ends | holds 150 |")
@@ -149,7 +149,7 @@ def planted(results: pd.DataFrame, count: int) -> None:
         over_all = told(rate_of(values))
         for size in SIZES:
             of = studies(len(values), size, count)
-            parts = [values.iloc[rows] for rows in of.rows]
+            parts = [values[rows] for rows in of.rows]
             rates = [rate_of(part) for part in parts]
             held = (
                 [found(part) for part in parts],
@@ -161,7 +161,7 @@ def planted(results: pd.DataFrame, count: int) -> None:
             print(f"| {title} | {over_all} | {size} | {shares} |")
 
 
-def unused_draws(results: pd.DataFrame, count: int) -> None:
+def unused_draws(results: pl.DataFrame, count: int) -> None:
     """Print how often an interval holds the mean over the draws that were not used."""
     print("| difference | endpoint | draws | interval holds the mean of the others | if right |")
     print("| --- | --- | --- | --- | --- |")
@@ -181,8 +181,8 @@ def unused_draws(results: pd.DataFrame, count: int) -> None:
 
 def main() -> None:
     """Print the tables."""
-    results, count = pd.read_csv(sys.argv[1]), int(sys.argv[2])
-    print(f"{results['draw'].nunique()} draws\n")
+    results, count = pl.read_csv(sys.argv[1], infer_schema_length=None), int(sys.argv[2])
+    print(f"{results['draw'].n_unique()} draws\n")
     for table in (equal_gans, planted, unused_draws):
         table(results, count)
         print()
