@@ -28,7 +28,7 @@ from typing import Any
 LIBRARIES = (
     "hydra", "omegaconf", "torch", "torchvision", "lightning.pytorch", "torchmetrics", "PIL.Image",
     "torch.utils.tensorboard", "scipy.stats", "matplotlib.pyplot", "rich.progress",
-    "torchmetrics.image.kid", "pandas", "pydantic",
+    "torchmetrics.image.kid", "pydantic",
 )  # fmt: skip
 PACKAGE = "gan_aug"
 STREAMS = ("stdout", "stderr")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import polars as pl
 import pytest
 from support import ROOT
 
@@ -132,7 +132,7 @@ def test_the_calibration_on_real_xrays_finds_what_is_there(tmp_path: Path) -> No
             value = level + 0.02 * np.log2(n / 25) + random.normal(0, 0.005)
             rows.append((draw, arm, value, value, value))
     columns = ["draw", "arm", "internal_auroc", "test_auroc", "test_accuracy"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "real.csv", index=False)
+    pl.DataFrame(rows, schema=columns, orient="row").write_csv(tmp_path / "real.csv")
     command = [sys.executable, "real_xrays.py", str(tmp_path / "real.csv"), "50"]
     folder = ROOT / "experiments" / "calibration"
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
