@@ -25,7 +25,7 @@ from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
 from gan_aug.run.run_record import RECORD, Config, RunRecord, Status, read_record
-from gan_aug.run.terminal import printable
+from gan_aug.run.terminal import console, printable
 from gan_aug.settings.whole import Whole, among
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -193,9 +193,10 @@ class Run:
         """Say in a line what is run; with verbose=true all settings."""
         print(f"{self.folder}: {' '.join(self._record.overrides) or self.config['name']}")
         if self._verbose:
-            from gan_aug.run.print_config import print_config
+            from rich.syntax import Syntax
 
-            print_config(self.config)
+            text = OmegaConf.to_yaml(OmegaConf.create(self.config))
+            console().print(Syntax(text, "yaml", background_color="default"))
 
     def settled(self, settings: Whole) -> None:
         """Take over settings that the data has settled; run.json keeps those given beside them."""

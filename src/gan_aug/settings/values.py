@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from gan_aug.settings.by_name import by_name, names_in, normal
+from gan_aug.settings.by_name import by_name, names_in
 
 MOST_IMAGES = 100_000
 """Of a class at once: they are held in memory."""
@@ -154,4 +154,3 @@ Layers = Annotated[
     Field(min_length=1),
     Wanted("a list of whole numbers from 0, as in layers=[0,2]"),
 ]
-MetricName = Annotated[str, AfterValidator(normal)]
