@@ -81,7 +81,7 @@ def test_without_patients_near_duplicates_stay_together_and_it_is_said(root: Pat
         image.resize((100, 80)).save(root / "sick" / "other_name.jpg", quality=90)
     source = load(root)
     assert not source.patients_known
-    every = [t for t in (source.train, source.validation, source.test) if t is not None]
+    every = source.tables().values()
     found = {
         path: patient
         for table in every
@@ -245,7 +245,7 @@ def test_odd_files_of_five_classes(tmp_path: Path) -> None:
     assert sorted(source.classes.names) == sorted(["원", "stripes", "a square", "ring", "dots"])
     assert len(source.notes.files_skipped) == 15
     assert source.notes.modes == {"RGB": 30, "P": 10, "DICOM": 10, "RGBA": 10, "I;16": 5}
-    every = [t for t in (source.train, source.validation, source.test) if t is not None]
+    every = source.tables().values()
     for table in every:
         for path, image in zip(table.paths.tolist(), table.images, strict=True):
             if path in written:
@@ -280,7 +280,7 @@ def test_pictures_that_are_not_square(tmp_path: Path, fit: str, corner: int, mid
     white = np.full((20, 60), 255, np.uint8)
     Image.fromarray(white).save(tmp_path / "x" / "a" / "white.png")
     source = load(tmp_path / "x", fit=fit)
-    every = [t for t in (source.train, source.validation, source.test) if t is not None]
+    every = source.tables().values()
     (image,) = [
         image
         for table in every

@@ -107,13 +107,13 @@ def _seed(path: Path) -> int:
 
 def counts(source: Source) -> dict[str, int]:
     """Return how many images of each class were read, in all splits."""
-    tables = [t for t in (source.train, source.validation, source.test) if t is not None]
+    tables = source.tables().values()
     return {name: sum(table.counts()[name] for table in tables) for name in source.classes}
 
 
 def paths(source: Source) -> set[str]:
     """Return the files that were read."""
-    tables = [t for t in (source.train, source.validation, source.test) if t is not None]
+    tables = source.tables().values()
     return {path for table in tables for path in table.paths.tolist()}
 
 
@@ -123,7 +123,7 @@ def noise(*key: object, shape: tuple[int, ...] = (40, 50)) -> np.ndarray:
 
 def every(source: Source) -> np.ndarray:
     """Return the images (N, C, H, W) of all splits, in the order of their paths."""
-    tables = [t for t in (source.train, source.validation, source.test) if t is not None]
+    tables = source.tables().values()
     order = np.argsort(np.concatenate([table.paths for table in tables]))
     return np.concatenate([table.images for table in tables])[order].astype(int)
 

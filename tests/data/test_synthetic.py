@@ -46,8 +46,13 @@ def write(folder: Path, images: dict[str, np.ndarray], splits: Splits, **changes
     return folder
 
 
-def test_round_trip(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> None:
-    folder = write(tmp_path / "set", images, splits)
+@pytest.fixture
+def folder(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> Path:
+    """A sound set."""
+    return write(tmp_path / "set", images, splits)
+
+
+def test_round_trip(images: dict[str, np.ndarray], folder: Path, splits: Splits) -> None:
     made = read_set(folder, 5, 16, splits)
     np.testing.assert_array_equal(made.images, images["pneumonia"][:5])
     assert made.labels.tolist() == [1] * 5
@@ -76,9 +81,8 @@ def test_image_folder_reads_it(
 
 
 def test_nothing_is_overwritten(
-    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    tmp_path: Path, images: dict[str, np.ndarray], folder: Path, splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     with pytest.raises(GanAugError, match="exists already"):
         write(folder, images, splits)
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
@@ -110,11 +114,9 @@ def test_another_shape_is_refused(
     size: int,
     channels: int,
     message: str,
-    tmp_path: Path,
-    images: dict[str, np.ndarray],
+    folder: Path,
     splits: Splits,
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     coloured = replace(splits, train=in_colour(splits.train))
     with pytest.raises(GanAugError, match=message):
         read_set(folder, None, size, splits if channels == 1 else coloured)
@@ -128,17 +130,15 @@ def test_an_unknown_class_is_refused(
         read_set(folder, None, 16, splits)
 
 
-def test_too_few_images(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> None:
-    folder = write(tmp_path / "set", images, splits)
+def test_too_few_images(folder: Path, splits: Splits) -> None:
     with pytest.raises(GanAugError, match=r"data\.synthetic\.count=10.*has 9 pneumonia"):
         read_set(folder, 10, 16, splits)
 
 
 def test_a_swapped_file_is_refused(
-    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    images: dict[str, np.ndarray], folder: Path, splits: Splits
 ) -> None:
     """For example a real test image put in a generated one's place."""
-    folder = write(tmp_path / "set", images, splits)
     Image.fromarray(splits.test.images[0, 0]).save(folder / "pneumonia" / "00003.png")
     with pytest.raises(GanAugError, match=r"00003\.png: is not the file its manifest lists"):
         read_set(folder, None, 16, splits)
@@ -173,10 +173,7 @@ def test_sources_come_back_image_by_image(translated: Path, splits: Splits) -> N
     assert few.of_class("normal").first(2).sources == wanted["normal"][:2]
 
 
-def test_images_made_from_nothing_have_no_sources(
-    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
-) -> None:
-    folder = write(tmp_path / "set", images, splits)
+def test_images_made_from_nothing_have_no_sources(folder: Path, splits: Splits) -> None:
     made = read_set(folder, None, 16, splits)
     assert made.sources is None
     assert made.of_class("pneumonia").first(3).sources is None
@@ -241,10 +238,7 @@ def a_fifo(folder: Path) -> None:
         (lambda f: (f / "pneumonia" / "00000.png").unlink(), "00000.png: cannot be read"),
     ],
 )
-def test_damaged_sets(
-    break_it: Any, message: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
-) -> None:
-    folder = write(tmp_path / "set", images, splits)
+def test_damaged_sets(break_it: Any, message: str, folder: Path, splits: Splits) -> None:
     break_it(folder)
     with pytest.raises(GanAugError, match=message):
         read_set(folder, None, 16, splits)
@@ -273,9 +267,8 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     ],
 )
 def test_file_names_stay_in_the_set(
-    name: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    name: str, tmp_path: Path, folder: Path, splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     outside = tmp_path / "outside" / "0.png"
     outside.parent.mkdir()
     shutil.copy(folder / "pneumonia" / "00000.png", outside)
@@ -287,9 +280,8 @@ def test_file_names_stay_in_the_set(
 
 @pytest.mark.parametrize("what", ["class folder", "image"])
 def test_links_that_lead_out_of_the_set_are_refused(
-    what: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    what: str, tmp_path: Path, folder: Path, splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     place = folder / "pneumonia" if what == "class folder" else folder / "pneumonia" / "00003.png"
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
@@ -309,9 +301,8 @@ def test_an_image_that_is_a_link_to_itself(
 
 @pytest.mark.parametrize("seen", [None, [], ["x"], [7], "a" * 64, {}], ids=str)
 def test_a_set_that_does_not_say_what_was_seen_is_refused(
-    seen: Any, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    seen: Any, folder: Path, splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     edit(folder, lambda m: m.update(seen_hashes=seen) if seen is not None else m.pop("seen_hashes"))
     with pytest.raises(GanAugError, match=r"manifest\.json: .*seen_hashes"):
         read_set(folder, None, 16, splits)
@@ -331,9 +322,8 @@ def test_real_held_out_images_are_no_synthetic_set(
 
 @pytest.mark.parametrize("kind", ["larger", "colour", "jpeg"])
 def test_an_image_that_is_not_what_the_manifest_says(
-    kind: str, tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+    kind: str, folder: Path, splits: Splits
 ) -> None:
-    folder = write(tmp_path / "set", images, splits)
     path = folder / "pneumonia" / "00000.png"
     with Image.open(path) as image:
         other = image.resize((32, 32)) if kind == "larger" else image.convert("RGB")
