@@ -286,13 +286,16 @@ def test_a_data_set_a_metric_and_a_classifier(copy: Copy, tmp_path: Path) -> Non
     cnn = cnn.replace("_target_: gan_aug.models.networks.cnn.SmallCNN", network)
     for setting in ("image_size: ${data.image_size}", "width: ${...width}", "hidden: ${...hidden}"):
         cnn = cnn.replace(f"    {setting}\n", "")
-    (conf / "model" / "coarse.yaml").write_text(cnn.replace("name: cnn", "name: coarse"))
+    own = [line for line in cnn.splitlines() if not line.startswith(("width:", "hidden:"))]
+    coarse = "\n".join(own).replace("name: cnn", "name: coarse")
+    (conf / "model" / "coarse.yaml").write_text(coarse)
 
     small = ("data.image_size=32", "data.batch_size=10")
     run("inspect", "data=stripes", *small, "hydra.run.dir=i")
     run("train", "model=coarse", "data=stripes", *small, "trainer.max_epochs=3", "hydra.run.dir=c")
+    own_classifier = [one for one in TINY_QUALITY if "classifier" not in one]
     run(
-        "study", "+study=seed_protocol", "data=stripes", *small, *TINY_QUALITY,
+        "study", "+study=seed_protocol", "data=stripes", *small, *own_classifier,
         "model@classifier=coarse", "model@quality.classifier=coarse", "model.width=4",
         "quality.use=[brightness,judged]", "data.subset=20", "study.count={lying: 5}",
         "study.steps=20", "study.validate_every=20", "study.gan_batches=10", "study.repeats=1",

@@ -23,7 +23,7 @@ from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_im
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.broken_generators import broken_generators
+from gan_aug.evaluation.command import broken_generators
 from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_class
 from gan_aug.evaluation.reference_classifier import (
     find_or_fit_reference,

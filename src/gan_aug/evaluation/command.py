@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
-from gan_aug.evaluation.broken_generators import broken_generators
 from gan_aug.evaluation.evaluator import (
     BASELINE,
     GENERATED,
@@ -18,9 +20,10 @@ from gan_aug.evaluation.evaluator import (
     of_class,
 )
 from gan_aug.evaluation.measured import ClassQuality, Quality, misses
-from gan_aug.evaluation.pairs import pairs_figure
 from gan_aug.evaluation.subject import Subject, source_images
-from gan_aug.metrics.sample import Images
+from gan_aug.metrics.memorisation import closest_pairs
+from gan_aug.metrics.sample import Images, Sample
+from gan_aug.pages.figure import new_figure
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
@@ -29,6 +32,8 @@ from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
 
+COLUMNS = 10
+"""Of a picture of closest pairs."""
 HEADLINE = ("kid", "recall", "ms_ssim", "swd", "copying_pixel")
 """What the table of a multirun shows, as far as it was measured."""
 
@@ -81,6 +86,30 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     print(f"copies?     {run.folder}/closest_*.png")
 
 
+def broken_generators(train: Images, unseen: Images, seed: int) -> dict[str, Images]:
+    """Return what generators with a known fault would make, as many images as `unseen` has.
+
+    Args:
+        train: the training images of a GAN.
+        unseen: real images that it has not seen.
+        seed: of the noise.
+
+    Returns:
+        `copies` of training images, `one image` again and again (a collapse), `flipped` real images
+        (left and right exchanged) and `noise` with the mean and spread of each pixel.
+    """
+    n = len(unseen)
+    random = np.random.default_rng(seed)
+    mean, std = unseen.mean(axis=0), unseen.std(axis=0)
+    noise = mean + std * random.standard_normal(unseen.shape)
+    return {
+        "copies": train[np.resize(random.permutation(len(train)), n)],
+        "one image": np.repeat(unseen[:1], n, axis=0),
+        "flipped": np.ascontiguousarray(unseen[..., ::-1]),
+        "noise": noise.round().clip(0, 255).astype(np.uint8),
+    }
+
+
 def _write_pairs(evaluator: Evaluator, images: Images, unseen: Images, name: str, run: Run) -> None:
     for space in ("pixel", "feature"):
         figure = pairs_figure(
@@ -90,6 +119,45 @@ def _write_pairs(evaluator: Evaluator, images: Images, unseen: Images, name: str
             space,
         )
         _save(figure, run, f"closest_{space}_{name}.png")
+
+
+def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -> Figure:
+    """Draw the closest pairs: generated images over unseen real ones, each with its neighbour.
+
+    Args:
+        generated: generated images.
+        unseen: real images that the GAN has not seen; as many.
+        train: the GAN's training images.
+        space: `pixel` or `feature`.
+    """
+    figure = new_figure(figsize=(11.5, 5.6), layout="constrained", dpi=120)
+    axes = figure.subplots(4, COLUMNS, squeeze=False)
+    unit = "RMS difference of pixels, 0 to 255" if space == "pixel" else "distance of features"
+    figure.suptitle(
+        f"The {COLUMNS} of {len(generated)} generated images nearest to a training image, and the "
+        f"same for {len(unseen)} unseen real ones ({unit})",
+        fontsize=10,
+    )
+    blocks = (("generated", generated), ("unseen real", unseen))
+    for block, (title, sample) in enumerate(blocks):
+        rows, neighbours, distance = closest_pairs(sample, train, space, COLUMNS)
+        for column in range(COLUMNS):
+            upper, lower = axes[2 * block, column], axes[2 * block + 1, column]
+            if column < len(rows):
+                _show(upper, sample.images[rows[column]])
+                _show(lower, train.images[neighbours[column]])
+                upper.set_title(f"{distance[column]:.3g}", fontsize=8)
+            for axis in (upper, lower):
+                axis.set_xticks([])
+                axis.set_yticks([])
+        axes[2 * block, 0].set_ylabel(title, fontsize=9)
+        axes[2 * block + 1, 0].set_ylabel("nearest\ntraining", fontsize=9)
+    return figure
+
+
+def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
+    picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
 
 
 def _save(figure: Figure, run: Run, name: str) -> None:
