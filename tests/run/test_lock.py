@@ -70,8 +70,10 @@ def lock(path: Path, stale: float = STALE) -> Lock:
 def write_owner(path: Path, place: str = "elsewhere", **others: Any) -> str:
     """Write a lock file; return its token."""
     own = psutil.Process()
-    owner = Owner(os.urandom(16).hex(), "node7", place, own.pid, own.create_time())
-    path.write_text(json.dumps(vars(owner) | others))
+    owner = Owner(
+        token=os.urandom(16).hex(), host="node7", place="", pid=own.pid, started=own.create_time()
+    )
+    path.write_text(json.dumps(owner.model_dump() | {"place": place} | others))
     return owner.token
 
 

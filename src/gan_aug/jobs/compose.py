@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.jobs.submission import Job, is_plain
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.record import is_finished
+from gan_aug.run.resume import is_finished
 from gan_aug.run.run_record import RECORD
 from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.whole import plain_of, validate

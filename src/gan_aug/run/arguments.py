@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import HydraException, OverrideParseException
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.record import runs_of
+from gan_aug.run.resume import runs_of
 from gan_aug.settings.groups import CHOSEN_BY, choose, conf_dir, folder_of
 
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")

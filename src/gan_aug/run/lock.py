@@ -26,10 +26,8 @@ writing.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
-import re
 import secrets
 import stat
 import sys
@@ -37,13 +35,15 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
+from typing import Literal
 
 import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gan_aug.run.errors import GanAugError
 
@@ -60,11 +60,11 @@ _SAME_START = 2.0
 _held: set[Lock] = set()
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(BaseModel):
     """What a lock file says; it may come from anyone.
 
     Attributes:
+        format: of the file.
         token: 32 random hex digits that name this tenure.
         host: the computer, for people.
         place: where process numbers mean the same: computer, its last start, container.
@@ -72,11 +72,14 @@ class Owner:
         started: when it was started, seconds since 1970.
     """
 
-    token: str
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    token: str = Field(pattern="^[0-9a-f]{32}$")
     host: str
     place: str
-    pid: int
-    started: float
+    pid: int = Field(gt=0, lt=2**31)
+    started: float = Field(allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -280,10 +283,12 @@ def look(path: Path) -> Seen | None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "is no regular file", str(path))
-        owner = _parse(os.read(fd, 4096))
+        content = os.read(fd, 4096)
     finally:
         os.close(fd)
-    if owner is None:  # just made, or whoever made it was stopped before a word
+    try:
+        owner = Owner.model_validate_json(content)
+    except ValidationError:  # just made, or whoever made it was stopped before a word
         tenure = f"{found.st_ino:x}-{found.st_mtime_ns:x}"
         return Seen(tenure, found.st_mtime_ns, None, "an unknown process")
     who = f"process {owner.pid} on {owner.host}"
@@ -356,26 +361,20 @@ def _create(path: Path, token: str) -> bool:
     except FileExistsError:
         return False
     process = psutil.Process()
-    owner = Owner(token, platform.node(), _place(), process.pid, process.create_time())
+    owner = Owner(
+        token=token,
+        host=platform.node(),
+        place=_place(),
+        pid=process.pid,
+        started=process.create_time(),
+    )
     try:
         with os.fdopen(fd, "w") as file:  # NFS sends what was written when it is closed
-            json.dump(asdict(owner), file)
+            file.write(owner.model_dump_json())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return True
-
-
-def _parse(content: bytes) -> Owner | None:
-    try:
-        values = json.loads(content)
-        owner = Owner(**{field.name: values[field.name] for field in fields(Owner)})
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    texts = all(isinstance(text, str) for text in (owner.token, owner.host, owner.place))
-    numbers = type(owner.pid) is int and type(owner.started) is float
-    sound = texts and numbers and re.fullmatch("[0-9a-f]{32}", owner.token)
-    return owner if sound and 0 < owner.pid < 2**31 else None
 
 
 def _is_alive(owner: Owner) -> bool | None:

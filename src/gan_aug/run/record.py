@@ -22,8 +22,8 @@ from gan_aug.run.errors import GanAugError, one_line, warn
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.lock import Lock, Lost, is_held
-from gan_aug.run.precision import AUTO
 from gan_aug.run.progress import PROGRESS
+from gan_aug.run.resume import differences
 from gan_aug.run.run_record import RECORD, Config, RunRecord, Status, read_record
 from gan_aug.run.terminal import console, printable
 from gan_aug.settings.whole import Whole, among
@@ -139,14 +139,14 @@ class Run:
         if earlier is not None:
             if self._has_work():
                 self.before, self.threads = [earlier.config], earlier.threads
-            differences = [d for d in _differences(earlier.given, self._given) if not _is_open(d)]
-            again = [key for key, *_ in differences if among(key, self._redo)]
+            found = list(differences(earlier.given, self._given))
+            again = [key for key, *_ in found if among(key, self._redo)]
             free = self._may_differ + self._redo
             if earlier.finished and not again:
                 free += self._once_finished
             changed = [
                 f"{key}: {before} then, {after} now"
-                for key, before, after in differences
+                for key, before, after in found
                 if not among(key, free)
             ]
             if changed and self._has_work():
@@ -299,23 +299,6 @@ def _in_sweep() -> bool:
     return is_job() or HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def is_finished(folder: Path, given: Config) -> bool:
-    """Tell whether a folder holds a finished run of just these settings.
-
-    Args:
-        folder: the run's.
-        given: the settings as plain containers.
-
-    Raises:
-        GanAugError: its record is damaged.
-    """
-    record = read_record(folder)
-    if record is None or not record.finished:
-        return False
-    differences = _differences(record.given, given)
-    return all(_is_open(difference) for difference in differences)
-
-
 def status_of(folder: Path, record: RunRecord) -> str:
     """Return how a run stands; one that says it is running while nobody holds its lock was killed.
 
@@ -382,39 +365,6 @@ def is_busy(folder: Path) -> bool:
 
 def _lock(folder: Path) -> Lock:
     return Lock(folder / LOCK, guards=folder)
-
-
-def _is_open(difference: tuple[str, Any, Any]) -> bool:
-    """Tell whether a setting only leaves open now what was chosen then, or is kept elsewhere."""
-    key, _, now = difference
-    # How many threads there were, the record says; `use_threads` warns of others.
-    return key == "trainer.threads" or (key == "trainer.precision" and now == AUTO)
-
-
-def _differences(old: Config, new: Config, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            yield f"{prefix}{key}", before, after
-
-
-def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
-    """Find the runs that these command-line arguments started, apart from how they name folders."""
-    wanted = _essence(command)
-    for path in root.glob(f"**/{RECORD}"):
-        try:
-            record = read_record(path.parent)
-        except GanAugError:
-            continue  # somebody else's file
-        if record and _essence(record.command[3:]) == wanted:
-            yield path.stat().st_mtime, path.parent, record
-
-
-def _essence(arguments: list[str]) -> list[str]:
-    names = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
-    return [a for a in arguments if not a.startswith(names)]
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def options(key: str) -> list[str]:
     """Return what there is to choose from for GROUP or GROUP@PACKAGE."""
     files = sorted((conf_dir() / folder_of(key)).glob("*.yaml"))
     if "classifier" in key:
-        files = [path for path in files if "kind: classifier" in path.read_text()]
+        files = [path for path in files if "kind: classifier" in path.read_text("utf-8")]
     names = [path.stem for path in files]
     return [name for name in names if not name.endswith("base")] or names
 

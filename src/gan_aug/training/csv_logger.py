@@ -28,11 +28,11 @@ class MetricsCSV(Logger):
 
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
-        text = path.read_text(errors="replace") if path.exists() else ""
+        text = path.read_text("utf-8", errors="replace") if path.exists() else ""
         kept = [row for row in text.splitlines()[1:] if 0 <= _batch_of(row) <= keep_until]
         self.rows = len(kept)
         write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
-        self._file = path.open("a", newline="")
+        self._file = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
 
     @property
