@@ -213,7 +213,7 @@ class Summary:
         verdicts: of every pair of arms on every endpoint.
         corrected_over: how many comparisons Holm's corrections are over, of differences and of
             equivalence each: "primary" on the primary endpoint, "secondary" on all others together.
-        declared: whether it was written down before the first draw; early versions did not.
+        declared: whether it was written down before the first draw.
         declaration: what was declared before the first draw, where it has been changed since.
         worth: for each condition, split and metric that is looked up on the study's ruler.
         quality: for each condition, class and value.
