@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -15,17 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_study import change, metrics_of
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import FP32, ROOT, TINY_STUDY, run_command, settings_of, start, wait_for
 
-from gan_aug.arms.check import check_settled_arms
+from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.prepare import load, prepare
-from gan_aug.data.settle import settle
 from gan_aug.metrics.memorisation import OF_SOURCES
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import settle_precision
 from gan_aug.study import rules
 from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
+from gan_aug.study.settle import settle
 
 Command = Callable[..., Any]
 STUDY = ("+study=seed_protocol", *TINY_STUDY, "study.repeats=2")
@@ -98,16 +101,33 @@ LATE = [
 ]
 
 
+def check_all(cache: Path, *overrides: str) -> None:
+    """Check settings as the command does, up to the first fit; they are composed once."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    changes = {one.key_or_group.replace(".", "__"): one.value() for one in parsed}
+    changes["data__cache_dir"] = str(cache)
+    settings = settings_of("study", *STUDY, **changes)
+    check_arms(settings)
+    settled, prepared = settle(settings, load(settings.data))
+    check_settled_arms(settled)
+    check_first(settled, DrawImages(settled, prepared, Path("unused")))
+
+
 @pytest.mark.parametrize(("override", "part"), LATE, ids=lambda v: str(v)[:40])
-def test_what_is_wrong_is_said_before_the_first_fit(
-    override: str, part: str, command: Command, tmp_path: Path
+def test_what_is_wrong_is_known_before_the_first_fit(
+    override: str, part: str, cache_home: Path
 ) -> None:
+    with pytest.raises(GanAugError, match=re.escape(part)) as refused:
+        check_all(cache_home, override)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_wrong_is_said_before_the_first_fit(command: Command, tmp_path: Path) -> None:
     """And the command put right may use the folder."""
-    result = command("study", *STUDY, override, "study_dir=s")
+    result = command("study", *STUDY, "classifier.module.optimizer.lr=-1", "study_dir=s")
     assert result.returncode == 1
     (line,) = [x for x in result.stderr.splitlines() if "first use" not in x]
-    assert line.startswith("error: ")
-    assert part in line
+    assert line.startswith("error: classifier: cannot be built")
     assert not (tmp_path / "runs" / "gans").exists()
     assert not (tmp_path / "s" / "draw_0" / "fits").exists()
 
@@ -632,17 +652,10 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
     ("override", "parts"),
     [
         ("study.steps=0", ["study.steps=0", "whole number from 1"]),
-        ("study.primary=train", ["study.primary"]),
-        ("resume=true", ["resume=true: is no setting of this command; repeat the command"]),
-        ("+study.stpes=5", ["+study.stpes=5", "no such setting", "did you mean study.steps?"]),
-        ("++study.stpes=5", ["++study.stpes=5", "no such setting", "did you mean study.steps?"]),
-        ("++study.steps=0", ["study.steps=0", "whole number from 1"]),
-        ("+arms.gan.added.cuont=5", ["no such setting", "did you mean arms.gan.added.count?"]),
-        ("+study.primary=internal", ["study.primary=internal", "{split: internal, metric"]),
         ("study.endpoints=test", ["study.endpoints=test", "{split: test, metric"]),
         ("study.endpoints=[{split:train,metric:auroc}]", ["study.endpoints[0].split=train"]),
         ("study.endpoints=[{split:test,metric:f1}]", ["endpoints[0].metric=f1", "auroc"]),
-        ("study.endpoints=[{split:test,metric:auroc,at:validation}]", ["[0].at=validation"]),
+        ("study.endpoints=[{split:test,metric:auroc,at:validation}]", ["at=validation is of the"]),
         ("study.endpoints=[{split:test,metric:auroc,least:1}]", ["endpoints[0].least"]),
         (
             "study.endpoints=[{split:test,metric:auroc,smallest_effect:2}]",
@@ -654,18 +667,37 @@ def test_the_filter_keeps_what_it_says(command: Command, tmp_path: Path) -> None
         ("arms.gan.added.ratio=2", ["arms.gan.added.ratio=2", "null"]),
         ("arms.gan.added.source=web", ["arms.gan.added.source=web", "duplicate"]),
         ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=20"]),
-        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", ["arms.gan.added.ratio=0.5"]),
+        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", ["so added.ratio has no place"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
         ("study.gan_curve_points=0", ["study.gan_curve_points=0"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
         ("data.train_class=normal", ["data.train_class"]),
-        ("+arm@arms.x=nonsense", ["arm=nonsense", "more_real"]),
         ("data.subset.normal=0", ["data.subset.normal=0"]),
     ],
 )
-def test_bad_settings_give_one_line(override: str, parts: list[str], command: Command) -> None:
-    result = command("study", *STUDY, *override.split(), "study.gan_batches=1")
+def test_bad_settings_are_refused(override: str, parts: list[str], cache_home: Path) -> None:
+    with pytest.raises(GanAugError) as refused:
+        check_all(cache_home, *override.split())
+    assert "\n" not in str(refused.value)
+    for part in parts:
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("study.primary=train", ["study.primary"]),
+        ("resume=true", ["resume=true: is no setting of this command; repeat the command"]),
+        ("+study.stpes=5", ["study.stpes=5", "no such setting", "did you mean study.steps?"]),
+        ("++study.stpes=5", ["study.stpes=5", "no such setting", "did you mean study.steps?"]),
+        ("++study.steps=0", ["study.steps=0", "whole number from 1"]),
+        ("+arms.gan.added.cuont=5", ["no such setting", "did you mean arms.gan.added.count?"]),
+        ("+arm@arms.x=nonsense", ["arm=nonsense", "more_real"]),
+    ],
+)
+def test_what_is_mistyped_gives_one_line(override: str, parts: list[str], command: Command) -> None:
+    result = command("study", *STUDY, override)
     lines = [line for line in result.stderr.splitlines() if "first use" not in line]
     assert result.returncode == 1
     assert len(lines) == 1, result.stderr

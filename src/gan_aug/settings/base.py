@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,9 +16,6 @@ class Settings(BaseModel):
     A key that no field names is allowed where another setting reads it (`${study.per_class}`): a
     study, model or data set of one's own has keys of its own.
     """
-
-    has_keys_of_others: ClassVar[bool] = False
-    """Whether another part of gan_aug has a say in which keys there are."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 

@@ -127,8 +127,7 @@ def _refuse_unread(settings: Settings, read: frozenset[str], path: str) -> None:
     fields = type(settings).model_fields
     own = {name for name, field in fields.items() if field.json_schema_extra == {"own": True}}
     extra = settings.model_extra or {}
-    checked = () if settings.has_keys_of_others else (*extra, *(own & settings.model_fields_set))
-    for name in checked:
+    for name in (*extra, *(own & settings.model_fields_set)):
         key = f"{path}{name}"
         if not any(key == one or one.startswith(f"{key}.") for one in read):
             known = [
@@ -138,7 +137,11 @@ def _refuse_unread(settings: Settings, read: frozenset[str], path: str) -> None:
             ]
             raise no_such_setting(key, extra.get(name, getattr(settings, name, None)), known)
     for name, value in settings:
-        inner = value if isinstance(value, Mapping) else {"": value}
+        inner = {name: value}
+        if isinstance(value, Mapping):
+            inner = {f"{name}.{key}": one for key, one in value.items()}
+        elif isinstance(value, list):
+            inner = {f"{name}[{i}]": one for i, one in enumerate(value)}
         for key, one in inner.items():
             if isinstance(one, Settings):
-                _refuse_unread(one, read, f"{path}{name}.{key}." if key else f"{path}{name}.")
+                _refuse_unread(one, read, f"{path}{key}.")
