@@ -297,17 +297,17 @@ class Shuffled(Mixing):
 @cache
 def behaviours() -> tuple[type[Behaviour], ...]:
     """Return the behaviours of the files in this folder, in their order."""
-    here, found = Path(__file__).parent, []
-    for path in sorted(here.glob("*.py")):
+    kinds: list[type[Behaviour]] = []
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         module = importlib.import_module(f"gan_aug.arms.{path.stem}")
-        found += [
+        kinds += [
             one
             for one in vars(module).values()
             if isinstance(one, type)
             and issubclass(one, Behaviour)
             and one.__module__ == module.__name__
         ]
-    return tuple(one for one in found if one not in (Behaviour, Source, Mixing))
+    return tuple(one for one in kinds if one not in (Behaviour, Source, Mixing))
 
 
 def _kinds(kind: type[B]) -> list[type[B]]:

@@ -99,8 +99,8 @@ def nearest_distance(images: Pixels, others: Pixels, same: bool = False) -> NDAr
     from gan_aug.metrics.precision_recall import distances
 
     a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
-    found = distances(a, b)
+    between = distances(a, b)
     if same:
-        found.fill_diagonal_(torch.inf)
-    nearest: NDArray[np.float64] = found.min(dim=1).values.numpy() / a.shape[1] ** 0.5
+        between.fill_diagonal_(torch.inf)
+    nearest: NDArray[np.float64] = between.min(dim=1).values.numpy() / a.shape[1] ** 0.5
     return nearest

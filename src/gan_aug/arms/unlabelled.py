@@ -148,12 +148,12 @@ def _of_gan(draw: Draw) -> dict[str, Pixels]:
     gan, origin, config = load_gan(checkpoint, draw.own_gan)
     seed = stream_seed("latents", settings.seed, settings.draw, NAME)
     made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
-    found = _by_class(made.images, draw)
+    by_class = _by_class(made.images, draw)
     folder = draw.folder / "synthetic" / f"{NAME}_gan"
     if folder.exists():
         remove_folder(folder)
-    sets = {name: Generated(images) for name, images in found.items() if len(images)}
+    sets = {name: Generated(images) for name, images in by_class.items() if len(images)}
     write_set(folder, sets, manifest_head(origin, config, checkpoint, seed))
     # As any set is read: it refuses what has seen an image that it must not.
     read_set(folder, None, settings.data.image_size, replace(draw.splits, train=table))
-    return found
+    return by_class

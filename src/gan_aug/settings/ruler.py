@@ -58,10 +58,10 @@ def ruler_arms(
         GanAugError: there is no arm `real`, one has the name of a ruler's arm, or the draw's
             classes have no common number of images to count from, or it goes no further.
     """
-    found = ruler_of(settings, list(counts))
-    if found is None:
+    ruler = ruler_of(settings, list(counts))
+    if ruler is None:
         return {}
-    sizes, varied = found
+    sizes, varied = ruler
     if "real" not in arms:
         raise GanAugError("study.ruler: needs the arm real; add '+arm@arms.real=real'")
     if len({counts[name] for name in varied}) > 1:
@@ -83,7 +83,7 @@ def ruler_arms(
             f"study.ruler={sizes}: ends at the {own} images that a draw has; add larger numbers, "
             "which show whether the study could see what further images do"
         )
-    ruler: Plain = {}
+    arms_of_sizes: Plain = {}
     for size in sizes:
         name = ARM.format(size)
         if name in arms:
@@ -95,5 +95,5 @@ def ruler_arms(
         arm["real"] = {k: min(size, counts[k]) if k in varied else None for k in counts}
         arm["added"]["count"] = further
         arm["added"]["source"] = "real" if any(further.values()) else "none"
-        ruler[name] = arm
-    return ruler
+        arms_of_sizes[name] = arm
+    return arms_of_sizes

@@ -95,8 +95,8 @@ class DrawImages:
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
         module = self.once("real classifier", self._fit_on_real)
-        found: NDArray[np.float32] = probabilities(module, images).numpy()
-        return found
+        of_images: NDArray[np.float32] = probabilities(module, images).numpy()
+        return of_images
 
     def _fit_on_real(self) -> Classifier:
         stage("classifier for added images")

@@ -46,8 +46,8 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
         if first:
             _check_arms(where, record.config, config)
         alike = record.config["study"]["condition"] == config["study"]["condition"]
-        if alike and (found := first_difference(record.config, config, redo)) is not None:
-            raise GanAugError(_other_setting(where, *found))
+        if alike and (difference := first_difference(record.config, config, redo)) is not None:
+            raise GanAugError(_other_setting(where, *difference))
         if first and record.data.fingerprint != fingerprint:
             raise GanAugError(
                 _other_cut(where, record.config["data"], config["data"])
@@ -91,8 +91,8 @@ def _check_arms(where: Path, before: Config, now: Config) -> None:
 def _other_cut(where: Path, before: Config, now: Config) -> str | None:
     """Return which setting cuts the data set otherwise; a draw's own subset is none."""
     of_data = [{"study": {}, "data": data} for data in (before, now)]
-    found = first_difference(of_data[0], of_data[1], ("data.subset",))
-    return None if found is None else _other_setting(where, *found)
+    difference = first_difference(of_data[0], of_data[1], ("data.subset",))
+    return None if difference is None else _other_setting(where, *difference)
 
 
 def _other_images(where: Path, record: RunRecord, root: str | None, fingerprint: str) -> str:
