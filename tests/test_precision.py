@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support import TINY_CNN
+from support import TINY_CNN, settings_of
 
 from gan_aug.jobs.local import slots_of
 from gan_aug.run.errors import GanAugError
@@ -60,18 +60,21 @@ def test_a_gpu_that_is_not_there(no_gpu: None, precision: str) -> None:
             check()
 
 
-def settled(precision: str, *before: str) -> str:
-    cfg = OmegaConf.create({"trainer": {"precision": precision, "accelerator": "cpu"}})
-    settle_precision(cfg, [{"trainer": {"precision": earlier}} for earlier in before])
-    found: str = cfg.trainer.precision
-    return found
+def settled(precision: str, before: Iterable[Mapping[str, Any]]) -> str:
+    settings = settings_of("train", *TINY_CNN, f"trainer.precision={precision}")
+    chosen: str = settle_precision(settings, before).trainer.precision
+    return chosen
+
+
+def after(precision: str, *before: str) -> str:
+    return settled(precision, [{"trainer": {"precision": earlier}} for earlier in before])
 
 
 def test_what_is_asked_for_or_was_first_is_kept() -> None:
-    assert settled("auto") == choose_precision("cpu")
-    assert settled("16-mixed", "32-true") == "16-mixed"
+    assert after("auto") == choose_precision("cpu")
+    assert after("16-mixed", "32-true") == "16-mixed"
     for first in (FULL, MIXED):
-        assert settled("auto", "auto", first, "16-mixed") == first
+        assert after("auto", "auto", first, "16-mixed") == first
 
 
 def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -> None:
@@ -94,13 +97,18 @@ def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -
 
 
 def test_the_draws_of_a_study_share_the_first_choice(tmp_path: Path) -> None:
+    plain = {
+        "format": 1, "status": "running", "reason": None, "name": "study", "command": [],
+        "overrides": [], "job": None, "sweep_folder": None, "started": "2026-01-01T00:00:00+00:00",
+        "resumed": 0, "seconds": 1.0, "seed": 0, "git_commit": None, "python": "3.11",
+        "machine": "m", "versions": {}, "given": {},
+    }  # fmt: skip
     for name, content in (("draw_0", "{"), ("per_class_50/draw_1", "16-mixed")):
         path = tmp_path / name / "run.json"
         path.parent.mkdir(parents=True)
         config = {"trainer": {"precision": content}, "study": {"condition": {}}}
-        record = {"status": "running", "config": config, "command": [], "overrides": []}
-        path.write_text(content if content == "{" else json.dumps(record))
-    cfg = OmegaConf.create({"trainer": {"precision": "auto", "accelerator": "cpu"}})
-    settle_precision(cfg, (record.config for _, record in other_draws(tmp_path)))
-    assert cfg.trainer.precision == "16-mixed"
-    settle_precision(cfg, (record.config for _, record in other_draws(tmp_path / "none")))
+        path.write_text(content if content == "{" else json.dumps(plain | {"config": config}))
+    others = (record.config for _, record in other_draws(tmp_path))
+    assert settled("auto", others) == "16-mixed"
+    none = (record.config for _, record in other_draws(tmp_path / "none"))
+    assert settled("auto", none) == choose_precision("cpu")
