@@ -16,7 +16,7 @@ from gan_aug.run import sweep_table
         ("internal AUROC", ["numbers: internal AUROC", "┃ gan "]),
         (None, ["real: internal AUROC", "gan: internal AUROC", "┃ gan "]),
     ],
-    ids=["declared", "one draw of an early version"],
+    ids=["declared", "said in one draw alone"],
 )
 def test_it_names_the_endpoint(
     of: str | None,
