@@ -93,7 +93,7 @@ def test_without_it_the_same_gan_is_another_file(study: Path, cache_home: Path) 
     (folder,) = {path.parent for path in set((study / "g").glob("*/metrics.json")) - before}
     gan = read(study / "last/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["checkpoint_sha256"] == sha256_of(folder / "checkpoints/last.ckpt")
-    assert "chosen" not in gan
+    assert gan["chosen"] is None
 
 
 def test_the_report_says_when_the_weights_were_taken(study: Path, command: Command) -> None:
