@@ -21,7 +21,7 @@ from PIL import Image
 
 from gan_aug.evaluation.measured import misses
 from gan_aug.report.records import DrawResult
-from gan_aug.report.study import Job, Study, read_study
+from gan_aug.report.study import FinishedDraw, Study, read_study
 
 CLASS = "pneumonia"
 REAL = "unseen real"
@@ -31,7 +31,7 @@ COLUMNS = 12
 Row = dict[str, Any]
 
 
-def rows_of(study: Study, job: Job) -> list[Row]:
+def rows_of(study: Study, job: FinishedDraw) -> list[Row]:
     """Return a row for the GAN of a draw, and one of unseen real images."""
     found = job.result
     assert found.quality is not None

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from gan_aug.report.metrics import LAST, contributions
 from gan_aug.report.statistics import CONFIDENCE, Error
-from gan_aug.report.study import Condition, Job, Study
+from gan_aug.report.study import Condition, FinishedDraw, Study
 
 Numbers = NDArray[np.float64]
 FIXED = ("test", "development")
@@ -171,7 +171,7 @@ class OverPatients:
         return np.array(by_image), self._patients[condition, split]
 
     def _of(
-        self, condition: Condition, split: str, arm: str, job: Job
+        self, condition: Condition, split: str, arm: str, job: FinishedDraw
     ) -> Mapping[str, Numbers] | None:
         key = (condition, split, arm, job.result.draw)
         if key not in self._found:
@@ -179,7 +179,7 @@ class OverPatients:
         return self._found[key]
 
     def _read(
-        self, condition: Condition, split: str, arm: str, job: Job
+        self, condition: Condition, split: str, arm: str, job: FinishedDraw
     ) -> dict[str, Numbers] | None:
         """Return the means over an arm's repeats in a draw; None: it has other patients."""
         name, classes, of_fits = split.removesuffix(LAST), self._study.classes, []

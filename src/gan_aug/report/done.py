@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gan_aug.report.study import Job, Study
+from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Costs
 
 SPLITS = {
@@ -85,7 +85,7 @@ def _chosen_by(study: Study) -> Iterator[str]:
         )
 
 
-def _reference_images(job: Job) -> str | None:
+def _reference_images(job: FinishedDraw) -> str | None:
     quality = job.result.quality
     facts = None if quality is None else quality.reference_classifier
     return None if facts is None else " + ".join(map(str, facts.fitted_on.values()))
@@ -104,7 +104,7 @@ def minutes(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
 
 
-def _counts(job: Job, split: str) -> str | None:
+def _counts(job: FinishedDraw, split: str) -> str | None:
     """Return a split's images of each class as `50 + 50`; None where it has none or is unknown."""
     of, names = (job.data.used or {}).get(split), job.result.classes
     if not of or not any(of.values()) or not {*names} <= {*of}:
@@ -112,7 +112,7 @@ def _counts(job: Job, split: str) -> str | None:
     return " + ".join(str(of[name]) for name in names)
 
 
-def _or(study: Study, what: Callable[[Job], object], between: str = " or ") -> str:
+def _or(study: Study, what: Callable[[FinishedDraw], object], between: str = " or ") -> str:
     """Return every value that occurs, in the order of the draws."""
     found = dict.fromkeys(str(one) for job in study.jobs if (one := what(job)) is not None)
     return between.join(found)

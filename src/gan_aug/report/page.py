@@ -17,7 +17,7 @@ from gan_aug.report.done import minutes
 from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.quality import name_of
 from gan_aug.report.statistics import LEAST_DRAWS
-from gan_aug.report.study import Job, Study
+from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Summary
 from gan_aug.report.worth import Measure
 
@@ -114,7 +114,7 @@ def _grids(study: Study) -> dict[str, str]:
     return found
 
 
-def _made_from(job: Job, name: str) -> str:
+def _made_from(job: FinishedDraw, name: str) -> str:
     """Return a class of generated images; of translated ones `from -> to`."""
     gan = job.result.gans.get(name)
     return f"{', '.join(gan.sources)} -> {name}" if gan and gan.sources else name

@@ -16,7 +16,7 @@ from scipy import stats
 from gan_aug.evaluation.measured import Quality, Values, misses, real_share
 from gan_aug.pages.figure import new_figure
 from gan_aug.report.statistics import LEAST_DRAWS, holm
-from gan_aug.report.study import Job, Study, Swept
+from gan_aug.report.study import FinishedDraw, Study, Swept
 
 SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
 """What the figure shows, as far as it was measured."""
@@ -157,7 +157,7 @@ def _real_passes(measured: list[Quality], name: str) -> float | None:
     )
 
 
-def _qualities(jobs: list[Job]) -> list[Quality]:
+def _qualities(jobs: list[FinishedDraw]) -> list[Quality]:
     return [job.result.quality for job in jobs if job.result.quality is not None]
 
 
@@ -165,7 +165,7 @@ def _generated(quality: Quality, name: str) -> Values:
     return quality.classes[name].values["generated"] if name in quality.classes else {}
 
 
-def gains_of(study: Study, jobs: list[Job]) -> NDArray[np.float64]:
+def gains_of(study: Study, jobs: list[FinishedDraw]) -> NDArray[np.float64]:
     """Return each draw's gain in the primary endpoint: the asked arm less its reference."""
     asked = study.first.question
     values = study.main_by_draw(jobs[0].condition)

@@ -35,7 +35,7 @@ LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
-class Job:
+class FinishedDraw:
     """One finished draw under one condition.
 
     Attributes:
@@ -104,7 +104,7 @@ class Study:
     """
 
     folder: Path
-    jobs: list[Job]
+    jobs: list[FinishedDraw]
     unfinished: list[dict[str, str]]
     measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]] = field(default_factory=dict)
 
@@ -173,7 +173,7 @@ class Study:
         """Return a condition as swept setting to its value."""
         return dict(zip(self.keys, condition, strict=True))
 
-    def of(self, condition: Condition) -> list[Job]:
+    def of(self, condition: Condition) -> list[FinishedDraw]:
         """Return the jobs of one condition."""
         return [job for job in self.jobs if job.condition == condition]
 
@@ -186,7 +186,7 @@ class Study:
         rows = [self._row(job, fit) for job in self.jobs for fit in job.result.fits]
         return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
-    def _row(self, job: Job, fit: FitResult) -> dict[str, Any]:
+    def _row(self, job: FinishedDraw, fit: FitResult) -> dict[str, Any]:
         measured, last = self.measured[fit.predictions]
         row = job.result.condition | {
             "draw": job.result.draw,
@@ -241,7 +241,7 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
     study = Study(folder, [], [])
     for path, reason in runs.unread.items():
         _leave_out(study, path, f"{path}: cannot be read ({reason}); make it readable again")
-    found: list[Job] = []
+    found: list[FinishedDraw] = []
     for i, path in enumerate(runs.runs):
         progress(i, len(runs.runs))
         try:
@@ -265,7 +265,7 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
         raise GanAugError(
             f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
         )
-    first: dict[Condition, Job] = {}
+    first: dict[Condition, FinishedDraw] = {}
     for job in study.jobs:
         _check_same(study.jobs[0], job, first.setdefault(job.condition, job))
     order = {condition: i for i, condition in enumerate(study.conditions)}
@@ -278,17 +278,19 @@ def _leave_out(study: Study, path: Path, reason: str) -> None:
     study.unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
 
 
-def _read_job(folder: Path, record: RunRecord, tables: PredictionTables) -> Job:
+def _read_job(folder: Path, record: RunRecord, tables: PredictionTables) -> FinishedDraw:
     if record.data is None:
         raise GanAugError(f"{folder / RECORD}: says nothing of the data; {REMEDY}")
     result = DrawResult.of(folder)
     path = folder / RESULT
     if record.metrics_sha256 != sha256_of(path):
         raise GanAugError(f"{path}: is not the file that its run wrote; {REMEDY}")
-    return Job(folder, record, record.data, result, tables)
+    return FinishedDraw(folder, record, record.data, result, tables)
 
 
-def _measure(job: Job, measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]]) -> None:
+def _measure(
+    job: FinishedDraw, measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]]
+) -> None:
     """Measure a draw's fits, each once, however many arms and conditions share it."""
     images: dict[str, bytes] = {}
     for fit in job.result.fits:
@@ -304,12 +306,12 @@ def _measure(job: Job, measured: dict[str, tuple[MeasuredFit, MeasuredFit | None
             measured[fit.predictions] = (measure_fit(predictions, classes), last)
 
 
-def _without_copies(study: Study, jobs: list[Job]) -> list[Job]:
+def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw]:
     """Return the jobs without those that hold another one's results, which are listed instead."""
     # The one that lies where it was run comes first, and is kept.
     ordered = sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder)
-    draws: dict[Any, Job] = {}
-    predictions: dict[str, Job] = {}
+    draws: dict[Any, FinishedDraw] = {}
+    predictions: dict[str, FinishedDraw] = {}
     kept = []
     for job in ordered:
         name, draw = job.folder.relative_to(study.folder), job.result.draw
@@ -331,7 +333,7 @@ def _without_copies(study: Study, jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if job in kept]
 
 
-def _check_same(one: Job, other: Job, alike: Job) -> None:
+def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> None:
     """Check that a job belongs to the study of `one` and has the settings of `alike`."""
     prints = [job.data.fingerprint for job in (one, other)]
     if prints[0] != prints[1]:

@@ -19,7 +19,7 @@ from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summaris
 from gan_aug.report.records import DECLARATION, Declaration, GANFacts
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import Comparison, draws_needed, visible_difference
-from gan_aug.report.study import Condition, Job, Study, Swept
+from gan_aug.report.study import Condition, FinishedDraw, Study, Swept
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.design import Endpoint, Question
 
@@ -475,7 +475,7 @@ def costs(study: Study) -> Costs:
     )
 
 
-def _gans(jobs: list[Job]) -> dict[str, GANFacts]:
+def _gans(jobs: list[FinishedDraw]) -> dict[str, GANFacts]:
     return {gan.checkpoint_sha256: gan for job in jobs for gan in job.result.gans.values()}
 
 
@@ -496,7 +496,7 @@ def _gan_costs(study: Study) -> Iterator[GANCosts]:
 def provenance(study: Study) -> Provenance:
     """Return what the numbers came from; lists hold every value that occurs."""
 
-    def all_of(what: Callable[[Job], Value]) -> list[Value]:
+    def all_of(what: Callable[[FinishedDraw], Value]) -> list[Value]:
         found: list[Value] = []
         for value in map(what, study.jobs):
             if value not in found:
