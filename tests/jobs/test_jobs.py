@@ -33,7 +33,7 @@ from gan_aug.jobs.launching import (
     returns,
 )
 from gan_aug.jobs.local import slots_of
-from gan_aug.jobs.pool import Ended, Pool, reason_of
+from gan_aug.jobs.pool import Ended, JobPool, reason_of
 from gan_aug.jobs.slurm import Queued, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
@@ -200,10 +200,10 @@ class Scripts(Submission):
         ]
 
 
-def run_scripts(sweep: Path, *scripts: str, at_once: int = 3) -> Pool:
+def run_scripts(sweep: Path, *scripts: str, at_once: int = 3) -> JobPool:
     jobs = [job(f"draw_{k}", f"draw={k}", number=k) for k in range(len(scripts))]
     submission = Scripts.create(sweep, "study", ["-m"], scripts, "local", jobs)
-    pool = Pool(submission, range(len(jobs)), [{}] * at_once)
+    pool = JobPool(submission, range(len(jobs)), [{}] * at_once)
     pool.start()
     while not pool.wait(60):
         pass
@@ -258,7 +258,7 @@ def test_jobs_that_are_stopped_are_noted_and_no_other_starts(tmp_path: Path) -> 
     jobs = [job(f"draw_{k}", number=k) for k in range(3)]
     sleeps = f"open({str(tmp_path)!r} + f'/{{K}}', 'w'); import time; time.sleep(60)"
     submission = Scripts.create(tmp_path, "study", [], [sleeps] * 3, "local", jobs)
-    pool = Pool(submission, range(3), [{}] * 2)
+    pool = JobPool(submission, range(3), [{}] * 2)
     pool.start()
     while not all((tmp_path / str(k)).exists() for k in range(2)):
         time.sleep(0.01)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_aug.jobs.pool import Ended, Pool, check_numbers, threads_of
+from gan_aug.jobs.pool import Ended, JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Submission
 from gan_aug.run.precision import check_gpu
@@ -57,7 +57,7 @@ def _gpus() -> list[str]:
 def run_here(
     submission: Submission,
     slots: Sequence[dict[str, str]],
-    look: Callable[[Pool], None] = lambda pool: None,
+    look: Callable[[JobPool], None] = lambda pool: None,
 ) -> dict[int, Ended]:
     """Run a submission's jobs on this machine, and show how they get on.
 
@@ -72,7 +72,7 @@ def run_here(
     Raises:
         OSError: the jobs' files cannot be written.
     """
-    pool = Pool(submission, range(len(submission.jobs)), slots)
+    pool = JobPool(submission, range(len(submission.jobs)), slots)
     with submission.lock, watching(submission.sweep, submission.jobs) as show:
         try:
             pool.start()

@@ -55,7 +55,7 @@ class Ended:
         return cls("failed", code, reason_of(code, log, start))
 
 
-class Pool:
+class JobPool:
     """Runs jobs of a submission, as many at a time as there are slots.
 
     A job whose folder another process works in is put off until the others are done, and waits

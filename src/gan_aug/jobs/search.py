@@ -16,7 +16,7 @@ from gan_aug.jobs.curve import curve, refuse_test, result
 from gan_aug.jobs.journal import StoredStudy
 from gan_aug.jobs.launching import submission_of
 from gan_aug.jobs.local import run_here, slots_of
-from gan_aug.jobs.pool import Pool
+from gan_aug.jobs.pool import JobPool
 from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import GanAugError
@@ -237,7 +237,7 @@ class _Search:
             return
         submission = submission_of(self._config, [tries.job for tries in missing], "local")
 
-        def look(pool: Pool) -> None:
+        def look(pool: JobPool) -> None:
             for k, tries in enumerate(missing):
                 if k not in pool.ended and not tries.stopped and self._is_hopeless(tries):
                     tries.stopped = True

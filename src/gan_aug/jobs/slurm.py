@@ -27,7 +27,7 @@ import submitit
 from pydantic import NonNegativeInt
 from submitit.helpers import DelayedSubmission
 
-from gan_aug.jobs.pool import Pool, check_numbers, threads_of
+from gan_aug.jobs.pool import JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission, submissions
 from gan_aug.run.errors import GanAugError, warn
@@ -79,7 +79,7 @@ class Pack:
 
     def __init__(self, folder: Path, numbers: Sequence[int], threads: int) -> None:
         self._folder, self._numbers, self._threads = folder, list(numbers), threads
-        self._pool: Pool | None = None
+        self._pool: JobPool | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the running processes out."""
@@ -99,7 +99,7 @@ class Pack:
 
     def _run(self, submission: Submission) -> None:
         missing = [k for k in self._numbers if _end_of(submission, k) != "done"]
-        self._pool = Pool(submission, missing, [threads_of(self._threads)])
+        self._pool = JobPool(submission, missing, [threads_of(self._threads)])
         # submitit ignores TERM, which is all that a requeued or pre-empted task is sent.
         signal.signal(signal.SIGTERM, self._terminate)
         if sys.platform == "win32":
