@@ -183,11 +183,11 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Taken
 from gan_aug.run.errors import GanAugError
 
 
-class Grain(Source):
+class Grain(AddedFrom):
     name = "grain"
     grain: int = Field(default=20, ge=1, description="standard deviation")
 

@@ -1,9 +1,9 @@
 """What the behaviours of arms have in common, and how an arm's are found.
 
 A behaviour is a class in a file of this folder. It says which settings it has and what it checks
-before anything is trained. A `Source` also gives the images that an arm adds; a `Mixing` says how
-they join the real ones in a batch. No file here loads torch when it is imported: settings are read,
-and refused, without it.
+before anything is trained. An `AddedFrom` also gives the images that an arm adds; a `Mixing` says
+how they join the real ones in a batch. No file here loads torch when it is imported: settings are
+read, and refused, without it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Taken:
         return cls(images, np.full(len(images), -1))
 
 
-class Source(Behaviour):
+class AddedFrom(Behaviour):
     """Where an arm's added images come from.
 
     Attributes:
@@ -160,7 +160,7 @@ class Source(Behaviour):
         raise NotImplementedError
 
 
-class Nothing(Source):
+class Nothing(AddedFrom):
     """No images: the arm trains on real ones alone."""
 
     name = "none"
@@ -307,21 +307,21 @@ def behaviours() -> tuple[type[Behaviour], ...]:
             and issubclass(one, Behaviour)
             and one.__module__ == module.__name__
         ]
-    return tuple(one for one in kinds if one not in (Behaviour, Source, Mixing))
+    return tuple(one for one in kinds if one not in (Behaviour, AddedFrom, Mixing))
 
 
 def _kinds(kind: type[B]) -> list[type[B]]:
     return [one for one in behaviours() if issubclass(one, kind)]
 
 
-def source_of(arm: ArmSettings) -> Source:
+def source_of(arm: ArmSettings) -> AddedFrom:
     """Return where an arm's added images come from."""
-    return next(one for one in _kinds(Source) if one.chosen(arm)).of(arm)
+    return next(one for one in _kinds(AddedFrom) if one.chosen(arm)).of(arm)
 
 
 def source_names() -> list[str]:
     """Return what `added.source` may be."""
-    return [one.name for one in _kinds(Source) if "name" in vars(one)]
+    return [one.name for one in _kinds(AddedFrom) if "name" in vars(one)]
 
 
 def mixing_of(arm: ArmSettings) -> Mixing:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Taken
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
     from gan_aug.settings.study import SettledStudy
 
 
-class Duplicate(Source):
+class Duplicate(AddedFrom):
     """Copies of the arm's real images, each as often as any other, within one."""
 
     name = "duplicate"

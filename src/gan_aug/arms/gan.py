@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Rows, Source, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Rows, Taken
 from gan_aug.arms.filter import Filter
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gan_aug.settings.study import SettledStudy
 
 
-class GANImages(Source):
+class GANImages(AddedFrom):
     """Images of the draw's GANs, or of replicates of them."""
 
     name = "gan"

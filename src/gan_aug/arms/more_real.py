@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_aug.arms.base import Draw, Source, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Taken
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.ruler import ARM
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
 
 
-class MoreReal(Source):
+class MoreReal(AddedFrom):
     """Real images of the unused pool, in a random order that all arms share."""
 
     name = "real"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_aug.arms.base import Draw, Pixels, Source, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Pixels, Taken
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
@@ -30,7 +30,7 @@ CANDIDATES = 16
 """Images made for each one wanted: which class they are of is predicted afterwards."""
 
 
-class Unlabelled(Source):
+class Unlabelled(AddedFrom):
     """Images whose classes a classifier of the draw's real images predicts.
 
     With `added.source: gan` they are of a GAN fitted on `study.unlabelled` further training images;
