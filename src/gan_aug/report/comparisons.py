@@ -31,7 +31,7 @@ from gan_aug.settings.design import Endpoint
 LEVEL = 0.05
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 INCONCLUSIVE, CANNOT_TELL, TOO_FEW = "inconclusive", "cannot tell", "too few draws"
-Measured = tuple[str, str]
+Where = tuple[str, str]
 """Split and metric."""
 
 
@@ -56,7 +56,7 @@ class Family:
     """
 
     found: dict[Key, Comparison]
-    names: dict[Key, tuple[Measured, Hypothesis]]
+    names: dict[Key, tuple[Where, Hypothesis]]
 
     @property
     def size(self) -> int:
@@ -89,19 +89,19 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
         yield asked.arm, control
 
 
-def family(study: Study, measured: Sequence[Measured], over: OverPatients | None) -> Family:
+def family(study: Study, places: Sequence[Where], over: OverPatients | None) -> Family:
     """Compare all pairs under all conditions on some metrics; Holm's correction is over them all.
 
     What conditions share, a fit of `real` and `classic` say, is one hypothesis and counts once.
 
     Args:
         study: the study.
-        measured: the metrics.
+        places: the metrics, each on its split.
         over: its predictions, for intervals over patients; None where they were not kept.
     """
     found: dict[Key, Comparison] = {}
-    names: dict[Key, tuple[Measured, Hypothesis]] = {}
-    for split, metric in measured:
+    names: dict[Key, tuple[Where, Hypothesis]] = {}
+    for split, metric in places:
         for condition in study.conditions:
             values = study.by_draw(condition, split, metric)
             for arm, reference in to_compare(study):

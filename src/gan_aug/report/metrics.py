@@ -26,7 +26,7 @@ LAST = "_last"
 """After a split's name: what is of the last step, where validation chose another's weights."""
 
 Numbers = NDArray[np.float64]
-Measured = dict[str, dict[str, float]]
+ByDecision = dict[str, dict[str, float]]
 """What `gan_aug.metrics.classification.measure` returns: decision to metrics."""
 
 
@@ -40,7 +40,7 @@ class MeasuredFit:
     """
 
     threshold: float | None
-    splits: dict[str, Measured]
+    splits: dict[str, ByDecision]
 
     def value(self, split: str, metric: str) -> float:
         """Return a metric of `titles_of` on a split."""
