@@ -27,7 +27,8 @@ METRICS = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
     "calibration_error",
 )  # fmt: skip
-AT_VALIDATION = "validation"
+CHOSEN_ON_VALIDATION = "validation"
+"""What an endpoint's `at` says of the threshold that validation chooses."""
 _EXAMPLE = "[{split: test, metric: accuracy, smallest_effect: 0.01}]"
 
 
@@ -39,7 +40,7 @@ def _metric(name: str) -> str:
 
 
 def _threshold(at: Any) -> Any:
-    if at not in (None, 0.5, AT_VALIDATION):
+    if at not in (None, 0.5, CHOSEN_ON_VALIDATION):
         raise ValueError
     return at
 
@@ -62,7 +63,7 @@ class Endpoint(Settings):
 
     @model_validator(mode="after")
     def _has_a_threshold(self) -> Endpoint:
-        if self.at == AT_VALIDATION and self.metric != "accuracy":
+        if self.at == CHOSEN_ON_VALIDATION and self.metric != "accuracy":
             raise GanAugError(
                 f"study.endpoints: at={self.at} is of the accuracy, not of {self.metric}"
             )
@@ -71,7 +72,7 @@ class Endpoint(Settings):
     @property
     def name(self) -> str:
         """The metric's name in a report."""
-        at_validation = self.at == AT_VALIDATION
+        at_validation = self.at == CHOSEN_ON_VALIDATION
         return f"{self.metric}_at_validation_threshold" if at_validation else self.metric
 
 

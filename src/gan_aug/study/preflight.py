@@ -9,7 +9,7 @@ from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import metric_names
 from gan_aug.models.fit import make_trainer
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.design import AT_VALIDATION
+from gan_aug.settings.design import CHOSEN_ON_VALIDATION
 from gan_aug.settings.node import building
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.gans import own_gan, used_in_training
@@ -52,7 +52,7 @@ def _check_endpoints(settings: SettledStudy) -> None:
                 f"study.endpoints[{i}].metric={one.metric}: this data set's classes have "
                 f"{', '.join(metric_names(classes))}"
             )
-        if one.at == AT_VALIDATION and classes.positive is None:
+        if one.at == CHOSEN_ON_VALIDATION and classes.positive is None:
             raise GanAugError(
                 f"study.endpoints[{i}].at={one.at}: no class is the positive one, so there is no "
                 "threshold; leave it out, or set data.positive"
