@@ -129,24 +129,24 @@ class GateRow:
 
 
 def summarise_gate(study: Study) -> list[GateRow]:
-    """Return a row for each condition and class; none where a draw's GANs were not all judged."""
+    """Return a row for each condition and class; none where a draw was not measured by the gate."""
     rows = []
     for condition in study.conditions:
         measured = _qualities(study.of(condition))
         for name in measured[0].classes if measured else ():
             gate = measured[0].gate
             found = [misses(one, name) for one in measured if one.gate == gate]
-            judged = [missed for missed in found if missed is not None]
-            if gate and len(judged) == len(study.of(condition)):
-                missed = {value: sum(value in one for one in judged) for value in gate}
-                passed = sum(not one for one in judged)
+            gated = [missed for missed in found if missed is not None]
+            if gate and len(gated) == len(study.of(condition)):
+                missed = {value: sum(value in one for one in gated) for value in gate}
+                passed = sum(not one for one in gated)
                 named = study.named(condition)
-                real = _real_passes(measured, name)
-                rows.append(GateRow(named, name, gate, len(judged), passed, missed, real))
+                real = _real_passes_over_draws(measured, name)
+                rows.append(GateRow(named, name, gate, len(gated), passed, missed, real))
     return rows
 
 
-def _real_passes(measured: list[Quality], name: str) -> float | None:
+def _real_passes_over_draws(measured: list[Quality], name: str) -> float | None:
     return real_share(
         [
             (one, other.classes[name].values["real"], one.classes[name].values["real"])
