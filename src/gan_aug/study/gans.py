@@ -41,10 +41,12 @@ from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
 from gan_aug.training.run import train
 
-_UNLIKE = ("root", "download", "on_bad_file", "on_conflict", "cache_dir", "subset", "synthetic",
-           "source", "classes", "num_classes", "positive", "target")  # fmt: skip
+_CHANGE_NO_PIXEL = (
+    *("root", "download", "on_bad_file", "on_conflict", "cache_dir", "subset", "synthetic"),
+    *("source", "classes", "num_classes", "positive", "target"),
+)
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
-_MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _UNLIKE))
+_MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _CHANGE_NO_PIXEL))
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
             settings["quality"][key] = reduce(
                 lambda part, name: part[name], key.split("."), quality
             )
-    for name in _UNLIKE:
+    for name in _CHANGE_NO_PIXEL:
         settings["data"].pop(name, None)
     needed = [name for name, count in gan.data.subset.items() if count]
     seen = sorted(splits.train.of_classes(needed).hashes.tolist())
