@@ -1,4 +1,21 @@
-"""Which settings may differ: between parts of a draw, and between the draws of a study."""
+"""Which settings may change between the commands of a study.
+
+A setting that stands in none of these lists keeps draws apart: with another value of it a draw is
+neither gone on with nor reported with others.
+
+- `may_differ`: between the parts of one draw. A draw that was interrupted is gone on with where
+  nothing else has changed (`gan_aug.study`).
+- `may_be_redone`: on a finished draw, which is opened once more for it and keeps its fits
+  (`gan_aug.study`); between draws until all have been (`study/other_draws.py`).
+- `MACHINE`: on a finished draw of which nothing is to be done again (`gan_aug.study`).
+- `_FREE`, and all of `quality`, `callbacks` and `logger`: between the draws of a study
+  (`first_difference`), before a new one is trained (`study/other_draws.py`) and when a report reads
+  them (`report/study.py`).
+- `deciding`: no list of what may change, but what of `quality` may not where a study's GANs are
+  chosen by it; part of what a GAN is known by (`study/gans.py`).
+
+A GAN's own folder has lists of its own, in `study/gans.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +41,10 @@ _FREE = (
     "data.source.classes",  # as data.classes, which is compared
     *MACHINE,
 )
-"""Settings that may differ between the jobs of a study; so may those of `quality`. Not where GANs
-are chosen by them. Draws of CPUs and GPUs go together, as those of two torch versions do: arms are
-compared within a job, and the report names the machines."""
+"""Settings that may differ between the jobs of a study; so may those of `quality`. Settings that a
+study's GANs are chosen by (`study.gan_select`) may not, though they stand here or in `quality`.
+Draws of CPUs and GPUs go together, as those of two torch versions do: arms are compared within a
+job, and the report names the machines."""
 
 
 def first_difference(
