@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class State(StrEnum):
-    """How a job stands."""
+    """How a job stands; what run.json says then stands beside `Status` (run/run_record.py)."""
 
     WAITING = "waiting"
     RUNNING = "running"

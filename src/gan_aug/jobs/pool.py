@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gan_aug.jobs.submission import Submission
 from gan_aug.run.errors import GanAugError
@@ -25,7 +26,7 @@ _KILLED = 9
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job's process ended.
+    """How a job's process ended; the words of a run.json stand beside `Status` (run/run_record.py).
 
     Attributes:
         state: done, failed, busy (another process works in its folder), or stopped (from outside;
@@ -34,7 +35,7 @@ class Ended:
         reason: why it failed, one line.
     """
 
-    state: str
+    state: Literal["done", "failed", "busy", "stopped"]
     exit: int
     reason: str | None = None
 

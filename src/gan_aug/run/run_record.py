@@ -13,6 +13,23 @@ RECORD = "run.json"
 Config = dict[str, Any]
 """A resolved configuration as plain containers."""
 Status = Literal["running", "finished", "failed", "interrupted"]
+"""How a run stands, as its run.json says. A job's state has other words elsewhere:
+
+| run.json             | jobs/follow.py: State (`status`) | jobs/pool.py: Ended.state |
+|----------------------|----------------------------------|---------------------------|
+| none yet             | waiting                          |                           |
+| running              | running                          | busy: in another process  |
+| running, nobody does | killed                           |                           |
+| finished             | done                             | done                      |
+| failed               | failed                           | failed                    |
+| interrupted          | stopped                          | stopped                   |
+
+`State` is waiting, too, of a run that Slurm will go on with or a later command has asked for once
+more, and stopped of one without a run.json whose launcher has gone.
+`Ended` is of processes: of one that failed or was stopped and could not say so in run.json, its
+launcher does. A multirun's table and a report have run.json's words, and killed
+(`status_of` of run/record.py).
+"""
 _REMEDY = "restore it, or choose another hydra.run.dir"
 
 
