@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
+from gan_aug.run.errors import said_of_file
 from gan_aug.run.extras import require
 
 # They name no file; what is wrong with one is said below.
@@ -42,12 +43,6 @@ _REMEDY = (
 def is_dicom(data: bytes) -> bool:
     """Tell whether bytes are a DICOM file (PS3.10, section 7.1: a preamble, then DICM)."""
     return data[128:132] == b"DICM"
-
-
-def one_line(error: BaseException) -> str:
-    """Return what another library says of a damaged file, as a short line."""
-    said = "".join(c if c.isprintable() else " " for c in str(error))
-    return " ".join(said.split())[:200] or type(error).__name__
 
 
 def read_dicom(
@@ -81,7 +76,7 @@ def read_dicom(
     except Refused:
         raise
     except Exception as error:  # pydicom lets almost anything escape from a damaged file
-        raise ValueError(f"a DICOM file without a sound image ({one_line(error)})") from error
+        raise ValueError(f"a DICOM file without a sound image ({said_of_file(error)})") from error
 
 
 def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.Image, str | None]:
@@ -179,7 +174,8 @@ def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
     except Exception as error:
         more = "pip install 'gan_aug[dicom]' adds decoders; " if syntax.is_compressed else ""
         raise Refused(
-            f"DICOM stored as {syntax.name}, which cannot be decoded here ({more}{one_line(error)})"
+            f"DICOM stored as {syntax.name}, which cannot be decoded here "
+            f"({more}{said_of_file(error)})"
         ) from error
     if (
         syntax == JPEGBaseline8Bit

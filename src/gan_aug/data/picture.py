@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from gan_aug.data.complete import Refused, lacks_pixels
-from gan_aug.data.dicom import Window, is_dicom, one_line, read_dicom
+from gan_aug.data.dicom import Window, is_dicom, read_dicom
+from gan_aug.run.errors import said_of_file
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused as decompression bombs; the size Pillow starts to warn at."""
@@ -93,7 +94,7 @@ def decode(
     try:
         return square(picture.image, image_size, channels, fit), picture
     except Exception as error:  # no memory, say
-        raise ValueError(f"cannot be scaled ({one_line(error)})") from error
+        raise ValueError(f"cannot be scaled ({said_of_file(error)})") from error
 
 
 def read_picture(
@@ -134,7 +135,7 @@ def read_picture(
             "as PNG with 8 bits"
         ) from error
     except Exception as error:  # Pillow lets almost anything escape from a damaged file
-        raise ValueError(f"cannot be decoded ({one_line(error)})") from error
+        raise ValueError(f"cannot be decoded ({said_of_file(error)})") from error
 
 
 def _check_header(image: Image.Image) -> None:

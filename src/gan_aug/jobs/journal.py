@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gan_aug.jobs.space import Space
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.files import not_writable
 from gan_aug.run.lock import Lock
 
@@ -85,7 +85,7 @@ class StoredStudy:
         except OSError as error:
             raise not_writable(self.path, error) from error
         except Exception as error:  # whatever a damaged line leads Optuna to
-            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            what = f"{type(error).__name__}: {said(error)}"
             raise GanAugError(
                 f"{self.path}: is damaged ({what}); restore it, or remove it to search anew"
             ) from error

@@ -30,7 +30,7 @@ from submitit.helpers import DelayedSubmission
 from gan_aug.jobs.pool import JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission, submissions
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError, said, warn
 from gan_aug.run.files import not_writable, write_text
 from gan_aug.run.lock import Lock
 from gan_aug.run.stored_model import Stored
@@ -258,7 +258,7 @@ def _executor(
     try:
         executor.update_parameters(slurm_stderr_to_stdout=True, **named)
     except (AssertionError, NameError, TypeError, ValueError) as error:
-        raise GanAugError(f"hydra.launcher: {' '.join(str(error).split())}") from error
+        raise GanAugError(f"hydra.launcher: {said(error)}") from error
     return executor
 
 

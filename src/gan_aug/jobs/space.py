@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import (
     Sweep,
 )
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -131,7 +131,7 @@ def _distribution(override: Override) -> BaseDistribution:
             assert value.end is not None
             return FloatDistribution(value.start, value.end, log=log)
     except ValueError as error:
-        raise GanAugError(f"{override.input_line}: {' '.join(str(error).split())}") from error
+        raise GanAugError(f"{override.input_line}: {said(error)}") from error
     _refuse(override)
 
 

@@ -28,7 +28,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.run_record import Config
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
@@ -96,7 +96,7 @@ def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
     except GanAugError as error:
         raise GanAugError(f"{where}: {key}: {error}") from error
     except Exception as error:  # constructors raise almost anything on foreign arguments
-        reason = " ".join(str(error).split())
+        reason = said(error)
         raise GanAugError(
             f"{where}: {key} ({kind.__name__}) cannot be built ({reason}); {_REMEDY}"
         ) from error

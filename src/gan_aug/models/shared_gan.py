@@ -27,7 +27,7 @@ from gan_aug.models.weights_file import (
     read_weights,
     write_weights,
 )
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.files import read_json, sha256_of
 from gan_aug.run.run_record import Config
 from gan_aug.run.stored_model import Stored
@@ -219,7 +219,7 @@ def _try(gan: GAN, described: Description, where: str) -> None:
             made = gan.synthesise(Request(label, 1, random, given if sources else None)).images
             logits: Tensor = gan.critic(label).eval()(made)
         except Exception as error:  # networks that do not go together raise almost anything
-            reason = " ".join(str(error).split())[:200]
+            reason = said(error, 200)
             raise Damaged(where, f"makes no image of {name} ({reason})") from error
         if made.shape != shape or logits.shape != (1,) or not bool(torch.isfinite(made).all()):
             raise Damaged(where, f"makes no image of {name} of {channels}x{size}x{size}")

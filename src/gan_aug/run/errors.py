@@ -24,12 +24,26 @@ def one_line(error: BaseException) -> str:
 
     Hydra wraps what a constructor raises; the innermost GanAugError is what the user can act on.
     """
+    return said(innermost(error) or error) or type(error).__name__
+
+
+def innermost(error: BaseException) -> GanAugError | None:
+    """Return the first GanAugError among an error and its causes, None where there is none."""
     found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, GanAugError):
-            return " ".join(str(found).split())
+    while found is not None and not isinstance(found, GanAugError):
         found = found.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
+    return found
+
+
+def said(error: BaseException, most: int | None = None) -> str:
+    """Return an error's message on one line, of `most` characters at most."""
+    return " ".join(str(error).split())[:most]
+
+
+def said_of_file(error: BaseException) -> str:
+    """Return what another library says of a damaged file, whose bytes it may quote."""
+    printed = "".join(c if c.isprintable() else " " for c in str(error))
+    return " ".join(printed.split())[:200] or type(error).__name__
 
 
 def as_typed(value: object) -> str:

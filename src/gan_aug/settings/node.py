@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, innermost, said
 
 
 class Node(BaseModel):
@@ -62,12 +62,9 @@ def building(key: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found: BaseException | None = error
-        while found is not None:
-            if isinstance(found, GanAugError):
-                raise found from error
-            found = found.__cause__
-        reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        if (found := innermost(error)) is not None:
+            raise found from error
+        reason = said(error.__cause__ or error) or type(error).__name__
         raise GanAugError(
             f"{key}: cannot be built ({reason}); mend that setting, conf/ has a sound one"
         ) from error

@@ -25,7 +25,7 @@ from gan_aug.models.restore import load_gan
 from gan_aug.models.shared_gan import NAME, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
-from gan_aug.run.errors import Diverged, GanAugError, warn
+from gan_aug.run.errors import Diverged, GanAugError, said, warn
 from gan_aug.run.files import read_json, remove_folder, sha256_of
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
@@ -246,7 +246,7 @@ def _fitted(
         )
         score = None if facts.chosen is None else float(metrics["best_score"])
     except (KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = said(error)
         raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
     return FittedGAN(facts, checkpoint, score)
 

@@ -17,7 +17,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.picture import square
 from gan_aug.data.source import Notes, Source
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.extras import require
 
 SIZES = (28, 64, 128, 224)
@@ -185,7 +185,7 @@ class MedMNIST:
             failed, first = ("fetched", "") if fetch else ("read", "remove it and ")
             raise GanAugError(
                 f"data.set={self.set}: {path} could not be {failed} "
-                f"({' '.join(str(error).split())}); {first}repeat with data.download=true, or set "
+                f"({said(error)}); {first}repeat with data.download=true, or set "
                 "data.root=DIR to a folder with a sound one"
             ) from error
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 
 _OF_TENSORS = re.compile(
     r"collections OrderedDict|torch (\w+Storage|Size|device|b?float\d+|u?int\d+|bool)"
@@ -68,7 +68,7 @@ def fetched(name: str, load: Callable[[], Any]) -> Any:
     except GanAugError:
         raise
     except Exception as error:  # URLError, HTTPError, LocalEntryNotFoundError ... by library
-        reason = " ".join(str(error).split())[:200]
+        reason = said(error, 200)
         raise GanAugError(
             f"classifier.pretrained=true: the weights of {name} are not on this machine and could "
             f"not be fetched ({type(error).__name__}: {reason}); fetch them where there is a "
@@ -94,7 +94,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             _check_pickles(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both let almost anything escape from a foreign file
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        reason = f"{type(error).__name__}: {said(error, 100)}"
         raise GanAugError(
             f"{where}: cannot be read as weights ({reason}); name another file"
         ) from error

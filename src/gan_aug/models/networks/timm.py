@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.extras import require
 
 
@@ -86,7 +86,7 @@ def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, An
     try:
         return make()
     except Exception as error:  # assertions and shape errors of any kind, by model
-        reason = " ".join(str(error).split())[:200]
+        reason = said(error, 200)
         raise GanAugError(
             f"classifier.name={name}: cannot be made for images of {image_size} pixels ({reason}); "
             "choose another model or data.image_size"
