@@ -71,10 +71,11 @@ class DrawFits:
         stage(f"{arm}, fit {repeat + 1} of {self._settings.study.repeats}")
         path = self._run.folder / "fits" / f"{arm}_{repeat}.json"
         classes = self._splits.classes
-        if (finished := self._of_earlier_attempt(path)) is not None:
+        if (finished := _read(path)) is not None:
+            self._check_data(path, finished[0])
             return finished[0], measure_fit(finished[1], classes)
         kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
-        if (shared := _read_shared(kept) if self._shares else None) is not None:
+        if (shared := _read(kept, sealed=True) if self._shares else None) is not None:
             update = {"arm": arm, "reused": True, "fingerprint": self._splits.fingerprint}
             fit, predictions = shared[0].model_copy(update=update), shared[1]
             _write(path, fit, predictions)
@@ -83,7 +84,7 @@ class DrawFits:
         fit, predictions = self._fit(arm, repeat, real, added)
         _write(path, fit, predictions)
         if self._shares:
-            _write_shared(kept, fit, predictions)
+            _write(kept, fit, predictions, self._study)
         numbers, first = measure_fit(predictions, classes), self._settings.study.endpoints[0]
         title, value = titles_of(classes)[first.name], numbers.value(first.split, first.name)
         print(
@@ -114,27 +115,14 @@ class DrawFits:
         )
         return fit, predictions
 
-    def _of_earlier_attempt(self, path: Path) -> tuple[FitResult, Predictions] | None:
-        """Return a fit that an earlier attempt finished; None where there is none, or no sound one.
-
-        Raises:
-            GanAugError: it is of other data.
-        """
-        if not path.exists():  # the JSON is written last, so the predictions beside it are whole
-            return None
-        try:
-            fit = FitResult.read(path, _AGAIN)
-            predictions = read_predictions(path.with_suffix(".npz"), fit.predictions, _AGAIN)
-        except GanAugError as error:
-            warn(str(error))
-            return None
+    def _check_data(self, path: Path, fit: FitResult) -> None:
+        """Refuse a fit of an earlier attempt that is of other data."""
         now = self._splits.fingerprint
         if fit.fingerprint != now:
             raise GanAugError(
                 f"{path}: was fitted on other data (fingerprint {fit.fingerprint}) than there "
                 f"is now ({now}); remove {path.parents[1]} to run this draw again"
             )
-        return fit, predictions
 
     def _what_all_depend_on(self) -> str:
         plain, study = self._settings.plain(), self._settings.study
@@ -158,25 +146,23 @@ class DrawFits:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _write(path: Path, fit: FitResult, predictions: Predictions) -> None:
+def _write(path: Path, fit: FitResult, predictions: Predictions, study: Path | None = None) -> None:
+    """Write a fit, sealed with its hash where all jobs of a study may read it."""
     write_predictions(path.with_suffix(".npz"), predictions)
-    fit.write(path)
+    plain = fit.plain()
+    sealed = {"fit": plain, "sha256": _hash_of(plain)}
+    write_json(path, plain if study is None else sealed, study)
 
 
-def _write_shared(path: Path, fit: FitResult, predictions: Predictions) -> None:
-    write_predictions(path.with_suffix(".npz"), predictions)
-    write_json(path, {"fit": fit.plain(), "sha256": _hash_of(fit.plain())}, path.parents[1])
-
-
-def _read_shared(path: Path) -> tuple[FitResult, Predictions] | None:
-    """Read a fit that any job of the study has kept; None where there is no sound one."""
-    if not path.exists():
+def _read(path: Path, sealed: bool = False) -> tuple[FitResult, Predictions] | None:
+    """Read a fit, which any job may have written; None where there is no sound one."""
+    if not path.exists():  # the JSON is written last, so the predictions beside it are whole
         return None
     try:
         content = read_json(path, _AGAIN)
-        if content.get("sha256") != _hash_of(content.get("fit")):
+        if sealed and content.get("sha256") != _hash_of(content.get("fit")):
             raise GanAugError(f"{path}: is damaged; {_AGAIN}")
-        fit = FitResult.parse(content["fit"], str(path), _AGAIN)
+        fit = FitResult.parse(content["fit"] if sealed else content, str(path), _AGAIN)
         return fit, read_predictions(path.with_suffix(".npz"), fit.predictions, _AGAIN)
     except GanAugError as error:
         warn(str(error))
