@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import MOST_JSON, read_bytes, remove_folder, sha256_of
+from gan_aug.run.files import MOST_JSON, read_bytes, remove_folder, sha256_of, sha256_of_json
 from gan_aug.run.lock import Lock
 
 Index = dict[str, Any]
@@ -62,7 +61,7 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
     Raises:
         GanAugError: the cache folder cannot be written, or `build` raised it.
     """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    digest = sha256_of_json(key)[:32]
     folder = cache_dir / digest
     if isinstance(entry := _read(folder), tuple):
         return entry

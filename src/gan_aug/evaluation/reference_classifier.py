@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from gan_aug.models.fit import Seeds, fit_classifier
 from gan_aug.models.inference import probabilities, weights_hash
 from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import sha256_of_json
 from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.node import Node
@@ -144,7 +144,7 @@ def find_or_fit_reference(
         pixels.update(np.asarray(table.images[i]).tobytes())
     content = [settings, steps, BATCH, fingerprint, sorted(table.hashes.tolist())]
     content.append(pixels.hexdigest())
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    key = sha256_of_json(content)[:20]
     path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):

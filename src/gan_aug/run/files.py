@@ -213,6 +213,11 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def sha256_of_json(content: Any) -> str:
+    """Return the SHA-256 of plain containers as JSON, in whatever order their keys are."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content."""
     with open_regular(path, sys.maxsize) as file:

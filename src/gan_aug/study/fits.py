@@ -25,7 +25,7 @@ from gan_aug.report.predictions import (
 )
 from gan_aug.report.records import FitResult
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json, write_json
+from gan_aug.run.files import read_json, sha256_of_json, write_json
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.settings.study import SettledStudy
@@ -143,14 +143,14 @@ class DrawFits:
         optional = (np.zeros(0) if x is None else x for x in (added.soft, added.sources))
         arrays = [_of_array(one) for one in (added.images, added.labels, *optional)]
         content = [self._common, what, repeat, _of_table(real), arrays]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        return sha256_of_json(content)[:32]
 
 
 def _write(path: Path, fit: FitResult, predictions: Predictions, study: Path | None = None) -> None:
     """Write a fit, sealed with its hash where all jobs of a study may read it."""
     write_predictions(path.with_suffix(".npz"), predictions)
     plain = fit.plain()
-    sealed = {"fit": plain, "sha256": _hash_of(plain)}
+    sealed = {"fit": plain, "sha256": sha256_of_json(plain)}
     write_json(path, plain if study is None else sealed, study)
 
 
@@ -160,17 +160,13 @@ def _read(path: Path, sealed: bool = False) -> tuple[FitResult, Predictions] | N
         return None
     try:
         content = read_json(path, _AGAIN)
-        if sealed and content.get("sha256") != _hash_of(content.get("fit")):
+        if sealed and content.get("sha256") != sha256_of_json(content.get("fit")):
             raise GanAugError(f"{path}: is damaged; {_AGAIN}")
         fit = FitResult.parse(content["fit"] if sealed else content, str(path), _AGAIN)
         return fit, read_predictions(path.with_suffix(".npz"), fit.predictions, _AGAIN)
     except GanAugError as error:
         warn(str(error))
         return None
-
-
-def _hash_of(plain: Any) -> str:
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _of_table(table: ImageTable) -> list[str]:

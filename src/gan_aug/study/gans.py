@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +24,7 @@ from gan_aug.models.shared_gan import NAME, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, said, warn
-from gan_aug.run.files import read_json, remove_folder, sha256_of
+from gan_aug.run.files import read_json, remove_folder, sha256_of, sha256_of_json
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
@@ -131,8 +129,7 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
         settings["data"].pop(name, None)
     needed = [name for name, count in gan.data.subset.items() if count]
     seen = sorted(splits.train.of_classes(needed).hashes.tolist())
-    content = json.dumps([settings, splits.fingerprint, seen], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:20]
+    return sha256_of_json([settings, splits.fingerprint, seen])[:20]
 
 
 def find_or_fit(
