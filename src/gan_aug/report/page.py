@@ -54,7 +54,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         "points": _points,
         "p": _p,
         "minutes": minutes,
-        "value": name_of,
+        "titled": name_of,
         "counts": _counts,
     }
     declared = {(one.split, one.name) for one in summary.endpoints}
