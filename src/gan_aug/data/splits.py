@@ -50,7 +50,7 @@ class Splits:
         internal: a test of the training split's own distribution: patients of the training folder
             that are in no other part of the draw (`data.internal_per_class`).
         unused: training images that the draw did not choose, of patients outside `internal` and a
-            cut `validation`, but not only of patients outside `train`.
+            cut `validation`; a patient of `train` may have images here.
         patient_units: patient of the training folder to the number of the group (`units`) that must
             stay on one side of a cut; the same for every draw.
         fingerprint: of the data set, before any cut.
