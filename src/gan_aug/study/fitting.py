@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -23,13 +24,17 @@ from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages, ArmPlan, pool_of
 from gan_aug.training.callbacks import ReportProgress
 
+FOR_ADDED_IMAGES: Final = "judge"
+"""In place of a repeat: the fit on a draw's real images that is asked about added ones. It is a
+purpose of seeds (`run/seeds.py`) and keeps its text: another would give it other weights."""
+
 
 def arm_data(
     settings: SettledStudy,
     arm: ArmSettings,
     real: ImageTable,
     added: AddedImages,
-    repeat: int | str,
+    repeat: int | Literal["judge"],
     validation: ImageTable,
     measured: Mapping[str, ImageTable] | None = None,
 ) -> DataModule:
@@ -42,7 +47,7 @@ def arm_data(
         arm: the arm's settings.
         real: its real images.
         added: what it adds.
-        repeat: which of the arm's fits.
+        repeat: which of the arm's fits, or `FOR_ADDED_IMAGES`.
         validation: for the learning curve, and to choose steps where the study has them chosen.
         measured: splits that the fit is measured on.
 
@@ -60,7 +65,9 @@ def _built(augment: Node | None) -> nn.Module | None:
     return None if augment is None else augment.build()
 
 
-def fit_arm(settings: SettledStudy, arm: ArmSettings, data: DataModule, repeat: int | str) -> Fit:
+def fit_arm(
+    settings: SettledStudy, arm: ArmSettings, data: DataModule, repeat: int | Literal["judge"]
+) -> Fit:
     """Fit the classifier for `study.steps`.
 
     The initial weights depend on seed, draw and repeat alone, so all arms share them. Where the
@@ -70,7 +77,7 @@ def fit_arm(settings: SettledStudy, arm: ArmSettings, data: DataModule, repeat: 
         settings: of the study.
         arm: the arm's settings.
         data: from `arm_data`.
-        repeat: which of the arm's fits.
+        repeat: which of the arm's fits, or `FOR_ADDED_IMAGES`.
 
     Raises:
         GanAugError: training diverged.

@@ -22,7 +22,7 @@ from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
-from gan_aug.study.fitting import arm_data, fit_arm
+from gan_aug.study.fitting import FOR_ADDED_IMAGES, arm_data, fit_arm
 from gan_aug.study.gans import FittedGAN, find_or_fit, fit_on_other_images, own_gan, synthetic_set
 
 
@@ -103,8 +103,9 @@ class DrawImages:
         train = self.splits.train
         nothing = AddedImages(train.images[:0], np.zeros(0, np.int64), self.splits.classes)
         plain = self.settings.arms["real"]  # as this arm is fitted, whichever others there are
-        data = arm_data(self.settings, plain, train, nothing, "judge", self.splits.validation)
-        return fit_arm(self.settings, plain, data, "judge").module
+        validation = self.splits.validation
+        data = arm_data(self.settings, plain, train, nothing, FOR_ADDED_IMAGES, validation)
+        return fit_arm(self.settings, plain, data, FOR_ADDED_IMAGES).module
 
     def made(self, name: str, replicate: int = 0) -> Generated:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes.
