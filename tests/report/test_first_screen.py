@@ -246,3 +246,14 @@ def test_the_command_prints_the_answer_and_where_it_lies(mri: Path, command: Any
     assert answer(mri)["question"] in printed
     assert answer(mri)["verdicts"][0] in printed
     assert f"report {mri}/report.html" in printed
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Path) -> None:
+    tested = [{"split": "test", "metric": "auroc", "smallest_effect": 0.01}]
+    write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, repeats=1, endpoints=tested)
+    build(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "not kept" not in page
+    assert "patients of its own" not in page
+    assert "not kept" not in " ".join(answer(tmp_path)["limits"])

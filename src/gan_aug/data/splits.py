@@ -271,7 +271,9 @@ def make_splits(
 
 
 def check_disjoint(splits: Splits) -> None:
-    """Check rule 2 and 3: no duplicate crosses a split, no patient a cut of the training folder.
+    """Check that no duplicate crosses a split, and no patient a cut of the training folder.
+
+    These are rules 2 and 3 of measurement (CONTRIBUTING.md).
 
     Raises:
         GanAugError: naming what crosses.

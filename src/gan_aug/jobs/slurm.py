@@ -69,7 +69,8 @@ class Queued:
 class Pack:
     """The jobs of one array task; submitit pickles it, so it holds paths and numbers only.
 
-    A job that has ended for good leaves a file K.ended, which says how.
+    K.ended says how a job of this submission last ended; when the task is run again, only those
+    that are not done are.
 
     Args:
         folder: the submission's.
@@ -143,7 +144,7 @@ class Pack:
 
 
 def _end_of(submission: Submission, k: int) -> str | None:
-    """Return how a job has ended for good, None where it has not."""
+    """Return how a job of this submission last ended; None: it has not."""
     path = submission.folder / f"{k}.ended"
     return path.read_text() if path.exists() else None
 

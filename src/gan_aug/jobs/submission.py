@@ -1,7 +1,8 @@
 """What one `-m` command asks for, written down where its jobs and whoever follows them read it.
 
-SWEEP/.jobs/NAME/ has jobs.json, for each job K the K.log of what it printed, and a lease while the
-command runs that starts them. How a job stands its own run.json says.
+SWEEP/.jobs/NAME/ has jobs.json, the K.log of what each job K printed, and a lease while the command
+that starts them runs. On Slurm it also has slurm.json (the arrays), K.ended (how K last ended),
+report_begun, and slurm/ with submitit's files. A job's own run.json says how it stands.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from gan_aug.report.comparisons import (
 )
 from gan_aug.report.crossed import FIXED
 from gan_aug.report.metrics import titles_of
+from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, Swept
 from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.worth import Measure
@@ -302,7 +303,7 @@ def _patients(summary: Summary) -> Iterator[str]:
                 f"All draws have the same {number} {split} patients: intervals and p are over "
                 "draws and patients."
             )
-        else:
+        elif len(summary.draws) >= LEAST_DRAWS:
             yield (
                 f"All draws have the same {split} images, and who is on them is not kept: what is "
                 "shown is shown of these patients alone."

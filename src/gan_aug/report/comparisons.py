@@ -97,7 +97,7 @@ def family(study: Study, places: Sequence[Where], over: OverPatients | None) -> 
     Args:
         study: the study.
         places: the metrics, each on its split.
-        over: its predictions, for intervals over patients; None where they were not kept.
+        over: its predictions, for intervals over patients; None: over draws alone.
     """
     found: dict[Key, Comparison] = {}
     names: dict[Key, tuple[Where, Hypothesis]] = {}

@@ -1,4 +1,4 @@
-"""The metrics of one fit, from what it predicts: the one place where they are computed."""
+"""The metrics of a study's fit, computed from its predictions by `metrics.classification`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.design import Endpoint, Question
 
 POINTS = (1, 3)
-"""Differences in accuracy, in points, that the power is computed for."""
+"""Differences of the primary endpoint, in points, that the power is computed for."""
 
 Value = TypeVar("Value")
 
@@ -70,7 +70,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Power:
-    """What so many draws can show of an arm against `real`, in the usual accuracy.
+    """What so many draws can show of an arm against `real`, on the primary endpoint.
 
     Attributes:
         condition: under which.
@@ -376,7 +376,7 @@ def blocks(
         metric: which.
         declared: comparisons on the declared endpoints, which are corrected as declared; those on
             any other metric are corrected over all pairs and conditions on that metric.
-        over: the study's predictions, for intervals over patients; None where they were not kept.
+        over: the study's predictions, for intervals over patients; None: over draws alone.
     """
     arms = arm_statistics(study, split, metric)
     found = {k: one for k, one in declared.items() if (k.split, k.metric) == (split, metric)}

@@ -73,7 +73,7 @@ def measure_worth(study: Study, splits: list[str], over: OverPatients | None) ->
     Args:
         study: the study.
         splits: which of its splits.
-        over: its predictions, for intervals over patients; None where they were not kept.
+        over: its predictions, for intervals over patients; None: over draws alone.
     """
     return [
         measure

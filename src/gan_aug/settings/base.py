@@ -1,4 +1,4 @@
-"""What all settings have in common; see `gan_aug.settings.validate` for how they are read."""
+"""What all settings have in common; see `gan_aug.settings.whole.validate` for how they are read."""
 
 from __future__ import annotations
 
