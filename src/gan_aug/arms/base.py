@@ -212,8 +212,7 @@ class ArmImages:
 
     def added_counts(self) -> dict[str, int]:
         """Return how many added images each class has."""
-        labels = self.labels[self.n_real :]
-        return {name: int((labels == i).sum()) for i, name in enumerate(self.classes)}
+        return self.classes.counts(self.labels[self.n_real :])
 
 
 class Mixing(Behaviour):

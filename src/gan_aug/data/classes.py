@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import (
     by_name,
@@ -90,6 +93,10 @@ class Classes:
     def label(self, name: str) -> int:
         """Return the label of a class."""
         return self.names.index(name)
+
+    def counts(self, labels: NDArray[np.integer[Any]]) -> dict[str, int]:
+        """Return how many of some labels are of each class."""
+        return {name: int((labels == i).sum()) for i, name in enumerate(self.names)}
 
     def named(self, typed: Any, key: str) -> str:
         """Return the class that a setting means; see `gan_aug.settings.by_name.class_named`."""

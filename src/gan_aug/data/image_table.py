@@ -50,7 +50,7 @@ class ImageTable:
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
-        return {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
+        return self.classes.counts(self.labels)
 
     def of_class(self, name: str) -> ImageTable:
         """Return the rows of a class."""

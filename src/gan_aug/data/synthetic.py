@@ -84,7 +84,7 @@ class SyntheticSet:
     def facts(self) -> dict[str, Any]:
         """Return what a run that trains on the images records of them."""
         kept = {"model", "draw", "data_fingerprint", "checkpoint_sha256", "seed"}
-        used = {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
+        used = self.classes.counts(self.labels)
         pixels = hashlib.sha256(self.images.tobytes()).hexdigest()
         return self.manifest.model_dump(include=kept) | {"used": used, "sha256": pixels}
 

@@ -88,7 +88,7 @@ class FinishedDraw:
             for numbers in (one.labels, one.patients):
                 if numbers.shape != (n,) or numbers.dtype.kind != "i":
                     raise GanAugError(f"{path}: its {split} labels are no numbers; {REMEDY}")
-            if {name: int((one.labels == i).sum()) for i, name in enumerate(classes)} != counts:
+            if classes.counts(one.labels) != counts:
                 raise GanAugError(f"{path}: its {split} labels are not {counts}; {REMEDY}")
 
 

@@ -40,7 +40,7 @@ class AddedImages:
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
-        return {name: int((self.labels == i).sum()) for i, name in enumerate(self.classes)}
+        return self.classes.counts(self.labels)
 
 
 def pool_of(
