@@ -161,6 +161,22 @@ class Groups(Plan):
         return torch.cat([rows[stream.rows(k, size)] for rows, size, stream in self._parts])
 
 
+def even_shares(n: int, parts: int) -> list[int]:
+    """Return n as so many parts, as even as can be: first ones may be one more."""
+    share, left = divmod(n, parts)
+    return [share + (i < left) for i in range(parts)]
+
+
+def per_epoch(n: int, batch_size: int) -> int:
+    """Return how many whole batches go through n images once; one at the least."""
+    return max(1, n // batch_size)
+
+
+def epochs_of(batches: int, n: int, batch_size: int) -> int:
+    """Return how many epochs of n images so many batches are, a begun one counted whole."""
+    return -(-batches // per_epoch(n, batch_size))
+
+
 def shuffled(n: int, batch_size: int, seed: int) -> Groups:
     """Return the plan that takes all of n images alike."""
     return Groups([(torch.arange(n), batch_size)], [seed])
@@ -168,9 +184,8 @@ def shuffled(n: int, batch_size: int, seed: int) -> Groups:
 
 def even(groups: Sequence[Tensor], batch_size: int, seed: int) -> Groups:
     """Return the plan that gives groups equal shares of a batch; first ones may get one more."""
-    share, left = divmod(batch_size, len(groups))
-    sized = [(rows, share + (i < left)) for i, rows in enumerate(groups)]
-    return Groups(sized, [seed, *(stream_seed(seed, i) for i in range(1, len(groups)))])
+    sized = zip(groups, even_shares(batch_size, len(groups)), strict=True)
+    return Groups(list(sized), [seed, *(stream_seed(seed, i) for i in range(1, len(groups)))])
 
 
 class Pairs(Plan):

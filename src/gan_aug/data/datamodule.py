@@ -10,7 +10,16 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from gan_aug.data.batches import Batches, EvaluationBatches, Pairs, Plan, Pool, even, shuffled
+from gan_aug.data.batches import (
+    Batches,
+    EvaluationBatches,
+    Pairs,
+    Plan,
+    Pool,
+    even,
+    per_epoch,
+    shuffled,
+)
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.run.errors import GanAugError
@@ -165,6 +174,5 @@ def draw_data(
         len(real),
     )
     plan = serving.plan(pool, real, batch_size, seed)
-    per_epoch = max(1, len(real) // batch_size)
     measured = {"validation": splits.validation, "test": splits.test}
-    return DataModule(pool, plan, per_epoch, splits.validation, measured)
+    return DataModule(pool, plan, per_epoch(len(real), batch_size), splits.validation, measured)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import chain
 
+from gan_aug.data.batches import epochs_of
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST, left_to_measure
 from gan_aug.data.prepare import Prepared, cut, prepare
@@ -102,8 +103,7 @@ def _with_pair(model: GanSettings, classes: Classes) -> GanSettings:
 def _epochs(model: GanSettings, made: Collection[str], splits: Splits, batch_size: int) -> int:
     """Return the passes over a GAN's images that model.batches make."""
     counts = splits.train.counts()
-    per_epoch = max(1, sum(counts[name] for name in made) // batch_size)
-    return -(-model.batches // per_epoch)
+    return epochs_of(model.batches, sum(counts[name] for name in made), batch_size)
 
 
 def _held_out(settings: TrainSettings, model: GanSettings, source: Source) -> dict[str, int | None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_aug.arms.base import ArmImages, Rows, mixing_of
-from gan_aug.data.batches import Batch, Groups, Plan, Pool
+from gan_aug.data.batches import Batch, Groups, Plan, Pool, even_shares
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.report.records import Shown, Used
@@ -147,8 +147,7 @@ def _groups(
 
 def _by_class(rows: Rows, size: int, labels: Rows) -> list[tuple[Rows, int]]:
     classes = [rows[labels[rows] == label] for label in np.unique(labels[rows])]
-    share, left = divmod(size, len(classes))
-    return [(of_class, share + (i < left)) for i, of_class in enumerate(classes)]
+    return list(zip(classes, even_shares(size, len(classes)), strict=True))
 
 
 def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:

@@ -9,6 +9,7 @@ from functools import reduce
 from itertools import chain
 from pathlib import Path
 
+from gan_aug.data.batches import epochs_of
 from gan_aug.data.manifest import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
@@ -90,8 +91,7 @@ def gan_config(
         "subset": {name: n if name in needed else 0 for name, n in counts.items()},
         "batch_size": settings.model.batch_size,
     }
-    per_epoch = max(1, n_images // settings.model.batch_size)
-    epochs = -(-settings.study.gan_batches // per_epoch)
+    epochs = epochs_of(settings.study.gan_batches, n_images, settings.model.batch_size)
     kept["trainer"]["max_epochs"] = epochs
     kept["trainer"].pop("threads", None)  # the draw's; the GAN's record has their number
     points = settings.study.gan_curve_points if settings.quality.use else None
