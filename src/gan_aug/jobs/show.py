@@ -16,7 +16,7 @@ from rich.text import Text
 from gan_aug.jobs.follow import Followed, Follower, State, Sweep
 from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import warn
-from gan_aug.run.terminal import console, printable
+from gan_aug.run.terminal import console, printable, wide_console
 
 COLOURS = {
     State.RUNNING: "cyan",
@@ -56,8 +56,7 @@ def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
     sweeps = follower.look()
     terminal = console()
     if refresh_seconds is None or not terminal.is_terminal or exit_code(sweeps) != SOME_OPEN:
-        # A log file has no width of its own; 80 columns would cut the table.
-        console(width=terminal.width if terminal.is_terminal else 200).print(page(sweeps))
+        wide_console().print(page(sweeps))
         return sweeps
     try:
         with Live(console=terminal, auto_refresh=False) as live:

@@ -15,7 +15,7 @@ from gan_aug.run.files import read_json
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RunRecord, read_record
-from gan_aug.run.terminal import console, printable
+from gan_aug.run.terminal import printable, wide_console
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
@@ -78,9 +78,7 @@ def print_table() -> None:
         own = [o for o in record.overrides if o not in common]
         values = [f"{numbers[n]:.4g}" if n in numbers else "" for n in names]
         table.add_row(str(record.job), *map(printable, (" ".join(own), status + why)), *values)
-    terminal = console()
-    # A log file has no width of its own; 80 columns would cut the table.
-    console(width=terminal.width if terminal.is_terminal else 200).print(table)
+    wide_console().print(table)
 
 
 def _headline(folder: Path) -> dict[_Column, float]:

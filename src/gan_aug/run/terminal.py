@@ -30,6 +30,15 @@ def console(**options: Any) -> Console:
     return Console(markup=False, emoji=False, **options)
 
 
+def wide_console() -> Console:
+    """Return one for tables: as wide as the terminal, else wide enough not to cut them.
+
+    A log file has no width of its own; rich would take 80 columns.
+    """
+    terminal = console()
+    return terminal if terminal.is_terminal else console(width=200)
+
+
 def cell(text: str) -> str:
     """Return a text as a cell: behind an apostrophe where a spreadsheet would compute it.
 
