@@ -15,9 +15,9 @@ from support import BINARY, ROOT
 from torch import Tensor, nn
 from torchvision import models
 
+from gan_aug.data.image_table import Images
 from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
-from gan_aug.metrics.sample import Images
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.models.networks.cnn import SmallCNN

@@ -20,6 +20,7 @@ from support import BINARY, ROOT, settings_of
 from torch import Tensor
 
 from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
+from gan_aug.data.image_table import Images
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle
 from gan_aug.data.splits import Splits
@@ -32,7 +33,7 @@ from gan_aug.evaluation.reference_classifier import (
 from gan_aug.metrics.density_coverage import density_coverage
 from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
-from gan_aug.metrics.sample import Images, Sample
+from gan_aug.metrics.sample import Sample
 from gan_aug.models.inference import weights_hash
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.commands import SettledTrain

@@ -20,6 +20,7 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from torchmetrics.image.kid import poly_mmd
 
+from gan_aug.data.image_table import Images
 from gan_aug.metrics.density_coverage import density_coverage
 from gan_aug.metrics.fid import fid
 from gan_aug.metrics.gan_test import gan_test
@@ -30,7 +31,7 @@ from gan_aug.metrics.membership import membership
 from gan_aug.metrics.memorisation import closer, closest_pairs, memorisation
 from gan_aug.metrics.ms_ssim import KERNEL, WEIGHTS, mean_similarity, ms_ssim, scales
 from gan_aug.metrics.precision_recall import precision_recall
-from gan_aug.metrics.sample import Context, Images, Predict, Sample
+from gan_aug.metrics.sample import Context, Predict, Sample
 from gan_aug.metrics.sliced_wasserstein import (
     PATCHES_PER_IMAGE,
     descriptors,

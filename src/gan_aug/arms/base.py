@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
     from gan_aug.settings.study import SettledStudy, StudySettings
 
-Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 B = TypeVar("B", bound="Behaviour")
 
@@ -57,7 +56,7 @@ class Draw(Protocol):
     def own_gan(self) -> Any:
         """Return the study's GAN, untrained."""
 
-    def probabilities(self, images: Pixels) -> NDArray[np.float32]:
+    def probabilities(self, images: Images) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -106,11 +105,11 @@ class Taken:
         rows: int64 (N,), which of the arm's real images each was made of; -1: of none.
     """
 
-    images: Pixels
+    images: Images
     rows: Rows
 
     @classmethod
-    def of_none(cls, images: Pixels) -> Taken:
+    def of_none(cls, images: Images) -> Taken:
         """Return images that were made of no real one."""
         return cls(images, np.full(len(images), -1))
 

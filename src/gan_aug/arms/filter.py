@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Pixels
-from gan_aug.data.image_table import ImageTable
+from gan_aug.arms.base import Draw
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Settings
@@ -83,7 +83,7 @@ def far_enough(
     return far
 
 
-def nearest_distance(images: Pixels, others: Pixels, same: bool = False) -> NDArray[np.float64]:
+def nearest_distance(images: Images, others: Images, same: bool = False) -> NDArray[np.float64]:
     """Return each image's root mean square distance to its nearest neighbour.
 
     Args:

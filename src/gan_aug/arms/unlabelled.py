@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_aug.arms.base import AddedFrom, Draw, Pixels, Taken
+from gan_aug.arms.base import AddedFrom, Draw, Taken
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.classes import Classes
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated, read_set, write_set
 from gan_aug.run.errors import GanAugError
@@ -124,16 +124,16 @@ def of_one_class(splits: Splits, table: ImageTable) -> Splits:
     )
 
 
-def _by_class(images: Pixels, draw: Draw) -> dict[str, Pixels]:
+def _by_class(images: Images, draw: Draw) -> dict[str, Images]:
     predicted = draw.probabilities(images).argmax(1)
     return {name: images[predicted == i] for i, name in enumerate(draw.splits.classes)}
 
 
-def _themselves(draw: Draw) -> dict[str, Pixels]:
+def _themselves(draw: Draw) -> dict[str, Images]:
     return _by_class(np.asarray(unlabelled_of(draw.settings, draw.splits).images), draw)
 
 
-def _of_gan(draw: Draw) -> dict[str, Pixels]:
+def _of_gan(draw: Draw) -> dict[str, Images]:
     """Generate images of a GAN that knows no class, and write those of each predicted class."""
     from gan_aug.models.restore import load_gan
     from gan_aug.models.synthesis import images_of, manifest_head

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 
+Images = NDArray[np.uint8]
+"""(N, C, H, W), 0 to 255."""
 COLUMNS = ("images", "labels", "patients", "paths", "hashes")
 
 
@@ -20,7 +22,7 @@ class ImageTable:
     """Images of one split, row by row.
 
     Attributes:
-        images: uint8 (N, C, H, W), 0 to 255; may be memory-mapped.
+        images: uint8; may be memory-mapped.
         labels: int64 (N,), positions in `classes`.
         patients: (N,) patient ids; images of one patient never lie on both sides of a cut.
         paths: (N,) where each image came from, relative to the data set's root.
@@ -29,7 +31,7 @@ class ImageTable:
         classes: of the data set.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     patients: NDArray[np.str_]
     paths: NDArray[np.str_]

@@ -18,11 +18,9 @@ from pydantic import ValidationError
 
 import gan_aug.data.sources
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.wording import line_of
-
-Plain = dict[str, Any]
-"""Settings as plain containers, as files hold them."""
 
 _REMEDY = "use a file that gan_aug wrote"
 _PATHS = ("root", "table")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
+from gan_aug.data.image_table import Images
 from gan_aug.evaluation.evaluator import (
     BASELINE,
     GENERATED,
@@ -22,7 +23,7 @@ from gan_aug.evaluation.evaluator import (
 from gan_aug.evaluation.measured import ClassQuality, Quality, misses
 from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.memorisation import closest_pairs
-from gan_aug.metrics.sample import Images, Sample
+from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.quiet import quieten

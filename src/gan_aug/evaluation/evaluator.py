@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
-from gan_aug.data.image_table import ImageTable, concatenate
+from gan_aug.data.image_table import Images, ImageTable, concatenate
 from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
@@ -23,7 +23,7 @@ from gan_aug.evaluation.reference_classifier import (
     find_or_fit_reference,
     fit_on_images,
 )
-from gan_aug.metrics.sample import Context, Images, Metric, Predict, Sample
+from gan_aug.metrics.sample import Context, Metric, Predict, Sample
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError

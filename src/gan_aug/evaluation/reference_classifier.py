@@ -14,9 +14,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_aug.data.batches import Pool, in_order, shuffled
 from gan_aug.data.datamodule import DataModule
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.evaluation.measured import ReferenceFacts
-from gan_aug.metrics.sample import Images
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Seeds, fit_classifier
 from gan_aug.models.inference import probabilities, weights_hash

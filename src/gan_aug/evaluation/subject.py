@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.manifest import MANIFEST, Manifest
 from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import prepare
@@ -18,7 +18,6 @@ from gan_aug.data.settle import with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_of_file
 from gan_aug.data.synthetic import Generated, read_set
-from gan_aug.metrics.sample import Images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan, read_stored
 from gan_aug.models.synthesis import images_by_class

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from gan_aug.data.held_out import reference_classifier_images
+from gan_aug.data.image_table import Images
 from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
@@ -27,7 +28,6 @@ from gan_aug.interpret.layers import chosen_layers
 from gan_aug.interpret.maps import METHODS, logit, logit_difference, map_sheets, methods_for
 from gan_aug.interpret.page import render
 from gan_aug.interpret.sheets import png_of
-from gan_aug.metrics.sample import Images
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_stored

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from gan_aug.metrics.sample import Context, Images, Sample
+from gan_aug.data.image_table import Images
+from gan_aug.metrics.sample import Context, Sample
 
 OF_SOURCES = ("copying_source_pixel", "copying_source_feature")
 """Values that only translations have."""

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from gan_aug.metrics.sample import Context, Images, Sample
+from gan_aug.data.image_table import Images
+from gan_aug.metrics.sample import Context, Sample
 
 KERNEL = 11
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import Images
 
-Images = NDArray[np.uint8]
-"""(N, C, H, W), 0 to 255."""
 Predict = Callable[[Images], Tensor]
 """Images to float64 probabilities (N, K) of the classes."""
 

@@ -29,7 +29,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
 from gan_aug.run.errors import GanAugError, said
-from gan_aug.run.run_record import Config
+from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.gan_classes import classes_made
 
@@ -128,7 +128,7 @@ def at_most(parts: int) -> Iterator[None]:
             hook.remove()
 
 
-def untrained_gan(config: Config, where: str) -> GAN:
+def untrained_gan(config: Plain, where: str) -> GAN:
     """Build the GAN that a file's configuration describes, to make images and to be looked at.
 
     What only training needs (optimizers, augmentation) is left out.
@@ -173,6 +173,6 @@ def check_makes(origin: Origin, model: Mapping[str, Any], where: str) -> None:
         raise Damaged(where, "does not say which classes it knows and makes (classes, makes)")
 
 
-def without_training(module: Config) -> Config:
+def without_training(module: Plain) -> Plain:
     """Return the settings of a GAN's module without those that only training needs."""
     return {key: value for key, value in module.items() if key not in _TRAINING}

@@ -24,8 +24,8 @@ from gan_aug.models.shared_gan import SUFFIX, read_description, read_shared
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
-from gan_aug.run.run_record import Config
 from gan_aug.run.stored_model import first_fault
+from gan_aug.settings.base import Plain
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class StoredGan:
     """
 
     origin: Origin
-    config: Config
+    config: Plain
     own: bool
 
 
@@ -111,9 +111,7 @@ def checkpoint_sha256(path: Path) -> str:
     return sha256_of(path)
 
 
-def load_gan(
-    checkpoint: Path, build: Callable[[], GAN] | None = None
-) -> tuple[GAN, Origin, Config]:
+def load_gan(checkpoint: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
     """Load a GAN on the CPU.
 
     Args:
@@ -139,7 +137,7 @@ def load_gan(
 
 
 def rebuild_gan(
-    config: Config,
+    config: Plain,
     state: Mapping[str, Tensor],
     where: str,
     build: Callable[[], GAN] | None = None,

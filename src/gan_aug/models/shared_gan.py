@@ -29,9 +29,8 @@ from gan_aug.models.weights_file import (
 )
 from gan_aug.run.errors import GanAugError, said
 from gan_aug.run.files import read_json, sha256_of
-from gan_aug.run.run_record import Config
 from gan_aug.run.stored_model import Stored
-from gan_aug.settings.base import Settings
+from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.wording import line_of
 
@@ -87,14 +86,14 @@ class Description(Stored):
     chosen_by: str | None
 
     @property
-    def config(self) -> Config:
+    def config(self) -> Plain:
         """What a run's configuration would say of it."""
         chosen = {"select": self.chosen_by}
         return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
 def write_shared(
-    path: Path, gan: GAN, origin: Origin, config: Config, checkpoint_sha256: str
+    path: Path, gan: GAN, origin: Origin, config: Plain, checkpoint_sha256: str
 ) -> None:
     """Write a GAN as it travels.
 
@@ -195,7 +194,7 @@ def read_shared(
     return gan, described
 
 
-def _sketch(config: Config, saved: Shapes, where: str) -> None:
+def _sketch(config: Plain, saved: Shapes, where: str) -> None:
     """Check on the device `meta`, where no weight takes memory, what a file asks for."""
     with torch.device("meta"), at_most(20 * len(saved) + 100):
         gan = untrained_gan(config, where)

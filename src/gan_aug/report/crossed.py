@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gan_aug.report.metrics import LAST, contributions
+from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import CONFIDENCE, Error
 from gan_aug.report.study import Condition, FinishedDraw, Study
 
-Numbers = NDArray[np.float64]
 FIXED = ("test", "development")
 """Splits of the same patients in every draw; validation chooses, internal ones are drawn anew."""
 

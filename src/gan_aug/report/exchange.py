@@ -18,13 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from gan_aug.report.crossed import Means
+from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import LEAST_DRAWS
 
-Numbers = NDArray[np.float64]
 TIE = 1e-12
 """Differences of an endpoint up to which are rounding."""
 STEPS = 50

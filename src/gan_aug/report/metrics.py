@@ -18,14 +18,13 @@ from gan_aug.metrics.classification import (
     metric_names,
     predicted_classes,
 )
-from gan_aug.report.predictions import Predictions
+from gan_aug.report.predictions import Numbers, Predictions
 
 AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 LOWER_IS_BETTER = {"calibration_error"}
 LAST = "_last"
 """After a split's name: what is of the last step, where validation chose another's weights."""
 
-Numbers = NDArray[np.float64]
 ByDecision = dict[str, dict[str, float]]
 """What `gan_aug.metrics.classification.measure` returns: decision to metrics."""
 

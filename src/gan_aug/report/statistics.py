@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import stats
+
+from gan_aug.report.predictions import Numbers
 
 CONFIDENCE = 0.95
 LEAST_DRAWS = 6
@@ -23,7 +24,6 @@ MOST_DRAWS = 1_000_000
 MOST_EXACT = 13
 """Draws up to which all 2^n signs are gone through."""
 
-Numbers = NDArray[np.float64]
 Hypothesis = tuple[str, str, bytes]
 """Arm, reference, the draws and the values of both."""
 

@@ -24,8 +24,9 @@ from gan_aug.run.launched import is_job, may_wait, multirun_command
 from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.progress import PROGRESS
 from gan_aug.run.resume import differences
-from gan_aug.run.run_record import RECORD, Config, RunRecord, Status, read_record
+from gan_aug.run.run_record import RECORD, RunRecord, Status, read_record
 from gan_aug.run.terminal import console, printable
+from gan_aug.settings.base import Plain
 from gan_aug.settings.whole import Whole, among
 
 PACKAGES = ("gan_aug", "torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "numpy")
@@ -34,7 +35,7 @@ STOPPED = "stopped from outside; can go on"
 ANOTHER_STUDY = "begin another study, with a name= or study_dir= of its own"
 
 
-def _machine(config: Config) -> str:
+def _machine(config: Plain) -> str:
     """Return the system, and the GPU where the trainer asks for one and there is one."""
     name = f"{platform.system()} {platform.machine()}"
     if (config.get("trainer") or {}).get("accelerator") != "gpu":
@@ -111,7 +112,7 @@ class Run:
         self._record: RunRecord
         self._finished_before: RunRecord | None = None
         self.finished = False
-        self.before: list[Config] = []
+        self.before: list[Plain] = []
 
     def __enter__(self) -> Run:
         """Claim the folder.
@@ -271,7 +272,7 @@ def new_record(
     overrides: list[str],
     job: int | None,
     sweep_folder: str | None,
-    config: Config,
+    config: Plain,
 ) -> RunRecord:
     """Return the record of a run that begins now, on this machine; see `RunRecord`."""
     return RunRecord(

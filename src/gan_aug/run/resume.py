@@ -9,12 +9,13 @@ from typing import Any
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import AUTO
-from gan_aug.run.run_record import RECORD, Config, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, RunRecord, read_record
+from gan_aug.settings.base import Plain
 
 _SAY_NOTHING = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
 
 
-def differences(then: Config, now: Config, below: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield the settings that differ: key, value then, value now.
 
     One that only leaves open now what was chosen then does not. Nor does the number of threads,
@@ -32,7 +33,7 @@ def _is_left_open(key: str, now: Any) -> bool:
     return key == "trainer.threads" or (key == "trainer.precision" and now == AUTO)
 
 
-def is_finished(folder: Path, given: Config) -> bool:
+def is_finished(folder: Path, given: Plain) -> bool:
     """Tell whether a folder holds a finished run of just these settings.
 
     Args:

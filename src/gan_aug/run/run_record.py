@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gan_aug.run.stored_model import Stored
+from gan_aug.settings.base import Plain
 
 RECORD = "run.json"
-Config = dict[str, Any]
-"""A resolved configuration as plain containers."""
 Status = Literal["running", "finished", "failed", "interrupted"]
 """How a run stands, as its run.json says. A job's state has other words elsewhere:
 
@@ -95,8 +94,8 @@ class RunRecord(Stored):
     python: str
     machine: str
     versions: dict[str, str]
-    given: Config
-    config: Config
+    given: Plain
+    config: Plain
     threads: int | None = None
     data: DataNotes | None = None
     synthetic: dict[str, Any] | None = None

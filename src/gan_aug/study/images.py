@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import Pixels, source_of
-from gan_aug.data.image_table import ImageTable
+from gan_aug.arms.base import source_of
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
@@ -92,7 +92,7 @@ class DrawImages:
             self._kept[key] = make()
         return self._kept[key]
 
-    def probabilities(self, images: Pixels) -> NDArray[np.float32]:
+    def probabilities(self, images: Images) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
         module = self.once("real classifier", self._fit_on_real)
         of_images: NDArray[np.float32] = probabilities(module, images).numpy()

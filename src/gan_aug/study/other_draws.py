@@ -11,8 +11,9 @@ from gan_aug.data.prepare import load
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import ANOTHER_STUDY, Run
-from gan_aug.run.run_record import Config, RunRecord, read_record
+from gan_aug.run.run_record import RunRecord, read_record
 from gan_aug.settings.alike import first_difference
+from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 
 
@@ -77,7 +78,7 @@ def check_same_data(folder: Path, data: DataSettings) -> None:
         raise GanAugError(_other_images(folder, record, data.root, fingerprint))
 
 
-def _check_arms(where: Path, before: Config, now: Config) -> None:
+def _check_arms(where: Path, before: Plain, now: Plain) -> None:
     then, arms = list(before.get("arms") or {}), list(now["arms"])
     if then != arms:
         differ = sorted({*then} ^ {*arms})
@@ -88,7 +89,7 @@ def _check_arms(where: Path, before: Config, now: Config) -> None:
         )
 
 
-def _other_cut(where: Path, before: Config, now: Config) -> str | None:
+def _other_cut(where: Path, before: Plain, now: Plain) -> str | None:
     """Return which setting cuts the data set otherwise; a draw's own subset is none."""
     of_data = [{"study": {}, "data": data} for data in (before, now)]
     difference = first_difference(of_data[0], of_data[1], ("data.subset",))
