@@ -89,7 +89,7 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
         yield asked.arm, control
 
 
-def family(study: Study, places: Sequence[Where], over: OverPatients | None) -> Family:
+def family(study: Study, places: Sequence[Where], over: OverPatients) -> Family:
     """Compare all pairs under all conditions on some metrics; Holm's correction is over them all.
 
     What conditions share, a fit of `real` and `classic` say, is one hypothesis and counts once.
@@ -97,7 +97,7 @@ def family(study: Study, places: Sequence[Where], over: OverPatients | None) -> 
     Args:
         study: the study.
         places: the metrics, each on its split.
-        over: its predictions, for intervals over patients; None: over draws alone.
+        over: its predictions, for intervals over patients.
     """
     found: dict[Key, Comparison] = {}
     names: dict[Key, tuple[Where, Hypothesis]] = {}
@@ -110,7 +110,7 @@ def family(study: Study, places: Sequence[Where], over: OverPatients | None) -> 
                 both = values.select("draw", arm, reference).drop_nulls()
                 if not len(both):
                     continue
-                means = over and over.means(
+                means = over.means(
                     condition, split, metric, (arm, reference), both["draw"].to_list()
                 )
                 key = Key(split, metric, condition, arm, reference)

@@ -161,9 +161,9 @@ class Provenance:
     fingerprint: str
     data: str
     images: list[dict[str, dict[str, int]] | None]
-    versions: list[dict[str, str] | None]
-    python: list[str | None]
-    machine: list[str | None]
+    versions: list[dict[str, str]]
+    python: list[str]
+    machine: list[str]
     git_commit: list[str]
     commands: list[str]
 
@@ -199,7 +199,7 @@ class Summary:
         study: its name.
         question: the asked arm and what it is compared with.
         adds: where the asked arm's added images are from.
-        shown_added: arm to the share of added images among those it was shown; None: not counted.
+        shown_added: arm to the share of added images among those it was shown.
         control: the arm that uses copies of real images as the asked one uses GAN images.
         primary: the split that conclusions are about.
         classes: names, in the order of their labels.
@@ -235,7 +235,7 @@ class Summary:
     declared: bool
     declaration: str | None
     adds: str
-    shown_added: dict[str, float | None]
+    shown_added: dict[str, float]
     control: str | None
     primary: str
     classes: list[str]
@@ -273,7 +273,7 @@ def splits_to_report(study: Study) -> list[str]:
     return list(dict.fromkeys([*declared, *others]))
 
 
-def declared_families(study: Study, over: OverPatients | None) -> tuple[Family, Family]:
+def declared_families(study: Study, over: OverPatients) -> tuple[Family, Family]:
     """Return the comparisons on the primary endpoint, and those on all secondary ones."""
     first, *others = ((one.split, one.name) for one in study.endpoints)
     return family(study, [first], over), family(study, others, over)
@@ -366,7 +366,7 @@ def blocks(
     split: str,
     metric: str,
     declared: Mapping[Key, Comparison],
-    over: OverPatients | None,
+    over: OverPatients,
 ) -> list[Block]:
     """Return a metric on a split, a block for each condition.
 
@@ -376,7 +376,7 @@ def blocks(
         metric: which.
         declared: comparisons on the declared endpoints, which are corrected as declared; those on
             any other metric are corrected over all pairs and conditions on that metric.
-        over: the study's predictions, for intervals over patients; None: over draws alone.
+        over: the study's predictions, for intervals over patients.
     """
     arms = arm_statistics(study, split, metric)
     found = {k: one for k, one in declared.items() if (k.split, k.metric) == (split, metric)}
@@ -395,10 +395,9 @@ def blocks(
     ]
 
 
-def _shown_added(study: Study, arm: str) -> float | None:
-    """Return the share of added images among those that an arm was shown; None: not counted."""
-    fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
-    used = [fit.used for fit in fits]
+def _shown_added(study: Study, arm: str) -> float:
+    """Return the share of added images among those that an arm was shown."""
+    used = [fit.used for job in study.jobs for fit in job.result.fits_of(arm)]
     added = sum(one.added.total for one in used)
     return added / (added + sum(one.real.total for one in used))
 

@@ -67,13 +67,13 @@ class Measure:
     most: Comparison
 
 
-def measure_worth(study: Study, splits: list[str], over: OverPatients | None) -> list[Measure]:
+def measure_worth(study: Study, splits: list[str], over: OverPatients) -> list[Measure]:
     """Look up every arm on the ruler of its condition; none where the study has no ruler.
 
     Args:
         study: the study.
         splits: which of its splits.
-        over: its predictions, for intervals over patients; None: over draws alone.
+        over: its predictions, for intervals over patients.
     """
     return [
         measure
@@ -85,7 +85,7 @@ def measure_worth(study: Study, splits: list[str], over: OverPatients | None) ->
 
 
 def _measure(
-    study: Study, condition: Condition, split: str, metric: str, over: OverPatients | None
+    study: Study, condition: Condition, split: str, metric: str, over: OverPatients
 ) -> Measure | None:
     facts = study.of(condition)[0].result.ruler
     if facts is None:
@@ -102,7 +102,7 @@ def _measure(
 
     def means_of(arms: list[str]) -> Means:
         rows = whole.drop_nulls(arms)
-        found = over and over.means(condition, split, metric, arms, rows["draw"].to_list())
+        found = over.means(condition, split, metric, arms, rows["draw"].to_list())
         return found or Means(np.stack([rows[arm].to_numpy() for arm in arms], axis=1))
 
     arms = {}

@@ -228,8 +228,8 @@ def _fitted(
     hashes = (described.checkpoint_sha256, described.weights_sha256)
     if (metrics.get("checkpoint_sha256"), sha256_of(checkpoint)) != hashes:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
-    if record is None or record.seconds is None:
-        raise GanAugError(f"{folder / RECORD}: says no seconds; {remedy}")
+    if record is None:
+        raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
     try:
         facts = GANFacts(
             seconds=record.seconds,
