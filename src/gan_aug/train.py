@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 def main(settings: TrainSettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
     from gan_aug.data.prepare import load, print_data
-    from gan_aug.data.settle import say_what_is_left, settle
+    from gan_aug.data.settle import say_what_is_left, settle_training
 
     with open_run(settings) as run:
         if run.finished:
             print(f"{run.folder}: finished already, nothing to do")
             return
         source = load(settings.data)
-        settled, prepared = settle(settings, source)
+        settled, prepared = settle_training(settings, source)
         settled = settle_precision(settled, run.before)
         run.settled(settled)
         synthetic = prepared.synthetic

@@ -16,7 +16,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
 from gan_aug.study.images import DrawImages
-from gan_aug.study.settle import settle
+from gan_aug.study.settle import settle_study
 
 NAMES = (
     *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain"),
@@ -68,7 +68,7 @@ def changed(composed: DictConfig, overrides: str) -> DictConfig:
 def check(cfg: DictConfig) -> None:
     settings = validate(cfg, StudySettings)
     check_arms(settings)
-    settled, prepared = settle(settings, load(settings.data))
+    settled, prepared = settle_study(settings, load(settings.data))
     check_settled_arms(settled)
     check_images(DrawImages(settled, prepared, Path("unused")))
 

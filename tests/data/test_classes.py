@@ -9,9 +9,9 @@ from support import BINARY, settings_of
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import load
-from gan_aug.data.settle import settle as settle_train
+from gan_aug.data.settle import settle_training
 from gan_aug.run.errors import GanAugError
-from gan_aug.study.settle import settle as settle_study
+from gan_aug.study.settle import settle_study
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_number_for_a_class_that_there_is_not() -> None:
 def settled_of(name: str, *overrides: str) -> Any:
     small = ("data.source.train_per_class=40", "data.source.test_per_class=9", "data.image_size=32")
     settings = settings_of(name, "data=phantom", *small, "data.val_per_class=5", *overrides)
-    settle = settle_study if name == "study" else settle_train
+    settle = settle_study if name == "study" else settle_training
     return settle(settings, load(settings.data))[0]
 
 

@@ -11,7 +11,7 @@ from support import settings_of
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import left_to_measure
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.settle import say_what_is_left, settle
+from gan_aug.data.settle import say_what_is_left, settle_training
 from gan_aug.data.source import Source
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
@@ -37,7 +37,7 @@ def gan(model: str = "dcgan", **changes: Any) -> TrainSettings:
 
 
 def taken(settings: TrainSettings, data: Source) -> dict[str, int]:
-    return settle(settings, data)[1].splits.train.counts()
+    return settle_training(settings, data)[1].splits.train.counts()
 
 
 def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
@@ -45,7 +45,7 @@ def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
 ) -> None:
     """As of the 134 malignant training images of BUSI, beside which 34 are for validation."""
     data = source({"benign": 280, "malignant": 134, "normal": 85}, 34)
-    settled, prepared = settle(gan(data__train_class="malignant"), data)
+    settled, prepared = settle_training(gan(data__train_class="malignant"), data)
     splits = prepared.splits
     assert splits.train.counts() == {"benign": 0, "malignant": 134, "normal": 0}
     say_what_is_left(settled, data)
@@ -58,7 +58,7 @@ def test_validation_images_are_enough_to_measure_a_gan_of_all_images(
 def test_else_some_are_held_out(select: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     data = source({"benign": 280, "malignant": 180}, 34 if select else 8)
     changes = {"quality__select": select, "quality__every_n_epochs": 1 if select else None}
-    splits = settle(gan(data__train_class="malignant", **changes), data)[1].splits
+    splits = settle_training(gan(data__train_class="malignant", **changes), data)[1].splits
     kept = splits.train.counts()["malignant"]
     assert 120 <= kept < 180
     left = left_to_measure(splits, ["malignant"], validation=select is None)
@@ -70,7 +70,7 @@ def test_a_class_too_small_for_that_is_taken_whole_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = source({"benign": 280, "malignant": 20}, 4)
-    settled, prepared = settle(gan(data__train_class="malignant"), data)
+    settled, prepared = settle_training(gan(data__train_class="malignant"), data)
     splits = prepared.splits
     assert splits.train.counts()["malignant"] == 20
     say_what_is_left(settled, data)
@@ -98,9 +98,9 @@ def test_how_long_follows_from_the_images() -> None:
     """40 images in batches of 8 are five an epoch: 60 batches are 12 epochs."""
     data = source({"a": 40, "b": 90}, 60)
     small = {"model__batch_size": 8, "model__batches": 60, "data__train_class": "a"}
-    assert settle(gan(**small), data)[0].trainer.max_epochs == 12
+    assert settle_training(gan(**small), data)[0].trainer.max_epochs == 12
     both = gan("cdcgan", model__batch_size=8, model__batches=60, quality__every_n_epochs="auto")
-    settled = settle(both, data)[0]
+    settled = settle_training(both, data)[0]
     assert (settled.trainer.max_epochs, settled.quality.every_n_epochs) == (4, 1)
     with pytest.raises(GanAugError, match=r"trainer\.max_epochs=null: a classifier needs"):
-        settle(gan("cnn"), data)
+        settle_training(gan("cnn"), data)

@@ -22,7 +22,7 @@ from torch import Tensor
 from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
 from gan_aug.data.image_table import Images
 from gan_aug.data.prepare import load, prepare
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import settle_training
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.command import broken_generators
 from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_class
@@ -65,7 +65,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Sett
     places = (f"data.cache_dir={cache_home}", f"quality.reference_dir={folder}")
     every = f"quality.use=[{','.join(METRICS)}]"
     typed = settings_of("train", *SETTINGS, *places, every)
-    settled: SettledTrain = settle(typed, load(typed.data))[0]
+    settled: SettledTrain = settle_training(typed, load(typed.data))[0]
     return settled
 
 

@@ -14,14 +14,14 @@ from support import composed
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import settle_training
 from gan_aug.data.source import Source
 from gan_aug.run.arguments import _in_grammar, joined
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
-from gan_aug.study.settle import settle as settle_study
+from gan_aug.study.settle import settle_study
 
 NFD = unicodedata.normalize("NFD", "폐렴")
 NAMES = [
@@ -87,9 +87,9 @@ ALL_FORMS = [
 def test_a_setting_that_names_classes(names: tuple[str, str], written: tuple[str, str]) -> None:
     a, b = written
     settings = train("dcgan", f"data.train_class={a}", f"data.positive={b}")
-    assert settle(settings, source_of(names))[0].data.train_class == names[0]
+    assert settle_training(settings, source_of(names))[0].data.train_class == names[0]
     assert Classes.of(names, settings.data.positive).positive == names[1]
-    pair = settle(train("cyclegan", f"model.pair=[{b},{a}]"), source_of(names))[0].model
+    pair = settle_training(train("cyclegan", f"model.pair=[{b},{a}]"), source_of(names))[0].model
     assert pair.module.plain()["pair"] == [names[1], names[0]]
 
 

@@ -7,7 +7,7 @@ import pytest
 from support import BINARY, settings_of
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.settle import settle
+from gan_aug.data.settle import settle_training
 from gan_aug.data.source import Source
 
 
@@ -28,6 +28,6 @@ def table(split: str, n: int) -> ImageTable:
 def test_the_length_of_a_training(model: str, epochs: int, every: int) -> None:
     """What was measured in README.md was trained for so long."""
     settings = settings_of("train", f"+experiment={model}_pneumonia")
-    settled, _ = settle(settings, Source(table("train", 900), table("test", 200)))
+    settled, _ = settle_training(settings, Source(table("train", 900), table("test", 200)))
     assert settled.trainer.max_epochs == epochs
     assert settled.quality.every_n_epochs == every

@@ -20,7 +20,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.study.declaration import declare
 from gan_aug.study.images import DrawImages
-from gan_aug.study.settle import derive, settle
+from gan_aug.study.settle import derive, settle_study
 
 
 def table(split: str, counts: dict[str, int]) -> ImageTable:
@@ -94,7 +94,7 @@ def test_what_is_typed_stays() -> None:
 def test_every_draw_can_have_them_and_has_the_same(rare: str | None) -> None:
     data, seen = source(benign=280, malignant=134, normal=85), set()
     for draw in range(4):
-        settled, prepared = settle(own(study__rare=rare, draw=draw), data)
+        settled, prepared = settle_study(own(study__rare=rare, draw=draw), data)
         check_settled_arms(settled)
         check_images(DrawImages(settled, prepared, ROOT))
         seen.add(str(numbers(settled)))
@@ -145,7 +145,7 @@ def test_auto_is_for_studies_alone() -> None:
 
 def test_the_declaration_has_the_numbers(tmp_path: Path) -> None:
     data = source(a=200, b=300)
-    declare(settle(own(study__rare="a", study_dir=str(tmp_path)), data)[0])
+    declare(settle_study(own(study__rare="a", study_dir=str(tmp_path)), data)[0])
     found = json.loads((tmp_path / "declaration.json").read_text())
     assert found["numbers"]["data.subset"] == {"a": 80, "b": 260}
     assert found["numbers"]["study.count"] == {"a": 180, "b": 0}

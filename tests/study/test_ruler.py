@@ -15,7 +15,7 @@ from support import FP32, ROOT, TINY_DATA, run_command, settings_of
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load
 from gan_aug.study.images import DrawImages
-from gan_aug.study.settle import settle
+from gan_aug.study.settle import settle_study
 
 Command = Callable[..., Any]
 NO_GAN = ("+study=calibration_planted", "+arm@arms.duplicate=duplicate", FP32)
@@ -34,7 +34,7 @@ def composed(*overrides: str) -> DictConfig:
 def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
     """Return the images that each arm shows, real and added, by name."""
     settings = settings_of("study", *TINY, f"data.cache_dir={tmp_path}", *overrides)
-    settled, prepared = settle(settings, load(settings.data))
+    settled, prepared = settle_study(settings, load(settings.data))
     by_arm = DrawImages(settled, prepared, tmp_path)
 
     def names(table: ImageTable) -> set[str]:

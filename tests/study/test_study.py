@@ -28,7 +28,7 @@ from gan_aug.study import rules
 from gan_aug.study.images import DrawImages
 from gan_aug.study.preflight import check_first
 from gan_aug.study.quality import held_out_of
-from gan_aug.study.settle import settle
+from gan_aug.study.settle import settle_study
 
 Command = Callable[..., Any]
 STUDY = ("+study=seed_protocol", *TINY_STUDY, "study.repeats=2")
@@ -108,7 +108,7 @@ def check_all(cache: Path, *overrides: str) -> None:
     changes["data__cache_dir"] = str(cache)
     settings = settings_of("study", *STUDY, **changes)
     check_arms(settings)
-    settled, prepared = settle(settings, load(settings.data))
+    settled, prepared = settle_study(settings, load(settings.data))
     check_settled_arms(settled)
     check_first(settled, DrawImages(settled, prepared, Path("unused")))
 
@@ -371,7 +371,7 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     """Up to the first fit, with the images it would really have."""
     cache = str(cache_home / "gan_aug")
     settings = settings_of("study", f"+study={name}", "data=phantom", data__cache_dir=cache)
-    settled, prepared = settle(settings, load(settings.data))
+    settled, prepared = settle_study(settings, load(settings.data))
     settled = settle_precision(settled, [])
     check_settled_arms(settled)
     held_out = held_out_of(settled, prepared.splits)

@@ -28,7 +28,7 @@ CURVE_POINTS = 9
 """How often a GAN is measured in `model.batches` where `quality.every_n_epochs` is auto."""
 
 
-def settle(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepared]:
+def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTrain, Prepared]:
     """Return the settings of a training run that know its data, and its images.
 
     A GAN leaves images to measure it with, where there are few: of a class that it makes and for

@@ -27,7 +27,7 @@ def main(settings: StudySettings) -> None:
     from gan_aug.arms.check import check_arms, check_settled_arms
     from gan_aug.data.prepare import load, print_data
     from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
-    from gan_aug.study.settle import settle
+    from gan_aug.study.settle import settle_study
 
     try:
         redo = may_be_redone(settings)
@@ -37,7 +37,7 @@ def main(settings: StudySettings) -> None:
                 print(f"{run.folder}: finished already, skipped")
                 return
             check_arms(settings)
-            settled, prepared = settle(settings, load(settings.data))
+            settled, prepared = settle_study(settings, load(settings.data))
             others = (record.config for _, record in other_draws(Path(settings.study_dir)))
             settled = settle_precision(settled, chain(run.before, others))
             run.settled(settled)

@@ -20,7 +20,7 @@ _FEWEST_TRAINING = 25
 _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
 
 
-def settle(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
+def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
     """Return the settings of a study that know its data, and the images of the draw.
 
     Args:

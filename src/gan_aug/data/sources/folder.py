@@ -128,7 +128,13 @@ class Folder:
             *warn_of_patients(entries, pattern, one_patient),
         ]
         notes = notes_of(root, entries, decoded, left_out, *warnings)
-        return Source(parts["train"], parts["test"], parts["val"], None not in known, notes)
+        return Source(
+            train=parts["train"],
+            test=parts["test"],
+            validation=parts["val"],
+            patients_known=None not in known,
+            notes=notes,
+        )
 
     def _entries(self, root: Path, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
         exclude = as_patterns(self.exclude)
