@@ -17,7 +17,7 @@ from PIL import Image
 
 from gan_aug.report import figures
 from gan_aug.report.__main__ import Patience
-from gan_aug.report.build import answered, build
+from gan_aug.report.build import answered, write_report
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import _made_from
 from gan_aug.report.palette import COLOURS, palette
@@ -44,7 +44,7 @@ def mri(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "draw_0" / "grids").mkdir()
     for kind in ("real", "synthetic"):
         Image.new("L", (8, 8)).save(folder / "draw_0" / "grids" / f"{kind}_pneumonia.png")
-    build(folder)
+    write_report(folder)
     return folder
 
 
@@ -114,7 +114,7 @@ def test_exploratory_numbers_stand_under_that_heading_alone(tmp_path: Path) -> N
     rises = {arm: 0.02 * (i - 1) for i, arm in enumerate(BLIND)}
     effects = {"real": 0.0, "duplicate": 0.0, "gan": 0.02} | rises
     folder = write_study(tmp_path, effects, draws=6, repeats=1, endpoints=ENDPOINTS[:1])
-    page = build(folder).read_text()
+    page = write_report(folder).page.read_text()
     summary = json.loads((folder / "summary.json").read_text())
     undeclared = [
         one["arms"]["gan"]["worth"]
@@ -252,7 +252,7 @@ def test_the_command_prints_the_answer_and_where_it_lies(mri: Path, command: Any
 def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Path) -> None:
     tested = [{"split": "test", "metric": "auroc", "smallest_effect": 0.01}]
     write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, repeats=1, endpoints=tested)
-    build(tmp_path)
+    write_report(tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "not kept" not in page
     assert "patients of its own" not in page

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_study import change, write_study
 
-from gan_aug.report.build import build
+from gan_aug.report.build import write_report
 from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 
@@ -66,5 +66,5 @@ def test_nothing_is_written_through_a_link_out_of_the_study(study: Path, tmp_pat
     elsewhere.mkdir()
     (study / "figures").symlink_to(elsewhere)
     with pytest.raises(GanAugError, match="figures: is a link that leads out of"):
-        build(study)
+        write_report(study)
     assert not list(elsewhere.iterdir())

@@ -11,7 +11,7 @@ from typing import Any
 from fake_study import write_study
 
 from gan_aug.report.answer import answer_of
-from gan_aug.report.build import build
+from gan_aug.report.build import write_report
 from gan_aug.report.page import overview
 from gan_aug.report.quality import GateRow
 from gan_aug.report.study import read_study
@@ -76,7 +76,7 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
 
 def test_the_page_begins_with_the_table(tmp_path: Path) -> None:
     summary = two_conditions(tmp_path)
-    page = build(tmp_path).read_text()
+    page = write_report(tmp_path).page.read_text()
     table = table_of(page)
     for row in overview(summary):
         assert f"{row.verdict.label}</th>" in table
@@ -100,7 +100,7 @@ def said(folder: Path, start: str) -> str:
 
 def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None:
     write_study(tmp_path, BASE | {"gan": 0.0} | FLAT, conditions=(SEES, BLIND))
-    build(tmp_path)
+    write_report(tmp_path)
     found = said(tmp_path, BLIND_UNDER.format(2))
     for measure in summarise(read_study(tmp_path)).worth:
         if (measure.split, measure.metric) == ("test", "accuracy"):
@@ -111,7 +111,7 @@ def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None
 
 def test_a_condition_that_can_tell_is_not_said_to_be_blind(tmp_path: Path) -> None:
     two_conditions(tmp_path)
-    build(tmp_path)
+    write_report(tmp_path)
     found = said(tmp_path, BLIND_UNDER.format(1))
     assert "hospital = b: " in found
     assert "hospital = a" not in found
@@ -122,7 +122,7 @@ def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -
     rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
     effects = BASE | {"gan": 0.0} | rises
     write_study(tmp_path, effects, draws=12, endpoints=[endpoint], conditions=(SEES, BLIND))
-    build(tmp_path)
+    write_report(tmp_path)
     found = said(tmp_path, "Equivalent says little on test accuracy at 0.5: ")
     assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
     assert "too (hospital = a: " in found
@@ -136,7 +136,7 @@ def test_it_says_little_only_where_something_is_called_equivalent(tmp_path: Path
     write_study(tmp_path, BASE | {"gan": 0.0} | rises, conditions=(SEES,), **how)
     apart = {"real": 0.0, "duplicate": 0.1, "gan": 0.05}
     write_study(tmp_path, apart | rises, conditions=(BLIND,), seed=1, **how)
-    build(tmp_path)
+    write_report(tmp_path)
     found = said(tmp_path, "Equivalent says little on test accuracy at 0.5: ")
     assert "hospital = a: " in found
     assert "hospital = b" not in found
@@ -144,7 +144,7 @@ def test_it_says_little_only_where_something_is_called_equivalent(tmp_path: Path
 
 def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
     write_study(tmp_path, BASE | {"gan": 0.02}, draws=3, conditions=(SEES, BLIND))
-    page = build(tmp_path).read_text()
+    page = write_report(tmp_path).page.read_text()
     table = table_of(page)
     assert table.count(">too few draws<") == 2
     assert "worth, further real images" not in table
@@ -156,6 +156,6 @@ def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
 def test_a_study_of_one_condition_has_none(tmp_path: Path) -> None:
     write_study(tmp_path, BASE | {"gan": 0.02} | RISES)
     assert overview(summarise(read_study(tmp_path))) == []
-    page = build(tmp_path).read_text()
+    page = write_report(tmp_path).page.read_text()
     assert '<table class="overview"' not in page
     assert "In words" not in page

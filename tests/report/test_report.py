@@ -21,7 +21,7 @@ from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report.answer import points
-from gan_aug.report.build import as_csv, build
+from gan_aug.report.build import as_csv, write_report
 from gan_aug.report.figures import roc_curve
 from gan_aug.report.metrics import AT_VALIDATION_THRESHOLD
 from gan_aug.report.predictions import Predicted, hash_of, write_predictions
@@ -48,7 +48,7 @@ def pair(summary: dict[str, Any], arm: str, reference: str, **where: Any) -> dic
 
 
 def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE | {"gan": 0.02}))
+    write_report(write_study(tmp_path, NONE | {"gan": 0.02}))
     table = pl.read_csv(tmp_path / "results.csv")
     assert len(table) == 10 * 2 * len(ARMS)
     means = table.pivot(
@@ -73,7 +73,7 @@ def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
 
 
 def test_results_hold_no_times(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE))
+    write_report(write_study(tmp_path, NONE))
     assert "seconds" not in (tmp_path / "results.csv").read_text()
 
 
@@ -91,7 +91,7 @@ def test_results_hold_no_times(tmp_path: Path) -> None:
     ],
 )
 def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE | effects))
+    write_report(write_study(tmp_path, NONE | effects))
     (answer,) = read(tmp_path)["answer"]["verdicts"]
     assert answer.startswith(f"Test accuracy at 0.5 (primary): {start}")
     assert part in answer
@@ -112,7 +112,7 @@ def test_pairs_that_the_study_names_are_corrected_with_all_others(tmp_path: Path
     named = [["gan_50", "duplicate_50"], ["gan_100", "duplicate_100"]]
     for path in tmp_path.glob("*/metrics.json"):
         change(path, lambda m: m.update(comparisons=named, control="duplicate_50"))
-    build(tmp_path)
+    write_report(tmp_path)
     found = read(tmp_path)["splits"]["test"]["accuracy"][0]["comparisons"]
     assert [[c["arm"], c["reference"]] for c in found][-2:] == named
     assert len(found) == 4 + 2
@@ -125,13 +125,13 @@ def test_a_study_without_a_control_says_so(tmp_path: Path) -> None:
     write_study(tmp_path, NONE | {"gan": 0.03})
     for path in tmp_path.glob("*/metrics.json"):
         change(path, lambda m: m.update(control=None))
-    build(tmp_path)
+    write_report(tmp_path)
     said = "No arm of this study adds as many copies of real images, used alike."
     assert said in read(tmp_path)["answer"]["limits"]
 
 
 def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
+    write_report(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
     answer = read(tmp_path)["answer"]
     assert answer["careful"][0].startswith("Careful")
     assert "9 (" in answer["careful"][0]
@@ -145,7 +145,7 @@ def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
         tmp_path / "draw_3" / "metrics.json",
         lambda m: m["checks"][0].update(passed=False, detail="7 foreign images"),
     )
-    build(tmp_path)
+    write_report(tmp_path)
     assert read(tmp_path)["answer"]["careful"][0].startswith("Careful")
     html = (tmp_path / "report.html").read_text()
     assert html.count("\u2717") == 1
@@ -158,7 +158,7 @@ def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
         tmp_path / "draw_3" / "metrics.json",
         lambda m: m["gans"]["pneumonia"].update(checkpoint_sha256="{} 2"),
     )
-    build(tmp_path)
+    write_report(tmp_path)
     assert [r["rule"] for r in read(tmp_path)["rules"] if not r["passed"]] == [8]
 
 
@@ -169,7 +169,7 @@ def test_a_gan_of_several_classes_counts_once(tmp_path: Path) -> None:
             tmp_path / f"draw_{draw}" / "metrics.json",
             lambda m: m["gans"].update(normal=m["gans"]["pneumonia"]),
         )
-    build(tmp_path)
+    write_report(tmp_path)
     (rule,) = [r for r in read(tmp_path)["rules"] if r["rule"] == 8]
     assert rule["passed"]
     assert rule["detail"] == "10 GANs for 10 draws"
@@ -182,7 +182,7 @@ def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
         metrics["fits"] = [f for f in metrics["fits"] if f["arm"] != "gan"]
 
     change(tmp_path / "draw_3" / "metrics.json", drop)
-    build(tmp_path)
+    write_report(tmp_path)
     summary = read(tmp_path)
     assert pair(summary, "gan", "real")["draws"] == 9
     assert pair(summary, "classic", "real")["draws"] == 10
@@ -192,13 +192,13 @@ def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
 def test_failed_draws_are_listed_and_do_not_stop_it(tmp_path: Path) -> None:
     write_study(tmp_path, NONE)
     change(tmp_path / "draw_2" / "run.json", lambda r: r.update(status="failed", reason="no disk"))
-    build(tmp_path)
+    write_report(tmp_path)
     assert read(tmp_path)["draws"] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
     assert "no disk" in (tmp_path / "report.html").read_text()
 
 
 def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE | {"gan": 0.05}))
+    write_report(write_study(tmp_path, NONE | {"gan": 0.05}))
     found = pair(read(tmp_path), "gan", "real", metric="calibration_error")
     assert found["mean"] < 0
     assert (found["better"], found["worse"]) == (10, 0)
@@ -212,7 +212,7 @@ def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
 def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> None:
     write_study(tmp_path, NONE, conditions=({"per_class": 50},), draws=4)
     write_study(tmp_path, NONE, conditions=({"per_class": 300},), draws=6)
-    html = build(tmp_path).read_text()
+    html = write_report(tmp_path).page.read_text()
     few, enough = (pair(read(tmp_path), "gan", "real", block=i) for i in (0, 1))
     assert (few["low"], few["over_draws"]) == (None, None)
     low, high = enough["over_draws"]
@@ -221,7 +221,7 @@ def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> No
 
 
 def test_intervals_are_over_patients_where_these_are_the_same_in_all_draws(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE | {"gan": 0.02}))
+    write_report(write_study(tmp_path, NONE | {"gan": 0.02}))
     summary = read(tmp_path)
     assert summary["splits"]["test"].keys() > {"auroc", "auprc", AT_VALIDATION_THRESHOLD}
     for metric in summary["splits"]["test"]:
@@ -248,23 +248,23 @@ def test_draws_of_a_cpu_and_a_gpu_are_one_study(tmp_path: Path) -> None:
         change(path, on("Linux", accelerator="cpu", deterministic=True, precision="bf16-mixed"))
     gpu = {"accelerator": "gpu", "deterministic": False, "benchmark": True}
     change(records[0], on("Linux, some GPU", **gpu, precision="bf16-mixed"))
-    html = build(tmp_path).read_text()
+    html = write_report(tmp_path).page.read_text()
     assert "Linux, some GPU; Linux, Python" in html
     change(records[0], on("Linux, some GPU", **gpu, precision="32-true"))
     with pytest.raises(GanAugError, match=r"trainer\.precision=bf16-mixed, .* with 32-true"):
-        build(tmp_path)
+        write_report(tmp_path)
 
 
 def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
     write_study(tmp_path, NONE)
     started = time.time()
-    report = build(tmp_path)
+    report = write_report(tmp_path).page
     assert abs(report.stat().st_mtime - started) < 0.2 < time.time() - started
 
 
 @pytest.mark.figures
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
-    html = build(write_study(tmp_path, NONE)).read_text()
+    html = write_report(write_study(tmp_path, NONE)).page.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", html)
     assert "@import" not in html
     assert "url(" not in html
@@ -277,7 +277,7 @@ def test_the_page_loads_nothing(tmp_path: Path) -> None:
 @pytest.mark.figures
 def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     conditions = tuple({"per_class": n} for n in (None, 300, 50))
-    build(write_study(tmp_path, NONE, conditions=conditions))
+    write_report(write_study(tmp_path, NONE, conditions=conditions))
     summary = read(tmp_path)
     blocks = summary["splits"]["test"]["accuracy"]
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
@@ -296,7 +296,9 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
 
 @pytest.mark.figures
 def test_counts_are_drawn(tmp_path: Path) -> None:
-    build(write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02}))
+    write_report(
+        write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02})
+    )
     assert (tmp_path / "figures" / "accuracy_by_count.png").exists()
 
 
@@ -319,7 +321,7 @@ def test_no_figure_of_an_earlier_build_is_left(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     for name in ("gain_by_size", "mine"):
         (tmp_path / "figures" / f"{name}.png").touch()
-    build(tmp_path)
+    write_report(tmp_path)
     left = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert "gain_by_size" not in left
     assert {"paired_differences", "mine"} <= left
@@ -344,7 +346,7 @@ def quality_row(folder: Path, value: str) -> dict[str, Any]:
 
 @pytest.mark.figures
 def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE, quality=1.0))
+    write_report(write_study(tmp_path, NONE, quality=1.0))
     kid, precision = quality_row(tmp_path, "kid"), quality_row(tmp_path, "precision")
     values = [
         read_json(path)["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
@@ -374,7 +376,7 @@ def test_what_only_generated_images_can_have_has_no_baseline(tmp_path: Path) -> 
 
     for path in tmp_path.rglob("draw_*/metrics.json"):
         change(path, translated)
-    build(tmp_path)
+    write_report(tmp_path)
     row = quality_row(tmp_path, "copying_source_pixel")
     assert (row["generated"], row["good"]) == (0.25, "lower")
     assert row["baseline"] is row["baseline_sd"] is row["rho"] is None
@@ -383,21 +385,21 @@ def test_what_only_generated_images_can_have_has_no_baseline(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path) -> None:
-    build(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))
+    write_report(write_study(tmp_path / "few", NONE, draws=3, quality=1.0))
     assert quality_row(tmp_path / "few", "kid")["rho"] is None
     write_study(tmp_path / "mixed", NONE, quality=1.0)
     change(
         tmp_path / "mixed" / "draw_3" / "metrics.json",
         lambda m: m["quality"].update(extractor="cnn-deadbeef"),
     )
-    build(tmp_path / "mixed")
+    write_report(tmp_path / "mixed")
     row = quality_row(tmp_path / "mixed", "kid")
     assert row["rho"] is None
     assert row["extractor"] == "cnn-c0ffee00, cnn-deadbeef"
 
 
 def test_a_study_without_quality_has_no_section_of_it(tmp_path: Path) -> None:
-    build(write_study(tmp_path, NONE))
+    write_report(write_study(tmp_path, NONE))
     assert read(tmp_path)["quality"] == []
     assert "Quality of the GAN images" not in (tmp_path / "report.html").read_text()
 
@@ -423,7 +425,7 @@ def test_draws_that_do_not_belong_together(
     write_study(tmp_path, NONE)
     change(tmp_path / "draw_4" / "run.json", edit)
     with pytest.raises(GanAugError) as caught:
-        build(tmp_path)
+        write_report(tmp_path)
     for part in parts:
         assert part in str(caught.value)
 
@@ -525,7 +527,7 @@ def test_a_draw_whose_files_disagree_is_left_out_and_named(
     write_study(tmp_path, SMALL, draws=6, repeats=1)
     damage, reason = DAMAGES[name]
     damage(tmp_path / "draw_1")
-    build(tmp_path)
+    write_report(tmp_path)
     summary = read(tmp_path)
     assert summary["draws"] == [0, 2, 3, 4, 5]
     (left_out,) = summary["unfinished"]
@@ -556,14 +558,14 @@ def test_a_copied_draw_counts_once(
     write_study(tmp_path, SMALL, draws=6, repeats=1)
     shutil.copytree(tmp_path / "draw_1", tmp_path / "a copy")
     edit(tmp_path / "a copy")
-    build(tmp_path)
+    write_report(tmp_path)
     assert pair(read(tmp_path), "gan", "real")["draws"] == 6
     (left_out,) = read(tmp_path)["unfinished"]
     assert reason in left_out["reason"]
 
 
 def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) -> None:
-    build(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6, repeats=1))
+    write_report(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6, repeats=1))
     (answer,) = read(tmp_path)["answer"]["exploratory"]
     assert answer.startswith("Not declared: gan less real, in points: ")
     for metric, title in (
@@ -579,7 +581,7 @@ def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
     write_study(tmp_path, SMALL, draws=6, repeats=1)
     for path in tmp_path.glob("*/run.json"):
         change(path, lambda r: r["data"].update(warnings=["24 of 24 files look swapped"]))
-    build(tmp_path)
+    write_report(tmp_path)
     assert read(tmp_path)["answer"]["careful"] == ["Careful: 24 of 24 files look swapped"]
 
 
@@ -594,7 +596,7 @@ def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None
         del measured["values"]["generated"]["precision"]
 
     change(tmp_path / "draw_2" / "metrics.json", less)
-    build(tmp_path)
+    write_report(tmp_path)
     (kid,) = read(tmp_path)["quality"]
     assert (kid["value"], kid["n"]) == ("kid", [99, 150])
     assert "99 to 150 generated images" in (tmp_path / "report.html").read_text()
@@ -613,17 +615,17 @@ def test_what_gans_were_chosen_by_is_one_of_a_study_s_settings(tmp_path: Path) -
 
     for draw in range(3):
         change(tmp_path / f"draw_{draw}" / "run.json", chosen(0, draw))
-    build(tmp_path)  # what another metric has decides nothing
+    write_report(tmp_path)  # what another metric has decides nothing
     change(tmp_path / "draw_2" / "run.json", chosen(1, 0))
     with pytest.raises(GanAugError, match=r"draw_2: was run with quality.seed=1"):
-        build(tmp_path)
+        write_report(tmp_path)
 
 
 def test_a_draw_that_was_moved_and_linked_to_counts(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", SMALL, draws=6, repeats=1)
     (folder / "draw_2").rename(tmp_path / "another disk")
     (folder / "draw_2").symlink_to(tmp_path / "another disk")
-    build(folder)
+    write_report(folder)
     assert read(folder)["draws"] == [0, 1, 2, 3, 4, 5]
     assert read(folder)["unfinished"] == []
 
@@ -634,7 +636,7 @@ def test_a_draw_that_cannot_be_reached_is_named(
     folder = write_study(tmp_path / "s", SMALL, draws=7, repeats=1)
     shutil.rmtree(folder / "draw_2")
     (folder / "draw_2").symlink_to(tmp_path / "a disk that is gone")
-    page = build(folder).read_text()
+    page = write_report(folder).page.read_text()
     (left_out,) = read(folder)["unfinished"]
     assert (left_out["job"], left_out["status"]) == ("draw_2", "left out")
     assert "a disk that is gone, which cannot be reached" in left_out["reason"]
@@ -646,7 +648,7 @@ def test_a_draw_that_cannot_be_reached_is_named(
 def test_a_name_is_no_formula_in_results_csv(tmp_path: Path) -> None:
     """Conditions and arms are called by anyone; numbers stay numbers."""
     write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"hospital": "=HYPERLINK(1)"},))
-    build(tmp_path)
+    write_report(tmp_path)
     table = pl.read_csv(tmp_path / "results.csv")
     assert set(table["hospital"]) == {"'=HYPERLINK(1)"}
     assert set(table["arm"]) == set(SMALL)
@@ -662,7 +664,7 @@ def test_the_printed_command_is_the_one_that_was_typed(tmp_path: Path) -> None:
     typed = ["python", "-m", "x", "study.count={RARE: 60}", "data.root=my images", "name=it's"]
     write_study(tmp_path, SMALL, draws=1, repeats=1)
     change(tmp_path / "draw_0" / "run.json", lambda r: r.update(command=typed))
-    page = build(tmp_path).read_text()
+    page = write_report(tmp_path).page.read_text()
     (printed,) = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
     script = f"set -- {html.unescape(printed)}; printf '%s\\n' \"$@\""
     words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)

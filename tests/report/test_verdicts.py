@@ -15,7 +15,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from gan_aug.report.answer import points
-from gan_aug.report.build import answered, build
+from gan_aug.report.build import answered, write_report
 from gan_aug.report.comparisons import equivalence_p
 from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
@@ -76,7 +76,7 @@ def test_the_words(effect: float, noise: float, word: str, part: str, tmp_path: 
         "Test accuracy at the validation threshold (secondary)",
     ]
     assert len(others) == 2
-    html = build(tmp_path).read_text()
+    html = write_report(tmp_path).page.read_text()
     assert "test accuracy at 0.5 (primary)" in html
     assert f">{word}" in html
 
@@ -112,7 +112,7 @@ def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -
             write_predictions(file, found)
             hashes[arm] = hash_of(found)
         change(path, lambda m, h=hashes: [f.update(predictions=h[f["arm"]]) for f in m["fits"]])
-    build(folder)
+    write_report(folder)
     summary = json.loads((tmp_path / "summary.json").read_text())
     found = [v for v in summary["verdicts"] if v["limit"] and v["limit"] > 0.01]
     assert any(v["settles"] is None and v["word"] == "inconclusive" for v in found)
@@ -202,7 +202,7 @@ def test_a_fall_below_that_of_copies_is_more_than_they_give(tmp_path: Path) -> N
 def test_a_study_without_a_declaration_says_so(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.0}, endpoints=None)
     assert summary["endpoints"] == [PRIMARY]
-    assert "Not declared before the first draw" in build(tmp_path).read_text()
+    assert "Not declared before the first draw" in write_report(tmp_path).page.read_text()
     assert of_pair(summary)[0]["word"] == "equivalent"
 
 
@@ -286,7 +286,7 @@ def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> Non
     how: dict[str, Any] = {"repeats": 1, "endpoints": ENDPOINTS, "noise": 0.006}
     one, other = {"model": "dcgan"}, {"model": "cyclegan"}
     folder = write_study(tmp_path / "two", effects, conditions=(one, other), **how)
-    build(write_study(tmp_path / "one", effects, conditions=(one,), **how))
+    write_report(write_study(tmp_path / "one", effects, conditions=(one,), **how))
 
     def found(study: str, condition: dict[str, str]) -> list[Any]:
         summary = json.loads((tmp_path / study / "summary.json").read_text())
@@ -296,14 +296,14 @@ def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> Non
         power = [p["draws_needed_holm"] for p in summary["power"] if p["condition"] == condition]
         return [*tests, *[(c["p_holm"],) for c in table[0]["comparisons"]], *power]
 
-    build(folder)
+    write_report(folder)
     assert found("two", one) != found("one", one)
     for draw in range(10):
         source, target = (folder / f"model_{m['model']}" / f"draw_{draw}" for m in (one, other))
         shutil.copytree(source / "fits", target / "fits", dirs_exist_ok=True)
         fits = json.loads((source / "metrics.json").read_text())["fits"]
         change(target / "metrics.json", lambda m, fits=fits: m.update(fits=fits))
-    build(folder)
+    write_report(folder)
     assert found("two", one) == found("two", other) == found("one", one)
 
 

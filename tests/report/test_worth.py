@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_study import write_study
 
-from gan_aug.report.build import answered, build
+from gan_aug.report.build import answered, write_report
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.exchange import Rate
 from gan_aug.report.records import RulerFacts
@@ -49,7 +49,7 @@ def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(tmp_path: Path) -> 
     worth = {arm: found["arms"][arm]["worth"] for arm in ("gan", "duplicate")}
     expected = f"gan is worth {worth['gan']}; as many copies: {worth['duplicate']}."
     assert f"In further real images of each class, {expected}" in answer
-    html = build(tmp_path).read_text()
+    html = write_report(tmp_path).page.read_text()
     assert found["arms"]["gan"]["worth"] in html
     assert (tmp_path / "figures" / "ruler.png").exists()
 
@@ -72,7 +72,7 @@ def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Pat
     assert "cannot tell, neither gan in place of real nor more real images" in said[0]
     assert not any("worth" in line for line in said)
     assert any("not shown to move test accuracy at 0.5: " in line for line in limits)
-    assert "cannot tell</td>" in build(tmp_path).read_text()
+    assert "cannot tell</td>" in write_report(tmp_path).page.read_text()
 
 
 def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_path: Path) -> None:
@@ -162,14 +162,14 @@ def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:
     said = json.dumps(summary["answer"])
     assert "worth" not in said
     assert "cannot tell" not in said
-    assert "too few draws to tell" in build(tmp_path).read_text()
+    assert "too few draws to tell" in write_report(tmp_path).page.read_text()
 
 
 @pytest.mark.figures
 def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.02})
     assert summary["worth"] == []
-    assert "Worth in real images" not in build(tmp_path).read_text()
+    assert "Worth in real images" not in write_report(tmp_path).page.read_text()
     assert not (tmp_path / "figures" / "ruler.png").exists()
 
 

@@ -44,15 +44,6 @@ class Report:
     answer: Answer
 
 
-def build(study_dir: Path) -> Path:
-    """Write the report of all finished draws under a folder, as `write_report` does.
-
-    Returns:
-        The path of report.html.
-    """
-    return write_report(study_dir).page
-
-
 def write_report(
     study_dir: Path, archive: Path | None = None, say: Callable[[str], object] = lambda _: None
 ) -> Report:

@@ -79,6 +79,6 @@ def _write_report(study_dir: Path) -> None:
         latest = max(path.stat().st_mtime for path in results)
         # After a clock was set back, what is new is older than a report of "tomorrow".
         if not report.exists() or not latest <= report.stat().st_mtime <= time.time():
-            from gan_aug.report.build import build
+            from gan_aug.report.build import write_report
 
-            print(f"report      {build(study_dir)}")
+            print(f"report      {write_report(study_dir).page}")
