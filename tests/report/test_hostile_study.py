@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from fake_study import change, write_study
 
+from gan_aug.report import study as studies
 from gan_aug.report.build import write_report
+from gan_aug.report.predictions import PredictionTables
 from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 
@@ -68,3 +72,44 @@ def test_nothing_is_written_through_a_link_out_of_the_study(study: Path, tmp_pat
     with pytest.raises(GanAugError, match="figures: is a link that leads out of"):
         write_report(study)
     assert not list(elsewhere.iterdir())
+
+
+def test_a_draw_that_cannot_be_measured_is_left_out(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A split without a class, say: torchmetrics and numpy raise errors of their own."""
+    real, calls = studies.measure_fit, iter(range(99))
+
+    def measure(*arguments: Any, **more: Any) -> Any:
+        if next(calls) == 2:  # the first fit of the second draw
+            raise IndexError("index 0 is out of bounds")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(studies, "measure_fit", measure)
+    found = read_study(study)
+    assert [job.folder.name for job in found.jobs] == ["draw_0", "draw_2"]
+    (left_out,) = found.unfinished
+    assert "real_0 cannot be measured (index 0 is out of bounds)" in left_out["reason"]
+
+
+def test_an_arm_without_a_fit_leaves_its_draw_out(study: Path) -> None:
+    change(study / "draw_1" / "metrics.json", lambda m: m["fits"].pop())
+    (left_out,) = read_study(study).unfinished
+    assert "has no fit of gan" in left_out["reason"]
+
+
+def test_a_setting_that_is_text_here_and_a_number_there_has_a_report(tmp_path: Path) -> None:
+    conditions = ({"study.count": "auto"}, {"study.count": 50})
+    write_study(tmp_path, {"real": 0.0, "gan": 0.02}, draws=1, repeats=1, conditions=conditions)
+    found = read_study(tmp_path)
+    assert [len(found.rows(condition)) for condition in found.conditions] == [2, 2]
+
+
+@pytest.mark.parametrize("column", ["label", "patient", "split", "image"])
+def test_a_table_of_other_columns_is_one_line(column: str, tmp_path: Path) -> None:
+    columns = {"split": "test", "image": 0, "label": 0, "patient": 0, "logits": 0.5}
+    columns |= {"fit": "abc", "last_logits": None} | {column: ["a", "b"]}
+    (tmp_path / "predictions").mkdir()
+    pl.DataFrame([columns]).write_parquet(tmp_path / "predictions" / "x.parquet")
+    with pytest.raises(GanAugError, match="predictions/: is damaged at abc"):
+        PredictionTables(tmp_path).find("abc")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from gan_aug.metrics.classification import to_probabilities
-from gan_aug.report.predictions import Predicted, to_keep
+from gan_aug.report.predictions import Predicted, to_keep, write_predictions
+from gan_aug.run.errors import GanAugError
 
 
 def probabilities_of(kept: np.ndarray) -> np.ndarray:
@@ -33,3 +36,13 @@ def test_nearly_certain_ones_keep_their_order() -> None:
     assert len(np.unique(of_second.astype(np.float32))) == 1
     of_first = probabilities_of(to_keep(logits.flip(1)))[:, 1]
     assert (np.diff(of_first) < 0).all()
+
+
+def test_no_predictions_are_written_through_a_link_out_of_the_study(tmp_path: Path) -> None:
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    study.mkdir()
+    elsewhere.mkdir()
+    (study / ".fits").symlink_to(elsewhere)
+    with pytest.raises(GanAugError, match="is a link that leads out of"):
+        write_predictions(study / ".fits" / "k.npz", {}, study)
+    assert not list(elsewhere.iterdir())

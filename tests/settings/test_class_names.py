@@ -18,6 +18,7 @@ from gan_aug.data.settle import settle_training
 from gan_aug.data.source import Source
 from gan_aug.run.arguments import _in_grammar, joined
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import by_name
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
@@ -199,3 +200,19 @@ def test_a_sweep_of_one_class_is_left_to_hydra() -> None:
     assert joined(swept) == swept
     plain = ["data.subset.normal=1", "data.subset.pneumonia=2"]
     assert joined(plain) == plain, "which join the mapping in conf/"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("{normal:5}", {"normal": 5}),
+        ("{normal: 5}", {"normal": 5}),
+        ("{normal:5,pneumonia:null}", {"normal": 5, "pneumonia": None}),
+        ("{1:5,no:7}", {"1": 5, "no": 7}),
+        ("{normal:[25,50]}", {"normal": [25, 50]}),
+        ("{'a:b': 5}", {"a:b": 5}),
+    ],
+)
+def test_a_mapping_needs_no_blank_after_its_colon(text: str, numbers: dict[str, Any]) -> None:
+    """Hydra's grammar needs none; YAML's reads another key, and its number was lost."""
+    assert by_name(text) == numbers

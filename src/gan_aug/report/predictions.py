@@ -29,8 +29,8 @@ from gan_aug.run.files import open_regular, read_bytes, replace_file
 
 MOST_BYTES = 256 * 2**20
 """Of the arrays of one fit, packed or not."""
-MOST_OF_STUDY, MOST_ROWS = 2**30, 10**8
-"""Bytes and rows of an archive's table. (A page of it unpacks to 2 GiB at most.)"""
+MOST_OF_STUDY, MOST_ROWS, MOST_FITS = 2**30, 10**8, 10**5
+"""Bytes, rows and fits of an archive's table. (A page of it unpacks to 2 GiB at most.)"""
 FOLDER = "predictions"
 """In an archive: its tables."""
 _COLUMNS = ("fit", "split", "image", "label", "patient", "logits", "last_logits")
@@ -95,8 +95,13 @@ def hash_of(predictions: Predictions) -> str:
     return digest.hexdigest()
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path, predictions: Predictions, within: Path | None = None) -> None:
     """Write the predictions of one fit.
+
+    Args:
+        path: the .npz.
+        predictions: by split.
+        within: the folder of a study, which a link must not leave (`run.files.replace_file`).
 
     Raises:
         GanAugError: the file cannot be written.
@@ -108,7 +113,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         for name, array in predicted.arrays().items()
     }
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+    replace_file(path, lambda temporary: temporary.write_bytes(buffer.getvalue()), within)
 
 
 def read_predictions(path: Path, wanted: str, remedy: str) -> Predictions:
@@ -201,14 +206,17 @@ class PredictionTables:
             GanAugError: a table is damaged, or holds other predictions under that hash.
         """
         while self._paths:
-            self._fits |= _read_table(self._paths[-1])
-            self._paths.pop()
+            self._fits |= _read_table(self._paths.pop())
         rows = self._fits.get(wanted)
         if rows is None:
             return None
-        splits = rows.partition_by("split", as_dict=True)
-        found = {str(split): _predicted(one) for (split,), one in splits.items()}
-        if hash_of(found) != wanted:
+        try:
+            splits = rows.partition_by("split", as_dict=True)
+            found = {str(split): _predicted(one) for (split,), one in splits.items()}
+            same = hash_of(found) == wanted
+        except (Exception, pl.exceptions.PanicException):  # columns may be of any kind
+            same = False
+        if not same:
             raise GanAugError(f"{FOLDER}/: is damaged at {wanted[:16]}; unpack the archive again")
         return found
 
@@ -220,6 +228,8 @@ def _read_table(path: Path) -> dict[str, pl.DataFrame]:
         if rows > MOST_ROWS:
             raise ValueError(f"has {rows} rows, at most {MOST_ROWS} are read")
         table = pl.read_parquet(content, columns=list(_COLUMNS), n_rows=MOST_ROWS)
+        if (fits_there := table["fit"].n_unique()) > MOST_FITS:
+            raise ValueError(f"has {fits_there} fits, at most {MOST_FITS} are read")
         fits = table.partition_by("fit", as_dict=True, include_key=False)
     except (Exception, pl.exceptions.PanicException) as error:  # polars may raise almost anything
         raise GanAugError(f"{path}: cannot be read ({error}); unpack the archive again") from error

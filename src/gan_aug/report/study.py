@@ -18,7 +18,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.report.metrics import LAST, MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import Predictions, PredictionTables, read_predictions
 from gan_aug.report.records import REMEDY, RESULT, DrawResult, FitResult
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, one_line
 from gan_aug.run.files import sha256_of
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
@@ -88,7 +88,7 @@ class FinishedDraw:
             for numbers in (one.labels, one.patients):
                 if numbers.shape != (n,) or numbers.dtype.kind != "i":
                     raise GanAugError(f"{path}: its {split} labels are no numbers; {REMEDY}")
-            if classes.counts(one.labels) != counts:
+            if classes.counts(one.labels) != counts or sum(counts.values()) != n:
                 raise GanAugError(f"{path}: its {split} labels are not {counts}; {REMEDY}")
 
 
@@ -205,11 +205,9 @@ class Study:
 
     def rows(self, condition: Condition) -> pl.DataFrame:
         """Return the part of the table that belongs to one condition."""
-        wanted = [
-            pl.col(key).is_null() if value is None else pl.col(key) == value
-            for key, value in zip(self.keys, condition, strict=True)
-        ]
-        return self.table.filter(wanted) if wanted else self.table
+        # A column of a setting that is `auto` here and 50 there holds text: compare no columns.
+        wanted = [job.condition == condition for job in self.jobs for _ in job.result.fits]
+        return self.table.filter(pl.Series(wanted, dtype=pl.Boolean))
 
     def by_draw(self, condition: Condition, split: str, metric: str) -> pl.DataFrame:
         """Return the mean over repeats: a row for each draw, a column for each arm."""
@@ -249,15 +247,15 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
             if record is None:
                 raise GanAugError(f"{path / RECORD}: cannot be read; restore it")
             if record.finished:
-                found.append(_read_job(path, record, tables))
-                _measure(found[-1], study.measured)
+                job = _read_job(path, record, tables)
+                _measure(job, study.measured)
+                found.append(job)
             else:
                 name, status = str(path.relative_to(folder)), status_of(path, record)
                 study.unfinished.append(
                     {"job": name, "status": status, "reason": record.reason or ""}
                 )
         except (GanAugError, OSError) as error:
-            found = [job for job in found if job.folder != path]
             _leave_out(study, path, str(error))
     study.jobs.extend(_without_copies(study, found))
     if not study.jobs:
@@ -302,8 +300,13 @@ def _measure(
                     f"{job.folder / RESULT}: its fits have different {split} images; {REMEDY}"
                 )
         if fit.predictions not in measured:
-            last = measure_fit(predictions, classes, last=True) if job.result.last_too else None
-            measured[fit.predictions] = (measure_fit(predictions, classes), last)
+            try:
+                last = measure_fit(predictions, classes, last=True) if job.result.last_too else None
+                measured[fit.predictions] = (measure_fit(predictions, classes), last)
+            except Exception as error:  # torchmetrics raises almost anything
+                raise GanAugError(
+                    f"{job.folder}: {fit.name} cannot be measured ({one_line(error)}); {REMEDY}"
+                ) from error
 
 
 def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw]:

@@ -33,10 +33,7 @@ def by_name(value: Any) -> Any:
         loader = yaml.SafeLoader(value)
         node = loader.get_single_node()
         if isinstance(node, yaml.MappingNode):
-            return {
-                _typed(key, value): loader.construct_object(inner, deep=True)
-                for key, inner in node.value
-            }
+            return dict(_pair(key, inner, value, loader) for key, inner in node.value)
         if isinstance(node, yaml.SequenceNode):
             return [loader.construct_object(inner, deep=True) for inner in node.value]
     except yaml.YAMLError:
@@ -53,6 +50,16 @@ def names_in(value: Any) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_typed(inner, value) for inner in node.value]
     return value
+
+
+def _pair(key: yaml.Node, inner: yaml.Node, text: str, loader: yaml.SafeLoader) -> tuple[str, Any]:
+    """Return a key as it was typed, and its value; Hydra, unlike YAML, wants no blank after `:`."""
+    name = _typed(key, text)
+    quoted = getattr(key, "style", None)
+    if quoted is None and ":" in name and isinstance(inner, yaml.ScalarNode) and not inner.value:
+        name, _, number = name.rpartition(":")
+        return name.strip(), yaml.safe_load(number)
+    return name, loader.construct_object(inner, deep=True)
 
 
 def _typed(node: yaml.Node, text: str) -> str:

@@ -35,6 +35,8 @@ from gan_aug.study.fitting import arm_data, fit_arm, predict
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"
+_VERSION = 1
+"""Raised when a change of this code gives another fit with the same settings and images."""
 
 
 class DrawFits:
@@ -131,7 +133,7 @@ class DrawFits:
         settings += [plain["data"]["batch_size"], plain["study"]["steps"]]
         settings += [study.validate_every, study.splits]
         measured = [_of_table(one) for one in (self._splits.validation, *self._tables.values())]
-        return json.dumps([settings, measured], sort_keys=True)
+        return json.dumps([_VERSION, settings, measured], sort_keys=True)
 
     def _key(self, name: str, repeat: int, real: ImageTable, added: AddedImages) -> str:
         """Return what two fits share only if they are the same, whatever their arms are called."""
@@ -148,7 +150,7 @@ class DrawFits:
 
 def _write(path: Path, fit: FitResult, predictions: Predictions, study: Path | None = None) -> None:
     """Write a fit, sealed with its hash where all jobs of a study may read it."""
-    write_predictions(path.with_suffix(".npz"), predictions)
+    write_predictions(path.with_suffix(".npz"), predictions, study)
     plain = fit.plain()
     sealed = {"fit": plain, "sha256": sha256_of_json(plain)}
     write_json(path, plain if study is None else sealed, study)
