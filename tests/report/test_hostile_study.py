@@ -92,12 +92,6 @@ def test_a_draw_that_cannot_be_measured_is_left_out(
     assert "real_0 cannot be measured (index 0 is out of bounds)" in left_out["reason"]
 
 
-def test_an_arm_without_a_fit_leaves_its_draw_out(study: Path) -> None:
-    change(study / "draw_1" / "metrics.json", lambda m: m["fits"].pop())
-    (left_out,) = read_study(study).unfinished
-    assert "has no fit of gan" in left_out["reason"]
-
-
 def test_a_setting_that_is_text_here_and_a_number_there_has_a_report(tmp_path: Path) -> None:
     conditions = ({"study.count": "auto"}, {"study.count": 50})
     write_study(tmp_path, {"real": 0.0, "gan": 0.02}, draws=1, repeats=1, conditions=conditions)

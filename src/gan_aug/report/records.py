@@ -283,8 +283,6 @@ class DrawResult(Stored):
             if fit.name in seen:
                 yield f"counts the fit {fit.name} twice"
             seen.add(fit.name)
-        if lacking := self.arms.keys() - {fit.arm for fit in self.fits}:
-            yield f"has no fit of {min(lacking)}"
         for name in (self.question.arm, *(arm for pair in self.comparisons for arm in pair)):
             if name not in self.arms:
                 yield f"asks about {name}, which is no arm of it"
