@@ -29,6 +29,8 @@ from gan_aug.report.summary import blocks, declared_families, power
 from gan_aug.run.files import write_json
 from gan_aug.settings.design import Endpoint
 
+OVER_DRAWS: Any = SimpleNamespace(means=lambda *_: None)
+"""In place of predictions, which were not kept: intervals are over draws alone."""
 DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 
 
@@ -77,6 +79,10 @@ class Published(Study):
     def conditions(self) -> list[tuple[Any, ...]]:
         return [tuple(block["condition"].values()) for block in self.blocks]
 
+    def rows(self, condition: tuple[Any, ...]) -> pl.DataFrame:
+        wanted = [pl.col(k).eq_missing(v) for k, v in zip(self.keys, condition, strict=True)]
+        return self.table.filter(wanted) if wanted else self.table
+
     def of(self, condition: tuple[Any, ...]) -> list[Any]:
         return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
 
@@ -88,10 +94,11 @@ def _plain(judged: list[Any]) -> list[Any]:
 def recompute(folder: Path) -> None:
     study = Published(folder)
     summary = study.__dict__["summary"]
-    # Its predictions were not kept: intervals are over draws, and hold for the test's own patients.
-    primary, secondary = declared_families(study, None)
+    primary, secondary = declared_families(study, OVER_DRAWS)
     splits = {
-        split: {metric: blocks(study, split, metric, primary.found, None) for metric in of_split}
+        split: {
+            metric: blocks(study, split, metric, primary.found, OVER_DRAWS) for metric in of_split
+        }
         for split, of_split in summary["splits"].items()
     }
     judged = verdicts(study, primary, secondary, [])
