@@ -99,8 +99,10 @@ def test_a_bad_setting_is_named_before_anything_is_fitted(override: str) -> None
 
 def test_the_settings_of_conf_are_sound() -> None:
     study()
-    study("arms.gan.added.ratio=0.25", "study.comparisons=[[gan,classic],[gan,duplicate]]")
-    study("quality.use=[]", "model.augment=null", 'data.root="/home/김"')
+    found = study("arms.gan.added.ratio=0.25", "study.comparisons=[[gan,classic],[gan,duplicate]]")
+    assert found.arms["gan"].added.ratio == 0.25
+    found = study("quality.use=[]", "model.augment=null", 'data.root="/home/김"')
+    assert (found.model.augment, found.data.root) == (None, "/home/김")
 
 
 @pytest.mark.parametrize("bad", ["target=1", "ramp_images=0", "most=1.5"])

@@ -53,7 +53,7 @@ def test_what_is_a_choice_is_not_refused() -> None:
         *("~arms.gan", "~callbacks.progress", "+arm@arms.a=gan", "model.augment=null", "-m"),
         *("hydra.run.dir=.", "model@classifier=resnet18", "~data.subset.normal", "data.root=null"),
     ]
-    for_hydra(arguments, "")
+    assert len(for_hydra(arguments, "")) == len(arguments)
 
 
 STUDY = ("study", "+study=seed_protocol", "data=phantom")

@@ -11,6 +11,7 @@ from support import settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import kind_of
 from gan_aug.settings.study import StudySettings
 
 Command = Callable[..., Any]
@@ -46,7 +47,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
     ],
 )
 def test_what_may_be_added(overrides: tuple[str, ...]) -> None:
-    settings_of(*overrides)
+    assert isinstance(settings_of(*overrides), kind_of(overrides[0]))
 
 
 @pytest.mark.parametrize(
