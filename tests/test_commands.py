@@ -452,6 +452,15 @@ def test_commands_in_the_readmes_name_things_that_exist() -> None:
         assert (package / f"{name}.py").exists() or (package / name / "__main__.py").exists()
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_powershell_reads_the_commands_as_bash_does(name: str) -> None:
+    """Outside single quotes PowerShell splits at a comma and runs what is in brackets."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    commands = re.findall(r"^ {4}(python -m gan_aug.*?)(?:  #.*)?$", text, flags=re.M)
+    assert commands
+    assert not [one for one in commands if set(re.sub("'[^']*'", "", one)) & set(',(){}[]@$"`;')]
+
+
 @pytest.mark.slow
 def test_the_three_commands_on_real_xrays(
     real_xrays: Path, command: Command, tmp_path: Path
