@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gan_aug.run.arguments import typed_settings
 from gan_aug.run.command_line import command
-from gan_aug.run.record import open_run
+from gan_aug.run.record import Run
 from gan_aug.run.threads import use_threads
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def main(settings: EvaluateSettings) -> None:
     from gan_aug.settings.commands import SettledEvaluate
 
     settings = with_data(settings, typed_settings())
-    with open_run(settings, anew=True) as run:  # the file may be another under the same name
+    with Run(settings, anew=True) as run:  # the file may be another under the same name
         subject = load_subject(settings)
         settled = settings.changed(SettledEvaluate, named(subject.data, subject.splits))
         run.settled(settled)

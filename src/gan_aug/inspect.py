@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
-from gan_aug.run.record import open_run
+from gan_aug.run.record import Run
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import InspectSettings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @command("inspect", to_go_on="repeat the command")
 def main(settings: InspectSettings) -> None:
     """Read the images and write what is found; no torch is loaded."""
-    with open_run(settings, anew=True) as run:  # files may have come and gone
+    with Run(settings, anew=True) as run:  # files may have come and gone
         from gan_aug.inspection.command import inspect
 
         inspect(settings, run)

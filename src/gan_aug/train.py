@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
 from gan_aug.run.precision import settle_precision
-from gan_aug.run.record import open_run
+from gan_aug.run.record import Run
 from gan_aug.run.threads import use_threads
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def main(settings: TrainSettings) -> None:
     from gan_aug.data.prepare import load, print_data
     from gan_aug.data.settle import say_what_is_left, settle_training
 
-    with open_run(settings) as run:
+    with Run(settings) as run:
         if run.finished:
             print(f"{run.folder}: finished already, nothing to do")
             return

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,15 @@ from job_files import submit, write_run
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT, TINY_STUDY, run_command
 
-from gan_aug.jobs import compose, local
+from gan_aug.jobs import compose, launching
 from gan_aug.jobs.compose import Composer, one_of_each_kind, refuse_empty
 from gan_aug.jobs.launching import (
     _is_of_the_multirun,
-    _is_queued,
-    _missing,
     _not_done,
+    _refuse_other_settings,
     returns,
+    slots_of,
 )
-from gan_aug.jobs.local import slots_of
 from gan_aug.jobs.pool import Ended, JobPool, reason_of
 from gan_aug.jobs.slurm import Queued, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
@@ -54,6 +53,23 @@ def composing(*hydra: str) -> Iterator[tuple[Any, DictConfig]]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         yield loader, loader.load_configuration("study", [*STUDY, *hydra], RunMode.MULTIRUN)
+
+
+def submission(
+    sweep: Path,
+    jobs: list[Job],
+    arguments: Sequence[str] = (),
+    hydra: Sequence[str] = (),
+    kind: type[Submission] = Submission,
+) -> Submission:
+    return kind(
+        command="study",
+        arguments=list(arguments),
+        hydra=list(hydra),
+        launcher="local",
+        submitted=time.time(),
+        jobs=jobs,
+    ).keep_in(sweep)
 
 
 def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: Path) -> None:
@@ -91,7 +107,7 @@ def test_two_jobs_of_one_folder_are_refused(tmp_path: Path) -> None:
     with composing(f"study_dir={tmp_path}") as (loader, master):
         message = r"draw_0: is the folder of job 0 .*model.lr_g=1e-4\) and of job 1"
         with pytest.raises(GanAugError, match=message):
-            _missing(Composer(loader, master), swept, 0)
+            Composer(loader, master).missing(swept, 0)
 
 
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
@@ -106,10 +122,10 @@ def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path)
             for key in ("verbose", "resume"):
                 given.pop(key, None)
             write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
-        missing = [job.folder for job in _missing(Composer(loader, master), swept, 0)]
+        missing = [job.folder for job in Composer(loader, master).missing(swept, 0)]
         assert missing == ["draw_1", "draw_2"]
         longer = [[*job, "study.steps=21"] for job in swept]
-        assert len(_missing(Composer(loader, master), longer, 0)) == 3
+        assert len(Composer(loader, master).missing(longer, 0)) == 3
 
 
 def test_which_settings_of_hydra_a_job_is_given() -> None:
@@ -124,9 +140,7 @@ def test_which_settings_of_hydra_a_job_is_given() -> None:
 
 def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
     jobs = [job("흉부 1", "draw=7", number=7)]
-    made = Submission.create(
-        tmp_path, "study", ["-m", "draw=7"], ["hydra.verbose=true"], "local", jobs
-    )
+    made = submission(tmp_path, jobs, ["-m", "draw=7"], ["hydra.verbose=true"])
     assert Submission.load(made.folder) == made
     assert made.command_line(0) == [
         sys.executable, "-m", "gan_aug.study", "hydra.verbose=true", "draw=7",
@@ -202,8 +216,9 @@ class Scripts(Submission):
 
 def run_scripts(sweep: Path, *scripts: str, at_once: int = 3) -> JobPool:
     jobs = [job(f"draw_{k}", f"draw={k}", number=k) for k in range(len(scripts))]
-    submission = Scripts.create(sweep, "study", ["-m"], scripts, "local", jobs)
-    pool = JobPool(submission, range(len(jobs)), [{}] * at_once)
+    pool = JobPool(
+        submission(sweep, jobs, ["-m"], scripts, Scripts), range(len(jobs)), [{}] * at_once
+    )
     pool.start()
     while not pool.wait(60):
         pass
@@ -257,8 +272,7 @@ def test_a_job_whose_folder_is_in_use_is_put_off_and_waits(tmp_path: Path) -> No
 def test_jobs_that_are_stopped_are_noted_and_no_other_starts(tmp_path: Path) -> None:
     jobs = [job(f"draw_{k}", number=k) for k in range(3)]
     sleeps = f"open({str(tmp_path)!r} + f'/{{K}}', 'w'); import time; time.sleep(60)"
-    submission = Scripts.create(tmp_path, "study", [], [sleeps] * 3, "local", jobs)
-    pool = JobPool(submission, range(3), [{}] * 2)
+    pool = JobPool(submission(tmp_path, jobs, [], [sleeps] * 3, Scripts), range(3), [{}] * 2)
     pool.start()
     while not all((tmp_path / str(k)).exists() for k in range(2)):
         time.sleep(0.01)
@@ -297,9 +311,9 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, None, 1)] == ["4", "6"]
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_of(gpu, 3, 1)] == ["4", "6", "4"]
     # As many as there are cores for: more would wait for each other.
-    monkeypatch.setattr(local, "cores", lambda: 8)
-    monkeypatch.setattr(local, "free", lambda most: most)
-    monkeypatch.setattr(local, "allowed", lambda: 8)
+    monkeypatch.setattr(launching, "cores", lambda: 8)
+    monkeypatch.setattr(launching, "free", lambda most: most)
+    monkeypatch.setattr(launching, "allowed", lambda: 8)
 
     def threads_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[str]:
         return [slot["OMP_NUM_THREADS"] for slot in slots_of(config, jobs, threads)]
@@ -312,10 +326,10 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = OmegaConf.create({"trainer": {"accelerator": "cpu", "threads": 4}})
     assert threads_of(asked, None, None) == ["4"] * 2
     assert threads_of(asked, None, 1) == ["1"] * 8
-    monkeypatch.setattr(local, "free", lambda most: 3)  # others use five of the eight
+    monkeypatch.setattr(launching, "free", lambda most: 3)  # others use five of the eight
     assert threads_of(cpu, 1, None) == ["3"]
     assert threads_of(cpu, 3, None) == ["1"] * 3
-    monkeypatch.setattr(local, "allowed", lambda: 1)  # OMP_NUM_THREADS=1
+    monkeypatch.setattr(launching, "allowed", lambda: 1)  # OMP_NUM_THREADS=1
     assert threads_of(cpu, 3, None) == ["1"] * 3
     for threads in (0, "two", True):
         with pytest.raises(GanAugError, match=rf"hydra\.launcher\.threads={threads}: must be a"):
@@ -331,13 +345,13 @@ def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> No
     named = ("hydra.sweep.subdir=${hydra.job.override_dirname}", f"hydra.sweep.dir={tmp_path}")
     exclude = f"hydra.job.config.override_dirname.exclude_keys={[k.split('=')[0] for k in STUDY]}"
     with composing(*named, exclude.replace("+", "")) as (loader, master):
-        jobs = _missing(Composer(loader, master), swept, 0)
+        jobs = Composer(loader, master).missing(swept, 0)
         assert [job.folder.rpartition("draw=")[2] for job in jobs] == ["0", "1"]
 
 
 def test_numbers_go_on_where_the_batch_before_ended(tmp_path: Path) -> None:
     with composing(f"study_dir={tmp_path}") as (loader, master):
-        jobs = _missing(Composer(loader, master), [[*STUDY, "draw=5"]], 3)
+        jobs = Composer(loader, master).missing([[*STUDY, "draw=5"]], 3)
         assert [job.number for job in jobs] == [3]
 
 
@@ -345,7 +359,7 @@ def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path
     write_run(tmp_path / "draw_0")
     with composing(f"study_dir={tmp_path}", "++seed=${hydra:job.num}") as (loader, master):
         swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
-        assert len(_missing(Composer(loader, master), swept, 0)) == 1
+        assert len(Composer(loader, master).missing(swept, 0)) == 1
 
 
 def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
@@ -358,7 +372,7 @@ def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
 def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> None:
-    made = Submission.create(tmp_path, "study", [], [], "local", [job("ok")])
+    made = submission(tmp_path, [job("ok")])
     path = made.folder / "jobs.json"
     path.write_text(path.read_text().replace('"ok"', json.dumps(folder)))
     with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs \(jobs\.0\.folder="):
@@ -367,7 +381,7 @@ def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> N
 
 def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> None:
     """What reads JSON replaces it, so that the name can be printed."""
-    made = Submission.create(tmp_path, "study", [], [], "local", [job("ok")])
+    made = submission(tmp_path, [job("ok")])
     path = made.folder / "jobs.json"
     path.write_text(path.read_text().replace('"ok"', json.dumps("a\ud800")))
     assert [job.folder for job in Submission.load(made.folder).jobs] == ["a\ufffd"]
@@ -375,17 +389,16 @@ def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> Non
 
 def test_a_job_waits_for_no_queue_with_other_settings() -> None:
     queued = {"draw_0": Queued(["draw=0", "model.lr=1"], "17")}
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": "s"}}})
-    assert _is_queued(job("draw_0", "model.lr=1", "draw=0"), queued, config)
-    assert not _is_queued(job("draw_1"), queued, config)
+    sound = [job("draw_0", "model.lr=1", "draw=0"), job("draw_1")]
+    _refuse_other_settings(Path("s"), sound, queued)
     message = r"s/draw_0: is in the queue, as part of Slurm's 17, with other settings \(model.lr=1"
     with pytest.raises(GanAugError, match=message):
-        _is_queued(job("draw_0", "model.lr=2", "draw=0"), queued, config)
+        _refuse_other_settings(Path("s"), [job("draw_0", "model.lr=2", "draw=0")], queued)
 
 
 @pytest.mark.parametrize("tasks", [None, [1], {"5": [-1]}, {"5": [True]}, {"5": [1]}])
 def test_a_damaged_list_of_tasks_is_named(tasks: Any, tmp_path: Path) -> None:
-    made = Submission.create(tmp_path, "study", [], [], "slurm", [job("ok")])
+    made = submission(tmp_path, [job("ok")])
     (made.folder / "slurm.json").write_text(json.dumps({"format": 1, "tasks": tasks}))
     with pytest.raises(GanAugError, match=r"slurm\.json: (is no list of|names jobs that)"):
         _tasks_of(made)

@@ -7,6 +7,7 @@ that differ in nothing but draw= and seed= need one composition: these two are s
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +17,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.jobs.submission import Job, is_plain
+from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.resume import is_finished
-from gan_aug.run.run_record import RECORD
+from gan_aug.run.run_record import RECORD, is_finished
 from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.whole import plain_of, validate
+
+_NUMBER = re.compile(r"(draw|seed)=\d+")
+"""An override that only numbers a job, so that jobs are composed alike but for it."""
 
 
 def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -32,9 +35,7 @@ def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
 def refuse_empty(overrides: Sequence[str], loader: ConfigLoader) -> None:
     """Refuse a sweep over no value: Hydra would run no job, and end as if all had been well.
 
-    Args:
-        overrides: of hydra.sweeper.params and of the command line; of two for a key the later.
-        loader: Hydra's.
+    Of two overrides for a key the later counts.
 
     Raises:
         GanAugError: naming the override.
@@ -49,7 +50,7 @@ def refuse_empty(overrides: Sequence[str], loader: ConfigLoader) -> None:
 
 
 def _kind(overrides: Sequence[str]) -> tuple[str, ...]:
-    return tuple(override for override in overrides if not is_plain(override))
+    return tuple(override for override in overrides if not _NUMBER.fullmatch(override))
 
 
 def _own(config: DictConfig) -> DictConfig:
@@ -58,15 +59,7 @@ def _own(config: DictConfig) -> DictConfig:
 
 
 class Composer:
-    """Composes a multirun's jobs, once for each kind.
-
-    Args:
-        loader: Hydra's.
-        master: the configuration of the multirun.
-
-    Attributes:
-        sweep: the multirun's folder.
-    """
+    """Composes the jobs of a multirun, whose configuration is `master`, once for each kind."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader, self._master = loader, master
@@ -83,18 +76,18 @@ class Composer:
         """
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
-            found = self._compose(list(overrides))
-            if (command := str(found.hydra.job.config_name)) in COMMANDS:
+            composed = self._compose(list(overrides))
+            if (command := str(composed.hydra.job.config_name)) in COMMANDS:
                 with suppress(OmegaConfBaseException):  # what only a running job has
-                    validate(_own(found), kind_of(command))
-            self._kinds[kind] = found
+                    validate(_own(composed), kind_of(command))
+            self._kinds[kind] = composed
         config = self._kinds[kind]
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = str(number)
             # All else is alike in a kind; to set the whole list would take most of the time.
             for i, override in enumerate(overrides):
-                if is_plain(override):
+                if _NUMBER.fullmatch(override):
                     config.hydra.overrides.task[i] = override
                     key, value = override.split("=")
                     config[key] = int(value)
@@ -105,8 +98,7 @@ class Composer:
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:
         """Return a job with its run folder."""
-        config = self.config(number, overrides)
-        folder = str(config.hydra.sweep.subdir)
+        folder = str(self.config(number, overrides).hydra.sweep.subdir)
         return Job(number=number, folder=folder, overrides=list(overrides))
 
     def is_finished(self, job: Job) -> bool:
@@ -118,3 +110,24 @@ class Composer:
             return is_finished(self.sweep / job.folder, plain_of(_own(config)))
         except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
             return False
+
+    def missing(self, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
+        """Return the jobs that have not been finished, with these very settings.
+
+        Args:
+            batch: each job's overrides.
+            first: the number of the batch's first job.
+
+        Raises:
+            GanAugError: two jobs have one folder.
+        """
+        jobs = [self.job(number, overrides) for number, overrides in enumerate(batch, first)]
+        folders: dict[str, Job] = {}
+        for job in jobs:
+            if (other := folders.setdefault(job.folder, job)) is not job:
+                raise GanAugError(
+                    f"{self.sweep / job.folder}: is the folder of job {other.number} "
+                    f"({' '.join(other.overrides)}) and of job {job.number} "
+                    f"({' '.join(job.overrides)}); let the folder's name tell them apart"
+                )
+        return [job for job in jobs if not self.is_finished(job)]

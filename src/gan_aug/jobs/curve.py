@@ -30,22 +30,18 @@ def refuse_test(metric: str) -> None:
 
 
 def curve(folder: Path, metric: str, ended: bool) -> list[tuple[int, float]]:
-    """Return batches and values of a metric, in the order they were logged.
+    """Return batches and values of a metric of metrics.csv, in the order they were logged.
 
-    Args:
-        folder: the run's.
-        metric: as metrics.csv has it; quality/kid is the mean over classes of what is logged as
-            "quality EXTRACTOR/kid CLASS".
-        ended: whether the run writes no more; else what it logged last is left out, since it may
-            be writing more of it.
+    quality/kid is the mean over classes of what is logged as "quality EXTRACTOR/kid CLASS". Of a
+    run that has not `ended` what it logged last is left out: it may be writing more of it.
     """
     rows = _rows(folder / "metrics.csv")
     newest = max((batch for batch, *_ in rows), default=0)
-    found: dict[int, list[float]] = {}
+    by_batch: dict[int, list[float]] = {}
     for batch, name, value in rows:
-        if _is(name, metric) and (ended or batch < newest):
-            found.setdefault(batch, []).append(value)
-    return [(batch, fmean(values)) for batch, values in sorted(found.items())]
+        if metric in (name, _short(name)) and (ended or batch < newest):
+            by_batch.setdefault(batch, []).append(value)
+    return [(batch, fmean(values)) for batch, values in sorted(by_batch.items())]
 
 
 def result(folder: Path, metric: str) -> float:
@@ -77,19 +73,14 @@ def _rows(path: Path) -> Rows:
         raise GanAugError(
             f"{path}: cannot be read ({error.strerror}); run that job again"
         ) from error
-    found: Rows = []
+    rows: Rows = []
     for line in text.split("\n")[:-1]:
         with suppress(ValueError, csv.Error):
             batch, name, value = next(csv.reader([line]))
-            found.append((int(batch), name, float(value)))
-    return found
-
-
-def _is(name: str, metric: str) -> bool:
-    return metric in (name, _short(name))
+            rows.append((int(batch), name, float(value)))
+    return rows
 
 
 def _short(name: str) -> str:
     """Return quality/kid for "quality cnn-1234/kid pneumonia", other names as they are."""
-    found = re.fullmatch(r"quality [^/]+/(\S+) .+", name)
-    return f"quality/{found[1]}" if found else name
+    return re.sub(r"^quality [^/]+/(\S+) .+$", r"quality/\1", name)

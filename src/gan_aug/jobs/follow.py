@@ -30,6 +30,8 @@ _NEVER_STARTED = "never started, its command has ended; repeat the command"
 _NOT_AGAIN = "Slurm has not run it again; look at squeue, or repeat the command"
 
 T = TypeVar("T")
+_Asked = tuple[Submission, int]
+"""The latest command that names a job, and the job's number there."""
 
 
 class State(StrEnum):
@@ -45,20 +47,16 @@ class State(StrEnum):
 
 OPEN = (State.WAITING, State.RUNNING)
 """Of these something is still to come."""
+ENDED_BADLY = (State.FAILED, State.KILLED, State.STOPPED)
 
 
 @dataclass(frozen=True)
 class Followed:
     """One job of a multirun, or a run alone, as its files show it.
 
-    Attributes:
-        folder: below that of the multirun; "." for the folder itself.
-        overrides: its settings on the command line.
-        state: how it stands.
-        reason: why it failed, stopped or was killed.
-        seconds: how long it has run, over all attempts.
-        progress: of a job that runs, where it has told.
-        log: what its process printed, where a launcher keeps that.
+    `folder` is below that of the multirun; "." for the folder itself. `reason` is why it failed,
+    stopped or was killed. `seconds` are those of all attempts. A job that runs may have told its
+    `progress`. `log` is what its process printed, where it ended badly and a launcher keeps that.
     """
 
     folder: str
@@ -74,10 +72,8 @@ class Followed:
 class Sweep:
     """The jobs of a multirun, or runs that lie in one folder.
 
-    Attributes:
-        folder: theirs.
-        jobs: in the order of the commands that named them, then others by folder.
-        damaged: a line for each file that could not be read.
+    `jobs` are in the order of the commands that named them, then others by folder. `damaged` has a
+    line for each file that could not be read.
     """
 
     folder: Path
@@ -116,13 +112,8 @@ class Sweep:
 class _Run:
     """What is followed of a run.json: thousands of whole ones would fill the memory.
 
-    Attributes:
-        status: running, finished, failed or interrupted.
-        reason: why it failed or stopped.
-        overrides: of its job.
-        seconds: it had run for when this was written.
-        written: when, seconds since 1970.
-        below: the folder of a study's draw within the study; empty of other runs.
+    `written` is when, in seconds since 1970. `below` is the folder of a study's draw within the
+    study; empty of other runs.
     """
 
     status: str
@@ -133,20 +124,8 @@ class _Run:
     below: str
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The latest command that names a job, and the job's number there."""
-
-    submission: Submission
-    k: int
-
-
 class Follower:
-    """Looks again and again at the runs and multiruns below a folder.
-
-    Args:
-        root: of a study, a multirun, a run, or of many of these.
-    """
+    """Looks again and again at the runs and multiruns below a folder, or at the run that it is."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -160,14 +139,14 @@ class Follower:
         """
         if not self._root.is_dir():
             raise GanAugError(f"study_dir={self._root}: no such folder; name a study's, or a run's")
-        found = find_runs(self._root)
-        runs: dict[Path, dict[str, _Run | GanAugError]] = {folder: {} for folder in found.multiruns}
+        below = find_runs(self._root)
+        runs: dict[Path, dict[str, _Run | GanAugError]] = {folder: {} for folder in below.multiruns}
         # A run that was named has no others below it.
-        for folder in [self._root] if self._root in found.runs else found.runs:
+        for folder in [self._root] if self._root in below.runs else below.runs:
             run = self._get(folder / RECORD, _read_run)
             if run is not None:
-                above = next((f for f in (folder, *folder.parents) if f in found.multiruns), None)
-                above = above or self._above(folder, run)
+                around = (f for f in (folder, *folder.parents) if f in below.multiruns)
+                above = next(around, None) or self._above(folder, run)
                 runs.setdefault(above, {})[str(folder.relative_to(above))] = run
         if not runs:
             raise GanAugError(f"study_dir={self._root}: holds no run; name another folder")
@@ -186,11 +165,11 @@ class Follower:
         It is read again only when it has been replaced.
         """
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             self._read.pop(path, None)
             return None
-        version = (found.st_mtime_ns, found.st_size, found.st_ino)
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
         before = self._read.get(path)
         if before is None or before[0] != version:
             try:
@@ -206,32 +185,30 @@ class Follower:
     def _sweep(self, folder: Path, runs: dict[str, _Run | GanAugError]) -> Sweep:
         damaged: list[str] = []
 
-        def sound(found: T | GanAugError | None) -> T | None:
-            if isinstance(found, GanAugError):
-                damaged.append(str(found))
+        def sound(read: T | GanAugError | None) -> T | None:
+            if isinstance(read, GanAugError):
+                damaged.append(str(read))
                 return None
-            return found
+            return read
 
         asked: dict[str, _Asked] = {}
         for path in submissions(folder):
             submission = sound(self._get(path / ASKED, lambda p: Submission.load(p.parent)))
             if submission is not None:
-                asked |= {
-                    job.folder: _Asked(submission, k) for k, job in enumerate(submission.jobs)
-                }
-        found = []
+                asked |= {job.folder: (submission, k) for k, job in enumerate(submission.jobs)}
+        jobs = []
         for name in (*asked, *sorted(runs.keys() - asked.keys(), key=_natural)):
-            one = self._job(folder, name, runs.get(name), asked.get(name))
-            if one.state is State.RUNNING:
+            job = self._job(folder, name, runs.get(name), asked.get(name))
+            if job.state is State.RUNNING:
                 progress = sound(self._get(folder / name / PROGRESS, Progress.read))
-                one = replace(one, progress=progress)
-            found.append(one)
-        return Sweep(folder, tuple(found), tuple(damaged))
+                job = replace(job, progress=progress)
+            jobs.append(job)
+        return Sweep(folder, tuple(jobs), tuple(damaged))
 
     def _job(
         self, sweep: Path, name: str, run: _Run | GanAugError | None, asked: _Asked | None
     ) -> Followed:
-        state, reason = _state_of(sweep / name, run, asked)
+        state, reason = _state_of(sweep / name, run, asked[0] if asked else None)
         if state is State.KILLED:  # or at its end, between a look at run.json and one at the lease
             again = self._get(sweep / name / RECORD, _read_run)
             if again is not None and again != run:
@@ -239,18 +216,19 @@ class Follower:
         overrides: tuple[str, ...] = ()
         seconds, log = 0.0, None
         if asked is not None:
-            overrides = tuple(asked.submission.jobs[asked.k].overrides)
-            log = asked.submission.log_path(asked.k)
+            submission, k = asked
+            overrides = tuple(submission.jobs[k].overrides)
+            if state in ENDED_BADLY and submission.log_path(k).exists():
+                log = submission.log_path(k)
         if isinstance(run, _Run):
             overrides, seconds = run.overrides, run.seconds
             if state is State.RUNNING:
                 seconds += max(time.time() - run.written, 0.0)
-        has_log = state in (State.FAILED, State.STOPPED, State.KILLED) and log and log.exists()
-        return Followed(name, overrides, state, reason, seconds, log=log if has_log else None)
+        return Followed(name, overrides, state, reason, seconds, log=log)
 
 
 def _state_of(
-    folder: Path, run: _Run | GanAugError | None, asked: _Asked | None
+    folder: Path, run: _Run | GanAugError | None, submission: Submission | None
 ) -> tuple[State, str | None]:
     """Return how a job stands, and why it failed, stopped or was killed."""
     if isinstance(run, GanAugError):
@@ -259,7 +237,6 @@ def _state_of(
         return State.DONE, None
     if run is not None and run.status == "running" and is_busy(folder):
         return State.RUNNING, None
-    submission = asked.submission if asked is not None else None
     if run is None or (submission is not None and run.written < submission.submitted):
         assert submission is not None
         if submission.launcher == "local" and not submission.is_attended():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gan_aug.jobs.space import Space
 from gan_aug.run.errors import GanAugError, said
-from gan_aug.run.files import not_writable
+from gan_aug.run.files import claim, not_writable
 from gan_aug.run.lock import Lock
 
 if TYPE_CHECKING:
@@ -25,15 +25,7 @@ _ELSEWHERE = "name another file with hydra.sweeper.storage=FILE, or another hydr
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """Optuna's study of a search, in a file.
-
-    Attributes:
-        path: the file.
-        name: of the study in it.
-        direction: minimize or maximize.
-        metric: what is searched by.
-        space: what is searched.
-    """
+    """Optuna's study of a search by a metric, in a file, which may hold others."""
 
     path: Path
     name: str
@@ -50,16 +42,11 @@ class StoredStudy:
                 written.
         """
         lock = Lock(self.path.with_name(f"{self.path.name}.lease"), guards=self.path)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not lock.acquire(wait=False):
-                raise GanAugError(
-                    f"{self.path}: another command searches with this file ({lock.owner}, by "
-                    f"{lock.path}); wait for it, or "
-                    f"{_ELSEWHERE}"
-                )
-        except OSError as error:
-            raise not_writable(self.path, error) from error
+        if not claim(lock, wait=False):
+            raise GanAugError(
+                f"{self.path}: another command searches with this file ({lock.owner}, by "
+                f"{lock.path}); wait for it, or {_ELSEWHERE}"
+            )
         try:
             yield self._load(pruner)
         finally:
@@ -71,9 +58,8 @@ class StoredStudy:
 
         try:
             self._cut_off_half_a_line()
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.path)))
             study = optuna.create_study(
-                storage=storage,
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(self.path))),
                 study_name=self.name,
                 direction=self.direction,
                 pruner=pruner,
@@ -97,17 +83,10 @@ class StoredStudy:
             return
         if not self.path.is_file():  # opening a FIFO would wait for ever
             raise GanAugError(f"{self.path}: is no regular file; {_ELSEWHERE}")
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.path, whole)
+        os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
 
     def _check(self, study: Study) -> None:
-        """Check that the study is this search; note what it is if it is new.
-
-        Raises:
-            GanAugError: it is another.
-        """
+        """Refuse the study of another search; note what it is if it is new."""
         from optuna.distributions import distribution_to_json
 
         searched = self.space.searched

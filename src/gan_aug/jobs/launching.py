@@ -1,9 +1,11 @@
-"""From Hydra's list of overrides to jobs that run here or on a cluster."""
+"""From Hydra's list of overrides to jobs that run here, one a core or a GPU, or on a cluster."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,16 +16,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.follow import Follower, State
-from gan_aug.jobs.local import run_here, slots_of
+from gan_aug.jobs.pool import Ended, JobPool, check_numbers, threads_of
+from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.extras import require
 from gan_aug.run.launched import users_environment
+from gan_aug.run.precision import check_gpu
 from gan_aug.run.sweep_table import leave_table_to_others
+from gan_aug.run.threads import allowed, cores, free
 
 if TYPE_CHECKING:
     from gan_aug.jobs.slurm import Queued
 
+_REFRESH_SECONDS = 1.0
 _CONFIG = ("dir", "name", "path")
 _NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
 
@@ -38,21 +44,15 @@ def launch_locally(
 ) -> list[JobReturn]:
     """Run the jobs of a multirun on this machine (conf/hydra/launcher/local.yaml).
 
-    Args:
-        loader: Hydra's.
-        config: of the multirun.
-        batch: each job's overrides.
-        first: the number of the batch's first job.
-        jobs: how many at a time; None: one a core, or one a GPU.
-        threads: of each job; None: see `gan_aug.jobs.local.slots_of`.
+    `batch` is each job's overrides, `first` the number of its first job; see `slots_of`.
 
     Raises:
         GanAugError: a setting is out of range, or the sweep's folder cannot be written.
     """
     slots = slots_of(config, jobs, threads)
-    missing = _missing(Composer(loader, config), batch, first)
+    missing = Composer(loader, config).missing(batch, first)
     if not missing:
-        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+        return _completed(batch)
     submission = submission_of(config, missing, "local")
     each = slots[0]["OMP_NUM_THREADS"]
     print(
@@ -71,6 +71,73 @@ def launch_locally(
     return returns(missing, failed)
 
 
+def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
+    """Return the environment of every job that may run at the same time.
+
+    Args:
+        config: of the multirun.
+        jobs: how many at a time; None: one a GPU where the trainer asks for one, else one a core.
+        threads: of each job; None: `trainer.threads` where that is a number, else its share of the
+            cores that are idle now, but no more than OMP_NUM_THREADS.
+
+    Raises:
+        GanAugError: jobs or threads are no positive number, or there is no GPU.
+    """
+    check_numbers(jobs=1 if jobs is None else jobs, threads=1 if threads is None else threads)
+    asked = OmegaConf.select(config, "trainer.threads")
+    if threads is None and isinstance(asked, int):
+        threads = asked
+    on_gpus = OmegaConf.select(config, "trainer.accelerator") == "gpu"
+    gpus = _gpus() if on_gpus else []
+    if on_gpus and not gpus:
+        check_gpu(config.trainer)
+    n = jobs or len(gpus) or max(1, cores() // (threads or 1))
+    each = threads or min(allowed(), max(1, free(cores()) // n))
+    slots = [threads_of(each) for _ in range(n)]
+    for i, slot in enumerate(slots):
+        if gpus:
+            slot["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
+    return slots
+
+
+def _gpus() -> list[str]:
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in named.split(",") if name]
+    import torch
+
+    return [str(i) for i in range(torch.cuda.device_count())]
+
+
+def run_here(
+    submission: Submission,
+    slots: Sequence[dict[str, str]],
+    look: Callable[[JobPool], None] = lambda pool: None,
+) -> dict[int, Ended]:
+    """Run a submission's jobs on this machine, and show how they get on.
+
+    `look` is called every second; it may end single jobs.
+
+    Returns:
+        How each ended, by its position in `submission.jobs`.
+
+    Raises:
+        OSError: the jobs' files cannot be written.
+    """
+    pool = JobPool(submission, range(len(submission.jobs)), slots)
+    with submission.lock, watching(submission.sweep, submission.jobs) as show:
+        try:
+            pool.start()
+            while not pool.wait(_REFRESH_SECONDS):
+                look(pool)
+                show()
+        except BaseException:
+            pool.stop()
+            raise
+    if pool.faults:
+        raise pool.faults[0]
+    return pool.ended
+
+
 def launch_on_slurm(
     loader: ConfigLoader,
     config: DictConfig,
@@ -83,15 +150,8 @@ def launch_on_slurm(
 ) -> list[JobReturn]:
     """Submit the jobs of a multirun to Slurm (conf/hydra/launcher/submitit_slurm.yaml).
 
-    Args:
-        loader: Hydra's.
-        config: of the multirun.
-        batch: each job's overrides.
-        first: the number of the batch's first job.
-        wait: whether to return only when the jobs have ended.
-        pack: jobs of an array task, one after the other.
-        cpus_per_task: cores, and threads, of a task.
-        settings: of submitit's AutoExecutor.
+    `batch` is each job's overrides, `first` the number of its first job. `settings` are those of
+    submitit's AutoExecutor.
 
     Raises:
         GanAugError: a setting is out of range, there is no Slurm, or it refuses the jobs.
@@ -101,9 +161,10 @@ def launch_on_slurm(
 
     cluster.check(wait, pack, cpus_per_task, settings)
     composer = Composer(loader, config)
-    missing = _missing(composer, batch, first)
+    missing = composer.missing(batch, first)
     queued = cluster.queued(composer.sweep)
-    new = [job for job in missing if not _is_queued(job, queued, config)]
+    _refuse_other_settings(composer.sweep, missing, queued)
+    new = [job for job in missing if job.folder not in queued]
     arrays = {queued[job.folder].array for job in missing if job.folder in queued}
     if len(new) < len(missing):
         print(f"{len(missing) - len(new)} jobs are in the queue already")
@@ -120,56 +181,30 @@ def launch_on_slurm(
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
         return returns(missing, _not_done(composer.sweep))
-    if not missing:
+    if missing:
+        leave_table_to_others()
+        print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
+    else:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
-        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
-    leave_table_to_others()
-    print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
-    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+    return _completed(batch)
 
 
-def _is_queued(job: Job, queued: Mapping[str, Queued], config: DictConfig) -> bool:
-    """Tell whether a job is in the queue of the cluster.
-
-    Raises:
-        GanAugError: its folder is, for a job with other settings.
-    """
-    found = queued.get(job.folder)
-    if found is None:
-        return False
-    if sorted(found.overrides) != sorted(job.overrides):
-        differ = sorted(set(found.overrides) ^ set(job.overrides))
-        raise GanAugError(
-            f"{config.hydra.sweep.dir}/{job.folder}: is in the queue, as part of Slurm's "
-            f"{found.array}, with other settings ({', '.join(differ[:5])}); wait for it, scancel "
-            "it, or choose another folder"
-        )
-    return True
-
-
-def _missing(composer: Composer, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
-    """Return the jobs that have not been finished, with these very settings."""
-    jobs = [composer.job(number, overrides) for number, overrides in enumerate(batch, start=first)]
-    folders: dict[str, Job] = {}
+def _refuse_other_settings(sweep: Path, jobs: Sequence[Job], queued: Mapping[str, Queued]) -> None:
     for job in jobs:
-        if (other := folders.setdefault(job.folder, job)) is not job:
+        there = queued.get(job.folder)
+        if there is not None and sorted(there.overrides) != sorted(job.overrides):
+            differ = sorted(set(there.overrides) ^ set(job.overrides))
             raise GanAugError(
-                f"{composer.sweep / job.folder}: is the folder of job {other.number} "
-                f"({' '.join(other.overrides)}) and of job {job.number} "
-                f"({' '.join(job.overrides)}); let the folder's name tell them apart"
+                f"{sweep / job.folder}: is in the queue, as part of Slurm's {there.array}, with "
+                f"other settings ({', '.join(differ[:5])}); wait for it, scancel it, or choose "
+                "another folder"
             )
-    return [job for job in jobs if not composer.is_finished(job)]
 
 
 def submission_of(
     config: DictConfig, jobs: Sequence[Job], launcher: Literal["local", "slurm"]
 ) -> Submission:
     """Write down jobs of a multirun that are to be run.
-
-    Args:
-        config: of the multirun.
-        jobs: which.
-        launcher: local or slurm.
 
     Raises:
         GanAugError: the sweep's folder cannot be written.
@@ -181,26 +216,20 @@ def submission_of(
     given = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
     assert isinstance(given, list)
     hydra += [str(o) for o in given if not _is_of_the_multirun(str(o))]
-    return Submission.create(
-        sweep=Path(config.hydra.sweep.dir),
-        command=_command(config),
+    # hydra.job.name says so too, unless somebody has set it; it is all there is where the command
+    # was called as a function.
+    spec = sys.modules["__main__"].__spec__
+    command = str(config.hydra.job.name)
+    if spec is not None and spec.name.startswith("gan_aug."):
+        command = spec.name.removeprefix("gan_aug.").removesuffix(".__main__")
+    return Submission(
+        command=command,
         arguments=sys.argv[1:],
         hydra=hydra,
         launcher=launcher,
-        jobs=jobs,
-    )
-
-
-def _command(config: DictConfig) -> str:
-    """Return which command this process is: study, train ...
-
-    hydra.job.name says so too, unless somebody has set it; it is all there is where the command
-    was called as a function.
-    """
-    spec = sys.modules["__main__"].__spec__
-    if spec is None or not spec.name.startswith("gan_aug."):
-        return str(config.hydra.job.name)
-    return spec.name.removeprefix("gan_aug.").removesuffix(".__main__")
+        submitted=time.time(),
+        jobs=list(jobs),
+    ).keep_in(Path(config.hydra.sweep.dir))
 
 
 def _is_of_the_multirun(override: str) -> bool:
@@ -215,26 +244,28 @@ def _finished_before(n: int) -> str:
 
 def _not_done(sweep: Path) -> dict[str, str]:
     """Return how jobs stand that are not done, by folder."""
-    found = {}
-    for job in (job for look in Follower(sweep).look() for job in look.jobs):
-        if job.state is not State.DONE:
-            log = f" (its output: {job.log})" if job.log else ""
-            found[job.folder] = f"{job.reason or job.state}{log}"
-    return found
+    jobs = (job for look in Follower(sweep).look() for job in look.jobs)
+    return {
+        job.folder: f"{job.reason or job.state}" + (f" (its output: {job.log})" if job.log else "")
+        for job in jobs
+        if job.state is not State.DONE
+    }
+
+
+def _completed(batch: Sequence[Sequence[str]]) -> list[JobReturn]:
+    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
 
 
 def returns(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
     """Return what Hydra is told of jobs that have ended: it raises the first failure.
 
-    Args:
-        jobs: which.
-        failed: run folder to why its job is not done.
+    `failed` is run folder to why its job is not done.
     """
-    found = []
+    told = []
     for job in jobs:
         result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
         if job.folder in failed:
             result.status = JobStatus.FAILED
             result.return_value = GanAugError(f"{job.folder}: {failed[job.folder]}")
-        found.append(result)
-    return found
+        told.append(result)
+    return told

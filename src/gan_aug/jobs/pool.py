@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,8 @@ from typing import Literal
 from gan_aug.jobs.submission import Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.launched import BUSY, PARENT, WAIT
-from gan_aug.run.record import STOPPED, note_end, sound_record
+from gan_aug.run.record import STOPPED, note_end
+from gan_aug.run.run_record import read_record
 
 GRACE_SECONDS = 20.0
 """How long a job that was told to stop may take, before it is killed."""
@@ -28,11 +29,8 @@ _KILLED = 9
 class Ended:
     """How a job's process ended; the words of a run.json stand beside `Status` (run/run_record.py).
 
-    Attributes:
-        state: done, failed, busy (another process works in its folder), or stopped (from outside;
-            it can go on).
-        exit: its exit code; negative: the signal that ended it.
-        reason: why it failed, one line.
+    It is `busy` where another process works in its folder, and can go on where it was `stopped`. A
+    negative `exit` code is the signal that ended it.
     """
 
     state: Literal["done", "failed", "busy", "stopped"]
@@ -41,14 +39,7 @@ class Ended:
 
     @classmethod
     def of(cls, code: int, log: Path, stopping: bool = False, start: int = 0) -> Ended:
-        """Tell how a process ended.
-
-        Args:
-            code: as `subprocess.Popen.returncode` gives it.
-            log: what it printed; a failure's reason is in it.
-            stopping: whether it was told to stop.
-            start: where in the log its own lines begin.
-        """
+        """Tell how a process ended; see `subprocess.Popen.returncode` and `reason_of`."""
         if code in (0, BUSY):
             return cls("busy" if code else "done", code)
         if stopping or code in _STOPPED:
@@ -68,7 +59,7 @@ class JobPool:
         slots: the environment of each job that runs in a slot: threads, a GPU.
 
     Attributes:
-        ended: how those ended that have.
+        ended: how those ended that have, by number.
         faults: what went wrong with starting and following them.
     """
 
@@ -76,10 +67,8 @@ class JobPool:
         self, submission: Submission, numbers: Sequence[int], slots: Sequence[Mapping[str, str]]
     ) -> None:
         self._submission = submission
-        self._waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for k in numbers:
-            self._waiting.put(k)
-        self._put_off: deque[int] = deque()
+        self._waiting = deque((k, False) for k in numbers)
+        """Jobs, and whether they wait for whoever works in their folders: those come last."""
         self._lock = threading.RLock()  # a signal's handler may stop what is being stopped
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = False
@@ -127,31 +116,24 @@ class JobPool:
 
     def _work(self, slot: dict[str, str]) -> None:
         try:
-            for k, wait in self._next():
-                self._run(k, slot, wait)
+            while (job := self._next()) is not None:
+                self._run(*job, slot)
         except BaseException as error:
             self.faults.append(error)
 
-    def _next(self) -> Iterator[tuple[int, bool]]:
-        """Yield jobs; those that were put off come last, and wait."""
-        while True:
-            try:
-                yield self._waiting.get_nowait(), False
-            except queue.Empty:
-                break
-        while self._put_off:
-            try:
-                yield self._put_off.popleft(), True
-            except IndexError:
-                break
+    def _next(self) -> tuple[int, bool] | None:
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
 
-    def _run(self, k: int, slot: dict[str, str], wait: bool) -> None:
+    def _run(self, k: int, wait: bool, slot: dict[str, str]) -> None:
         submission = self._submission
         own = submission.environment() | slot | {PARENT: str(os.getpid())}
         if wait:
             own[WAIT] = "1"
         folder, log_path = submission.run_folder(k), submission.log_path(k)
-        before = sound_record(folder)
+        before = None
+        with suppress(GanAugError):  # it is damaged: whoever follows the jobs names it
+            before = read_record(folder)
         with log_path.open("ab") as log:
             start = log.seek(0, os.SEEK_END)
             with self._lock:
@@ -176,7 +158,7 @@ class JobPool:
             note_end(folder, before, "interrupted", STOPPED, submission.unborn(k))
         self.ended[k] = ended
         if ended.state == "busy":
-            self._put_off.append(k)
+            self._waiting.append((k, True))
 
 
 def reason_of(code: int, log: Path, start: int = 0) -> str:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gan_aug.jobs.follow import Followed, Follower, State, Sweep
+from gan_aug.jobs.follow import ENDED_BADLY, Followed, Follower, State, Sweep
 from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import warn
 from gan_aug.run.terminal import console, printable, wide_console
@@ -25,7 +25,6 @@ COLOURS = {
     State.STOPPED: "yellow",
     State.KILLED: "red",
 }
-ENDED_BADLY = (State.FAILED, State.KILLED, State.STOPPED)
 ROWS = 40
 """The most jobs of a multirun that are shown."""
 OTHER_LINES = 10
@@ -46,12 +45,8 @@ def exit_code(sweeps: Sequence[Sweep]) -> int:
 def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
     """Print how all stands, on a terminal again and again until nothing waits or runs, or Ctrl-C.
 
-    Args:
-        follower: of the folder.
-        refresh_seconds: how often; None prints once.
-
     Returns:
-        How it stood last.
+        How it stood last. `refresh_seconds` None prints once.
     """
     sweeps = follower.look()
     terminal = console()
@@ -80,51 +75,41 @@ def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
     follower, terminal = Follower(sweep), console()
     if terminal.is_terminal:
         with Live(console=terminal, auto_refresh=False) as live:
-
-            def draw() -> None:
-                live.update(live_page(follower.look(), terminal.height), refresh=True)
-
-            draw_safely = _harmless(draw)
-            yield draw_safely
-            draw_safely()
+            yield from _harmless(
+                lambda: live.update(live_page(follower.look(), terminal.height), refresh=True)
+            )
         return
-    own, told = {job.folder for job in jobs}, dict[str, str]()
+    own, shown = {job.folder for job in jobs}, dict[str, str]()
 
     def tell() -> None:
-        for found in follower.look():
-            for job in found.jobs:
-                if job.folder in own and told.get(job.folder, "waiting") != job.state:
-                    told[job.folder] = job.state
-                    print(f"{what_happened(job)} ({line(found)})", flush=True)
+        for multirun in follower.look():
+            for job in multirun.jobs:
+                if job.folder in own and shown.get(job.folder, "waiting") != job.state:
+                    shown[job.folder] = job.state
+                    print(f"{what_happened(job)} ({line(multirun)})", flush=True)
 
-    tell_safely = _harmless(tell)
-    yield tell_safely
-    tell_safely()
+    yield from _harmless(tell)
 
 
-def _harmless(show: Callable[[], None]) -> Callable[[], None]:
-    """Return what shows the jobs, but never ends them: what it reads may be anybody's."""
-    told = False
+def _harmless(show: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Yield what shows the jobs, but never ends them: what it reads may be anybody's."""
+    warned = False
 
     def safely() -> None:
-        nonlocal told
+        nonlocal warned
         try:
             show()
         except Exception as error:
-            if not told:
+            if not warned:
                 warn(f"the jobs go on, but cannot be shown ({type(error).__name__}: {error})")
-            told = True
+            warned = True
 
-    return safely
+    yield safely
+    safely()
 
 
 def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:
-    """Return a table of each multirun in which not all is done, and a line of each other.
-
-    Args:
-        sweeps: from `Follower.look`.
-        rows: the most jobs to show of one multirun.
-    """
+    """Return a table of each multirun in which not all is done, and a line of each other."""
     if len(sweeps) == 1:
         return table(sweeps[0], rows)
     return Group(*(Text(line(s)) if _is_done(s) else table(s, rows) for s in sweeps))
@@ -132,39 +117,38 @@ def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:
 
 def live_page(sweeps: Sequence[Sweep], height: int) -> RenderableType:
     """Return the same for a terminal of so many lines."""
-    return page(sweeps, _rows(sweeps, height))
+    tables = max(sum(not _is_done(sweep) for sweep in sweeps), 1)
+    return page(sweeps, max((height - len(sweeps) + tables) // tables - OTHER_LINES, 3))
 
 
 def what_happened(job: Followed) -> str:
     """Return a job's state as a line of plain text."""
-    found = f"{job.folder}: {job.state}"
+    text = f"{job.folder}: {job.state}"
     if job.state is State.DONE:
-        found += f" after {_span(job.seconds)}"
+        text += f" after {_span(job.seconds)}"
     if job.state in ENDED_BADLY:
-        found += f", {job.reason or 'no reason is noted'}"
-        found += f"; its output: {job.log}" if job.log else ""
-    return printable(found)
+        text += f", {job.reason or 'no reason is noted'}"
+        text += f"; its output: {job.log}" if job.log else ""
+    return printable(text)
 
 
 def table(sweep: Sweep, rows: int = ROWS) -> RenderableType:
     """Return the table of one multirun; its sums and what went wrong stand below it."""
     shown = _most_telling(sweep.jobs, rows)
     common = set.intersection(*(set(job.overrides) for job in sweep.jobs)) if sweep.jobs else set()
-    found = Table(title=Text(printable(str(sweep.folder))), title_justify="left")
+    made = Table(title=Text(printable(str(sweep.folder))), title_justify="left")
     for title in ("job", "state", "time", "stage", "done", "images/s", "left", "where"):
         right = title in ("time", "done", "images/s", "left")
-        found.add_column(title, justify="right" if right else "left", overflow="fold")
+        made.add_column(title, justify="right" if right else "left", overflow="fold")
     for job in shown:
-        found.add_row(*_cells(job, common))
+        made.add_row(*_cells(job, common))
     hidden = len(sweep.jobs) - len(shown)
     lines = [_sums(sweep) + (f"; {hidden} of them are not shown" if hidden else "")]
-    for job in shown:
-        if job.state in ENDED_BADLY:
-            lines.append(what_happened(job))
+    lines += [what_happened(job) for job in shown if job.state in ENDED_BADLY]
     lines.extend(sweep.damaged[:rows])
     if len(sweep.damaged) > rows:
         lines.append(f"and {len(sweep.damaged) - rows} further damaged files")
-    return Group(found, *(Text(printable(text)) for text in lines))
+    return Group(made, *(Text(printable(text)) for text in lines))
 
 
 def _most_telling(jobs: Sequence[Followed], rows: int) -> Sequence[Followed]:
@@ -182,12 +166,6 @@ def line(sweep: Sweep) -> str:
     return f"{printable(str(sweep.folder))}: {_sums(sweep)}"
 
 
-def _rows(sweeps: Sequence[Sweep], height: int) -> int:
-    """Return how many jobs of each multirun fit on a terminal."""
-    tables = max(sum(not _is_done(sweep) for sweep in sweeps), 1)
-    return max((height - len(sweeps) + tables) // tables - OTHER_LINES, 3)
-
-
 def _is_done(sweep: Sweep) -> bool:
     return not sweep.damaged and exit_code([sweep]) == ALL_DONE
 
@@ -195,11 +173,11 @@ def _is_done(sweep: Sweep) -> bool:
 def _sums(sweep: Sweep) -> str:
     counts = sweep.counts()
     states = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    found = f"{len(sweep.jobs)} {'job' if len(sweep.jobs) == 1 else 'jobs'}: {states}"
+    text = f"{len(sweep.jobs)} {'job' if len(sweep.jobs) == 1 else 'jobs'}: {states}"
     left, usual = sweep.seconds_left(), sweep.usual_seconds()
     if left is not None and usual is not None:
-        found += f"; about {_span(left)} left (a job takes {_span(usual)}, the median)"
-    return found
+        text += f"; about {_span(left)} left (a job takes {_span(usual)}, the median)"
+    return text
 
 
 def _cells(job: Followed, common: set[str]) -> list[Text]:

@@ -32,7 +32,7 @@ from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission, submissions
 from gan_aug.run.errors import GanAugError, said, warn
 from gan_aug.run.files import not_writable, write_text
-from gan_aug.run.lock import Lock
+from gan_aug.run.find import report_due
 from gan_aug.run.stored_model import Stored
 
 TASKS = "slurm.json"
@@ -47,11 +47,7 @@ _GENERIC = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "name")
 
 
 class Tasks(Stored):
-    """What slurm.json in a submission's folder holds.
-
-    Attributes:
-        tasks: array task to its jobs, as positions in `Submission.jobs`.
-    """
+    """What slurm.json in a submission's folder holds: array task to positions in its jobs."""
 
     WHAT: ClassVar[str] = "list of Slurm's tasks"
 
@@ -69,13 +65,8 @@ class Queued:
 class Pack:
     """The jobs of one array task; submitit pickles it, so it holds paths and numbers only.
 
-    K.ended says how a job of this submission last ended; when the task is run again, only those
-    that are not done are.
-
-    Args:
-        folder: the submission's.
-        numbers: its jobs, as positions in `Submission.jobs`.
-        threads: of each job.
+    `numbers` are positions in the jobs of the submission in `folder`. K.ended says how job K last
+    ended; when the task is run again, only those that are not done are.
     """
 
     def __init__(self, folder: Path, numbers: Sequence[int], threads: int) -> None:
@@ -153,17 +144,14 @@ def _report_if_last(submission: Submission) -> None:
     """Write a study's report when no job of its submission is left."""
     if submission.command != "study":
         return
-    with Lock(submission.sweep / ".report.lease", guards=submission.sweep):
-        ends = {_end_of(submission, k) for k in range(len(submission.jobs))}
-        if None in ends or "done" not in ends:
-            return
+    with report_due(submission.sweep) as due:
+        left = any(_end_of(submission, k) is None for k in range(len(submission.jobs)))
         # Once: a task that met its time limit here again and again would never end.
         begun = submission.folder / "report_begun"
-        if begun.exists():
-            return
-        begun.touch()
-        command = [sys.executable, "-m", "gan_aug.report", f"study_dir={submission.sweep}"]
-        subprocess.run(command, check=False)  # its one line is in the task's log
+        if due and not left and not begun.exists():
+            begun.touch()
+            command = [sys.executable, "-m", "gan_aug.report", f"study_dir={submission.sweep}"]
+            subprocess.run(command, check=False)  # its one line is in the task's log
 
 
 def check(wait: bool, pack: int, cpus_per_task: int, settings: Mapping[str, Any]) -> None:
@@ -191,45 +179,32 @@ def check(wait: bool, pack: int, cpus_per_task: int, settings: Mapping[str, Any]
 def submit(
     submission: Submission, pack: int, cpus_per_task: int, settings: Mapping[str, Any]
 ) -> list[str]:
-    """Submit all jobs in as few arrays as the cluster allows.
+    """Submit all jobs in as few arrays as the cluster allows; return the arrays' job ids.
 
-    Args:
-        submission: the jobs.
-        pack: jobs of a task.
-        cpus_per_task: cores and threads of a task.
-        settings: of conf/hydra/launcher, for submitit's AutoExecutor; null leaves one out.
-
-    Returns:
-        The arrays' job ids.
+    `pack` is jobs of a task. `settings` are those of conf/hydra/launcher for submitit's
+    AutoExecutor; null leaves one out.
 
     Raises:
         GanAugError: Slurm refuses them; what was submitted before stays in the queue.
     """
-    try:
-        return _submit(submission, pack, cpus_per_task, settings)
-    except BaseException:
-        if not (submission.folder / TASKS).exists():  # nobody will run them
-            shutil.rmtree(submission.folder, ignore_errors=True)
-        raise
-
-
-def _submit(
-    submission: Submission, pack: int, cpus_per_task: int, settings: Mapping[str, Any]
-) -> list[str]:
-    n = len(submission.jobs)
+    n, folder = len(submission.jobs), submission.folder
     packs = [range(i, min(i + pack, n)) for i in range(0, n, pack)]
-    longest = _max_array_size()
     tasks: dict[str, list[int]] = {}
-    for start in range(0, len(packs), longest):
-        chunk = packs[start : start + longest]
-        executor = _executor(submission, cpus_per_task, settings)
-        try:
+    try:
+        longest = _max_array_size()
+        for start in range(0, len(packs), longest):
+            chunk = packs[start : start + longest]
+            executor = _executor(submission, cpus_per_task, settings)
             with executor.batch():
-                made = [executor.submit(Pack(submission.folder, p, cpus_per_task)) for p in chunk]
-        except submitit.core.utils.FailedJobError as error:
+                made = [executor.submit(Pack(folder, own, cpus_per_task)) for own in chunk]
+            tasks |= {job.job_id: list(own) for job, own in zip(made, chunk, strict=True)}
+            Tasks(tasks=tasks).write(folder / TASKS)
+    except BaseException as error:
+        if not (folder / TASKS).exists():  # nobody will run them
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, submitit.core.utils.FailedJobError):
             raise GanAugError(f"Slurm refuses the jobs: {_last_line(error)}") from error
-        tasks |= {job.job_id: list(p) for job, p in zip(made, chunk, strict=True)}
-        Tasks(tasks=tasks).write(submission.folder / TASKS)
+        raise
     arrays = list(dict.fromkeys(task.split("_")[0] for task in tasks))
     _warn_of_what_cannot_start(arrays)
     return arrays
@@ -250,7 +225,7 @@ def _executor(
     submission: Submission, cpus_per_task: int, settings: Mapping[str, Any]
 ) -> submitit.AutoExecutor:
     given = {key: value for key, value in settings.items() if value is not None}
-    given |= {"cpus_per_task": cpus_per_task}
+    given["cpus_per_task"] = cpus_per_task
     given["additional_parameters"] = {"requeue": True, **given.get("additional_parameters", {})}
     executor = submitit.AutoExecutor(
         submission.folder / "slurm", cluster="slurm", slurm_max_num_timeout=REQUEUES
@@ -265,8 +240,8 @@ def _executor(
 
 def _max_array_size() -> int:
     shown = _ask("scontrol", "show", "config")
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
-    return int(found[1]) if found and int(found[1]) > 0 else 1001
+    size = re.search(r"^MaxArraySize\s*=\s*([1-9]\d*)", shown, re.MULTILINE)
+    return int(size[1]) if size else 1001
 
 
 def queued(sweep: Path) -> dict[str, Queued]:
@@ -291,16 +266,11 @@ def queued(sweep: Path) -> dict[str, Queued]:
 
 
 def _tasks_of(submission: Submission) -> dict[str, list[Job]]:
-    """Read slurm.json.
-
-    Raises:
-        GanAugError: it is damaged.
-    """
     path, jobs = submission.folder / TASKS, submission.jobs
-    found = Tasks.read(path, "remove it").tasks
-    if any(k >= len(jobs) for own in found.values() for k in own):
+    tasks = Tasks.read(path, "remove it").tasks
+    if any(k >= len(jobs) for own in tasks.values() for k in own):
         raise GanAugError(f"{path}: names jobs that jobs.json has not; remove it")
-    return {task: [jobs[k] for k in own] for task, own in found.items()}
+    return {task: [jobs[k] for k in own] for task, own in tasks.items()}
 
 
 def wait_for(sweep: Path, jobs: Sequence[Job], arrays: Collection[str]) -> None:
@@ -313,15 +283,13 @@ def wait_for(sweep: Path, jobs: Sequence[Job], arrays: Collection[str]) -> None:
     with watching(sweep, jobs) as show:
         while True:
             try:
-                waiting = any(task.split("_")[0] in arrays for task in _alive())
+                if not any(task.split("_")[0] in arrays for task in _alive()):
+                    return
                 silent = 0
             except GanAugError:  # a controller that is restarted, say
                 silent += 1
                 if silent > _PATIENCE:
                     raise
-                waiting = True
-            if not waiting:
-                return
             show()
             time.sleep(_POLL_SECONDS)
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    ChoiceSweep,
-    IntervalSweep,
-    Override,
-    RangeSweep,
-    Sweep,
-)
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Sweep
 
 from gan_aug.run.errors import GanAugError, said
 
 if TYPE_CHECKING:
     from optuna import Trial
-    from optuna.distributions import BaseDistribution
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    Kind = CategoricalDistribution | FloatDistribution | IntDistribution
 
 _CHANCE = ("draw", "seed")
 """What numbers chance: the best of these is the luckiest, no better setting."""
@@ -28,22 +24,13 @@ _CHANCE = ("draw", "seed")
 
 @dataclass(frozen=True)
 class Space:
-    """The settings of a search.
+    """The settings of a search: what each may be (choices are texts), and what all trials share."""
 
-    Attributes:
-        searched: setting to what it may be, an Optuna distribution; choices are texts.
-        fixed: overrides that all trials share.
-    """
-
-    searched: dict[str, BaseDistribution]
+    searched: dict[str, Kind]
     fixed: tuple[str, ...]
 
-    def overrides(self, values: dict[str, object]) -> list[str]:
-        """Return a job's overrides.
-
-        Args:
-            values: of each searched setting.
-        """
+    def overrides(self, values: Mapping[str, object]) -> list[str]:
+        """Return a job's overrides, given the value of each searched setting."""
         return [*self.fixed, *(f"{key}={value}" for key, value in values.items())]
 
     def suggest(self, trial: Trial) -> dict[str, object]:
@@ -52,29 +39,18 @@ class Space:
         Raises:
             ValueError: it has one of another kind.
         """
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-        values: dict[str, object] = {}
-        for key, kind in self.searched.items():
-            if isinstance(kind, CategoricalDistribution):
-                values[key] = trial.suggest_categorical(key, kind.choices)
-            elif isinstance(kind, IntDistribution):
-                values[key] = trial.suggest_int(
-                    key, kind.low, kind.high, step=kind.step, log=kind.log
-                )
-            elif isinstance(kind, FloatDistribution):
-                values[key] = trial.suggest_float(key, kind.low, kind.high, log=kind.log)
-        return values
+        return {key: trial._suggest(key, kind) for key, kind in self.searched.items()}
 
     def example(self) -> list[str]:
         """Return the overrides of a job at an edge of the space, to compose before any starts."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        from optuna.distributions import CategoricalDistribution
 
-        edges: dict[str, object] = {}
-        for key, kind in self.searched.items():
-            assert isinstance(kind, CategoricalDistribution | FloatDistribution | IntDistribution)
-            edges[key] = kind.choices[0] if isinstance(kind, CategoricalDistribution) else kind.low
-        return self.overrides(edges)
+        return self.overrides(
+            {
+                key: kind.choices[0] if isinstance(kind, CategoricalDistribution) else kind.low
+                for key, kind in self.searched.items()
+            }
+        )
 
 
 def space_of(overrides: Sequence[str], loader: ConfigLoader) -> Space:
@@ -87,7 +63,7 @@ def space_of(overrides: Sequence[str], loader: ConfigLoader) -> Space:
     Raises:
         GanAugError: one is something else, or nothing is searched.
     """
-    searched: dict[str, BaseDistribution] = {}
+    searched: dict[str, Kind] = {}
     fixed: dict[str, str] = {}
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(overrides)):
         key = override.get_key_element()
@@ -105,7 +81,7 @@ def space_of(overrides: Sequence[str], loader: ConfigLoader) -> Space:
     return Space(searched, tuple(fixed.values()))
 
 
-def _distribution(override: Override) -> BaseDistribution:
+def _distribution(override: Override) -> Kind:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if override.get_key_element().lstrip("+~") in _CHANCE:

@@ -8,16 +8,15 @@ report_begun, and slurm/ with submitit's files. A job's own run.json says how it
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
+from pydantic import PrivateAttr, field_validator
 
 from gan_aug.run.arguments import quoted
 from gan_aug.run.find import JOBS
@@ -25,22 +24,14 @@ from gan_aug.run.launched import COMMAND
 from gan_aug.run.lock import Lock, is_held
 from gan_aug.run.record import new_record
 from gan_aug.run.run_record import RunRecord
-from gan_aug.run.stored_model import Stored
+from gan_aug.run.stored_model import Part, Stored
 
 ASKED = "jobs.json"
 _REMEDY = "remove it and repeat the command of its jobs"
 
 
-class Job(BaseModel):
-    """One job of a multirun.
-
-    Attributes:
-        number: Hydra's.
-        folder: its run folder, relative to the sweep's.
-        overrides: what sets it apart, and what all jobs share.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class Job(Part):
+    """One job of a multirun: Hydra's number, its run folder in the sweep's, all its overrides."""
 
     number: int
     folder: str
@@ -57,15 +48,10 @@ class Job(BaseModel):
 
 
 class Submission(Stored):
-    """The jobs that one command starts.
+    """The jobs that one command (study, train ...) starts; finished ones are left out.
 
-    Attributes:
-        command: study, train ...
-        arguments: of the whole multirun.
-        hydra: settings of Hydra itself that each job is given.
-        launcher: who starts them.
-        submitted: when, seconds since 1970.
-        jobs: those to run; finished ones are left out.
+    `arguments` are those of the whole multirun, `hydra` settings of Hydra itself that each job is
+    given. `submitted` is when, in seconds since 1970.
     """
 
     WHAT: ClassVar[str] = "list of jobs"
@@ -78,34 +64,17 @@ class Submission(Stored):
     jobs: list[Job]
     _folder: Path = PrivateAttr(default=Path())
 
-    @classmethod
-    def create(
-        cls,
-        sweep: Path,
-        command: str,
-        arguments: Sequence[str],
-        hydra: Sequence[str],
-        launcher: Literal["local", "slurm"],
-        jobs: Sequence[Job],
-    ) -> Self:
-        """Write jobs.json of a new submission.
+    def keep_in(self, sweep: Path) -> Self:
+        """Write jobs.json into a new folder of the sweep's; return the submission.
 
         Raises:
             GanAugError: the sweep's folder cannot be written.
         """
-        now = datetime.now(UTC)
-        made = cls(
-            command=command,
-            arguments=list(arguments),
-            hydra=list(hydra),
-            launcher=launcher,
-            submitted=now.timestamp(),
-            jobs=list(jobs),
-        )
-        name = f"{now:%Y-%m-%d_%H-%M-%S}_{socket.gethostname()}_{os.getpid()}"
-        made._folder = sweep / JOBS / name
-        made.write(made._folder / ASKED)
-        return made
+        at = datetime.fromtimestamp(self.submitted, UTC)
+        name = f"{at:%Y-%m-%d_%H-%M-%S}_{socket.gethostname()}_{os.getpid()}"
+        self._folder = sweep / JOBS / name
+        self.write(self._folder / ASKED)
+        return self
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -160,16 +129,16 @@ class Submission(Stored):
 
     def environment(self) -> dict[str, str]:
         """Return what tells a job that it is one, and of which command."""
-        return {COMMAND: shlex.join(self._own_command)}
+        return {COMMAND: shlex.join(self._multirun)}
 
     @property
-    def _own_command(self) -> list[str]:
+    def _multirun(self) -> list[str]:
         return ["python", "-m", f"gan_aug.{self.command}", *self.arguments]
 
     def unborn(self, k: int) -> RunRecord:
         """Return the record of job k if its process ended before it could write one."""
         job = self.jobs[k]
-        return new_record(self._own_command, job.overrides, job.number, str(self.sweep), {})
+        return new_record(self._multirun, job.overrides, job.number, str(self.sweep), {})
 
 
 def submissions(sweep: Path) -> Iterator[Path]:
@@ -177,8 +146,3 @@ def submissions(sweep: Path) -> Iterator[Path]:
     folder = sweep / JOBS
     if folder.is_dir():
         yield from sorted(path.parent for path in folder.glob(f"*/{ASKED}"))
-
-
-def is_plain(override: str) -> bool:
-    """Tell whether an override only numbers a job, so that jobs are composed alike but for it."""
-    return re.fullmatch(r"(draw|seed)=\d+", override) is not None

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import HydraException, OverrideParseException
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.resume import runs_of
+from gan_aug.run.run_record import runs_of
 from gan_aug.settings.groups import CHOSEN_BY, choose, conf_dir, folder_of
 
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
@@ -39,11 +39,9 @@ _NEEDED = re.compile(
 
 
 def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
-    """Return arguments as Hydra takes them.
+    """Return what stands after the command as Hydra takes it.
 
-    Args:
-        typed: what stands after the command.
-        to_go_on: what a user does after the command was stopped; names `resume=` where there is it.
+    `to_go_on`, what a user does after the command was stopped, names `resume=` where there is it.
 
     Raises:
         GanAugError: an argument that is none, naming it and what to write.
@@ -105,10 +103,7 @@ def _with_options_first(arguments: list[str]) -> list[str]:
 
 
 def _check(argument: str) -> None:
-    """Check that what is chosen from a folder of conf/ is a name, and is not taken away.
-
-    Hydra itself names no argument where it is something else.
-    """
+    """Check that what is chosen from conf/ is a name, and not taken away: Hydra names neither."""
     key, equals, value = argument.partition("=")
     if equals and key in _FOLDERS and value.strip("'\"") in ("", "null"):
         raise GanAugError(f"{argument}: names no folder; write {key}=DIR")
@@ -193,14 +188,14 @@ def _is_grammatical(argument: str) -> bool:
 
 def _choices(value: str) -> list[str]:
     """Return the choices of a sweep: what stands between commas that no bracket encloses."""
-    found, depth = [""], 0
+    choices, depth = [""], 0
     for letter in value:
         depth += (letter in "[{(") - (letter in "]})")
         if letter == "," and depth == 0:
-            found.append("")
+            choices.append("")
         else:
-            found[-1] += letter
-    return [choice.strip() for choice in found]
+            choices[-1] += letter
+    return [choice.strip() for choice in choices]
 
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:
@@ -208,13 +203,13 @@ def _with_folder_to_resume(arguments: list[str]) -> list[str]:
     given = any(a.startswith(tuple(f"{folder}=" for folder in _FOLDERS)) for a in arguments)
     if "resume=true" not in [a.lower() for a in arguments] or given:
         return arguments
-    found = sorted(runs_of(arguments, Path("runs")), key=lambda run: run[0])
-    if not found:
+    latest = max(runs_of(arguments, Path("runs")), key=lambda run: run[0], default=None)
+    if latest is None:
         raise GanAugError(
             "resume=true: no run of this command under runs/; repeat the command exactly, in the "
             "same folder, or name the run with hydra.run.dir=DIR"
         )
-    _, folder, record = found[-1]
+    _, folder, record = latest
     if record.sweep_folder is not None:
         return [*arguments, quoted("hydra.sweep.dir", record.sweep_folder)]
     return [*arguments, quoted("hydra.run.dir", folder)]

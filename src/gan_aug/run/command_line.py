@@ -54,13 +54,9 @@ def command(
 ) -> Callable[[Callable[[Any], object]], Callable[[], None]]:
     """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
 
-    HYDRA_FULL_ERROR=1 shows tracebacks.
-
-    Args:
-        config_name: the configuration in conf/. The task is given its settings, validated
-            (`gan_aug.settings.commands`).
-        at_end: called when all jobs are done, also when some failed.
-        to_go_on: what a user does after the command was stopped.
+    The task is given the validated settings (`gan_aug.settings.commands`) of a configuration in
+    conf/. `at_end` is called when all jobs are done, also when some failed. `to_go_on` is what a
+    user does after the command was stopped. HYDRA_FULL_ERROR=1 shows tracebacks.
     """
 
     def decorate(task: Callable[[Any], object]) -> Callable[[], None]:
@@ -95,17 +91,13 @@ def command(
             except Exception as error:
                 if show_traceback:
                     raise
-                _fail(message_of(error), _exit_code(error))
+                # What tells a launcher how its job failed; a person's command fails with 1.
+                codes = {Busy: BUSY, Diverged: DIVERGED} if is_job() else {}
+                _fail(message_of(error), codes.get(type(error), 1))
 
         return main
 
     return decorate
-
-
-def _exit_code(error: Exception) -> int:
-    """Return what tells a launcher how its job failed; a person's command fails with 1."""
-    codes = {Busy: BUSY, Diverged: DIVERGED}
-    return codes.get(type(error), 1) if is_job() else 1
 
 
 def message_of(error: Exception) -> str:
@@ -130,7 +122,7 @@ def message_of(error: Exception) -> str:
             "hydra.run.dir: the name of the run's folder holds a NUL character; set "
             "hydra.run.dir=DIR"
         )
-    if _lacks_memory(error):
+    if not isinstance(error, GanAugError) and _lacks_memory(error):
         return (
             f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "
             "the number of images, or raise the limit (ulimit -v, a cluster's mem_gb)"
@@ -158,8 +150,6 @@ def _unknown(argument: str, cause: BaseException | None) -> str | None:
 
 def _lacks_memory(error: Exception) -> bool:
     """Tell whether there was too little memory, which libraries say in words of their own."""
-    if isinstance(error, GanAugError):
-        return False
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
         return True
     said = ("can't allocate memory", "out of memory", "failed to map segment", "new thread")
@@ -171,11 +161,11 @@ def _refused_file(error: Exception) -> OSError | None:
 
     logging says of a log that cannot be opened only that its handler cannot be configured.
     """
-    found: BaseException | None = error
-    while found and not isinstance(found, GanAugError | HydraException | OmegaConfBaseException):
-        if isinstance(found, OSError) and found.filename is not None:
-            return found
-        found = found.__cause__
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, GanAugError | HydraException | OmegaConfBaseException):
+        if isinstance(cause, OSError) and cause.filename is not None:
+            return cause
+        cause = cause.__cause__
     return None
 
 
@@ -215,11 +205,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _check_encoding() -> None:
-    """Check that names of files are read as UTF-8; print anything, whatever the terminal has.
-
-    Raises:
-        GanAugError: they are not.
-    """
+    """Check that names of files are read as UTF-8; print anything, whatever the terminal has."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if (encoding := sys.getfilesystemencoding().lower()) != "utf-8":

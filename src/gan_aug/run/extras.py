@@ -23,17 +23,14 @@ EXTRA_OF = {
 
 
 def require(module: str, asked: str) -> None:
-    """Check that a module is installed, before time is spent on what needs it.
+    """Check that a module, a key of `EXTRA_OF`, is installed, before time is spent on its need.
 
-    Args:
-        module: a key of `EXTRA_OF`.
-        asked: the setting or command that needs it, as it was typed.
+    `asked` is the setting or command that needs it, as it was typed.
 
     Raises:
         GanAugError: it is not installed.
     """
-    there = sys.modules[module] if module in sys.modules else find_spec(module)
-    if there is None:
+    if (sys.modules[module] if module in sys.modules else find_spec(module)) is None:
         raise GanAugError(
             f"{asked}: needs the package {module}, which is not installed; "
             f"pip install 'gan_aug[{EXTRA_OF[module]}]'"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock import check_held, guard_of, patiently
+from gan_aug.run.lock import Lock, check_held, guard_of, patiently
 
 MOST_JSON = 64 * 2**20
 """Bytes of a JSON file, unless its kind may have more."""
@@ -36,11 +36,7 @@ def replace_file(path: Path, write: Callable[[Path], object], within: Path | Non
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it.
 
     The temporary file is new and has a random name, so nothing that was planted is followed.
-
-    Args:
-        path: the file.
-        write: is given the temporary file's path.
-        within: the folder of a run or a study, see `refuse_links`.
+    `within` is the folder of a run or a study, see `refuse_links`.
 
     Raises:
         GanAugError: the file cannot be written (a full disk, say); what was there before is kept.
@@ -94,9 +90,9 @@ def refuse_links(path: Path, within: Path | None = None) -> None:
 
 def _new_file_beside(path: Path) -> Path:
     """Create an empty file with a random name; one that exists is never opened."""
-    found = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_LEFT}")
-    os.close(os.open(found, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # follows no link
-    return found
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_LEFT}")
+    os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # follows no link
+    return made
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -117,6 +113,19 @@ def not_writable(path: Path, error: OSError) -> GanAugError:
     )
 
 
+def claim(lock: Lock, wait: bool) -> bool:
+    """Take a lock, whose folder is made where there is none; return whether it is held now.
+
+    Raises:
+        GanAugError: the folder cannot be written.
+    """
+    try:
+        lock.path.parent.mkdir(parents=True, exist_ok=True)
+        return lock.acquire(wait)
+    except OSError as error:
+        raise not_writable(lock.guards, error) from error
+
+
 def write_text(path: Path, text: str, within: Path | None = None) -> None:
     """Write a text file in one step; see `replace_file`."""
     replace_file(path, lambda temporary: temporary.write_text(text, "utf-8", newline="\n"), within)
@@ -129,11 +138,7 @@ def write_json(path: Path, content: Any, within: Path | None = None) -> None:
 
 @contextmanager
 def open_regular(path: Path, most: int) -> Iterator[BufferedReader]:
-    """Open a file that may come from anyone.
-
-    Args:
-        path: the file.
-        most: how many bytes a file of its kind may have.
+    """Open a file that may come from anyone, of `most` bytes at most.
 
     Raises:
         OSError: it is missing, larger, or no regular file: a FIFO would be waited for, for ever.
@@ -154,24 +159,18 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path, remedy: str, most: int = MOST_JSON) -> dict[str, Any]:
-    """Read a JSON file that holds a mapping.
+    """Read a JSON file that holds a mapping; `remedy` is what to do where it is damaged.
 
-    Args:
-        path: the file.
-        remedy: what to do where it is damaged.
-        most: how many bytes it may have.
-
-    Returns:
-        What it holds. A half of a pair of UTF-16, which nothing can print, becomes U+FFFD.
+    A half of a pair of UTF-16, which nothing can print, becomes U+FFFD.
 
     Raises:
         GanAugError: it is missing, cannot be read, or holds something else.
     """
     try:
-        found = json.loads(read_bytes(path, most).decode("utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(read_bytes(path, most).decode("utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("does not hold a mapping")
-        return cast("dict[str, Any]", _printable(found, DEEPEST))
+        return cast("dict[str, Any]", _printable(content, DEEPEST))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise GanAugError(f"{path}: cannot be read ({reason}); {remedy}") from error

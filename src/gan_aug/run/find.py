@@ -1,11 +1,15 @@
-"""The runs below a folder, wherever their folders really lie, and what could not be looked into."""
+"""The runs below a folder, wherever their folders really lie, and whether they need a report."""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gan_aug.run.lock import Lock
 from gan_aug.run.run_record import RECORD
 
 JOBS = ".jobs"
@@ -18,10 +22,8 @@ _SYNTHETIC = "manifest.json"
 class Found:
     """What lies below a folder.
 
-    Attributes:
-        runs: folders of runs, sorted; a run has none below it.
-        multiruns: folders whose jobs a launcher has noted.
-        unread: folder, or link to one, to why it could not be looked into.
+    `runs` are sorted, and have none below them. Of `multiruns` a launcher has noted the jobs.
+    `unread` is folder, or link to one, to why it could not be looked into.
     """
 
     runs: list[Path] = field(default_factory=list)
@@ -66,3 +68,18 @@ def find_runs(root: Path) -> Found:
                 waiting.append(folder / name)
     found.runs.sort()
     return found
+
+
+@contextmanager
+def report_due(study_dir: Path) -> Iterator[bool]:
+    """Tell whether a study has results that its report lacks; none other writes it meanwhile."""
+    results = [path for run in find_runs(study_dir).runs if (path := run / "metrics.json").exists()]
+    if not results:
+        yield False
+        return
+    report = study_dir / "report.html"
+    # Commands that end together write it one after the other, and the last one has all draws.
+    with Lock(study_dir / ".report.lease", guards=study_dir):
+        latest = max(path.stat().st_mtime for path in results)
+        # After a clock was set back, what is new is older than a report of "tomorrow".
+        yield not report.exists() or not latest <= report.stat().st_mtime <= time.time()

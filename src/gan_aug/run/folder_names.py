@@ -21,7 +21,7 @@ LONGEST = 120
 
 
 def folder_name(overrides: Sequence[str], leave_out: Sequence[str], start: str = "") -> str:
-    """Return a folder's name that says what was set: lr_g_0.0001+d_steps_2.
+    """Return a folder's name that says what was set: lr_g_0.0001+d_steps_2; "0" for nothing.
 
     It needs no quotes as part of a value on Hydra's command line, if no letter in it does, and is
     the same for the same settings. Values that are no names get a hash, so that no two are alike.
@@ -30,15 +30,15 @@ def folder_name(overrides: Sequence[str], leave_out: Sequence[str], start: str =
         overrides: as typed, but none with several values.
         leave_out: settings that say nothing here; callbacks.* are all those of callbacks.
         start: what the name begins with.
-
-    Returns:
-        The name; "0" where there is nothing to say.
     """
-    told = [o for o in _parsed(overrides) if not _among(_key(o), leave_out)]
-    told.sort(key=lambda o: _key(o).startswith("data"))  # what is cut off is of the data
-    short = Counter(_short(o) for o in told)
-    parts = [_letters(_short(o) if short[_short(o)] == 1 else _key(o)) for o in told]
-    said = "+".join(f"{key}_{_value(o)}" for key, o in zip(parts, told, strict=True))
+    shown = [
+        o for o in _parsed(overrides) if not any(fnmatchcase(_key(o), one) for one in leave_out)
+    ]
+    shown.sort(key=lambda o: _key(o).startswith("data"))  # what is cut off is of the data
+    keys = [_key(o) for o in shown]
+    uses = Counter(key.rpartition(".")[2] for key in keys)
+    parts = [short if uses[short := key.rpartition(".")[2]] == 1 else key for key in keys]
+    said = "+".join(f"{_letters(part)}_{_value(o)}" for part, o in zip(parts, shown, strict=True))
     if len(said.encode()) > LONGEST:
         said = f"{said.encode()[:LONGEST].decode(errors='ignore')}-{_hash(said)}"
     return "+".join(filter(None, (start, said))) or "0"
@@ -67,14 +67,6 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 
 def _key(override: Override) -> str:
     return override.get_key_element().lstrip("+~")
-
-
-def _short(override: Override) -> str:
-    return _key(override).rpartition(".")[2]
-
-
-def _among(key: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
 def _value(override: Override) -> str:

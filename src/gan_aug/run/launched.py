@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -52,24 +51,12 @@ def is_job() -> bool:
     return COMMAND in os.environ
 
 
-def multirun_command() -> list[str] | None:
-    """Return the command of the multirun that this process is a job of."""
-    command = os.environ.get(COMMAND)
-    return None if command is None else shlex.split(command)
-
-
-def may_wait() -> bool:
-    """Tell whether this job is to wait for another process that works in its folder."""
-    return WAIT in os.environ
-
-
 def end_with_launcher() -> None:
     """End this job, as SIGTERM does, when its launcher is gone.
 
     A launcher that is killed can tell its jobs nothing; they would go on unseen.
     """
-    parent = os.environ.get(PARENT)
-    if parent is not None:
+    if (parent := os.environ.get(PARENT)) is not None:
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
 
 

@@ -16,11 +16,10 @@ rename of a whole file (`gan_aug.run.files`) and raises `Lost`. A rename that ha
 already still happens.
 
 Why no flock: Windows has none, NFS mounted with `nolock` keeps it to one computer, and some file
-systems accept it and do nothing, so that the lease is needed beside it. All it would add is to know
-of a `kill -9` in another container of the same computer at once, not after `STALE` seconds.
-Why not filelock 4.3: its FileLock is a flock; its SoftFileLease takes over by exchanging two names,
-which NFS refuses, and from an owner that is only suspended; none can be asked who holds it without
-writing.
+systems accept it and do nothing. It would only make a `kill -9` in another container of the same
+computer known at once. Why not filelock 4.3: its FileLock is a flock; its SoftFileLease takes over
+by exchanging two names, which NFS refuses, and from an owner that is only suspended; none can be
+asked who holds it without writing.
 """
 
 from __future__ import annotations
@@ -35,12 +34,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
-from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,13 +60,8 @@ _held: set[Lock] = set()
 class Owner(BaseModel):
     """What a lock file says; it may come from anyone.
 
-    Attributes:
-        format: of the file.
-        token: 32 random hex digits that name this tenure.
-        host: the computer, for people.
-        place: where process numbers mean the same: computer, its last start, container.
-        pid: the process.
-        started: when it was started, seconds since 1970.
+    `place` is where process numbers mean the same (computer, its last start, container), `token`
+    names this tenure, `started` is when the process was, seconds since 1970.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -82,15 +74,11 @@ class Owner(BaseModel):
     started: float = Field(allow_inf_nan=False)
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """A look at a lock file.
 
-    Attributes:
-        tenure: a name for it; other owners, other names.
-        touched: when, in ns of whichever clock.
-        alive: whether its owner is; None where that cannot be told from here.
-        who: the owner, for people.
+    `tenure` names it: other owners, other names. `touched` is in ns of whichever clock. `alive` is
+    None where that cannot be told from here. `who` is the owner, for people.
     """
 
     tenure: str
@@ -132,13 +120,10 @@ class Lock:
         self._watched: dict[Path, tuple[Seen, float, float]] = {}
 
     def acquire(self, wait: bool = True) -> bool:
-        """Take the lock.
+        """Take the lock; return whether it is held now.
 
         Args:
             wait: for a living owner. A dead one elsewhere takes `stale` seconds either way.
-
-        Returns:
-            Whether it is held now: not if the owner lives and is not waited for.
 
         Raises:
             OSError: the file cannot be written.
@@ -177,12 +162,7 @@ class Lock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Give it back."""
         self.release()
 
@@ -280,8 +260,8 @@ def look(path: Path) -> Seen | None:
     except FileNotFoundError:
         return None
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no regular file", str(path))
         content = os.read(fd, 4096)
     finally:
@@ -289,10 +269,10 @@ def look(path: Path) -> Seen | None:
     try:
         owner = Owner.model_validate_json(content)
     except ValidationError:  # just made, or whoever made it was stopped before a word
-        tenure = f"{found.st_ino:x}-{found.st_mtime_ns:x}"
-        return Seen(tenure, found.st_mtime_ns, None, "an unknown process")
+        tenure = f"{status.st_ino:x}-{status.st_mtime_ns:x}"
+        return Seen(tenure, status.st_mtime_ns, None, "an unknown process")
     who = f"process {owner.pid} on {owner.host}"
-    return Seen(owner.token, found.st_mtime_ns, _is_alive(owner), who)
+    return Seen(owner.token, status.st_mtime_ns, _is_alive(owner), who)
 
 
 def is_held(path: Path, stale: float = STALE) -> bool:
@@ -300,10 +280,6 @@ def is_held(path: Path, stale: float = STALE) -> bool:
 
     Of an owner elsewhere the time of its last touch is compared with the time that the file system
     gives a new, nameless file. In a folder that may not be written it counts as alive.
-
-    Args:
-        path: the lock's file.
-        stale: see `STALE`.
     """
     try:
         seen = look(path)
@@ -320,10 +296,7 @@ def is_held(path: Path, stale: float = STALE) -> bool:
 
 
 def check_held(path: Path) -> None:
-    """Check that this process may still write a file.
-
-    Args:
-        path: the file. One that no lock of this process guards may be written.
+    """Check that this process may still write a file; one that none of its locks guards it may.
 
     Raises:
         Lost: the lock that guards it is another's by now.
@@ -361,13 +334,8 @@ def _create(path: Path, token: str) -> bool:
     except FileExistsError:
         return False
     process = psutil.Process()
-    owner = Owner(
-        token=token,
-        host=platform.node(),
-        place=_place(),
-        pid=process.pid,
-        started=process.create_time(),
-    )
+    host, started = platform.node(), process.create_time()
+    owner = Owner(token=token, host=host, place=_place(), pid=process.pid, started=started)
     try:
         with os.fdopen(fd, "w") as file:  # NFS sends what was written when it is closed
             file.write(owner.model_dump_json())

@@ -18,11 +18,7 @@ _COMPUTES_IN_BF16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 
 
 def choose_precision(accelerator: str) -> str:
-    """Return bf16-mixed where the hardware computes in bf16, 32-true elsewhere.
-
-    Args:
-        accelerator: `trainer.accelerator`, cpu or gpu.
-    """
+    """Return bf16-mixed where `trainer.accelerator` computes in bf16, 32-true elsewhere."""
     import torch
 
     if accelerator != "cpu":

@@ -30,13 +30,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
-    """Pass items on and show on stderr how many there have been.
-
-    Args:
-        items: what is iterated over.
-        description: what is being done.
-        total: how many items there are.
-    """
+    """Pass items on, of which there are `total`, and show on stderr how many there have been."""
     terminal = console(stderr=True)
     if terminal.is_terminal:
         shown = escape(description)  # its columns are markup, whatever the console says
@@ -53,16 +47,9 @@ def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
 class Progress(Stored):
     """How far a run is: what progress.json holds.
 
-    Attributes:
-        stage: the part of the run in hand, as people call it.
-        done: how much of it is done, in `unit`s.
-        total: how much there is; 0 where nobody counts.
-        unit: what is counted.
-        images_per_second: training images, or None where none are trained on.
-        seconds_left: of the stage, at the speed so far; None where nothing tells.
-        stage_number: which part it is, from 1.
-        stages: how many there are.
-        host: the machine it runs on.
+    `total` is 0 where nobody counts `unit`s, `images_per_second` None where no training images are
+    counted, `seconds_left` (of the stage, at the speed so far) None where nothing tells. Of
+    `stages`, `stage_number` counts from 1. `host` is the machine it runs on.
     """
 
     WHAT: ClassVar[str] = "progress of a run"
@@ -82,20 +69,16 @@ class _Reporter:
     """Writes one run's progress.json, and passes what is counted on to the run around it."""
 
     def __init__(self, folder: Path, stages: int, outer: _Reporter | None) -> None:
-        self._path = folder / PROGRESS
-        self._stages, self._outer = stages, outer
+        self._folder, self._stages, self._outer = folder, stages, outer
         self._number, self._name, self._unit = 0, "", ""
         self._counted: tuple[int, int, float | None] = (0, 0, None)
         self._first: tuple[int, float] | None = None
-        self._fastest, self._said_slow = 0.0, False
-        self._due = 0.0
-        self._host = socket.gethostname()
+        self._fastest, self._due, self._warned = 0.0, 0.0, False
 
     def stage(self, name: str, unit: str) -> None:
         self._number += 1
         self._name, self._unit = name, unit
-        self._counted, self._first = (0, 0, None), None
-        self._fastest = 0.0
+        self._counted, self._first, self._fastest = (0, 0, None), None, 0.0
         self.write()
 
     def update(self, done: int, total: int, images_per_second: float | None) -> None:
@@ -113,14 +96,14 @@ class _Reporter:
     def _look_at_speed(self, speed: float) -> None:
         """Say so, once, where others take the cores that this run computes with."""
         self._fastest = max(self._fastest, speed)
-        if self._said_slow or self._outer is not None or speed * SLOW > self._fastest:
+        if self._warned or self._outer is not None or speed * SLOW > self._fastest:
             return
         # Many a training slows down by itself, as its networks grow.
         if psutil.getloadavg()[0] < (psutil.cpu_count() or 1) + 0.5:
             return
-        self._said_slow = True
+        self._warned = True
         warn(
-            f"{self._path.parent}: {speed:.0f} images/s after {self._fastest:.0f}: other processes "
+            f"{self._folder}: {speed:.0f} images/s after {self._fastest:.0f}: other processes "
             "use its cores; stop them, or stop this run and go on with trainer.threads=1 (the last "
             "bits of the weights then differ)"
         )
@@ -130,30 +113,24 @@ class _Reporter:
         if not self._number:
             return
         done, total, images_per_second = self._counted
+        seconds_left = None
+        if self._first is not None and done > self._first[0]:
+            each = (time.monotonic() - self._first[1]) / (done - self._first[0])
+            seconds_left = round(each * (total - done), 1)
         progress = Progress(
             stage=self._name,
             done=done,
             total=total,
             unit=self._unit,
             images_per_second=images_per_second,
-            seconds_left=self._seconds_left(done, total),
+            seconds_left=seconds_left,
             stage_number=self._number,
             stages=self._stages,
-            host=self._host,
+            host=socket.gethostname(),
         )
         with suppress(GanAugError):
-            progress.write(self._path)
+            progress.write(self._folder / PROGRESS)
         self._due = time.monotonic() + WRITE_SECONDS
-
-    def _seconds_left(self, done: int, total: int) -> float | None:
-        if self._first is None or done <= self._first[0]:
-            return None
-        each = (time.monotonic() - self._first[1]) / (done - self._first[0])
-        return round(each * (total - done), 1)
-
-    def remove(self) -> None:
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
 
 
 _innermost: ContextVar[_Reporter | None] = ContextVar("_innermost", default=None)
@@ -163,12 +140,9 @@ _innermost: ContextVar[_Reporter | None] = ContextVar("_innermost", default=None
 def reporting(folder: Path, stages: int) -> Iterator[None]:
     """Keep progress.json in a run's folder while the block runs.
 
-    It stays behind where the block raises: there it stopped. Within another such block (a GAN that
-    is fitted for a draw), `stage` speaks of the inner run, and `update` of both.
-
-    Args:
-        folder: the run's.
-        stages: how many times `stage` will be called.
+    It stays behind where the block raises: there it stopped. `stages` is how often `stage` will be
+    called. Within another such block (a GAN that is fitted for a draw), `stage` speaks of the inner
+    run, and `update` of both.
     """
     reporter = _Reporter(folder, stages, _innermost.get())
     token = _innermost.set(reporter)
@@ -178,17 +152,16 @@ def reporting(folder: Path, stages: int) -> Iterator[None]:
         reporter.write()
         raise
     else:
-        reporter.remove()
+        with suppress(OSError):
+            (folder / PROGRESS).unlink(missing_ok=True)
     finally:
         _innermost.reset(token)
 
 
 def stage(name: str, unit: str = "batches") -> None:
-    """Begin the next part of the run; outside of `reporting` nobody is told.
+    """Begin the next part of the run, whose `unit`s `update` will count.
 
-    Args:
-        name: what it is.
-        unit: what `update` will count.
+    Outside of `reporting` nobody is told.
     """
     if (reporter := _innermost.get()) is not None:
         reporter.stage(name, unit)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,12 +18,11 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gan_aug.run.errors import GanAugError, one_line, warn
-from gan_aug.run.files import not_writable, write_text
-from gan_aug.run.launched import is_job, may_wait, multirun_command
+from gan_aug.run.files import claim, not_writable, write_text
+from gan_aug.run.launched import COMMAND, WAIT, is_job
 from gan_aug.run.lock import Lock, Lost, is_held
 from gan_aug.run.progress import PROGRESS
-from gan_aug.run.resume import differences
-from gan_aug.run.run_record import RECORD, RunRecord, Status, read_record
+from gan_aug.run.run_record import RECORD, RunRecord, Status, differences, read_record
 from gan_aug.run.terminal import console, printable
 from gan_aug.settings.base import Plain
 from gan_aug.settings.whole import Whole, among
@@ -47,23 +45,19 @@ def _machine(config: Plain) -> str:
 
 def _git_commit() -> str | None:
     """Return the commit of the source tree this code runs from, None for an installed wheel."""
-    here = Path(__file__).resolve().parents[1]
-    if here.parent.name != "src":
+    source = Path(__file__).resolve().parents[2]
+    if source.name != "src":
         return None
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return found.stdout.strip() or None
+    return answer.stdout.strip() or None
 
 
 class Busy(GanAugError):
-    """Another process works in the folder.
-
-    Attributes:
-        folder: which.
-    """
+    """Another process works in the folder."""
 
     def __init__(self, folder: Path, owner: str, elsewhere: str) -> None:
         super().__init__(
@@ -77,15 +71,14 @@ class Run:
     """One command's output folder.
 
     Args:
-        folder: the folder.
         settings: of the command.
         may_differ: settings, or groups of them, in which an earlier part of the run may differ.
         redo: those that may differ too, and for which a finished run is opened once more.
         once_finished: those that may differ where there is nothing left to do.
         anew: do a finished run once more, whatever is the same: what it reads may have changed.
+        folder: None for the one that Hydra chose for this job, which says in a line what is run.
 
     Attributes:
-        folder: the folder.
         config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
@@ -94,25 +87,25 @@ class Run:
 
     def __init__(
         self,
-        folder: Path,
         settings: Whole,
         may_differ: tuple[str, ...] = (),
         redo: tuple[str, ...] = (),
         once_finished: tuple[str, ...] = (),
         anew: bool = False,
+        folder: Path | None = None,
     ) -> None:
-        self.folder, self._anew = folder, anew
-        self._may_differ, self._redo = may_differ, redo
-        self._once_finished = once_finished
+        self.folder = folder or Path(HydraConfig.get().runtime.output_dir)
+        self._says, self._anew = folder is None, anew
+        self._lock = _lock(self.folder)
+        self._may_differ, self._redo, self._once_finished = may_differ, redo, once_finished
         self._resume = bool(getattr(settings, "resume", False))
         self._verbose = bool(getattr(settings, "verbose", False))
         self.config = self._given = settings.plain()
-        self._seconds_before = 0.0
-        self.threads: int | None = None
-        self._record: RunRecord
-        self._finished_before: RunRecord | None = None
         self.finished = False
         self.before: list[Plain] = []
+        self.threads: int | None = None
+        self._earlier: RunRecord | None = None
+        self._record: RunRecord
 
     def __enter__(self) -> Run:
         """Claim the folder.
@@ -121,13 +114,8 @@ class Run:
             Busy: another process works in it.
             GanAugError: it holds a run with other settings, or cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.folder)
-            if not self._lock.acquire(wait=may_wait()):
-                raise Busy(self.folder, self._lock.owner, self._elsewhere())
-        except OSError as error:
-            raise not_writable(self.folder, error) from error
+        if not claim(self._lock, wait=WAIT in os.environ):
+            raise Busy(self.folder, self._lock.owner, self._elsewhere())
         try:
             self._open()
         except BaseException:
@@ -136,31 +124,9 @@ class Run:
         return self
 
     def _open(self) -> None:
-        earlier = read_record(self.folder)
+        earlier = self._earlier = read_record(self.folder)
         if earlier is not None:
-            if self._has_work():
-                self.before, self.threads = [earlier.config], earlier.threads
-            found = list(differences(earlier.given, self._given))
-            again = [key for key, *_ in found if among(key, self._redo)]
-            free = self._may_differ + self._redo
-            if earlier.finished and not again:
-                free += self._once_finished
-            changed = [
-                f"{key}: {before} then, {after} now"
-                for key, before, after in found
-                if not among(key, free)
-            ]
-            if changed and self._has_work():
-                raise GanAugError(
-                    f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
-                    f"{self._elsewhere()}, or repeat its command to go on with it"
-                )
-            if earlier.finished:
-                self.finished = not (again or self._anew)
-                self._finished_before = earlier
-                if again:
-                    print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
-            self._seconds_before = earlier.seconds
+            self._go_on_with(earlier)
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
@@ -168,8 +134,9 @@ class Run:
             self._record = earlier
             return
         hydra, swept = HydraConfig.get(), _in_sweep()
+        own = ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]]
         self._record = new_record(
-            multirun_command() or ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]],
+            shlex.split(os.environ[COMMAND]) if is_job() else own,
             list(hydra.overrides.task),
             hydra.job.num if swept else None,
             hydra.sweep.dir if swept else None,
@@ -179,18 +146,41 @@ class Run:
             self._record = self._record.with_facts(
                 started=earlier.started,
                 resumed=earlier.resumed + 1,
-                seconds=earlier.seconds,
                 threads=earlier.threads if self.before else None,
             )
+        if self._says:
+            self._show()
         self._write()
-        config = OmegaConf.to_yaml(OmegaConf.create(self.config))
-        write_text(self.folder / ".hydra" / "config.yaml", config)
-        write_text(
-            self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(hydra.overrides.task)
-        )
-        write_text(self.folder / ".hydra" / "hydra.yaml", OmegaConf.to_yaml({"hydra": hydra}))
+        for name, content in (
+            ("config", OmegaConf.create(self.config)),
+            ("overrides", hydra.overrides.task),
+            ("hydra", {"hydra": hydra}),
+        ):
+            write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
 
-    def show(self) -> None:
+    def _go_on_with(self, earlier: RunRecord) -> None:
+        if self._has_work():
+            self.before, self.threads = [earlier.config], earlier.threads
+        differing = list(differences(earlier.given, self._given))
+        again = [key for key, *_ in differing if among(key, self._redo)]
+        free = self._may_differ + self._redo
+        if earlier.finished and not again:
+            free += self._once_finished
+        changed = [
+            f"{key}: {before} then, {after} now"
+            for key, before, after in differing
+            if not among(key, free)
+        ]
+        if changed and self._has_work():
+            raise GanAugError(
+                f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
+                f"{self._elsewhere()}, or repeat its command to go on with it"
+            )
+        self.finished = earlier.finished and not (again or self._anew)
+        if earlier.finished and again:
+            print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
+
+    def _show(self) -> None:
         """Say in a line what is run; with verbose=true all settings."""
         print(f"{self.folder}: {' '.join(self._record.overrides) or self.config['name']}")
         if self._verbose:
@@ -226,26 +216,21 @@ class Run:
         self._write()
 
     def _write(self) -> None:
-        seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
+        before = self._earlier.seconds if self._earlier is not None else 0.0
+        seconds = round(before + time.monotonic() - self._started, 3)
         self._record = self._record.with_facts(seconds=seconds)
         self._record.write(self.folder / RECORD)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Record how it ended.
 
         Raises:
             GanAugError: in place of an OSError that names no file.
             Lost: another process has taken the folder over; its record is left alone.
         """
-        clearer = None
-        if isinstance(error, OSError) and error.filename is None:
-            nobody_reads = isinstance(error, BrokenPipeError)
-            clearer = None if nobody_reads else not_writable(self.folder, error)
+        clearer, nobody_reads = None, isinstance(error, BrokenPipeError)
+        if isinstance(error, OSError) and error.filename is None and not nobody_reads:
+            clearer = not_writable(self.folder, error)
         try:
             if not self.finished and not isinstance(error, Lost):
                 self._record_end(clearer or error)
@@ -257,8 +242,8 @@ class Run:
     def _record_end(self, error: BaseException | None) -> None:
         if error is None:
             self.record(status="finished", reason=None)
-        elif self._finished_before is not None:
-            self._finished_before.write(self.folder / RECORD)  # its results are still there
+        elif self._earlier is not None and self._earlier.finished:
+            self._earlier.write(self.folder / RECORD)  # its results are still there
         elif isinstance(error, BrokenPipeError):
             self.record(status="interrupted", reason="nobody reads its output; can go on")
         elif isinstance(error, Exception):
@@ -301,23 +286,11 @@ def _in_sweep() -> bool:
 
 
 def status_of(folder: Path, record: RunRecord) -> str:
-    """Return how a run stands; one that says it is running while nobody holds its lock was killed.
-
-    Args:
-        folder: the run's.
-        record: its run.json.
-    """
+    """Return how a run stands: killed where it says "running" and nobody holds its lock."""
     if record.status != "running" or is_busy(folder):
         return record.status
     # Or it has ended since the record was read.
     return "killed" if read_record(folder) == record else record.status
-
-
-def sound_record(folder: Path) -> RunRecord | None:
-    """Return a folder's run.json; None where there is none, or it is damaged."""
-    with suppress(GanAugError):  # whoever follows the jobs names it
-        return read_record(folder)
-    return None
 
 
 def note_end(
@@ -326,24 +299,14 @@ def note_end(
     """Record how a run's process ended, where it did not do so itself.
 
     A finished run stays that, and nothing is noted where another process works in the folder.
-
-    Args:
-        folder: the run's.
-        before: its record from before that process.
-        status: failed or interrupted.
-        reason: why.
-        unborn: its record, where it has none.
+    `before` is the run's record from before that process, `unborn` that of a run that has none.
 
     Raises:
         GanAugError: the folder cannot be written.
     """
     lock = _lock(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not lock.acquire(wait=False):
-            return
-    except OSError as error:
-        raise not_writable(folder, error) from error
+    if not claim(lock, wait=False):
+        return
     try:
         record = read_record(folder) or unborn
         if record.status == "running" or (record == before and not record.finished):
@@ -366,23 +329,3 @@ def is_busy(folder: Path) -> bool:
 
 def _lock(folder: Path) -> Lock:
     return Lock(folder / LOCK, guards=folder)
-
-
-@contextmanager
-def open_run(
-    settings: Whole,
-    may_differ: tuple[str, ...] = (),
-    redo: tuple[str, ...] = (),
-    once_finished: tuple[str, ...] = (),
-    anew: bool = False,
-) -> Iterator[Run]:
-    """Open the folder that Hydra chose for this job; the arguments are those of `Run`.
-
-    Raises:
-        GanAugError: see `Run.__enter__`.
-    """
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    with Run(folder, settings, may_differ, redo, once_finished, anew) as run:
-        if not run.finished:
-            run.show()
-        yield run

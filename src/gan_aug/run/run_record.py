@@ -1,12 +1,16 @@
-"""What run.json holds: how a run stands, and what it was made from."""
+"""What run.json holds: how a run stands, what it was made from, and what goes on with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.precision import AUTO
 from gan_aug.run.stored_model import Stored
 from gan_aug.settings.base import Plain
 
@@ -29,16 +33,15 @@ more, and stopped of one without a run.json whose launcher has gone.
 launcher does. A multirun's table and a report have run.json's words, and killed
 (`status_of` of run/record.py).
 """
+_SAY_NOTHING = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
 _REMEDY = "restore it, or choose another hydra.run.dir"
 
 
 class DataNotes(BaseModel):
     """What a run notes of its data set; what the data set says of itself stands beside it.
 
-    Attributes:
-        fingerprint: of the data set, before any cut.
-        used: split to the number of images of each class; None of a run that cuts none.
-        warnings: what a reader of its numbers must know.
+    `fingerprint` is that before any cut. `used` is split to the number of images of each class,
+    None of a run that cuts none. `warnings` are what a reader of its numbers must know.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
@@ -54,21 +57,17 @@ class RunRecord(Stored):
     Attributes:
         status: how it stands; one that says running while nobody works in its folder was killed.
         reason: why it failed or stopped.
-        name: of the configuration; may be anything where the run failed for it.
+        name: of the configuration; like `seed` it may be anything where the run failed for it.
         command: as it was typed, from `python` on.
         overrides: the settings among it that are this run's.
-        job: its number in a multirun.
-        sweep_folder: of the multirun.
+        job: its number in a multirun, which wrote to `sweep_folder`.
         started: ISO 8601, UTC, of the first attempt.
         resumed: how often it was gone on with.
         seconds: wall time of all attempts.
-        seed: of the configuration, likewise.
         git_commit: of the code; None of an installed wheel.
-        python: version.
         machine: system and processor.
         versions: package to version.
-        given: the configuration before the data settled it.
-        config: the configuration.
+        given: the configuration before the data settled it; `config` after.
         threads: that torch computes with in the latest attempt: results depend on it in the last
             bits. None of a run without torch.
         data: of the data set, once it was read.
@@ -120,3 +119,46 @@ def read_record(folder: Path) -> RunRecord | None:
     """
     path = folder / RECORD
     return RunRecord.read(path, _REMEDY) if path.exists() else None
+
+
+def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the settings that differ: key, value then, value now.
+
+    One that only leaves open now what was chosen then does not. Nor does the number of threads,
+    which the record has: `gan_aug.run.threads` warns of another.
+    """
+    for name in sorted(then.keys() | now.keys()):
+        key, before, after = f"{below}{name}", then.get(name), now.get(name)
+        left_open = key == "trainer.threads" or (key == "trainer.precision" and after == AUTO)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from differences(before, after, f"{key}.")
+        elif before != after and not left_open:
+            yield key, before, after
+
+
+def is_finished(folder: Path, given: Plain) -> bool:
+    """Tell whether a folder holds a finished run of just these settings.
+
+    Raises:
+        GanAugError: its record is damaged.
+    """
+    record = read_record(folder)
+    return record is not None and record.finished and not any(differences(record.given, given))
+
+
+def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
+    """Yield the runs that these command-line arguments started, apart from how they name folders.
+
+    Returns:
+        Of each when its record was written, its folder and its record.
+    """
+    wanted = _essence(command)
+    for path in root.glob(f"**/{RECORD}"):
+        with suppress(GanAugError):  # somebody else's file
+            record = read_record(path.parent)
+            if record and _essence(record.command[3:]) == wanted:
+                yield path.stat().st_mtime, path.parent, record
+
+
+def _essence(arguments: list[str]) -> list[str]:
+    return [argument for argument in arguments if not argument.startswith(_SAY_NOTHING)]

@@ -18,14 +18,9 @@ class Part(BaseModel):
 
 
 class Stored(Part):
-    """What a JSON file holds: its keys and no others, in types that are not converted.
-
-    Attributes:
-        format: the number of the file's format; another one is refused.
-    """
+    """What a JSON file holds, with the number of its format; another format is refused."""
 
     FORMAT: ClassVar[int] = 1
-    """What this version reads and writes."""
     WHAT: ClassVar[str] = "file of gan_aug"
     """What such a file is called."""
 
@@ -35,12 +30,7 @@ class Stored(Part):
     def read(
         cls, path: Path, remedy: str = "remove it or restore it", most: int = MOST_JSON
     ) -> Self:
-        """Read a file that may come from anyone.
-
-        Args:
-            path: the file.
-            remedy: what to do where it is damaged.
-            most: how many bytes it may have.
+        """Read a file that may come from anyone, of `most` bytes at most; see `parse`.
 
         Raises:
             GanAugError: it is missing, damaged, of another format, or no such file.
@@ -49,12 +39,7 @@ class Stored(Part):
 
     @classmethod
     def parse(cls, content: Any, where: str, remedy: str = "remove it or restore it") -> Self:
-        """Read plain containers of a file.
-
-        Args:
-            content: what it holds.
-            where: the file, for messages.
-            remedy: what to do where it is damaged.
+        """Read plain containers of a file; `remedy` is what to do where it is damaged.
 
         Raises:
             GanAugError: it is of another format, or no such file.
@@ -67,9 +52,8 @@ class Stored(Part):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise GanAugError(
-                f"{where}: is no {cls.WHAT} ({first_fault(error)}); {remedy}"
-            ) from error
+            fault = first_fault(error)
+            raise GanAugError(f"{where}: is no {cls.WHAT} ({fault}); {remedy}") from error
 
     def write(self, path: Path, within: Path | None = None) -> None:
         """Write the file in one step; see `gan_aug.run.files.replace_file`."""

@@ -22,11 +22,7 @@ def printable(text: str) -> str:
 
 
 def console(**options: Any) -> Console:
-    """Return a rich console to which [A] and :x: are text, neither styles nor pictures.
-
-    Args:
-        **options: of `rich.console.Console`.
-    """
+    """Return a rich console to which [A] and :x: are text, neither styles nor pictures."""
     return Console(markup=False, emoji=False, **options)
 
 

@@ -45,11 +45,7 @@ def use_threads(run: Run, asked: int | str = AUTO) -> None:
     """Let torch compute with the threads that a run is to have, and record them.
 
     A run that is gone on with keeps its number, whatever is free now. A job of a multirun takes
-    what its launcher gave it: that has counted the others.
-
-    Args:
-        run: whose.
-        asked: `trainer.threads`.
+    what its launcher gave it: that has counted the others. `asked` is `trainer.threads`.
     """
     most, number = allowed(), run.threads if asked == AUTO else int(asked)
     if asked == AUTO and number is not None and number > most:
@@ -110,13 +106,10 @@ def _cgroup_limit(root: Path) -> float:
         return math.inf
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        own = groups / controllers / path.lstrip("/")
-        for folder in (own, *own.parents):
-            limits.append(_limit_of(folder))
-            if folder == groups:
-                break
+        if not controllers or "cpu" in controllers.split(","):
+            own = groups / controllers / path.lstrip("/")
+            within = (f for f in (own, *own.parents) if f.is_relative_to(groups))
+            limits += [_limit_of(folder) for folder in within]
     return max(1.0, min(limits))
 
 

@@ -10,7 +10,7 @@ from gan_aug.run.command_line import command
 from gan_aug.run.extras import require
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
-from gan_aug.run.record import Busy, open_run
+from gan_aug.run.record import Busy, Run
 from gan_aug.run.threads import use_threads
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
@@ -31,7 +31,7 @@ def main(settings: StudySettings) -> None:
 
     try:
         redo = may_be_redone(settings)
-        with open_run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
+        with Run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
             if run.finished:
                 check_same_data(run.folder, settings.data)
                 print(f"{run.folder}: finished already, skipped")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.find import find_runs
-from gan_aug.run.lock import Lock
+from gan_aug.run.find import report_due
 from gan_aug.run.record import Busy, wait_until_free
 from gan_aug.run.run_record import read_record
 from gan_aug.run.sweep_table import RememberSweep, print_table
@@ -61,24 +59,12 @@ def finish() -> None:
         wait_until_free(folder)
     print_table()
     if _study_dir is not None and not stopped:
-        _write_report(_study_dir)
+        with report_due(_study_dir) as due:
+            if due:
+                from gan_aug.report.build import write_report
+
+                print(f"report      {write_report(_study_dir).page}")
     for folder in [] if stopped else _with_others:
         record = read_record(folder)
         if record is None or not record.finished:
             raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
-
-
-def _write_report(study_dir: Path) -> None:
-    runs = find_runs(study_dir).runs
-    results = [path for run in runs if (path := run / "metrics.json").exists()]
-    if not results:
-        return
-    report = study_dir / "report.html"
-    # Commands that end together write it one after the other, and the last one has all draws.
-    with Lock(study_dir / ".report.lease", guards=study_dir):
-        latest = max(path.stat().st_mtime for path in results)
-        # After a clock was set back, what is new is older than a report of "tomorrow".
-        if not report.exists() or not latest <= report.stat().st_mtime <= time.time():
-            from gan_aug.report.build import write_report
-
-            print(f"report      {write_report(study_dir).page}")

@@ -201,7 +201,7 @@ def _one_gan(
         reused = record is not None and record.finished
         if not reused:
             print(f"fitting the {class_name} GAN of draw {settings.draw}: {folder}", flush=True)
-            with Run(folder, config, may_differ=_MAY_DIFFER) as run:
+            with Run(config, may_differ=_MAY_DIFFER, folder=folder) as run:
                 run.record(data=splits.notes, synthetic=None)
                 record_threads(run)
                 train(config, Prepared(splits, None), run, keep_chosen=True)
