@@ -26,9 +26,8 @@ from gan_aug.metrics.memorisation import closest_pairs
 from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
 from gan_aug.run.files import replace_file, write_json, write_text
-from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.run.terminal import cell, console
+from gan_aug.run.terminal import cell, console, quieten
 from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}

@@ -18,8 +18,7 @@ from gan_aug.data.image_table import Images
 from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.models.inference import weights_hash
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.extras import require
+from gan_aug.run.errors import GanAugError, require
 
 BATCH = 100
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

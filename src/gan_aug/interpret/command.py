@@ -32,9 +32,9 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_stored
 from gan_aug.run.files import replace_file, write_json, write_text
-from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
+from gan_aug.run.terminal import quieten
 from gan_aug.settings.commands import SettledExplain
 from gan_aug.settings.node import Node, build_plain
 

@@ -45,8 +45,6 @@ class State(StrEnum):
     KILLED = "killed"
 
 
-OPEN = (State.WAITING, State.RUNNING)
-"""Of these something is still to come."""
 ENDED_BADLY = (State.FAILED, State.KILLED, State.STOPPED)
 
 
@@ -83,11 +81,6 @@ class Sweep:
     def counts(self) -> Counter[State]:
         """Return how many jobs are in each state."""
         return Counter(job.state for job in self.jobs)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether some job waits or runs."""
-        return any(job.state in OPEN for job in self.jobs)
 
     def usual_seconds(self) -> float | None:
         """Return the median time of the finished jobs; None before there are any."""
@@ -132,11 +125,7 @@ class Follower:
         self._read: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
     def look(self) -> list[Sweep]:
-        """Return how all stands now, by multirun.
-
-        Raises:
-            GanAugError: there is no such folder, or no run in it.
-        """
+        """Return how all stands now, by multirun; GanAugError without a folder or a run in it."""
         if not self._root.is_dir():
             raise GanAugError(f"study_dir={self._root}: no such folder; name a study's, or a run's")
         below = find_runs(self._root)

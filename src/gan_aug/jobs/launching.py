@@ -19,8 +19,7 @@ from gan_aug.jobs.follow import Follower, State
 from gan_aug.jobs.pool import Ended, JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.extras import require
+from gan_aug.run.errors import GanAugError, require
 from gan_aug.run.launched import users_environment
 from gan_aug.run.precision import check_gpu
 from gan_aug.run.sweep_table import leave_table_to_others
@@ -113,12 +112,9 @@ def run_here(
     slots: Sequence[dict[str, str]],
     look: Callable[[JobPool], None] = lambda pool: None,
 ) -> dict[int, Ended]:
-    """Run a submission's jobs on this machine, and show how they get on.
+    """Run a submission's jobs on this machine; return how each ended, by its position there.
 
-    `look` is called every second; it may end single jobs.
-
-    Returns:
-        How each ended, by its position in `submission.jobs`.
+    It shows how they get on, and calls `look` every second, which may end single jobs.
 
     Raises:
         OSError: the jobs' files cannot be written.
@@ -204,11 +200,7 @@ def _refuse_other_settings(sweep: Path, jobs: Sequence[Job], queued: Mapping[str
 def submission_of(
     config: DictConfig, jobs: Sequence[Job], launcher: Literal["local", "slurm"]
 ) -> Submission:
-    """Write down jobs of a multirun that are to be run.
-
-    Raises:
-        GanAugError: the sweep's folder cannot be written.
-    """
+    """Write down jobs of a multirun that are to be run."""
     options = get_args_parser().parse_args(sys.argv[1:])
     flags = {f"--config-{name}": getattr(options, f"config_{name}") for name in _CONFIG}
     hydra = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
@@ -257,10 +249,7 @@ def _completed(batch: Sequence[Sequence[str]]) -> list[JobReturn]:
 
 
 def returns(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
-    """Return what Hydra is told of jobs that have ended: it raises the first failure.
-
-    `failed` is run folder to why its job is not done.
-    """
+    """Return what Hydra, which raises the first failure, is told; `failed` is folder to reason."""
     told = []
     for job in jobs:
         result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)

@@ -175,11 +175,7 @@ def reason_of(code: int, log: Path, start: int = 0) -> str:
 
 
 def check_numbers(**settings: object) -> None:
-    """Check settings of hydra.launcher that count something.
-
-    Raises:
-        GanAugError: one is no whole number from 1.
-    """
+    """Refuse settings of hydra.launcher that are no whole numbers from 1."""
     for name, value in settings.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise GanAugError(f"hydra.launcher.{name}={value}: must be a whole number from 1")

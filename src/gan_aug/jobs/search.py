@@ -18,8 +18,7 @@ from gan_aug.jobs.launching import run_here, slots_of, submission_of
 from gan_aug.jobs.pool import JobPool
 from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.extras import require
+from gan_aug.run.errors import GanAugError, require
 from gan_aug.run.launched import DIVERGED, users_environment
 from gan_aug.run.run_record import RECORD, read_record
 from gan_aug.run.seeds import stream_seed
@@ -44,20 +43,6 @@ class Settings:
     storage: str | None
     study_name: str
 
-    def check(self) -> None:
-        """Check them.
-
-        Raises:
-            GanAugError: one is out of range.
-        """
-        if not isinstance(self.n_trials, int) or self.n_trials < 1:
-            raise GanAugError(f"hydra.sweeper.n_trials={self.n_trials}: must be 1 or more")
-        if self.direction not in ("minimize", "maximize"):
-            raise GanAugError(
-                f"hydra.sweeper.direction={self.direction}: must be minimize or maximize"
-            )
-        refuse_test(self.metric)
-
 
 def search(
     loader: ConfigLoader,
@@ -79,7 +64,12 @@ def search(
     require("optuna", "hydra/sweeper=optuna")
     import optuna
 
-    settings.check()
+    n, direction = settings.n_trials, settings.direction
+    if not isinstance(n, int) or n < 1:
+        raise GanAugError(f"hydra.sweeper.n_trials={n}: must be 1 or more")
+    if direction not in ("minimize", "maximize"):
+        raise GanAugError(f"hydra.sweeper.direction={direction}: must be minimize or maximize")
+    refuse_test(settings.metric)
     if config.hydra.job.name != "train":
         raise GanAugError(
             f"hydra/sweeper=optuna: searches with gan_aug.train; {config.hydra.job.name} logs no "
@@ -93,7 +83,7 @@ def search(
     slots = slots_of(example, jobs, threads)
     path = Path(settings.storage) if settings.storage else composer.sweep / "optuna.journal"
     pruner = settings.pruner and build_plain(settings.pruner, "hydra.sweeper.pruner")
-    stored = StoredStudy(path, settings.study_name, settings.direction, settings.metric, space)
+    stored = StoredStudy(path, settings.study_name, direction, settings.metric, space)
     with stored.opened(pruner or optuna.pruners.NopPruner()) as study:
         _Search(study, space, composer, config, settings, slots).run()
 

@@ -35,18 +35,17 @@ ALL_DONE, SOME_ENDED_BADLY, SOME_OPEN = 0, 1, 3
 
 def exit_code(sweeps: Sequence[Sweep]) -> int:
     """Return 0 where all is done, 3 while some job waits or runs, else 1."""
-    if any(sweep.is_open for sweep in sweeps):
+    states = {job.state for sweep in sweeps for job in sweep.jobs}
+    if states & {State.WAITING, State.RUNNING}:
         return SOME_OPEN
-    done = all(job.state is State.DONE for sweep in sweeps for job in sweep.jobs)
-    done = done and not any(sweep.damaged for sweep in sweeps)
+    done = states <= {State.DONE} and not any(sweep.damaged for sweep in sweeps)
     return ALL_DONE if done else SOME_ENDED_BADLY
 
 
 def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
-    """Print how all stands, on a terminal again and again until nothing waits or runs, or Ctrl-C.
+    """Print how all stands, and return how it stood last.
 
-    Returns:
-        How it stood last. `refresh_seconds` None prints once.
+    On a terminal it is printed every `refresh_seconds` until nothing waits or runs, or Ctrl-C.
     """
     sweeps = follower.look()
     terminal = console()

@@ -78,11 +78,7 @@ class Pack:
         return {**vars(self), "_pool": None}
 
     def __call__(self) -> None:
-        """Run the jobs that are not done yet.
-
-        Raises:
-            GanAugError: some failed; Slurm then shows the task as failed.
-        """
+        """Run the jobs that are not done yet; where some fail, Slurm shows the task as failed."""
         submission = Submission.load(self._folder)
         try:
             self._run(submission)
@@ -155,11 +151,7 @@ def _report_if_last(submission: Submission) -> None:
 
 
 def check(wait: bool, pack: int, cpus_per_task: int, settings: Mapping[str, Any]) -> None:
-    """Check the launcher's settings, and that this machine submits to a cluster.
-
-    Raises:
-        GanAugError: naming the setting, or what is missing.
-    """
+    """Refuse settings of the launcher that are none, and a machine that submits to no cluster."""
     if not isinstance(wait, bool):
         raise GanAugError(f"hydra.launcher.wait={wait}: must be true or false")
     counted = {key: settings[key] for key in _COUNTED if settings.get(key) is not None}
@@ -191,7 +183,10 @@ def submit(
     packs = [range(i, min(i + pack, n)) for i in range(0, n, pack)]
     tasks: dict[str, list[int]] = {}
     try:
-        longest = _max_array_size()
+        size = re.search(
+            r"^MaxArraySize\s*=\s*([1-9]\d*)", _ask("scontrol", "show", "config"), re.MULTILINE
+        )
+        longest = int(size[1]) if size else 1001
         for start in range(0, len(packs), longest):
             chunk = packs[start : start + longest]
             executor = _executor(submission, cpus_per_task, settings)
@@ -238,18 +233,8 @@ def _executor(
     return executor
 
 
-def _max_array_size() -> int:
-    shown = _ask("scontrol", "show", "config")
-    size = re.search(r"^MaxArraySize\s*=\s*([1-9]\d*)", shown, re.MULTILINE)
-    return int(size[1]) if size else 1001
-
-
 def queued(sweep: Path) -> dict[str, Queued]:
-    """Return the jobs that wait or run on the cluster, by run folder, relative to the sweep's.
-
-    Raises:
-        GanAugError: Slurm does not answer.
-    """
+    """Return the jobs that wait or run on the cluster, by run folder, relative to the sweep's."""
     tasks: dict[str, list[Job]] = {}
     for folder in submissions(sweep):
         if (folder / TASKS).exists():

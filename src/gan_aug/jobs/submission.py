@@ -65,11 +65,7 @@ class Submission(Stored):
     _folder: Path = PrivateAttr(default=Path())
 
     def keep_in(self, sweep: Path) -> Self:
-        """Write jobs.json into a new folder of the sweep's; return the submission.
-
-        Raises:
-            GanAugError: the sweep's folder cannot be written.
-        """
+        """Write jobs.json into a new folder of the sweep's; return the submission."""
         at = datetime.fromtimestamp(self.submitted, UTC)
         name = f"{at:%Y-%m-%d_%H-%M-%S}_{socket.gethostname()}_{os.getpid()}"
         self._folder = sweep / JOBS / name

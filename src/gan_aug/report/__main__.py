@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
-from gan_aug.run.extras import require
+from gan_aug.run.errors import require
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import ReportSettings

@@ -1,10 +1,25 @@
-"""What is meant for the person at the keyboard: the one exception, and warnings."""
+"""What is meant for the person at the keyboard: the one exception, warnings, what to install."""
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 from gan_aug.run.terminal import printable
+
+EXTRA_OF = {
+    "polars": "study",
+    "captum": "explain",
+    "kagglehub": "kaggle",
+    "medmnist": "medmnist",
+    "pydicom": "dicom",
+    "submitit": "slurm",
+    "optuna": "search",
+    "timm": "timm",
+    "torch_fidelity": "extractors",
+    "torchxrayvision": "extractors",
+}
+"""Each module that may be missing, and the extra that brings it."""
 
 
 class GanAugError(Exception):
@@ -56,3 +71,18 @@ def as_typed(value: object) -> str:
 def warn(message: str) -> None:
     """Print a line about something that the run goes on in spite of."""
     print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
+
+
+def require(module: str, asked: str) -> None:
+    """Check that a module, a key of `EXTRA_OF`, is installed, before time is spent on its need.
+
+    `asked` is the setting or command that needs it, as it was typed.
+
+    Raises:
+        GanAugError: it is not installed.
+    """
+    if (sys.modules[module] if module in sys.modules else find_spec(module)) is None:
+        raise GanAugError(
+            f"{asked}: needs the package {module}, which is not installed; "
+            f"pip install 'gan_aug[{EXTRA_OF[module]}]'"
+        )

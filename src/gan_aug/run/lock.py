@@ -90,13 +90,6 @@ class Seen(NamedTuple):
 class Lost(GanAugError):
     """A lock that this process held is another's now, or was removed."""
 
-    def __init__(self, lock: Lock) -> None:
-        super().__init__(
-            f"{lock.guards}: this process stood still for more than {lock.stale:g} s, so another "
-            f"may have gone on here, or {lock.path} was removed; nothing more is written; repeat "
-            "the command once the other has ended"
-        )
-
 
 class Lock:
     """A lock; one thread of one process takes it, and not twice.
@@ -178,7 +171,11 @@ class Lock:
             except OSError:  # a server that does not answer, say
                 self._lost = monotonic() - self._sure > self.stale
         if self._lost:
-            raise Lost(self)
+            raise Lost(
+                f"{self.guards}: this process stood still for more than {self.stale:g} s, so "
+                f"another may have gone on here, or {self.path} was removed; nothing more is "
+                "written; repeat the command once the other has ended"
+            )
 
     def wait_until_free(self) -> None:
         """Wait while another process holds the lock, without taking it."""

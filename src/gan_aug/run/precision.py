@@ -28,11 +28,7 @@ def choose_precision(accelerator: str) -> str:
 
 
 def check_gpu(trainer: TrainerSettings) -> None:
-    """Check that there is the GPU that a trainer asks for.
-
-    Raises:
-        GanAugError: there is none.
-    """
+    """Refuse a trainer that asks for a GPU where there is none."""
     if trainer.accelerator != "gpu":
         return
     import torch

@@ -137,21 +137,13 @@ def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str,
 
 
 def is_finished(folder: Path, given: Plain) -> bool:
-    """Tell whether a folder holds a finished run of just these settings.
-
-    Raises:
-        GanAugError: its record is damaged.
-    """
+    """Tell whether a folder holds a finished run of just these settings."""
     record = read_record(folder)
     return record is not None and record.finished and not any(differences(record.given, given))
 
 
 def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
-    """Yield the runs that these command-line arguments started, apart from how they name folders.
-
-    Returns:
-        Of each when its record was written, its folder and its record.
-    """
+    """Yield when the runs of these arguments, however folders are named, were recorded, and them."""
     wanted = _essence(command)
     for path in root.glob(f"**/{RECORD}"):
         with suppress(GanAugError):  # somebody else's file

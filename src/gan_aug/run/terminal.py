@@ -1,9 +1,11 @@
-"""What people read of anyone's files: on a terminal, through a pipe, in a spreadsheet."""
+"""What people read, of anyone's files too: on a terminal, through a pipe, in a spreadsheet."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +16,18 @@ NOBODY_READS = 141
 """Exit code of a command that ends since nobody reads its output: 128 + SIGPIPE, as of `yes`."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the start of a formula, whatever quotes stand around the cell."""
+_NOISE = (
+    "You passed in a `val_dataloader` but have no `validation_step`",
+    "The number of training batches .* is smaller than the logging interval",
+    "Found .* module.* in eval mode at the start of training",
+    "You defined a `validation_step` but have no `val_dataloader`",
+    "Metric `Kernel Inception Distance` will save all extracted features",
+    "You're resuming from a checkpoint that ended before the epoch ended",
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "The `srun` command is available on your system but is not used",
+    "torch.searchsorted\\(\\): input value tensor is non-contiguous",
+)
+"""Library warnings that do not hold here, or that a user cannot act on."""
 
 
 def printable(text: str) -> str:
@@ -55,3 +69,10 @@ def ends_with_its_reader() -> Iterator[None]:
         # What is left in the buffer would fail once more at Python's own end, with a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(NOBODY_READS)
+
+
+def quieten() -> None:
+    """Silence what libraries say that a user cannot act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
-from gan_aug.run.extras import require
+from gan_aug.run.errors import require
 from gan_aug.run.precision import settle_precision
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, Run

@@ -18,9 +18,8 @@ from gan_aug.pages.html import png_of, sheet
 from gan_aug.report.metrics import MeasuredFit, titles_of
 from gan_aug.report.records import RESULT, ArmFacts, DrawResult, FitResult, Method, RulerFacts
 from gan_aug.run.files import replace_file, sha256_of
-from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
-from gan_aug.run.terminal import console
+from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.ruler import ARM, ruler_of
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.declaration import declare

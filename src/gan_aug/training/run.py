@@ -40,10 +40,9 @@ from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.errors import Diverged, GanAugError, warn
 from gan_aug.run.files import replace_file, sha256_of, write_json
 from gan_aug.run.progress import reporting, stage
-from gan_aug.run.quiet import quieten
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
-from gan_aug.run.terminal import console
+from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.gan_classes import classes_made

@@ -20,8 +20,7 @@ from gan_aug.data.sources.entries import (
     reading,
 )
 from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.extras import require
+from gan_aug.run.errors import GanAugError, require
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
 FOLDERS = ("normal", "pneumonia")

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
-from gan_aug.run.errors import GanAugError, said
-from gan_aug.run.extras import require
+from gan_aug.run.errors import GanAugError, require, said
 
 
 class TimmClassifier(ImageClassifier):

@@ -9,8 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from support import ROOT
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.extras import EXTRA_OF, require
+from gan_aug.run.errors import EXTRA_OF, GanAugError, require
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
