@@ -28,10 +28,9 @@ from support import ROOT, TINY_CNN, run_command, start
 from gan_aug.jobs import search as searching
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.curve import curve, refuse_test, result
-from gan_aug.jobs.journal import StoredStudy
+from gan_aug.jobs.journal import Space, StoredStudy, space_of
 from gan_aug.jobs.pool import Ended
 from gan_aug.jobs.search import Settings, search
-from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.folder_names import folder_name

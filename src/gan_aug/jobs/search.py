@@ -13,10 +13,9 @@ from omegaconf import DictConfig
 
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.curve import curve, refuse_test, result
-from gan_aug.jobs.journal import StoredStudy
+from gan_aug.jobs.journal import Space, StoredStudy, space_of
 from gan_aug.jobs.launching import run_here, slots_of, submission_of
 from gan_aug.jobs.pool import JobPool
-from gan_aug.jobs.space import Space, space_of
 from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import GanAugError, require
 from gan_aug.run.launched import DIVERGED, users_environment

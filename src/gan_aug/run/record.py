@@ -121,6 +121,12 @@ class Run:
         except BaseException:
             self._lock.release()
             raise
+        if self._says and not self.finished:
+            try:
+                self._show()
+            except BaseException as error:  # nobody reads it, say
+                self.__exit__(type(error), error, None)
+                raise
         return self
 
     def _open(self) -> None:
@@ -148,8 +154,6 @@ class Run:
                 resumed=earlier.resumed + 1,
                 threads=earlier.threads if self.before else None,
             )
-        if self._says:
-            self._show()
         self._write()
         for name, content in (
             ("config", OmegaConf.create(self.config)),

@@ -143,7 +143,7 @@ def is_finished(folder: Path, given: Plain) -> bool:
 
 
 def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
-    """Yield when the runs of these arguments, however folders are named, were recorded, and them."""
+    """Yield the runs of these arguments, however folders are named, and when they were recorded."""
     wanted = _essence(command)
     for path in root.glob(f"**/{RECORD}"):
         with suppress(GanAugError):  # somebody else's file
