@@ -14,7 +14,7 @@ from gan_aug.data.prepare import load
 from gan_aug.data.settle import named
 from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, chosen_classes
-from gan_aug.data.sources.tree import LeftOut
+from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import make_splits
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.commands import InspectSettings
@@ -26,32 +26,32 @@ def entries(*labels: str) -> list[Entry]:
 
 def test_null_takes_all() -> None:
     found = entries("a", "b", "c")
-    assert chosen_classes(found, None, LeftOut(), "data") == found
+    assert chosen_classes(found, None, Tree(), "data") == found
 
 
-def test_the_others_are_listed_as_left_out() -> None:
-    left_out = LeftOut()
-    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], left_out, "data")
+def test_the_others_are_listed_as_tree() -> None:
+    tree = Tree()
+    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], tree, "data")
     assert [entry.label for entry in found] == ["a", "c"]
     reason = "of the class b, which data.classes leaves out"
-    assert left_out.reasons == {"b/1.png": reason, "b/3.png": reason}
+    assert tree.reasons == {"b/1.png": reason, "b/3.png": reason}
 
 
 def test_other_is_the_rest() -> None:
-    left_out = LeftOut()
-    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], left_out, "data")
+    tree = Tree()
+    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], tree, "data")
     assert [entry.label for entry in found] == ["a", "other", "other"]
     assert [entry.path for entry in found] == ["a/0.png", "b/1.png", "c/2.png"]
-    assert left_out.reasons == {}
+    assert tree.reasons == {}
 
 
 def test_a_class_called_other_is_itself() -> None:
-    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], LeftOut(), "data")
+    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], Tree(), "data")
     assert [entry.path for entry in found] == ["a/0.png", "other/2.png"]
 
 
 def test_names_that_hydra_reads_as_numbers() -> None:
-    found = chosen_classes(entries("0", "1", "2"), [0, 2], LeftOut(), "data")
+    found = chosen_classes(entries("0", "1", "2"), [0, 2], Tree(), "data")
     assert [entry.label for entry in found] == ["0", "2"]
 
 
@@ -65,7 +65,7 @@ def test_names_that_hydra_reads_as_numbers() -> None:
 )
 def test_what_names_no_class_is_refused(classes: Any, part: str) -> None:
     with pytest.raises(GanAugError, match=re.escape(part)):
-        chosen_classes(entries("a", "b"), classes, LeftOut(), "data")
+        chosen_classes(entries("a", "b"), classes, Tree(), "data")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def loaded(root: Path, cache: Path, *overrides: str) -> Source:
     return source
 
 
-def test_a_class_that_lacks_a_split_can_be_left_out(root: Path, tmp_path: Path) -> None:
+def test_a_class_that_lacks_a_split_can_be_tree(root: Path, tmp_path: Path) -> None:
     with pytest.raises(GanAugError, match="test has no images of c"):
         loaded(root, tmp_path)
     source = loaded(root, tmp_path, "data.classes=[a,b]")

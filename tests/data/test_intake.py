@@ -30,7 +30,7 @@ from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.patients import PatientPattern
-from gan_aug.data.sources.tree import LeftOut, Tree
+from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
 from gan_aug.run.arguments import _in_grammar
@@ -777,15 +777,14 @@ def test_a_folder_that_cannot_be_read(
 def test_folders_may_be_nested_deeper_than_calls(root: Path) -> None:
     folders = ["/".join(["A", *"d" * n]) for n in range(2000)]
     tree = Tree([f"{folders[-1]}/x.png", "B/y.png"], folders={"", "B", *folders})
-    left_out = LeftOut()
-    entries = find_entries(root, tree, PatientPattern(None), left_out)
+    entries = find_entries(root, tree, PatientPattern(None))
     assert [(entry.label, entry.path) for entry in entries] == [
         ("A", f"{folders[-1]}/x.png"),
         ("B", "B/y.png"),
     ]
-    assert left_out.reasons == {}
-    tree.list_unread({"B/y.png"}, "no", lambda _: "unread", left_out)
-    assert left_out.reasons == {"A/": "unread (1 file)"}
+    assert tree.reasons == {}
+    tree.list_unread({"B/y.png"}, "no", lambda _: "unread")
+    assert tree.reasons == {"A/": "unread (1 file)"}
 
 
 def test_a_checkpoint_may_say_what_was_left_out(composed: DictConfig) -> None:

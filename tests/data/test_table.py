@@ -13,7 +13,7 @@ from support import write_image
 from gan_aug.data.sources.entries import Entry
 from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
-from gan_aug.data.sources.tree import LeftOut, find_files
+from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.run.errors import GanAugError
 
 ROWS = ("A/1.png,폐렴,p1", "A/2.png,정상,p2", "B/3.png,폐렴,p1", "B/4.png,정상,p3")
@@ -36,13 +36,12 @@ def read(
     columns: dict[str, str] | None = None,
     exclude: list[str] | None = None,
     regex: str | None = None,
-) -> tuple[list[Entry], LeftOut]:
+) -> tuple[list[Entry], Tree]:
     file = root.parent / "labels.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    left_out = LeftOut()
-    tree = find_files(root, exclude or [], "error")
+    tree = find_files(root, exclude, "error")
     table = Table(file, root, columns or {})
-    return table.read(tree, PatientPattern(regex), exclude or [], left_out), left_out
+    return table.read(tree, PatientPattern(regex)), tree
 
 
 def text(separator: str = ",", header: str = "path,label,patient") -> str:
@@ -131,10 +130,9 @@ def test_what_is_not_read_is_listed(root: Path) -> None:
 
 def test_a_table_in_the_root_is_no_file_left_out(root: Path) -> None:
     (root / "labels.csv").write_text(text())
-    left_out = LeftOut()
     tree = find_files(root, [], "error")
-    Table(root / "labels.csv", root, {}).read(tree, PatientPattern(None), [], left_out)
-    assert not left_out.reasons
+    Table(root / "labels.csv", root, {}).read(tree, PatientPattern(None))
+    assert not tree.reasons
 
 
 @pytest.mark.parametrize(
@@ -171,7 +169,5 @@ def test_a_huge_table_is_refused_at_once(root: Path) -> None:
         sparse.truncate(100 * MOST_BYTES)
     started = time.monotonic()
     with pytest.raises(GanAugError, match=r"huge\.csv: cannot be read as CSV \(.* bytes, at most"):
-        Table(file, root, {}).read(
-            find_files(root, [], "error"), PatientPattern(None), [], LeftOut()
-        )
+        Table(file, root, {}).read(find_files(root, [], "error"), PatientPattern(None))
     assert time.monotonic() - started < 1

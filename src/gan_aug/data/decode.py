@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,25 +31,28 @@ _COLOURED = 2.0
 """Mean difference of channels, of 255, from which an image counts as coloured."""
 
 
+class FileFacts(TypedDict):
+    """What is known of a decoded file; the patient is what a DICOM header names."""
+
+    sha256: str
+    mode: str
+    size: tuple[int, int]
+    patient: str | None
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Files that were decoded.
 
     Attributes:
         images: uint8 (M, C, H, W) of the good files, in the order of their names.
-        hashes: for every name its SHA-256, None where the file is bad.
-        bad: name to what is wrong with it.
-        patients: for every name the patient that a DICOM header names, else None.
-        modes: how many good files there are of each mode.
-        sizes: the same of each "width x height".
+        good: file to what is known of it, in the same order.
+        bad: file to what is wrong with it.
     """
 
     images: NDArray[np.uint8]
-    hashes: list[str | None]
+    good: dict[str, FileFacts]
     bad: dict[str, str]
-    patients: list[str | None]
-    modes: dict[str, int]
-    sizes: dict[str, int]
 
 
 def channels_of(root: Path, names: Sequence[str], window: Window | None = None) -> int:
@@ -88,7 +90,7 @@ def decode_files(
         channels: 1 or 3.
         cache_dir: see `load_or_build`.
         on_bad_file: `error` stops at bad files, `skip` leaves them out.
-        fit: see `decode`.
+        fit: see `square`.
         window: see `read_dicom`.
 
     Raises:
@@ -102,7 +104,7 @@ def decode_files(
                 status = os.fstat(file.fileno())
             stats.append((name, status.st_size, status.st_mtime_ns))
         except OSError as error:
-            unreadable[name] = f"cannot be read ({error.strerror})"
+            unreadable[name] = _cannot_be_read(error)
     key = {
         "files": stats,
         "size": image_size,
@@ -111,59 +113,13 @@ def decode_files(
         "window": window,
     }
 
-    def build() -> Built:
-        return _decode_all(root, [name for name, *_ in stats], image_size, channels, fit, window)
-
-    try:
-        images, index = load_or_build(cache_dir, key, build)
-    except _UnreadableError as error:
-        unreadable |= error.files
-        stats[:] = [stat for stat in stats if stat[0] not in unreadable]
-        images, index = load_or_build(cache_dir, key, build)
-    bad: dict[str, str] = unreadable | index["bad"]
-    if bad and on_bad_file == "error":
-        name, reason = next(iter(bad.items()))
-        more = f" (and {len(bad) - 1} more bad files)" if len(bad) > 1 else ""
-        raise GanAugError(
-            f"{root / name}: {reason}{more}; mend or remove it, or set data.on_bad_file=skip"
-        )
-    good: dict[str, dict[str, Any]] = index["good"]
-    return Decoded(
-        images,
-        [good[name]["sha256"] if name in good else None for name in names],
-        bad,
-        [good[name]["patient"] if name in good else None for name in names],
-        dict(Counter(facts["mode"] for facts in good.values())),
-        dict(Counter("{} x {}".format(*facts["size"]) for facts in good.values())),
-    )
-
-
-class _UnreadableError(Exception):
-    """Files that could be opened, not read: nothing that the cache may remember."""
-
-    def __init__(self, files: dict[str, str]) -> None:
-        super().__init__(", ".join(files))
-        self.files = files
-
-
-def _decode_all(
-    root: Path,
-    names: Sequence[str],
-    image_size: int,
-    channels: int,
-    fit: str,
-    window: Window | None,
-) -> Built:
-    unreadable: dict[str, str] = {}
-
-    def one(name: str) -> Built | str:
+    def one(name: str) -> tuple[NDArray[np.uint8], FileFacts] | str | OSError:
         """Return an image and what is known of it, or what is wrong with its file."""
         try:
             data = read_bytes(root / name, MAX_BYTES)
             image, picture = decode(data, image_size, channels, fit, window)
         except OSError as error:
-            unreadable[name] = f"cannot be read ({error.strerror})"
-            return unreadable[name]
+            return error
         except ValueError as error:
             return str(error)
         return image, {
@@ -173,18 +129,42 @@ def _decode_all(
             "patient": picture.patient,
         }
 
-    # Threads are enough: Pillow releases the GIL while it decodes and resizes.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        progress = track(
-            pool.map(one, names), description="Decoding images (first use)", total=len(names)
+    def build() -> Built:
+        # Threads are enough: Pillow releases the GIL while it decodes and resizes.
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            left = [name for name, *_ in stats]
+            decoded = track(pool.map(one, left), "Decoding images (first use)", len(left))
+            results = dict(zip(left, decoded, strict=True))
+        if failed := {n: each for n, each in results.items() if isinstance(each, OSError)}:
+            raise _UnreadableError({name: _cannot_be_read(each) for name, each in failed.items()})
+        good = {n: each for n, each in results.items() if isinstance(each, tuple)}
+        images = np.zeros((0, channels, image_size, image_size), np.uint8)
+        if good:
+            images = np.stack([image for image, _ in good.values()])
+        return images, {
+            "good": {name: facts for name, (_, facts) in good.items()},
+            "bad": {name: each for name, each in results.items() if isinstance(each, str)},
+        }
+
+    try:
+        images, index = load_or_build(cache_dir, key, build)
+    except _UnreadableError as error:
+        unreadable |= error.args[0]
+        stats[:] = [stat for stat in stats if stat[0] not in unreadable]
+        images, index = load_or_build(cache_dir, key, build)
+    bad: dict[str, str] = unreadable | index["bad"]
+    if bad and on_bad_file == "error":
+        name, reason = next(iter(bad.items()))
+        more = f" (and {len(bad) - 1} more bad files)" if len(bad) > 1 else ""
+        raise GanAugError(
+            f"{root / name}: {reason}{more}; mend or remove it, or set data.on_bad_file=skip"
         )
-        results = dict(zip(names, progress, strict=True))
-    if unreadable:
-        raise _UnreadableError(unreadable)
-    good = {name: result for name, result in results.items() if not isinstance(result, str)}
-    shape = (0, channels, image_size, image_size)
-    images = np.stack([image for image, _ in good.values()]) if good else np.zeros(shape, np.uint8)
-    return images, {
-        "good": {name: facts for name, (_, facts) in good.items()},
-        "bad": {name: result for name, result in results.items() if isinstance(result, str)},
-    }
+    return Decoded(images, index["good"], bad)
+
+
+class _UnreadableError(Exception):
+    """Files that could be opened, not read: nothing that the cache may remember."""
+
+
+def _cannot_be_read(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"

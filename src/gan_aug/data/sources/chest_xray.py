@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import decode_files
 from gan_aug.data.source import Source
-from gan_aug.data.sources.entries import (
-    Entry,
-    by_split,
-    image_table,
-    notes_of,
-    readable,
-    reading,
-)
-from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
+from gan_aug.data.sources.entries import Entry, notes_of, readable, reading, tables
+from gan_aug.data.sources.tree import find_files
 from gan_aug.run.errors import GanAugError, require
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
@@ -38,16 +31,10 @@ _NORMAL = re.compile(r"(?:NORMAL2-)?(IM-\d+)-\d+")
 
 
 def parse_name(stem: str) -> tuple[str | None, str | None]:
-    """Read patient and subtype off a file name.
+    """Return the patient and the kind of pneumonia that a file's name, less its ending, tells.
 
     `NORMAL2-IM-0123-0001` and `IM-0123-0001` may or may not be one person; they are treated as
     one, which can only make the validation cut stricter.
-
-    Args:
-        stem: file name without extension.
-
-    Returns:
-        Patient id and kind of pneumonia, each None when the name has none.
     """
     if match := _PNEUMONIA.match(stem):
         return match[1], match[2]
@@ -64,7 +51,7 @@ def find_root(root: Path) -> Path:
     """
     if not root.is_dir():
         raise GanAugError(f"data.root={root}: no such folder; name your copy of the data set")
-    for folder in (root, root / "chest_xray", root / "chest_xray" / "chest_xray"):
+    for folder in (root, root / "chest_xray", root / "chest_xray/chest_xray"):
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             return folder
     raise GanAugError(
@@ -95,8 +82,8 @@ def list_images(paths: Iterable[str], root: Path) -> list[Entry]:
     """List the images of both splits, those of train first, of each the normal ones first.
 
     Args:
-        paths: of files below the folder that holds train/ and test/, in order.
-        root: that folder, for messages.
+        paths: of files below `root`, in order.
+        root: the folder that holds train/ and test/.
 
     Raises:
         GanAugError: a class has no images in a split, or two folders.
@@ -127,19 +114,14 @@ def list_images(paths: Iterable[str], root: Path) -> list[Entry]:
 
 
 def contradictions(entries: Iterable[Entry]) -> list[str]:
-    """Say where file names contradict the class folders that they lie in.
-
-    Returns:
-        A sentence for each folder with such files.
-    """
-    wrong: dict[str, list[str]] = {}
-    total: Counter[str] = Counter()
+    """Say, in a sentence a folder, where file names contradict the class folder they lie in."""
+    wrong, total = defaultdict[str, list[str]](list), Counter[str]()
     for entry in entries:
         folder, _, file = entry.path.rpartition("/")
         total[folder] += 1
         pattern = _PNEUMONIA if folder.lower().endswith("/normal") else _NORMAL
         if pattern.match(file):
-            wrong.setdefault(folder, []).append(file)
+            wrong[folder].append(file)
     return [
         f"{len(files)} of {total[folder]} files in {folder} are named like the other class "
         f"({files[0]}): are the class folders swapped?"
@@ -149,18 +131,11 @@ def contradictions(entries: Iterable[Entry]) -> list[str]:
 
 @dataclass(frozen=True)
 class ChestXray:
-    """Folder of X-rays in Kaggle's layout.
+    """Folder of X-rays in Kaggle's layout, fetched with kagglehub if `download` and no `root`.
 
     A `val/` folder (16 images in Kaggle's copy) is not used: validation is cut by patient. Every
-    file below the root is either read, or listed with its reason.
-
-    Attributes:
-        root: the data set's folder, or None.
-        download: fetch it with kagglehub when `root` is None.
-        on_bad_file: `error` or `skip`.
-        target: a key of `TARGETS`.
-        fit: see `gan_aug.data.decode.decode`.
-        exclude: patterns (`fnmatch`) of paths below the root that are not read.
+    file below the root is either read, or listed with its reason. Attributes are as in
+    `gan_aug.settings.data.DataSettings`; `target` is a key of `TARGETS`.
     """
 
     root: str | None
@@ -182,18 +157,16 @@ class ChestXray:
                 "data.download=true (fetched with kagglehub), or data=phantom (made-up images)"
             )
         folder = download() if self.root is None else Path(self.root).expanduser()
-        patterns, left_out = as_patterns(self.exclude), LeftOut()
         with reading(folder):
             root = find_root(folder)
-            tree = find_files(folder, patterns, self.on_bad_file)
-        left_out.warnings += tree.unused_patterns(patterns)
+            tree = find_files(folder, self.exclude, self.on_bad_file)
         above = "".join(f"{part}/" for part in root.relative_to(folder).parts)
         paths = sorted({*tree.images, *tree.folders})  # a folder called x.jpeg is a bad file
         inside = [path[len(above) :] for path in paths if path.startswith(above)]
         entries = list_images(inside, root)
         names = [entry.path for entry in entries]
         read = {above + name for name in names}
-        tree.list_unread(read, NOT_IN_LAYOUT, lambda _: NOT_IN_LAYOUT, left_out)
+        tree.list_unread(read, NOT_IN_LAYOUT, lambda _: NOT_IN_LAYOUT)
         decoded = decode_files(
             root, names, image_size, channels, cache_dir, self.on_bad_file, self.fit
         )
@@ -203,18 +176,16 @@ class ChestXray:
             entries = [_with_subtype(root, entry) for entry in entries]
         # Without an id in its name an image counts as a patient of its own.
         patients = [entry.patient or entry.path for entry in entries]
-        table = image_table(entries, patients, decoded, classes)
-        parts = by_split(table, entries)
-        notes = notes_of(root, entries, decoded, left_out, *said)
+        parts = tables(entries, patients, decoded, classes)
+        notes = notes_of(root, entries, decoded, tree, *said)
         return Source(parts["train"], parts["test"], notes=notes)
 
 
 def _with_subtype(root: Path, entry: Entry) -> Entry:
-    """Return an image with the kind of pneumonia as its class."""
     subtype = "normal" if entry.label == "normal" else parse_name(Path(entry.path).stem)[1]
     if subtype is None:
         raise GanAugError(
             f"{root / entry.path}: its name says neither bacteria nor virus, which "
             "data.target=subtype needs; rename or remove it, or set data.target=class"
         )
-    return Entry(entry.path, subtype, entry.split, entry.patient)
+    return replace(entry, label=subtype)

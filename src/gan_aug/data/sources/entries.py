@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.decode import Decoded
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Notes
-from gan_aug.data.sources.tree import LeftOut
+from gan_aug.data.sources.tree import Tree
 from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import class_named, names_in
 
@@ -30,13 +31,9 @@ REST = "other"
 
 @dataclass(frozen=True)
 class Entry:
-    """One image, before it is read.
+    """One image, before it is read: its path below the root, its class, and more if it is known.
 
-    Attributes:
-        path: below the root, as it is on disk.
-        label: its class.
-        split: train, val or test; None: to be cut.
-        patient: None where nothing tells it.
+    The split is train, val or test, None where it is to be cut.
     """
 
     path: str
@@ -45,16 +42,11 @@ class Entry:
     patient: str | None
 
 
-def chosen_classes(
-    entries: list[Entry], classes: Any, left_out: LeftOut, where: str
-) -> list[Entry]:
-    """Return the files of the classes that are taken, those of `REST` with that label.
+def chosen_classes(entries: list[Entry], classes: Any, tree: Tree, where: str) -> list[Entry]:
+    """Return the files of the classes that `data.classes` takes, those of `REST` with that label.
 
-    Args:
-        entries: all files.
-        classes: what `data.classes` says; None: all are taken.
-        left_out: gets the files of the other classes.
-        where: the data, for messages: a checkpoint may have said which classes there were.
+    None takes all. The tree lists the files of the other classes; `where` names the data: a
+    checkpoint may have said which classes there were.
 
     Raises:
         GanAugError: it names something that is no class.
@@ -77,7 +69,7 @@ def chosen_classes(
         elif rest:
             kept.append(replace(entry, label=REST))
         else:
-            left_out.add(entry.path, f"of the class {entry.label}, which data.classes leaves out")
+            tree.leave_out(entry.path, f"of the class {entry.label}, which data.classes leaves out")
     return kept
 
 
@@ -99,17 +91,12 @@ def check_splits(where: str, entries: list[Entry]) -> None:
         raise GanAugError(f"{where}: has no training images; name a split train")
     every = set().union(*classes.values())
     for split, names in classes.items():
-        if lacking := every - names:
-            alike = {name.casefold(): name for name in names}.get(min(lacking).casefold())
-            if alike:
-                raise GanAugError(
-                    f"{where}: {split} has the class {alike} where others have {min(lacking)}; "
-                    "name them alike"
-                )
-            raise GanAugError(
-                f"{where}: {split} has no images of {min(lacking)}, other splits have; add some, "
-                "or remove that class"
-            )
+        if every > names:
+            lacking = min(every - names)
+            said = f"no images of {lacking}, other splits have; add some, or remove that class"
+            if alike := {name.casefold(): name for name in names}.get(lacking.casefold()):
+                said = f"the class {alike} where others have {lacking}; name them alike"
+            raise GanAugError(f"{where}: {split} has {said}")
 
 
 @contextmanager
@@ -132,9 +119,9 @@ def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Ent
     """
     first = {(entry.label, entry.split): entry.path for entry in reversed(entries)}
     good = [
-        replace(entry, patient=entry.patient or patient)
-        for entry, digest, patient in zip(entries, decoded.hashes, decoded.patients, strict=True)
-        if digest is not None
+        replace(entry, patient=entry.patient or decoded.good[entry.path]["patient"])
+        for entry in entries
+        if entry.path in decoded.good
     ]
     if lost := first.keys() - {(entry.label, entry.split) for entry in good}:
         path, name, split = min((first[each], *each) for each in lost)
@@ -145,44 +132,34 @@ def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Ent
     return good
 
 
-def image_table(
+def tables(
     entries: Sequence[Entry], patients: Sequence[str], decoded: Decoded, classes: Classes
-) -> ImageTable:
-    """Return the table of files that were decoded.
-
-    Args:
-        entries: from `readable`.
-        patients: of each.
-        decoded: the files.
-        classes: of the data set.
-    """
-    return ImageTable(
+) -> dict[str, ImageTable]:
+    """Return train, val and test of what `readable` gives; without a split it is train."""
+    table = ImageTable(
         images=decoded.images,
         labels=np.array([classes.label(entry.label) for entry in entries], np.int64),
         patients=np.array(patients, np.str_),
         paths=np.array([entry.path for entry in entries], np.str_),
-        hashes=np.array([h for h in decoded.hashes if h is not None], np.str_),
+        hashes=np.array([decoded.good[entry.path]["sha256"] for entry in entries], np.str_),
         classes=classes,
     )
-
-
-def by_split(table: ImageTable, entries: Sequence[Entry]) -> dict[str, ImageTable]:
-    """Return the rows of train, val and test; images without a split are of train."""
     splits = np.array([entry.split or "train" for entry in entries])
     return {name: table.take(splits == name) for name in ("train", "val", "test")}
 
 
 def notes_of(
-    root: Path, entries: Sequence[Entry], decoded: Decoded, left_out: LeftOut, *warnings: str
+    root: Path, entries: Sequence[Entry], decoded: Decoded, tree: Tree, *warnings: str
 ) -> Notes:
     """Return what run.json keeps of files: which were not read, and what the others are."""
+    good = decoded.good.values()
     return Notes(
         root=str(root),
         bad_files_skipped=decoded.bad,
-        files_skipped=dict(sorted(left_out.reasons.items())),
-        files_left_out=dict(sorted(left_out.files.items())),
+        files_skipped=dict(sorted(tree.reasons.items())),
+        files_left_out=dict(sorted(tree.files.items())),
         files_without_patient_id=sum(entry.patient is None for entry in entries),
-        modes=decoded.modes,
-        sizes=decoded.sizes,
-        warnings=[*left_out.warnings, *warnings],
+        modes=dict(Counter(facts["mode"] for facts in good)),
+        sizes=dict(Counter("{} x {}".format(*facts["size"]) for facts in good)),
+        warnings=[*tree.warnings, *warnings],
     )

@@ -17,24 +17,17 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
-    by_split,
     check_splits,
     chosen_classes,
-    image_table,
     notes_of,
     readable,
     reading,
+    tables,
 )
-from gan_aug.data.sources.layout import find_entries
-from gan_aug.data.sources.masks import warn_of_masks
-from gan_aug.data.sources.patients import (
-    PatientPattern,
-    grouped,
-    the_one_patient,
-    warn_of_patients,
-)
+from gan_aug.data.sources.layout import find_entries, warn_of_masks
+from gan_aug.data.sources.patients import PatientPattern, grouped, the_one_patient, warn_of_patients
 from gan_aug.data.sources.table import Table
-from gan_aug.data.sources.tree import LeftOut, as_patterns, find_files
+from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import by_name
 
@@ -49,23 +42,13 @@ class Folder:
     the table, from `patient_regex`, or from a DICOM header. Where nothing tells it, each group of
     near duplicates counts as one patient.
 
-    Attributes:
-        root: the folder.
-        table: a CSV file in place of folders: columns path (in the root) and label, and if need be
-            patient, site (patients of two sites are two, whatever their ids) and split.
-        columns: what these columns are called in the table, where they have other names.
-        exclude: patterns (`fnmatch`) of paths below the root that are not read. What they leave out
-            changes the fingerprint, which is of the images that are read.
+    Attributes are as in `gan_aug.settings.data.DataSettings`:
+        table: in place of folders; patients of two sites are two, whatever their ids.
+        exclude: what is left out changes the fingerprint, which is of the images that are read.
         patient_regex: matched at the start of the path below the class folder (of a table: of its
             path, where it gives no patient); its first group is the patient.
-        classes: those to take, see `gan_aug.data.sources.entries.chosen_classes`; None: all.
-        positive: the positive one of two classes, or None.
-        test_share: of each class, where there is no test split.
-        val_share: of each class of what is left, where there is no validation split.
-        split_seed: fixes that cut.
-        fit: how images that are not square become so: squeeze, pad or crop.
-        on_bad_file: `error` or `skip`.
-        window: how grey DICOM values are shown, see `gan_aug.data.dicom.read_dicom`.
+        classes: see `chosen_classes`.
+        window: see `read_dicom`.
     """
 
     root: str | None
@@ -85,10 +68,7 @@ class Folder:
     def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
         """Decode (or map from the cache) all images and cut what splits there are not.
 
-        Args:
-            image_size: side length in pixels.
-            channels: 1 or 3; None: 3 where some image looked at has colours.
-            cache_dir: see `gan_aug.data.cache.load_or_build`.
+        Where `channels` is None there are 3 if some image looked at has colours, else 1.
 
         Raises:
             GanAugError: no data, a bad layout or table, or a bad file.
@@ -99,9 +79,9 @@ class Folder:
         if not root.is_dir():
             raise GanAugError(f"data.root={root}: no such folder; name that of your images")
         pattern = PatientPattern(self.patient_regex)
-        left_out = LeftOut()
         with reading(root):
-            entries = self._entries(root, pattern, left_out)
+            tree = find_files(root, self.exclude, self.on_bad_file)
+            entries = self._entries(root, pattern, tree)
             names = [entry.path for entry in entries]
             wanted = channels or channels_of(root, names, self.window)
         decoded = decode_files(
@@ -121,33 +101,32 @@ class Folder:
             patients = grouped(known, small.images)
         elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
             raise GanAugError(f"data.root={root}: {one_patient}")
-        table = image_table(entries, patients, decoded, classes)
-        parts = self._cut(by_split(table, entries), bool(any(known)))
+        parts = tables(entries, patients, decoded, classes)
+        # What splits there are not is cut from train.
+        for number, (name, share) in enumerate(
+            {"test": self.test_share, "val": self.val_share}.items()
+        ):
+            if not len(parts[name]):
+                train, setting = parts["train"], f"data.{name}_share={share}"
+                random = np.random.default_rng([self.split_seed, number])
+                aside = _set_aside(train, share, random, setting, any(known))
+                parts |= {name: train.take(aside), "train": train.take(~aside)}
         warnings = [
             *warn_of_masks([entry.path for entry in entries]),
             *warn_of_patients(entries, pattern, one_patient),
         ]
-        notes = notes_of(root, entries, decoded, left_out, *warnings)
-        return Source(
-            train=parts["train"],
-            test=parts["test"],
-            validation=parts["val"],
-            patients_known=None not in known,
-            notes=notes,
-        )
+        notes = notes_of(root, entries, decoded, tree, *warnings)
+        return Source(parts["train"], parts["test"], parts["val"], None not in known, notes)
 
-    def _entries(self, root: Path, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
-        exclude = as_patterns(self.exclude)
-        tree = find_files(root, exclude, self.on_bad_file)
-        left_out.warnings += tree.unused_patterns(exclude)
+    def _entries(self, root: Path, pattern: PatientPattern, tree: Tree) -> list[Entry]:
         where = f"data.root={root}"
         if self.table is not None:
             columns = {name: str(called) for name, called in (by_name(self.columns) or {}).items()}
             table = Table(Path(self.table).expanduser(), root, columns)
-            entries = table.read(tree, pattern, exclude, left_out)
+            entries = table.read(tree, pattern)
         else:
-            entries = find_entries(root, tree, pattern, left_out)
-        entries = chosen_classes(entries, self.classes, left_out, where)
+            entries = find_entries(root, tree, pattern)
+        entries = chosen_classes(entries, self.classes, tree, where)
         check_splits(f"data.table={self.table}" if self.table else where, entries)
         if pattern and not any(entry.patient for entry in entries):
             raise GanAugError(
@@ -157,40 +136,17 @@ class Folder:
             )
         return entries
 
-    def _cut(self, parts: dict[str, ImageTable], patients_known: bool) -> dict[str, ImageTable]:
-        """Cut test and val from train, by patient, where there are none."""
-        for number, (name, share) in enumerate(
-            {"test": self.test_share, "val": self.val_share}.items()
-        ):
-            if not len(parts[name]):
-                setting = f"data.{name}_share={share}"
-                random = np.random.default_rng([self.split_seed, number])
-                aside = set_aside(parts["train"], share, random, setting, patients_known)
-                parts |= {name: parts["train"].take(aside), "train": parts["train"].take(~aside)}
-        return parts
 
-
-def set_aside(
+def _set_aside(
     table: ImageTable,
     share: float,
     random: np.random.Generator,
     setting: str,
-    patients_known: bool = True,
+    patients_known: bool,
 ) -> NDArray[np.bool_]:
-    """Choose whole patients at random that hold a share of the images of each class.
+    """Choose whole patients (or groups of near duplicates) that hold a share of each class.
 
-    Args:
-        table: the images; a patient may have some of several classes.
-        share: of each class, in (0, 1); rounded, and where whole patients cannot give it, less.
-        random: chooses.
-        setting: for messages.
-        patients_known: whether they are patients; else they are groups of near duplicates.
-
-    Returns:
-        bool (N,).
-
-    Raises:
-        GanAugError: a class would have no image on one of the sides.
+    The share is rounded; where whole patients cannot give it, it is less.
     """
     unit = units(table)
     k = len(table.classes)

@@ -1,4 +1,4 @@
-"""Which folders are splits and which are classes.
+"""Which folders are splits and which are classes; which images are masks.
 
 The rule, from the folder that `data.root` names downwards:
 
@@ -16,32 +16,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from gan_aug.data.sources.entries import SPLITS, Entry
-from gan_aug.data.sources.masks import is_mask_folder
 from gan_aug.data.sources.patients import PatientPattern
-from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, LeftOut, Tree
+from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, Tree
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import normal
 
 _PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
-
-BESIDE_SPLITS = "beside the folders of the splits"
-OUTSIDE = "an image outside the class folders"
-WITHOUT_IMAGES = "a folder without images"
+_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_MASK = r"(?:masks?|seg(?:mentation)?s?|gt|ground[ _-]?truth|annotations?|labels?|rois?)"
+_MASK_FOLDER = re.compile(rf"(?:.*[ _.-])?{_MASK}", re.IGNORECASE)
+_AFTER = re.compile(rf"(?P<image>.+?)(?P<how>[ _.-]+{_MASK})(?:[ _-]?\d+)?", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?P<how>{_MASK}[ _.-]+)(?P<image>.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder with images.
-
-    Attributes:
-        path: below the root; the root's own is empty.
-        images: paths of all images in it, at any depth.
-    """
+    """A folder with images: its path below the root, and those of all images at any depth."""
 
     path: str
     images: list[str]
@@ -76,8 +73,7 @@ class _Folder:
         return [_Folder(path, images) for path, images in found.items()]
 
 
-@dataclass(frozen=True)
-class _Class:
+class _Class(NamedTuple):
     """A folder of images of one class, and the split that it is in, if any."""
 
     name: str
@@ -85,14 +81,8 @@ class _Class:
     folder: _Folder
 
 
-def find_entries(root: Path, tree: Tree, pattern: PatientPattern, left_out: LeftOut) -> list[Entry]:
-    """Find the images of class folders, and list every other file below the root.
-
-    Args:
-        root: for messages.
-        tree: what lies in it.
-        pattern: `data.patient_regex`.
-        left_out: gets what is not read.
+def find_entries(root: Path, tree: Tree, pattern: PatientPattern) -> list[Entry]:
+    """Find the images of class folders; the tree lists every other file below the root.
 
     Raises:
         GanAugError: there are no class folders, or it is not clear which they are.
@@ -105,26 +95,30 @@ def find_entries(root: Path, tree: Tree, pattern: PatientPattern, left_out: Left
     classes = [
         _Class(folder.name, split, folder)
         for split, level in levels.items()
-        for folder in _classes_in(where, level, tree, left_out)
+        for folder in _classes_in(where, level, tree)
     ]
     if not holders:
         classes, holders = _with_splits_inside(where, classes)
     for holder in holders:
-        left_out.warnings += _warn_of_splits(holder, tree)
-    _refuse_twins(where, classes)
-    _refuse_single(where, classes)
+        known = _splits(where, holder, of_folders=not holder.path).values()
+        tree.warnings += [
+            f"{folder.path}/ is named like a split, and is not called train, val or test or "
+            f"holds no class folders: its {tree.count(folder.path)} files are not read"
+            for folder in holder.folders
+            if folder not in known and _split_words(folder.name)
+        ]
+    _check_names(where, classes)
     _refuse_repeated(where, classes, pattern)
     entries = [
-        Entry(path, each.name, each.split, pattern.patient(each.folder.below(path)))
-        for each in classes
-        for path in each.folder.images
+        Entry(path, name, split, pattern.patient(folder.below(path)))
+        for name, split, folder in classes
+        for path in folder.images
     ]
-    with_splits = {holder.path for holder in holders}
+    beside = {holder.path: "beside the folders of the splits" for holder in holders}
     tree.list_unread(
         {entry.path for entry in entries},
-        OUTSIDE,
-        lambda path: BESIDE_SPLITS if path.rpartition("/")[0] in with_splits else WITHOUT_IMAGES,
-        left_out,
+        "an image outside the class folders",
+        lambda path: beside.get(path.rpartition("/")[0], "a folder without images"),
     )
     return entries
 
@@ -144,15 +138,15 @@ def _splits(where: str, top: _Folder, of_folders: bool = False) -> dict[str, _Fo
     return found
 
 
-def _classes_in(where: str, top: _Folder, tree: Tree, left_out: LeftOut) -> list[_Folder]:
+def _classes_in(where: str, top: _Folder, tree: Tree) -> list[_Folder]:
     """Return the folders of a level of classes."""
     _check_no_splits(where, top)
     start = f"{top.path}/" if top.path else ""
     others = {path: why for path, why in tree.others.items() if path.startswith(start)}
-    named = {folder.path for folder in top.folders}
-    for path in sorted({*tree.folders, *(path[:-1] for path in others if path[-1] == "/")}):
-        if path.rpartition("/")[0] == top.path and path not in {*named, top.path}:
-            _check_no_class(where, path, tree, left_out)
+    named = {top.path, *(folder.path for folder in top.folders)}
+    for path in sorted({*tree.folders, *(path[:-1] for path in others if path[-1] == "/")} - named):
+        if path.rpartition("/")[0] == top.path:
+            _check_no_class(where, path, tree)
     if not top.folders:
         loose = f"; {len(top.images)} images lie in it itself" if top.images else ""
         packed = [top.below(path) for path in others if Path(path).suffix.lower() in _PACKED]
@@ -200,15 +194,12 @@ def _check_no_splits(where: str, top: _Folder) -> None:
         )
 
 
-_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
-
 def _split_words(name: str) -> set[str]:
     """Return the splits whose names are words of a name."""
     return {SPLITS[w.casefold()] for w in _WORD.findall(name) if w.casefold() in SPLITS}
 
 
-def _check_no_class(where: str, path: str, tree: Tree, left_out: LeftOut) -> None:
+def _check_no_class(where: str, path: str, tree: Tree) -> None:
     """Check that a folder without images, among those of classes, is none itself.
 
     A folder that was not entered is warned of, unless it is hidden or was written by gan_aug.
@@ -217,9 +208,9 @@ def _check_no_class(where: str, path: str, tree: Tree, left_out: LeftOut) -> Non
     if own is not None and not own.startswith(UNREADABLE):
         if own.startswith(EXCLUDED):
             said = f"{own} leaves out the whole folder {path}/, which is no class then"
-            left_out.warnings.append(said)
+            tree.warnings.append(said)
         elif f"{path}/" not in tree.inside:
-            left_out.warnings.append(f"{path}/ is no class: {own}")
+            tree.warnings.append(f"{path}/ is no class: {own}")
         return
     remedy = f"leave the folder out with 'data.exclude=[\"{path}/*\"]'"
     for name, reason in tree.others.items():
@@ -233,17 +224,6 @@ def _check_no_class(where: str, path: str, tree: Tree, left_out: LeftOut) -> Non
                 f"{name[len(path) + 1 :]} is none ({reason}). Save its files as PNG, JPEG or "
                 f"DICOM, or {remedy}"
             )
-
-
-def _warn_of_splits(holder: _Folder, tree: Tree) -> list[str]:
-    """Say which folders beside those of splits may be splits too."""
-    splits = {folder.path for folder in _splits("", holder, of_folders=not holder.path).values()}
-    return [
-        f"{folder.path}/ is named like a split, and is not called train, val or test or "
-        f"holds no class folders: its {tree.count(folder.path)} files are not read"
-        for folder in holder.folders
-        if folder.path not in splits and _split_words(folder.name)
-    ]
 
 
 def _with_splits_inside(where: str, classes: list[_Class]) -> tuple[list[_Class], list[_Folder]]:
@@ -268,29 +248,26 @@ def _with_splits_inside(where: str, classes: list[_Class]) -> tuple[list[_Class]
     return parts, [each.folder for each in classes]
 
 
-def _refuse_single(where: str, classes: list[_Class]) -> None:
-    """Refuse a single class: its folder may hold the classes, or its images be labelled nowhere."""
-    if len({each.name for each in classes}) > 1:
-        return
-    only = classes[0]
-    remedy = "say in data.table what each image is, or add a folder for another class"
-    if not only.folder.loose:
-        remedy = "name the folder that holds the class folders themselves"
-    raise GanAugError(
-        f"{where}: has only the class {only.name}; a classifier needs two classes or more; {remedy}"
-    )
+def _check_names(where: str, classes: list[_Class]) -> None:
+    """Refuse two folders of one name, which only forms of Unicode tell apart, and a single class.
 
-
-def _refuse_twins(where: str, classes: list[_Class]) -> None:
-    """Refuse two folders whose names are one: only their forms of Unicode tell them apart."""
+    The folder of a single class may hold the classes, or its images be labelled nowhere.
+    """
     path_of: dict[tuple[str, str | None], str] = {}
-    for each in classes:
-        other = path_of.setdefault((each.name, each.split), each.folder.path)
-        if other != each.folder.path:
+    for name, split, folder in classes:
+        if path_of.setdefault((name, split), folder.path) != folder.path:
             raise GanAugError(
-                f"{where}: two folders are named {each.name}, in two forms of Unicode (NFC, and "
+                f"{where}: two folders are named {name}, in two forms of Unicode (NFC, and "
                 "NFD as macOS writes it); put the images into one of them and remove the other"
             )
+    if len({each.name for each in classes}) < 2:
+        remedy = "say in data.table what each image is, or add a folder for another class"
+        if not classes[0].folder.loose:
+            remedy = "name the folder that holds the class folders themselves"
+        raise GanAugError(
+            f"{where}: has only the class {classes[0].name}; a classifier needs two classes or "
+            f"more; {remedy}"
+        )
 
 
 def _refuse_repeated(where: str, classes: list[_Class], pattern: PatientPattern) -> None:
@@ -298,7 +275,7 @@ def _refuse_repeated(where: str, classes: list[_Class], pattern: PatientPattern)
     inside: dict[str, dict[str, _Folder]] = {}
     for each in classes:
         names = inside.setdefault(each.name, {})
-        names |= {f.name: f for f in each.folder.folders if not is_mask_folder(f.name)}
+        names |= {f.name: f for f in each.folder.folders if not _MASK_FOLDER.fullmatch(f.name)}
     folders = [folder for names in inside.values() for folder in names.values()]
     times = Counter(folder.name for folder in folders)
     repeated = {name for name, n in times.items() if n > 1}
@@ -327,3 +304,33 @@ def _refuse_repeated(where: str, classes: list[_Class], pattern: PatientPattern)
 def _is_patient(folder: _Folder, pattern: PatientPattern) -> bool:
     above = _Folder(folder.path.rpartition("/")[0], [])
     return any(pattern.tells_folder(above.below(path)) for path in folder.images)
+
+
+def warn_of_masks(paths: Sequence[str]) -> list[str]:
+    """Say which images look like masks of others, and how to leave them out: one line, or none.
+
+    They lie in folders such as `masks/`, or are called NAME_mask beside NAME.
+    """
+    there = {path.rpartition(".")[0] or path for path in paths}
+    masks = {path: pattern for path in paths if (pattern := _mask_pattern(path, there))}
+    if not masks or len(masks) == len(paths):  # with_mask/ and without_mask/ are classes
+        return []
+    patterns = ",".join(f'"{pattern}"' for pattern in sorted(set(masks.values())))
+    return [
+        f"{len(masks)} of {len(paths)} images look like masks of others, such as "
+        f"{min(masks)}: if they are, leave them out with 'data.exclude=[{patterns}]'"
+    ]
+
+
+def _mask_pattern(path: str, there: set[str]) -> str | None:
+    """Return the pattern that leaves out a file, where it looks like a mask."""
+    *folders, name = PurePosixPath(path).parts
+    for depth, folder in enumerate(folders):
+        if _MASK_FOLDER.fullmatch(folder):
+            return f"*/{folder}/*" if depth else f"{folder}/*"
+    stem = name.rpartition(".")[0] or name
+    for pattern, around in ((_AFTER, "*{}*"), (_BEFORE, "*/{}*")):
+        match = pattern.fullmatch(stem)
+        if match and "/".join([*folders, match["image"]]) in there:
+            return around.format(match["how"])
+    return None

@@ -14,15 +14,9 @@ from gan_aug.data.sources.entries import Entry
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import normal
 
-_NAMED = 3
-"""Files that a warning names; run.json has all."""
-
 
 class PatientPattern:
-    """`data.patient_regex`: matched at the start of a path below the class folder.
-
-    Args:
-        pattern: a regular expression whose first group is the patient; None matches nothing.
+    """`data.patient_regex`: its first group is the patient; None matches nothing.
 
     Raises:
         GanAugError: it is none, or has no group.
@@ -48,19 +42,19 @@ class PatientPattern:
     def __bool__(self) -> bool:
         return self._pattern is not None
 
-    def patient(self, path: str) -> str | None:
-        """Return the patient of an image, None where nothing matches.
-
-        Args:
-            path: below the class folder.
-        """
+    def _match(self, path: str) -> re.Match[str] | None:
         match = self._pattern.match(normal(path)) if self._pattern else None
-        return (match[1] or None) if match else None
+        return match if match and match[1] else None
+
+    def patient(self, path: str) -> str | None:
+        """Return the patient that a path below the class folder tells, None where none."""
+        match = self._match(path)
+        return match[1] if match else None
 
     def tells_folder(self, path: str) -> bool:
         """Tell whether the patient lies within the first folder of a path."""
-        match = self._pattern.match(normal(path)) if self._pattern else None
-        return bool(match and match[1] and match.end(1) <= normal(path).find("/"))
+        match = self._match(path)
+        return match is not None and match.end(1) <= normal(path).find("/")
 
 
 def grouped(patients: Sequence[str | None], images: NDArray[np.uint8]) -> list[str]:
@@ -77,23 +71,16 @@ def grouped(patients: Sequence[str | None], images: NDArray[np.uint8]) -> list[s
 def warn_of_patients(
     entries: Sequence[Entry], pattern: PatientPattern, one_patient: str | None
 ) -> list[str]:
-    """Say what is not as it should be with the patients that are known.
-
-    Args:
-        entries: the images, with their splits where they were given.
-        pattern: what their patients may have been told by.
-        one_patient: from `the_one_patient`.
-    """
+    """Say what is not as it should be with the patients; `one_patient` is of `the_one_patient`."""
     said = []
     unmatched = [entry.path for entry in entries if entry.patient is None]
     if unmatched and len(unmatched) < len(entries):
-        names = ", ".join(unmatched[:_NAMED]) + (" ..." if len(unmatched) > _NAMED else "")
+        names = ", ".join(unmatched[:3]) + (" ..." if len(unmatched) > 3 else "")
         by = f"{pattern.setting} does not match" if pattern else "nothing tells the patient of"
         said.append(f"{by} {len(unmatched)} of {len(entries)} files: {names}")
     if one_patient:
         return [*said, one_patient]
-    splits = [split for split in ("train", "val", "test") if split in {e.split for e in entries}]
-    for one, other in combinations(splits, 2):
+    for one, other in combinations(("train", "val", "test"), 2):
         inside = ({e.patient for e in entries if e.split == split} for split in (one, other))
         if both := set.intersection(*inside) - {None}:
             first = min(map(str, both))
@@ -105,18 +92,16 @@ def warn_of_patients(
 
 
 def the_one_patient(patients: Sequence[str | None], what: str) -> str | None:
-    """Return the line about images that have one patient, None where they have none or several.
+    """Return the line about images with one patient, None where they have none or several.
 
     Args:
         patients: of each image, None where it is not known.
-        what: where it is known from: PatientID, or patient.
+        what: it is known from: PatientID, or patient.
     """
     known = [patient for patient in patients if patient is not None]
     if len(known) < 2 or len(set(known)) > 1:
         return None
-    which = f"all {len(patients)} images"
-    if len(known) < len(patients):
-        which = f"{len(known)} images"
+    which = f"{'' if len(known) < len(patients) else 'all '}{len(known)} images"
     return (
         f"{which} have the one {what} {known[0]}, so nothing can be cut by patient; find the "
         "patients in paths with data.patient_regex, or give them in data.table (column patient). "

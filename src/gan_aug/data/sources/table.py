@@ -7,12 +7,13 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from gan_aug.data.sources.entries import SPLITS, Entry
 from gan_aug.data.sources.patients import PatientPattern
-from gan_aug.data.sources.tree import LeftOut, Tree, excluded
+from gan_aug.data.sources.tree import Tree
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import open_regular
 from gan_aug.settings.by_name import normal
@@ -20,12 +21,10 @@ from gan_aug.settings.by_name import normal
 NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")
 MOST_BYTES = 2**27
 """Tables of a million images are smaller."""
-LONGEST_HEADER = 2**16
+_LONGEST_HEADER = 2**16
 """Bytes: some thousand columns."""
 _SEPARATORS = ",;\t"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-NOT_IN_TABLE = "not in data.table"
 
 
 @dataclass(frozen=True)
@@ -33,29 +32,20 @@ class Table:
     """A CSV file with a row for each image; columns path and label, and some that may be there.
 
     Separators are comma, semicolon or tab. The text is UTF-8, UTF-16 with its mark, or else cp949
-    (Korean Windows), which is then said.
-
-    Attributes:
-        file: the CSV.
-        root: of the data set, which its paths are below.
-        columns: what a column is called here (path, label, patient, site, split) to what it is
-            called in the file.
+    (Korean Windows), which is then said. Its paths are below `root`; `columns` are what a column is
+    called here (path, label, patient, site, split) to what it is called in the file.
     """
 
     file: Path
     root: Path
     columns: Mapping[str, str]
 
-    def read(
-        self, tree: Tree, pattern: PatientPattern, exclude: list[str], left_out: LeftOut
-    ) -> list[Entry]:
-        """Read all rows.
+    def read(self, tree: Tree, pattern: PatientPattern) -> list[Entry]:
+        """Read all rows but those whose paths `data.exclude` leaves out.
 
         Args:
-            tree: what lies in the root.
+            tree: what lies in the root; lists all files that are not read.
             pattern: tells the patient by the path, in rows without one.
-            exclude: patterns of paths whose rows are left out.
-            left_out: gets all files of the root that are not read.
 
         Raises:
             GanAugError: it cannot be read, lacks a column, or a row of it is not sound.
@@ -64,9 +54,9 @@ class Table:
         on_disk = {normal(path): path for path in files}
         entries = [
             entry
-            for line, cells in self._rows(left_out)
+            for line, cells in self._rows(tree)
             # What a pattern leaves out is listed with the other files.
-            if not excluded((entry := self._entry(line, cells, on_disk, pattern)).path, exclude)
+            if not tree.excludes((entry := self._entry(line, cells, on_disk, pattern)).path)
         ]
         if not entries:
             raise self._error("has no rows; it needs one for each image")
@@ -78,7 +68,7 @@ class Table:
         read = {*paths}
         if self.file.resolve().is_relative_to(self.root.resolve()):
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
-        tree.list_unread(read, NOT_IN_TABLE, lambda _: NOT_IN_TABLE, left_out)
+        tree.list_unread(read, "not in data.table", lambda _: "not in data.table")
         return entries
 
     def _check_there(self, paths: list[str], on_disk: Mapping[str, str]) -> None:
@@ -97,14 +87,14 @@ class Table:
             "as they are below data.root, with their endings, or name another folder"
         )
 
-    def _rows(self, left_out: LeftOut) -> Iterator[tuple[int, dict[str, str]]]:
+    def _rows(self, tree: Tree) -> Iterator[tuple[int, dict[str, str]]]:
         """Yield line numbers and cells by what their column is called here."""
         if unknown := set(self.columns) - {*NEEDED, *OPTIONAL}:
             raise GanAugError(
                 f"data.columns.{min(unknown)}: is none of {', '.join((*NEEDED, *OPTIONAL))}; "
                 "set what your columns are called, as in {path: image_path, label: diagnosis}"
             )
-        text = self._text(left_out)
+        text = self._text(tree)
         names = {name: self.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
         readers = {separator: self._reader(text, separator) for separator in _SEPARATORS}
         headers = {sep: list(reader.fieldnames or ()) for sep, reader in readers.items()}
@@ -140,49 +130,42 @@ class Table:
     def _reader(self, text: str, separator: str) -> csv.DictReader[str]:
         stream = io.StringIO(text, newline="")
         reader = csv.DictReader(stream, delimiter=separator, skipinitialspace=True)
-        try:
+        with suppress(csv.Error):
             if text[:4].casefold() == "sep=":  # what Excel writes first of all
                 next(reader.reader)
             reader.fieldnames = [cell.strip() for cell in reader.fieldnames or ()]
-        except csv.Error as error:
-            raise self._error("cannot be read as CSV (it has no first line)") from error
-        if not reader.fieldnames:
-            raise self._error("cannot be read as CSV (it has no first line)")
-        return reader
+            if reader.fieldnames:
+                return reader
+        raise self._error("cannot be read as CSV (it has no first line)")
 
-    def _text(self, left_out: LeftOut) -> str:
+    def _text(self, tree: Tree) -> str:
         try:
             with open_regular(self.file, MOST_BYTES) as file:
-                start = file.readline(LONGEST_HEADER)
-                if len(start) == LONGEST_HEADER:
+                start = file.readline(_LONGEST_HEADER)
+                if len(start) == _LONGEST_HEADER:
                     raise self._error(
-                        f"its first line is longer than {LONGEST_HEADER} bytes; it needs a line "
+                        f"its first line is longer than {_LONGEST_HEADER} bytes; it needs a line "
                         "for each image, and few columns"
                     )
                 data = start + file.read()
         except OSError as error:
             raise self._error(f"cannot be read as CSV ({error.strerror})") from error
-        text = self._decoded(data, left_out)
-        if "\0" in text:
-            raise self._error("holds NUL characters; save it as CSV in UTF-8")
-        return text
-
-    def _decoded(self, data: bytes, left_out: LeftOut) -> str:
-        try:
-            return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
-        except UnicodeDecodeError:
-            pass
-        try:
-            text = data.decode("cp949")
-        except UnicodeDecodeError as error:
+        for encoding in ("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", "cp949"):
+            with suppress(UnicodeDecodeError):
+                text = data.decode(encoding)
+                break
+        else:
             raise self._error(
                 "is text neither in UTF-8 nor in UTF-16 with its mark nor in cp949; save it as "
                 "CSV in UTF-8"
-            ) from error
-        left_out.warnings.append(
-            f"data.table={self.file}: is not UTF-8, read as cp949 (Korean Windows); look at the "
-            "names of its classes"
-        )
+            )
+        if encoding == "cp949":
+            tree.warnings.append(
+                f"data.table={self.file}: is not UTF-8, read as cp949 (Korean Windows); look at "
+                "the names of its classes"
+            )
+        if "\0" in text:
+            raise self._error("holds NUL characters; save it as CSV in UTF-8")
         return text
 
     def _entry(

@@ -34,74 +34,59 @@ _SYSTEM = frozenset(
 EXCLUDED = "data.exclude="
 """What the reason of files that a pattern leaves out begins with."""
 HIDDEN = "hidden, or of the system"
-WRITTEN_HERE = "written by gan_aug"
-NO_IMAGE = "no image by its name or first bytes"
-DICOM_DIRECTORY = "a DICOM directory"
-NOT_REGULAR = "neither a file nor a folder"
-READ_ALREADY = "a link to a folder that is read already"
 NAMED_BADLY = "a name that is not UTF-8"
 UNREADABLE = "cannot be read"
 
 
-class LeftOut:
-    """The files of a data set that are not read.
-
-    Attributes:
-        reasons: path below the root to why; a folder that was not entered is one entry, `folder/`.
-        files: reason to the number of files.
-        warnings: of what may have been left out by mistake.
-    """
-
-    def __init__(self) -> None:
-        self.reasons: dict[str, str] = {}
-        self.files: Counter[str] = Counter()
-        self.warnings: list[str] = []
-
-    def add(self, path: str, reason: str, files: int | None = None) -> None:
-        """List a file, or a folder (`folder/`) with so many files."""
-        counted = "" if files is None else f" ({files} {'file' if files == 1 else 'files'})"
-        self.reasons[path] = reason + counted
-        self.files[reason] += 1 if files is None else files
-
-
 @dataclass
 class Tree:
-    """All that lies below a folder; paths are relative to it, with `/`.
+    """All below a folder, and what of it is not read; paths are relative to it, with `/`.
 
     Attributes:
         images: files that are images by their names or first bytes, in the order of their parts.
         others: everything else to why it is not read; a folder that was not entered ends with `/`.
         inside: how many files are in such a folder, where it was counted.
         folders: those that were entered; the root's own path is empty.
+        exclude: patterns of what is not read.
+        reasons: what the data set does not read to why; a whole folder is one entry, `folder/`.
+        files: such a reason to the number of files.
+        warnings: of what may have been left out by mistake.
     """
 
     images: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     inside: dict[str, int] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
+    exclude: Sequence[str] = ()
+    reasons: dict[str, str] = field(default_factory=dict)
+    files: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
 
     def count(self, folder: str) -> int:
         """Return how many files a folder has, at any depth."""
         below = (path for path in (*self.images, *self.others) if path.startswith(f"{folder}/"))
         return sum(self.inside.get(path, 1) for path in below)
 
-    def list_unread(
-        self,
-        read: Collection[str],
-        image: str,
-        folder: Callable[[str], str],
-        left_out: LeftOut,
-    ) -> None:
+    def leave_out(self, path: str, reason: str, files: int | None = None) -> None:
+        """List a file as not read, or a folder (`folder/`) with so many files."""
+        counted = "" if files is None else f" ({files} {'file' if files == 1 else 'files'})"
+        self.reasons[path] = reason + counted
+        self.files[reason] += 1 if files is None else files
+
+    def list_unread(self, read: Collection[str], image: str, folder: Callable[[str], str]) -> None:
         """List every file that is not read; a folder without one that is, is one entry.
 
         Args:
             read: paths of files that are read.
             image: the reason of images.
             folder: gives the reason of a whole folder, by its path.
-            left_out: gets the others.
         """
         entered = {"", *(above for path in read for above in _folders_above(path))}
-        whole = {f: 0 for f in self.folders if f not in entered and _parent(f) in entered}
+        whole = {
+            path: 0
+            for path in self.folders
+            if path not in entered and path.rpartition("/")[0] in entered
+        }
         for path in (*self.images, *self.others):
             own = path.rstrip("/")
             if path in read or own in entered:
@@ -110,34 +95,30 @@ class Tree:
             if unread:
                 whole[unread[-1]] += self.inside.get(path, 1)
             else:
-                left_out.add(path, self.others.get(path, image), self.inside.get(path))
+                self.leave_out(path, self.others.get(path, image), self.inside.get(path))
         for path, files in whole.items():
-            left_out.add(f"{path}/", folder(path), files)
+            self.leave_out(f"{path}/", folder(path), files)
 
-    def unused_patterns(self, exclude: Sequence[str]) -> list[str]:
-        """Say which patterns leave out nothing: they may be mistyped."""
-        used = set(self.others.values())
-        return [
-            f"{EXCLUDED}{pattern}: leaves out no file; mend the pattern, or take it away"
-            for pattern in exclude
-            if f"{EXCLUDED}{pattern}" not in used
-        ]
+    def excludes(self, path: str) -> bool:
+        """Tell whether `data.exclude` leaves out a file, or a folder above it."""
+        above = _folders_above(path)
+        return any(_excluded(each, each != path, self.exclude) for each in (path, *above))
 
 
-def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
+def find_files(root: Path, exclude: Sequence[str] | str | None, on_bad_file: str) -> Tree:
     """Find every file below a folder. Links to folders are followed, each folder is entered once.
 
     Args:
         root: the folder.
         exclude: patterns (`fnmatch`, where `*` takes `/` too) on the paths below it, of files and
-            of folders.
+            of folders; a folder is left out with all in it.
         on_bad_file: `error` stops at what cannot be entered or has no sound name, `skip` lists it.
 
     Raises:
         GanAugError: see `on_bad_file`; or the root cannot be read.
     """
-    tree, real = Tree(), root.resolve()
-    entered: set[tuple[int, int]] = set()
+    tree = Tree(exclude=[exclude] if isinstance(exclude, str) else list(exclude or ()))
+    real, entered = root.resolve(), set[tuple[int, int]]()
     todo, links = [""], list[str]()
     while todo or links:
         if todo:
@@ -146,7 +127,7 @@ def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
             folder = links.pop(0)
             where = root / folder
             if _identity(where) in entered or real.is_relative_to(where.resolve()):
-                tree.others[f"{folder}/"] = READ_ALREADY
+                tree.others[f"{folder}/"] = "a link to a folder that is read already"
                 continue
         try:
             entered.add(_identity(root / folder))
@@ -163,8 +144,8 @@ def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
         tree.folders.add(folder)
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            is_folder = _is_folder(entry)
-            reason = _reason(root, path, is_folder, exclude)
+            is_folder = os.path.isdir(entry)
+            reason = _reason(root / path, path, is_folder, tree.exclude)
             if reason == NAMED_BADLY:
                 path = os.fsencode(path).decode(errors="backslashreplace")
                 if on_bad_file == "error":
@@ -183,21 +164,45 @@ def find_files(root: Path, exclude: Sequence[str], on_bad_file: str) -> Tree:
             else:
                 tree.images.append(path)
     tree.images.sort(key=lambda path: path.split("/"))
+    used = set(tree.others.values())
+    tree.warnings += [
+        f"{EXCLUDED}{pattern}: leaves out no file; mend the pattern, or take it away"
+        for pattern in tree.exclude
+        if f"{EXCLUDED}{pattern}" not in used
+    ]
     return tree
 
 
-def _reason(root: Path, path: str, is_folder: bool, exclude: Sequence[str]) -> str | None:
+def _reason(file: Path, path: str, is_folder: bool, exclude: Sequence[str]) -> str | None:
     """Return why a file is not read or a folder not entered, None where it is to be."""
-    name = path.rpartition("/")[2]
+    name = file.name
     if any("\ud800" <= letter <= "\udfff" for letter in name):
         return NAMED_BADLY
     if name.startswith(".") or name.casefold() in _SYSTEM:
         return HIDDEN
     if reason := _excluded(path, is_folder, exclude):
         return reason
-    if not is_folder:
-        return _no_image(root / path)
-    return WRITTEN_HERE if _is_written_here(root / path) else None
+    if is_folder:
+        return "written by gan_aug" if _is_written_here(file) else None
+    if file.suffix.lower() in IMAGES:  # a bad image is named when it is read
+        return None
+    if name.upper() == "DICOMDIR":
+        return "a DICOM directory"
+    try:
+        if not file.is_file():  # to open a FIFO is to wait for ever
+            return "a link to nowhere" if file.is_symlink() else "neither a file nor a folder"
+        with file.open("rb") as opened:
+            return None if is_dicom(opened.read(132)) else "no image by its name or first bytes"
+    except OSError:
+        return None
+
+
+def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> str | None:
+    texts = [normal(path), f"{normal(path)}/"] if is_folder else [normal(path)]
+    for pattern in patterns:
+        if any(fnmatchcase(text, normal(pattern)) for text in texts):
+            return f"{EXCLUDED}{pattern}"
+    return None
 
 
 def _is_written_here(folder: Path) -> bool:
@@ -227,60 +232,10 @@ def _is_marked(folder: Path) -> bool:
     return False
 
 
-def as_patterns(exclude: Sequence[str] | str | None) -> list[str]:
-    """Return what `data.exclude` says: one pattern, several or none."""
-    return [exclude] if isinstance(exclude, str) else list(exclude or ())
-
-
-def excluded(path: str, patterns: Sequence[str]) -> bool:
-    """Tell whether `data.exclude` leaves out a file.
-
-    Args:
-        path: below the root.
-        patterns: `fnmatch`, where `*` takes `/` too; one that takes a folder takes all in it.
-    """
-    above = _folders_above(path)
-    return any(_excluded(each, each != path, patterns) for each in (path, *above))
-
-
-def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> str | None:
-    texts = [normal(path), f"{normal(path)}/"] if is_folder else [normal(path)]
-    for pattern in patterns:
-        if any(fnmatchcase(text, normal(pattern)) for text in texts):
-            return f"{EXCLUDED}{pattern}"
-    return None
-
-
 def _folders_above(path: str) -> list[str]:
     """Return the folders that a path leads through, the deepest first, without the root."""
     parts = path.split("/")
     return ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _no_image(path: Path) -> str | None:
-    """Return why a file is not read, None where it is to be: a bad image is named later."""
-    if path.suffix.lower() in IMAGES:
-        return None
-    if path.name.upper() == "DICOMDIR":
-        return DICOM_DIRECTORY
-    try:
-        if not path.is_file():  # to open a FIFO is to wait for ever
-            return "a link to nowhere" if path.is_symlink() else NOT_REGULAR
-        with path.open("rb") as file:
-            return None if is_dicom(file.read(132)) else NO_IMAGE
-    except OSError:
-        return None
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
