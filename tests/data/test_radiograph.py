@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gan_aug.data.sources.radiograph import PATTERNS, render
+from gan_aug.data.sources.anatomy import PATTERNS
+from gan_aug.data.sources.radiograph import render
 
 Floats = NDArray[np.float64]
 

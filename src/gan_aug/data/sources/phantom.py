@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +32,10 @@ _SUBTYPE = {"none": "normal", "lobar": "bacteria", "patchy": "bacteria", "inters
 
 @dataclass(frozen=True)
 class Phantom:
-    """A data set of phantoms.
+    """A data set of phantoms: so many of each class in either split.
 
-    Attributes:
-        train_per_class: training images of each class.
-        test_per_class: test images of each class.
-        seed: fixes every image; other seeds are other patients.
-        target: as of the X-rays they imitate, a key of `gan_aug.data.sources.chest_xray.TARGETS`.
+    The seed fixes every image; other seeds are other patients. `target` is as of the X-rays they
+    imitate, a key of `gan_aug.data.sources.chest_xray.TARGETS`.
     """
 
     train_per_class: int
@@ -52,8 +51,7 @@ class Phantom:
         """
         if image_size < MIN_SIZE:
             raise GanAugError(f"data.image_size={image_size}: data=phantom starts at {MIN_SIZE}")
-        splits = {"train": self.train_per_class, "test": self.test_per_class}
-        plans = [plan for number, n in enumerate(splits.values()) for plan in self._plan(number, n)]
+        plans = [*self._plan(0, self.train_per_class), *self._plan(1, self.test_per_class)]
         key = {"phantom": VERSION, "size": image_size, "channels": channels, **vars(self)}
         del key["target"]  # which changes labels alone
 
@@ -62,24 +60,17 @@ class Phantom:
                 return render(plan.pattern, plan.image, image_size, plan.anatomy)
 
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                drawn = track(
-                    pool.map(one, plans),
-                    description="Drawing phantoms (first use)",
-                    total=len(plans),
-                )
+                drawn = track(pool.map(one, plans), "Drawing phantoms (first use)", len(plans))
                 images = np.stack(list(drawn))[:, None]
             hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
             return np.repeat(images, channels, axis=1), {"hashes": hashes}
 
         images, index = load_or_build(cache_dir, key, build)
         classes = TARGETS[self.target]
-        names = {
-            plan: plan.class_name if self.target == "class" else _SUBTYPE[plan.pattern]
-            for plan in plans
-        }
+        names = [p.class_name if self.target == "class" else _SUBTYPE[p.pattern] for p in plans]
         table = ImageTable(
             images=images,
-            labels=np.array([classes.label(names[p]) for p in plans], np.int64),
+            labels=np.array([classes.label(name) for name in names], np.int64),
             patients=np.array([p.patient for p in plans]),
             paths=np.array([p.path for p in plans]),
             hashes=np.array(index["hashes"]),
@@ -92,8 +83,7 @@ class Phantom:
             notes=Notes(f"made up by gan_aug, seed {self.seed}; not X-rays"),
         )
 
-    def _plan(self, split: int, per_class: int) -> list[_Plan]:
-        plans = []
+    def _plan(self, split: int, per_class: int) -> Iterator[_Plan]:
         name = ("train", "test")[split]
         for label, class_name in enumerate(FOLDERS):
             random = np.random.default_rng([self.seed, split, label])
@@ -102,21 +92,17 @@ class Phantom:
                 if i == 0 or random.random() >= _SECOND_IMAGE:
                     patient += 1
                 patterns = ("none",) if label == 0 else ("lobar", "patchy", "interstitial")
-                plans.append(
-                    _Plan(
-                        path=f"{name}/{class_name}/{i:05d}",
-                        patient=f"{name}-{class_name}-{patient}",
-                        class_name=class_name,
-                        pattern=patterns[random.integers(len(patterns))],
-                        image=(self.seed, split, label, i),
-                        anatomy=(self.seed, split, label, patient),
-                    )
+                yield _Plan(
+                    path=f"{name}/{class_name}/{i:05d}",
+                    patient=f"{name}-{class_name}-{patient}",
+                    class_name=class_name,
+                    pattern=patterns[random.integers(len(patterns))],
+                    image=(self.seed, split, label, i),
+                    anatomy=(self.seed, split, label, patient),
                 )
-        return plans
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     path: str
     patient: str
     class_name: str

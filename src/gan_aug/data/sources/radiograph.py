@@ -15,10 +15,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from gan_aug.data.sources.anatomy import PATTERNS, Body, Pose, opacity, ribs, vessel_tree
-from gan_aug.data.sources.fields import Field, blob, capsule, chord, grid, noise, spline, step, tube
-
-__all__ = ["PATTERNS", "render"]
+from gan_aug.data.sources.anatomy import (
+    PATTERNS,
+    Body,
+    Field,
+    Pose,
+    blob,
+    capsule,
+    chord,
+    grid,
+    noise,
+    opacity,
+    ribs,
+    spline,
+    step,
+    tube,
+    vessel_tree,
+)
 
 MIN_SIZE = 16
 WORK_SIZE = 128  # smaller pictures are rendered at least this large, then box-averaged down
@@ -197,11 +210,10 @@ def render(
     different seeds for the classes of a data set.
 
     Args:
-        pattern: One of `PATTERNS`; "none" is a normal chest, the others are kinds of pneumonia.
-        seed: Non-negative integer or integers: pose, breath, exposure, noise, opacities.
+        pattern: "none" is a normal chest, the others are kinds of pneumonia.
+        seed: pose, breath, exposure, noise, opacities; not negative.
         image_size: Side in pixels, at least 16.  The picture is the same at every size.
-        anatomy: Non-negative integer or integers for the patient's body; taken from `seed` when
-            None.
+        anatomy: the patient's body, not negative; taken from `seed` when None.
 
     Returns:
         Grey picture (image_size, image_size) uint8, 0 black to 255 white.
