@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT
 
-from gan_aug.data.batches import Batches, Pairs, Pool, even, shuffled
+from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
 from gan_aug.settings.class_facts import gan_facts
@@ -107,7 +107,7 @@ def batches(cfg: DictConfig, gan: GAN, per_epoch: int) -> Batches:
     if gan_facts(model).fitted_on == "two":
         plan = Pairs(groups, size, 0)
     else:
-        plan = even(groups, size, 0) if model.balanced else shuffled(len(labels), size, 0)
+        plan = Even(groups, size, 0) if model.balanced else shuffled(len(labels), size, 0)
     return Batches(Pool(images, labels), plan, per_epoch, lambda: gan.batches_done)
 
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from support import BINARY
 
-from gan_aug.data.batches import Groups, Pool, even, shuffled
+from gan_aug.data.batches import Even, Groups, Pool, shuffled, to_float
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
-from gan_aug.data.pixels import to_float
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
@@ -110,7 +109,7 @@ def test_one_group_has_the_stream_that_a_seed_always_gave() -> None:
         state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
         order += torch.randperm(n, generator=generator).tolist()
-    for plan in (shuffled(n, batch_size, seed), even([torch.arange(n)], batch_size, seed)):
+    for plan in (shuffled(n, batch_size, seed), Even([torch.arange(n)], batch_size, seed)):
         assert torch.cat([plan.rows(k) for k in range(10)]).tolist() == order
 
 
@@ -142,7 +141,7 @@ def test_balanced_batches_hold_as_many_of_each_class(prepared: Prepared, batch_s
 def test_what_cannot_be_parted_evenly_goes_to_the_first_classes() -> None:
     labels = torch.arange(3).repeat_interleave(4)
     groups = [torch.nonzero(labels == k).flatten() for k in range(3)]
-    plan = even(groups, 8, 0)
+    plan = Even(groups, 8, 0)
     rows = torch.stack([plan.rows(k) for k in range(12)])
     assert labels[rows].tolist() == [[0, 0, 0, 1, 1, 1, 2, 2]] * 12
     for columns, group in ((slice(0, 3), 0), (slice(3, 6), 1), (slice(6, 8), 2)):

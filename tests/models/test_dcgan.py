@@ -12,8 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gan_aug.data.batches import Batches, Pool, shuffled
-from gan_aug.data.pixels import to_float
+from gan_aug.data.batches import Batches, Pool, shuffled, to_float
 from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
 from gan_aug.models.gans.request import Request
 from gan_aug.run.errors import GanAugError

@@ -14,7 +14,7 @@ from gan_training import KillAfter, Killed, build, request, settings, toy_images
 from omegaconf import DictConfig, OmegaConf
 from torch.nn import functional as F
 
-from gan_aug.data.pixels import to_float
+from gan_aug.data.batches import to_float
 from gan_aug.models.gans.pggan import (
     PGGAN,
     Discriminator,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from gan_aug.data.batches import to_float, to_uint8
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.origin import Origin
-from gan_aug.data.pixels import to_float, to_uint8
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.models import synthesis

@@ -1,15 +1,14 @@
 """Batches of images: which rows each holds, and what becomes of them.
 
 A `Pool` holds the images. A `Plan` says which rows batch k holds and how they are combined.
-`Batches` serves them to Lightning and counts what was shown. Another way to mix images is another
-subclass of `Plan`.
+`Batches` serves them to Lightning and counts what was shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.pixels import to_float
 from gan_aug.run.seeds import stream_seed
 
 AT_ONCE = 256
@@ -26,45 +24,21 @@ Batch = dict[str, Tensor]
 """`image` float (B, C, H, W) in [-1, 1], `label` int64 (B,), and what a plan adds."""
 
 
-class Stream:
-    """An endless stream of image positions: all shuffled, then all shuffled anew, and so on.
+def to_float(images: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+    """Scale uint8 images (N, C, H, W) to float32 in [-1, 1]."""
+    return images.to(torch.float32, memory_format=memory_format).div_(127.5).sub_(1.0)
 
-    What it gives is a function of the seed and the position in the stream alone.
 
-    Args:
-        n: how many images there are.
-        seed: fixes the order.
-    """
-
-    def __init__(self, n: int, seed: int) -> None:
-        self._n, self._seed = n, seed
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
-
-    def rows(self, batch: int, size: int) -> Tensor:
-        """Return the int64 (size,) positions of this batch, where all have the same size."""
-        start = batch * size
-        parts: list[Tensor] = []
-        wanted = size
-        while wanted:
-            offset = start % self._n
-            parts.append(self._pass(start // self._n)[offset : offset + wanted])
-            start, wanted = start + len(parts[-1]), wanted - len(parts[-1])
-        return torch.cat(parts)
-
-    def _pass(self, number: int) -> Tensor:
-        if self._order[0] != number:
-            state = np.random.SeedSequence([self._seed, number]).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
-            self._order = (number, torch.randperm(self._n, generator=generator))
-        return self._order[1]
+def to_uint8(images: Tensor) -> Tensor:
+    """Scale float images in [-1, 1], clipped, to uint8 (N, C, H, W)."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Images that training batches are taken from; added images follow the real ones.
+    """Images, uint8 (N, C, H, W), that batches are taken from; added ones follow the real ones.
 
     Attributes:
-        images: uint8 (N, C, H, W).
         labels: int64 (N,).
         n_real: how many are real; None: all.
         targets: float (N, K), the probabilities to learn in place of the labels, or None.
@@ -101,13 +75,13 @@ class Pool:
         """
         if self.augment is not None or self.augment_added is not None:
             return self
-        tensors = ("images", "labels", "targets", "weights")
-        moved: dict[str, Any] = {
-            name: tensor.to(device)
-            for name in tensors
-            if (tensor := getattr(self, name)) is not None
-        }
-        return replace(self, **moved)
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            targets=None if self.targets is None else self.targets.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
+        )
 
     def batch(self, rows: Tensor) -> Batch:
         """Return these rows; `target` and `weight` too where the pool has them."""
@@ -144,21 +118,37 @@ class Plan:
 class Groups(Plan):
     """Each group of rows has an endless stream of its own and a fixed share of every batch.
 
+    A stream is all rows shuffled, then all shuffled anew, and so on; what it gives is a function of
+    its seed and of the position in it alone.
+
     Args:
         groups: rows, and how many of them each batch holds.
         seeds: of the streams.
     """
 
     def __init__(self, groups: Sequence[tuple[Tensor, int]], seeds: Sequence[int]) -> None:
-        self._parts = [
-            (rows, size, Stream(len(rows), seed))
-            for (rows, size), seed in zip(groups, seeds, strict=True)
-            if size
+        self._groups = [
+            (rows, size, seed) for (rows, size), seed in zip(groups, seeds, strict=True) if size
         ]
 
     def rows(self, k: int) -> Tensor:
         """Return the rows of batch k, group by group."""
-        return torch.cat([rows[stream.rows(k, size)] for rows, size, stream in self._parts])
+        parts = []
+        for rows, size, seed in self._groups:
+            start, end = k * size, (k + 1) * size
+            while start < end:
+                number, offset = divmod(start, len(rows))
+                order = _order(len(rows), seed, number)
+                parts.append(rows[order[offset : offset + end - start]])
+                start += len(parts[-1])
+        return torch.cat(parts)
+
+
+@lru_cache(maxsize=32)
+def _order(n: int, seed: int, number: int) -> Tensor:
+    """Return the order in which a stream of n goes through all of them for the number-th time."""
+    state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(int(state[0] >> np.uint64(1))))
 
 
 def even_shares(n: int, parts: int) -> list[int]:
@@ -182,27 +172,22 @@ def shuffled(n: int, batch_size: int, seed: int) -> Groups:
     return Groups([(torch.arange(n), batch_size)], [seed])
 
 
-def even(groups: Sequence[Tensor], batch_size: int, seed: int) -> Groups:
-    """Return the plan that gives groups equal shares of a batch; first ones may get one more."""
-    sized = zip(groups, even_shares(batch_size, len(groups)), strict=True)
-    return Groups(list(sized), [seed, *(stream_seed(seed, i) for i in range(1, len(groups)))])
+class Even(Groups):
+    """Gives groups of rows equal shares of a batch; first ones may get one more."""
+
+    def __init__(self, groups: Sequence[Tensor], batch_size: int, seed: int) -> None:
+        sized = list(zip(groups, even_shares(batch_size, len(groups)), strict=True))
+        super().__init__(sized, [seed, *(stream_seed(seed, i) for i in range(1, len(groups)))])
 
 
-class Pairs(Plan):
-    """Serves the halves of each batch as `source` and `target` too.
+class Pairs(Even):
+    """Serves the halves of each batch, rows of two classes, as `source` and `target` too.
 
-    Args:
-        groups: the rows of the two classes.
-        batch_size: of both; one less where it is odd.
-        seed: fixes the order.
+    A batch holds one image less where its size is odd.
     """
 
     def __init__(self, groups: Sequence[Tensor], batch_size: int, seed: int) -> None:
-        self._halves = even(groups, batch_size // 2 * 2, seed)
-
-    def rows(self, k: int) -> Tensor:
-        """Return as many rows of one class as of the other."""
-        return self._halves.rows(k)
+        super().__init__(groups, batch_size // 2 * 2, seed)
 
     def combine(self, batch: Batch, k: int) -> Batch:
         """Add `source` and `target`."""
@@ -217,7 +202,7 @@ class Batches:
         pool: the images.
         plan: which of them each batch holds.
         per_epoch: batches that count as one epoch.
-        position: tells k; the number of batches that the model says it has done.
+        position: tells k: how many batches the model says it has done.
 
     Attributes:
         shown: int64 (N,), how often each image was served by this object.
@@ -246,11 +231,7 @@ def in_order(images: NDArray[np.uint8]) -> Iterator[Tensor]:
 
 
 class EvaluationBatches:
-    """All images of a table once, in order.
-
-    Attributes:
-        table: as given.
-    """
+    """All images of a table once, in order."""
 
     def __init__(self, table: ImageTable) -> None:
         self.table = table

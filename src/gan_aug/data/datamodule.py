@@ -13,10 +13,10 @@ from torch import Tensor
 from gan_aug.data.batches import (
     Batches,
     EvaluationBatches,
+    Even,
     Pairs,
     Plan,
     Pool,
-    even,
     per_epoch,
     shuffled,
 )
@@ -40,9 +40,7 @@ class DataModule(LightningDataModule):
         measured: the splits that the finished fit is measured on, by name.
 
     Attributes:
-        pool: as given.
-        per_epoch: as given.
-        measured: as given; their images are read with `evaluation`.
+        measured_on: the names of these splits; `evaluation` gives their images.
     """
 
     def __init__(
@@ -55,8 +53,8 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.pool, self.per_epoch = pool, per_epoch
-        self.measured = dict(measured or {})
-        self._plan, self._validation = plan, validation
+        self._plan, self._validation, self._measured = plan, validation, measured or {}
+        self.measured_on = tuple(self._measured)
         self._read: set[str] = set()
         self._fitted = False
         self._batches: Batches | None = None
@@ -64,8 +62,9 @@ class DataModule(LightningDataModule):
     @property
     def shown(self) -> Tensor:
         """How often each image of the pool was trained on, int64 (N,), since the fit began."""
-        none = torch.zeros(len(self.pool), dtype=torch.int64)
-        return none if self._batches is None else self._batches.shown
+        if self._batches is None:
+            return torch.zeros(len(self.pool), dtype=torch.int64)
+        return self._batches.shown
 
     def train_dataloader(self) -> Batches:
         """Return the endless stream of training batches, on the training device."""
@@ -98,7 +97,7 @@ class DataModule(LightningDataModule):
             if split in self._read or not self._fitted:
                 raise RuntimeError(f"the {split} images are read once, at the end of the fit")
             self._read.add(split)
-        return EvaluationBatches(self.measured[split])
+        return EvaluationBatches(self._measured[split])
 
 
 @dataclass(frozen=True)
@@ -107,27 +106,24 @@ class Serving:
 
     Attributes:
         classes: those to train on; None: all.
-        balanced: as many images of each class in every batch, in the order of the classes (one more
-            of the first ones where the batch cannot be parted evenly).
-        paired: of two classes the same number in every batch, as `source` and `target` too.
+        balanced: as many images of each class in every batch, see `Even`.
+        paired: of two classes the same number in every batch, see `Pairs`.
     """
 
     classes: Sequence[str] | None = None
     balanced: bool = False
     paired: bool = False
 
-    def real(self, splits_train: ImageTable) -> ImageTable:
+    def real(self, train: ImageTable) -> ImageTable:
         """Return the real training images that a model is fitted on.
 
         Raises:
             GanAugError: a class has none.
         """
-        if self.classes is None:
-            return splits_train
-        for name in self.classes:
-            if not splits_train.counts()[name]:
+        for name in self.classes or ():
+            if not train.counts()[name]:
                 raise GanAugError(f"data.subset.{name}: no {name} training images to train on")
-        return splits_train.of_classes(self.classes)
+        return train if self.classes is None else train.of_classes(self.classes)
 
     def plan(self, pool: Pool, table: ImageTable, batch_size: int, seed: int) -> Plan:
         """Return how a pool's images, of the classes of `table`, are mixed.
@@ -145,7 +141,7 @@ class Serving:
             return shuffled(len(pool), batch_size, seed)
         labels = [table.classes.label(name) for name in names]
         groups = [torch.nonzero(pool.labels == label).flatten() for label in labels]
-        return (Pairs if self.paired else even)(groups, batch_size, seed)
+        return (Pairs if self.paired else Even)(groups, batch_size, seed)
 
 
 def draw_data(
@@ -153,26 +149,16 @@ def draw_data(
 ) -> DataModule:
     """Serve a draw: its real images, a synthetic set that joins them, validation and test.
 
-    Args:
-        prepared: the images.
-        batch_size: images in a training batch.
-        seed: fixes the batch order.
-        serving: which real images a training batch holds.
-
     Raises:
         GanAugError: nothing to train on.
     """
-    serving, splits = serving or Serving(), prepared.splits
+    serving, splits, synthetic = serving or Serving(), prepared.splits, prepared.synthetic
     real = serving.real(splits.train)
-    images, labels = [real.images], [real.labels]
-    if prepared.synthetic is not None:
-        images.append(prepared.synthetic.images)
-        labels.append(prepared.synthetic.labels)
-    pool = Pool(
-        torch.from_numpy(np.concatenate(images)),
-        torch.from_numpy(np.concatenate(labels)),
-        len(real),
-    )
+    images, labels = real.images, real.labels
+    if synthetic is not None:
+        images = np.concatenate([images, synthetic.images])
+        labels = np.concatenate([labels, synthetic.labels])
+    pool = Pool(torch.tensor(images), torch.tensor(labels), len(real))
     plan = serving.plan(pool, real, batch_size, seed)
     measured = {"validation": splits.validation, "test": splits.test}
     return DataModule(pool, plan, per_epoch(len(real), batch_size), splits.validation, measured)

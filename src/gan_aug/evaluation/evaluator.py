@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_aug.data.batches import to_float
 from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
 from gan_aug.data.image_table import Images, ImageTable, concatenate
-from gan_aug.data.pixels import to_float
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.measured import ClassQuality, Quality, Values, real_share

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.data.batches import to_float
 from gan_aug.data.image_table import Images
-from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.run.errors import GanAugError, require

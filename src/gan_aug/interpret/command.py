@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from gan_aug.data.batches import to_float
 from gan_aug.data.held_out import reference_classifier_images
 from gan_aug.data.image_table import Images
-from gan_aug.data.pixels import to_float
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject

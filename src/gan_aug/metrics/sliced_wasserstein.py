@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_aug.data.batches import to_float
 from gan_aug.data.image_table import Images
-from gan_aug.data.pixels import to_float
 from gan_aug.metrics.sample import Context, Sample
 
 COARSEST = 16

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from gan_aug.data.batches import to_float, to_uint8
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.origin import Origin
-from gan_aug.data.pixels import to_float, to_uint8
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated

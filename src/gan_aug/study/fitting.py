@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_aug.arms.base import mixing_of
+from gan_aug.data.batches import EvaluationBatches
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.models.classifier import Classifier
@@ -107,22 +108,19 @@ def predict(fit: Fit, data: DataModule) -> dict[str, Predicted]:
         GanAugError: what it predicts is not finite.
     """
     modules = [fit.module] if fit.last is None else [fit.module, fit.last]
-    return {
-        split: Predicted(
-            table.labels,
-            np.unique(table.patients, return_inverse=True)[1],
-            *_logits(modules, data, split),
-        )
-        for split, table in data.measured.items()
-    }
+    predicted = {}
+    for split in data.measured_on:
+        batches = data.evaluation(split)
+        table, logits = batches.table, _logits(modules, batches)
+        patients = np.unique(table.patients, return_inverse=True)[1]
+        predicted[split] = Predicted(table.labels, patients, *logits)
+    return predicted
 
 
 @torch.no_grad()
-def _logits(
-    modules: Sequence[Classifier], data: DataModule, split: str
-) -> list[NDArray[np.float32]]:
+def _logits(modules: Sequence[Classifier], batches: EvaluationBatches) -> list[NDArray[np.float32]]:
     parts: list[list[torch.Tensor]] = [[] for _ in modules]
-    for batch in data.evaluation(split):
+    for batch in batches:
         for part, module in zip(parts, modules, strict=True):
             part.append(module.network(batch["image"]))
     kept = [to_keep(torch.cat(part)) for part in parts]
