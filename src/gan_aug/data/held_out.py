@@ -9,7 +9,7 @@ validation images join them, unless they chose the GAN's weights. The test image
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +41,7 @@ class HeldOut:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return images by part and class."""
-        parts = {
-            "classifier": self.classifier,
-            "reference": self.reference,
-            "baseline": self.baseline,
-        }
-        return {name: table.counts() for name, table in parts.items()}
+        return {part.name: getattr(self, part.name).counts() for part in fields(self)}
 
 
 def reference_classifier_images(splits: Splits) -> ImageTable:
@@ -63,12 +58,10 @@ def cut_held_out(
 ) -> HeldOut:
     """Cut the images that a draw's generated images are measured with.
 
-    A class has as many in `reference` as in `baseline`: `count`, or as many as there are, which is
-    said.
-
     Args:
         splits: the draw.
-        count: images of each class in `reference` and in `baseline`, at the most.
+        count: images of each class in `reference`, and as many in `baseline`; fewer where there are
+            not so many, which is said.
         needed: classes that are measured; of the others there may be fewer than `FEWEST`.
         validation: whether the validation images, which no GAN is fitted on, join where fewer than
             `FEWEST` are left; only where they chose nothing of what is measured.
@@ -107,7 +100,7 @@ def left_to_measure(splits: Splits, needed: Collection[str], validation: bool) -
 
 def _measuring_sides(
     splits: Splits, needed: Collection[str], validation: bool
-) -> tuple[tuple[ImageTable, ImageTable], bool]:
+) -> tuple[list[ImageTable], bool]:
     """Part the unseen images; say whether validation images have joined them."""
     sides = _part(splits, with_validation=False)
     few = any(side.counts()[name] < FEWEST for side in sides for name in needed)
@@ -115,16 +108,16 @@ def _measuring_sides(
     return _part(splits, with_validation=True) if joined else sides, joined
 
 
-def _part(splits: Splits, with_validation: bool) -> tuple[ImageTable, ImageTable]:
+def _part(splits: Splits, with_validation: bool) -> list[ImageTable]:
     """Part the unseen images outside the reference classifier's half into two sides."""
+    cut, brought = _validation(splits)
     folder = _training_folder(splits)
     unit = _units_of(splits, folder)
-    in_use = (splits.train,) if with_validation else (splits.train, _cut_validation(splits))
-    seen = np.isin(unit, np.concatenate([_units_of(splits, table) for table in in_use]))
-    free = ~_in_reference_half(splits, folder) & ~seen
+    seen = _units_of(splits, splits.train, *(() if with_validation else (cut,)))
+    free = ~_in_reference_half(splits, folder) & ~np.isin(unit, seen)
     table, unit = folder.take(free), unit[free]
     if with_validation:
-        brought = _brought_validation(splits)
+        brought = brought.take(np.unique(brought.hashes, return_index=True)[1])
         _, numbers = np.unique(brought.patients, return_inverse=True)
         last = max(splits.patient_units.values(), default=-1)
         table, unit = concatenate(table, brought), np.concatenate([unit, last + 1 + numbers])
@@ -140,33 +133,25 @@ def _part(splits: Splits, with_validation: bool) -> tuple[ImageTable, ImageTable
         on_side = np.array([side_of[number] for number in unit[rows].tolist()], np.int64)
         for place, side in enumerate(sides):
             side.append(rows[on_side == place])
-    one, other = (table.take(np.concatenate(side)) for side in sides)
-    return one, other
+    return [table.take(np.concatenate(side)) for side in sides]
 
 
-def _cut_validation(splits: Splits) -> ImageTable:
-    """Return the validation images, unless the data set brought them as a split of its own."""
-    return splits.validation.take(_is_cut(splits))
-
-
-def _brought_validation(splits: Splits) -> ImageTable:
-    """Return the validation images of a split that the data set brought, each once."""
-    brought = splits.validation.take(~_is_cut(splits))
-    return brought.take(np.unique(brought.hashes, return_index=True)[1])
-
-
-def _is_cut(splits: Splits) -> NDArray[np.bool_]:
-    return np.array([p in splits.patient_units for p in splits.validation.patients.tolist()], bool)
+def _validation(splits: Splits) -> tuple[ImageTable, ImageTable]:
+    """Return validation images cut from the training folder, and those the data set brought."""
+    table = splits.validation
+    cut = np.isin(table.patients, list(splits.patient_units))
+    return table.take(cut), table.take(~cut)
 
 
 def _training_folder(splits: Splits) -> ImageTable:
     """Return the training folder's images, each once, in an order that no draw changes."""
-    table = concatenate(splits.train, _cut_validation(splits), splits.internal, splits.unused)
+    table = concatenate(splits.train, _validation(splits)[0], splits.internal, splits.unused)
     return table.take(np.argsort(table.hashes, kind="stable"))
 
 
-def _units_of(splits: Splits, table: ImageTable) -> NDArray[np.int64]:
-    return np.array([splits.patient_units[p] for p in table.patients.tolist()], np.int64)
+def _units_of(splits: Splits, *tables: ImageTable) -> NDArray[np.int64]:
+    patients = np.concatenate([table.patients for table in tables]).tolist()
+    return np.array([splits.patient_units[patient] for patient in patients], np.int64)
 
 
 def _in_reference_half(splits: Splits, table: ImageTable) -> NDArray[np.bool_]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ COLUMNS = ("images", "labels", "patients", "paths", "hashes")
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Images of one split, row by row.
+    """Images of one split, row by row; the classes are the data set's.
 
     Attributes:
         images: uint8; may be memory-mapped.
@@ -28,7 +27,6 @@ class ImageTable:
         paths: (N,) where each image came from, relative to the data set's root.
         hashes: (N,) SHA-256 of each source (the file's bytes, or the array's where there is no
             file), so equal hashes are exact duplicates at any `image_size`.
-        classes: of the data set.
     """
 
     images: Images
@@ -65,11 +63,7 @@ class ImageTable:
 
 def concatenate(*tables: ImageTable) -> ImageTable:
     """Return the rows of all tables, which are of one data set."""
-
-    def join(a: ImageTable, b: ImageTable) -> ImageTable:
-        joined: dict[str, Any] = {
-            c: np.concatenate([getattr(a, c), getattr(b, c)]) for c in COLUMNS
-        }
-        return replace(a, **joined)
-
-    return reduce(join, tables)
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS
+    }
+    return replace(tables[0], **joined)

@@ -30,7 +30,6 @@ class Notes:
         sizes: likewise.
         scaled: that images were made in another size, None where they were not.
         conflicts_left_out: files of each image in two classes that was left out.
-        warnings: for a person to think about.
     """
 
     root: str = "no folder"
@@ -46,23 +45,10 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a data set supplies.
-
-    Attributes:
-        train: the official training split.
-        test: the official test split.
-        validation: an official validation split to use as it is; None cuts one by patient.
-        patients_known: whether the patients are real ones; else each group of near duplicates, or
-            each image, counts as one.
-        notes: facts worth keeping with a run.
-    """
+class WithTraining:
+    """Images of a data set, among them some to train on."""
 
     train: ImageTable
-    test: ImageTable
-    validation: ImageTable | None = None
-    patients_known: bool = True
-    notes: Notes = field(default_factory=Notes)
 
     @property
     def classes(self) -> Classes:
@@ -73,6 +59,22 @@ class Source:
     def channels(self) -> int:
         """1 for grey images, 3 for RGB."""
         return int(self.train.images.shape[1])
+
+
+@dataclass(frozen=True)
+class Source(WithTraining):
+    """What a data set supplies: its official splits, and facts worth keeping with a run.
+
+    Attributes:
+        validation: an official split to use as it is; None cuts one by patient.
+        patients_known: whether the patients are real ones; else each group of near duplicates, or
+            each image, counts as one.
+    """
+
+    test: ImageTable
+    validation: ImageTable | None = None
+    patients_known: bool = True
+    notes: Notes = field(default_factory=Notes)
 
     def tables(self) -> dict[str, ImageTable]:
         """Return the splits that the data set has."""
@@ -111,7 +113,7 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
 
     Args:
         source: the data set.
-        on_conflict: `stop` or `drop`, which leaves out all copies of such an image.
+        on_conflict: `stop`, or `drop`: leave out all copies of such an image.
 
     Raises:
         GanAugError: there are such images and `stop`, or a class has no others in some split.
@@ -128,10 +130,10 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
     shown = conflicts[min(conflicts, key=lambda image: paths[image])]
     one, other = (path for _, path in sorted(dict(reversed(shown)).items())[:2])
     if on_conflict != "drop":
-        number = f"{len(conflicts)} such image{'s' * (len(conflicts) > 1)} in all"
         raise GanAugError(
-            f"{one} and {other}: are the same image, in two classes ({number}); delete the "
-            "wrong ones, which inspect lists, or leave out all of them with data.on_conflict=drop"
+            f"{one} and {other}: are the same image, in two classes ({len(conflicts)} such "
+            f"image{'s' * (len(conflicts) > 1)} in all); delete the wrong ones, which inspect "
+            "lists, or leave out all of them with data.on_conflict=drop"
         )
     kept = {
         name: table.take(~np.isin(table.hashes, list(conflicts)))
@@ -147,18 +149,10 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
         f"images that are in two classes: {len(conflicts)}, such as {one} and {other}; their "
         f"{sum(map(len, conflicts.values()))} files are left out (data.on_conflict=drop)"
     )
-    notes = replace(
-        source.notes,
-        warnings=[*source.notes.warnings, said],
-        conflicts_left_out=sorted(paths.values()),
-    )
-    return replace(
-        source,
-        train=kept["train"],
-        test=kept["test"],
-        validation=kept.get("validation"),
-        notes=notes,
-    )
+    warnings, left_out = [*source.notes.warnings, said], sorted(paths.values())
+    notes = replace(source.notes, warnings=warnings, conflicts_left_out=left_out)
+    train, test, validation = kept["train"], kept["test"], kept.get("validation")
+    return replace(source, train=train, test=test, validation=validation, notes=notes)
 
 
 def extra_copies(table: ImageTable) -> NDArray[np.bool_]:
@@ -168,20 +162,17 @@ def extra_copies(table: ImageTable) -> NDArray[np.bool_]:
     return extra
 
 
+def held_out_copies(source: Source, train: ImageTable) -> NDArray[np.bool_]:
+    """Tell which training images are in the data set's test or validation split too: bool (N,)."""
+    held = [table.hashes for name, table in source.tables().items() if name != "train"]
+    return np.isin(train.hashes, np.concatenate(held))
+
+
 def lasting(source: Source, development_per_class: int, val_per_class: int) -> dict[str, int]:
     """Return how many training images of each class any draw has to choose from, at the least.
 
-    Args:
-        source: the data set.
-        development_per_class: see `make_splits`.
-        val_per_class: see `make_splits`.
+    The numbers are those of `make_splits`.
     """
-    held = set(source.test.hashes.tolist())
-    aside = development_per_class
-    if source.validation is None:
-        aside += val_per_class
-    else:
-        held |= set(source.validation.hashes.tolist())
-    own = np.array([digest not in held for digest in source.train.hashes.tolist()], bool)
-    counts = source.train.take(own & ~extra_copies(source.train)).counts()
-    return {name: n - aside for name, n in counts.items()}
+    new = ~held_out_copies(source, source.train) & ~extra_copies(source.train)
+    aside = development_per_class + (val_per_class if source.validation is None else 0)
+    return {name: n - aside for name, n in source.train.take(new).counts().items()}

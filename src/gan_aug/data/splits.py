@@ -18,9 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.source import Source, extra_copies, units, without_conflicts
+from gan_aug.data.source import (
+    Source,
+    WithTraining,
+    extra_copies,
+    held_out_copies,
+    units,
+    without_conflicts,
+)
 from gan_aug.run.errors import GanAugError
 
 _HOLDOUT_STREAM = 20180222
@@ -28,7 +34,7 @@ _HOLDOUT_STREAM = 20180222
 
 
 @dataclass(frozen=True)
-class Splits:
+class Splits(WithTraining):
     """The images of one draw; no duplicate is in two of them.
 
     Where validation is cut from the training folder, no patient of `validation` or of `internal` is
@@ -42,23 +48,19 @@ class Splits:
     of a normal image is in both while it keeps its `NORMAL2-`.
 
     Attributes:
-        train: the draw's training images.
         validation: decides early stopping and thresholds.
         test: read once, at the end.
-        development: images set aside from the test split (`data.development_per_class`), the same
-            for every draw.
+        development: images set aside from the test split, the same for every draw.
         internal: a test of the training split's own distribution: patients of the training folder
-            that are in no other part of the draw (`data.internal_per_class`).
+            that are in no other part of the draw.
         unused: training images that the draw did not choose, of patients outside `internal` and a
             cut `validation`; a patient of `train` may have images here.
         patient_units: patient of the training folder to the number of the group (`units`) that must
             stay on one side of a cut; the same for every draw.
         fingerprint: of the data set, before any cut.
-        draw: the integer that fixed the choice.
         notes: counts and facts for run.json.
     """
 
-    train: ImageTable
     validation: ImageTable
     test: ImageTable
     development: ImageTable
@@ -69,25 +71,11 @@ class Splits:
     draw: int
     notes: dict[str, Any]
 
-    @property
-    def classes(self) -> Classes:
-        """Class names, and which of them is the positive one."""
-        return self.train.classes
-
-    @property
-    def channels(self) -> int:
-        """1 for grey images, 3 for RGB."""
-        return int(self.train.images.shape[1])
-
 
 def _take_units(
     table: ImageTable, group: NDArray[np.int64], label: int, order: NDArray[np.int64], wanted: int
 ) -> tuple[NDArray[np.bool_], int]:
-    """Take whole units of one class, in an order, while they hold no more than is wanted.
-
-    Returns:
-        bool (N,), and how many images are wanted still.
-    """
+    """Take whole units of a class in an order: bool (N,), and how many images are still wanted."""
     chosen = np.zeros(len(table), bool)
     for unit in order:
         if wanted == 0:
@@ -168,10 +156,7 @@ def make_splits(
         val_per_class: validation images per class, cut by patient from train images outside the
             draw (unused where the data set brings an official validation split).
         internal_per_class: images per class of the internal test, cut by patient; 0 cuts none.
-        on_conflict: what to do about an image in two classes: `stop`, or `drop` all its copies.
-
-    Returns:
-        The draw.
+        on_conflict: see `without_conflicts`.
 
     Raises:
         GanAugError: more images are asked for than there are, or an image is in two classes.
@@ -188,22 +173,17 @@ def make_splits(
         test, development = test.take(~aside), test.take(aside)
 
     # Training images must be new to everything that is measured on, and count once.
-    held = set(source.test.hashes.tolist())
-    if source.validation is not None:
-        held |= set(source.validation.hashes.tolist())
-    crossing = np.array([h in held for h in train.hashes.tolist()], bool)
-    repeated = extra_copies(train) & ~crossing
+    crossing = held_out_copies(source, train)
+    new = ~crossing & ~extra_copies(train)
     # Units come from all images: a copy that is left out may be what links two patients.
     groups = units(train)
-    group = groups[~crossing & ~repeated]
-    pool = train.take(~crossing & ~repeated)
+    group, pool = groups[new], train.take(new)
 
     streams = np.random.SeedSequence([draw]).spawn(1 + len(source.classes))
-    if source.validation is None:
+    validation = source.validation
+    if validation is None:
         in_val = _pick(pool, group, val_per_class, streams[0], "data.val_per_class")
         validation, pool, group = pool.take(in_val), pool.take(~in_val), group[~in_val]
-    else:
-        validation = source.validation
 
     order = [
         np.random.default_rng(streams[1 + label]).permutation(np.flatnonzero(pool.labels == label))
@@ -222,11 +202,9 @@ def make_splits(
                 f"{len(members)}, or lower one of the two"
             )
         rows.append(members[:wanted])
-    chosen = pool.take(np.concatenate(rows))
-    internal = pool.take(in_internal)
+    chosen, internal = pool.take(np.concatenate(rows)), pool.take(in_internal)
     left = ~in_internal
     left[np.concatenate(rows)] = False
-    unused = pool.take(left)
     warnings = list(source.notes.warnings)
     if not source.patients_known:
         n = source.notes.files_without_patient_id
@@ -253,7 +231,7 @@ def make_splits(
             "extra_copies_in_train": int(extra_copies(source.train).sum()),
             "extra_copies_in_test": int(extra_copies(source.test).sum()),
             "train_copies_of_held_out_images": int(crossing.sum()),
-            "left_out_of_training": int(crossing.sum() + repeated.sum()),
+            "left_out_of_training": int((~new).sum()),
         },
     }
     return Splits(
@@ -262,7 +240,7 @@ def make_splits(
         test=test,
         development=development,
         internal=internal,
-        unused=unused,
+        unused=pool.take(left),
         patient_units=dict(zip(train.patients.tolist(), groups.tolist(), strict=True)),
         fingerprint=fingerprint,
         draw=draw,

@@ -16,21 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.manifest import AGAIN, MANIFEST, Manifest
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_bytes, refuse_links
+from gan_aug.run.files import not_writable, read_bytes, refuse_links, sha256_of
 
 HELD_OUT = ("test", "validation", "development", "internal")
 """Parts of a draw that no generator may have seen."""
 
 
 class DamagedSet(GanAugError):
-    """A set is not as it was written.
-
-    Attributes:
-        what: the file, and what is wrong with it.
-    """
+    """A set is not as it was written: `what` names the file, and what is wrong with it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; {AGAIN}")
@@ -39,11 +36,9 @@ class DamagedSet(GanAugError):
 
 @dataclass(frozen=True)
 class Generated:
-    """Generated images of one class.
+    """Generated images of one class: uint8 (N, C, H, W).
 
-    Attributes:
-        images: uint8 (N, C, H, W).
-        sources: (N,) SHA-256 of the real image that each was translated from; None: of none.
+    `sources` are the (N,) SHA-256 of the real image that each was translated from; None: of none.
     """
 
     images: NDArray[np.uint8]
@@ -59,15 +54,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """Generated images in memory.
-
-    Attributes:
-        images: uint8 (N, C, H, W).
-        labels: int64 (N,), positions in `classes`.
-        classes: of the data set.
-        manifest: what the set says of itself.
-        sources: (N,) SHA-256 of the real image that each was translated from; None: of none.
-    """
+    """Generated images in memory, as `Generated`; labels are int64 (N,), positions in `classes`."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -94,7 +81,7 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
 
     Args:
         folder: must not exist yet.
-        images: class name to its images.
+        images: of each class.
         origin: what the manifest says of the generator (see `gan_aug.models.synthesis`).
 
     Raises:
@@ -125,9 +112,9 @@ def _write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[st
             (temporary / name).mkdir()
             names = [f"{name}/{i:05d}.png" for i in range(len(generated))]
             for file, image in zip(names, generated.images, strict=True):
-                data = _encode(image)
-                files[file] = hashlib.sha256(data).hexdigest()
-                (temporary / file).write_bytes(data)
+                picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+                Image.fromarray(picture).save(temporary / file)
+                files[file] = sha256_of(temporary / file)
             if generated.sources is not None:
                 sources |= zip(names, generated.sources, strict=True)
         shape = next(iter(images.values())).images.shape
@@ -146,13 +133,6 @@ def _write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[st
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _encode(image: NDArray[np.uint8]) -> bytes:
-    picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def read_set(
     folder: Path,
     count: int | None,
@@ -160,17 +140,14 @@ def read_set(
     splits: Splits,
     key: str = "data.synthetic.dir",
 ) -> SyntheticSet:
-    """Read the first `count` images of each class in a set, once its manifest has been checked.
+    """Read the images of a set, in the order of classes and file names.
 
     Args:
         folder: the synthetic set.
-        count: images per class that the set has; None takes all.
+        count: the first so many images of each class that the set has; None takes all.
         image_size: the size that training uses.
         splits: the draw that the images are to join.
         key: the setting that named the folder.
-
-    Returns:
-        The images, in the order of classes and file names.
 
     Raises:
         DamagedSet: a file was changed or is gone.
@@ -178,7 +155,7 @@ def read_set(
             that saw images it must not have seen.
     """
     manifest = Manifest.of(folder, key)
-    check_manifest(folder, manifest, image_size, splits, key)
+    _check_manifest(f"{key}={folder}", manifest, image_size, splits)
     files, labels = [], []
     for label, name in enumerate(splits.classes):
         of_class = sorted(file for file in manifest.files if file.startswith(f"{name}/"))
@@ -232,30 +209,21 @@ def _check_not_real(
     folder: Path, files: list[str], images: list[NDArray[np.uint8]], splits: Splits
 ) -> None:
     """Refuse held-out images passed as generated ones, whatever the manifest says."""
-    held = {
-        np.ascontiguousarray(image).tobytes(): f"the {name} image {path}"
-        for name in HELD_OUT
-        for image, path in zip(
-            getattr(splits, name).images, getattr(splits, name).paths.tolist(), strict=True
-        )
-    }
+    held: dict[bytes, str] = {}
+    for name in HELD_OUT:
+        table: ImageTable = getattr(splits, name)
+        named = [f"the {name} image {path}" for path in table.paths.tolist()]
+        held |= zip((image.tobytes() for image in table.images), named, strict=True)
     for file, image in zip(files, images, strict=True):
-        if real := held.get(np.ascontiguousarray(image).tobytes()):
+        if real := held.get(image.tobytes()):
             raise GanAugError(
                 f"{folder / file}: is {real}, pixel for pixel, not a generated one; do not use "
                 "this set"
             )
 
 
-def check_manifest(
-    folder: Path, manifest: Manifest, image_size: int, splits: Splits, key: str
-) -> None:
-    """Refuse a set that does not fit, or whose generator saw more than the draw's training images.
-
-    Raises:
-        GanAugError: naming the set and the reason.
-    """
-    where = f"{key}={folder}"
+def _check_manifest(where: str, manifest: Manifest, image_size: int, splits: Splits) -> None:
+    """Refuse a set that does not fit, or whose generator saw more than the draw's training."""
     for name, own, wanted in (
         ("image_size", manifest.image_size, image_size),
         ("channels", manifest.channels, splits.channels),

@@ -11,8 +11,7 @@ import numpy as np
 
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import Images, ImageTable
-from gan_aug.data.manifest import MANIFEST, Manifest
-from gan_aug.data.origin import Origin
+from gan_aug.data.origin import MANIFEST, Manifest, Origin
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import with_other_classes
 from gan_aug.data.splits import Splits

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from gan_aug.data.batches import epochs_of
-from gan_aug.data.manifest import Manifest
+from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
-from gan_aug.data.manifest import Manifest
+from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.report.records import DrawResult, FitResult, RuleCheck
 from gan_aug.run.errors import GanAugError
