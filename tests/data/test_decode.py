@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from support import ROOT, write_image
 
 from gan_aug.data.decode import channels_of, decode_files
-from gan_aug.data.picture import FITS, read_picture
 from gan_aug.data.picture import decode as decode_picture
+from gan_aug.data.picture import read_picture
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import read_bytes
 
@@ -265,7 +265,7 @@ def chunks(header: tuple[int, int, int, int], rows: bytes, *extra: tuple[bytes, 
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 700), (97, 61), (61, 97), (64, 64)])
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("fit", ["squeeze", "pad", "crop"])
 def test_extreme_shapes_do_not_vanish(size: tuple[int, int], fit: str) -> None:
     picture = Image.new("L", size, 255)
     found = decode(encode(picture), 64, 1, fit)[0]
@@ -375,11 +375,11 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path: Path) -> None:
     for i, name in enumerate(names):
         write_image(tmp_path / name, i)
 
-    def read() -> tuple[np.ndarray, list[str | None]]:
+    def read() -> tuple[np.ndarray, list[str]]:
         found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
         assert not found.bad
         assert isinstance(found.images, np.memmap)
-        return found.images, found.hashes
+        return found.images, [facts["sha256"] for facts in found.good.values()]
 
     first, hashes = read()
     (entry,) = (p for p in (tmp_path / "cache").iterdir() if p.is_dir())

@@ -44,7 +44,7 @@ def default_cache_dir() -> Path:
 
 
 def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Built:
-    """Return images and their index from the cache, building the entry on first use.
+    """Return memory-mapped images and their index from the cache, built on first use.
 
     Two processes that want the same entry at once build it once: the second waits on a lock.
     An entry is checked by hash whenever it is read; a damaged one is said to be so and built again.
@@ -52,11 +52,8 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
 
     Args:
         cache_dir: where entries live.
-        key: all that the pixels depend on (JSON-serialisable).
-        build: makes uint8 images (N, C, H, W) and a JSON-serialisable index.
-
-    Returns:
-        Read-only memory-mapped images and the index.
+        key: all that the pixels depend on.
+        build: makes uint8 images (N, C, H, W) and their index.
 
     Raises:
         GanAugError: the cache folder cannot be written, or `build` raised it.

@@ -10,13 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.settings.by_name import (
-    by_name,
-    class_named,
-    names_in,
-    normal,
-    values_by_class,
-)
+from gan_aug.settings.by_name import by_name, class_named, names_in, normal, values_by_class
 
 LONGEST_NAME = 100
 NOT_IN_NAMES = r'/\:*?"<>|'
@@ -51,14 +45,13 @@ class Classes:
                     f"digits, spaces (not at an end), no leading dot and none of {NOT_IN_NAMES}, "
                     f"at most {LONGEST_NAME}"
                 )
+        listed = ", ".join(self.names)
         if len({normal(name).casefold() for name in self.names}) < len(self.names):
             raise GanAugError(
-                f"data: of {self._listed} two names are one, or differ by case at most; rename one"
+                f"data: of {listed} two names are one, or differ by case at most; rename one"
             )
         if self.positive is not None and self.positive not in self.names:
-            raise GanAugError(
-                f"data.positive={self.positive}: is none of the classes {self._listed}"
-            )
+            raise GanAugError(f"data.positive={self.positive}: is none of the classes {listed}")
         if self.positive is not None and len(self.names) > 2:
             raise GanAugError(
                 f"data.positive={self.positive}: of {len(self.names)} classes none is the positive "
@@ -82,10 +75,6 @@ class Classes:
         return iter(self.names)
 
     @property
-    def _listed(self) -> str:
-        return ", ".join(self.names)
-
-    @property
     def positive_label(self) -> int | None:
         """The label of the positive class."""
         return None if self.positive is None else self.names.index(self.positive)
@@ -99,7 +88,7 @@ class Classes:
         return {name: int((labels == i).sum()) for i, name in enumerate(self.names)}
 
     def named(self, typed: Any, key: str) -> str:
-        """Return the class that a setting means; see `gan_aug.settings.by_name.class_named`."""
+        """Return the class that a setting means; see `class_named`."""
         return class_named(typed, self.names, f"{key}={as_typed(typed)}")
 
     def all_named(self, typed: Any, key: str) -> list[str]:
@@ -107,11 +96,10 @@ class Classes:
         return [self.named(one, key) for one in names_in(typed)]
 
     def numbers(self, value: Any, key: str) -> dict[str, Any]:
-        """Return a number for each class from a setting.
+        """Return a number for each class from a setting; None where it says nothing.
 
         Args:
-            value: a number for all classes, null, or a mapping, which may be given as text; null in
-                it, as of a class that it does not name, says nothing.
+            value: a number for all classes, null, or a mapping, which may be given as text.
             key: the setting.
 
         Raises:

@@ -25,12 +25,7 @@ class Refused(ValueError):
 
 
 def lacks_pixels(data: bytes, image: Image.Image) -> bool:
-    """Tell whether a JPEG, PNG or TIFF lacks pixels that its header claims.
-
-    Args:
-        data: the file's bytes.
-        image: as Pillow opened and decoded it.
-    """
+    """Tell whether a JPEG, PNG or TIFF, as Pillow decoded it, lacks pixels that it claims."""
     last_row = np.asarray(image.crop((0, image.height - 1, image.width, image.height)))
     if image.format in ("JPEG", "MPO"):
         return is_filled_grey(last_row) and jpeg_lacks_pixels(data)
@@ -89,14 +84,12 @@ def _tiff_lacks_blocks(image: TiffImagePlugin.TiffImageFile) -> bool:
     """Tell whether there are fewer strips or tiles than the size needs (TIFF 6.0, section 15)."""
     tags = image.tag_v2
     width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
-    if TiffImagePlugin.TILEOFFSETS in tags:
-        offsets = tags[TiffImagePlugin.TILEOFFSETS]
-        across, down = tags[TiffImagePlugin.TILEWIDTH], tags[TiffImagePlugin.TILELENGTH]
-    elif TiffImagePlugin.STRIPOFFSETS in tags:
-        offsets = tags[TiffImagePlugin.STRIPOFFSETS]
-        across, down = width, tags.get(TiffImagePlugin.ROWSPERSTRIP, height)
-    else:
+    offsets = tags.get(TiffImagePlugin.TILEOFFSETS, tags.get(TiffImagePlugin.STRIPOFFSETS))
+    if offsets is None:
         return False
+    across, down = width, tags.get(TiffImagePlugin.ROWSPERSTRIP, height)
+    if TiffImagePlugin.TILEOFFSETS in tags:
+        across, down = tags[TiffImagePlugin.TILEWIDTH], tags[TiffImagePlugin.TILELENGTH]
     blocks = -(-width // across) * -(-height // down)
     if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2:
         blocks *= tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)

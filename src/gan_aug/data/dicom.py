@@ -58,8 +58,8 @@ def read_dicom(
     Args:
         data: the file's bytes.
         most_pixels: more are refused before they are decoded.
-        window: in place of what the file says of its window: centre and width, or `PERCENTILES`:
-            the file's own 0.5th percentile is black, its 99.5th white, padding left out.
+        window: in place of what the file says: centre and width, or `PERCENTILES`: the file's own
+            0.5th percentile is black, its 99.5th white, padding left out.
 
     Returns:
         A picture in mode L or RGB, and the Patient ID, None where it is empty.
@@ -86,8 +86,13 @@ def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.I
     for name in _MAY_BE_EMPTY:
         if name in dataset and (dataset[name].is_empty or not str(dataset[name].value).strip()):
             del dataset[name]
-    for name in _NUMBERS:
-        _check_numbers(dataset, name)
+    for element in (dataset[name] for name in _NUMBERS if name in dataset):
+        try:
+            for value in element.value if element.VM > 1 else [element.value]:
+                float(value)
+        except (TypeError, ValueError) as error:
+            what = f"{element.keyword} is no number"
+            raise Refused(f"a DICOM file without a sound image ({what})") from error
     rows, columns, samples, bits, allocated = (
         _whole(dataset, name)
         for name in ("Rows", "Columns", "SamplesPerPixel", "BitsStored", "BitsAllocated")
@@ -103,17 +108,16 @@ def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.I
     if pixels.shape[:2] != (rows, columns) or pixels.ndim != 2 + (samples > 1):
         raise Refused(f"DICOM with pixels of shape {pixels.shape}: one picture is wanted")
     if kind in _GREY:
-        picture = _grey(dataset, pixels, kind, window)
+        shown = _grey(dataset, pixels, kind, window)
     else:
-        picture = _colour(dataset, pixels, kind)
-    shown = np.asarray(picture)
+        shown = _colour(dataset, pixels, kind)
     if shown.min() == shown.max() and pixels.min() != pixels.max():
         raise Refused(
             f"DICOM that is {shown.min()} of 255 all over though its stored values run from "
             f"{pixels.min()} to {pixels.max()}: mend its window or rescale"
             + (f", or {_REMEDY}" if kind in _GREY else "")
         )
-    return picture, str(dataset.get("PatientID", "")).strip() or None
+    return Image.fromarray(shown), str(dataset.get("PatientID", "")).strip() or None
 
 
 def _check_inflated(data: bytes, most: int) -> None:
@@ -141,17 +145,6 @@ def _whole(dataset: Any, name: str) -> int:
         return int(value)
     except (TypeError, ValueError) as error:
         raise Refused(f"a DICOM file without a sound image ({name} is {value!r:.40})") from error
-
-
-def _check_numbers(dataset: Any, name: str) -> None:
-    if name not in dataset:
-        return
-    element = dataset[name]
-    try:
-        for value in element.value if element.VM > 1 else [element.value]:
-            float(value)
-    except (TypeError, ValueError) as error:
-        raise Refused(f"a DICOM file without a sound image ({name} is no number)") from error
 
 
 def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
@@ -185,7 +178,9 @@ def _pixels(dataset: Any) -> tuple[NDArray[Any], str]:
     return pixels, str(facts["photometric_interpretation"])
 
 
-def _grey(dataset: Any, pixels: NDArray[Any], kind: str, window: Window | None) -> Image.Image:
+def _grey(
+    dataset: Any, pixels: NDArray[Any], kind: str, window: Window | None
+) -> NDArray[np.uint8]:
     from pydicom.pixels.processing import apply_modality_lut
 
     if "RescaleSlope" in dataset or "RescaleIntercept" in dataset:  # pydicom takes both or none
@@ -196,7 +191,12 @@ def _grey(dataset: Any, pixels: NDArray[Any], kind: str, window: Window | None) 
         if window is None:
             shown, low, high = _by_file(dataset, pixels, values)
         elif isinstance(window, str):
-            shown, (low, high) = values, np.percentile(_unpadded(dataset, pixels, values), _ENDS)
+            kept = values
+            if "PixelPaddingValue" in dataset:  # PS3.3, C.7.5.1.1.2
+                one = int(dataset.PixelPaddingValue)
+                other = int(dataset.get("PixelPaddingRangeLimit", one))
+                kept = values[(pixels < min(one, other)) | (pixels > max(one, other))]
+            shown, (low, high) = values, np.percentile(kept if kept.size else values, _ENDS)
         else:
             centre, width = window
             shown, low, high = values, centre - width / 2, centre + width / 2
@@ -209,7 +209,7 @@ def _grey(dataset: Any, pixels: NDArray[Any], kind: str, window: Window | None) 
     scaled = scaled.clip(0, 1)
     if kind == "MONOCHROME1":
         scaled = 1 - scaled
-    return Image.fromarray((255 * scaled).round().astype(np.uint8))
+    return (255 * scaled).round().astype(np.uint8)
 
 
 def _by_file(
@@ -240,19 +240,7 @@ def _by_file(
     return values, float(low), float(high)
 
 
-def _unpadded(
-    dataset: Any, pixels: NDArray[Any], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the values that are no padding (PS3.3, C.7.5.1.1.2), all where nothing else is."""
-    if "PixelPaddingValue" not in dataset:
-        return values
-    one = int(dataset.PixelPaddingValue)
-    other = int(dataset.get("PixelPaddingRangeLimit", one))
-    kept = values[(pixels < min(one, other)) | (pixels > max(one, other))]
-    return kept if kept.size else values
-
-
-def _colour(dataset: Any, pixels: NDArray[Any], kind: str) -> Image.Image:
+def _colour(dataset: Any, pixels: NDArray[Any], kind: str) -> NDArray[np.uint8]:
     from pydicom.pixels.processing import apply_color_lut
 
     bits = int(dataset.BitsStored)
@@ -272,4 +260,5 @@ def _colour(dataset: Any, pixels: NDArray[Any], kind: str) -> Image.Image:
             f"DICOM with 16-bit colours up to {pixels.max()} of {largest}: probably fewer bits "
             "that were not scaled; write the BitsStored that they have"
         )
-    return Image.fromarray((pixels * (255 / largest)).round().clip(0, 255).astype(np.uint8))
+    scaled: NDArray[np.float64] = (pixels * (255 / largest)).round()
+    return scaled.clip(0, 255).astype(np.uint8)

@@ -24,9 +24,6 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 """What Pillow may open; asked for any, it starts Ghostscript for an EPS, whatever its name."""
 
-FITS = ("squeeze", "pad", "crop")
-"""How a picture becomes square."""
-
 _SIGNED, _WHITE_IS_0 = 2, 0
 """Values of SampleFormat and PhotometricInterpretation (TIFF 6.0)."""
 _ORIENTATION = 0x0112
@@ -46,13 +43,9 @@ _LEAST_BRIGHT = 2**14
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded file.
+    """A decoded file: in mode L or RGB, with the mode (Pillow's, or DICOM) and size of the file.
 
-    Attributes:
-        image: in mode L or RGB.
-        mode: of the file: Pillow's, or DICOM.
-        size: width and height in pixels, as the file has it.
-        patient: of a DICOM file, where it tells.
+    A DICOM file may tell the patient.
     """
 
     image: Image.Image
@@ -72,14 +65,7 @@ def decode(
 
     16-bit samples are divided by 257, since PNG scales them to the full range (PNG specification,
     3rd edition, section 12.4); of 16-bit colours the high byte is taken. What is transparent is
-    put onto black.
-
-    Args:
-        data: the file's bytes.
-        image_size: side length of the result in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        fit: see `square`.
-        window: how grey DICOM values are shown, see `read_dicom`.
+    put onto black. See `square` and `read_dicom` for the arguments.
 
     Returns:
         uint8 (C, image_size, image_size), and the picture that it was made from.
@@ -146,7 +132,7 @@ def _check_header(image: Image.Image) -> None:
     pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if pages > 1:
         raise Refused(f"{pages} pages or frames: one picture is wanted; save one alone")
-    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    tags = _tiff_tags(image)
     if tags and image.mode != "YCbCr" and TiffImagePlugin.PHOTOMETRIC_INTERPRETATION not in tags:
         raise Refused("a TIFF that does not say whether 0 is black; save it again")
     if image.mode == "F":
@@ -164,19 +150,20 @@ def _check_header(image: Image.Image) -> None:
 
 def _shown(image: Image.Image, data: bytes) -> Image.Image:
     """Return the picture with 8 bits a sample, what is transparent onto black."""
-    through = image.info.get("transparency")
+    through, tags = image.info.get("transparency"), _tiff_tags(image)
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.float32)
-        bits = _tiff_tag(image, TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+        bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
         if bits == 16:
             _check_depth(int(values.max()))
         largest = 2**bits - 1
-        if _tiff_tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == _WHITE_IS_0:
+        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_0:
             values = largest - values  # Pillow turns 8 bits round, not 16
         if through is not None:
             values[values == through] = 0
         return Image.fromarray((values / (largest / 255)).round().clip(0, 255).astype(np.uint8))
-    sixteen = _is_16_bit_png(data) or 16 in _tiff_tag(image, TiffImagePlugin.BITSPERSAMPLE, ())
+    png_of_16 = data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:25] == b"\x10"  # in its IHDR
+    sixteen = png_of_16 or 16 in tags.get(TiffImagePlugin.BITSPERSAMPLE, ())
     if image.format == "PNG" and through is not None and image.mode in ("L", "RGB"):
         # Pillow compares the stored value with samples that it has scaled to 8 bits.
         if image.mode == "RGB" and sixteen:
@@ -185,7 +172,7 @@ def _shown(image: Image.Image, data: bytes) -> Image.Image:
             image.info["transparency"] = through * (255 // (2 ** data[24] - 1))
     picture = _onto_black(image) if image.has_transparency_data else image.copy()
     if sixteen:
-        if _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2:
+        if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2:
             raise Refused("16-bit colours in separate planes; save it with 8 bits")
         # Pillow keeps the high byte of colour samples.
         _check_depth(256 * int(np.asarray(picture.convert("RGB")).max()) + 255)
@@ -201,21 +188,17 @@ def _onto_black(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
 
 
-def _tiff_tag(image: Image.Image, tag: int, otherwise: Any) -> Any:
-    return getattr(image, "tag_v2", {}).get(tag, otherwise)
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    return getattr(image, "tag_v2", {})
 
 
 def square(
     picture: Image.Image, side: int, channels: int, fit: str = "squeeze"
 ) -> NDArray[np.uint8]:
-    """Return a picture as uint8 (channels, side, side).
+    """Return a picture of any mode as uint8 (channels, side, side), grey or RGB.
 
-    Args:
-        picture: of any mode.
-        side: in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        fit: `squeeze` to a square, as torchvision's `Resize((s, s))` does; `pad` with black; or
-            `crop` the middle.
+    It is made square by `fit`: `squeeze`, as torchvision's `Resize((s, s))` does; `pad` with black;
+    or `crop` the middle.
     """
     picture = picture.convert("L" if channels == 1 else "RGB")
     size, bilinear = (side, side), Image.Resampling.BILINEAR
@@ -232,11 +215,6 @@ def square(
         picture = picture.resize(size, bilinear)
     array = np.asarray(picture)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-def _is_16_bit_png(data: bytes) -> bool:
-    """Tell whether encoded bytes are a PNG with 16 bits a sample (byte 24, in its IHDR)."""
-    return data.startswith(b"\x89PNG\r\n\x1a\n") and data[24:25] == b"\x10"
 
 
 def _check_depth(largest: int) -> None:

@@ -22,12 +22,7 @@ from gan_aug.settings.values import AUTO
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a run.
-
-    Attributes:
-        splits: real images.
-        synthetic: generated images that join training, or None.
-    """
+    """The images of a run: real ones, and generated ones that join training, or None."""
 
     splits: Splits
     synthetic: SyntheticSet | None
@@ -47,26 +42,16 @@ def load(data: DataSettings) -> Source:
 
 
 def _check_classes(data: DataSettings, classes: Classes) -> None:
-    """Check that classes that a command names are those that the data set gives.
-
-    Raises:
-        GanAugError: they are others.
-    """
-    own = {
-        "classes": list(classes.names),
-        "positive": classes.positive,
-        "num_classes": len(classes),
-    }
-    for key, there in own.items():
+    """Check that classes that a command names are those that the data set gives."""
+    own = (("classes", [*classes]), ("positive", classes.positive), ("num_classes", len(classes)))
+    for key, there in own:
         typed: Any = getattr(data, key)
-        if typed is None:
-            continue
         named: Any = typed
-        if key == "classes":
+        if key == "classes" and typed is not None:
             named = sorted(classes.all_named(typed, "data.classes"), key=classes.label)
-        elif key == "positive":
+        elif key == "positive" and typed is not None:
             named = classes.named(typed, "data.positive")
-        if named != there:
+        if typed is not None and named != there:
             raise GanAugError(
                 f"data.{key}={typed}: data={data.name} has {there}, and only data=folder takes a "
                 "choice (data.classes, data.positive); leave it null"
@@ -99,11 +84,7 @@ def cut(data: DataSettings, source: Source) -> Splits:
 
 
 def prepare(data: DataSettings, source: Source | None = None) -> Prepared:
-    """Load, cut and check the images that the settings ask for.
-
-    Args:
-        data: the settings.
-        source: the data set, where it has been loaded.
+    """Load the data set, unless it is given, and cut and check the images that are asked for.
 
     Raises:
         GanAugError: anything wrong with the data or what is asked of it.

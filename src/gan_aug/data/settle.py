@@ -35,10 +35,6 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
     which `data.subset` names no number it takes all but as many as `evaluate` needs, two thirds at
     the least. Of classes that it does not need it takes none.
 
-    Args:
-        settings: as typed.
-        source: the data set.
-
     Raises:
         GanAugError: a setting that does not fit the data.
     """
@@ -52,7 +48,9 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
         model = _with_pair(model, source.classes)
         made = classes_made(model, values["data.train_class"], source.classes.names)
         values |= {"model.pair": model.pair} if model.pair is not None else {}
-        epochs = _epochs(model, made, prepared.splits, data.batch_size)
+        counts = prepared.splits.train.counts()
+        fitted_on = sum(counts[name] for name in made)
+        epochs = epochs_of(model.batches, fitted_on, data.batch_size)
         values["trainer.max_epochs"] = settings.trainer.max_epochs or epochs
         if settings.quality.every_n_epochs == AUTO:
             values["quality.every_n_epochs"] = max(1, round(epochs / CURVE_POINTS))
@@ -100,12 +98,6 @@ def _with_pair(model: GanSettings, classes: Classes) -> GanSettings:
     return model.model_copy(update={"pair": classes.all_named(model.pair, "model.pair")})
 
 
-def _epochs(model: GanSettings, made: Collection[str], splits: Splits, batch_size: int) -> int:
-    """Return the passes over a GAN's images that model.batches make."""
-    counts = splits.train.counts()
-    return epochs_of(model.batches, sum(counts[name] for name in made), batch_size)
-
-
 def _held_out(settings: TrainSettings, model: GanSettings, source: Source) -> dict[str, int | None]:
     """Return how many images of each class a GAN is fitted on; None: all that are left."""
     data, classes = settings.data, source.classes
@@ -134,16 +126,11 @@ def _held_out(settings: TrainSettings, model: GanSettings, source: Source) -> di
 
 
 def with_other_classes(splits: Splits) -> dict[str, int] | None:
-    """Return training images of each class, some of those that a GAN was not fitted on too.
+    """Return `data.subset` to measure a GAN with: some of the classes it was not fitted on too.
 
-    Metrics that train a classifier need some of each. Images of one class do not depend on how many
-    there are of another; at most half of those of unseen patients are taken.
-
-    Args:
-        splits: the GAN's draw.
-
-    Returns:
-        What `data.subset` is to measure it; None where there are images of all classes.
+    Metrics that train a classifier need some of each; None where there are images of all. Images of
+    one class do not depend on how many there are of another; at most half of those of unseen
+    patients are taken.
     """
     counts, left = splits.train.counts(), splits.unused.counts()
     taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}

@@ -30,13 +30,7 @@ _MOST_PHANTOMS = 2**32
 
 
 def data_settings(data: Mapping[str, Any], root: str | None, download: bool = False) -> Plain:
-    """Return a run's `data` settings for use elsewhere: real images, in another folder.
-
-    Args:
-        data: the resolved settings of the run.
-        root: where the data set is now.
-        download: whether to fetch it where it is not.
-    """
+    """Return a run's resolved `data` settings for use elsewhere: real images, in another root."""
     kept = {key: value for key, value in data.items() if key not in ("cache_dir", "download")}
     now = {"root": root, "download": download}
     source = {key: now.get(key, value) for key, value in data["source"].items()}
@@ -52,7 +46,7 @@ def known_sources() -> frozenset[str]:
         for info in pkgutil.iter_modules(gan_aug.data.sources.__path__)
     ]
     return frozenset(
-        f"{kind.__module__}.{kind.__qualname__}"
+        f"{module.__name__}.{kind.__qualname__}"
         for module in modules
         for kind in vars(module).values()
         if inspect.isclass(kind) and hasattr(kind, "load") and kind.__module__ == module.__name__
@@ -60,15 +54,12 @@ def known_sources() -> frozenset[str]:
 
 
 def check_stored_data(settings: Any, where: str, own: bool) -> Plain:
-    """Check the `data` settings of a file before they join a configuration.
+    """Return the `data` settings of a file once they may join a configuration.
 
     Args:
         settings: what the file holds.
         where: the file and the key, for messages.
         own: whether it is one's own; others are held to sizes too.
-
-    Returns:
-        The settings.
 
     Raises:
         GanAugError: they name a data set that is not gan_aug's, or are no sound settings.
@@ -92,8 +83,12 @@ def check_stored_data(settings: Any, where: str, own: bool) -> Plain:
         raise GanAugError(
             f"{where}: {line_of(DataSettings, settings, error)}; {_REMEDY}"
         ) from error
-    if not own:
-        _check_phantoms(data, where)
+    per_class = (data.source.train_per_class or 0) + (data.source.test_per_class or 0)
+    asked = 2 * per_class * (data.channels or 1) * data.image_size**2
+    if not own and asked > _MOST_PHANTOMS:
+        raise GanAugError(
+            f"{where}: asks for {asked // 2**30} GiB of phantoms; use a file that asks for fewer"
+        )
     return dict(settings)
 
 
@@ -104,15 +99,6 @@ def _is_plain(node: Any) -> bool:
     if isinstance(node, list):
         return all(map(_is_plain, node))
     return node is None or isinstance(node, str | int | float)
-
-
-def _check_phantoms(data: DataSettings, where: str) -> None:
-    per_class = (data.source.train_per_class or 0) + (data.source.test_per_class or 0)
-    asked = 2 * per_class * (data.channels or 1) * data.image_size**2
-    if asked > _MOST_PHANTOMS:
-        raise GanAugError(
-            f"{where}: asks for {asked // 2**30} GiB of phantoms; use a file that asks for fewer"
-        )
 
 
 def data_of_file(
@@ -145,22 +131,19 @@ def data_of_file(
                 "name that"
             )
     source = {key: nothing.get(key, value) for key, value in data["source"].items()}
-    for path in sorted(typed):
-        group, _, key = path.partition(".")
-        first, _, inner = key.partition(".")
-        if group != "data" or not key:
-            continue
-        if first == "source" and inner in source:
-            source[inner] = given["source"][inner]
-        elif first not in data:
+    for path in sorted(path for path in typed if path.startswith("data.")):
+        _, key, *inner = path.split(".", 2)
+        if key == "source" and inner and inner[0] in source:
+            source[inner[0]] = given["source"][inner[0]]
+        elif key not in data:
             raise GanAugError(
                 f"{path}: {file} is of data={stored['name']}, which has no such setting; leave it "
                 "out"
             )
         else:
-            data[first] = given[first]
-            if first in source:
-                source[first] = given[first]
+            data[key] = given[key]
+            if key in source:
+                source[key] = given[key]
     for key in asked:
         if not data[key]:
             raise GanAugError(
@@ -171,14 +154,10 @@ def data_of_file(
 
 
 def check_plain(node: Any, where: str) -> None:
-    """Refuse text of a file that OmegaConf would resolve into something else.
-
-    Args:
-        node: plain containers; what gan_aug stores is resolved already.
-        where: the file, for messages.
+    """Refuse text in plain containers of a file that OmegaConf would resolve into something else.
 
     Raises:
-        GanAugError: naming the file and the text.
+        GanAugError: naming the file (`where`) and the text.
     """
     if isinstance(node, Mapping):
         node = [*node, *node.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sized
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     groups = [*facts.exact.all, *facts.near.all]
     conflicts = [group for group in groups if group.crosses_classes]
     others = [group for group in groups if not group.crosses_classes][:OTHER_PICTURED]
+    of_class = {name: every.of_class(name) for name in facts.classes}
     page = html.render(
         Path(__file__).with_name("inspect.html.j2"),
         {"printable": printable},
@@ -62,11 +64,8 @@ def inspect(settings: InspectSettings, run: Run) -> None:
         fingerprint=source.fingerprint(),
         image_size=data.image_size,
         totals={name: sum(counts.values()) for name, counts in facts.images.items()},
-        sheets={
-            name: _sheet(every.of_class(name), settings.images, settings.seed)
-            for name in facts.classes
-        },
-        means={name: _mean(every.of_class(name)) for name in facts.classes},
+        sheets={n: _sheet(table, settings.images, settings.seed) for n, table in of_class.items()},
+        means={n: _mean(table) for n, table in of_class.items()},
         duplicates=_kinds(facts),
         conflicts=_pictures(every, conflicts),
         others=_pictures(every, others),
@@ -87,8 +86,8 @@ def _sheet(table: ImageTable, count: int, seed: int) -> str:
 
 
 def _mean(table: ImageTable) -> str:
-    mean = np.asarray(table.images).mean(axis=0).round().astype(np.uint8)
-    return _picture(mean[None], 1)
+    mean = np.asarray(table.images).mean(axis=0, keepdims=True)
+    return _picture(mean.round().astype(np.uint8), 1)
 
 
 def _picture(images: NDArray[np.uint8], columns: int) -> str:
@@ -96,9 +95,6 @@ def _picture(images: NDArray[np.uint8], columns: int) -> str:
     times = max(1, round(SHOWN_AT / images.shape[-1]))
     shown = shown.resize((times * shown.width, times * shown.height), Image.Resampling.BICUBIC)
     return html.data_uri(html.png_of(shown))
-
-
-_COLUMNS = ("group", "alike", "in_several_classes", "in_several_splits", "class", "split", "path")
 
 
 def _pictures(table: ImageTable, groups: list[Group]) -> list[tuple[Group, str]]:
@@ -115,11 +111,12 @@ def _csv(facts: Facts) -> str:
     groups.sort(key=lambda item: not item[1].crosses_classes)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    crosses = ("in_several_classes", "in_several_splits")
+    writer.writerow(["group", "alike", *crosses, "class", "split", "path"])
     for number, (kind, group) in enumerate(groups, start=1):
-        crosses = [str(x).lower() for x in (group.crosses_classes, group.crosses_splits)]
+        several = [str(x).lower() for x in (group.crosses_classes, group.crosses_splits)]
         for name, split, path in zip(group.classes, group.splits, group.paths, strict=True):
-            writer.writerow([number, kind, *crosses, cell(name), split, cell(printable(path))])
+            writer.writerow([number, kind, *several, cell(name), split, cell(printable(path))])
     return buffer.getvalue()
 
 
@@ -134,7 +131,10 @@ def _print(facts: Facts, title: str) -> None:
     for split in facts.images:
         counts.add_column(split, justify="right")
     for name in facts.classes:
-        cells = [_cell(facts, split, name) for split in facts.images]
+        cells = [str(by_class[name]) for by_class in facts.images.values()]
+        if facts.patients is not None:
+            of_patients = facts.patients.values()
+            cells = [f"{n} ({by[name]})" for n, by in zip(cells, of_patients, strict=True)]
         counts.add_row(name + (" (positive)" if name == facts.positive else ""), *cells)
     terminal.print(counts)
     about = Table(box=box.SIMPLE, show_header=False)
@@ -160,11 +160,6 @@ def _print_more(listed: Sized, file: str) -> None:
         print(f"  and {len(listed) - MOST_PRINTED} more, in {file}")
 
 
-def _cell(facts: Facts, split: str, name: str) -> str:
-    images = str(facts.images[split][name])
-    return images if facts.patients is None else f"{images} ({facts.patients[split][name]})"
-
-
 def _about(facts: Facts) -> dict[str, str]:
     patients = f"not known for {facts.without_patient} images"
     if facts.patients is not None:
@@ -183,10 +178,10 @@ def _about(facts: Facts) -> dict[str, str]:
     }
 
 
-def _most(counts: dict[str, int], n: int = 4) -> str:
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    more = f" and {len(ordered) - n} others" if len(ordered) > n else ""
-    return ", ".join(f"{name} ({count})" for name, count in ordered[:n]) + more
+def _most(counts: dict[str, int]) -> str:
+    ordered = Counter(counts).most_common()
+    more = f" and {len(ordered) - 4} others" if len(ordered) > 4 else ""
+    return ", ".join(f"{name} ({count})" for name, count in ordered[:4]) + more
 
 
 def _groups(groups: Groups) -> str:

@@ -20,13 +20,7 @@ FEW = 30
 
 
 class Group(BaseModel):
-    """Files of one picture.
-
-    Attributes:
-        paths: of each.
-        classes: of each.
-        splits: of each.
-    """
+    """Files of one picture: path, class and split of each."""
 
     paths: list[str]
     classes: list[str]
@@ -69,25 +63,19 @@ class Groups(BaseModel):
 
 
 class Facts(Stored):
-    """What a data set holds: inspect.json.
+    """What a data set holds: inspect.json. Numbers of patients are None where none is known.
 
     Attributes:
-        classes: names.
-        positive: the positive one, or None.
         images: split to class to images.
-        patients: split to class to patients; None where they are not known.
-        patients_in_several_classes: as it says; None likewise.
-        patients_in_several_splits: as it says; None likewise.
-        channels: 1 or 3.
-        modes: of the files.
-        sizes: of the files.
+        patients: split to class to patients.
+        modes: of the files, to how many have it.
+        sizes: likewise.
         exact: files with the same bytes.
         near: images whose pixels correlate by `data.near_duplicates.ALIKE` and more, those with
             the same bytes left out.
         skipped: file to why it was not read.
         skipped_by_reason: reason to how many files.
         without_patient: how many images do not tell their patient.
-        warnings: for a person to think about.
     """
 
     WHAT: ClassVar[str] = "file of inspect"
@@ -110,11 +98,9 @@ class Facts(Stored):
 
 
 def find_facts(source: Source, squeezed: Source) -> Facts:
-    """Look at all images of a data set.
+    """Look at all images of a data set, and at the same with `data.fit=squeeze`.
 
-    Args:
-        source: the data set.
-        squeezed: the same with `data.fit=squeeze`: black bars make any two images alike.
+    Near duplicates are looked for there: black bars make any two images alike.
     """
     tables, known, notes = source.tables(), source.patients_known, source.notes
     every = concatenate(*tables.values())
@@ -160,17 +146,13 @@ def _in_several(patients: NDArray[np.str_], values: NDArray[Any]) -> int:
 def _groups(
     table: ImageTable, split: NDArray[np.str_], group: NDArray[np.int64], known: bool
 ) -> Groups:
-    names = np.array(table.classes.names)[table.labels]
+    columns = (table.paths, np.array(table.classes.names)[table.labels], split)
     numbers, counts = np.unique(group, return_counts=True)
     rows_of = [np.flatnonzero(group == number) for number in numbers[counts > 1]]
-    groups = [
-        Group(
-            paths=table.paths[rows].tolist(),
-            classes=names[rows].tolist(),
-            splits=split[rows].tolist(),
-        )
-        for rows in rows_of
-    ]
+    groups = []
+    for rows in rows_of:
+        paths, classes, splits = (column[rows].tolist() for column in columns)
+        groups.append(Group(paths=paths, classes=classes, splits=splits))
     patients = [len(set(table.patients[rows].tolist())) for rows in rows_of]
     return Groups(
         groups=len(groups),

@@ -7,7 +7,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,22 @@ _HEADER = 2**16
 _SINGLE_LABEL = ("binary-class", "multi-class", "ordinal-regression")
 
 
+class Info(TypedDict):
+    """What medmnist says of a set."""
+
+    python_class: str
+    label: dict[str, str]
+    n_channels: Literal[1, 3]
+    n_samples: dict[str, int]
+
+
 def file_name(name: str, size: int) -> str:
     """Return the name of MedMNIST's file of a set and size."""
     return f"{name}.npz" if size == 28 else f"{name}_{size}.npz"
 
 
-def single_label_sets() -> dict[str, dict[str, Any]]:
-    """Return what medmnist says of its 2D sets with one label an image, by name."""
+def single_label_sets() -> dict[str, Info]:
+    """Return medmnist's 2D sets with one label an image, by name."""
     require("medmnist", "data=medmnist")
     from medmnist import INFO
 
@@ -43,7 +52,7 @@ def single_label_sets() -> dict[str, dict[str, Any]]:
     }
 
 
-def classes_of(info: dict[str, Any]) -> Classes:
+def classes_of(info: Info) -> Classes:
     """Return a set's classes; of two the second is the positive one, as MedMNIST has it.
 
     Names are shortened to words: what stands in brackets is left out, and commas and spaces become
@@ -56,13 +65,12 @@ def classes_of(info: dict[str, Any]) -> Classes:
 
 @dataclass(frozen=True)
 class MedMNIST:
-    """The official train, val and test arrays of one set.
+    """The official train, val and test arrays of one set, such as bloodmnist.
 
     The files carry no patient ids, so validation is the official val split (cut by image by its
     makers), and every image counts as a patient of its own.
 
     Attributes:
-        set: such as bloodmnist.
         root: folder that holds (or will hold) the npz file; None is medmnist's own, ~/.medmnist.
         download: let medmnist fetch a file where there is none; one that is there is not replaced.
     """
@@ -75,18 +83,14 @@ class MedMNIST:
         """Read a file and scale it to the size; without `download` the network is not touched.
 
         The file of just that size is read, else the next larger one there is, else the largest.
-
-        Args:
-            image_size: side length in pixels.
-            channels: 1 or 3; None takes what the set has.
-            cache_dir: unused.
+        `channels` of None takes what the set has.
 
         Raises:
             GanAugError: no such set, no file, or a damaged one.
         """
         sets = single_label_sets()
         if self.set not in sets:
-            raise self._not_taken(sets)
+            raise self._not_taken(", ".join(sets))
         info, classes = sets[self.set], classes_of(sets[self.set])
         path, size = self._choose(image_size)
         shape = (size, size, 3)[: 2 + (info["n_channels"] == 3)]
@@ -104,18 +108,11 @@ class MedMNIST:
                     "for each image; fetch the file again"
                 )
             names = np.array([f"{split}/{i:05d}" for i in range(len(images))])
-            pictures = map(Image.fromarray, images)
-            table = ImageTable(
-                images=np.stack(
-                    [square(p, image_size, channels or info["n_channels"]) for p in pictures]
-                ),
-                labels=labels.astype(np.int64),
-                patients=names,
-                paths=names,
-                hashes=np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images]),
-                classes=classes,
-            )
-            tables.append(table)
+            wanted_channels = channels or info["n_channels"]
+            squares = [square(Image.fromarray(i), image_size, wanted_channels) for i in images]
+            hashes = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images])
+            labels = labels.astype(np.int64)
+            tables.append(ImageTable(np.stack(squares), labels, names, names, hashes, classes))
         train, validation, test = tables
         scaled = f"images scaled from {size} to {image_size} pixels ({path.name})"
         notes = Notes(
@@ -125,15 +122,15 @@ class MedMNIST:
         )
         return Source(train, test, validation, False, notes)
 
-    def _not_taken(self, sets: dict[str, dict[str, Any]]) -> GanAugError:
+    def _not_taken(self, others: str) -> GanAugError:
         from medmnist import INFO
 
-        task = INFO.get(self.set, {}).get("task", "")
         why = "is no set of medmnist"
         if self.set in INFO:
+            task = INFO[self.set]["task"]
             why = f"is {task}" if "multi-label" in task else "is three-dimensional"
         return GanAugError(
-            f"data.set={self.set}: {why}; choose one with one label an image: {', '.join(sets)}"
+            f"data.set={self.set}: {why}; choose one with one label an image: {others}"
         )
 
     def _choose(self, image_size: int) -> tuple[Path, int]:
@@ -164,7 +161,7 @@ class MedMNIST:
         size = next((size for size in sizes if size >= image_size), sizes[-1])
         return folder / file_name(self.set, size), size
 
-    def _read(self, path: Path, size: int, info: dict[str, Any]) -> dict[str, list[NDArray[Any]]]:
+    def _read(self, path: Path, size: int, info: Info) -> dict[str, list[NDArray[Any]]]:
         """Return images and labels of each split; the file is fetched where there is none."""
         import medmnist
 
@@ -189,12 +186,12 @@ class MedMNIST:
             ) from error
 
 
-def _check_unpacked(path: Path, size: int, info: dict[str, Any]) -> None:
+def _check_unpacked(path: Path, size: int, info: Info) -> None:
     """Refuse arrays larger than MedMNIST's before they are unpacked: 6 MB can hold 6 GB."""
     with zipfile.ZipFile(path) as archive:
         for split in SPLITS:
-            n = int(info["n_samples"][split])
-            most = {"images": n * size * size * int(info["n_channels"]), "labels": 8 * n}
+            n = info["n_samples"][split]
+            most = {"images": n * size * size * info["n_channels"], "labels": 8 * n}
             for kind, limit in most.items():
                 unpacked = archive.getinfo(f"{split}_{kind}.npy").file_size
                 if unpacked > limit + _HEADER:
