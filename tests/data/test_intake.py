@@ -28,8 +28,8 @@ from gan_aug.data.prepare import load, prepare, print_left_out
 from gan_aug.data.settle import named
 from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
+from gan_aug.data.sources.entries import PatientPattern
 from gan_aug.data.sources.layout import find_entries
-from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data

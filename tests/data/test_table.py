@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from support import write_image
 
-from gan_aug.data.sources.entries import Entry
-from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.entries import Entry, PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
 from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.run.errors import GanAugError

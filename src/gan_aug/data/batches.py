@@ -92,11 +92,9 @@ class Pool:
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
         batch = {"image": images, "label": self.labels.index_select(0, rows)}
-        if self.targets is not None and self.weights is not None:
-            batch |= {
-                "target": self.targets.index_select(0, rows),
-                "weight": self.weights.index_select(0, rows),
-            }
+        for name, column in (("target", self.targets), ("weight", self.weights)):
+            if column is not None:
+                batch[name] = column.index_select(0, rows)
         return batch
 
 
@@ -116,14 +114,10 @@ class Plan:
 
 
 class Groups(Plan):
-    """Each group of rows has an endless stream of its own and a fixed share of every batch.
+    """Each group of rows has a fixed share of every batch, from a stream of its own.
 
     A stream is all rows shuffled, then all shuffled anew, and so on; what it gives is a function of
     its seed and of the position in it alone.
-
-    Args:
-        groups: rows, and how many of them each batch holds.
-        seeds: of the streams.
     """
 
     def __init__(self, groups: Sequence[tuple[Tensor, int]], seeds: Sequence[int]) -> None:
@@ -198,14 +192,8 @@ class Pairs(Even):
 class Batches:
     """The endless training batches of a pool, by a plan.
 
-    Args:
-        pool: the images.
-        plan: which of them each batch holds.
-        per_epoch: batches that count as one epoch.
-        position: tells k: how many batches the model says it has done.
-
-    Attributes:
-        shown: int64 (N,), how often each image was served by this object.
+    `per_epoch` of them count as one epoch; `position` tells k: how many the model says it has done.
+    `shown`, int64 (N,), is how often each image was served by this object.
     """
 
     def __init__(self, pool: Pool, plan: Plan, per_epoch: int, position: Callable[[], int]) -> None:

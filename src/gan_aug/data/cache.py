@@ -28,11 +28,7 @@ _MOST_INDEX = 2**30
 
 
 def default_cache_dir() -> Path:
-    """Return the user's cache folder for this program (XDG_CACHE_HOME is obeyed).
-
-    Raises:
-        GanAugError: nothing says where the user's home is.
-    """
+    """Return the user's cache folder (by XDG_CACHE_HOME); raise GanAugError without a home."""
     try:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError as error:
@@ -48,12 +44,8 @@ def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Bu
 
     Two processes that want the same entry at once build it once: the second waits on a lock.
     An entry is checked by hash whenever it is read; a damaged one is said to be so and built again.
-    A sound one is read without a lock, so the folder need not be writable.
-
-    Args:
-        cache_dir: where entries live.
-        key: all that the pixels depend on.
-        build: makes uint8 images (N, C, H, W) and their index.
+    A sound one is read without a lock, so the folder need not be writable. The key is all that the
+    pixels, uint8 (N, C, H, W), depend on.
 
     Raises:
         GanAugError: the cache folder cannot be written, or `build` raised it.

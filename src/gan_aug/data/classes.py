@@ -96,11 +96,9 @@ class Classes:
         return [self.named(one, key) for one in names_in(typed)]
 
     def numbers(self, value: Any, key: str) -> dict[str, Any]:
-        """Return a number for each class from a setting; None where it says nothing.
+        """Return a number for each class; None where the setting `key` says nothing.
 
-        Args:
-            value: a number for all classes, null, or a mapping, which may be given as text.
-            key: the setting.
+        The value is a number for all, null, or a mapping, which may be given as text.
 
         Raises:
             GanAugError: it names something that is no class.

@@ -115,11 +115,7 @@ class Serving:
     paired: bool = False
 
     def real(self, train: ImageTable) -> ImageTable:
-        """Return the real training images that a model is fitted on.
-
-        Raises:
-            GanAugError: a class has none.
-        """
+        """Return the real images to fit a model on; raise GanAugError if a class has none."""
         for name in self.classes or ():
             if not train.counts()[name]:
                 raise GanAugError(f"data.subset.{name}: no {name} training images to train on")
@@ -147,11 +143,7 @@ class Serving:
 def draw_data(
     prepared: Prepared, batch_size: int, seed: int, serving: Serving | None = None
 ) -> DataModule:
-    """Serve a draw: its real images, a synthetic set that joins them, validation and test.
-
-    Raises:
-        GanAugError: nothing to train on.
-    """
+    """Serve a draw: real images, a synthetic set that joins them, validation and test."""
     serving, splits, synthetic = serving or Serving(), prepared.splits, prepared.synthetic
     real = serving.real(splits.train)
     images, labels = real.images, real.labels

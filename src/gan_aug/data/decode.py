@@ -81,17 +81,10 @@ def decode_files(
     fit: str = "squeeze",
     window: Window | None = None,
 ) -> Decoded:
-    """Decode files through the cache; a file that cannot be read at all is never cached.
+    """Decode files below a root through the cache; one that cannot be read at all is never cached.
 
-    Args:
-        root: the folder that `names` are relative to.
-        names: files to decode.
-        image_size: side length in pixels.
-        channels: 1 or 3.
-        cache_dir: see `load_or_build`.
-        on_bad_file: `error` stops at bad files, `skip` leaves them out.
-        fit: see `square`.
-        window: see `read_dicom`.
+    Where `on_bad_file` is `skip` bad files are left out; see `square` for `fit`, `read_dicom` for
+    `window`.
 
     Raises:
         GanAugError: a file is bad and `on_bad_file` is `error`; the message names the file.

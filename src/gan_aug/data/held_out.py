@@ -1,9 +1,8 @@
-"""Real images that no GAN of the draw has seen, for measuring generated ones. Loads no torch.
+"""Real images that no GAN of the draw has seen, for measuring generated ones.
 
 The training folder's patients are cut into two halves, the same for every draw. One half fits the
-reference classifier, which supplies features and opinions. From the other half come the images to
-compare with, less all patients that the draw trains or validates on. Where that leaves too few, the
-validation images join them, unless they chose the GAN's weights. The test images stay unread.
+reference classifier. From the other half come the images to compare with, less all patients that
+the draw trains or validates on. The test images stay unread.
 """
 
 from __future__ import annotations

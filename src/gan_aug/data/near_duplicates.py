@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -24,14 +26,7 @@ Vectors = NDArray[np.float32]
 
 
 def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number the groups of images that are one picture.
-
-    Args:
-        images: uint8 (N, C, H, W).
-
-    Returns:
-        int64 (N,): equal numbers within a group; most images are a group of their own.
-    """
+    """Number the groups of images, uint8 (N, C, H, W), that are one picture: int64 (N,)."""
     n = len(images)
     groups: NDArray[np.int64] = np.arange(n)
     if not n:
@@ -44,11 +39,21 @@ def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
         same = _correlations(fine, start, one, other) >= ALIKE
         # Of what was found before, a link of each image to one of its group: frames of a film would
         # otherwise be linked by the million.
-        first = np.unique(groups, return_index=True)[1][groups]
         rows = np.concatenate([np.arange(n), one[same]])
-        columns = np.concatenate([first, other[same]])
-        graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), (n, n))
-        groups = connected_components(graph, directed=False)[1].astype(np.int64)
+        groups = connected(n, rows, np.concatenate([firsts(groups), other[same]]))
+    return groups
+
+
+def firsts(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the position of the first of each one's equals: int64 (N,)."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def connected(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the connected groups of n things, int64 (n,), by links between two of them."""
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), (n, n))
+    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
 
 

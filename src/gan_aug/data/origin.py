@@ -48,8 +48,6 @@ class Origin(Part):
         makes: class that a GAN makes to the classes that it translates.
         source_hashes: of the images that may be translated.
         draw: of the training images.
-        training_seed: of its run.
-        data_fingerprint: of the data set.
         seen_hashes: of the real images that it was fitted on.
         synthetic: what is known of generated images that it was fitted on.
     """
@@ -76,7 +74,6 @@ class Manifest(Origin, Stored):
         chosen_by: the measure of validation images that chose the weights; null: none did.
         data_settings: settings of the data set; see `gan_aug.data.stored`.
         count: images of each class.
-        image_size: pixels of a side.
         files: path below the folder to the SHA-256 of its bytes.
         sources: the same to that of the real image that it was translated from; empty: of none.
     """

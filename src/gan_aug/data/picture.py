@@ -86,11 +86,7 @@ def decode(
 def read_picture(
     data: bytes, image_size: int, channels: int, window: Window | None = None
 ) -> Picture:
-    """Decode one encoded image at its own size, or at a JPEG's fraction of it that loses nothing.
-
-    Raises:
-        ValueError: see `decode`.
-    """
+    """Decode an image at its size, or a JPEG at a fraction that loses nothing; see `decode`."""
     if not data:
         raise ValueError("the file is empty")
     if is_dicom(data):

@@ -1,7 +1,4 @@
-"""From the settings of the data to the images of a run, and what is printed of them.
-
-Loads no torch.
-"""
+"""From the settings of the data to the images of a run, and what is printed of them."""
 
 from __future__ import annotations
 
@@ -29,11 +26,7 @@ class Prepared:
 
 
 def load(data: DataSettings) -> Source:
-    """Return the data set that the settings describe.
-
-    Raises:
-        GanAugError: it cannot be read.
-    """
+    """Return the data set that the settings describe; raise GanAugError if it cannot be read."""
     cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
     reader = data.source.build("data.source")
     source: Source = reader.load(data.image_size, data.channels, cache_dir)
@@ -59,11 +52,7 @@ def _check_classes(data: DataSettings, classes: Classes) -> None:
 
 
 def cut(data: DataSettings, source: Source) -> Splits:
-    """Cut and check the real images that the settings ask for.
-
-    Raises:
-        GanAugError: there are not as many, or numbers that only a study takes from its data.
-    """
+    """Cut and check the real images asked for; raise GanAugError if there are not as many."""
     if data.subset == AUTO:
         raise GanAugError("data.subset=auto: is for studies; name a number, or null for all")
     if isinstance(data.internal_per_class, str):
@@ -84,11 +73,7 @@ def cut(data: DataSettings, source: Source) -> Splits:
 
 
 def prepare(data: DataSettings, source: Source | None = None) -> Prepared:
-    """Load the data set, unless it is given, and cut and check the images that are asked for.
-
-    Raises:
-        GanAugError: anything wrong with the data or what is asked of it.
-    """
+    """Load (if none is given), cut and check the images; raise GanAugError for any fault."""
     source = load(data) if source is None else source
     print_left_out(source)
     splits = cut(data, source)

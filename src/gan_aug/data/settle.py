@@ -1,8 +1,4 @@
-"""From settings to settled ones: what the data set decides joins them.
-
-Until the data is read, classes, channels and how a class is called are not known, what counts
-images may be one number for all classes, and numbers may be left to the data.
-"""
+"""From settings to settled ones, which the data set's classes, channels and numbers join."""
 
 from __future__ import annotations
 
@@ -38,16 +34,19 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
     Raises:
         GanAugError: a setting that does not fit the data.
     """
-    model, values = settings.model, Plain()
-    data = settings.data
+    model, data, classes = settings.model, settings.data, source.classes
+    values, made = Plain(), dict[str, list[str]]()
     if isinstance(model, GanSettings):
-        data = data.model_copy(update={"subset": _held_out(settings, model, source)})
+        subset = classes.numbers(data.subset, "data.subset")
+        if model.pair is not None:
+            pair = classes.all_named(model.pair, "model.pair")
+            model = model.model_copy(update={"pair": pair})
+            values["model.pair"] = pair
+        made = classes_made(model, _train_class(data, classes), classes.names)
+        data = data.model_copy(update={"subset": _held_out(settings, subset, made, source)})
     prepared = prepare(data, source)
     values |= named(data, prepared.splits)
     if isinstance(model, GanSettings):
-        model = _with_pair(model, source.classes)
-        made = classes_made(model, values["data.train_class"], source.classes.names)
-        values |= {"model.pair": model.pair} if model.pair is not None else {}
         counts = prepared.splits.train.counts()
         fitted_on = sum(counts[name] for name in made)
         epochs = epochs_of(model.batches, fitted_on, data.batch_size)
@@ -63,47 +62,39 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
     return settings.changed(SettledTrain, values), prepared
 
 
-def named(data: DataSettings, splits: Splits) -> Plain:
-    """Return the values of `data` that the data set decides, by their keys.
+def _train_class(data: DataSettings, classes: Classes) -> str | None:
+    typed = data.train_class
+    return None if typed is None else classes.named(typed, "data.train_class")
 
-    Raises:
-        GanAugError: a setting names a class that the data set does not have.
-    """
-    classes, typed = splits.classes, data.train_class
+
+def named(data: DataSettings, splits: Splits) -> Plain:
+    """Return what the data set decides of `data`; raise GanAugError if a setting names no class."""
+    classes = splits.classes
     return {
         "data.classes": list(classes.names),
         "data.num_classes": len(classes),
         "data.positive": classes.positive,
         "data.channels": splits.channels,
-        "data.train_class": None if typed is None else classes.named(typed, "data.train_class"),
+        "data.train_class": _train_class(data, classes),
         "data.subset": classes.numbers(data.subset, "data.subset"),
     }
 
 
 def check_all_classes(subset: Mapping[str, int | None]) -> None:
-    """Check that a classifier has images of each class.
-
-    Raises:
-        GanAugError: it has none of one.
-    """
+    """Raise GanAugError if a classifier would have no images of some class."""
     for name, number in subset.items():
         if number == 0:
             raise GanAugError(f"data.subset.{name}=0: a classifier needs images of each class")
 
 
-def _with_pair(model: GanSettings, classes: Classes) -> GanSettings:
-    """Return a GAN's settings with the classes' own names in `pair`."""
-    if model.pair is None:
-        return model
-    return model.model_copy(update={"pair": classes.all_named(model.pair, "model.pair")})
-
-
-def _held_out(settings: TrainSettings, model: GanSettings, source: Source) -> dict[str, int | None]:
+def _held_out(
+    settings: TrainSettings,
+    subset: Mapping[str, int | None],
+    made: Mapping[str, list[str]],
+    source: Source,
+) -> dict[str, int | None]:
     """Return how many images of each class a GAN is fitted on; None: all that are left."""
-    data, classes = settings.data, source.classes
-    chosen = settings.quality.select is not None
-    subset = classes.numbers(data.subset, "data.subset")
-    made = _made(settings, model, classes)
+    data, chosen = settings.data, settings.quality.select is not None
     needed = {*made, *chain(*made.values())}
     free = [name for name in made if subset[name] is None]
     subset = {n: 0 if k is None and n not in needed else k for n, k in subset.items()}
@@ -141,7 +132,7 @@ def say_what_is_left(settings: SettledTrain, source: Source) -> None:
     """Print how many images a GAN will be measured with, before it is fitted."""
     if not isinstance(settings.model, GanSettings):
         return
-    made = _made(settings, settings.model, source.classes)
+    made = classes_made(settings.model, settings.data.train_class, source.classes.names)
     left = _left(settings.data, source, made, settings.quality.select is not None)
     listed = ", ".join(f"{n} {name}" for name, n in left.items())
     print(f"  left to measure it with (evaluate, explain), twice: {listed}")
@@ -150,13 +141,6 @@ def say_what_is_left(settings: SettledTrain, source: Source) -> None:
             f"evaluate and explain need {FEWEST} {few[0]} images twice that the GAN has not seen, "
             f"and cannot measure it with fewer; leave it more (data.subset.{few[0]}=NUMBER)"
         )
-
-
-def _made(settings: TrainSettings, model: GanSettings, classes: Classes) -> dict[str, list[str]]:
-    """Return the classes that a GAN makes, each with the classes of its source images."""
-    typed = settings.data.train_class
-    train_class = None if typed is None else classes.named(typed, "data.train_class")
-    return classes_made(_with_pair(model, classes), train_class, classes.names)
 
 
 def _left(

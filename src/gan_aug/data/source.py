@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.near_duplicates import connected, firsts
 from gan_aug.run.errors import GanAugError
 
 
@@ -26,8 +25,7 @@ class Notes:
         bad_files_skipped: file to what is wrong with it.
         files_skipped: other file, or folder, to why it is not read.
         files_left_out: such a reason to how many files it holds for.
-        modes: of the files, to how many have it.
-        sizes: likewise.
+        modes: of the files, to how many have it; so are `sizes`.
         scaled: that images were made in another size, None where they were not.
         conflicts_left_out: files of each image in two classes that was left out.
     """
@@ -97,26 +95,16 @@ def units(table: ImageTable) -> NDArray[np.int64]:
     Returns:
         int64 (N,): equal numbers for images that must stay on one side of a cut.
     """
-    n = len(table)
-    columns = [np.unique(c, return_inverse=True)[1] for c in (table.patients, table.hashes)]
-    # A graph of images (0 to n - 1) and of the values they have, which link those that share one.
-    values = np.concatenate([columns[0], columns[1] + (columns[0].max(initial=-1) + 1)])
-    rows = np.tile(np.arange(n), 2)
-    size = n + int(values.max(initial=-1)) + 1
-    graph = coo_array((np.ones(2 * n, np.int8), (rows, n + values)), (size, size))
-    numbers: NDArray[np.int64] = connected_components(graph, directed=False)[1][:n].astype(np.int64)
-    return numbers
+    links = [firsts(column) for column in (table.patients, table.hashes)]
+    return connected(len(table), np.tile(np.arange(len(table)), 2), np.concatenate(links))
 
 
 def without_conflicts(source: Source, on_conflict: str) -> Source:
     """Return a data set in which no image is in two classes, in one split or in several.
 
-    Args:
-        source: the data set.
-        on_conflict: `stop`, or `drop`: leave out all copies of such an image.
-
     Raises:
-        GanAugError: there are such images and `stop`, or a class has no others in some split.
+        GanAugError: there are such images and `on_conflict` is `stop`; or `drop`, which leaves out
+            all their copies, leaves a class without others in some split.
     """
     copies = defaultdict[str, list[tuple[int, str]]](list)
     for table in source.tables().values():
@@ -157,8 +145,7 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
 
 def extra_copies(table: ImageTable) -> NDArray[np.bool_]:
     """Tell which rows are copies of an earlier one: bool (N,)."""
-    extra = np.ones(len(table), bool)
-    extra[np.unique(table.hashes, return_index=True)[1]] = False
+    extra: NDArray[np.bool_] = firsts(table.hashes) != np.arange(len(table))
     return extra
 
 

@@ -1,11 +1,4 @@
-"""From a data set to the images of one draw: holdout, validation by patient, training subset.
-
-Holdout, validation and internal test are cut over units: images linked by a common patient or by
-being exact duplicates. So neither a patient nor a duplicate can lie on both sides of such a cut.
-Training images are drawn one by one from what is left: a patient may have some that are drawn and
-some that are not. A data set's own splits (test, and validation where it brings one) are taken as
-they are, less duplicates; patients are not looked at there.
-"""
+"""From a data set to the images of one draw: holdout, validation by patient, training subset."""
 
 from __future__ import annotations
 
@@ -144,18 +137,20 @@ def make_splits(
 ) -> Splits:
     """Cut one draw's training, validation, internal test, test and development images.
 
-    A draw keeps its validation and internal test patients when `subset` changes, and a smaller
-    subset is part of a larger one, so that training-set sizes can be compared within a draw.
+    Holdout, validation and internal test are cut over `units`, training images are drawn one by one
+    from what is left. A data set's own test and validation split are taken as they are, less
+    duplicates; patients are not looked at there. A draw keeps its validation and internal test
+    patients when `subset` changes, and a smaller subset is part of a larger one, so that
+    training-set sizes can be compared within a draw.
 
     Args:
         source: the data set.
         draw: which random choice.
         subset: training images of every class; None takes all that are left.
-        development_per_class: images per class set aside from the train and from the test split
-            (the original project set aside 30); the same for every draw.
-        val_per_class: validation images per class, cut by patient from train images outside the
-            draw (unused where the data set brings an official validation split).
-        internal_per_class: images per class of the internal test, cut by patient; 0 cuts none.
+        development_per_class: images per class set aside from the train and from the test split,
+            the same for every draw.
+        val_per_class: validation images per class, unless the data set brings a validation split.
+        internal_per_class: images per class of the internal test; 0 cuts none.
         on_conflict: see `without_conflicts`.
 
     Raises:
@@ -202,9 +197,15 @@ def make_splits(
                 f"{len(members)}, or lower one of the two"
             )
         rows.append(members[:wanted])
-    chosen, internal = pool.take(np.concatenate(rows)), pool.take(in_internal)
     left = ~in_internal
     left[np.concatenate(rows)] = False
+    parts = {
+        "train": pool.take(np.concatenate(rows)),
+        "validation": validation,
+        "test": test,
+        "development": development,
+        "internal": pool.take(in_internal),
+    }
     warnings = list(source.notes.warnings)
     if not source.patients_known:
         n = source.notes.files_without_patient_id
@@ -220,13 +221,7 @@ def make_splits(
         "patients_known": source.patients_known,
         "draw": draw,
         "available": {"train": train.counts(), "test": test.counts()},
-        "used": {
-            "train": chosen.counts(),
-            "validation": validation.counts(),
-            "test": test.counts(),
-            "development": development.counts(),
-            "internal": internal.counts(),
-        },
+        "used": {name: table.counts() for name, table in parts.items()},
         "duplicates": {
             "extra_copies_in_train": int(extra_copies(source.train).sum()),
             "extra_copies_in_test": int(extra_copies(source.test).sum()),
@@ -235,11 +230,7 @@ def make_splits(
         },
     }
     return Splits(
-        train=chosen,
-        validation=validation,
-        test=test,
-        development=development,
-        internal=internal,
+        **parts,
         unused=pool.take(left),
         patient_units=dict(zip(train.patients.tolist(), groups.tolist(), strict=True)),
         fingerprint=fingerprint,
@@ -251,10 +242,8 @@ def make_splits(
 def check_disjoint(splits: Splits) -> None:
     """Check that no duplicate crosses a split, and no patient a cut of the training folder.
 
-    These are rules 2 and 3 of measurement (CONTRIBUTING.md).
-
     Raises:
-        GanAugError: naming what crosses.
+        GanAugError: rule 2 or 3 of measurement (CONTRIBUTING.md) is broken.
     """
     named = {
         "training": splits.train,

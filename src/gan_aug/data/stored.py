@@ -1,8 +1,7 @@
 """Data settings that a checkpoint or a manifest carries: what a file may say of a data set.
 
-No file names a path or starts a download: where the data is now, the command line says. Patterns
-and names of columns are taken from one's own checkpoint alone; a file that may come from anyone
-says them, and the command line has to.
+No file names a path or starts a download; patterns and names of columns are taken from one's own
+checkpoint alone. The command line says what a file may not.
 """
 
 from __future__ import annotations
@@ -56,10 +55,7 @@ def known_sources() -> frozenset[str]:
 def check_stored_data(settings: Any, where: str, own: bool) -> Plain:
     """Return the `data` settings of a file once they may join a configuration.
 
-    Args:
-        settings: what the file holds.
-        where: the file and the key, for messages.
-        own: whether it is one's own; others are held to sizes too.
+    A file that is not one's own is held to sizes too; messages begin with `where`: file and key.
 
     Raises:
         GanAugError: they name a data set that is not gan_aug's, or are no sound settings.
@@ -154,11 +150,7 @@ def data_of_file(
 
 
 def check_plain(node: Any, where: str) -> None:
-    """Refuse text in plain containers of a file that OmegaConf would resolve into something else.
-
-    Raises:
-        GanAugError: naming the file (`where`) and the text.
-    """
+    """Raise GanAugError for text of a file, in containers, that OmegaConf would resolve."""
     if isinstance(node, Mapping):
         node = [*node, *node.values()]
     if isinstance(node, list):

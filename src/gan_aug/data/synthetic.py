@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,12 +76,9 @@ class SyntheticSet:
 
 
 def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
-    """Write a synthetic set; the folder appears only when it is complete.
+    """Write a synthetic set; the folder, which must not exist, appears only when it is complete.
 
-    Args:
-        folder: must not exist yet.
-        images: of each class.
-        origin: what the manifest says of the generator (see `gan_aug.models.synthesis`).
+    `origin` is what the manifest says of the generator (see `gan_aug.models.synthesis`).
 
     Raises:
         GanAugError: the folder exists already, or cannot be written.
@@ -97,40 +93,38 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
                     f"{folder}: {len(generated)} {name} images are made from {there} real ones, "
                     "some from the same one: translations without noise are then copies"
                 )
-        _write_set(folder, images, origin)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
+        ) as temporary:
+            whole = Path(temporary) / folder.name
+            _write_files(whole, images, origin)
+            whole.rename(folder)
     except OSError as error:
         raise not_writable(folder, error) from error
 
 
-def _write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        files: dict[str, str] = {}
-        sources: dict[str, str] = {}
-        for name, generated in images.items():
-            (temporary / name).mkdir()
-            names = [f"{name}/{i:05d}.png" for i in range(len(generated))]
-            for file, image in zip(names, generated.images, strict=True):
-                picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-                Image.fromarray(picture).save(temporary / file)
-                files[file] = sha256_of(temporary / file)
-            if generated.sources is not None:
-                sources |= zip(names, generated.sources, strict=True)
-        shape = next(iter(images.values())).images.shape
-        manifest = Manifest(
-            **origin,
-            count={name: len(batch) for name, batch in images.items()},
-            image_size=shape[-1],
-            channels=shape[1],
-            files=files,
-            sources=sources,
-        )
-        manifest.write(temporary / MANIFEST)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _write_files(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
+    files, sources = dict[str, str](), dict[str, str]()
+    for name, generated in images.items():
+        (folder / name).mkdir(parents=True)
+        names = [f"{name}/{i:05d}.png" for i in range(len(generated))]
+        for file, image in zip(names, generated.images, strict=True):
+            picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+            Image.fromarray(picture).save(folder / file)
+            files[file] = sha256_of(folder / file)
+        if generated.sources is not None:
+            sources |= zip(names, generated.sources, strict=True)
+    shape = next(iter(images.values())).images.shape
+    manifest = Manifest(
+        **origin,
+        count={name: len(batch) for name, batch in images.items()},
+        image_size=shape[-1],
+        channels=shape[1],
+        files=files,
+        sources=sources,
+    )
+    manifest.write(folder / MANIFEST)
 
 
 def read_set(

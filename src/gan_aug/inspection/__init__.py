@@ -1,1 +1,1 @@
-"""What is in a data set: tables, a page with contact sheets. Loads no torch."""
+"""What is in a data set: tables, a page with contact sheets."""

@@ -35,11 +35,7 @@ SHOWN_AT = 96
 
 
 def inspect(settings: InspectSettings, run: Run) -> None:
-    """Read a data set and write what is found into the run's folder.
-
-    Raises:
-        GanAugError: it cannot be read.
-    """
+    """Write what is in a data set into the run's folder; raise GanAugError if it is not read."""
     data = settings.data
     source = load(data)
     squeezed = source
@@ -107,7 +103,7 @@ def _pictures(table: ImageTable, groups: list[Group]) -> list[tuple[Group, str]]
 
 def _csv(facts: Facts) -> str:
     """Return a row for each file of each group of duplicates; those across classes come first."""
-    groups = [(kind, group) for kind, found in _kinds(facts).items() for group in found.all]
+    groups = [(kind, group) for kind, alike in _kinds(facts).items() for group in alike.all]
     groups.sort(key=lambda item: not item[1].crosses_classes)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -43,14 +43,12 @@ class Group(BaseModel):
 
 
 class Groups(BaseModel):
-    """Images that are the same, or nearly.
+    """Images that are the same, or nearly, in groups of two and more.
 
     Attributes:
-        groups: how many groups of two and more there are.
+        groups: how many there are.
         extra: images that could be left out.
-        across_splits: groups with images in several splits.
-        across_classes: groups with images of several classes.
-        across_patients: groups with images of several patients.
+        across_splits: groups with images in several; so are `across_classes`, `across_patients`.
         all: of them; those across classes come first, then those across splits.
     """
 
@@ -66,10 +64,8 @@ class Facts(Stored):
     """What a data set holds: inspect.json. Numbers of patients are None where none is known.
 
     Attributes:
-        images: split to class to images.
-        patients: split to class to patients.
-        modes: of the files, to how many have it.
-        sizes: likewise.
+        images: split to class to images; so are `patients`.
+        modes: of the files, to how many have it; so are `sizes`.
         exact: files with the same bytes.
         near: images whose pixels correlate by `data.near_duplicates.ALIKE` and more, those with
             the same bytes left out.
@@ -137,10 +133,8 @@ def _patients(table: ImageTable) -> dict[str, int]:
 
 
 def _in_several(patients: NDArray[np.str_], values: NDArray[Any]) -> int:
-    of_patient = defaultdict[str, set[Any]](set)
-    for patient, value in zip(patients.tolist(), values.tolist(), strict=True):
-        of_patient[patient].add(value)
-    return sum(len(each) > 1 for each in of_patient.values())
+    pairs = set(zip(patients.tolist(), values.tolist(), strict=True))
+    return sum(n > 1 for n in Counter(patient for patient, _ in pairs).values())
 
 
 def _groups(

@@ -44,11 +44,7 @@ def parse_name(stem: str) -> tuple[str | None, str | None]:
 
 
 def find_root(root: Path) -> Path:
-    """Find the folder that holds train/ and test/, at most two `chest_xray/` deep.
-
-    Raises:
-        GanAugError: no such folder.
-    """
+    """Return the folder with train/ and test/, two deep at most; raise GanAugError if none has."""
     if not root.is_dir():
         raise GanAugError(f"data.root={root}: no such folder; name your copy of the data set")
     for folder in (root, root / "chest_xray", root / "chest_xray/chest_xray"):
@@ -61,11 +57,7 @@ def find_root(root: Path) -> Path:
 
 
 def download() -> Path:
-    """Download the data set with kagglehub (needs the network) and return its folder.
-
-    Raises:
-        GanAugError: the download failed.
-    """
+    """Download the data set with kagglehub; raise GanAugError if that fails."""
     require("kagglehub", "data.download=true")
     import kagglehub
 
@@ -79,11 +71,7 @@ def download() -> Path:
 
 
 def list_images(paths: Iterable[str], root: Path) -> list[Entry]:
-    """List the images of both splits, those of train first, of each the normal ones first.
-
-    Args:
-        paths: of files below `root`, in order.
-        root: the folder that holds train/ and test/.
+    """List the images below `root`, those of train first, of each split the normal ones first.
 
     Raises:
         GanAugError: a class has no images in a split, or two folders.
@@ -146,11 +134,7 @@ class ChestXray:
     exclude: Sequence[str] | str | None = None
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
-        """Decode (or map from the cache) both splits.
-
-        Raises:
-            GanAugError: no data, a bad layout, or a bad file.
-        """
+        """Decode (or map from the cache) both splits; raise GanAugError for bad layout or files."""
         if self.root is None and not self.download:
             raise GanAugError(
                 "data=chest_xray needs data.root=DIR (your copy of the data set), or "

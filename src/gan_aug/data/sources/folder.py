@@ -17,15 +17,18 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
+    PatientPattern,
     check_splits,
     chosen_classes,
+    grouped,
     notes_of,
     readable,
     reading,
     tables,
+    the_one_patient,
+    warn_of_patients,
 )
 from gan_aug.data.sources.layout import find_entries, warn_of_masks
-from gan_aug.data.sources.patients import PatientPattern, grouped, the_one_patient, warn_of_patients
 from gan_aug.data.sources.table import Table
 from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.run.errors import GanAugError

@@ -22,8 +22,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from gan_aug.data.sources.entries import SPLITS, Entry
-from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, Tree
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.by_name import normal
@@ -53,9 +52,14 @@ class _Folder:
         """The split that it is named as."""
         return SPLITS.get(self.name.casefold())
 
+    @property
+    def start(self) -> str:
+        """What the paths of all in it begin with."""
+        return f"{self.path}/" if self.path else ""
+
     def below(self, path: str) -> str:
         """Return the part of a path that is below this folder."""
-        return path[len(self.path) + 1 :] if self.path else path
+        return path[len(self.start) :]
 
     @property
     def loose(self) -> list[str]:
@@ -65,12 +69,12 @@ class _Folder:
     @cached_property
     def folders(self) -> list[_Folder]:
         """The folders in it that hold images."""
-        found = defaultdict[str, list[str]](list)
+        inside = defaultdict[str, list[str]](list)
         for path in self.images:
             name, slash, _ = self.below(path).partition("/")
             if slash:
-                found[f"{self.path}/{name}" if self.path else name].append(path)
-        return [_Folder(path, images) for path, images in found.items()]
+                inside[self.start + name].append(path)
+        return [_Folder(path, images) for path, images in inside.items()]
 
 
 class _Class(NamedTuple):
@@ -125,24 +129,23 @@ def find_entries(root: Path, tree: Tree, pattern: PatientPattern) -> list[Entry]
 
 def _splits(where: str, top: _Folder, of_folders: bool = False) -> dict[str, _Folder]:
     """Return the folders that are named as splits; `of_folders`: only those that hold folders."""
-    found: dict[str, _Folder] = {}
+    named: dict[str, _Folder] = {}
     for folder in top.folders:
         if folder.split is None or (of_folders and not folder.folders):
             continue
-        other = found.setdefault(folder.split, folder)
+        other = named.setdefault(folder.split, folder)
         if other is not folder:
             raise GanAugError(
                 f"{where}: {other.path} and {folder.path} are two folders of one split; put "
                 "the images into one of them and remove the other"
             )
-    return found
+    return named
 
 
 def _classes_in(where: str, top: _Folder, tree: Tree) -> list[_Folder]:
     """Return the folders of a level of classes."""
     _check_no_splits(where, top)
-    start = f"{top.path}/" if top.path else ""
-    others = {path: why for path, why in tree.others.items() if path.startswith(start)}
+    others = {path: why for path, why in tree.others.items() if path.startswith(top.start)}
     named = {top.path, *(folder.path for folder in top.folders)}
     for path in sorted({*tree.folders, *(path[:-1] for path in others if path[-1] == "/")} - named):
         if path.rpartition("/")[0] == top.path:

@@ -44,11 +44,7 @@ class Phantom:
     target: str = "class"
 
     def load(self, image_size: int, channels: int, cache_dir: Path) -> Source:
-        """Draw (or map from the cache) both splits.
-
-        Raises:
-            GanAugError: a size too small to draw.
-        """
+        """Draw (or map from the cache) both splits; raise GanAugError for too small a size."""
         if image_size < MIN_SIZE:
             raise GanAugError(f"data.image_size={image_size}: data=phantom starts at {MIN_SIZE}")
         plans = [*self._plan(0, self.train_per_class), *self._plan(1, self.test_per_class)]

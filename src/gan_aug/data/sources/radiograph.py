@@ -203,7 +203,7 @@ def render(
     image_size: int,
     anatomy: int | tuple[int, ...] | None = None,
 ) -> NDArray[np.uint8]:
-    """One frontal chest radiograph.
+    """Draw one frontal chest radiograph: grey (image_size, image_size) uint8, 0 black to 255 white.
 
     The same arguments always give the same bytes.  The illness has a random stream of its own: the
     same seed with another pattern is the same film of the same patient, ill in another way, so use
@@ -214,9 +214,6 @@ def render(
         seed: pose, breath, exposure, noise, opacities; not negative.
         image_size: Side in pixels, at least 16.  The picture is the same at every size.
         anatomy: the patient's body, not negative; taken from `seed` when None.
-
-    Returns:
-        Grey picture (image_size, image_size) uint8, 0 black to 255 white.
 
     Raises:
         ValueError: On an unknown pattern, an image_size below 16 or a negative seed.

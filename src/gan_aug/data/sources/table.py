@@ -11,8 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from gan_aug.data.sources.entries import SPLITS, Entry
-from gan_aug.data.sources.patients import PatientPattern
+from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import Tree
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import open_regular
@@ -41,11 +40,9 @@ class Table:
     columns: Mapping[str, str]
 
     def read(self, tree: Tree, pattern: PatientPattern) -> list[Entry]:
-        """Read all rows but those whose paths `data.exclude` leaves out.
+        """Read all rows but those that `data.exclude` leaves out; the tree lists what is not read.
 
-        Args:
-            tree: what lies in the root; lists all files that are not read.
-            pattern: tells the patient by the path, in rows without one.
+        The pattern tells the patient by the path, in rows without one.
 
         Raises:
             GanAugError: it cannot be read, lacks a column, or a row of it is not sound.

@@ -16,12 +16,13 @@ from gan_aug.settings.by_name import normal
 
 IMAGES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom"})
 """Endings of images; a file of any other name is one if it begins as DICOM does."""
-_MARKS = {
-    "run.json": (b'"gan_aug"',),
-    "declaration.json": (b'"endpoints"',),
-    "manifest.json": (b'"seen_hashes"', b'"source_hashes"'),
-}
-"""Files that runs, studies and synthetic sets have, to what stands in the first part of them."""
+_MARKS = (
+    ("run.json", b'"gan_aug"'),
+    ("declaration.json", b'"endpoints"'),
+    ("manifest.json", b'"seen_hashes"'),
+    ("manifest.json", b'"source_hashes"'),
+)
+"""Files that runs, studies and synthetic sets have, and what stands in the first part of them."""
 _SYSTEM = frozenset(
     {
         *("__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
@@ -74,13 +75,7 @@ class Tree:
         self.files[reason] += 1 if files is None else files
 
     def list_unread(self, read: Collection[str], image: str, folder: Callable[[str], str]) -> None:
-        """List every file that is not read; a folder without one that is, is one entry.
-
-        Args:
-            read: paths of files that are read.
-            image: the reason of images.
-            folder: gives the reason of a whole folder, by its path.
-        """
+        """List all files but those read; why `image`s are not, and why a whole `folder` is not."""
         entered = {"", *(above for path in read for above in _folders_above(path))}
         whole = {
             path: 0
@@ -215,21 +210,17 @@ def _is_written_here(folder: Path) -> bool:
     places = [folder]
     if folder.name == "runs":
         places = [Path(place) for place, _, _ in os.walk(folder)]
-    if not any(map(_is_marked, places)):
+    if not any(_begins_with(place / name, mark) for place in places for name, mark in _MARKS):
         return False
     return not any(Path(name).suffix.lower() in IMAGES for name in os.listdir(folder))
 
 
-def _is_marked(folder: Path) -> bool:
-    for name, marks in _MARKS.items():
-        try:
-            with open_regular(folder / name, 2**30) as file:
-                start = file.read(2**16)
-        except OSError:
-            continue
-        if any(mark in start for mark in marks):
-            return True
-    return False
+def _begins_with(path: Path, mark: bytes) -> bool:
+    try:
+        with open_regular(path, 2**30) as file:
+            return mark in file.read(2**16)
+    except OSError:
+        return False
 
 
 def _folders_above(path: str) -> list[str]:
