@@ -36,7 +36,11 @@ def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
         # The coarse images first: of 100,000 images there are 5 billion pairs.
         one, other = np.nonzero(coarse[start : start + _AT_ONCE] @ coarse[start:].T >= ALIKE)
         one, other = (start + side[one < other] for side in (one, other))
-        same = _correlations(fine, start, one, other) >= ALIKE
+        if len(one) > _PAIRS:  # one product of matrices is faster, and takes no copy of each image
+            pairs = (one - start, other - start)
+            same = (fine[start : start + _AT_ONCE] @ fine[start:].T)[pairs] >= ALIKE
+        else:
+            same = np.einsum("ij,ij->i", fine[one], fine[other]) >= ALIKE
         # Of what was found before, a link of each image to one of its group: frames of a film would
         # otherwise be linked by the million.
         rows = np.concatenate([np.arange(n), one[same]])
@@ -55,18 +59,6 @@ def connected(n: int, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArr
     graph = coo_array((np.ones(len(one), np.int8), (one, other)), (n, n))
     groups: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
-
-
-def _correlations(
-    fine: Vectors, start: int, one: NDArray[np.int64], other: NDArray[np.int64]
-) -> Vectors:
-    """Return the correlation of each pair, whose first image is one of `_AT_ONCE` from `start`."""
-    if len(one) > _PAIRS:  # one product of matrices is faster, and takes no copy of each image
-        every = fine[start : start + _AT_ONCE] @ fine[start:].T
-        correlations: Vectors = every[one - start, other - start]
-    else:
-        correlations = np.einsum("ij,ij->i", fine[one], fine[other])
-    return correlations
 
 
 def _vectors(images: NDArray[np.uint8], side: int) -> Vectors:
