@@ -12,11 +12,9 @@ from torchmetrics.functional.classification import (
     binary_auroc,
     binary_average_precision,
     binary_calibration_error,
-    binary_confusion_matrix,
     multiclass_auroc,
     multiclass_average_precision,
     multiclass_calibration_error,
-    multiclass_confusion_matrix,
 )
 
 from gan_aug.data.classes import Classes
@@ -24,6 +22,8 @@ from gan_aug.data.classes import Classes
 Measured = dict[str, float]
 BINS = 15
 """Of the calibration error."""
+UNCHECKED = {"validate_args": False}
+"""For torchmetrics, whose own checks of what is checked before take half of a measurement."""
 AT_HALF, AT_VALIDATION, AT_LARGEST = "at_0.5", "at_validation_threshold", "at_largest"
 
 
@@ -60,12 +60,11 @@ def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> floa
         nearest to 0.5.
     """
     of_positive = probabilities[:, positive].double()
-    scores = torch.tensor(sorted(set(of_positive.tolist())), dtype=torch.float64)
+    scores = of_positive.unique()
     midway = torch.cat([scores[:1], (scores[1:] + scores[:-1]) / 2, scores[-1:] + 1e-9])
     inside, outside = of_positive[labels == positive], of_positive[labels != positive]
-    sensitivity = (inside[None] >= midway[:, None]).double().mean(dim=1)
-    specificity = (outside[None] < midway[:, None]).double().mean(dim=1)
-    youden = sensitivity + specificity
+    below = [torch.searchsorted(one.sort().values, midway).double() for one in (inside, outside)]
+    youden = (len(inside) - below[0]) / len(inside) + below[1] / len(outside)
     best = midway[youden >= youden.max() - 1e-12]
     return float(best[(best - 0.5).abs().argmin()])
 
@@ -110,10 +109,11 @@ def measure(
         raise ValueError("two classes with a positive one need a threshold")
     of_positive = probabilities[:, positive].contiguous()
     is_positive = (labels == positive).long()
+    both = of_positive, is_positive
     beside = {
-        "auroc": binary_auroc(of_positive, is_positive).item(),
-        "auprc": binary_average_precision(of_positive, is_positive).item(),
-        "calibration_error": binary_calibration_error(of_positive, is_positive, n_bins=BINS).item(),
+        "auroc": binary_auroc(*both, **UNCHECKED).item(),
+        "auprc": binary_average_precision(*both, **UNCHECKED).item(),
+        "calibration_error": binary_calibration_error(*both, n_bins=BINS, **UNCHECKED).item(),
     }
     return {
         AT_HALF: _binary(of_positive, is_positive, 0.5, beside),
@@ -134,7 +134,7 @@ def predicted_classes(
 
 def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Measured) -> Measured:
     predicted = (probabilities.double() >= threshold).long()
-    (tn, fp), (fn, tp) = binary_confusion_matrix(predicted, labels).tolist()
+    tn, fp, fn, tp = torch.bincount(2 * labels + predicted, minlength=4).tolist()
     sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
     return {
         "accuracy": (tp + tn) / (tp + tn + fp + fn),
@@ -151,17 +151,18 @@ def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Mea
 
 def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measured:
     k = len(classes)
-    counts = multiclass_confusion_matrix(probabilities.argmax(dim=1), labels, k)
+    numbers = k * labels + probabilities.argmax(dim=1)
+    counts = torch.bincount(numbers, minlength=k * k).reshape(k, k)
     right, each = counts.diagonal(), counts.sum(dim=1)
     rates = (right.double() / each).tolist()
     measured: Measured = {
         "accuracy": (right.sum().double() / each.sum()).item(),
         "balanced_accuracy": sum(rates) / k,
         **{f"sensitivity_{name}": rate for name, rate in zip(classes, rates, strict=True)},
-        "auroc": multiclass_auroc(probabilities, labels, k).item(),
-        "auprc": multiclass_average_precision(probabilities, labels, k).item(),
+        "auroc": multiclass_auroc(probabilities, labels, k, **UNCHECKED).item(),
+        "auprc": multiclass_average_precision(probabilities, labels, k, **UNCHECKED).item(),
         "calibration_error": multiclass_calibration_error(
-            probabilities, labels, k, n_bins=BINS
+            probabilities, labels, k, n_bins=BINS, **UNCHECKED
         ).item(),
     }
     return measured | {

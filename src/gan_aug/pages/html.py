@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,20 @@ def render(
         filters: further ones, by name.
         **values: what it shows.
     """
-    environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+    environment = _environment(template.parent)
+    environment.filters |= filters or {}
+    return environment.get_template(template.name).render(**values)
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    return Environment(  # which keeps what it has compiled
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters or {}
-    return environment.get_template(template.name).render(**values)
 
 
 def data_uri(png: bytes) -> str:

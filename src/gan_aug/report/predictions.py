@@ -197,7 +197,7 @@ class PredictionTables:
 
     def __init__(self, folder: Path) -> None:
         self._paths = sorted((folder / FOLDER).glob("*.parquet"))
-        self._fits: dict[str, pl.DataFrame] = {}
+        self._fits: dict[str, pl.DataFrame | Predictions] = {}
 
     def find(self, wanted: str) -> Predictions | None:
         """Return the predictions of a fit, checked by their hash; None: no table has them.
@@ -208,8 +208,8 @@ class PredictionTables:
         while self._paths:
             self._fits |= _read_table(self._paths.pop())
         rows = self._fits.get(wanted)
-        if rows is None:
-            return None
+        if not isinstance(rows, pl.DataFrame):  # there is none, or it was asked for before
+            return rows
         try:
             splits = rows.partition_by("split", as_dict=True)
             found = {str(split): _predicted(one) for (split,), one in splits.items()}
@@ -218,6 +218,7 @@ class PredictionTables:
             same = False
         if not same:
             raise GanAugError(f"{FOLDER}/: is damaged at {wanted[:16]}; unpack the archive again")
+        self._fits[wanted] = found
         return found
 
 
@@ -230,14 +231,13 @@ def _read_table(path: Path) -> dict[str, pl.DataFrame]:
         table = pl.read_parquet(content, columns=list(_COLUMNS), n_rows=MOST_ROWS)
         if (fits_there := table["fit"].n_unique()) > MOST_FITS:
             raise ValueError(f"has {fits_there} fits, at most {MOST_FITS} are read")
-        fits = table.partition_by("fit", as_dict=True, include_key=False)
+        fits = table.sort("image").partition_by("fit", as_dict=True, include_key=False)
     except (Exception, pl.exceptions.PanicException) as error:  # polars may raise almost anything
         raise GanAugError(f"{path}: cannot be read ({error}); unpack the archive again") from error
     return {str(name): rows for (name,), rows in fits.items()}
 
 
 def _predicted(rows: pl.DataFrame) -> Predicted:
-    rows = rows.sort("image")
     last = rows["last_logits"]
     return Predicted(
         rows["label"].to_numpy().astype(np.int64),
