@@ -22,7 +22,7 @@ from gan_aug.data.classes import Classes
 Measured = dict[str, float]
 BINS = 15
 """Of the calibration error."""
-UNCHECKED = {"validate_args": False}
+UNCHECKED: dict[str, Any] = {"validate_args": False}
 """For torchmetrics, whose own checks of what is checked before take half of a measurement."""
 AT_HALF, AT_VALIDATION, AT_LARGEST = "at_0.5", "at_validation_threshold", "at_largest"
 
@@ -60,7 +60,7 @@ def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> floa
         nearest to 0.5.
     """
     of_positive = probabilities[:, positive].double()
-    scores = of_positive.unique()
+    scores = torch.tensor(sorted(set(of_positive.tolist())), dtype=torch.float64)
     midway = torch.cat([scores[:1], (scores[1:] + scores[:-1]) / 2, scores[-1:] + 1e-9])
     inside, outside = of_positive[labels == positive], of_positive[labels != positive]
     below = [torch.searchsorted(one.sort().values, midway).double() for one in (inside, outside)]
