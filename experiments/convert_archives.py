@@ -25,8 +25,7 @@ from gan_aug.report.records import DECLARATION, RESULT, Declaration, DrawResult
 from gan_aug.report.study import read_study
 from gan_aug.run.files import sha256_of
 from gan_aug.run.run_record import RECORD, RunRecord
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import classes_made, gan_facts
 
 KEYS = {
     "holdout_per_class": "development_per_class",

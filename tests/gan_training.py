@@ -18,8 +18,7 @@ from support import ROOT
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.request import Request, Sources
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.training.callbacks import Checkpoints
 
 GANS = sorted(

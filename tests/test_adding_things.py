@@ -191,7 +191,7 @@ class Grain(AddedFrom):
     name = "grain"
     grain: int = Field(default=20, ge=1, description="standard deviation")
 
-    def check_settled(self, where, arm, settings) -> None:
+    def check_settled(self, where, arm, settings, splits) -> None:
         if arm.added.label_smoothing:
             raise GanAugError(f"{where}.added.label_smoothing: has no place beside grain")
 

@@ -126,11 +126,6 @@ def test_pretraining_comes_first_and_alone() -> None:
     assert not added[3:].any()
 
 
-def test_pretraining_needs_both_classes() -> None:
-    with pytest.raises(GanAugError, match="each class"):
-        batches(arm(pretrain=0.3), added_images(0, 5))
-
-
 def test_only_added_images_are_down_weighted_and_smoothed() -> None:
     settings = arm(added={"ratio": 0.5, "weight": 0.25, "label_smoothing": 0.2})
     batch = batches(settings, added_images(5, 5)).batch()

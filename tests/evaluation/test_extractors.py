@@ -22,7 +22,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError, one_line
-from gan_aug.settings.node import Node
+from gan_aug.settings.base import Node
 
 WIDTH, HIDDEN, SCALE = 4, 16, 0.25
 WEIGHTS_FILE = models.ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]

@@ -92,6 +92,13 @@ def test_a_draw_that_cannot_be_measured_is_left_out(
     assert "real_0 cannot be measured (index 0 is out of bounds)" in left_out["reason"]
 
 
+def test_an_arm_that_no_draw_has_a_fit_of_is_named(study: Path) -> None:
+    for path in study.glob("*/metrics.json"):
+        change(path, lambda m: m.update(fits=[f for f in m["fits"] if f["arm"] != "gan"]))
+    with pytest.raises(GanAugError, match=r"metrics\.json: no draw has a fit of gan; run that"):
+        read_study(study)
+
+
 def test_a_setting_that_is_text_here_and_a_number_there_has_a_report(tmp_path: Path) -> None:
     conditions = ({"study.count": "auto"}, {"study.count": 50})
     write_study(tmp_path, {"real": 0.0, "gan": 0.02}, draws=1, repeats=1, conditions=conditions)

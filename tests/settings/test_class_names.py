@@ -104,16 +104,16 @@ def test_a_setting_of_a_number_for_each_class(
     a, b = written
     settings = study(
         f"data.subset={{{a}: 8, {b}: 6}}",
-        f"study.count={{{b}: 60}}",
+        f"study.count={{{b}: 15}}",
         f"study.ruler={{{a}: [5,20]}}",
         f"arms.gan.added.count={{{a}: 7}}",
         f"arms.classic.real={{{b}: 3}}",
     )
-    settled = settle_study(settings, source_of(names))[0]
-    check_settled_arms(settled)
+    settled, prepared = settle_study(settings, source_of(names))
+    check_settled_arms(settled, prepared.splits)
     assert settled.data.subset == {names[0]: 8, names[1]: 6}
-    assert settled.study.count == {names[0]: 0, names[1]: 60}
-    assert settled.arms["gan"].added.count == {names[0]: 7, names[1]: 60}
+    assert settled.study.count == {names[0]: 0, names[1]: 15}
+    assert settled.arms["gan"].added.count == {names[0]: 7, names[1]: 15}
     assert settled.arms["classic"].real == {names[0]: None, names[1]: 3}
     assert settled.arms["ruler_20"].added.count == {names[0]: 12, names[1]: 0}
 

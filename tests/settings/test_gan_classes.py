@@ -9,8 +9,7 @@ import pytest
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings import class_facts
-from gan_aug.settings.class_facts import GanFacts, class_constants
-from gan_aug.settings.gan_classes import classes_made, classes_of
+from gan_aug.settings.class_facts import GanFacts, class_constants, classes_made, classes_of
 
 CLASSES = ["normal", "bacteria", "virus"]
 

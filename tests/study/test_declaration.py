@@ -12,7 +12,7 @@ from support import settings_of
 from gan_aug.report.records import DECLARATION
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.study import StudySettings
-from gan_aug.study.declaration import declare
+from gan_aug.study.draw import declare
 
 
 def study(folder: Path, metric: str = "auroc") -> StudySettings:

@@ -16,7 +16,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Fit
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError
-from gan_aug.study.fitting import predict
+from gan_aug.study.fits import predict
 
 
 def table() -> ImageTable:

@@ -25,9 +25,8 @@ from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.precision import settle_precision
 from gan_aug.study import rules
-from gan_aug.study.images import DrawImages
-from gan_aug.study.preflight import check_first
-from gan_aug.study.quality import held_out_of
+from gan_aug.study.draw import check_first
+from gan_aug.study.gans import held_out_of
 from gan_aug.study.settle import settle_study
 
 Command = Callable[..., Any]
@@ -109,8 +108,8 @@ def check_all(cache: Path, *overrides: str) -> None:
     settings = settings_of("study", *STUDY, **changes)
     check_arms(settings)
     settled, prepared = settle_study(settings, load(settings.data))
-    check_settled_arms(settled)
-    check_first(settled, DrawImages(settled, prepared, Path("unused")))
+    check_settled_arms(settled, prepared.splits)
+    check_first(settled)
 
 
 @pytest.mark.parametrize(("override", "part"), LATE, ids=lambda v: str(v)[:40])
@@ -373,9 +372,9 @@ def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> N
     settings = settings_of("study", f"+study={name}", "data=phantom", data__cache_dir=cache)
     settled, prepared = settle_study(settings, load(settings.data))
     settled = settle_precision(settled, [])
-    check_settled_arms(settled)
+    check_settled_arms(settled, prepared.splits)
     held_out = held_out_of(settled, prepared.splits)
-    check_first(settled, DrawImages(settled, prepared, Path("unused")))
+    check_first(settled)
     gans = any(arm.added.source == "gan" for arm in settled.arms.values())
     measured = gans and settled.quality.use
     assert (held_out is not None) == bool(measured)

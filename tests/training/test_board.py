@@ -13,7 +13,7 @@ from support import TINY_CNN, TINY_GAN, run_command
 from tensorboard_view import View
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.node import Node
+from gan_aug.settings.base import Node
 from gan_aug.training.plugins import Fitting, build_all
 
 SHORT = ("trainer.max_epochs=2", "trainer.log_every_n_steps=1")

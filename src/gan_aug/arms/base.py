@@ -9,20 +9,21 @@ read, and refused, without it.
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -34,33 +35,50 @@ Rows = NDArray[np.int64]
 B = TypeVar("B", bound="Behaviour")
 
 
-class Draw(Protocol):
-    """What a draw offers to its arms (`gan_aug.study.images`)."""
+class Draw(ABC):
+    """What a draw offers to its arms: `gan_aug.study.images` makes them.
 
-    settings: SettledStudy
-    splits: Splits
-    folder: Path
+    Attributes:
+        folder: the job's; synthetic sets are written into it.
+    """
+
+    def __init__(self, settings: SettledStudy, splits: Splits, folder: Path) -> None:
+        self.settings, self.splits, self.folder = settings, splits, folder
+        self._kept: dict[Hashable, Any] = {}
 
     def random(self, *purpose: str) -> np.random.Generator:
         """Return random numbers for a purpose, the same for all arms of the draw."""
-
-    def real(self, arm: SettledArm) -> ImageTable:
-        """Return an arm's real images."""
-
-    def made(self, name: str, replicate: int) -> Generated:
-        """Return all images of a class that the draw's GAN, or a replicate of it, makes."""
-
-    def fit_gan(self, splits: Splits, name: str) -> Path:
-        """Fit the study's GAN on other images than the draw's; return its checkpoint."""
-
-    def own_gan(self) -> Any:
-        """Return the study's GAN, untrained."""
-
-    def probabilities(self, images: Images) -> NDArray[np.float32]:
-        """Return (N, K) probabilities by a classifier of the draw's real images alone."""
+        return np.random.default_rng(stream_seed(*purpose, self.settings.seed, self.settings.draw))
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what `make` gives, made once for all arms."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def real(self, arm: SettledArm) -> ImageTable:
+        """Return an arm's real images: all of the draw's, or the first so many of each class."""
+        train = self.splits.train
+        if arm.real is None:
+            return train
+        rows = []
+        for label, name in enumerate(self.splits.classes):
+            of_class = np.flatnonzero(train.labels == label)
+            rows.append(self.random("first", name).permutation(of_class)[: arm.real[name]])
+        # In the draw's order: as many images as it has are just its own.
+        return train.take(np.sort(np.concatenate(rows)))
+
+    @abstractmethod
+    def made(self, name: str, replicate: int = 0) -> Generated:
+        """Return all images of a class that the draw's GAN, or a replicate of it, makes."""
+
+    @abstractmethod
+    def fit_gan(self, splits: Splits, name: str) -> Path:
+        """Fit the study's GAN on other images than the draw's; return its checkpoint."""
+
+    @abstractmethod
+    def probabilities(self, images: Images) -> NDArray[np.float32]:
+        """Return (N, K) probabilities by a classifier of the draw's real images alone."""
 
 
 class Behaviour(Settings):
@@ -78,22 +96,16 @@ class Behaviour(Settings):
         return cls.model_validate(arm if cls.of_arm else arm.added, from_attributes=True)
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
-        """Check an arm's settings, before the data is read.
-
-        Args:
-            where: `arms.NAME`, for messages.
-            arm: the arm's settings.
-            settings: of the study.
+        """Check an arm's settings, before the data is read; `where` is `arms.NAME`.
 
         Raises:
             GanAugError: naming the setting and what to do.
         """
 
-    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
-        """Check an arm's settings once classes and counts are known; as `check`."""
-
-    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
-        """Check that a draw has the images that an arm asks for, before anything is fitted."""
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
+        """Check an arm once classes, counts and the draw's images are known; as `check`."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +114,11 @@ class Taken:
 
     Attributes:
         images: uint8 (N, C, H, W).
-        rows: int64 (N,), which of the arm's real images each was made of; -1: of none.
+        rows: int64 (N,), which of the arm's real images each was made of; None: of none.
     """
 
     images: Images
-    rows: Rows
-
-    @classmethod
-    def of_none(cls, images: Images) -> Taken:
-        """Return images that were made of no real one."""
-        return cls(images, np.full(len(images), -1))
+    rows: Rows | None = None
 
 
 class AddedFrom(Behaviour):
@@ -135,7 +142,7 @@ class AddedFrom(Behaviour):
 
     def fits_gan(self, arm: ArmSettings) -> bool:
         """Whether a GAN is fitted for it."""
-        return False
+        return arm.added.source == "gan"
 
     @property
     def filters(self) -> bool:
@@ -185,39 +192,23 @@ class Parts:
 
 @dataclass(frozen=True)
 class ArmImages:
-    """The images that an arm trains on, as a mixing sees them: positions and classes.
+    """The images that an arm trains on, as a mixing sees them: their positions.
 
     Attributes:
-        labels: int64 (N,), of the real and then of the added images.
-        n_real: how many are real.
-        classes: of the data set.
-        sources: int64 (N - n_real,), which real image each added one was made of; -1: of none.
+        real: int64, positions of the real images.
+        added: int64, positions of the added ones, which follow them.
+        sources: which real image each added one was made of; -1: of none.
     """
 
-    labels: Rows
-    n_real: int
-    classes: Classes
-    sources: Rows | None = None
-
-    @property
-    def real(self) -> Rows:
-        """Positions of the real images."""
-        return np.arange(self.n_real)
-
-    @property
-    def added(self) -> Rows:
-        """Positions of the added images."""
-        return np.arange(self.n_real, len(self.labels))
-
-    def added_counts(self) -> dict[str, int]:
-        """Return how many added images each class has."""
-        return self.classes.counts(self.labels[self.n_real :])
+    real: Rows
+    added: Rows
+    sources: Rows
 
 
 class Mixing(Behaviour):
-    """How added images join the real ones; `Shuffled` is what an arm does that names none.
+    """How added images join the real ones; this class: all shuffled together.
 
-    Its first field is the setting that turns it on.
+    Its first field is the setting that turns it on, by another value than its default.
 
     Attributes:
         alone: why no other mixing, and nothing of `excludes`, may be set beside it.
@@ -240,7 +231,11 @@ class Mixing(Behaviour):
     @property
     def on(self) -> bool:
         """Whether an arm has it."""
-        return self.value is not None and bool(self.value)
+        return bool(self.value != next(iter(type(self).model_fields.values())).default)
+
+    def refused(self, where: str, reason: str) -> GanAugError:
+        """Return the line for a value of this setting that an arm cannot have."""
+        return GanAugError(f"{where}.{self.key()}={self.value}: {reason}")
 
     def first_steps(self, steps: int) -> int:
         """Return how many of all steps come before real images are trained on."""
@@ -256,56 +251,36 @@ class Mixing(Behaviour):
         return None
 
     def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
-        """Return what batches are made of.
-
-        Args:
-            images: of the arm.
-            batch_size: images in a batch.
-            steps: how many batches there are.
-            title: the arm's, for messages.
+        """Return what the batches, `steps` in all, are made of.
 
         Raises:
             GanAugError: its images cannot be mixed so.
         """
-        raise NotImplementedError
+        return Parts([(np.concatenate([images.real, images.added]), batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Return a batch as it is trained on.
 
-        Args:
-            batch: `image`, `label`, `target` and `weight` of `shown` images.
-            random: depends on the place of the batch alone.
+        It has `image`, `label`, `target` and `weight` of `shown` images; the random numbers depend
+        on its place alone.
         """
         return batch
-
-
-class Shuffled(Mixing):
-    """All images, real and added, shuffled together: more added ones are a larger share."""
-
-    @property
-    def value(self) -> Any:
-        """No setting turns it on."""
-        return None
-
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
-        """Return one group of all images."""
-        return Parts([(np.arange(len(images.labels)), batch_size)])
 
 
 @cache
 def behaviours() -> tuple[type[Behaviour], ...]:
     """Return the behaviours of the files in this folder, in their order."""
-    kinds: list[type[Behaviour]] = []
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        module = importlib.import_module(f"gan_aug.arms.{path.stem}")
-        kinds += [
-            one
-            for one in vars(module).values()
-            if isinstance(one, type)
-            and issubclass(one, Behaviour)
-            and one.__module__ == module.__name__
-        ]
-    return tuple(one for one in kinds if one not in (Behaviour, AddedFrom, Mixing))
+    modules = [
+        importlib.import_module(f"gan_aug.arms.{path.stem}")
+        for path in sorted(Path(__file__).parent.glob("*.py"))
+    ]
+    return tuple(
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Behaviour)
+        if kind.__module__ == module.__name__ and kind not in (Behaviour, AddedFrom, Mixing)
+    )
 
 
 def _kinds(kind: type[B]) -> list[type[B]]:
@@ -314,33 +289,19 @@ def _kinds(kind: type[B]) -> list[type[B]]:
 
 def source_of(arm: ArmSettings) -> AddedFrom:
     """Return where an arm's added images come from."""
-    return next(one for one in _kinds(AddedFrom) if one.chosen(arm)).of(arm)
+    return next(kind for kind in _kinds(AddedFrom) if kind.chosen(arm)).of(arm)
 
 
 def source_names() -> list[str]:
     """Return what `added.source` may be."""
-    return [one.name for one in _kinds(AddedFrom) if "name" in vars(one)]
+    return [kind.name for kind in _kinds(AddedFrom) if "name" in vars(kind)]
+
+
+def mixings_of(arm: ArmSettings) -> list[Mixing]:
+    """Return all mixings that an arm sets; at most one is sound."""
+    return [mixing for kind in _kinds(Mixing) if (mixing := kind.of(arm)).on]
 
 
 def mixing_of(arm: ArmSettings) -> Mixing:
     """Return how an arm's added images join the real ones."""
-    return next((one for kind in _kinds(Mixing) if (one := kind.of(arm)).on), Shuffled())
-
-
-def check_mixing(where: str, arm: ArmSettings) -> None:
-    """Check that an arm's added images join the real ones in one way.
-
-    Raises:
-        GanAugError: there are two, or a setting has no place beside one.
-    """
-    on = {kind.key(): one for kind in _kinds(Mixing) if (one := kind.of(arm)).on}
-    set_too = [*on, *(["balanced"] if arm.balanced else [])]
-    for key, one in on.items():
-        if not one.alone:
-            continue
-        for other in set_too:
-            if other != key and (other in on or other in one.excludes):
-                raise GanAugError(
-                    f"{where}.{key}={one.value}: {one.alone}, so {other} has no place; leave one "
-                    "of the two out"
-                )
+    return next(iter(mixings_of(arm)), Mixing())

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.arms.base import Draw, check_mixing, mixing_of, source_of
+from gan_aug.arms.base import mixing_of, mixings_of, source_of
+from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings
     from gan_aug.settings.study import SettledStudy, StudySettings
-
-
-def check_arms(settings: StudySettings) -> None:
-    """Check the settings of all arms, before the data is read.
-
-    Raises:
-        GanAugError: naming the key, its value and what it may hold.
-    """
-    if not settings.arms:
-        raise GanAugError(
-            "arms: there are none; add +study=seed_protocol, or another of conf/study"
-        )
-    for name, arm in settings.arms.items():
-        if "/" in name:
-            raise GanAugError(f"arms.{name}: a name of an arm holds no /, it names files")
-        _check_arm(f"arms.{name}", arm, settings)
 
 
 def predicts(arm: ArmSettings) -> bool:
@@ -34,15 +19,30 @@ def predicts(arm: ArmSettings) -> bool:
     return adds and (arm.added.labels is not None or source_of(arm).predicts)
 
 
+def check_arms(settings: StudySettings) -> None:
+    """Check the settings of all arms, before the data is read.
+
+    Raises:
+        GanAugError: naming the key, its value and what it may hold.
+    """
+    for name, arm in settings.arms.items():
+        where = f"arms.{name}"
+        if "/" in name:
+            raise GanAugError(f"{where}: a name of an arm holds no /, it names files")
+        _check_arm(where, arm, settings)
+        _check_mixing(where, arm)
+        source_of(arm).check(where, arm, settings)
+        mixing_of(arm).check(where, arm, settings)
+
+
 def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
-    source, mixing = source_of(arm), mixing_of(arm)
     if predicts(arm) and "real" not in settings.arms:
         key = "labels" if arm.added.labels else "unlabelled" if arm.added.unlabelled else None
         raise GanAugError(
             f"{where}.added.{key or 'filter.min_confidence'}: needs the arm real, whose classifier "
             "predicts classes; add '+arm@arms.real=real'"
         )
-    if arm.real is not None and (source.fits_gan(arm) or where == "arms.real"):
+    if arm.real is not None and (source_of(arm).fits_gan(arm) or where == "arms.real"):
         why = "its GAN saw all of them"
         if where == "arms.real":
             why = "the others are compared with it"
@@ -50,44 +50,45 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
             f"{where}.real={arm.real}: this arm takes all of the draw's images, {why}; leave it "
             "null, and set data.subset"
         )
-    check_mixing(where, arm)
-    source.check(where, arm, settings)
-    mixing.check(where, arm, settings)
 
 
-def check_settled_arms(settings: SettledStudy) -> None:
-    """Check what each arm adds, once the data set has said which classes there are.
+def _check_mixing(where: str, arm: ArmSettings) -> None:
+    """Check that an arm's added images join the real ones in one way."""
+    mixings = mixings_of(arm)
+    keys = [mixing.key() for mixing in mixings]
+    set_too = [*keys, *(["balanced"] if arm.balanced else [])]
+    for mixing in mixings:
+        for other in set_too if mixing.alone else ():
+            if other != mixing.key() and (other in keys or other in mixing.excludes):
+                raise mixing.refused(
+                    where, f"{mixing.alone}, so {other} has no place; leave one of the two out"
+                )
+
+
+def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:
+    """Check the images of each arm, once the data set has said which classes there are.
 
     Raises:
-        GanAugError: an arm begins without images of some class, or wants GAN images of one that the
-            GAN does not make; or all have images of replicates, and none of the GAN itself.
+        GanAugError: an arm begins without images of some class, wants GAN images of one that the
+            GAN does not make, or more real ones than the draw has; or all have images of
+            replicates, and none of the GAN itself.
     """
     of_own_gans = set[tuple[str, int]]()
-    for name, arm in settings.arms.items():
-        source_of(arm).check_settled(f"arms.{name}", arm, settings)
-        mixing_of(arm).check_settled(f"arms.{name}", arm, settings)
-        of_own_gans |= source_of(arm).of_own_gans(arm).keys()
+    for arm_name, arm in settings.arms.items():
+        where, source = f"arms.{arm_name}", source_of(arm)
+        for name, own in splits.train.counts().items():
+            first = None if arm.real is None else arm.real[name]
+            if first is not None and first > own:
+                raise GanAugError(
+                    f"{where}.real.{name}={first}: the draw has only {own} {name} images; ask for "
+                    "fewer"
+                )
+        source.check_settled(where, arm, settings, splits)
+        mixing_of(arm).check_settled(where, arm, settings, splits)
+        of_own_gans |= source.of_own_gans(arm).keys()
     for name, replicate in sorted(of_own_gans):
         if replicate and (name, 0) not in of_own_gans:
             raise GanAugError(
                 f"arms: all that add GAN images of {name} have added.replicate, which is another "
                 "GAN beside the first; leave it 0 in one of them"
             )
-
-
-def check_images(draw: Draw) -> None:
-    """Check that a draw has the images that its arms ask for.
-
-    Raises:
-        GanAugError: it has not.
-    """
-    for arm_name, arm in draw.settings.arms.items():
-        for name, own in draw.splits.train.counts().items():
-            first = None if arm.real is None else arm.real[name]
-            if first is not None and first > own:
-                raise GanAugError(
-                    f"arms.{arm_name}.real.{name}={first}: the draw has only {own} {name} images; "
-                    "ask for fewer"
-                )
-        mixing_of(arm).check_draw(f"arms.{arm_name}", arm, draw)
-        source_of(arm).check_draw(f"arms.{arm_name}", arm, draw)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts, Shuffled
-from gan_aug.run.errors import GanAugError
+from gan_aug.arms.base import ArmImages, Mixing, Parts
+from gan_aug.data.splits import Splits
 from gan_aug.settings.values import Above0
 
 if TYPE_CHECKING:
@@ -32,18 +32,21 @@ class MixUp(Mixing):
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that there is something to mix in."""
         if arm.added.source == "none":
-            raise GanAugError(
-                f"{where}.added.mixup={self.mixup}: this arm adds no images to mix in; choose "
-                "added.source=duplicate to mix real ones, or gan"
+            raise self.refused(
+                where,
+                "this arm adds no images to mix in; choose added.source=duplicate to mix real "
+                "ones, or gan",
             )
 
-    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
         """Check that there are added images."""
         if not any(arm.added.count.values()):
-            raise GanAugError(
-                f"{where}.added.mixup={self.mixup}: needs added images, there are none; raise "
-                f"{where}.added.count, or study.count"
+            reason = (
+                f"needs added images, there are none; raise {where}.added.count, or study.count"
             )
+            raise self.refused(where, reason)
 
     def shown(self, batch_size: int) -> int:
         """Two images become one."""
@@ -51,8 +54,6 @@ class MixUp(Mixing):
 
     def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
         """Return a group of real images and one of as many added ones."""
-        if not len(images.added):
-            return Shuffled().parts(images, batch_size, steps, title)
         return Parts([(images.real, batch_size), (images.added, batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:

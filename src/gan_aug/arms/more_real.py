@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.ruler import ARM
+from gan_aug.settings.design import ARM
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
+    from gan_aug.settings.study import SettledStudy
 
 
 class MoreReal(AddedFrom):
@@ -19,10 +21,12 @@ class MoreReal(AddedFrom):
 
     name = "real"
 
-    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
         """Check that the draw leaves as many images over."""
         hint = " in study.ruler" if where.startswith(f"arms.{ARM.format('')}") else ""
-        for name, left in draw.splits.unused.counts().items():
+        for name, left in splits.unused.counts().items():
             if (count := arm.added.count[name]) > left:
                 raise GanAugError(
                     f"{where}.added.count.{name}={count}: the draw leaves only {left} "
@@ -33,4 +37,4 @@ class MoreReal(AddedFrom):
         """Return the first of them: of a larger number a smaller one is part."""
         table = draw.splits.unused.of_class(name)
         order = draw.random("real", name).permutation(len(table))
-        return Taken.of_none(np.asarray(table.images)[order[:count]])
+        return Taken(np.asarray(table.images)[order[:count]])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Draw, Mixing, Parts, source_of
+from gan_aug.arms.base import ArmImages, Mixing, Parts, source_of
+from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.class_facts import gan_facts
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import StudySettings
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class Paired(Mixing):
@@ -34,20 +34,22 @@ class Paired(Mixing):
             )
         translates = arm.added.source == "gan" and gan_facts(settings.model).sources is not None
         if not (translates or arm.added.source == "duplicate"):
-            raise GanAugError(
-                f"{where}.added.paired={self.paired}: an image is paired with its translation or "
-                "copy; choose a model that translates (cyclegan, stargan, pix2pix), or "
-                "added.source=duplicate"
+            raise self.refused(
+                where,
+                "an image is paired with its translation or copy; choose a model that translates "
+                "(cyclegan, stargan, pix2pix), or added.source=duplicate",
             )
         if (size := settings.data.batch_size) % 2:
             raise GanAugError(f"data.batch_size={size}: {where} has pairs; choose an even number")
 
-    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
         """Check that every real image has a partner."""
-        own, paired, source = draw.splits.train.counts(), set[str](), source_of(arm)
-        for name in draw.splits.classes:
-            made_of = source.translated(name, draw.settings)
-            paired |= set(made_of)
+        own, alone, source = splits.train.counts(), set(splits.classes), source_of(arm)
+        for name in splits.classes:
+            made_of = source.translated(name, settings)
+            alone -= set(made_of)
             needed = sum(own[original] for original in made_of)
             if arm.added.count[name] < needed:
                 raise GanAugError(
@@ -55,19 +57,19 @@ class Paired(Mixing):
                     f"of the {needed} {' and '.join(made_of)} images has one; set it to {needed} "
                     "or more"
                 )
-        if alone := set(draw.splits.classes) - paired:
-            raise GanAugError(
-                f"{where}.added.paired=True: model={draw.settings.model.name} translates no "
-                f"{' and no '.join(sorted(alone))}; choose a model.pair, or a model, of all classes"
+        if alone:
+            raise self.refused(
+                where,
+                f"model={settings.model.name} translates no {' and no '.join(sorted(alone))}; "
+                "choose a model.pair, or a model, of all classes",
             )
 
     def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
         """Return a group of real images, and the partners of each."""
-        sources = np.full(len(images.added), -1) if images.sources is None else images.sources
-        partners = [np.flatnonzero(sources == i) + images.n_real for i in range(images.n_real)]
+        partners = [images.added[images.sources == row] for row in images.real]
         if alone := sum(not len(made) for made in partners):
             raise GanAugError(
-                f"arm {title!r}: added.paired=true, but {alone} of {images.n_real} real images "
+                f"arm {title!r}: added.paired=true, but {alone} of {len(images.real)} real images "
                 "have no added one that was made of them; raise added.count"
             )
         return Parts([(images.real, batch_size // 2)], partners=partners)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts
-from gan_aug.run.errors import GanAugError
+from gan_aug.data.splits import Splits
 from gan_aug.settings.values import Share
 
 if TYPE_CHECKING:
@@ -31,32 +31,31 @@ class Pretrain(Mixing):
         steps, every = settings.study.steps, settings.study.validate_every
         first = self.first_steps(steps.max)
         if not 0 < first < steps.max:
-            raise GanAugError(
-                f"{where}.pretrain={self.pretrain}: leaves no step of "
-                f"study.steps={steps.max} on one of its sides; choose another, or set it to 0"
+            raise self.refused(
+                where,
+                f"leaves no step of study.steps={steps.max} on one of its sides; choose another, "
+                "or set it to 0",
             )
         if steps.chosen and steps.max // every * every <= first:
-            raise GanAugError(
-                f"{where}.pretrain={self.pretrain}: leaves no validation after it to choose steps "
-                f"from; lower study.validate_every={every}"
+            raise self.refused(
+                where,
+                "leaves no validation after it to choose steps from; lower "
+                f"study.validate_every={every}",
             )
 
-    def check_settled(self, where: str, arm: SettledArm, settings: SettledStudy) -> None:
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
         """Check that there are added images of each class."""
         if arm.added.source == "none" or not all(arm.added.count.values()):
-            raise GanAugError(
-                f"{where}.pretrain={self.pretrain}: needs added images of each class, it has "
-                f"{dict(arm.added.count)}; raise {where}.added.count"
+            raise self.refused(
+                where,
+                f"needs added images of each class, it has {dict(arm.added.count)}; raise "
+                f"{where}.added.count",
             )
 
     def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
         """Return the added images first, and then the real ones."""
-        counts = images.added_counts()
-        if not all(counts.values()):
-            raise GanAugError(
-                f"arm {title!r}: pretrain={self.pretrain} needs added images of each class, it has "
-                f"{counts}; raise added.count"
-            )
         return Parts(
             [(images.real, batch_size)],
             first=[(images.added, batch_size)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,10 +47,6 @@ class Unlabelled(AddedFrom):
         """Always."""
         return True
 
-    def fits_gan(self, arm: ArmSettings) -> bool:
-        """Whether the images are a GAN's."""
-        return arm.added.source == "gan"
-
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that there are such images, and a GAN that needs no classes."""
         added, model, where = arm.added, settings.model, f"{where}.added.unlabelled=true"
@@ -71,9 +67,11 @@ class Unlabelled(AddedFrom):
         if wrong := [key for key, there in others.items() if there]:
             raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
 
-    def check_draw(self, where: str, arm: SettledArm, draw: Draw) -> None:
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
         """Check that the draw leaves as many images over."""
-        unlabelled_of(draw.settings, draw.splits)
+        unlabelled_of(settings, splits)
 
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return the first images that are predicted to be of the class."""
@@ -85,7 +83,7 @@ class Unlabelled(AddedFrom):
                 f"arm {arm.title!r}: only {len(made[name])} images are taken for {name}, {count} "
                 f"are wanted; lower added.count, or raise {more}"
             )
-        return Taken.of_none(made[name][:count])
+        return Taken(made[name][:count])
 
 
 def unlabelled_of(settings: SettledStudy, splits: Splits) -> ImageTable:
@@ -109,19 +107,15 @@ def unlabelled_of(settings: SettledStudy, splits: Splits) -> ImageTable:
 def of_one_class(splits: Splits, table: ImageTable) -> Splits:
     """Return splits for a GAN that is fitted on `table` and knows no class."""
     classes = Classes((NAME, _NONE), None)
-
-    def without_labels(one: ImageTable) -> ImageTable:
-        return replace(one, labels=np.zeros(len(one), np.int64), classes=classes)
-
-    return replace(
-        splits,
-        train=without_labels(table),
-        validation=without_labels(splits.validation),
-        test=without_labels(splits.test),
-        development=without_labels(splits.development),
-        internal=without_labels(splits.internal),
-        unused=without_labels(splits.unused.take(slice(0, 0))),
-    )
+    tables: dict[str, Any] = {
+        name: getattr(splits, name) for name in ("validation", "test", "development", "internal")
+    }
+    tables |= {"train": table, "unused": splits.unused.take(slice(0, 0))}
+    without_labels = {
+        name: replace(one, labels=np.zeros(len(one), np.int64), classes=classes)
+        for name, one in tables.items()
+    }
+    return replace(splits, **without_labels)
 
 
 def _by_class(images: Images, draw: Draw) -> dict[str, Images]:
@@ -145,7 +139,7 @@ def _of_gan(draw: Draw) -> dict[str, Images]:
         for arm in settings.arms.values()
         if arm.added.unlabelled and arm.added.source == "gan"
     ]
-    gan, origin, config = load_gan(checkpoint, draw.own_gan)
+    gan, origin, config = load_gan(checkpoint, lambda: settings.model.module.build("model"))
     seed = stream_seed("latents", settings.seed, settings.draw, NAME)
     made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
     by_class = _by_class(made.images, draw)

@@ -13,9 +13,9 @@ from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.settings.base import Plain
+from gan_aug.settings.class_facts import classes_made
 from gan_aug.settings.commands import SettledTrain, TrainSettings
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.values import AUTO
 

@@ -24,7 +24,7 @@ from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of_json
 from gan_aug.run.lock import Lock
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.node import Node
+from gan_aug.settings.base import Node
 from gan_aug.settings.quality import QualitySettings
 
 BATCH = 64

@@ -35,8 +35,8 @@ from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.terminal import quieten
+from gan_aug.settings.base import Node, build_plain
 from gan_aug.settings.commands import SettledExplain
-from gan_aug.settings.node import Node, build_plain
 
 
 def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:

@@ -21,7 +21,7 @@ from gan_aug.run.errors import GanAugError, require
 from gan_aug.run.launched import DIVERGED, users_environment
 from gan_aug.run.run_record import RECORD, read_record
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.node import build_plain
+from gan_aug.settings.base import build_plain
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -19,7 +19,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.inference import weights_hash
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
-from gan_aug.settings.node import Node, build_plain
+from gan_aug.settings.base import Node, build_plain
 
 
 def make_trainer(settings: Node, **own: Any) -> Trainer:

@@ -30,8 +30,7 @@ from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
 from gan_aug.run.errors import GanAugError, said
 from gan_aug.settings.base import Plain
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import classes_made, gan_facts
 
 _TRAINING = ("optimizer_g", "optimizer_d", "augment")
 """Arguments of a GAN that make no image."""

@@ -21,7 +21,7 @@ from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import track
 from gan_aug.run.seeds import stream_seed
-from gan_aug.settings.gan_classes import classes_made
+from gan_aug.settings.class_facts import classes_made
 
 AT_ONCE = 1024
 """Images that are floating-point numbers at the same time."""

@@ -266,6 +266,10 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
     first: dict[Condition, FinishedDraw] = {}
     for job in study.jobs:
         _check_same(study.jobs[0], job, first.setdefault(job.condition, job))
+    for arm in study.first.arms:
+        for condition, job in first.items():
+            if not any(one.result.fits_of(arm) for one in study.of(condition)):
+                raise GanAugError(f"{job.folder / RESULT}: no draw has a fit of {arm}; {REMEDY}")
     order = {condition: i for i, condition in enumerate(study.conditions)}
     study.jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
     return study

@@ -3,18 +3,13 @@
 A setting that stands in none of these lists keeps draws apart: with another value of it a draw is
 neither gone on with nor reported with others.
 
-- `may_differ`: between the parts of one draw. A draw that was interrupted is gone on with where
-  nothing else has changed (`gan_aug.study`).
-- `may_be_redone`: on a finished draw, which is opened once more for it and keeps its fits
-  (`gan_aug.study`); between draws until all have been (`study/other_draws.py`).
-- `MACHINE`: on a finished draw of which nothing is to be done again (`gan_aug.study`).
-- `_FREE`, and all of `quality`, `callbacks` and `logger`: between the draws of a study
-  (`first_difference`), before a new one is trained (`study/other_draws.py`) and when a report reads
-  them (`report/study.py`).
-- `deciding`: no list of what may change, but what of `quality` may not where a study's GANs are
-  chosen by it; part of what a GAN is known by (`study/gans.py`).
-
-A GAN's own folder has lists of its own, in `study/gans.py`.
+- `may_differ`: between the parts of one draw, which was interrupted and is gone on with.
+- `may_be_redone`: on a finished draw, which is opened once more for it and keeps its fits; between
+  draws until all have been.
+- `MACHINE`: on a finished draw of which nothing is to be done again.
+- `_FREE`: between the draws of a study, before a new one is trained and when a report reads them.
+- `deciding`: what of `quality` may not where a study's GANs are chosen by it; part of what a GAN is
+  known by (`study/gans.py`, which has lists of its own).
 """
 
 from __future__ import annotations
@@ -36,13 +31,11 @@ _PLACES = (
 )
 """Where images and results lie: images are known by their hashes."""
 _FREE = (
-    *_PLACES,
+    *("quality", "callbacks", "logger", *MACHINE, *_PLACES),
     *("draw", "data.draw", "study.folder", "study.gan_curve_points", "trainer.threads"),
     "data.source.classes",  # as data.classes, which is compared
-    *MACHINE,
 )
-"""Settings that may differ between the jobs of a study; so may those of `quality`. Settings that a
-study's GANs are chosen by (`study.gan_select`) may not, though they stand here or in `quality`.
+"""Settings that may differ between the jobs of a study, unless its GANs are chosen by them.
 Draws of CPUs and GPUs go together, as those of two torch versions do: arms are compared within a
 job, and the report names the machines."""
 
@@ -52,29 +45,19 @@ def first_difference(
 ) -> tuple[str, Any, Any] | None:
     """Return a setting that keeps two draws under one condition apart, and its two values.
 
-    Args:
-        one: the settled configuration of a draw.
-        other: of another.
-        open_: settings, or groups of them, that may differ as well.
+    `one` and `other` are their settled configurations, `open_` settings, or groups of them, that
+    may differ as well.
     """
     before, after = _flat(one), _flat(other)
-    decides = _deciding(one)
+    select, decides = one["study"].get("gan_select"), list[str]()
+    if select is not None:  # what GANs were chosen by
+        of_quality = (f"quality.{key}" for key in deciding(one["quality"], select))
+        decides = ["study.gan_curve_points", *of_quality]
     for key in sorted(before.keys() | after.keys()):
-        if among(key, open_):
-            continue
-        free = key in _FREE or key.startswith(("quality.", "callbacks.", "logger."))
-        if (key.startswith(decides) or not free) and before.get(key) != after.get(key):
+        free = among(key, _FREE) and not among(key, tuple(decides))
+        if before.get(key) != after.get(key) and not (free or among(key, open_)):
             return key, before.get(key), after.get(key)
     return None
-
-
-def _deciding(config: Plain) -> tuple[str, ...]:
-    """Return the settings, or what they begin with, that a study's GANs were chosen by."""
-    select = config["study"].get("gan_select")
-    if select is None:
-        return ()
-    of_quality = deciding(config["quality"], select)
-    return ("study.gan_curve_points", *(f"quality.{key}" for key in of_quality))
 
 
 def _flat(config: Any, prefix: str = "") -> Plain:
@@ -87,8 +70,7 @@ def _flat(config: Any, prefix: str = "") -> Plain:
 
 def may_differ(settings: StudySettings) -> tuple[str, ...]:
     """Return the settings in which an earlier part of a draw may differ."""
-    chooses = settings.study.gan_select is not None
-    curves = () if chooses else ("study.gan_curve_points",)
+    curves = () if settings.study.gan_select is not None else ("study.gan_curve_points",)
     return ("callbacks", "logger", *_PLACES, *curves)
 
 
@@ -97,23 +79,20 @@ def may_be_redone(settings: StudySettings) -> tuple[str, ...]:
 
     Of quality all, unless GANs are chosen by it: then those that decide nothing.
     """
-    of_study = ("study.question", "study.comparisons", "study.endpoints")
-    select, quality = settings.study.gan_select, settings.plain()["quality"]
-    if select is None:
-        return (*of_study, "quality")
-    kept = {f"quality.{key}" for key in deciding(quality, select)}
-    keys = [f"quality.{key}" for key in quality if key != "metrics"]
-    keys += [f"quality.metrics.{name}" for name in quality["metrics"]]
-    return (*of_study, *(key for key in keys if key not in kept))
+    keys, select = ["quality"], settings.study.gan_select
+    if select is not None:
+        quality = settings.plain()["quality"]
+        names = [*quality, *(f"metrics.{name}" for name in quality["metrics"])]
+        decide = {"metrics", *deciding(quality, select)}
+        keys = [f"quality.{name}" for name in names if name not in decide]
+    return ("study.question", "study.comparisons", "study.endpoints", *keys)
 
 
 def deciding(quality: Mapping[str, Any], select: str) -> tuple[str, ...]:
-    """Return the settings of quality that decide which weights `select` takes.
+    """Return the settings of quality, as plain containers, that decide which weights are taken.
 
-    Args:
-        quality: conf/quality, as plain containers.
-        select: a value of one of its metrics.
+    `select` is a value of one of its metrics.
     """
     metrics = quality["metrics"]
-    of = tuple(f"metrics.{name}" for name, metric in metrics.items() if select in metric["good"])
-    return ("extractor", "classifier", "reference_steps", "seed", *of)
+    named = tuple(f"metrics.{name}" for name, metric in metrics.items() if select in metric["good"])
+    return ("extractor", "classifier", "reference_steps", "seed", *named)

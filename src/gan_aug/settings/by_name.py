@@ -6,7 +6,6 @@ class is meant is known once the data set has said which there are.
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,26 +80,26 @@ def class_named(typed: Any, classes: Sequence[str], setting: str) -> str:
         GanAugError: it names none, or it may be one of several.
     """
     if isinstance(typed, str):
-        found = [name for name in classes if normal(name) == normal(typed)]
+        meant = [name for name in classes if normal(name) == normal(typed)]
     else:
-        found = [name for name in classes if _same(_read(name), typed)]
-    if len(found) > 1:
+        meant = [name for name in classes if _same(_read(name), typed)]
+    if len(meant) > 1:
         raise GanAugError(
-            f"{setting}: may be {' or '.join(found)}, which are read alike without quotes; write "
-            f"'{found[0]}' in a file, \"'{found[0]}'\" on the command line"
+            f"{setting}: may be {' or '.join(meant)}, which are read alike without quotes; write "
+            f"'{meant[0]}' in a file, \"'{meant[0]}'\" on the command line"
         )
-    if not found:
+    if not meant:
         raise GanAugError(
             f"{setting}: {as_typed(typed)} is none of the classes {', '.join(classes)}"
         )
-    return found[0]
+    return meant[0]
 
 
 def _read(name: str) -> Any:
     """Return what a name is without quotes, to YAML or to Hydra, which also knows 1e3 and inf."""
     try:
-        found = yaml.safe_load(name)
-        return float(found) if isinstance(found, str) else found
+        value = yaml.safe_load(name)
+        return float(value) if isinstance(value, str) else value
     except (yaml.YAMLError, ValueError):
         return name
 
@@ -108,7 +107,7 @@ def _read(name: str) -> Any:
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
         return one is other
-    both_nan = all(isinstance(x, float) and math.isnan(x) for x in (one, other))
+    both_nan = one != one and other != other
     return both_nan or bool(one == other)
 
 
@@ -118,10 +117,10 @@ def values_by_class(value: Mapping[Any, Any], classes: Sequence[str], key: str) 
     Raises:
         GanAugError: it names something that is no class, or a class twice.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for typed, inner in value.items():
         name = class_named(typed, classes, f"{key}.{as_typed(typed)}={inner}")
-        if name in found:
+        if name in values:
             raise GanAugError(f"{key}={dict(value)}: names {name} twice; leave one of them out")
-        found[name] = inner
-    return found
+        values[name] = inner
+    return values

@@ -1,9 +1,9 @@
-"""What classes of gan_aug.models say of themselves, before torch is loaded.
+"""What classes of gan_aug.models say of themselves, before torch is loaded, and what follows.
 
 A GAN's class says which classes it is fitted on, whose images it translates and which sizes it
 takes; a classifier's network says its sizes. These are constants in the body of the class or of
-one that it inherits from. They are read from the source, as importing it would load torch: help
-and errors stay fast, and no setting can contradict the class.
+one that it inherits from, read from the source: importing it would load torch. No setting can
+contradict them.
 """
 
 from __future__ import annotations
@@ -11,34 +11,25 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.node import Node
 
 _MODULE = re.compile(r"gan_aug\.models\.(gans|networks)\.([a-z0-9_]+)")
 
 
-@dataclass(frozen=True)
-class ImageSizes:
-    """Which image sizes a network takes.
-
-    Attributes:
-        min_size: pixels of a side, at least.
-        power_of_two: whether the side must be one.
-    """
+class ImageSizes(NamedTuple):
+    """The sides of images that a network takes, in pixels: the least, and whether powers of two."""
 
     min_size: int
     power_of_two: bool
 
 
-@dataclass(frozen=True)
-class GanFacts:
+class GanFacts(NamedTuple):
     """What a GAN is, whatever its settings.
 
     Attributes:
@@ -53,13 +44,12 @@ class GanFacts:
 def gan_facts(model: Any) -> GanFacts:
     """Return what a GAN is.
 
-    Args:
-        model: its settings, as `GanSettings` or as a mapping; may come from a file.
+    `model` is its settings, as `GanSettings` or as a mapping, which may come from a file.
 
     Raises:
         GanAugError: its class is none of gan_aug.models.gans.
     """
-    target = _target(_value(model, "module"))
+    target = str(_plain(model)["module"]["_target_"])
     constants = class_constants(target)
     if "FITTED_ON" not in constants:
         raise GanAugError(
@@ -75,8 +65,9 @@ def image_sizes(model: Any) -> ImageSizes:
     Raises:
         GanAugError: its class is none of gan_aug.models.
     """
-    module = _value(model, "module")
-    target = _target(module if _value(model, "kind") == "gan" else _value(module, "network"))
+    plain = _plain(model)
+    module = plain["module"]
+    target = str((module if plain["kind"] == "gan" else module["network"])["_target_"])
     constants = class_constants(target)
     if "MIN_SIZE" not in constants:
         raise GanAugError(
@@ -86,31 +77,32 @@ def image_sizes(model: Any) -> ImageSizes:
     return ImageSizes(constants["MIN_SIZE"], constants["POWER_OF_TWO"])
 
 
-def _value(node: Any, key: str) -> Any:
-    return getattr(node, key) if isinstance(node, BaseModel) else node[key]
-
-
-def _target(node: Any) -> str:
-    return str(node.class_path if isinstance(node, Node) else node["_target_"])
+def _plain(model: Any) -> Mapping[str, Any]:
+    plain: Mapping[str, Any] = model
+    return model.model_dump(by_alias=True) if isinstance(model, BaseModel) else plain
 
 
 @functools.lru_cache
 def class_constants(target: str) -> Mapping[str, Any]:
     """Return the constants in the bodies of a class and of those that it inherits from.
 
-    Args:
-        target: dotted name of a class in gan_aug/models/gans or gan_aug/models/networks; may come
-            from a file.
-
-    Returns:
-        Name to value; empty: there is no such class.
+    `target`, which may come from a file, is a dotted name in gan_aug.models.gans or .networks.
+    Where there is no such class the mapping is empty.
     """
     module, _, name = target.rpartition(".")
     tree = _parsed(module)
     node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if node is None:
         return {}
-    names = dict(_imported(tree))
+    names: dict[str, str] = {}  # that the module imports, and what each stands for
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                names[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
+        elif isinstance(statement, ast.Import):
+            for alias in statement.names:
+                top = alias.name.partition(".")[0]
+                names[alias.asname or top] = alias.name if alias.asname else top
     constants: dict[str, Any] = {}
     for base in reversed(node.bases):
         first, dot, rest = ast.unparse(base).partition(".")
@@ -124,18 +116,6 @@ def class_constants(target: str) -> Mapping[str, Any]:
     return constants
 
 
-def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield each name that a module imports, and what it stands for."""
-    for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                yield alias.asname or alias.name, f"{statement.module}.{alias.name}"
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                whole = alias.asname or alias.name.partition(".")[0]
-                yield whole, alias.name if alias.asname else whole
-
-
 @functools.lru_cache
 def _parsed(module: str) -> ast.Module:
     place = _MODULE.fullmatch(module)
@@ -144,3 +124,64 @@ def _parsed(module: str) -> ast.Module:
     folder, name = place.groups()
     path = Path(__file__).parents[1] / "models" / folder / f"{name}.py"
     return ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+
+
+def classes_made(
+    model: Any, train_class: str | None, classes: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the classes that a GAN is fitted on, each with the classes of its source images.
+
+    It makes images of just those classes; those without sources are made from nothing.
+
+    Args:
+        model: its settings, as `GanSettings` or as a mapping; may come from a file.
+        train_class: the class of a GAN that is fitted on one.
+        classes: of the data set.
+
+    Raises:
+        GanAugError: a setting that does not fit the GAN.
+    """
+    plain = _plain(model)
+    return classes_of(gan_facts(plain), plain["name"], plain.get("pair"), train_class, classes)
+
+
+def made_with(model: Any, class_name: str, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return what `classes_made` does, of the GAN that makes a class."""
+    train_class = class_name if gan_facts(model).fitted_on == "one" else None
+    return classes_made(model, train_class, classes)
+
+
+def classes_of(
+    facts: GanFacts,
+    name: str,
+    pair: Sequence[str] | None,
+    train_class: str | None,
+    classes: Sequence[str],
+) -> dict[str, list[str]]:
+    """Return what `classes_made` does, of a GAN's facts, name and `pair`."""
+    if facts.fitted_on == "one" and train_class is None:
+        raise GanAugError(
+            f"data.train_class=null: model={name} has no labels and is fitted on one class; "
+            f"set data.train_class to {' or '.join(classes)}"
+        )
+    if facts.fitted_on != "one" and train_class is not None:
+        raise GanAugError(
+            f"data.train_class={train_class}: model={name} is fitted on {facts.fitted_on} "
+            "classes at once; set data.train_class=null"
+        )
+    known = list(classes)
+    if facts.fitted_on == "two":
+        known = list(pair or classes)
+        if len(set(known)) != 2 or not set(known) <= set(classes):
+            shown = "null" if pair is None else list(pair)
+            raise GanAugError(
+                f"model.pair={shown}: model={name} translates between two classes; "
+                f"name two of {', '.join(classes)}, as [{classes[0]},{classes[1]}]"
+            )
+    sources: dict[str | None, Callable[[str], list[str]]] = {
+        None: lambda label: [],
+        "same": lambda label: [label],
+        "other": lambda label: [other for other in known if other != label],
+    }
+    made = known if train_class is None else [train_class]
+    return {label: sources[facts.sources](label) for label in made}

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.settings.base import Settings
+from gan_aug.settings.base import Node, Settings
 from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.settings.data import DataSettings, SettledData
 from gan_aug.settings.models import (
@@ -18,7 +18,6 @@ from gan_aug.settings.models import (
     NetworkSettings,
     TrainerSettings,
 )
-from gan_aug.settings.node import Node
 from gan_aug.settings.quality import QualitySettings, SettledQuality
 from gan_aug.settings.values import Above0, Images, Index, Layers, PathText, Positive, Seed
 from gan_aug.settings.whole import Whole
@@ -39,22 +38,27 @@ class SyntheticFolder(Settings):
     dir: PathText | None = Field(description="its folder")
 
 
-class FittingSettings(Whole):
-    """What commands have that train networks."""
+class RunSettings(Whole):
+    """What commands have that read a data set and write a run folder."""
 
     name: str = Field(description="of the run, and of its folder")
     seed: Seed = Field(description="of all that is random, but for the draw")
-    draw: Index = Field(description="which random choice of images")
     verbose: bool = Field(default=False, description="print all settings before the start")
     data: DataSettings
+
+
+class FittingSettings(RunSettings):
+    """What commands have that train networks."""
+
+    draw: Index = Field(description="which random choice of images")
     trainer: TrainerSettings
     callbacks: dict[str, CallbackNode | None] = Field(description="of the trainer")
     logger: dict[str, Node | None] = Field(description="where scalars go")
     quality: QualitySettings
 
 
-def check_size(data: DataSettings, model: NetworkSettings) -> None:
-    """Check that a network takes images of the size that is asked for.
+def check_model(model: NetworkSettings, data: DataSettings, batch_key: str, batch: int) -> None:
+    """Check that a network takes images of this size, and batches of this many.
 
     Raises:
         GanAugError: it does not.
@@ -64,6 +68,11 @@ def check_size(data: DataSettings, model: NetworkSettings) -> None:
         wanted = "powers of two" if takes.power_of_two else "sizes"
         raise GanAugError(
             f"data.image_size={size}: model={model.name} takes {wanted} from {takes.min_size}"
+        )
+    if isinstance(model, GanSettings) and gan_facts(model).fitted_on == "two" and batch % 2:
+        raise GanAugError(
+            f"{batch_key}={batch}: model={model.name} takes as many images of two classes; choose "
+            "an even number"
         )
 
 
@@ -76,25 +85,19 @@ class TrainSettings(FittingSettings):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        model, data, quality = self.model, self.data, self.quality
-        check_size(data, model)
+        data, quality, is_gan = self.data, self.quality, isinstance(self.model, GanSettings)
+        check_model(self.model, data, "data.batch_size", data.batch_size)
         if quality.select is not None and quality.every_n_epochs is None:
             raise GanAugError(
                 f"quality.select={quality.select}: chooses by what is measured in training; set "
                 "quality.every_n_epochs"
             )
-        if isinstance(model, GanSettings):
-            if data.synthetic.dir is not None:
-                raise GanAugError(
-                    f"data.synthetic.dir={data.synthetic.dir}: a GAN learns from real images only; "
-                    "synthetic images join the training of a classifier (model=cnn)"
-                )
-            if gan_facts(model).fitted_on == "two" and data.batch_size % 2:
-                raise GanAugError(
-                    f"data.batch_size={data.batch_size}: model={model.name} takes as many images "
-                    "of two classes; choose an even number"
-                )
-        elif data.train_class is not None:
+        if is_gan and data.synthetic.dir is not None:
+            raise GanAugError(
+                f"data.synthetic.dir={data.synthetic.dir}: a GAN learns from real images only; "
+                "synthetic images join the training of a classifier (model=cnn)"
+            )
+        if not is_gan and data.train_class is not None:
             raise GanAugError(
                 f"data.train_class={as_typed(data.train_class)}: a classifier needs all classes; "
                 "set data.train_class=null"
@@ -119,20 +122,15 @@ class GenerateSettings(Whole):
     data: DataSettings
 
 
-class SubjectSettings(Whole):
+class SubjectSettings(RunSettings):
     """What commands have that measure or explain generated images."""
 
-    name: str = Field(description="of the run, and of its folder")
-    seed: Seed = Field(description="of the latents of generated images")
-    verbose: bool = Field(default=False, description="print all settings before the start")
     checkpoint: PathText | None = Field(description="of a GAN, or a generator.safetensors")
-    data: DataSettings
     quality: QualitySettings
 
-
-def _check_checkpoint(path: str) -> None:
-    if not Path(path).expanduser().is_file():
-        raise GanAugError(f"checkpoint={path}: no such file; name {_CHECKPOINT}")
+    def _check_checkpoint(self) -> None:
+        if self.checkpoint is not None and not Path(self.checkpoint).expanduser().is_file():
+            raise GanAugError(f"checkpoint={self.checkpoint}: no such file; name {_CHECKPOINT}")
 
 
 class EvaluateSettings(SubjectSettings):
@@ -149,8 +147,7 @@ class EvaluateSettings(SubjectSettings):
                 "checkpoint, synthetic.dir: set just one, "
                 f"{_CHECKPOINT} or synthetic.dir=RUN/synthetic"
             )
-        if self.checkpoint is not None:
-            _check_checkpoint(self.checkpoint)
+        self._check_checkpoint()
         if folder is not None and not Path(folder).expanduser().is_dir():
             raise GanAugError(
                 f"synthetic.dir={folder}: no such folder; name a synthetic/ of a GAN run"
@@ -176,7 +173,7 @@ class ExplainSettings(SubjectSettings):
     def _is_a_gan(self) -> Self:
         if self.checkpoint is None:
             raise GanAugError(f"checkpoint=null: name a GAN, {_CHECKPOINT}")
-        _check_checkpoint(self.checkpoint)
+        self._check_checkpoint()
         return self
 
 
@@ -186,15 +183,11 @@ class SettledExplain(ExplainSettings):
     data: SettledData
 
 
-class InspectSettings(Whole):
+class InspectSettings(RunSettings):
     """`gan_aug.inspect`: what is in a data set?"""
 
-    name: str = Field(description="of the run, and of its folder")
-    seed: Seed = Field(description="of the images that are shown")
     draw: Index = Field(description="of no consequence")
-    verbose: bool = Field(default=False, description="print all settings before the start")
     images: Positive = Field(description="of each class, on its contact sheet")
-    data: DataSettings
 
 
 class ReportSettings(Whole):

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gan_aug.settings.base import Settings, own
-from gan_aug.settings.node import Node
+from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.values import (
     Auto,
     BatchSize,

@@ -1,14 +1,20 @@
-"""The design of a study: the group `study` of conf/study.yaml, and its endpoints."""
+"""The design of a study: the group `study` of conf/study.yaml, its endpoints and its ruler.
+
+The ruler is arms of more and more real images, which tell what others are worth.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from annotated_types import Predicate
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.base import Settings
-from gan_aug.settings.by_name import by_name, normal
+from gan_aug.settings.base import Plain, Settings
+from gan_aug.settings.by_name import by_name, normal, values_by_class
 from gan_aug.settings.values import (
     Auto,
     ByClass,
@@ -22,11 +28,16 @@ from gan_aug.settings.values import (
     Wanted,
 )
 
+if TYPE_CHECKING:
+    from gan_aug.settings.study import StudySettings
+
 SPLITS = ("validation", "internal", "development", "test")
 METRICS = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
     "calibration_error",
 )  # fmt: skip
+ARM = "ruler_{}"
+"""Names of the ruler's arms."""
 CHOSEN_ON_VALIDATION = "validation"
 """What an endpoint's `at` says of the threshold that validation chooses."""
 _EXAMPLE = "[{split: test, metric: accuracy, smallest_effect: 0.01}]"
@@ -39,12 +50,6 @@ def _metric(name: str) -> str:
     return found
 
 
-def _threshold(at: Any) -> Any:
-    if at not in (None, 0.5, CHOSEN_ON_VALIDATION):
-        raise ValueError
-    return at
-
-
 class Endpoint(Settings):
     """A metric on a split, declared before a study runs."""
 
@@ -54,7 +59,7 @@ class Endpoint(Settings):
     )
     at: Annotated[
         float | Literal["validation"] | None,
-        AfterValidator(_threshold),
+        Predicate(lambda at: at in (None, 0.5, CHOSEN_ON_VALIDATION)),
         Wanted("0.5 or, of the accuracy, validation"),
     ] = Field(default=None, description="threshold of the accuracy; null is 0.5")
     smallest_effect: Annotated[
@@ -163,3 +168,81 @@ class SettledDesign(Design):
     count: dict[str, int] = Field(description="images that arms add, of each class")
     rare: str | None = Field(default=None, description="the scarce class, which GAN images fill up")
     ruler: ByClass[Sizes] | None = Field(description="arms of so many real images")
+
+
+def ruler_of(settings: StudySettings, classes: list[str]) -> tuple[list[int], list[str]] | None:
+    """Return a study's ruler: numbers of real images, and the classes that have so many.
+
+    Raises:
+        GanAugError: it names no class of the data set, or more than one.
+    """
+    ruler: Any = settings.study.ruler
+    if not isinstance(ruler, Mapping):
+        return None if ruler is None else (list(ruler), classes)
+    of_class = values_by_class(ruler, classes, "study.ruler")
+    if len(of_class) != 1:
+        raise GanAugError(
+            f"study.ruler={ruler}: names {' and '.join(of_class) or 'nothing'}; write a list "
+            f"for all classes, or {{CLASS: LIST}} with one of {', '.join(classes)}"
+        )
+    ((name, sizes),) = of_class.items()
+    return list(sizes), [name]
+
+
+def ruler_arms(
+    settings: StudySettings,
+    arms: Mapping[str, Any],
+    counts: Mapping[str, int],
+    subset: Mapping[str, int | None],
+) -> Plain:
+    """Return an arm for each number of the ruler: `real` with so many images of each class.
+
+    The images are nested: those of a number are among those of a larger one. Up to the draw's own
+    number they are the draw's, then real ones that it leaves over join them.
+
+    Args:
+        settings: of the study.
+        arms: its other arms as plain containers.
+        counts: the draw's training images of each class.
+        subset: `data.subset` of each class.
+
+    Raises:
+        GanAugError: there is no arm `real`, one has the name of a ruler's arm, or the draw's
+            classes have no common number of images to count from, or it goes no further.
+    """
+    ruler = ruler_of(settings, list(counts))
+    if ruler is None:
+        return {}
+    sizes, varied = ruler
+    if "real" not in arms:
+        raise GanAugError("study.ruler: needs the arm real; add '+arm@arms.real=real'")
+    own, *others = {counts[name] for name in varied}
+    if others:
+        have = ", ".join(f"{n} {name}" for name, n in counts.items())
+        raise GanAugError(
+            f"study.ruler={sizes}: counts from the draw's images of each class, and they differ "
+            f"({have}); set data.subset=NUMBER, or study.ruler={{CLASS: {sizes}}}"
+        )
+    if all_left := [name for name in varied if subset[name] is None]:
+        raise GanAugError(
+            f"study.ruler={sizes}: counts from the draw's images of {all_left[0]}, and "
+            "data.subset takes all there are, which differ from draw to draw; set "
+            f"data.subset.{all_left[0]}=NUMBER"
+        )
+    if sizes[-1] <= own:
+        raise GanAugError(
+            f"study.ruler={sizes}: ends at the {own} images that a draw has; add larger numbers, "
+            "which show whether the study could see what further images do"
+        )
+    if taken := [name for size in sizes if (name := ARM.format(size)) in arms]:
+        raise GanAugError(f"arms.{taken[0]}: is the name of an arm of study.ruler; rename it")
+    whose = varied[0] if len(varied) == 1 else "each class"
+    ruler_arms: Plain = {}
+    for size in sizes:
+        arm = ruler_arms[ARM.format(size)] = copy.deepcopy(arms["real"])
+        further = {name: max(0, size - own) if name in varied else 0 for name in counts}
+        arm["title"] = f"{size} real images of {whose}"
+        arm["real"] = {name: min(size, own) if name in varied else None for name in counts}
+        arm["added"]["count"] = further
+        arm["added"]["source"] = "real" if any(further.values()) else "none"
+    return ruler_arms

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.base import Settings, own
+from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.node import Node
 from gan_aug.settings.values import (
     Above0,
     Auto,

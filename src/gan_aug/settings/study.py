@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings, SettledArm
-from gan_aug.settings.class_facts import gan_facts
-from gan_aug.settings.commands import FittingSettings, check_size
+from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData
 from gan_aug.settings.design import SPLITS, Design, SettledDesign
 from gan_aug.settings.models import ClassifierSettings, GanSettings
@@ -30,7 +29,7 @@ class StudySettings(FittingSettings):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         study, model, data = self.study, self.model, self.data
-        check_size(data, model)
+        check_model(model, data, "model.batch_size", model.batch_size)
         if study.validate_every > study.steps.max:
             raise GanAugError(
                 f"study.validate_every={study.validate_every}: is more than the "
@@ -54,11 +53,6 @@ class StudySettings(FittingSettings):
             raise GanAugError(
                 f"trainer.max_epochs={self.trainer.max_epochs}: a study is measured in batches; "
                 "set study.gan_batches for the GAN and study.steps for the classifier"
-            )
-        if gan_facts(model).fitted_on == "two" and model.batch_size % 2:
-            raise GanAugError(
-                f"model.batch_size={model.batch_size}: model={model.name} takes as many images of "
-                "two classes; choose an even number"
             )
         if data.train_class is not None or data.synthetic.dir is not None:
             raise GanAugError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from annotated_types import Predicate
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from gan_aug.settings.by_name import by_name, names_in
 
@@ -15,67 +16,36 @@ MOST_IMAGES = 100_000
 """Of a class at once: they are held in memory."""
 AUTO: Final = "auto"
 """Of a number that a study takes from its data."""
+JsonSchema = dict[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
 class Wanted:
-    """What an error says that a value must be, where its type does not say it in few words."""
+    """What an error says that a value must be, where its type does not say it in few words.
 
-    text: str
+    Or that it may be one for all classes, or one by class.
+    """
+
+    def __init__(self, text: str = "", by_class: bool = False) -> None:
+        self._said: JsonSchema = {"by_class": True} if by_class else {"wanted": text}
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        return handler(schema) | self._said
 
 
-class ByClassMark:
-    """Marks a type that takes one value for all classes, or one by class."""
-
-
-def _is(holds: bool) -> None:
-    if not holds:
-        raise ValueError
-
-
-def _path(value: str) -> str:
+def _path(value: str) -> bool:
     try:
         Path(value).expanduser()
-    except RuntimeError as error:  # ~somebody, who has no home here
-        raise ValueError from error
-    _is(bool(value) and "\0" not in value)
-    return value
+    except RuntimeError:  # ~somebody, who has no home here
+        return False
+    return bool(value) and "\0" not in value
 
 
 def _beta(value: Any) -> Any:
-    _is(isinstance(value, float))  # torch's optimisers take no whole number
-    return value
-
-
-def _window(value: Any) -> Any:
-    _is(value == "percentiles" or (isinstance(value, list) and len(value) == 2 and value[1] > 0))
-    return value
-
-
-def _growing(value: list[int]) -> list[int]:
-    _is(sorted({*value}) == value)
-    return value
-
-
-def _ordered(value: list[float]) -> list[float]:
-    _is(value[0] <= value[1])
-    return value
-
-
-def _class_name(value: Any) -> Any:
-    _is(isinstance(value, str | int | float))
-    return value
-
-
-def _columns(value: Any) -> Any:
-    found = by_name(value)
-    _is(isinstance(found, Mapping))
-    return found
-
-
-def _real_label(value: float) -> float:
-    _is(0.5 < value <= 1)
+    if not isinstance(value, float):  # torch's optimisers take no whole number
+        raise ValueError
     return value
 
 
@@ -94,12 +64,16 @@ Auto = Literal["auto"]
 
 PathText = Annotated[
     str,
-    AfterValidator(_path),
+    Predicate(_path),
     Wanted('the path of a file or folder, as text (in quotes where it is a number: "5")'),
 ]
-ClassName = Annotated[Any, AfterValidator(_class_name), Wanted("the name of a class")]
+ClassName = Annotated[
+    Any,
+    Predicate(lambda typed: isinstance(typed, str | int | float)),
+    Wanted("the name of a class"),
+]
 """As it was typed: which class a number or true means, the data set says."""
-ByClass = Annotated[T | Mapping[Any, T], BeforeValidator(by_name), ByClassMark()]
+ByClass = Annotated[T | Mapping[Any, T], BeforeValidator(by_name), Wanted(by_class=True)]
 """One value for all classes, or a mapping from classes, as they were typed, to values."""
 Names = Annotated[list[str], Wanted("a list of names")]
 Pairs = Annotated[
@@ -109,7 +83,7 @@ Pairs = Annotated[
 Sizes = Annotated[
     list[Positive],
     Field(min_length=2),
-    AfterValidator(_growing),
+    Predicate(lambda sizes: sorted({*sizes}) == sizes),
     Wanted("a list of two and more growing numbers of images, as [25,50,100]"),
 ]
 Betas = Annotated[
@@ -119,13 +93,13 @@ Betas = Annotated[
 ]
 Window = Annotated[
     list[float] | Literal["percentiles"],
-    AfterValidator(_window),
+    Predicate(lambda typed: isinstance(typed, str) or (len(typed) == 2 and typed[1] > 0)),
     Wanted("centre and width as [40,400], or percentiles"),
 ]
 Magnifications = Annotated[
     list[Above0],
     Field(min_length=2, max_length=2),
-    AfterValidator(_ordered),
+    Predicate(lambda ends: ends[0] <= ends[1]),
     Wanted("a list of two numbers above 0, the smaller first"),
 ]
 Patterns = Annotated[
@@ -133,7 +107,7 @@ Patterns = Annotated[
 ]
 Columns = Annotated[
     dict[Any, Any],
-    BeforeValidator(_columns),
+    BeforeValidator(by_name),
     Wanted("what columns are called, as {path: image_path, label: diagnosis}"),
 ]
 ClassList = Annotated[
@@ -148,9 +122,7 @@ ClassPair = Annotated[
     Field(min_length=2, max_length=2),
     Wanted("a list of two names of classes"),
 ]
-RealLabel = Annotated[float, AfterValidator(_real_label), Wanted("a number in (0.5, 1]")]
+RealLabel = Annotated[float, Field(gt=0.5, le=1), Wanted("a number in (0.5, 1]")]
 Layers = Annotated[
-    list[Index],
-    Field(min_length=1),
-    Wanted("a list of whole numbers from 0, as in layers=[0,2]"),
+    list[Index], Field(min_length=1), Wanted("a list of whole numbers from 0, as in layers=[0,2]")
 ]

@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationResolutionError
 from pydantic import PrivateAttr, ValidationError
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Plain, Settings
-from gan_aug.settings.wording import line_of, no_such_setting
+from gan_aug.settings.groups import no_group
+from gan_aug.settings.wording import line_of, missing, no_such_setting
 
 _READS = re.compile(r"\$\{(?:oc\.select:)?(\.*)([A-Za-z_]\w*(?:\.\w+)*)")
+_NO_GROUP = re.compile(r"node `([\w.]+)` is not a container")
+_ABSENT = re.compile(r"key '(\w+)[\w.]*' not found")
 NOT_RECORDED = ("resume", "verbose")
 """Settings that say nothing about what a run is."""
 
@@ -32,9 +36,7 @@ class Whole(Settings):
     def changed(self, kind: type[W], values: Mapping[str, Any]) -> W:
         """Return settings with other values; what others take from them (`${...}`) changes too.
 
-        Args:
-            kind: of the new settings.
-            values: by key, as data.channels; each takes the place of what was there.
+        Each of `values`, by keys as data.channels, takes the place of what was there.
 
         Raises:
             GanAugError: a value that may not stand there.
@@ -52,30 +54,26 @@ W = TypeVar("W", bound=Whole)
 def plain_of(cfg: DictConfig) -> Plain:
     """Return a command's configuration as run.json has it."""
     # As JSON will have it: a class called 1 may be a number in the settings of a file.
-    found = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
-    return {key: value for key, value in found.items() if key not in NOT_RECORDED}
+    plain = json.loads(json.dumps(OmegaConf.to_container(cfg, resolve=True)))
+    return {key: value for key, value in plain.items() if key not in NOT_RECORDED}
 
 
 def validate(cfg: DictConfig, kind: type[W]) -> W:
-    """Return the settings of a command.
-
-    Args:
-        cfg: as Hydra composed them.
-        kind: which command's.
+    """Return the settings of a command, as Hydra composed them.
 
     Raises:
         GanAugError: naming the key, its value and what it may hold; or a key that nothing reads.
         MissingMandatoryValue: a key that must be given was not.
     """
-    raw = OmegaConf.to_container(cfg, resolve=False)
     read: set[str] = set()
-    for path, text in _texts(raw, ()):
+    for path, text in _texts(OmegaConf.to_container(cfg, resolve=False), ()):
         if "\0" in text:
             raise GanAugError(f"{'.'.join(path)}={text!r}: holds a NUL character; leave it out")
-        read.update(_reads(path, text))
-    found = of_plain(cfg, kind)
-    _refuse_unread(found, frozenset(read), "")
-    return found
+        for dots, key in _READS.findall(text):  # what it takes its value from
+            read.add(".".join((*path[: len(path) - len(dots)], key) if dots else (key,)))
+    settings = of_plain(cfg, kind)
+    _refuse_unread(settings, read, "")
+    return settings
 
 
 def of_plain(content: DictConfig | Mapping[str, Any], kind: type[W]) -> W:
@@ -85,13 +83,19 @@ def of_plain(content: DictConfig | Mapping[str, Any], kind: type[W]) -> W:
         GanAugError: see `validate`.
     """
     tree = content if isinstance(content, DictConfig) else OmegaConf.create(dict(content))
-    plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
     try:
-        found = kind.model_validate(plain)
+        plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+        settings = kind.model_validate(plain)
+    except InterpolationResolutionError as error:
+        if value := _NO_GROUP.search(str(error)):
+            raise no_group(value[1], OmegaConf.select(tree, value[1])) from error
+        if (absent := _ABSENT.search(str(error))) and absent[1] not in tree:
+            raise missing(absent[1]) from error
+        raise
     except ValidationError as error:
         raise line_of(kind, plain, error) from error
-    found._tree = tree
-    return found
+    settings._tree = tree
+    return settings
 
 
 def among(key: str, names: tuple[str, ...]) -> bool:
@@ -103,41 +107,23 @@ def _texts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
     """Yield every text of plain containers with the keys that lead to it."""
     if isinstance(node, str):
         yield path, node
-        return
-    pairs = (
-        node.items()
-        if isinstance(node, dict)
-        else enumerate(node)
-        if isinstance(node, list)
-        else ()
-    )
-    for key, inner in pairs:
-        yield from _texts(inner, (*path, str(key)))
+    elif isinstance(node, dict | list):
+        for key, inner in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _texts(inner, (*path, str(key)))
 
 
-def _reads(path: tuple[str, ...], text: str) -> Iterator[str]:
-    """Yield the keys that a text takes its value from."""
-    for dots, key in _READS.findall(text) if "${" in text else ():
-        above = path[: len(path) - len(dots)] if dots else ()
-        yield ".".join((*above, key))
-
-
-def _refuse_unread(settings: Settings, read: frozenset[str], path: str) -> None:
+def _refuse_unread(settings: Settings, read: set[str], path: str) -> None:
     """Refuse keys that no field names and no other setting reads: they would do nothing."""
-    fields = type(settings).model_fields
+    fields, extra = type(settings).model_fields, settings.model_extra or {}
     own = {name for name, field in fields.items() if field.json_schema_extra == {"own": True}}
-    extra = settings.model_extra or {}
     for name in (*extra, *(own & settings.model_fields_set)):
         key = f"{path}{name}"
-        if not any(key == one or one.startswith(f"{key}.") for one in read):
-            known = [
-                str(k)
-                for k in [*fields, *extra]
-                if k != name and k not in own - settings.model_fields_set
-            ]
+        if not any(among(one, (key,)) for one in read):
+            unset = own - settings.model_fields_set
+            known = [str(other) for other in (*fields, *extra) if other not in {name, *unset}]
             raise no_such_setting(key, extra.get(name, getattr(settings, name, None)), known)
     for name, value in settings:
-        inner = {name: value}
+        inner: Mapping[str, Any] = {name: value}
         if isinstance(value, Mapping):
             inner = {f"{name}.{key}": one for key, one in value.items()}
         elif isinstance(value, list):

@@ -1,33 +1,31 @@
-"""From an error of pydantic to the one line: key=value: must be ..., and what to do."""
+"""From an error of pydantic to the one line: key=value: must be ..., and what to do.
+
+What a setting may hold is read from the model's JSON schema, as pydantic makes it.
+"""
 
 from __future__ import annotations
 
 import difflib
-import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-import annotated_types
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.settings.groups import no_group
-from gan_aug.settings.values import ByClassMark, Wanted
+from gan_aug.settings.groups import CHOSEN_BY, choose, no_group
 
-_MAPPINGS = (dict, Mapping)
-_CALLED = {bool: "true or false", str: "text", type(None): "null", Any: "anything"}
+_CALLED = {"boolean": "true or false", "string": "text", "null": "null", "array": "a list"}
+_BOUNDS = {
+    **{"minimum": "from", "exclusiveMinimum": "above"},
+    **{"maximum": "to", "exclusiveMaximum": "to below"},
+}
+_Schema = Mapping[str, Any]
 
 
 def line_of(kind: type[BaseModel], given: Any, error: ValidationError) -> GanAugError:
-    """Return the line for the first thing that is wrong.
-
-    Args:
-        kind: the model.
-        given: what it was to be made from.
-        error: of pydantic.
-    """
-    faults = [_Fault(kind, given, fault["loc"]) for fault in error.errors(include_url=False)]
+    """Return the line for the first thing that is wrong with what a model was to be made from."""
+    schema = kind.model_json_schema()
+    faults = [_Fault(schema, given, fault["loc"]) for fault in error.errors(include_url=False)]
     first = faults[0]
     # Of a union there is an error for each choice: the one inside a mapping says which class.
     inner = [fault for fault in faults if fault.key.startswith(f"{first.key}.")]
@@ -35,178 +33,116 @@ def line_of(kind: type[BaseModel], given: Any, error: ValidationError) -> GanAug
 
 
 class _Fault:
-    """Where an error lies: the key as it is typed, its value, and the type that it must have."""
+    """Where an error lies: the key as it is typed, its value, and the schema that it has."""
 
-    def __init__(self, kind: Any, given: Any, where: Sequence[int | str]) -> None:
-        self.key, self.value, self.is_there = "", given, True
-        self.hint: Any = kind
+    def __init__(self, schema: _Schema, given: Any, where: Sequence[int | str]) -> None:
+        self._models = schema.get("$defs", {})
+        self.key, self._value, self._is_there, self._schema = "", given, True, schema
         for part in where:
             if not self._enter(part):
                 break
+        kinds = [one["discriminator"] for one in self._choices() if "discriminator" in one]
+        if kinds and isinstance(self._value, dict):  # which of several groups it is
+            self._enter(kinds[0]["propertyName"])
+            self._schema = {"enum": list(kinds[0]["mapping"])}
+
+    def _choices(self, schema: _Schema | None = None) -> Iterator[_Schema]:
+        """Yield the choices of a schema, those of a union of models last."""
+        schema = self._schema if schema is None else schema
+        if "$ref" in schema:
+            schema = {**schema, **self._models[schema["$ref"].rpartition("/")[2]]}
+        for one in schema.get("anyOf", ()):
+            yield from self._choices(one)
+        if "anyOf" not in schema:
+            yield schema
+        for one in schema.get("oneOf", ()):
+            yield from self._choices(one)
+
+    def _inner(self, part: int | str) -> _Schema | None:
+        """Return the schema of what lies at a part, as far as that is a setting of its own."""
+        for one in self._choices():
+            fields: dict[int | str, _Schema] = one.get("properties", {})
+            if part in fields:
+                return fields[part]
+            item: _Schema = one.get("items", {}) if isinstance(part, int) else {}
+            if any("properties" in choice for choice in self._choices(item)):
+                return item
+            of_any_key = one.get("additionalProperties")
+            if isinstance(of_any_key, Mapping) and not self._is_by_class():
+                return of_any_key
+        return None
+
+    def _is_by_class(self) -> bool:
+        return any("by_class" in one for one in (self._schema, *self._schema.get("anyOf", ())))
 
     def _enter(self, part: int | str) -> bool:
         """Go on to a part; False: what follows is of no use to a user."""
-        if not isinstance(self.value, dict | list):
+        if not isinstance(self._value, dict | list):
             return False
-        value: Any = self.value
-        inner = _inner(self.hint, part)
+        inner = self._inner(part)
         if inner is None:
-            if not isinstance(self.value, dict) or part not in self.value:
+            if not isinstance(self._value, dict) or part not in self._value:
                 return True  # the name of a choice of a union
-            if not _is_by_class(self.hint):
+            if not self._is_by_class():
                 return False
-            inner = self.hint
-        self.hint = inner
-        self.key += f"[{part}]" if isinstance(part, int) and isinstance(self.value, list) else (
-            f".{part}" if self.key else str(part)
-        )  # fmt: skip
+        self._schema = self._schema if inner is None else inner
+        dot = "." if self.key else ""
+        self.key += f"[{part}]" if isinstance(self._value, list) else f"{dot}{part}"
+        value: Any = self._value
         try:
-            self.value = value[part]
+            self._value = value[part]
         except (KeyError, IndexError, TypeError):
-            self.is_there, self.value = False, None
+            self._is_there, self._value = False, None
         return True
 
     def line(self) -> GanAugError:
         """Return what is wrong, in a line."""
-        if not self.is_there:
-            return GanAugError(f"{self.key}: is missing; conf/ has it")
-        if _is_group(self.hint) and not isinstance(self.value, dict):
-            return no_group(self.key, self.value)
-        return GanAugError(f"{self.key}={as_typed(self.value)}: must be {in_words(self.hint)}")
+        if not self._is_there:
+            return missing(self.key)
+        groups = [one for one in self._choices() if one.get("type") != "null"]
+        is_group = groups and all(one.get("type") == "object" for one in groups)
+        if is_group and "wanted" not in self._schema and not isinstance(self._value, dict):
+            return no_group(self.key, self._value)
+        words = self._in_words(self._schema)
+        return GanAugError(f"{self.key}={as_typed(self._value)}: must be {words}")
+
+    def _in_words(self, schema: _Schema) -> str:
+        """Return what a value is called: a whole number from 1, or null."""
+        if "wanted" in schema:
+            return str(schema["wanted"])
+        choices = schema.get("anyOf", ())
+        if "by_class" in schema:
+            numbers = [one for one in choices if "additionalProperties" not in one]
+            either = self._in_words({"anyOf": numbers})
+            return f"{either}, for all classes or as {{CLASS: NUMBER}}"
+        if choices:
+            null = [{"type": "null"}] if {"type": "null"} in choices else []
+            words = [self._in_words(one) for one in [*(c for c in choices if c not in null), *null]]
+            return ", or ".join([words[0], *(word.removeprefix("one of ") for word in words[1:])])
+        if "const" in schema or "enum" in schema:
+            names = schema.get("enum") or [schema["const"]]
+            return f"one of {', '.join(map(as_typed, names))}"
+        if (kind := schema.get("type", "")) in ("integer", "number"):
+            return _number(schema, "a whole number" if kind == "integer" else "a number")
+        return _CALLED.get(kind, "a group of settings" if schema else "anything")
 
 
-def _parts(hint: Any) -> Iterator[Any]:
-    """Yield the choices of a type, without what is said beside them."""
-    origin = get_origin(hint)
-    if origin is Annotated:
-        yield from _parts(get_args(hint)[0])
-    elif origin in (Union, types.UnionType):
-        for one in get_args(hint):
-            yield from _parts(one)
-    else:
-        yield hint
+def _number(schema: _Schema, what: str) -> str:
+    show = "{:d}" if schema["type"] == "integer" else "{:g}"
+    bound = {name: show.format(schema[name]) for name in _BOUNDS if name in schema}
+    if {"exclusiveMinimum", "exclusiveMaximum"} <= bound.keys():
+        return f"{what} between {bound['exclusiveMinimum']} and {bound['exclusiveMaximum']}"
+    return " ".join([what, *(f"{_BOUNDS[name]} {number}" for name, number in bound.items())])
 
 
-def _said(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-
-
-def _is_by_class(hint: Any) -> bool:
-    if any(isinstance(said, ByClassMark) for said in _said(hint)):
-        return True
-    inner = get_args(hint) if get_origin(hint) in (Annotated, Union, types.UnionType) else ()
-    return any(map(_is_by_class, inner))
-
-
-def _is_model(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, BaseModel)
-
-
-def _is_group(hint: Any) -> bool:
-    """Tell whether a type is of groups of settings and nothing else."""
-    if any(isinstance(said, Wanted) for said in _said(hint)):
-        return False
-    groups = [p for p in _parts(hint) if p is not type(None)]
-    return all(_is_model(p) or get_origin(p) in _MAPPINGS for p in groups) and bool(groups)
-
-
-def _inner(hint: Any, part: int | str) -> Any:
-    """Return the type of what lies at a part, as far as that is a setting of its own."""
-    for one in _parts(hint):
-        if _is_model(one):
-            for name, field in one.model_fields.items():
-                if part in (name, field.alias):
-                    return _hint_of(field)
-        elif get_origin(one) in (*_MAPPINGS, list) and not _is_by_class(hint):
-            item = get_args(one)[-1]
-            of_list = get_origin(one) is list
-            if not of_list or (isinstance(part, int) and any(map(_is_model, _parts(item)))):
-                return item
-    return None
-
-
-def _hint_of(field: FieldInfo) -> Any:
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-
-
-def in_words(hint: Any) -> str:
-    """Return what a value of a type is called: a whole number from 1, or null."""
-    said = _said(hint)
-    for one in said:
-        if isinstance(one, Wanted):
-            return one.text
-    if get_origin(hint) is Annotated:
-        plain = get_args(hint)[0]
-        if any(isinstance(one, ByClassMark) for one in said):
-            numbers = [p for p in get_args(plain) if get_origin(p) not in _MAPPINGS]
-            return f"{_either(numbers)}, for all classes or as {{CLASS: NUMBER}}"
-        if plain in (int, float):
-            return _number(plain, said)
-        return in_words(plain)
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(as_typed(choice) for choice in get_args(hint))}"
-    if get_origin(hint) in (Union, types.UnionType):
-        return _either(list(get_args(hint)))
-    if hint in (int, float):
-        return _number(hint, ())
-    if get_origin(hint) is list:
-        return "a list"
-    return _CALLED.get(hint, "a group of settings")
-
-
-def _either(choices: list[Any]) -> str:
-    words = [in_words(choice) for choice in choices if choice is not type(None)]
-    words = [word.removeprefix("one of ") if i else word for i, word in enumerate(words)]
-    words += ["null"] if type(None) in choices else []
-    return ", or ".join(words)
-
-
-def _number(kind: type, said: tuple[Any, ...]) -> str:
-    bounds: dict[str, Any] = {}
-    for one in _flat(said):
-        for name in ("ge", "gt", "le", "lt"):
-            if (bound := getattr(one, name, None)) is not None:
-                bounds[name] = bound
-    what = "a whole number" if kind is int else "a number"
-    show = "{:d}" if kind is int else "{:g}"
-    words = {name: show.format(bound) for name, bound in bounds.items()}
-    if {"gt", "lt"} <= words.keys():
-        return f"{what} between {words['gt']} and {words['lt']}"
-    low = (
-        f" from {words['ge']}"
-        if "ge" in words
-        else f" above {words['gt']}"
-        if "gt" in words
-        else ""
-    )
-    high = (
-        f" to {words['le']}"
-        if "le" in words
-        else f" to below {words['lt']}"
-        if "lt" in words
-        else ""
-    )
-    return f"{what}{low}{high}"
-
-
-def _flat(said: Sequence[Any]) -> Iterator[Any]:
-    for one in said:
-        if isinstance(one, FieldInfo):
-            yield from one.metadata
-        elif isinstance(one, annotated_types.GroupedMetadata):
-            yield from one
-        else:
-            yield one
+def missing(key: str) -> GanAugError:
+    """Return the line for a setting or a group that is not there."""
+    remedy = choose(CHOSEN_BY[key]) if key in CHOSEN_BY else "conf/ has it"
+    return GanAugError(f"{key}: is missing; {remedy}")
 
 
 def no_such_setting(key: str, value: Any, known: Sequence[str]) -> GanAugError:
-    """Return the line for a key that no group has and nothing reads.
-
-    Args:
-        key: with its groups.
-        value: what it was set to.
-        known: the keys of its group.
-    """
+    """Return the line for a key that no group has and nothing reads; `known` are its group's."""
     group, _, name = key.rpartition(".")
     shown = key if isinstance(value, BaseModel) else f"{key}={as_typed(value)}"
     return GanAugError(f"{shown}: {unknown(group, name, known)}")

@@ -41,7 +41,7 @@ def main(settings: StudySettings) -> None:
             others = (record.config for _, record in other_draws(Path(settings.study_dir)))
             settled = settle_precision(settled, chain(run.before, others))
             run.settled(settled)
-            check_settled_arms(settled)
+            check_settled_arms(settled, prepared.splits)
             check_goes_with(run, prepared.splits.fingerprint, redo)
             run.record(data=prepared.splits.notes)
             print_data(settled.data, prepared)

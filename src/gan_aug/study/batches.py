@@ -29,7 +29,7 @@ class AddedImages:
         classes: of the data set.
         soft: probabilities (N, K) to learn in place of the labels.
         sources: int64 (N,), positions among the arm's real images of those that they were
-            translated or copied from; -1: of none.
+            translated or copied from; -1, or None for all: of none.
     """
 
     images: NDArray[np.uint8]
@@ -50,15 +50,7 @@ def pool_of(
     augment: nn.Module | None,
     augment_added: nn.Module | None,
 ) -> Pool:
-    """Return an arm's images, with the probabilities to learn and the weight of each.
-
-    Args:
-        real: the arm's real images.
-        added: those that it adds.
-        arm: its settings.
-        augment: random changes of the real images.
-        augment_added: random changes of the added images.
-    """
+    """Return an arm's images, with the probabilities to learn and the weight of each."""
     n_real, k = len(real), len(added.classes)
     labels = torch.from_numpy(np.concatenate([real.labels, added.labels]))
     targets = nn.functional.one_hot(labels, k).float()
@@ -82,14 +74,6 @@ class ArmPlan(Plan):
 
     Two arms with the same images and the same seed get the same batches in the same order.
 
-    Args:
-        arm: the arm's settings.
-        real: its real images.
-        added: those that it adds.
-        batch_size: images in a batch.
-        steps: how many batches there are.
-        seed: fixes the order.
-
     Raises:
         GanAugError: the arm asks for a mixture that its images cannot give.
     """
@@ -103,17 +87,17 @@ class ArmPlan(Plan):
         steps: int,
         seed: int,
     ) -> None:
-        labels = np.concatenate([real.labels, added.labels])
         self._mixing, self._seed, self._n_real = mixing_of(arm), seed, len(real)
-        images = ArmImages(labels, len(real), added.classes, added.sources)
+        labels = np.concatenate([real.labels, added.labels])
+        rows = np.arange(len(labels))
+        sources = np.full(len(added.labels), -1) if added.sources is None else added.sources
+        images = ArmImages(rows[: len(real)], rows[len(real) :], sources)
         parts = self._mixing.parts(images, batch_size, steps, arm.title)
         by_class = labels if arm.balanced else None
         self._n_first = parts.n_first
         self._first = _groups(parts.first, by_class, seed, 0)
         self._groups = _groups(parts.groups, by_class, seed, 1)
-        self._partners: list[Tensor] | None = None
-        if parts.partners is not None:
-            self._partners = [torch.from_numpy(rows) for rows in parts.partners]
+        self._partners = [torch.from_numpy(rows) for rows in parts.partners or ()]
 
     def rows(self, k: int) -> Tensor:
         """Return the rows of batch k; where there are pairs, real images, then their partners."""
@@ -121,11 +105,11 @@ class ArmPlan(Plan):
             return self._first.rows(k)
         k -= self._n_first
         rows = self._groups.rows(k)
-        if self._partners is None:
+        if not self._partners:
             return rows
-        made = [self._partners[int(row)] for row in rows]
         # Of several translations another one each time that the image comes up again, or nearly so.
         number = k * len(rows) // self._n_real
+        made = [self._partners[int(row)] for row in rows]
         return torch.cat([rows, torch.stack([of_row[number % len(of_row)] for of_row in made])])
 
     def combine(self, batch: Batch, k: int) -> Batch:
@@ -151,22 +135,13 @@ def _by_class(rows: Rows, size: int, labels: Rows) -> list[tuple[Rows, int]]:
 
 
 def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:
-    """Return what a fit was trained on.
+    """Return what a fit was trained on, from how often each image of its pool was shown."""
 
-    Args:
-        shown: how often each image of the pool was.
-        pool: the images.
-        classes: of the data set.
-    """
-    real, added = (
-        _tally(shown[rows], pool.labels[rows], classes) for rows in (pool.real, pool.added)
-    )
-    return Used(real=real, added=added)
+    def tally(rows: Tensor) -> Shown:
+        times = {name: shown[rows][pool.labels[rows] == i] for i, name in enumerate(classes)}
+        return Shown(
+            images={name: int((of_class > 0).sum()) for name, of_class in times.items()},
+            shown={name: int(of_class.sum()) for name, of_class in times.items()},
+        )
 
-
-def _tally(times: Tensor, labels: Tensor, classes: Classes) -> Shown:
-    of_class = {name: times[labels == i] for i, name in enumerate(classes)}
-    return Shown(
-        images={name: int((shown > 0).sum()) for name, shown in of_class.items()},
-        shown={name: int(shown.sum()) for name, shown in of_class.items()},
-    )
+    return Used(real=tally(pool.real), added=tally(pool.added))

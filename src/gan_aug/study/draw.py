@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,22 +17,27 @@ from gan_aug.arms.check import predicts
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
+from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
+from gan_aug.models.fit import make_trainer
 from gan_aug.pages.html import png_of, sheet
+from gan_aug.report import records
 from gan_aug.report.metrics import MeasuredFit, titles_of
-from gan_aug.report.records import RESULT, ArmFacts, DrawResult, FitResult, Method, RulerFacts
-from gan_aug.run.files import replace_file, sha256_of
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import not_writable, replace_file, sha256_of
+from gan_aug.run.find import find_runs
 from gan_aug.run.record import Run
 from gan_aug.run.terminal import console, quieten
-from gan_aug.settings.ruler import ARM, ruler_of
+from gan_aug.settings.base import building
+from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.declaration import declare
+from gan_aug.study import gans
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits
 from gan_aug.study.images import DrawImages
-from gan_aug.study.preflight import check_first
-from gan_aug.study.quality import generated_classes, held_out_of, measure_gans
 from gan_aug.study.rules import check_rules, control_of
+from gan_aug.study.settle import numbers_of
+from gan_aug.training.watching import check_select
 
 GRID_SIDE = 8
 """Images along each side of a picture."""
@@ -44,19 +53,21 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
     """
     quieten()
     study, splits = settings.study, prepared.splits
-    held_out = held_out_of(settings, splits)
-    images = DrawImages(settings, prepared, run.folder)
-    check_first(settings, images)
+    held_out = gans.held_out_of(settings, splits)
+    check_first(settings)
     declare(settings)
 
+    images = DrawImages(settings, prepared, run.folder)
     fits = DrawFits(settings, splits, run)
     events = DrawEvents(run, settings, splits.classes)
-    arms: dict[str, ArmFacts] = {}
-    results: list[FitResult] = []
+    arms: dict[str, records.ArmFacts] = {}
+    results: list[records.FitResult] = []
     measured: dict[str, list[MeasuredFit]] = {name: [] for name in settings.arms}
     for name, arm in settings.arms.items():
         real, added = images.real(arm), images.added(arm)
-        arms[name] = ArmFacts(title=arm.title, source=arm.added.source, added=added.counts())
+        arms[name] = records.ArmFacts(
+            title=arm.title, source=arm.added.source, added=added.counts()
+        )
         for repeat in range(study.repeats):
             fit, numbers = fits.find_or_fit(name, repeat, real, added)
             events.write_fit(fit, numbers)
@@ -65,11 +76,17 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         run.record()
 
     _write_grids(run.folder / "grids", splits, images)
-    quality = None
+    quality = ruler = None
     if held_out is not None:
-        quality = measure_gans(settings, splits, held_out, images.gans)
+        quality = gans.measure_gans(settings, splits, held_out, images.gans)
+    if (has_ruler := ruler_of(settings, list(splits.classes))) is not None:
+        sizes, varied = has_ruler
+        own = splits.train.counts()[varied[0]]
+        ruler = records.RulerFacts(
+            arms={ARM.format(size): size for size in sizes}, classes=varied, own=own
+        )
     first = study.endpoints[0]
-    result = DrawResult(
+    result = records.DrawResult(
         headline={arm: _mean(of_arm, first.split, first.name) for arm, of_arm in measured.items()},
         headline_of=f"{first.split} {titles_of(splits.classes)[first.name]}",
         draw=settings.draw,
@@ -80,25 +97,81 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         endpoints=study.endpoints,
         control=control_of(settings),
         repeats=study.repeats,
-        method=_method(settings),
+        method=records.Method(
+            data=settings.data.name,
+            image_size=settings.data.image_size,
+            channels=settings.data.channels,
+            batch_size=settings.data.batch_size,
+            classifier=settings.classifier.name,
+            gan=settings.model.name,
+            gan_batch_size=settings.model.batch_size,
+            gan_select=study.gan_select,
+        ),
         classes=list(splits.classes.names),
         positive=splits.classes.positive,
         splits={name: getattr(splits, name).counts() for name in study.splits},
         arms=arms,
         gans={name: gan.facts for name, gan in (images.gans | images.other_gans).items()},
-        ruler=_ruler(settings, splits),
+        ruler=ruler,
         fits=results,
         quality=quality,
         checks=[],
     )
     checks = check_rules(settings, splits, result, run.folder)
     result = result.model_copy(update={"checks": checks})
-    path = run.folder / RESULT
+    path = run.folder / records.RESULT
     result.write(path)
     events.write_draw(result)
     run.record(metrics_sha256=sha256_of(path))
     _print_table(settings, measured, splits.classes)
     print(f"results     {path}")
+
+
+def check_first(settings: SettledStudy) -> None:
+    """Build once, and throw away, all that a study's settings describe.
+
+    Raises:
+        GanAugError: naming the setting that describes nothing that can be built.
+    """
+    _check_endpoints(settings)
+    make_trainer(settings.trainer, max_epochs=1, logger=False)
+    with building("classifier"):
+        settings.classifier.module.build("classifier").make_optimizer()
+    arms = settings.arms
+    if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
+        with building("model"):
+            gans.own_gan(settings).configure_optimizers()
+        if settings.quality.use:
+            _check_quality(settings)
+    for name, arm in arms.items():
+        for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
+            if node is not None:
+                node.build(f"arms.{name}.{key}")
+
+
+def _check_endpoints(settings: SettledStudy) -> None:
+    classes = Classes(tuple(settings.data.classes), settings.data.positive)
+    for i, one in enumerate(settings.study.endpoints):
+        if one.metric not in metric_names(classes):
+            raise GanAugError(
+                f"study.endpoints[{i}].metric={one.metric}: this data set's classes have "
+                f"{', '.join(metric_names(classes))}"
+            )
+        if one.at == CHOSEN_ON_VALIDATION and classes.positive is None:
+            raise GanAugError(
+                f"study.endpoints[{i}].at={one.at}: no class is the positive one, so there is no "
+                "threshold; leave it out, or set data.positive"
+            )
+
+
+def _check_quality(settings: SettledStudy) -> None:
+    quality, select = settings.quality, settings.study.gan_select
+    metrics_of(quality)
+    quality.extractor.build("quality.extractor")
+    quality.classifier.module.build("quality.classifier")
+    if select is not None:
+        shown = quality.model_copy(update={"use": gans.used_in_training(settings)})
+        check_select(select, shown, "study.gan_select")
 
 
 def stages_of(settings: SettledStudy) -> int:
@@ -109,30 +182,43 @@ def stages_of(settings: SettledStudy) -> int:
         source_of(arm).fits_gan(arm) and not source_of(arm).of_own_gans(arm) for arm in arms
     )
     fits = len(arms) * study.repeats + any(map(predicts, arms))
-    measured = bool(settings.quality.use and generated_classes(settings))
+    measured = bool(settings.quality.use and gans.generated_classes(settings))
     return len(own) * (study.gan_fits or 1) + other + fits + measured
 
 
-def _method(settings: SettledStudy) -> Method:
-    return Method(
-        data=settings.data.name,
-        image_size=settings.data.image_size,
-        channels=settings.data.channels,
-        batch_size=settings.data.batch_size,
-        classifier=settings.classifier.name,
-        gan=settings.model.name,
-        gan_batch_size=settings.model.batch_size,
-        gan_select=settings.study.gan_select,
+def declare(settings: SettledStudy) -> None:
+    """Write down what a study declares before it has results; it is never written again.
+
+    A study that has results and no declaration gets none afterwards.
+
+    Raises:
+        GanAugError: it cannot be written.
+    """
+    folder, study = Path(settings.study_dir).expanduser(), settings.study
+    path = folder / records.DECLARATION
+    if path.exists() or any((run / records.RESULT).exists() for run in find_runs(folder).runs):
+        return
+    decided = study.takes_from_data  # some of its numbers
+    content = records.Declaration(
+        endpoints=study.endpoints,
+        question=[study.question.arm, study.question.reference],
+        comparisons=study.comparisons,
+        declared=datetime.now(UTC).isoformat(timespec="seconds"),
+        numbers=numbers_of(settings) if decided else None,
+        arms=list(settings.arms) if decided else None,
     )
-
-
-def _ruler(settings: SettledStudy, splits: Splits) -> RulerFacts | None:
-    ruler = ruler_of(settings, list(splits.classes))
-    if ruler is None:
-        return None
-    sizes, varied = ruler
-    own = splits.train.counts()[varied[0]]
-    return RulerFacts(arms={ARM.format(size): size for size in sizes}, classes=varied, own=own)
+    # Draws may start at once: each writes a file of its own, and the first to name it is kept.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content.plain(), indent=2))
+        if not path.exists():
+            temporary.replace(path)
+    except OSError as error:
+        raise not_writable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _mean(fits: list[MeasuredFit], split: str, metric: str) -> float:
@@ -144,11 +230,9 @@ def _print_table(
 ) -> None:
     split, repeats = settings.study.primary, settings.study.repeats
     decided = decisions(classes)[0].replace("_", " ")
-    table = Table(title=f"draw {settings.draw}, {split} images, {decided}, mean of {repeats}")
-    # The first are accuracy and what it is made of, then AUROC.
-    shown = metric_names(classes)[:-2]
-    for title in ("arm", *shown):
-        table.add_column(title)
+    shown = metric_names(classes)[:-2]  # accuracy and what it is made of, then AUROC
+    title = f"draw {settings.draw}, {split} images, {decided}, mean of {repeats}"
+    table = Table("arm", *shown, title=title)
     for arm, fits in measured.items():
         table.add_row(arm, *(f"{_mean(fits, split, name):.4f}" for name in shown))
     console().print(table)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.data.classes import Classes
@@ -21,32 +20,15 @@ from gan_aug.run.errors import warn
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.settings.study import SettledStudy
-from gan_aug.training.tensorboard import (
-    FIRST,
-    LAST,
-    At,
-    Setting,
-    by_class,
-    layout,
-    picture,
-    scalars,
-    session,
-    settings_of,
-    write_events,
-)
+from gan_aug.training import tensorboard as board
+from gan_aug.training.tensorboard import At
 
 _DPI = 80
 _CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
 
 
 class DrawEvents:
-    """Writes the event files of one draw; none where `logger.tensorboard` is left out.
-
-    Args:
-        run: the draw's, settled.
-        settings: of the study.
-        classes: of the data set.
-    """
+    """Writes the event files of one draw; none where `logger.tensorboard` is left out."""
 
     def __init__(self, run: Run, settings: SettledStudy, classes: Classes) -> None:
         self._folder, self._config, self._classes = run.folder, run.config, classes
@@ -60,30 +42,32 @@ class DrawEvents:
 
         Nothing is done where that has been done since the fit.
         """
-        path = self._of_fit(fit.arm, fit.repeat) / f"{FIRST}fit"
-        result = self._folder / "fits" / f"{fit.arm}_{fit.repeat}.json"
+        path = self._folder / fit.name / f"{board.FIRST}fit"
+        result = self._folder / "fits" / f"{fit.name}.json"
         done = path.exists() and path.stat().st_mtime_ns >= result.stat().st_mtime_ns
         if not self._wanted or done:
             return
         try:
-            self._write_fit(path, fit, measured)
+            board.write_events(path, self._events(fit, measured))
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             # TensorBoard's picture is no result, and an earlier attempt's file may lack things.
             warn(f"{result}: TensorBoard cannot show it ({type(error).__name__}: {error})")
 
-    def _write_fit(self, path: Path, fit: FitResult, measured: MeasuredFit) -> None:
+    def _events(self, fit: FitResult, measured: MeasuredFit) -> list[At]:
         ended = time.time()
         started, pace = ended - fit.seconds, fit.seconds / fit.steps
-        content = [At(layout("classifier"), 0, started)]
+        content = [At(board.layout("classifier"), 0, started)]
         for point in fit.curve:
             values, step = {tag: point[name] for name, tag in _CURVE.items()}, int(point["step"])
-            content.append(At(scalars(values), step, started + step * pace))
-        content.append(At(scalars(self._final(measured)), fit.steps, ended))
+            content.append(At(board.scalars(values), step, started + step * pace))
+        content.append(At(board.scalars(self._final(measured)), fit.steps, ended))
         split, png = self._study.study.primary, io.BytesIO()
         confusion_figure(measured.splits[split], self._classes).savefig(png, format="png", dpi=_DPI)
-        content.append(At(picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended))
-        rows = session(self._settings(fit.arm, fit.repeat), started)
-        write_events(path, [*content, *(At(summary, 0, started) for summary in rows)])
+        content.append(
+            At(board.picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended)
+        )
+        rows = board.session(self._settings(fit.arm, fit.repeat), started)
+        return [*content, *(At(summary, 0, started) for summary in rows)]
 
     def write_draw(self, result: DrawResult) -> None:
         """Write real and generated images, and the GANs' quality beside each fit with them."""
@@ -92,8 +76,10 @@ class DrawEvents:
         now = time.time()
         grids = sorted((self._folder / "grids").glob("*.png"))
         if grids:
-            shown = [picture(f"images/{path.stem}", path.read_bytes()) for path in grids]
-            write_events(self._folder / f"{FIRST}draw", [At(image, 0, now) for image in shown])
+            shown = [board.picture(f"images/{path.stem}", path.read_bytes()) for path in grids]
+            board.write_events(
+                self._folder / f"{board.FIRST}draw", [At(image, 0, now) for image in shown]
+            )
         quality = {
             f"quality/{metric} {name}": value
             for name, of_class in (result.quality.classes if result.quality else {}).items()
@@ -102,11 +88,8 @@ class DrawEvents:
         }
         for fit in result.fits if quality else ():
             if self._study.arms[fit.arm].added.source == "gan":
-                at = At(scalars(quality), fit.steps, now)
-                write_events(self._of_fit(fit.arm, fit.repeat) / f"{LAST}quality", [at])
-
-    def _of_fit(self, arm: str, repeat: int) -> Path:
-        return self._folder / f"{arm}_{repeat}"
+                at = At(board.scalars(quality), fit.steps, now)
+                board.write_events(self._folder / fit.name / f"{board.LAST}quality", [at])
 
     def _final(self, fit: MeasuredFit) -> dict[str, float]:
         """Return every metric of the primary split, and accuracy and AUROC of the others.
@@ -125,7 +108,7 @@ class DrawEvents:
             }
         return final
 
-    def _settings(self, arm: str, repeat: int) -> dict[str, Setting]:
+    def _settings(self, arm: str, repeat: int) -> dict[str, board.Setting]:
         study, added = self._study.study, self._study.arms[arm].added
         made = added.source != "none"
         own = {
@@ -135,9 +118,9 @@ class DrawEvents:
             "steps": study.steps.max,
             "gan_batches": study.gan_batches,
             **study.condition,
-            **by_class("added", added.count if made else dict.fromkeys(added.count, 0)),
+            **board.by_class("added", added.count if made else dict.fromkeys(added.count, 0)),
             "ratio": mixing_of(self._study.arms[arm]).added_share if made else None,
             "weight": added.weight,
         }
-        settings = settings_of(self._config, self._overrides)
+        settings = board.settings_of(self._config, self._overrides)
         return settings | {k: v for k, v in own.items() if isinstance(v, int | float | str)}

@@ -1,4 +1,4 @@
-"""The fits of a draw: found if they have been done before, done otherwise.
+"""The fits of a draw's classifiers: found if they have been done before, done otherwise.
 
 An earlier attempt of the draw leaves them in `fits/`. Fits that stand several times in a study,
 under other conditions or as a ruler's own size, are kept in its folder by all that determines them.
@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from gan_aug.arms.base import mixing_of
+from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
+from gan_aug.models.fit import Fit, Seeds, fit_classifier
 from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import (
+    Predicted,
     Predictions,
     hash_of,
     read_predictions,
+    to_keep,
     write_predictions,
 )
 from gan_aug.report.records import FitResult
@@ -28,10 +35,15 @@ from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, sha256_of_json, write_json
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
+from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.batches import AddedImages, used
-from gan_aug.study.fitting import arm_data, fit_arm, predict
+from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
+from gan_aug.training.callbacks import ReportProgress
 
+FOR_ADDED_IMAGES: Final = "judge"
+"""In place of a repeat: the fit on a draw's real images that is asked about added ones. It is a
+purpose of seeds (`run/seeds.py`) and keeps its text: another would give it other weights."""
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"
@@ -42,11 +54,7 @@ _VERSION = 1
 class DrawFits:
     """Does the fits of one draw, each once.
 
-    Args:
-        settings: of the study. With neither a condition nor a ruler no fit stands twice, and none
-            is kept for others.
-        splits: the draw.
-        run: of the draw.
+    With neither a condition nor a ruler no fit stands twice, and none is kept for other jobs.
     """
 
     def __init__(self, settings: SettledStudy, splits: Splits, run: Run) -> None:
@@ -59,27 +67,26 @@ class DrawFits:
     def find_or_fit(
         self, arm: str, repeat: int, real: ImageTable, added: AddedImages
     ) -> tuple[FitResult, MeasuredFit]:
-        """Return a fit and what it measures.
-
-        Args:
-            arm: its name.
-            repeat: which of its fits.
-            real: its real images.
-            added: what it adds.
+        """Return a fit of an arm on its real and added images, and what it measures.
 
         Raises:
             GanAugError: a fit of an earlier attempt is of other data, or training diverged.
         """
         stage(f"{arm}, fit {repeat + 1} of {self._settings.study.repeats}")
         path = self._run.folder / "fits" / f"{arm}_{repeat}.json"
-        classes = self._splits.classes
+        classes, now = self._splits.classes, self._splits.fingerprint
         if (finished := _read(path)) is not None:
-            self._check_data(path, finished[0])
-            return finished[0], measure_fit(finished[1], classes)
+            fit, predictions = finished
+            if fit.fingerprint != now:
+                raise GanAugError(
+                    f"{path}: was fitted on other data (fingerprint {fit.fingerprint}) than there "
+                    f"is now ({now}); remove {path.parents[1]} to run this draw again"
+                )
+            return fit, measure_fit(predictions, classes)
         kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
-        if (shared := _read(kept, sealed=True) if self._shares else None) is not None:
-            update = {"arm": arm, "reused": True, "fingerprint": self._splits.fingerprint}
-            fit, predictions = shared[0].model_copy(update=update), shared[1]
+        if self._shares and (shared := _read(kept, sealed=True)) is not None:
+            fit, predictions = shared
+            fit = fit.model_copy(update={"arm": arm, "reused": True, "fingerprint": now})
             _write(path, fit, predictions)
             print(f"  {arm} {repeat}: has been done before", flush=True)
             return fit, measure_fit(predictions, classes)
@@ -88,19 +95,17 @@ class DrawFits:
         if self._shares:
             _write(kept, fit, predictions, self._study)
         numbers, first = measure_fit(predictions, classes), self._settings.study.endpoints[0]
-        title, value = titles_of(classes)[first.name], numbers.value(first.split, first.name)
-        print(
-            f"  {arm} {repeat}: {first.split} {title} {value:.4f}, {fit.seconds:.1f} s", flush=True
-        )
+        measured = f"{titles_of(classes)[first.name]} {numbers.value(first.split, first.name):.4f}"
+        print(f"  {arm} {repeat}: {first.split} {measured}, {fit.seconds:.1f} s", flush=True)
         return fit, numbers
 
     def _fit(
         self, name: str, repeat: int, real: ImageTable, added: AddedImages
     ) -> tuple[FitResult, Predictions]:
-        settings, splits = self._settings, self._splits
-        arm = settings.arms[name]
-        data = arm_data(settings, arm, real, added, repeat, splits.validation, self._tables)
-        fitted = fit_arm(settings, arm, data, repeat)
+        arm, splits = self._settings.arms[name], self._splits
+        fitted, data = fit_arm(
+            self._settings, arm, real, added, repeat, splits.validation, self._tables
+        )
         predictions = predict(fitted, data)
         fit = FitResult(
             arm=name,
@@ -116,15 +121,6 @@ class DrawFits:
             predictions=hash_of(predictions),
         )
         return fit, predictions
-
-    def _check_data(self, path: Path, fit: FitResult) -> None:
-        """Refuse a fit of an earlier attempt that is of other data."""
-        now = self._splits.fingerprint
-        if fit.fingerprint != now:
-            raise GanAugError(
-                f"{path}: was fitted on other data (fingerprint {fit.fingerprint}) than there "
-                f"is now ({now}); remove {path.parents[1]} to run this draw again"
-            )
 
     def _what_all_depend_on(self) -> str:
         plain, study = self._settings.plain(), self._settings.study
@@ -180,3 +176,63 @@ def _of_array(array: NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{array.dtype} {array.shape} ".encode())
     digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def fit_arm(
+    settings: SettledStudy,
+    arm: ArmSettings,
+    real: ImageTable,
+    added: AddedImages,
+    repeat: int | Literal["judge"],
+    validation: ImageTable,
+    measured: Mapping[str, ImageTable] | None = None,
+) -> tuple[Fit, DataModule]:
+    """Fit the classifier for `study.steps`; return the fit and what it was trained on.
+
+    The initial weights depend on seed, draw and repeat alone, so all arms share them; so does the
+    order of batches where two arms have the same images. Where the study has steps chosen, they
+    are those of the lowest validation loss after any pretraining.
+
+    `repeat` says which of the arm's fits it is; `measured` are the splits that it is measured on.
+
+    Raises:
+        GanAugError: the arm's images cannot be mixed as it says, or training diverged.
+    """
+    steps, key = settings.study.steps, (settings.seed, settings.draw, repeat)
+    nodes = (arm.augment, arm.added.augment)
+    changes = [None if node is None else node.build() for node in nodes]
+    order = stream_seed("order", *key, arm.stream)
+    plan = ArmPlan(arm, real, added, settings.data.batch_size, steps.max, order)
+    data = DataModule(pool_of(real, added, arm, *changes), plan, steps.max, validation, measured)
+    fit = fit_classifier(
+        settings.classifier.module,
+        data,
+        settings.trainer,
+        Seeds(stream_seed("weights", *key), stream_seed("noise", *key, arm.stream)),
+        what=f"arm {arm.title!r}",
+        key="classifier",
+        validate_every=settings.study.validate_every,
+        choose_after=mixing_of(arm).first_steps(steps.max) if steps.chosen else None,
+        callbacks=[ReportProgress()],
+    )
+    return fit, data
+
+
+@torch.no_grad()
+def predict(fit: Fit, data: DataModule) -> dict[str, Predicted]:
+    """Return what a fit predicts of every split of its data, each read once.
+
+    Raises:
+        GanAugError: what it predicts is not finite.
+    """
+    modules = [fit.module] if fit.last is None else [fit.module, fit.last]
+    predicted: dict[str, Predicted] = {}
+    for split in data.measured_on:
+        images = data.evaluation(split)
+        by_batch = [[module.network(batch["image"]) for module in modules] for batch in images]
+        logits = [to_keep(torch.cat(of_module)) for of_module in zip(*by_batch, strict=True)]
+        if not all(np.isfinite(one).all() for one in logits):
+            raise GanAugError("training diverged, logits are not finite; lower classifier.lr")
+        patients = np.unique(images.table.patients, return_inverse=True)[1]
+        predicted[split] = Predicted(images.table.labels, patients, *logits)
+    return predicted

@@ -1,4 +1,4 @@
-"""The GANs of a draw: found if they have been fitted before, fitted otherwise."""
+"""The GANs of a draw, found or fitted: what they make, and how good it is."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
+from operator import getitem
 from pathlib import Path
 
+from gan_aug.arms.base import source_of
 from gan_aug.data.batches import epochs_of
-from gan_aug.data.origin import Manifest
+from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import (
-    DamagedSet,
-    SyntheticSet,
-    read_set,
-    write_set,
-)
+from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
+from gan_aug.evaluation.measured import ClassQuality, Quality
+from gan_aug.evaluation.subject import source_images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
 from gan_aug.models.shared_gan import NAME, read_description
-from gan_aug.models.synthesis import images_of, manifest_head
+from gan_aug.models.synthesis import images_of
 from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, said, warn
-from gan_aug.run.files import read_json, remove_folder, sha256_of, sha256_of_json
+from gan_aug.run.files import read_json, sha256_of, sha256_of_json
 from gan_aug.run.lock import Lock
-from gan_aug.run.progress import stage
+from gan_aug.run.progress import stage, update
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import RECORD, RunRecord, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
 from gan_aug.settings.alike import deciding
-from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.class_facts import gan_facts, made_with
 from gan_aug.settings.commands import SettledTrain
-from gan_aug.settings.gan_classes import made_with
 from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
 from gan_aug.training.run import train
@@ -74,12 +72,7 @@ def gan_config(
     """Return the configuration of `gan_aug.train` that fits the GAN which makes a class.
 
     A GAN that is fitted on several classes has the same configuration for each of them.
-
-    Args:
-        settings: of the study.
-        class_name: the class to make.
-        counts: training images of each class.
-        fit_number: which GAN of these settings and images.
+    `counts` are training images of each class, `fit_number` says which of several GANs it is.
     """
     made = made_with(settings.model, class_name, list(counts))
     needed = {*made, *chain(*made.values())}
@@ -116,15 +109,11 @@ def gan_config(
 def gan_key(gan: SettledTrain, splits: Splits) -> str:
     """Return what two GANs share only if they are the same: settings, draw and training images."""
     settings = gan.plain()
-    for look in ("callbacks", "logger"):  # change no weight
-        settings.pop(look, None)
-    quality = settings.pop("quality", None)
-    if quality is not None and quality["select"] is not None:  # which weights are taken
-        settings["quality"] = {k: quality[k] for k in ("select", "every_n_epochs")}
-        for key in deciding(quality, quality["select"]):
-            settings["quality"][key] = reduce(
-                lambda part, name: part[name], key.split("."), quality
-            )
+    quality = settings.pop("quality")
+    del settings["callbacks"], settings["logger"]  # change no weight
+    if quality["select"] is not None:  # which weights are taken
+        keys = ("select", "every_n_epochs", *deciding(quality, quality["select"]))
+        settings["quality"] = {key: reduce(getitem, key.split("."), quality) for key in keys}
     for name in _CHANGE_NO_PIXEL:
         settings["data"].pop(name, None)
     needed = [name for name, count in gan.data.subset.items() if count]
@@ -138,15 +127,9 @@ def find_or_fit(
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
     Of `study.gan_fits` it is the one whose checkpoint is best by `study.gan_select`; its seconds
-    are those of all.
+    are those of all. Jobs that want the same GAN at once fit it once: the others wait.
 
-    Jobs that want the same GAN at once fit it once: the others wait.
-
-    Args:
-        settings: of the study.
-        prepared: the draw.
-        class_name: the class to make.
-        replicate: another number, another GAN of the same settings and images.
+    Another number of `replicate` is another GAN of the same settings and images.
 
     Raises:
         GanAugError: no images of the class, or its training failed.
@@ -171,16 +154,6 @@ def find_or_fit(
         "reused": all(gan.facts.reused for gan in fitted),
     }
     return replace(best, facts=best.facts.model_copy(update=of_all))
-
-
-def fit_on_other_images(settings: SettledStudy, splits: Splits, name: str) -> FittedGAN:
-    """Fit the study's GAN on images of one class that no arm trains on, or find it.
-
-    Its last weights are taken: what would choose others knows the draw's classes.
-    """
-    by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
-    own = settings.changed(SettledStudy, by_nothing)
-    return find_or_fit(own, Prepared(splits, None), name)
 
 
 def _one_gan(
@@ -254,37 +227,50 @@ def own_gan(settings: SettledStudy) -> GAN:
     return gan
 
 
-def synthetic_set(
-    settings: SettledStudy,
-    gan: FittedGAN,
-    name: str,
-    folder: Path,
-    count: int,
-    seed: int,
-    splits: Splits,
-) -> SyntheticSet:
-    """Return a synthetic set of `count` images of a class, written unless an earlier attempt has.
+def generated_classes(settings: SettledStudy) -> list[str]:
+    """Return the classes that some arm adds GAN images of, of a GAN that knows the classes."""
+    arms = settings.arms.values()
+    made = {name for arm in arms for name, _ in source_of(arm).of_own_gans(arm)}
+    return [name for name in settings.data.classes if name in made]
 
-    A damaged one is said to be so and written again: the same GAN and seed give the same images.
+
+def held_out_of(settings: SettledStudy, splits: Splits) -> HeldOut | None:
+    """Cut the real images to measure with; None where the study measures no quality.
 
     Raises:
-        GanAugError: there is another set in the folder, or its GAN saw what it must not.
+        GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
+    made = generated_classes(settings)
+    if not settings.quality.use or not made:
+        return None
+    return cut_held_out(
+        splits, settings.quality.count, made, validation=settings.study.gan_select is None
+    )
 
-    def read() -> SyntheticSet:
-        if not folder.exists():
-            module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(settings))
-            images = {name: images_of(module, origin, name, count, seed, splits.train)}
-            write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
-        manifest = Manifest.of(folder, "synthetic set")
-        says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
-        if says != (gan.facts.checkpoint_sha256, {name: count}, seed):
-            raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
-        return read_set(folder, None, settings.data.image_size, splits)
 
-    try:
-        return read()
-    except DamagedSet as error:
-        warn(f"{error.what}; generating the set again")
-    remove_folder(folder)
-    return read()
+def measure_gans(
+    settings: SettledStudy, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
+) -> Quality:
+    """Measure what the GANs of a draw generate, beside unseen real images.
+
+    The images are of the same latents as the draw's synthetic set, which is the first of them (an
+    arm's filter comes after); their number is `quality.count`, or that of the unseen real ones.
+    `gans` are those that make each class.
+    """
+    stage("quality of the GANs", unit="classes")
+    evaluator = Evaluator(settings.quality, splits)
+    classes: dict[str, ClassQuality] = {}
+    for name, fitted in gans.items():
+        update(len(classes), len(gans))
+        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(settings))
+        seed = stream_seed("latents", settings.seed, settings.draw, name)
+        made = images_of(gan, origin, name, settings.quality.count, seed, splits.train)
+        discriminator = discriminator_of(gan, splits.classes.label(name))
+        classes[name] = evaluator.against_baseline(
+            {GENERATED: made.images},
+            name,
+            held_out,
+            discriminator,
+            source_images(made, splits.train),
+        )
+    return evaluator.quality(classes)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import source_of
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.arms.base import Draw, source_of
+from gan_aug.data.image_table import Images
+from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import Generated
+from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
 from gan_aug.models.classifier import Classifier
-from gan_aug.models.gans.base import GAN
 from gan_aug.models.inference import probabilities
+from gan_aug.models.restore import load_gan
+from gan_aug.models.synthesis import images_of, manifest_head
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import remove_folder
 from gan_aug.run.progress import stage
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
-from gan_aug.study.fitting import FOR_ADDED_IMAGES, arm_data, fit_arm
-from gan_aug.study.gans import FittedGAN, find_or_fit, fit_on_other_images, own_gan, synthetic_set
+from gan_aug.study.fits import FOR_ADDED_IMAGES, fit_arm
+from gan_aug.study.gans import FittedGAN, find_or_fit, own_gan
 
 
-class DrawImages:
-    """Supplies what the arms of one draw train on (`gan_aug.arms.base.Draw`).
-
-    Args:
-        settings: of the study.
-        prepared: the draw.
-        folder: the job's; synthetic sets are written into it.
+class DrawImages(Draw):
+    """Supplies what the arms of one draw train on.
 
     Attributes:
         gans: class name to the GAN that made its images, as far as any arm needed one.
@@ -41,12 +38,10 @@ class DrawImages:
     """
 
     def __init__(self, settings: SettledStudy, prepared: Prepared, folder: Path) -> None:
-        self.settings = settings
-        self.splits, self.folder = prepared.splits, folder
+        super().__init__(settings, prepared.splits, folder)
         self.gans: dict[str, FittedGAN] = {}
         self.other_gans: dict[str, FittedGAN] = {}
         self._prepared = prepared
-        self._kept: dict[Hashable, Any] = {}
 
     def added(self, arm: SettledArm) -> AddedImages:
         """Return the images that an arm adds.
@@ -62,35 +57,12 @@ class DrawImages:
             if count:
                 taken = source.take(arm, self, name, count)
                 images.append(taken.images)
-                rows.append(taken.rows)
+                rows.append(np.full(count, -1) if taken.rows is None else taken.rows)
                 labels.append(np.full(count, label, np.int64))
         pixels = np.concatenate(images)
         predicted = arm.added.labels is not None and len(pixels)
         soft = self.probabilities(pixels) if predicted else None
         return AddedImages(pixels, np.concatenate(labels), classes, soft, np.concatenate(rows))
-
-    def real(self, arm: SettledArm) -> ImageTable:
-        """Return an arm's real images: all of the draw's, or the first so many of each class."""
-        train = self.splits.train
-        if arm.real is None:
-            return train
-        rows = []
-        for label, name in enumerate(self.splits.classes):
-            of_class = np.flatnonzero(train.labels == label)
-            count = len(of_class) if arm.real[name] is None else arm.real[name]
-            rows.append(self.random("first", name).permutation(of_class)[:count])
-        # In the draw's order: as many images as it has are just its own.
-        return train.take(np.sort(np.concatenate(rows)))
-
-    def random(self, *purpose: str) -> np.random.Generator:
-        """Return random numbers for a purpose, the same for all arms of the draw."""
-        return np.random.default_rng(stream_seed(*purpose, self.settings.seed, self.settings.draw))
-
-    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what `make` gives, made once for all arms."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
@@ -100,12 +72,13 @@ class DrawImages:
 
     def _fit_on_real(self) -> Classifier:
         stage("classifier for added images")
-        train = self.splits.train
-        nothing = AddedImages(train.images[:0], np.zeros(0, np.int64), self.splits.classes)
-        plain = self.settings.arms["real"]  # as this arm is fitted, whichever others there are
-        validation = self.splits.validation
-        data = arm_data(self.settings, plain, train, nothing, FOR_ADDED_IMAGES, validation)
-        return fit_arm(self.settings, plain, data, FOR_ADDED_IMAGES).module
+        splits, settings = self.splits, self.settings
+        nothing = AddedImages(splits.train.images[:0], np.zeros(0, np.int64), splits.classes)
+        plain = settings.arms["real"]  # as this arm is fitted, whichever others there are
+        fit, _ = fit_arm(
+            settings, plain, splits.train, nothing, FOR_ADDED_IMAGES, splits.validation
+        )
+        return fit.module
 
     def made(self, name: str, replicate: int = 0) -> Generated:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes.
@@ -126,13 +99,37 @@ class DrawImages:
         most = max(n for gans in wanted for (of_class, _), n in gans.items() if of_class == name)
         folder = self.folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
         seed = stream_seed("latents", settings.seed, settings.draw, name, *number)
-        return synthetic_set(settings, gan, name, folder, most, seed, self.splits).of_class(name)
+        try:
+            return self._read_set(gan, name, folder, most, seed)
+        except DamagedSet as error:  # the same GAN and seed give the same images
+            warn(f"{error.what}; generating the set again")
+        remove_folder(folder)
+        return self._read_set(gan, name, folder, most, seed)
+
+    def _read_set(
+        self, gan: FittedGAN, name: str, folder: Path, count: int, seed: int
+    ) -> Generated:
+        """Return a synthetic set of a class, written unless an earlier attempt has.
+
+        Raises:
+            GanAugError: there is another set in the folder, or its GAN saw what it must not.
+        """
+        if not folder.exists():
+            module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(self.settings))
+            images = {name: images_of(module, origin, name, count, seed, self.splits.train)}
+            write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
+        manifest = Manifest.of(folder, "synthetic set")
+        says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
+        if says != (gan.facts.checkpoint_sha256, {name: count}, seed):
+            raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
+        return read_set(folder, None, self.settings.data.image_size, self.splits).of_class(name)
 
     def fit_gan(self, splits: Splits, name: str) -> Path:
-        """Fit the study's GAN on other images than the draw's; return its checkpoint."""
-        gan = self.other_gans[name] = fit_on_other_images(self.settings, splits, name)
-        return gan.checkpoint
+        """Fit the study's GAN on other images than the draw's; return its checkpoint.
 
-    def own_gan(self) -> GAN:
-        """Return the study's GAN, untrained."""
-        return own_gan(self.settings)
+        Its last weights are taken: what would choose others knows the draw's classes.
+        """
+        by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
+        settings = self.settings.changed(SettledStudy, by_nothing)
+        gan = self.other_gans[name] = find_or_fit(settings, Prepared(splits, None), name)
+        return gan.checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_aug.data.prepare import load
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import ANOTHER_STUDY, Run
 from gan_aug.run.run_record import RunRecord, read_record
@@ -30,12 +30,7 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
     """Check that a draw about to be run goes into one report with those that are finished.
 
     It is compared with the first finished one, and in its settings with the first under its
-    condition.
-
-    Args:
-        run: of the draw, settled.
-        fingerprint: of its data.
-        redo: settings that may be changed on finished draws, one after another.
+    condition; those of `redo` may be changed on finished draws, one after another.
 
     Raises:
         GanAugError: it does not: other settings, arms or data.
@@ -48,12 +43,13 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
             _check_arms(where, record.config, config)
         alike = record.config["study"]["condition"] == config["study"]["condition"]
         if alike and (difference := first_difference(record.config, config, redo)) is not None:
-            raise GanAugError(_other_setting(where, *difference))
+            raise _other_setting(where, *difference)
         if first and record.data.fingerprint != fingerprint:
-            raise GanAugError(
-                _other_cut(where, record.config["data"], config["data"])
-                or _other_images(where, record, config["data"]["root"], fingerprint)
-            )
+            # What cuts the data set otherwise; a draw's own subset is nothing of that.
+            one, other = ({"study": {}, "data": of["data"]} for of in (record.config, config))
+            if (difference := first_difference(one, other, ("data.subset",))) is not None:
+                raise _other_setting(where, *difference)
+            raise _other_images(where, record, config["data"]["root"], fingerprint)
         if alike:
             return
         first = False
@@ -75,7 +71,7 @@ def check_same_data(folder: Path, data: DataSettings) -> None:
     except GanAugError:
         return
     if fingerprint != record.data.fingerprint:
-        raise GanAugError(_other_images(folder, record, data.root, fingerprint))
+        raise _other_images(folder, record, data.root, fingerprint)
 
 
 def _check_arms(where: Path, before: Plain, now: Plain) -> None:
@@ -89,28 +85,19 @@ def _check_arms(where: Path, before: Plain, now: Plain) -> None:
         )
 
 
-def _other_cut(where: Path, before: Plain, now: Plain) -> str | None:
-    """Return which setting cuts the data set otherwise; a draw's own subset is none."""
-    of_data = [{"study": {}, "data": data} for data in (before, now)]
-    difference = first_difference(of_data[0], of_data[1], ("data.subset",))
-    return None if difference is None else _other_setting(where, *difference)
-
-
-def _other_images(where: Path, record: RunRecord, root: str | None, fingerprint: str) -> str:
+def _other_images(
+    where: Path, record: RunRecord, root: str | None, fingerprint: str
+) -> GanAugError:
     assert record.data is not None
     then = record.config["data"].get("root")
-    return (
-        f"data.root={_shown(root)}: holds other images (fingerprint {fingerprint}) than {where} "
-        f"was run on ({record.data.fingerprint}, from {_shown(then)}); {ANOTHER_STUDY}"
+    return GanAugError(
+        f"data.root={as_typed(root)}: holds other images (fingerprint {fingerprint}) than {where} "
+        f"was run on ({record.data.fingerprint}, from {as_typed(then)}); {ANOTHER_STUDY}"
     )
 
 
-def _other_setting(where: Path, key: str, before: Any, now: Any) -> str:
-    return (
-        f"{key}={_shown(now)}: {where} was run with {_shown(before)}, and a report needs draws "
+def _other_setting(where: Path, key: str, before: Any, now: Any) -> GanAugError:
+    return GanAugError(
+        f"{key}={as_typed(now)}: {where} was run with {as_typed(before)}, and a report needs draws "
         f"with the same settings; set it alike, or {ANOTHER_STUDY}"
     )
-
-
-def _shown(value: Any) -> Any:
-    return "null" if value is None else value

@@ -19,17 +19,13 @@ from gan_aug.settings.study import SettledStudy, StudySettings
 def check_rules(
     settings: SettledStudy, splits: Splits, result: DrawResult, folder: Path
 ) -> list[RuleCheck]:
-    """Check the rules that one draw can keep or break; the report checks those over draws.
-
-    Args:
-        settings: of the study.
-        splits: the draw.
-        result: the job's, without these checks.
-        folder: the job's, with its synthetic sets.
-    """
+    """Check the rules that one draw can keep or break; the report checks those over draws."""
     unlabelled = set[str]()
     if settings.study.unlabelled is not None:
         unlabelled |= set(unlabelled_of(settings, splits).hashes.tolist())
+    beside = "by the most probable class"
+    if splits.classes.positive is not None:
+        beside = "at 0.5 and at the threshold chosen on validation"
     titled = {
         "A GAN saw only training images of its own draw": saw_only_training_images(
             splits, folder, unlabelled
@@ -41,7 +37,10 @@ def check_rules(
         ),
         "Test images decide nothing": _decided(settings, splits, result),
         "Controls ride along": _controls(settings),
-        "Accuracy stands beside threshold-free metrics": (True, _beside(splits)),
+        "Accuracy stands beside threshold-free metrics": (
+            True,
+            f"{beside}, for every fit and split",
+        ),
     }
     return [
         RuleCheck(rule=rule, title=title, passed=passed, detail=detail)
@@ -52,12 +51,9 @@ def check_rules(
 def saw_only_training_images(
     splits: Splits, folder: Path, unlabelled: Set[str] = frozenset()
 ) -> tuple[bool, str]:
-    """Check what the synthetic sets of a job say of their GANs: rule 1.
+    """Check what the synthetic sets in a job's folder say of their GANs: rule 1.
 
-    Args:
-        splits: the draw's.
-        folder: the job's.
-        unlabelled: hashes of further training images, which one of the GANs was fitted on.
+    `unlabelled` are hashes of further training images, which one of the GANs was fitted on.
 
     Returns:
         Whether all that GANs were fitted on, and all sources of translations, are training images
@@ -97,14 +93,12 @@ def _equal(settings: SettledStudy, splits: Splits, result: DrawResult) -> tuple[
     starts: dict[int, set[str]] = {}
     for fit in result.fits:
         starts.setdefault(fit.repeat, set()).add(fit.initial_weights)
-    same = len(steps) == 1 and all(len(weights) == 1 for weights in starts.values())
     n = sum(map(len, starts.values()))
     wrong = [said for fit in result.fits if (said := _misused(settings, splits, result, fit))]
-    counted = f"{len(result.fits)} fits used the images they say"
     return (
-        same and not wrong,
+        len(steps) == 1 and n == len(starts) and not wrong,
         f"{sorted(steps)} steps, {n} initial weights for {len(starts)} repeats; "
-        f"{wrong[0] if wrong else counted}",
+        f"{wrong[0] if wrong else f'{len(result.fits)} fits used the images they say'}",
     )
 
 
@@ -151,13 +145,9 @@ def _decided(settings: SettledStudy, splits: Splits, result: DrawResult) -> tupl
 
 
 def chosen_by_validation(fits: list[FitResult], arms: Mapping[str, ArmSettings]) -> str | None:
-    """Return which fit has other weights than those of its lowest validation loss; None: none.
-
-    Args:
-        fits: of a study whose steps validation chooses.
-        arms: by name; some train first on what no choice is made from.
-    """
+    """Return which fit has other weights than those of its lowest validation loss; None: none."""
     for fit in fits:
+        # Some arms train first on what no choice is made from.
         first = mixing_of(arms[fit.arm]).first_steps(fit.steps)
         later = [point for point in fit.curve if point["step"] > first]
         if fit.chosen != min(later, key=lambda point: point["val_loss"])["step"]:
@@ -182,24 +172,15 @@ def _controls(settings: StudySettings) -> tuple[bool, str]:
 def control_of(settings: StudySettings) -> str | None:
     """Return the arm that adds copies of real images just as the asked arm adds GAN images.
 
-    Returns:
-        Its name; None where no arm differs from the asked one by its added images alone.
+    None where no arm differs from the asked one by its added images alone.
     """
+
+    def use(arm: ArmSettings) -> tuple[Any, Any]:  # of its images, whatever they are
+        added = arm.added.model_dump(exclude={"source", "filter"})
+        return arm.model_dump(exclude={"title", "added"}), added
+
     asked = settings.arms[settings.study.question.arm]
     for name, arm in settings.arms.items():
-        if arm is not asked and arm.added.source == "duplicate" and _use(arm) == _use(asked):
+        if arm is not asked and arm.added.source == "duplicate" and use(arm) == use(asked):
             return name
     return None
-
-
-def _use(arm: ArmSettings) -> tuple[Any, Any]:
-    """Return how an arm uses its images, whatever they are."""
-    added = arm.added.model_dump(exclude={"source", "filter"})
-    return arm.model_dump(exclude={"title", "added"}), added
-
-
-def _beside(splits: Splits) -> str:
-    how = "by the most probable class"
-    if splits.classes.positive is not None:
-        how = "at 0.5 and at the threshold chosen on validation"
-    return f"{how}, for every fit and split"

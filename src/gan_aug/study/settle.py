@@ -11,7 +11,7 @@ from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Plain
-from gan_aug.settings.ruler import ruler_arms
+from gan_aug.settings.design import ruler_arms
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
 
@@ -23,10 +23,6 @@ _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
 def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
     """Return the settings of a study that know its data, and the images of the draw.
 
-    Args:
-        settings: as typed.
-        source: the data set.
-
     Raises:
         GanAugError: a setting that does not fit the data.
     """
@@ -36,23 +32,23 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
     check_all_classes(values["data.subset"])
     if (pair := settings.model.pair) is not None:
         values["model.pair"] = classes.all_named(pair, "model.pair")
-    usual = {n: k or 0 for n, k in classes.numbers(settings.study.count, "study.count").items()}
-    arms = {name: _arm(settings, name, classes, usual) for name in settings.arms}
+    usual = _added(settings, classes)
+    arms: Plain = {}
+    for name, arm in settings.arms.items():
+        arms[name] = arm.model_dump(by_alias=True, exclude_unset=True)
+        typed = classes.numbers(arm.added.count, f"arms.{name}.added.count")
+        arms[name]["added"]["count"] = {n: usual[n] if k is None else k for n, k in typed.items()}
+        if arm.real is not None:
+            arms[name]["real"] = classes.numbers(arm.real, f"arms.{name}.real")
     arms |= ruler_arms(settings, arms, prepared.splits.train.counts(), values["data.subset"])
     endpoints = [one.model_dump(exclude_unset=True) for one in settings.study.endpoints]
     values |= {"study.count": usual, "study.endpoints": endpoints, "arms": arms}
     return settings.changed(SettledStudy, values), prepared
 
 
-def _arm(settings: StudySettings, name: str, classes: Classes, usual: Mapping[str, int]) -> Plain:
-    """Return an arm as plain containers, with a number for each class."""
-    arm = settings.arms[name]
-    plain = arm.model_dump(by_alias=True, exclude_unset=True)
-    typed = classes.numbers(arm.added.count, f"arms.{name}.added.count")
-    plain["added"]["count"] = {n: usual[n] if k is None else k for n, k in typed.items()}
-    if arm.real is not None:
-        plain["real"] = classes.numbers(arm.real, f"arms.{name}.real")
-    return plain
+def _added(settings: StudySettings, classes: Classes) -> dict[str, int]:
+    numbers = classes.numbers(settings.study.count, "study.count")
+    return {name: number or 0 for name, number in numbers.items()}
 
 
 def numbers_of(settings: StudySettings) -> Plain:
@@ -71,10 +67,6 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     They follow from the images that every draw has, so that all draws have the same ones. With
     `study.rare` one class is scarce and filled up to the others; without, all have as many images.
 
-    Args:
-        settings: as typed.
-        source: the data set.
-
     Raises:
         GanAugError: there are too few images, or numbers that were typed leave none.
     """
@@ -91,11 +83,8 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
             f"needs {_FEWEST_TRAINING} of each class; bring more, or leave the class out "
             "(data.classes=[A,B])"
         )
-    internal = (
-        min(_MOST_INTERNAL, have[scarce] // 5)
-        if data.internal_per_class == AUTO
-        else data.internal_per_class
-    )
+    usual = min(_MOST_INTERNAL, have[scarce] // 5)
+    internal = usual if data.internal_per_class == AUTO else data.internal_per_class
     left = {name: n - internal for name, n in have.items()}
     typed = None if data.subset == AUTO else data.subset
     rare = None if study.rare is None else classes.named(study.rare, "study.rare")
@@ -117,8 +106,7 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
         print(f"  {key}={value}".replace("'", ""))
     if not study.takes_from_data:
         return derived
-    counts = classes.numbers(derived.study.count, "study.count")
-    added = {name: n or 0 for name, n in counts.items()}
+    added = _added(derived, classes)
     values = _without_more_real(derived, added, {n: left[n] - k for n, k in subset.items()})
     values |= _without_quality(derived, source, added, {n: have[n] - subset[n] for n in have})
     return derived.changed(StudySettings, values)
@@ -161,14 +149,14 @@ def _without_more_real(
     settings: StudySettings, count: Mapping[str, int], left: Mapping[str, int]
 ) -> Plain:
     """Leave out the arms of further real images where there are not as many."""
-    lacking = [name for name, n in count.items() if n > left[name]]
+    lacking = next((name for name, n in count.items() if n > left[name]), None)
     out = [name for name, arm in settings.arms.items() if arm.added.source == "real"]
-    if not lacking or not out:
+    if lacking is None or not out:
         return {}
     for arm in out:
         print(
-            f"without the arm {arm}: it adds {count[lacking[0]]} further {lacking[0]} images, "
-            f"there are {left[lacking[0]]}"
+            f"without the arm {arm}: it adds {count[lacking]} further {lacking} images, there are "
+            f"{left[lacking]}"
         )
     kept = {name: arm for name, arm in settings.arms.items() if name not in out}
     return {"arms": {n: a.model_dump(by_alias=True, exclude_unset=True) for n, a in kept.items()}}

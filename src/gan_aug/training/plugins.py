@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_aug.data.origin import Origin
 from gan_aug.run.record import Run
-from gan_aug.settings.node import Node, building
+from gan_aug.settings.base import Node, building
 from gan_aug.training.callbacks import Checkpoints
 from gan_aug.training.csv_logger import MetricsCSV
 from gan_aug.training.tensorboard import FIRST, At, BoardLogger, layout, write_events

@@ -43,9 +43,8 @@ from gan_aug.run.progress import reporting, stage
 from gan_aug.run.record import Run
 from gan_aug.run.run_record import read_record
 from gan_aug.run.terminal import console, quieten
-from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
-from gan_aug.settings.gan_classes import classes_made
 from gan_aug.settings.models import GanSettings
 from gan_aug.training.callbacks import Checkpoints, ReportProgress
 from gan_aug.training.csv_logger import MetricsCSV

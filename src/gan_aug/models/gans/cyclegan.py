@@ -19,8 +19,7 @@ from gan_aug.models.networks.blocks import (
     Residual,
     draw_without_bias,
 )
-from gan_aug.settings.class_facts import GanFacts
-from gan_aug.settings.gan_classes import classes_of
+from gan_aug.settings.class_facts import GanFacts, classes_of
 
 ENDS = 5
 """Side of the first and the last kernel of a generator."""
