@@ -18,19 +18,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from gan_aug.data.classes import Classes
 from gan_aug.report import figures
 from gan_aug.report.answer import answer_of
-from gan_aug.report.comparisons import verdicts
+from gan_aug.report.comparisons import Verdict, verdicts
 from gan_aug.report.study import Study
-from gan_aug.report.summary import blocks, declared_families, power
+from gan_aug.report.summary import Block, blocks, declared_families, power
 from gan_aug.run.files import write_json
 from gan_aug.settings.design import Endpoint
 
 OVER_DRAWS: Any = SimpleNamespace(means=lambda *_: None)
 """In place of predictions, which were not kept: intervals are over draws alone."""
+Splits = dict[str, dict[str, list[Block]]]
 DRAWN = ("paired_differences", "accuracy_by_count", "gain_by_size")
 
 
@@ -87,21 +89,17 @@ class Published(Study):
         return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
 
 
-def _plain(judged: list[Any]) -> list[Any]:
-    return [vars(one) | {"endpoint": one.endpoint.model_dump()} for one in judged]
-
-
 def recompute(folder: Path) -> None:
     study = Published(folder)
     summary = study.__dict__["summary"]
-    primary, secondary = declared_families(study, OVER_DRAWS)
+    primary, secondary = families = declared_families(study, OVER_DRAWS)
     splits = {
         split: {
-            metric: blocks(study, split, metric, primary.found, OVER_DRAWS) for metric in of_split
+            metric: blocks(study, (split, metric), primary.pairs, OVER_DRAWS) for metric in of_split
         }
         for split, of_split in summary["splits"].items()
     }
-    judged = verdicts(study, primary, secondary, [])
+    judged = verdicts(study, families, [])
     corrected_over = {"primary": primary.size, "secondary": secondary.size}
     new = SimpleNamespace(
         **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": [], "gate": []}
@@ -117,9 +115,9 @@ def recompute(folder: Path) -> None:
     # Rules are of the draws' files, which are not kept: what was said of them stands.
     careful = [line for line in before["careful"] if line.startswith("Careful: broken")]
     summary |= {
-        "splits": to_jsonable_python(splits),
+        "splits": TypeAdapter(Splits).dump_python(splits, mode="json"),
         "power": to_jsonable_python(power(study, primary)),
-        "verdicts": _plain(judged),
+        "verdicts": TypeAdapter(list[Verdict]).dump_python(judged, mode="json"),
         "corrected_over": corrected_over,
         "answer": to_jsonable_python(replace(answer, careful=[*careful, *answer.careful])),
     }

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from gan_aug.report.crossed import Means
-from gan_aug.report.exchange import Rate, exchange, sensitivity
 from gan_aug.report.statistics import compare, correct, t_interval
+from gan_aug.report.worth import Rate, exchange, sensitivity
 
 ENDPOINTS = {
     "internal_auroc": "internal AUROC",

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_aug.report.comparisons import BETTER, WORSE, Key, Verdict, verdicts
+from gan_aug.report.comparisons import BETTER, WORSE, Verdict, Where, verdicts
 from gan_aug.report.crossed import Means, OverPatients, over_patients
 from gan_aug.report.metrics import LAST
 from gan_aug.report.statistics import Comparison, compare
 from gan_aug.report.study import Condition, Study, read_study
 from gan_aug.report.summary import declared_families
-from gan_aug.report.worth import Measure, further_images, measure_worth
+from gan_aug.report.worth import Measure, measure_on, measure_worth
 
 PAIRS = (
     ("gan", "duplicate"),
@@ -60,7 +60,7 @@ class Tables:
         splits = list(dict.fromkeys(one.split for one in study.endpoints))
         self.worth = measure_worth(study, splits, self.over)
         self.families = declared_families(study, self.over)
-        self.verdicts = verdicts(study, *self.families, self.worth)
+        self.verdicts = verdicts(study, self.families, self.worth)
 
     def verdict(self, condition: Condition, arm: str, reference: str) -> Verdict | None:
         """Return what is said of two arms on the primary endpoint; None: they are not compared."""
@@ -73,25 +73,23 @@ class Tables:
 
     def measure(self, condition: Condition, split: str, metric: str) -> Measure:
         """Return the ruler under a condition on an endpoint."""
-        wanted = (self.study.named(condition), split, metric)
-        (found,) = (m for m in self.worth if (m.condition, m.split, m.metric) == wanted)
+        found = measure_on(self.worth, self.study.named(condition), split, metric)
+        assert found is not None
         return found
 
-    def comparison(self, key: Key) -> Comparison:
+    def comparison(self, condition: Condition, where: Where, *arms: str) -> Comparison:
         """Compare two arms, of the ruler too."""
-        values = self.study.by_draw(key.condition, key.split, key.metric)
-        arms = (key.arm, key.reference)
-        both = values.select("draw", *arms).drop_nulls()
-        draws = both["draw"].to_list()
-        means = self.over.means(key.condition, key.split, key.metric, arms, draws)
+        both = self.study.by_draw(condition, *where).select("draw", *arms).drop_nulls()
+        means = self.over.means(condition, *where, arms, both["draw"].to_list())
         error = means.error(np.array([1.0, -1.0])) if means else None
-        return compare(both[key.arm].to_numpy(), both[key.reference].to_numpy(), crossed=error)
+        return compare(*(both[arm].to_numpy() for arm in arms), crossed=error)
 
     def differences(self, condition: Condition, arm: str, reference: str) -> str:
         """Return a pair's cells: difference, p and verdict on the primary endpoint, then others."""
         cells = []
         for endpoint in self.study.endpoints:
-            found = self.comparison(Key(endpoint.split, endpoint.name, condition, arm, reference))
+            where = (endpoint.split, endpoint.name)
+            found = self.comparison(condition, where, arm, reference)
             cells.append(interval(found.mean, found.interval))
         judged = self.verdict(condition, arm, reference)
         beside = [p_of(judged.p_holm), judged.word] if judged else ["", ""]
@@ -118,7 +116,7 @@ class Tables:
                 cells = self.differences(condition, arm, "real")
                 yield f"| `{arm}` | {primary.arms[arm].worth} | {cells} |"
         (end, _) = max(facts.arms.items(), key=lambda item: item[1])
-        steps = list(further_images(facts))
+        steps = list(facts.further)
         for arm, other in (*PAIRS, *zip(steps[1:], steps, strict=False), ("classic", end)):
             yield f"| `{arm}` less `{other}` | | {self.differences(condition, arm, other)} |"
         gains = [

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_aug.interpret.command import render
 from gan_aug.interpret.copies import Versions, explainable, with_random_weights
 from gan_aug.interpret.filters import filter_sheets
 from gan_aug.interpret.layers import Field, chosen_layers, conv_layers, receptive_fields
 from gan_aug.interpret.maps import METHODS, logit, map_sheets, methods_for
-from gan_aug.interpret.page import render
-from gan_aug.interpret.sheets import png_of
 from gan_aug.models.gans.dcgan import Discriminator
 from gan_aug.models.networks.blocks import InstanceNorm
+from gan_aug.pages.figure import figure_png
 from gan_aug.run.errors import GanAugError
 
 SIDE, CHANNELS = 32, 3
@@ -353,7 +353,9 @@ def test_sheets_and_page(kind: Any) -> None:
     }
     for figure in figures.values():
         figure.set_dpi(20)
-    page = render("last.ckpt", numbers, {name: png_of(figure) for name, figure in figures.items()})
+    page = render(
+        "last.ckpt", numbers, {name: figure_png(figure) for name, figure in figures.items()}
+    )
     assert page.count("<figure>") == len(figures)
     assert ("no convolutions whose filters could be shown" in page) is not convolves
     assert ("which Grad-CAM would be read off" in page) is not convolves

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_aug.report import exchange as module
+from gan_aug.report import worth as module
 from gan_aug.report.crossed import Means, over_patients
-from gan_aug.report.exchange import Rate, Sensitivity, monotone
+from gan_aug.report.worth import Rate, Sensitivity, monotone
 
 SIZES = np.array([25.0, 50, 100, 200, 400])
 OWN = 25

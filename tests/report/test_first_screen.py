@@ -15,16 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from gan_aug.report import figures
-from gan_aug.report.__main__ import Patience
+from gan_aug.report.__main__ import Patience, print_answer
 from gan_aug.report.build import answered, write_report
+from gan_aug.report.drawing import COLOURS, palette
 from gan_aug.report.figures import all_figures
 from gan_aug.report.page import _made_from
-from gan_aug.report.palette import COLOURS, palette
 from gan_aug.report.ruler_figure import _apart
 from gan_aug.report.study import read_study
 from gan_aug.report.summary import Answer, summarise
-from gan_aug.report.terminal import print_answer
 
 ENDPOINTS = [
     {"split": "internal", "metric": "auroc", "smallest_effect": 0.01},
@@ -171,17 +169,14 @@ def texts_of(drawn: Figure) -> list[Text]:
     return [text for text in found if isinstance(text, Text) and text.get_text()]
 
 
-def test_figures_are_of_what_was_declared_with_nothing_written_over_data(
-    mri: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn: list[Figure] = []
-    monkeypatch.setattr(figures, "_png", lambda figure: drawn.append(figure) or b"")
+def test_figures_are_of_what_was_declared_with_nothing_written_over_data(mri: Path) -> None:
     study = read_study(mri)
-    names = list(all_figures(study, summarise(study)))
-    written = [text.get_text() for figure in drawn for text in texts_of(figure)]
+    drawn = all_figures(study, summarise(study))
+    written = [text.get_text() for figure in drawn.values() if figure for text in texts_of(figure)]
     assert not any("`" in text for text in written)
     assert "`" not in (mri / "report.html").read_text()
-    ruler = drawn[names.index("ruler")]
+    ruler = drawn["ruler"]
+    assert ruler is not None
     panels = [axes.get_ylabel() for axes in ruler.axes if axes.get_ylabel()]
     assert panels == ["internal AUROC, %", "internal accuracy, %"]
     ruler.draw_without_rendering()

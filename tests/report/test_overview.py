@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fake_study import write_study
 
 from gan_aug.report.answer import answer_of
@@ -72,6 +73,20 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
         "not measured)."
     )
     assert said in answer_of(summary, titles, []).limits
+
+
+@pytest.mark.parametrize(("shares", "said"), [((1.0,), "100 %"), ((0.39, 1.0), "39 to 100 %")])
+def test_gates_of_many_conditions_are_one_sentence(
+    shares: tuple[float, ...], said: str, tmp_path: Path
+) -> None:
+    gate = [
+        GateRow({"hospital": str(i)}, "normal", {"recall": 0.1}, 10, 3, {"recall": 7}, share)
+        for i in range(7)
+        for share in shares
+    ]
+    summary = replace(two_conditions(tmp_path), gate=gate)
+    limits = answer_of(summary, {"gan": "GAN images"}, []).limits
+    assert any(line.endswith(f"of real images in their place: {said}.") for line in limits)
 
 
 def test_the_page_begins_with_the_table(tmp_path: Path) -> None:

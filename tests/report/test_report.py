@@ -430,6 +430,15 @@ def test_draws_that_do_not_belong_together(
         assert part in str(caught.value)
 
 
+def test_endpoints_that_were_redone_under_one_condition_alone_are_named(tmp_path: Path) -> None:
+    write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"per_class": 50},))
+    other = [{"split": "internal", "metric": "auroc"}]
+    more = ({"per_class": 300},)
+    write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=more, endpoints=other)
+    with pytest.raises(GanAugError, match=r"has other study\.endpoints than .*; run the draws of"):
+        write_report(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "part"), [("nowhere", "no such folder"), ("empty", "no finished draw")]
 )

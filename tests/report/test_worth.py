@@ -11,12 +11,11 @@ from fake_study import write_study
 
 from gan_aug.report.build import answered, write_report
 from gan_aug.report.crossed import OverPatients
-from gan_aug.report.exchange import Rate
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.study import read_study
 from gan_aug.report.summary import plain
-from gan_aug.report.worth import Measure, measure_worth, words
+from gan_aug.report.worth import Measure, Rate, measure_worth, words
 
 STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
 """2 points a doubling, and those of 50 images are the draw's."""

@@ -13,14 +13,8 @@ from rich import box
 from rich.table import Table
 
 from gan_aug.data.image_table import Images
-from gan_aug.evaluation.evaluator import (
-    BASELINE,
-    GENERATED,
-    Evaluator,
-    discriminator_of,
-    of_class,
-)
-from gan_aug.evaluation.measured import ClassQuality, Quality, misses
+from gan_aug.evaluation.evaluator import Evaluator, discriminator_of, of_class
+from gan_aug.evaluation.measured import BASELINE, GENERATED, ClassQuality, Quality, misses
 from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.memorisation import closest_pairs
 from gan_aug.metrics.sample import Sample

@@ -17,7 +17,14 @@ from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
 from gan_aug.data.image_table import Images, ImageTable, concatenate
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor
-from gan_aug.evaluation.measured import ClassQuality, Quality, Values, real_share
+from gan_aug.evaluation.measured import (
+    BASELINE,
+    GENERATED,
+    ClassQuality,
+    Quality,
+    Values,
+    real_share,
+)
 from gan_aug.evaluation.reference_classifier import (
     ReferenceClassifier,
     find_or_fit_reference,
@@ -29,7 +36,6 @@ from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.quality import QualitySettings
 
-BASELINE, GENERATED = "real", "generated"
 HALVINGS = 5
 """How often unseen real images are cut in two, to see whether one half passes the other's gate."""
 

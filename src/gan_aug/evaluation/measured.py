@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from gan_aug.run.stored_model import Part
 
 Values = dict[str, float]
+BASELINE, GENERATED = "real", "generated"
+"""What sets of images are called: unseen real ones, which are the baseline, and a GAN's."""
 _ROUNDING = 1e-9
 """12 of 120 images are within 0.1, however the shares were rounded."""
 
@@ -80,7 +82,7 @@ def misses(quality: Quality, name: str) -> list[str] | None:
     if name not in quality.classes:
         return None
     values = quality.classes[name].values
-    return missed_by(quality, values["generated"], values["real"])
+    return missed_by(quality, values[GENERATED], values[BASELINE])
 
 
 def missed_by(quality: Quality, asked: Values, real: Values) -> list[str] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,18 +24,36 @@ from gan_aug.interpret.copies import Explained, Versions, explainable, with_rand
 from gan_aug.interpret.filters import filter_sheets
 from gan_aug.interpret.latent import PROJECTED, latent_sheets
 from gan_aug.interpret.layers import chosen_layers
-from gan_aug.interpret.maps import METHODS, logit, logit_difference, map_sheets, methods_for
-from gan_aug.interpret.page import render
-from gan_aug.interpret.sheets import png_of
+from gan_aug.interpret.maps import (
+    CELLS,
+    LEAST_SIDE,
+    METHODS,
+    logit,
+    logit_difference,
+    map_sheets,
+    methods_for,
+)
+from gan_aug.interpret.sheets import LARGEST_DIFFERENCE
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_stored
+from gan_aug.pages import html
+from gan_aug.pages.figure import figure_png
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.terminal import quieten
-from gan_aug.settings.base import Node, build_plain
+from gan_aug.settings.base import Node, Plain, build_plain
 from gan_aug.settings.commands import SettledExplain
+
+TITLES = {
+    "maps_discriminator": "Where the discriminator looks",
+    "maps_cnn": "Where the classifier looks",
+    "mean_maps": "Where they look on average",
+    "interpolation": "Ways through the latent space",
+    "truncation": "From the middle of the latent space outwards",
+    "projection": "What the generator makes that is nearest to an image",
+}
 
 
 def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
@@ -85,25 +102,38 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
         "cnn": ("classifier", f"its logit of {named} less {less}"),
     }
     explained = partial(logit_difference, label=splits.classes.label(named))
+
+    def versions(
+        trained: Explained,
+        build: Callable[[], nn.Module],
+        output_of: Callable[[nn.Module], Explained],
+        methods: Sequence[str],
+        *batches: Tensor,
+    ) -> Versions:
+        seeds = (stream_seed("explain weights", settings.seed, i) for i in range(2))
+        random, other = (
+            output_of(with_random_weights(build, own, batches, trained.network)) for own in seeds
+        )
+        return Versions(trained, random, other, methods)
+
     networks = {
-        "discriminator": _versions(
+        "discriminator": versions(
             discriminator,
             lambda: untrained_gan(config, where).critic(label),
             logit,
-            [real, generated],
             methods_for(discriminator.network, real),
-            settings.seed,
+            real,
+            generated,
         ),
-        "cnn": _versions(
+        "cnn": versions(
             explained(explainable(classifier.module.network)),
             lambda: _untrained(settings.quality.classifier.module).network,
             explained,
-            [real],
             list(METHODS),
-            settings.seed,
+            real,
         ),
     }
-    numbers: dict[str, Any] = {
+    numbers: Plain = {
         "images": {title: len(images) for title, images in groups.items()}
         | {"for filters": {"real": len(real), "generated": len(generated)}},
         "reference_classifier": classifier.facts().model_dump(exclude_none=True),
@@ -139,9 +169,8 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
 def _untrained(module: Node) -> Classifier:
     """Build a classifier without weights that somebody fitted."""
     node = module.plain()
-    network = node["network"]
     usual = {"pretrained": False, "weights": None}
-    node["network"] = network | {key: usual[key] for key in usual if key in network}
+    node["network"] |= {key: usual[key] for key in usual if key in node["network"]}
     classifier: Classifier = build_plain(node, "quality.classifier")
     return classifier
 
@@ -155,29 +184,12 @@ def _spaced(images: Tensor) -> Tensor:
     return images[np.linspace(0, len(images) - 1, min(PROJECTED, len(images))).astype(int)]
 
 
-def _versions(
-    trained: Explained,
-    build: Callable[[], nn.Module],
-    explained: Callable[[nn.Module], Explained],
-    batches: list[Tensor],
-    methods: Sequence[str],
-    seed: int,
-) -> Versions:
-    seeds = (stream_seed("explain weights", seed, i) for i in range(2))
-    random, other = (
-        explained(with_random_weights(build, own, batches, trained.network)) for own in seeds
-    )
-    return Versions(trained, random, other, methods)
-
-
-def _write(
-    folder: Path, numbers: Mapping[str, Any], figures: Mapping[str, Figure], checkpoint: str
-) -> None:
-    pngs = {name: png_of(figure) for name, figure in figures.items()}
+def _write(folder: Path, numbers: Plain, figures: Mapping[str, Figure], checkpoint: str) -> None:
+    pngs = {name: figure_png(figure) for name, figure in figures.items()}
     writer = SummaryWriter(folder)
     for name, png in pngs.items():
         path = folder / f"{name}.png"
-        replace_file(path, lambda temporary, png=png: temporary.write_bytes(png))  # type: ignore[misc]
+        replace_file(path, partial(Path.write_bytes, data=png))
         pixels: NDArray[np.float32] = imread(path)
         writer.add_image(f"explain/{name}", pixels[..., :3], dataformats="HWC")
     writer.close()
@@ -200,3 +212,29 @@ def _write(
     print(f"page        {folder / 'explain.html'}")
     print(f"sheets      {folder}/*.png, and in TensorBoard: tensorboard --logdir {folder}")
     print(f"numbers     {folder / 'explain.json'}")
+
+
+def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes]) -> str:
+    """Return the page, whose words are in explain.html.j2, as HTML.
+
+    Args:
+        checkpoint: what was explained.
+        numbers: the content of explain.json.
+        pngs: name of a sheet to PNG.
+    """
+    filters = {
+        f"filters_{layer}": f"Discriminator, layer {layer[5:]}: what excites its filters"
+        for layer in numbers["filters"]
+    }
+    return html.render(
+        Path(__file__).with_name("explain.html.j2"),
+        {"one": "{:.1f}".format, "two": "{:.2f}".format},
+        checkpoint=checkpoint,
+        numbers=numbers,
+        methods=METHODS,
+        least_side=LEAST_SIDE,
+        cells=CELLS,
+        largest_difference=LARGEST_DIFFERENCE,
+        titles=TITLES | filters,
+        sheets={name: html.data_uri(png) for name, png in pngs.items()},
+    )

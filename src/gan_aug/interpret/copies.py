@@ -14,32 +14,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @dataclass(frozen=True)
 class Explained:
-    """A network and the number of it that is explained.
+    """A network and the number of it that is explained."""
 
-    Attributes:
-        network: from `explainable`.
-        output: images (N, C, H, W) to (N,).
-    """
-
-    network: nn.Module
-    output: Callable[[Tensor], Tensor]
+    network: nn.Module  # from `explainable`
+    output: Callable[[Tensor], Tensor]  # images (N, C, H, W) to (N,)
 
 
 @dataclass(frozen=True)
 class Versions:
-    """A network as it was trained, and twice with random weights.
-
-    Attributes:
-        trained: as it is.
-        random: untrained.
-        other_random: untrained, with other weights.
-        methods: the maps to make of it, keys of `gan_aug.interpret.maps.METHODS`.
-    """
+    """A network as it was trained, and twice with random weights."""
 
     trained: Explained
     random: Explained
     other_random: Explained
-    methods: Sequence[str]
+    methods: Sequence[str]  # maps to make of it, keys of `gan_aug.interpret.maps.METHODS`
 
 
 class GuidedLeakyReLU(nn.ReLU):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from captum.attr import LayerActivation, NeuronGuidedBackprop
@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from gan_aug.interpret.copies import Versions
 from gan_aug.interpret.layers import ConvLayer
-from gan_aug.interpret.sheets import Panels, Pixels, filters_figure, picture, relief
+from gan_aug.interpret.sheets import Panels, filters_figure, picture, relief
+from gan_aug.settings.base import Plain
 
 BATCH = 64
 
@@ -25,7 +26,7 @@ def filter_sheets(
     images: Mapping[str, Tensor],
     filters: int,
     patches: int,
-) -> tuple[dict[str, Any], dict[str, Figure]]:
+) -> tuple[Plain, dict[str, Figure]]:
     """Show what excites the filters of a discriminator, trained and with random weights.
 
     Args:
@@ -43,19 +44,19 @@ def filter_sheets(
         "trained": (networks.trained.network, "Trained discriminator"),
         "random": (networks.random.network, "Control: random weights, chosen by the same rule"),
     }
-    numbers: dict[str, Any] = {}
+    numbers: Plain = {}
     figures: dict[str, Figure] = {}
     for layer in layers:
         blocks: dict[str, tuple[list[str], Panels]] = {}
-        of_layer: dict[str, Any] = {"receptive_field": layer.size}
+        of_layer: Plain = {"receptive_field": layer.size}
         for key, (network, title) in versions.items():
             maps = {name: responses(network, layer, shown) for name, shown in images.items()}
             scores = selectivity(maps["real"], patches)
             chosen = scores.argsort(descending=True, stable=True)[:filters].tolist()
             panels: Panels = {}
             for name, shown in images.items():
-                for kind, rows in _tiles(network, layer, shown, maps[name], chosen, patches):
-                    panels[f"{name}: {kind}"] = rows
+                tiles = _tiles(network, layer, shown, maps[name], chosen, patches)
+                panels |= {f"{name}: {kind}": rows for kind, rows in tiles.items()}
             blocks[title] = [f"filter {number}" for number in chosen], panels
             of_layer[key] = {
                 "filters": chosen,
@@ -77,19 +78,20 @@ def _tiles(
     maps: Tensor,
     filters: Sequence[int],
     patches: int,
-) -> list[tuple[str, list[list[Pixels]]]]:
+) -> Panels:
     """Return the rows of tiles, one a filter, of each kind of panel."""
     at = network.get_submodule(layer.path)
-    seen: list[list[Pixels]] = []
-    guided: list[list[Pixels]] = []
+    panels: Panels = {"patches": [], "guided backpropagation": []}
     for number in filters:
         top = strongest(maps, number, patches)
         shown = images[top.rows]
         gradients = guided_backprop(network, at, shown, number, top.cells)
-        for rows, draw, source in ((seen, picture, shown), (guided, relief, gradients)):
+        for rows, draw, source in zip(
+            panels.values(), (picture, relief), (shown, gradients), strict=True
+        ):
             pairs = zip(source, top.cells, strict=True)
             rows.append([draw(crop(image, layer, cell)) for image, cell in pairs])
-    return [("patches", seen), ("guided backpropagation", guided)]
+    return panels
 
 
 def responses(network: nn.Module, layer: ConvLayer, images: Tensor) -> Tensor:
@@ -99,11 +101,7 @@ def responses(network: nn.Module, layer: ConvLayer, images: Tensor) -> Tensor:
 
 
 def selectivity(maps: Tensor, count: int) -> Tensor:
-    """Tell how far a filter's strongest responses stand above its usual ones.
-
-    Args:
-        maps: responses (N, F, h, w).
-        count: how many images count as the strongest.
+    """Tell how far the strongest responses of filters, of (N, F, h, w), stand above usual ones.
 
     Returns:
         (F,): the mean of the largest response in each of the `count` images with the largest,
@@ -115,17 +113,11 @@ def selectivity(maps: Tensor, count: int) -> Tensor:
 
 
 class Strongest(NamedTuple):
-    """The images that excite a filter most, the strongest first.
+    """The P images that excite a filter most, the strongest first."""
 
-    Attributes:
-        rows: (P,) their positions.
-        cells: (P, 2) row and column of the strongest cell of each one's map.
-        values: (P,) responses there.
-    """
-
-    rows: Tensor
-    cells: Tensor
-    values: Tensor
+    rows: Tensor  # (P,) their positions
+    cells: Tensor  # (P, 2) row and column of the strongest cell of each one's map
+    values: Tensor  # (P,) responses there
 
 
 def strongest(maps: Tensor, number: int, count: int) -> Strongest:
@@ -170,14 +162,9 @@ def guided_backprop(
 
 
 def crop(image: Tensor, layer: ConvLayer, cell: Tensor) -> Tensor:
-    """Return the pixels that a cell sees: (C, size, size).
+    """Return the pixels of (C, H, W) that a cell, a row and column, sees: (C, size, size).
 
     Beyond the border are zeros, which is what the convolutions pad with: mid-grey in an image.
-
-    Args:
-        image: (C, H, W).
-        layer: whose cell.
-        cell: (2,) its row and column.
     """
     padded = F.pad(image, [layer.size] * 4)
     top, left = (int(i) * layer.stride + layer.offset + layer.size for i in cell)

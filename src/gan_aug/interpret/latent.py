@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from gan_aug.interpret.sheets import projection_figure, strips_figure
+from gan_aug.settings.base import Plain
 
 BATCH = 64
 CANDIDATES = 1024
@@ -23,7 +24,7 @@ PROJECTED, PROJECTED_SHOWN, PROJECTION_STEPS = 16, 5, 200
 
 def latent_sheets(
     generator: nn.Module, latent_dim: int, groups: Mapping[str, Tensor], seed: int
-) -> tuple[dict[str, Any], dict[str, Figure]]:
+) -> tuple[Plain, dict[str, Figure]]:
     """Walk through a generator's latent space, and look for real images in it.
 
     Args:
@@ -45,26 +46,23 @@ def latent_sheets(
     sizes = [len(group) for group in groups.values()]
     columns = zip(*(torch.split(column, sizes) for column in projected), strict=True)
     parts = {name: Projection(*part) for name, part in zip(groups, columns, strict=True)}
+    projection: Plain = {
+        name: {
+            "rms_mean": float(part.rms.mean()),
+            "rms_sd": float(part.rms.std()),
+            "latent_length": float(part.lengths.mean()),
+            "images": len(part.rms),
+        }
+        for name, part in parts.items()
+    }
+    nearer = share_nearer(parts["training"].rms, parts["unseen real"].rms)
     numbers = {
         "interpolation": {"largest_step_over_mean": largest_jump(strips), "steps": STEPS - 1},
         "truncation": {
             "spread": {str(s): float(v) for s, v in zip(SCALES, spread, strict=True)},
             "latents": SPREAD_OVER,
         },
-        "projection": {
-            name: {
-                "rms_mean": float(part.rms.mean()),
-                "rms_sd": float(part.rms.std()),
-                "latent_length": float(part.lengths.mean()),
-                "images": len(part.rms),
-            }
-            for name, part in parts.items()
-        }
-        | {
-            "share_of_pairs_training_nearer": share_nearer(
-                parts["training"].rms, parts["unseen real"].rms
-            )
-        },
+        "projection": projection | {"share_of_pairs_training_nearer": nearer},
     }
     few = slice(PROJECTED_SHOWN)
     shown = {
@@ -121,12 +119,9 @@ def interpolation(
 
 
 def largest_jump(strips: Tensor) -> float:
-    """Return the largest step of a strip over its mean step, as a mean over strips.
+    """Return the largest step of a strip over its mean step, as a mean over (rows, steps, C, H, W).
 
     1 is an even walk; a walk from one remembered image to the next would have one large step.
-
-    Args:
-        strips: (rows, steps, C, H, W).
     """
     step = strips.diff(dim=1).flatten(2).square().mean(dim=2).sqrt()
     return float((step.amax(dim=1) / step.mean(dim=1).clamp_min(1e-12)).mean())
@@ -147,16 +142,13 @@ def truncation(
 class Projection(NamedTuple):
     """The generator's nearest images.
 
-    Attributes:
-        images: (N, C, H, W) in [-1, 1].
-        rms: (N,) root mean square errors, in grey levels of 0 to 255.
-        lengths: (N,) of the latents, over the root of their dimensions: about 1 where the
-            generator draws them.
+    The lengths are those of the latents, over the root of their dimensions: about 1 where the
+    generator draws them.
     """
 
-    images: Tensor
-    rms: Tensor
-    lengths: Tensor
+    images: Tensor  # (N, C, H, W) in [-1, 1]
+    rms: Tensor  # (N,) root mean square errors, in grey levels of 0 to 255
+    lengths: Tensor  # (N,)
 
 
 def project(
@@ -195,14 +187,9 @@ def project(
 
 
 def share_nearer(train: Tensor, unseen: Tensor) -> float:
-    """Return the share of pairs in which the training image has the smaller error.
+    """Return the share of pairs in which the training image has the smaller of two errors.
 
-    Args:
-        train: (N,) errors of training images.
-        unseen: (M,) errors of images that the generator was not fitted on.
-
-    Returns:
-        0.5 where they cannot be told apart, 1 where every training image projects better.
+    It is 0.5 where they cannot be told apart, 1 where every training image projects better.
     """
     pairs = unseen[None] - train[:, None]
     return float(((pairs > 0).double() + 0.5 * (pairs == 0).double()).mean())

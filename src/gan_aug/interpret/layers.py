@@ -51,29 +51,19 @@ class Field:
     """What the cells of a map see of the image.
 
     Cell i of a row of the map sees the pixels from offset + i * stride to below that + size.
-
-    Attributes:
-        size: side of the receptive field in pixels.
-        stride: pixels between the fields of neighbouring cells; 0: every cell sees the whole image.
-        offset: where the field of the first cell begins; negative where it hangs over the border.
     """
 
-    size: int
-    stride: int
-    offset: int
+    size: int  # side of the receptive field in pixels
+    stride: int  # pixels between the fields of neighbouring cells; 0: each sees the whole image
+    offset: int  # where the field of the first cell begins; negative: it hangs over the border
 
 
 @dataclass(frozen=True)
 class ConvLayer(Field):
-    """A convolution of a network, with what its cells see.
+    """A convolution of a network, with what its cells see."""
 
-    Attributes:
-        number: 0 is the first one that an image passes.
-        path: of the module that is read: the convolution, or the batch norm that follows it.
-    """
-
-    number: int
-    path: str
+    number: int  # 0 is the first one that an image passes
+    path: str  # of the module that is read: the convolution, or the batch norm that follows it
 
 
 def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
@@ -87,21 +77,20 @@ def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
         image: (1, C, H, H) in [-1, 1].
     """
     read = _convolutions(network, image)
-    fields = receptive_fields(network, list(read), image)
-    seen = [(path, fields[name]) for name, path in read.items() if name in fields]
+    fields = receptive_fields(network, list(read), image)  # in the same order
     return [
-        ConvLayer(field.size, field.stride, field.offset, number, path)
-        for number, (path, field) in enumerate(seen)
+        ConvLayer(**vars(field), number=number, path=read[name])
+        for number, (name, field) in enumerate(fields.items())
     ]
 
 
 def chosen_layers(
     network: nn.Module, image: Tensor, numbers: Sequence[int] | None
 ) -> list[ConvLayer]:
-    """Return the convolutions to show.
+    """Return the convolutions to show, of those of `conv_layers`.
 
     Args:
-        network: see `conv_layers`.
+        network: see there.
         image: likewise.
         numbers: 0 is next to the image; None: all from 1, or the only one.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from gan_aug.interpret.copies import Explained, Versions
 from gan_aug.interpret.layers import recorded
 from gan_aug.interpret.sheets import maps_figure, mean_maps_figure
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Plain
 
 LEAST_SIDE = 8
 """Coarser feature maps say little about where."""
@@ -40,7 +39,7 @@ def map_sheets(
     outputs: Mapping[str, tuple[str, str]],
     groups: Mapping[str, Tensor],
     baseline: Tensor,
-) -> tuple[dict[str, Any], dict[str, Figure]]:
+) -> tuple[Plain, dict[str, Figure]]:
     """Show where networks look, and the same with random weights.
 
     Args:
@@ -54,11 +53,7 @@ def map_sheets(
     """
     images = torch.cat(list(groups.values()))
     sizes = [len(group) for group in groups.values()]
-    ends = list(accumulate(sizes))
-    places = {
-        title: slice(end - size, end) for title, end, size in zip(groups, ends, sizes, strict=True)
-    }
-    numbers: dict[str, Any] = {}
+    numbers: Plain = {}
     figures: dict[str, Figure] = {}
     means: dict[str, list[tuple[str, Tensor, str]]] = {title: [] for title in groups}
     for name, versions in networks.items():
@@ -69,27 +64,31 @@ def map_sheets(
         )
         check = randomisation_check(trained, random, other)
         error = completeness_error(versions.trained, images, baseline, trained[INTEGRATED])
-        mean_rhos: dict[str, dict[str, float]] = {}
-        rows: dict[str, Tensor] = {}
+        mean_rhos: dict[str, dict[str, float]] = {method: {} for method in versions.methods}
+        rows: dict[str, list[Tensor]] = {}
         for method in versions.methods:
+            parts = [torch.split(maps[method], sizes) for maps in (trained, random)]
             rho = check[method]["trained_and_random"]["mean"]
-            rows[f"{METHODS[method]}\ntrained"] = trained[method]
-            rows[f"{METHODS[method]}\nrandom weights\n(rho = {rho:.2f})"] = random[method]
-            for title, place in places.items():
-                mean, control = (maps[method][place].mean(dim=0) for maps in (trained, random))
+            label = f"{METHODS[method]}\nrandom weights\n(rho = {rho:.2f})"
+            for row, part in zip((f"{METHODS[method]}\ntrained", label), parts, strict=True):
+                rows[row] = [maps[:SHOWN] for maps in part]
+            for title, *own in zip(groups, *parts, strict=True):
+                mean, control = (maps.mean(dim=0) for maps in own)
                 rho = float(rank_correlation(mean[None], control[None])[0])
-                mean_rhos.setdefault(method, {})[title] = rho
+                mean_rhos[method][title] = rho
                 column = f"{called}\n{METHODS[method]}\n"
                 means[title].append((f"{column}trained", mean, ""))
                 means[title].append((f"{column}random", control, f"rho = {rho:.2f}"))
         numbers[name] = {**check, "completeness_error": error, "mean_maps": mean_rhos}
         with torch.no_grad():
-            values = versions.trained.output(images)
-        shown = {t: slice(p.start, min(p.start + SHOWN, p.stop)) for t, p in places.items()}
+            values = torch.split(versions.trained.output(images), sizes)
         figures[f"maps_{name}"] = maps_figure(
             f"Where the {called} looks (above each image: {output}; red raises it)",
-            {title: (images[few], values[few].tolist()) for title, few in shown.items()},
-            {row: [maps[few] for few in shown.values()] for row, maps in rows.items()},
+            {
+                title: (group[:SHOWN], own[:SHOWN].tolist())
+                for (title, group), own in zip(groups.items(), values, strict=True)
+            },
+            rows,
         )
     figures["mean_maps"] = mean_maps_figure(
         {title: group.mean(dim=0) for title, group in groups.items()}, means
@@ -103,12 +102,7 @@ def logit(network: nn.Module) -> Explained:
 
 
 def logit_difference(network: nn.Module, label: int) -> Explained:
-    """Explain a class's logit less the mean of the others, of an `explainable` classifier.
-
-    Args:
-        network: images to logits (N, K).
-        label: of the class.
-    """
+    """Explain a class's logit less the mean of the others, of an `explainable` classifier."""
 
     def difference(images: Tensor) -> Tensor:
         logits: Tensor = network(images)
@@ -122,9 +116,7 @@ def logit_difference(network: nn.Module, label: int) -> Explained:
 def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
     """Return the module that gives the last map with `LEAST_SIDE` cells a side or more, if any.
 
-    Args:
-        network: any; a module that it uses twice cannot be asked for its map.
-        images: (N, C, H, W) in [-1, 1].
+    A module that the network uses twice cannot be asked for its map.
     """
     with recorded(network) as calls:
         network(images[:1])
@@ -145,15 +137,8 @@ def grad_cam(explained: Explained, images: Tensor) -> Tensor:
 
     The paper's last ReLU is left out: what lowers the output is negative, not hidden.
 
-    Args:
-        explained: the network and its output.
-        images: (N, C, H, W) in [-1, 1].
-
     Returns:
-        (N, h, w), the side of `map_layer`.
-
-    Raises:
-        GanAugError: there is none.
+        (N, h, w), the side of `map_layer`; a GanAugError is raised where there is none.
     """
     layer = map_layer(explained.network, images)
     if layer is None:
@@ -208,22 +193,18 @@ def all_maps(
     explained: Explained, images: Tensor, baseline: Tensor, methods: Sequence[str] = tuple(METHODS)
 ) -> dict[str, Tensor]:
     """Return the maps of some methods, by their names in `METHODS`."""
-    make = {
-        GRAD_CAM: lambda: grad_cam(explained, images),
-        INTEGRATED: lambda: integrated_gradients(explained, images, baseline),
+    return {
+        method: grad_cam(explained, images)
+        if method == GRAD_CAM
+        else integrated_gradients(explained, images, baseline)
+        for method in methods
     }
-    return {method: make[method]() for method in methods}
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> NDArray[np.float64]:
-    """Return Spearman's rank correlation of each pair of maps.
+    """Return Spearman's rank correlation of each pair of maps (N, h, w): (N,).
 
-    Args:
-        a: (N, h, w).
-        b: (N, h, w).
-
-    Returns:
-        (N,); 0 where a map is the same everywhere.
+    It is 0 where a map is the same everywhere.
     """
     ranks = [rankdata(x.flatten(1).double().numpy(), axis=1) for x in (a, b)]
     x, y = (r - r.mean(axis=1, keepdims=True) for r in ranks)
@@ -249,12 +230,7 @@ def likeness(a: Tensor, b: Tensor) -> dict[str, float]:
 def randomisation_check(
     trained: dict[str, Tensor], first: dict[str, Tensor], second: dict[str, Tensor]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Compare maps of a trained network with those of untrained ones (Adebayo et al. 2018).
-
-    Args:
-        trained: method to maps (N, h, w).
-        first: the same images' maps from random weights.
-        second: and from other random weights.
+    """Compare maps of a trained network with those of two untrained ones (Adebayo et al. 2018).
 
     Returns:
         method to `trained_and_random` and, as what chance and architecture alone give,

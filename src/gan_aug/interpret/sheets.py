@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,19 +52,6 @@ def heat(image: Tensor, signed: Tensor) -> Pixels:
     return overlay
 
 
-def montage(rows: Sequence[Sequence[Pixels]]) -> Pixels:
-    """Lay tiles of one size out in rows, with white between them."""
-    height, width = rows[0][0].shape[:2]
-    gap = max(1, width // 16)
-    columns = max(map(len, rows))
-    canvas = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3))
-    for i, row in enumerate(rows):
-        for j, tile in enumerate(row):
-            top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = tile
-    return canvas
-
-
 def _show(
     axes: Axes,
     rows: Sequence[Sequence[Pixels]],
@@ -73,41 +59,37 @@ def _show(
     above: Sequence[str] = (),
     size: float = 8,
 ) -> None:
-    """Draw a montage with a label for each row and each column."""
+    """Draw tiles in rows, with white between them, and a label for each row and column."""
     height, width = rows[0][0].shape[:2]
     gap = max(1, width // 16)
-    axes.imshow(montage(rows), interpolation="nearest" if width < 128 else "antialiased")
-    axes.set_yticks([height / 2 + i * (height + gap) for i in range(len(left))], left)
-    axes.set_xticks([width / 2 + i * (width + gap) for i in range(len(above))], above)
+    down, across = height + gap, width + gap
+    canvas = np.ones((len(rows) * down - gap, max(map(len, rows)) * across - gap, 3))
+    for i, row in enumerate(rows):
+        for j, tile in enumerate(row):
+            canvas[i * down : i * down + height, j * across : j * across + width] = tile
+    axes.imshow(canvas, interpolation="nearest" if width < 128 else "antialiased")
+    axes.set_yticks([height / 2 + i * down for i in range(len(left))], left)
+    axes.set_xticks([width / 2 + j * across for j in range(len(above))], above)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=size, pad=2)
     axes.spines[:].set_visible(False)
 
 
-def _figure(width: float, height: float) -> Figure:
-    return new_figure(figsize=(width, height), layout="constrained", dpi=130)
-
-
-def png_of(figure: Figure) -> bytes:
-    """Return a figure as a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+def _figure(width: float, height: float, title: str | None = None) -> Figure:
+    figure = new_figure(figsize=(width, height), layout="constrained", dpi=130)
+    if title is not None:
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure
 
 
 def filters_figure(blocks: Mapping[str, tuple[Sequence[str], Panels]]) -> Figure:
-    """Draw patches and guided backpropagation, one block of filters above the other.
-
-    Args:
-        blocks: title to the names of filters and panels with a row for each filter.
-    """
+    """Draw blocks, title to names of filters and to panels of a row for each filter."""
     filters = max(len(names) for names, _ in blocks.values())
     _, first = next(iter(blocks.values()))
     patches = max(len(rows[0]) for rows in first.values())
     figure = _figure(13, len(blocks) * (0.65 + filters * 3.0 / patches))
     grid: Any = figure.subfigures(len(blocks), 1, squeeze=False, hspace=0.03)
-    parts: list[SubFigure] = list(grid[:, 0])
-    for part, (title, (names, panels)) in zip(parts, blocks.items(), strict=True):
+    for part, (title, (names, panels)) in zip(grid[:, 0], blocks.items(), strict=True):
         part.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
         all_axes = part.subplots(1, len(panels))
         for at, (axes, (name, rows)) in enumerate(zip(all_axes, panels.items(), strict=True)):
@@ -131,8 +113,7 @@ def maps_figure(
     """
     shown = max(len(images) for images, _ in groups.values())
     side = 11.3 / (shown * len(groups))
-    figure = _figure(13, 0.75 + (len(maps) + 1) * (side + 0.02))
-    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure = _figure(13, 0.75 + (len(maps) + 1) * (side + 0.02), title)
     grid = figure.subplots(len(maps) + 1, len(groups), squeeze=False)
     for at, (group, (images, outputs)) in enumerate(groups.items()):
         labels = [f"{output:+.2g}" for output in outputs]
@@ -154,8 +135,8 @@ def mean_maps_figure(
         maps: group to columns: a title, a map (h, w), and what is written under it.
     """
     titles = ["mean image", *(title for title, _, _ in next(iter(maps.values())))]
-    figure = _figure(13, 0.9 + len(images) * 1.65)
-    figure.suptitle("Mean maps of each group, over its mean image", fontsize=12, fontweight="bold")
+    title = "Mean maps of each group, over its mean image"
+    figure = _figure(13, 0.9 + len(images) * 1.65, title)
     grid = figure.subplots(len(images), len(titles), squeeze=False)
     for row, (group, image) in enumerate(images.items()):
         tiles = [picture(image), *(heat(image, values) for _, values, _ in maps[group])]
@@ -173,8 +154,7 @@ def strips_figure(title: str, strips: Tensor, above: Sequence[str]) -> Figure:
     """Draw images (rows, columns, C, H, W) with a label above each column."""
     rows, columns = strips.shape[:2]
     side = min(1.3, 12 / columns)
-    figure = _figure(columns * side + 0.4, rows * side + 0.8)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure = _figure(columns * side + 0.4, rows * side + 0.8, title)
     _show(figure.subplots(), [[picture(i) for i in row] for row in strips], above=above, size=10)
     return figure
 
@@ -182,15 +162,10 @@ def strips_figure(title: str, strips: Tensor, above: Sequence[str]) -> Figure:
 def projection_figure(groups: Mapping[str, tuple[Tensor, Tensor, Sequence[float]]]) -> Figure:
     """Draw images, their projections and the differences.
 
-    Args:
-        groups: title to images and projections (N, C, H, W) in [-1, 1], and RMS errors (N,).
+    Groups are title to images and projections (N, C, H, W) in [-1, 1], and RMS errors (N,).
     """
-    figure = _figure(13, 3.35)
-    figure.suptitle(
-        "Nearest images of the generator (above each: RMS error in grey levels of 0 to 255)",
-        fontsize=12,
-        fontweight="bold",
-    )
+    title = "Nearest images of the generator (above each: RMS error in grey levels of 0 to 255)"
+    figure = _figure(13, 3.35, title)
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]
     for at, (axes, title) in enumerate(zip(all_axes, groups, strict=True)):
         images, nearest, rms = groups[title]

@@ -18,6 +18,7 @@ from torchmetrics.functional.classification import (
 )
 
 from gan_aug.data.classes import Classes
+from gan_aug.settings.design import METRICS
 
 Measured = dict[str, float]
 BINS = 15
@@ -39,11 +40,9 @@ def decisions(classes: Classes) -> tuple[str, ...]:
 def metric_names(classes: Classes) -> tuple[str, ...]:
     """Return the names of the shares among the metrics, the counts left out."""
     if classes.positive is not None:
-        rates: tuple[str, ...] = ("sensitivity", "specificity")
-    else:
-        rates = tuple(f"sensitivity_{name}" for name in classes)
-    beside = ("auroc", "auprc", "calibration_error")
-    return ("accuracy", "balanced_accuracy", *rates, *beside)
+        return METRICS
+    before, after = METRICS[: METRICS.index("sensitivity")], METRICS[METRICS.index("auroc") :]
+    return (*before, *(f"sensitivity_{name}" for name in classes), *after)
 
 
 def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 import warnings
 from typing import Any
@@ -41,6 +42,13 @@ def new_figure(**settings: Any) -> Figure:
     # Said once for all letters, below.
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
     return _Figure(**settings)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 class _Figure(Figure):

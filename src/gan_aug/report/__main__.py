@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +13,12 @@ from gan_aug.run.command_line import command
 from gan_aug.run.errors import require
 
 if TYPE_CHECKING:
+    from gan_aug.report.summary import Answer
     from gan_aug.settings.commands import ReportSettings
 
 FIRST_S, EVERY_S = 2.0, 5.0
 """After how long a report says what it is at, and how often again."""
+MOST_COLUMNS = 100
 
 
 @command("report", to_go_on="repeat the command")
@@ -27,7 +31,6 @@ def main(settings: ReportSettings) -> None:
 
     from gan_aug.report.archive import check_archive
     from gan_aug.report.build import write_report
-    from gan_aug.report.terminal import print_answer
 
     if archive is not None:
         check_archive(archive)
@@ -36,6 +39,30 @@ def main(settings: ReportSettings) -> None:
     print(f"report      {report.page}")
     if archive is not None:
         print(f"archive     {archive}")
+
+
+def print_answer(answer: Answer) -> None:
+    """Print the sentences that the page begins with, folded at the terminal's edge."""
+    for title, bullet, sentences in (
+        (None, "", [*answer.careful, answer.question]),
+        ("Answer", "- ", answer.verdicts),
+        ("Also shown, on the declared endpoints", "- ", answer.shown),
+        ("What limits it", "- ", answer.limits),
+        ("What was done", "- ", answer.done),
+    ):
+        if title is not None and sentences:
+            print(f"\n{title}")
+        width = min(MOST_COLUMNS, shutil.get_terminal_size((MOST_COLUMNS, 24)).columns)
+        folded = textwrap.TextWrapper(
+            width,
+            initial_indent=bullet,
+            subsequent_indent=" " * len(bullet),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for sentence in sentences:
+            print(folded.fill(sentence))
+    print()
 
 
 class Patience:

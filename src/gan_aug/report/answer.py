@@ -17,15 +17,16 @@ from gan_aug.report.comparisons import (
     equivalence_p,
 )
 from gan_aug.report.crossed import FIXED
+from gan_aug.report.done import span
 from gan_aug.report.metrics import titles_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, Swept
 from gan_aug.report.summary import Answer, Summary
-from gan_aug.report.worth import Measure
-from gan_aug.settings.design import Endpoint
+from gan_aug.report.worth import Measure, measure_on
+from gan_aug.settings.design import AT_VALIDATION_THRESHOLD, Endpoint
 
 SHOWN = (BETTER, WORSE)
-BESIDE = ("accuracy", "accuracy_at_validation_threshold", "balanced_accuracy", "auroc")
+BESIDE = ("accuracy", AT_VALIDATION_THRESHOLD, "balanced_accuracy", "auroc")
 """Where a shifted threshold can look like a gain (rule 7), the others stand beside."""
 COPIES = "duplicate"
 """What arms are better than comes last: asked are `real` and the study's own pairs."""
@@ -44,7 +45,7 @@ def answer_of(summary: Summary, titles: Mapping[str, str], done: list[str]) -> A
     return Answer(
         careful=list(_careful(summary)),
         question=_question(summary, titles),
-        verdicts=[verdict_in_words(summary, one) for one in asked_verdicts(summary)],
+        verdicts=[_verdict_in_words(summary, one) for one in asked_verdicts(summary)],
         shown=list(_also_shown(summary)),
         limits=list(_limits(summary)),
         done=done,
@@ -65,9 +66,7 @@ def asked_verdicts(summary: Summary) -> list[Verdict]:
 
 def measure_of(summary: Summary, verdict: Verdict) -> Measure | None:
     """Return the ruler on a verdict's endpoint and condition; None where none was laid on it."""
-    where = (verdict.condition, verdict.endpoint.split, verdict.endpoint.name)
-    found = (m for m in summary.worth if (m.condition, m.split, m.metric) == where)
-    return next(found, None)
+    return measure_on(summary.worth, verdict.condition, *verdict.where)
 
 
 def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
@@ -75,8 +74,8 @@ def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
     measure = measure_of(summary, verdict)
     if measure is None or not measure.sensitivity.seen:
         return None
-    found = measure.arms.get(arm or "")
-    return found.worth if found is not None and found.rate.known else None
+    worth = measure.arms.get(arm or "")
+    return worth.worth if worth is not None and worth.rate.known else None
 
 
 def _careful(summary: Summary) -> Iterator[str]:
@@ -98,34 +97,19 @@ def _careful(summary: Summary) -> Iterator[str]:
 def _question(summary: Summary, titles: Mapping[str, str]) -> str:
     arm, reference = summary.question.arm, summary.question.reference
     beside = f" ({titles[reference]})" if reference in titles else ""
-    named = ", ".join(endpoint_in_words(summary, one) for one in summary.endpoints)
+    named = ", ".join(_endpoint(summary, one) for one in summary.endpoints)
     when = "Declared before the first draw" if summary.declared else "Not declared beforehand"
     least = {e for one in summary.endpoints if (e := one.smallest_effect) is not None}
-    matters = ""
-    if least:
-        effects = " or ".join(map(_effect, sorted(least)))
-        matters = f" The smallest difference that matters: {effects}."
+    effects = " or ".join(map(_effect, sorted(least)))
+    matters = f" The smallest difference that matters: {effects}." if least else ""
     return f"Is {arm} ({titles[arm]}) better than {reference}{beside}? {when}: {named}.{matters}"
 
 
-def endpoint_in_words(summary: Summary, endpoint: Endpoint) -> str:
-    """Return an endpoint with its rank: `test AUROC (primary)`."""
-    rank = "primary" if endpoint == summary.endpoints[0] else "secondary"
-    return f"{_title(summary, endpoint.split, endpoint.name)} ({rank})"
-
-
-def _title(summary: Summary, split: str, metric: str) -> str:
-    return f"{split} {titles_of(summary.data_classes)[metric]}"
-
-
-def verdict_in_words(summary: Summary, one: Verdict) -> str:
+def _verdict_in_words(summary: Summary, one: Verdict) -> str:
     """Return what is said of the asked arm on an endpoint under a condition."""
-    where = f", with {_named(one.condition)}" if one.condition else ""
-    start = f"{endpoint_in_words(summary, one.endpoint)}{where}: {_called(summary, one)}"
-    text = f"{_capital(start)}, {_numbers(one)}{_meaning(one)}."
-    for part in (_copies(summary, one), _worth(summary, one)):
-        text += f" {part}" if part else ""
-    return text
+    start = f"{_endpoint(summary, one.endpoint)}{_under(one.condition)}: {_called(summary, one)}"
+    parts = (_copies(summary, one), _worth(summary, one))
+    return " ".join([f"{_capital(start)}, {_numbers(one)}{_meaning(one)}.", *filter(None, parts)])
 
 
 def _called(summary: Summary, one: Verdict) -> str:
@@ -140,9 +124,8 @@ def _called(summary: Summary, one: Verdict) -> str:
         INCONCLUSIVE: f"no difference between {one.arm} and {one.reference} is shown",
         TOO_FEW: "too few draws to answer",
     }[one.word]
-    if one.word in (BETTER, WORSE, EQUIVALENT) and not _of_others(one):
-        said += f" on these {one.endpoint.split} patients"
-    return said + _although(summary, one)
+    of_whom = _on_these(one) if one.word in (*SHOWN, EQUIVALENT) else ""
+    return f"{said}{of_whom}{_although(summary, one)}"
 
 
 def _although(summary: Summary, one: Verdict) -> str:
@@ -153,9 +136,10 @@ def _although(summary: Summary, one: Verdict) -> str:
     return ", although more real images are not shown to move this endpoint"
 
 
-def _of_others(one: Verdict) -> bool:
-    """Tell whether what is said is shown of other patients than a fixed test's too."""
-    return one.patients is not None or one.endpoint.split not in FIXED
+def _on_these(one: Verdict) -> str:
+    """Return of whom alone something is shown, where it is not shown of other patients too."""
+    split = one.endpoint.split
+    return f" on these {split} patients" if one.patients is None and split in FIXED else ""
 
 
 def _numbers(one: Verdict) -> str:
@@ -165,12 +149,18 @@ def _numbers(one: Verdict) -> str:
     over = ""
     if one.over_draws is not None:
         over = f" over draws and patients, {_to(one.over_draws)} over draws alone"
-    interval = f"95% interval {_to(one.interval)}{over}"
-    return f"{points(one.mean)} points ({interval}; {draws}; {_p(one.p_holm)})"
+    return _difference(one, f"{over}; {draws}; {_p(one)}")
 
 
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+def _difference(one: Verdict, beside: str = "") -> str:
+    """Return a difference that has an interval, with that and what is told beside it."""
+    ends = "" if one.interval is None else _to(one.interval)
+    return f"{points(one.mean)} points (95% interval {ends}{beside})"
+
+
+def _p(one: Verdict) -> str:
+    p = 1.0 if one.p_holm is None else one.p_holm
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def _meaning(one: Verdict) -> str:
@@ -178,8 +168,8 @@ def _meaning(one: Verdict) -> str:
     least = one.endpoint.smallest_effect
     if least is None:
         return ""
-    small = one.p_equivalent is not None and one.p_equivalent < LEVEL
     if one.word in SHOWN:
+        small = one.p_equivalent is not None and one.p_equivalent < LEVEL
         return f", which is shown to be less than {_effect(least)}" if small else ""
     if one.word == EQUIVALENT:
         interval = equivalence_interval(one)
@@ -200,68 +190,63 @@ def _copies(summary: Summary, one: Verdict) -> str:
     """Return the asked arm against as many copies of real images, used alike."""
     if summary.control is None or one.word == TOO_FEW:
         return ""
-    control = next((v for v in summary.verdicts if _same(v, one, summary.control)), None)
+    wanted = (one.condition, one.endpoint, one.arm, summary.control)
+    of_copies = (
+        v for v in summary.verdicts if (v.condition, v.endpoint, v.arm, v.reference) == wanted
+    )
+    control = next(of_copies, None)
     if control is None or control.interval is None or control.p_holm is None:
         return "Too few draws have copies of real images to compare with."
-    copies = f"as many copies of real images ({summary.control})"
-    numbers = f"{points(control.mean)} points (95% interval {_to(control.interval)})"
+    copies, numbers = f"as many copies of real images ({summary.control})", _difference(control)
     if control.word == one.word == BETTER:
         return f"It is better than {copies} too: {numbers}."
     if one.word == BETTER:
         return f"But it is not shown to be better than {copies}: {numbers}."
-    return f"Against {copies}: {numbers}, {_briefly(control)}."
-
-
-def _briefly(one: Verdict) -> str:
-    shown = one.word in (BETTER, WORSE, EQUIVALENT)
-    return one.word if shown else "no difference is shown"
-
-
-def _same(other: Verdict, one: Verdict, reference: str) -> bool:
-    return (other.condition, other.endpoint, other.arm, other.reference) == (
-        one.condition,
-        one.endpoint,
-        one.arm,
-        reference,
-    )
+    shown = control.word in (*SHOWN, EQUIVALENT)
+    return f"Against {copies}: {numbers}, {control.word if shown else 'no difference is shown'}."
 
 
 def _worth(summary: Summary, one: Verdict) -> str:
     """Return what the asked arm is worth in real images, on an endpoint that sees these."""
-    found, measure = worth_of(summary, one, one.arm), measure_of(summary, one)
-    if found is None or measure is None:
+    worth, measure = worth_of(summary, one, one.arm), measure_of(summary, one)
+    if worth is None or measure is None:
         return ""
     copies = worth_of(summary, one, summary.control)
     beside = "" if copies is None else f"; as many copies: {copies}"
-    return f"In further real images {_of(measure)}, {one.arm} is worth {found}{beside}."
+    return f"In further real images of {measure.varied}, {one.arm} is worth {worth}{beside}."
 
 
 def _also_shown(summary: Summary) -> Iterator[str]:
     """Yield every other declared result that is significant, one sentence for each pair of arms."""
     asked = asked_verdicts(summary)
-    groups: dict[tuple[int, str, str, str, str], list[Verdict]] = {}
+    groups: dict[tuple[int, bool, str], list[Verdict]] = {}
     for one in summary.verdicts:
         if one.word in SHOWN and one not in asked:
+            although = _although(summary, one)
+            said = f"{one.arm} is {one.word} than {one.reference}{_on_these(one)}{although}"
             rank = summary.endpoints.index(one.endpoint)
-            key = (rank, one.arm, one.reference, one.word, _although(summary, one))
-            groups.setdefault(key, []).append(one)
-    for (rank, arm, reference, word, although), found in sorted(
-        groups.items(), key=lambda group: (group[0][0], group[0][2] == COPIES)
-    ):
-        numbers = "; ".join(
-            f"{_before(one.condition)}{points(one.mean)} points (95% interval {_to(interval)}, "
-            f"{_p(one.p_holm)})"
-            for one in found
-            if (interval := one.interval) is not None and one.p_holm is not None
-        )
-        endpoint = endpoint_in_words(summary, summary.endpoints[rank])
-        on_these = "" if _of_others(found[0]) else f" on these {found[0].endpoint.split} patients"
-        said = f"{endpoint}: {arm} is {word} than {reference}{on_these}{although}"
-        yield f"{_capital(said)}: {numbers}."
+            groups.setdefault((rank, one.reference == COPIES, said), []).append(one)
+    for (rank, _, said), group in sorted(groups.items(), key=lambda group: group[0][:2]):
+        numbers = (f"{_before(v.condition)}{_difference(v, f', {_p(v)}')}" for v in group)
+        start = f"{_endpoint(summary, summary.endpoints[rank])}: {said}"
+        yield f"{_capital(start)}: {'; '.join(numbers)}."
 
 
 def _limits(summary: Summary) -> Iterator[str]:
-    yield from _corrections(summary)
+    over = summary.corrected_over
+    parts = [
+        f"{size} comparison{'' if size == 1 else 's'} on the {which}"
+        for size, which in (
+            (over["primary"], "primary endpoint"),
+            (over["secondary"], "secondary endpoints"),
+        )
+        if size
+    ]
+    if parts:
+        yield (
+            f"p is after Holm's correction over {', and over '.join(parts)}; equivalence is "
+            "corrected apart, over as many."
+        )
     yield from _patients(summary)
     yield from _blind(summary)
     yield from _says_little(summary)
@@ -275,22 +260,6 @@ def _limits(summary: Summary) -> Iterator[str]:
         yield "No arm of this study adds as many copies of real images, used alike."
 
 
-def _corrections(summary: Summary) -> Iterator[str]:
-    parts = [
-        f"{size} comparison{'' if size == 1 else 's'} on the {which}"
-        for which, size in (
-            ("primary endpoint", summary.corrected_over["primary"]),
-            ("secondary endpoints", summary.corrected_over["secondary"]),
-        )
-        if size
-    ]
-    if parts:
-        yield (
-            f"p is after Holm's correction over {', and over '.join(parts)}; equivalence is "
-            "corrected apart, over as many."
-        )
-
-
 def _patients(summary: Summary) -> Iterator[str]:
     for split in dict.fromkeys(one.split for one in summary.endpoints):
         of_split = [one for one in summary.verdicts if one.endpoint.split == split]
@@ -298,10 +267,9 @@ def _patients(summary: Summary) -> Iterator[str]:
         if split not in FIXED:
             yield f"Each draw has {split} patients of its own: intervals are over draws."
         elif known:
-            number = " to ".join(map(str, sorted({min(known), max(known)})))
             yield (
-                f"All draws have the same {number} {split} patients: intervals and p are over "
-                "draws and patients."
+                f"All draws have the same {span(known)} {split} patients: intervals and p are "
+                "over draws and patients."
             )
         elif len(summary.draws) >= LEAST_DRAWS:
             yield (
@@ -316,14 +284,15 @@ def _blind(summary: Summary) -> Iterator[str]:
         unseen = [
             f"{_before(one.condition)}{points(one.sensitivity.gain)} points a doubling "
             f"(95% interval {_to(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
-            f"{_of(one)})"
+            f"of {one.varied})"
             for one in measures
             if not one.sensitivity.seen and (interval := one.sensitivity.interval) is not None
         ]
         if unseen:
             under = f" under {len(unseen)} of {len(measures)} conditions"
             yield (
-                f"More real images themselves are not shown to move {_name(summary, endpoint)}"
+                "More real images themselves are not shown to move "
+                f"{_title(summary, endpoint.split, endpoint.name)}"
                 f"{under if len(measures) > 1 else ''}: {'; '.join(unseen)}. "
                 "A null on it says nothing of other images."
             )
@@ -341,7 +310,7 @@ def _says_little(summary: Summary) -> Iterator[str]:
             if one.endpoint == endpoint and one.word == EQUIVALENT
         ]
         little = [
-            f"{one.sizes[-1]} real images {_of(one)} are equivalent to {one.own} within "
+            f"{one.sizes[-1]} real images of {one.varied} are equivalent to {one.own} within "
             f"{_effect(least)} too ({_before(one.condition)}{points(one.most.mean)}, "
             f"90% interval {_to(interval)})"
             for one in measures
@@ -351,8 +320,8 @@ def _says_little(summary: Summary) -> Iterator[str]:
             and (interval := equivalence_interval(one.most)) is not None
         ]
         if little:
-            said = f"Equivalent says little on {_name(summary, endpoint)}"
-            yield f"{said}: {'; '.join(little)}."
+            title = _title(summary, endpoint.split, endpoint.name)
+            yield f"Equivalent says little on {title}: {'; '.join(little)}."
 
 
 def _gate(summary: Summary) -> Iterator[str]:
@@ -363,12 +332,11 @@ def _gate(summary: Summary) -> Iterator[str]:
         passed = f"{row.class_} in {row.passed} of {row.draws} draws (real images: {real})"
         by_condition.setdefault(_under(row.condition), []).append(passed)
     if len(by_condition) > MOST_GATES:
-        passed_, draws = (sum(getattr(row, n) for row in summary.gate) for n in ("passed", "draws"))
-        known = [row.real for row in summary.gate if row.real is not None]
-        real = f"{100 * min(known):.0f} to {100 * max(known):.0f} %" if known else "not measured"
+        passes, sets = (sum(getattr(row, n) for row in summary.gate) for n in ("passed", "draws"))
+        shares = [round(100 * row.real) for row in summary.gate if row.real is not None]
         yield (
-            f"{passed_} of {draws} sets of GAN images pass the gate, as varied as real ones; of "
-            f"real images in their place: {real}."
+            f"{passes} of {sets} sets of GAN images pass the gate, as varied as real ones; of real "
+            f"images in their place: {f'{span(shares)} %' if shares else 'not measured'}."
         )
         return
     for condition, classes in by_condition.items():
@@ -381,36 +349,28 @@ def _exploratory(summary: Summary) -> Iterator[str]:
     declared = {(one.split, one.name) for one in summary.endpoints}
     arm, reference = summary.question.arm, summary.question.reference
     of_split = summary.splits[summary.primary]
-    titles = titles_of(summary.data_classes)
-    conditions = [block.condition for block in of_split[summary.endpoints[0].name]]
-    for i, condition in enumerate(conditions):
-        parts = []
+    for i, block in enumerate(of_split[summary.endpoints[0].name]):
+        under, parts = _under(block.condition), []
         for metric in BESIDE:
-            blocks = of_split.get(metric)
-            found = None if blocks is None else blocks[i].pair(arm, reference)
-            if (summary.primary, metric) in declared or found is None or found.interval is None:
-                continue
-            numbers = f"{points(found.mean)} ({_to(found.interval)})"
-            parts.append(f"{summary.primary} {titles[metric]} {numbers}")
+            pair = of_split[metric][i].pair(arm, reference) if metric in of_split else None
+            if (summary.primary, metric) not in declared and pair and pair.interval is not None:
+                numbers = f"{points(pair.mean)} ({_to(pair.interval)})"
+                parts.append(f"{_title(summary, summary.primary, metric)} {numbers}")
         if parts:
-            yield (
-                f"Not declared{_under(condition)}: {arm} less {reference}, in points: "
-                f"{', '.join(parts)}."
-            )
+            yield f"Not declared{under}: {arm} less {reference}, in points: {', '.join(parts)}."
         worths = [
             f"{one.arms[arm].worth} by {_title(summary, one.split, one.metric)}"
             for one in summary.worth
-            if one.condition == condition
+            if one.condition == block.condition
             and (one.split, one.metric) not in declared
             and one.sensitivity.seen
             and arm in one.arms
             and one.arms[arm].rate.known
         ]
         if worths:
-            of = _of(summary.worth[0])
             yield (
-                f"Not declared{_under(condition)}: in further real images {of}, {arm} would be "
-                f"worth {', '.join(worths)}."
+                f"Not declared{under}: in further real images of {summary.worth[0].varied}, {arm} "
+                f"would be worth {', '.join(worths)}."
             )
 
 
@@ -420,12 +380,14 @@ def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
         yield endpoint, [one for one in summary.worth if (one.split, one.metric) == where]
 
 
-def _name(summary: Summary, endpoint: Endpoint) -> str:
-    return _title(summary, endpoint.split, endpoint.name)
+def _endpoint(summary: Summary, endpoint: Endpoint) -> str:
+    """Return an endpoint with its rank: `test AUROC (primary)`."""
+    rank = "primary" if endpoint == summary.endpoints[0] else "secondary"
+    return f"{_title(summary, endpoint.split, endpoint.name)} ({rank})"
 
 
-def _of(measure: Measure) -> str:
-    return "of each class" if len(measure.classes) > 1 else f"of {measure.classes[0]}"
+def _title(summary: Summary, split: str, metric: str) -> str:
+    return f"{split} {titles_of(summary.data_classes)[metric]}"
 
 
 def _named(condition: Swept) -> str:

@@ -20,11 +20,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def check_archive(path: Path) -> None:
-    """Check where an archive is to be written.
-
-    Raises:
-        GanAugError: it is no .zip, or no file can be there.
-    """
+    """Raise a GanAugError where an archive is to be no .zip, or no file can be there."""
     if path.suffix != ".zip" or path.is_dir():
         raise GanAugError(f"archive={path}: name a file that ends in .zip")
 
@@ -38,7 +34,7 @@ def files_to_keep(study: Study) -> list[Path]:
     """
     files = sorted(job.folder / name for job in study.jobs for name in KEPT)
     own = [job.folder / "fits" / f"{fit.name}.npz" for job in study.jobs for fit in job.result.fits]
-    files += [path for path in (study.folder / DECLARATION,) if path.exists()]
+    files += filter(Path.exists, [study.folder / DECLARATION])
     root = study.folder.resolve()
     out = {
         _link_above(file, study.folder)
@@ -77,10 +73,10 @@ def write_archive(study: Study, files: list[Path], path: Path) -> None:
     fits = {fit.predictions: (job, fit) for job in study.jobs for fit in job.result.fits}
     tables: dict[str, list[tuple[str, Predictions]]] = {}
     for name, (job, fit) in fits.items():
-        found = job.predictions(fit)
+        predictions = job.predictions(fit)
         # A column has one type: fits that another version kept in 64 bits have a table of theirs.
-        kind = str(sorted({str(one.logits.dtype) for one in found.values()}))
-        tables.setdefault(kind, []).append((name, found))
+        kind = str(sorted({str(one.logits.dtype) for one in predictions.values()}))
+        tables.setdefault(kind, []).append((name, predictions))
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -88,13 +84,11 @@ def write_archive(study: Study, files: list[Path], path: Path) -> None:
                 name = zipfile.ZipInfo(file.relative_to(study.folder).as_posix(), _TIME)
                 name.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(name, file.read_bytes())
-            for found in tables.values():
-                content = io.BytesIO()
-                table_of(found).write_parquet(content, compression="zstd")
+            for of_kind in tables.values():
+                table_of(of_kind).write_parquet(content := io.BytesIO(), compression="zstd")
                 digest = hashlib.sha256(content.getvalue()).hexdigest()[:16]
                 # Archives of one study can be unpacked into one folder: each table has its name.
-                archive.writestr(
-                    zipfile.ZipInfo(f"{FOLDER}/{digest}.parquet", _TIME), content.getvalue()
-                )
+                name = zipfile.ZipInfo(f"{FOLDER}/{digest}.parquet", _TIME)
+                archive.writestr(name, content.getvalue())
 
     replace_file(path, write)

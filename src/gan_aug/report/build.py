@@ -6,15 +6,17 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from gan_aug.pages.figure import figure_png
 from gan_aug.report.answer import answer_of
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.done import what_was_done
 from gan_aug.report.figures import all_figures
-from gan_aug.report.page import CAPTIONS, render
+from gan_aug.report.page import render
 from gan_aug.report.study import LEFT_OUT, Study, read_study
 from gan_aug.report.summary import Answer, Summary, plain, summarise
 from gan_aug.run.errors import warn
@@ -54,9 +56,6 @@ def write_report(
         archive: where to write the draws that the report is made from; None: nowhere.
         say: is told what is being done.
 
-    Returns:
-        Where it lies, and what it says first.
-
     Raises:
         GanAugError: no sound finished draw, draws that do not belong together, or a link in what
             the archive would hold.
@@ -69,20 +68,19 @@ def write_report(
     for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
         warn(f"left out of the report: {left_out['reason']}")
     say("drawing the figures")
-    figures = all_figures(study, summary)
-    for name, png in figures.items():
-        replace_file(
-            study_dir / "figures" / f"{name}.png",
-            lambda path, png=png: path.write_bytes(png),  # type: ignore[misc]
-            study_dir,
-        )
-    for name in CAPTIONS.keys() - figures.keys():  # drawn when there were other draws
-        (study_dir / "figures" / f"{name}.png").unlink(missing_ok=True)
+    figures = {}
+    for name, figure in all_figures(study, summary).items():
+        path = study_dir / "figures" / f"{name}.png"
+        if figure is None:
+            path.unlink(missing_ok=True)  # drawn when there were other draws
+        else:
+            figures[name] = figure_png(figure)
+            replace_file(path, partial(Path.write_bytes, data=figures[name]), study_dir)
     write_text(study_dir / "results.csv", as_csv(study.table))
     write_json(study_dir / "summary.json", plain(summary))
-    report = study_dir / "report.html"
-    write_text(report, render(study, summary, figures))
-    os.utime(report, (started, started))  # a draw that ended since then is not in it
+    page = study_dir / "report.html"
+    write_text(page, render(study, summary, figures))
+    os.utime(page, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
         write_archive(study, kept, archive)
-    return Report(report, answer)
+    return Report(page, answer)

@@ -7,16 +7,17 @@ The words claim no more than the tests do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.statistics import (
     Comparison,
-    Hypothesis,
     compare,
     correct,
     draws_needed,
@@ -24,144 +25,123 @@ from gan_aug.report.statistics import (
     hypothesis,
     visible_difference,
 )
-from gan_aug.report.study import Condition, Study, Swept
-from gan_aug.report.worth import Measure
+from gan_aug.report.study import Study, Swept
+from gan_aug.report.worth import Measure, measure_on
 from gan_aug.settings.design import Endpoint
 
 LEVEL = 0.05
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 INCONCLUSIVE, CANNOT_TELL, TOO_FEW = "inconclusive", "cannot tell", "too few draws"
+
 Where = tuple[str, str]
 """Split and metric."""
 
 
-@dataclass(frozen=True)
-class Key:
-    """What is compared: two arms on a metric of a split, under a condition."""
+@dataclass(frozen=True, kw_only=True)
+class Pair(Comparison):
+    """Two arms that are compared, on a metric of a split under a condition.
 
-    split: str
-    metric: str
-    condition: Condition
+    summary.json has pairs by condition, split and metric, which it does not repeat in each.
+    """
+
     arm: str
     reference: str
+    condition: Annotated[Swept, Field(exclude=True)]
+    label: Annotated[str, Field(exclude=True)]  # the condition in words
+    where: Annotated[Where, Field(exclude=True)]
+    tests: Annotated[Hashable, Field(exclude=True)]  # equal ones count once in a correction
 
 
 @dataclass(frozen=True)
 class Family:
-    """Comparisons that are corrected together.
+    """Pairs that are corrected together."""
 
-    Attributes:
-        found: the comparisons, with `p_holm`.
-        names: of what each tests; one that stands twice counts once.
-    """
-
-    found: dict[Key, Comparison]
-    names: dict[Key, tuple[Where, Hypothesis]]
+    pairs: list[Pair]
 
     @property
     def size(self) -> int:
         """How many are tested, and so corrected over: those that have draws enough."""
-        return len({self.names[key] for key, one in self.found.items() if one.p is not None})
+        return len({one.tests for one in self.pairs if one.p is not None})
 
     @property
     def planned(self) -> int:
         """How many are tested where all have draws enough; at least 1."""
-        return max(1, len({*self.names.values()}))
+        return max(1, len({one.tests for one in self.pairs}))
 
 
 def to_compare(study: Study) -> list[tuple[str, str]]:
     """Return the pairs: every arm with `real` and with `duplicate`, and those the study names."""
-    return list(dict.fromkeys(_pairs(study)))
-
-
-def _pairs(study: Study) -> Iterator[tuple[str, str]]:
-    for reference in ("real", "duplicate"):
-        if reference in study.arms:
-            for arm in study.arms:
-                if arm not in (reference, "real"):
-                    yield arm, reference
-    asked = study.first.question
-    yield asked.arm, asked.reference
-    for arm, reference in study.first.comparisons:
-        yield arm, reference
-    control = study.first.control
+    asked, control = study.first.question, study.first.control
+    pairs: list[tuple[str, str]] = [
+        (arm, reference)
+        for reference in ("real", "duplicate")
+        if reference in study.arms
+        for arm in study.arms
+        if arm not in (reference, "real")
+    ]
+    pairs += [(asked.arm, asked.reference), *((a, r) for a, r in study.first.comparisons)]
     if control is not None and control != asked.arm:
-        yield asked.arm, control
+        pairs.append((asked.arm, control))
+    return list(dict.fromkeys(pairs))
 
 
 def family(study: Study, places: Sequence[Where], over: OverPatients) -> Family:
     """Compare all pairs under all conditions on some metrics; Holm's correction is over them all.
 
     What conditions share, a fit of `real` and `classic` say, is one hypothesis and counts once.
-
-    Args:
-        study: the study.
-        places: the metrics, each on its split.
-        over: its predictions, for intervals over patients.
     """
-    found: dict[Key, Comparison] = {}
-    names: dict[Key, tuple[Where, Hypothesis]] = {}
-    for split, metric in places:
-        for condition in study.conditions:
-            values = study.by_draw(condition, split, metric)
-            for arm, reference in to_compare(study):
-                if not {arm, reference} <= {*values.columns}:
-                    continue
-                both = values.select("draw", arm, reference).drop_nulls()
-                if not len(both):
-                    continue
-                means = over.means(
-                    condition, split, metric, (arm, reference), both["draw"].to_list()
-                )
-                key = Key(split, metric, condition, arm, reference)
-                found[key] = compare(
-                    both[arm].to_numpy(),
-                    both[reference].to_numpy(),
-                    metric not in LOWER_IS_BETTER,
-                    means.error(np.array([1.0, -1.0])) if means else None,
-                )
-                names[key] = ((split, metric), hypothesis(arm, reference, both))
-    corrected = correct([*found.values()], [*names.values()])
-    return Family(dict(zip(found, corrected, strict=True)), names)
+    pairs = [pair for where in places for pair in _compared(study, where, over)]
+    return Family(correct(pairs, [one.tests for one in pairs]))
+
+
+def _compared(study: Study, where: Where, over: OverPatients) -> Iterator[Pair]:
+    for condition in study.conditions:
+        values = study.by_draw(condition, *where)
+        for arms in to_compare(study):
+            both = values.select("draw", *arms).drop_nulls()
+            if not len(both):
+                continue
+            means = over.means(condition, *where, arms, both["draw"].to_list())
+            arm, reference = arms
+            compared = compare(
+                both[arm].to_numpy(),
+                both[reference].to_numpy(),
+                where[1] not in LOWER_IS_BETTER,
+                means.error(np.array([1.0, -1.0])) if means else None,
+            )
+            yield Pair(
+                **vars(compared),
+                arm=arm,
+                reference=reference,
+                condition=study.named(condition),
+                label=study.label(condition),
+                where=where,
+                tests=(where, hypothesis(arm, reference, both)),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict(Comparison):
-    """An arm against another on a declared endpoint.
-
-    Attributes:
-        condition: under which.
-        label: the condition in words.
-        endpoint: which.
-        arm: which.
-        reference: what it is compared with.
-        p_equivalent: of two one-sided tests that the difference is within the smallest effect
-            (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657), after Holm; None where there is
-            none declared, or too few draws.
-        word: better, worse, equivalent, inconclusive, cannot tell, or too few draws.
-        corrected_over: how many comparisons Holm's correction of `p_holm` is over.
-        settles: draws, in all, of a new study that would settle an inconclusive one: they show the
-            smallest effect with 80% power in the first step of Holm's correction; more than these.
-            None of an inconclusive one: not a million would, see `limit`.
-        limit: the smallest difference that any number of draws would show so, of an inconclusive
-            one: these test patients allow no better. None where draws have patients of their own.
-    """
+class Verdict(Pair):
+    """A pair on a declared endpoint."""
 
     condition: Swept
     label: str
     endpoint: Endpoint
-    arm: str
-    reference: str
+    # Of two one-sided tests that the difference is within the smallest effect (Schuirmann 1987,
+    # J. Pharmacokinet. Biopharm. 15:657), after Holm; None without such an effect, or few draws.
     p_equivalent: float | None
-    word: str
-    corrected_over: int
+    word: str  # better, worse, equivalent, inconclusive, cannot tell, or too few draws
+    corrected_over: int  # comparisons that Holm's correction of `p_holm` is over
+    # Of an inconclusive one the draws, in all and more than these, of a new study that would show
+    # the smallest effect with 80% power in the first step of Holm's correction; None: not a million
+    # would, see `limit`.
     settles: int | None
+    # Of an inconclusive one the smallest difference that any number of draws would show so: these
+    # test patients allow no better. None where draws have patients of their own.
     limit: float | None
 
 
-def verdicts(
-    study: Study, primary: Family, secondary: Family, worth: list[Measure]
-) -> list[Verdict]:
+def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> list[Verdict]:
     """Judge every pair of arms on every endpoint.
 
     There are two families in a study. The primary endpoint is tested first and alone, the secondary
@@ -170,98 +150,73 @@ def verdicts(
 
     Args:
         study: the study.
-        primary: comparisons on the primary endpoint.
-        secondary: on all others.
+        families: the pairs on the primary endpoint, and those on all others.
         worth: the ruler's measures.
     """
-    first, *others = study.endpoints
-    return [*_judge(study, [first], primary, worth), *_judge(study, others, secondary, worth)]
-
-
-def _judge(
-    study: Study, endpoints: list[Endpoint], family: Family, worth: list[Measure]
-) -> list[Verdict]:
-    declared: dict[tuple[str, str], Endpoint] = {(one.split, one.name): one for one in endpoints}
-    least = {key: declared[key.split, key.metric].smallest_effect for key in family.found}
-    asked = {
-        key: p
-        for key, one in family.found.items()
-        if (p := equivalence_p(one, least[key])) is not None
-    }
-    equivalent = dict(
-        zip(asked, holm_once([*asked.values()], [family.names[k] for k in asked]), strict=True)
-    )
-    level = LEVEL / family.planned
+    declared: dict[Where, Endpoint] = {(one.split, one.name): one for one in study.endpoints}
     judged = []
-    for key, one in family.found.items():
-        named = study.named(key.condition)
-        sees = _sees(worth, named, key.split, key.metric)
-        word = _word(one, equivalent.get(key), sees, key.metric in LOWER_IS_BETTER)
-        settles = limit = None
-        smallest = least[key]
-        if word == INCONCLUSIVE and smallest and one.sd:
-            settles = draws_needed(one.sd, smallest, level, one.of_patients)
-            if settles is not None:
-                # Where so many would do on average, these did not.
-                settles = max(settles, one.draws + 1)
-            if one.of_patients is not None:
-                limit = visible_difference(one.of_patients, level)
-        judged.append(
-            Verdict(
-                **vars(one),
-                condition=named,
-                label=study.label(key.condition),
-                endpoint=declared[key.split, key.metric],
-                arm=key.arm,
-                reference=key.reference,
-                p_equivalent=equivalent.get(key),
-                word=word,
-                corrected_over=family.size,
-                settles=settles,
-                limit=limit,
-            )
+    for family in families:
+        endpoints = [declared[one.where] for one in family.pairs]
+        equivalent = holm_once(
+            [
+                equivalence_p(one, endpoint.smallest_effect)
+                for one, endpoint in zip(family.pairs, endpoints, strict=True)
+            ],
+            [one.tests for one in family.pairs],
         )
+        level = LEVEL / family.planned
+        for one, endpoint, p in zip(family.pairs, endpoints, equivalent, strict=True):
+            measure = measure_on(worth, one.condition, *one.where)
+            word = _word(one, p, measure is None or measure.sensitivity.seen)
+            settles = limit = None
+            if word == INCONCLUSIVE and endpoint.smallest_effect and one.sd:
+                settles = draws_needed(one.sd, endpoint.smallest_effect, level, one.of_patients)
+                if settles is not None:
+                    # Where so many would do on average, these did not.
+                    settles = max(settles, one.draws + 1)
+                if one.of_patients is not None:
+                    limit = visible_difference(one.of_patients, level)
+            judged.append(
+                Verdict(
+                    **vars(one),
+                    endpoint=endpoint,
+                    p_equivalent=p,
+                    word=word,
+                    corrected_over=family.size,
+                    settles=settles,
+                    limit=limit,
+                )
+            )
     return judged
 
 
-def equivalence_interval(found: Comparison) -> tuple[float, float] | None:
+def equivalence_interval(one: Comparison) -> tuple[float, float] | None:
     """Return the 90% interval, which two one-sided tests at 5% are about; None without an sd."""
-    if not found.errors:
+    if not one.errors:
         return None
-    half = max(error.half(1 - 2 * LEVEL) for error in found.errors)
-    return found.mean - half, found.mean + half
+    half = max(error.half(1 - 2 * LEVEL) for error in one.errors)
+    return one.mean - half, one.mean + half
 
 
-def equivalence_p(found: Comparison, smallest: float | None) -> float | None:
+def equivalence_p(one: Comparison, smallest: float | None) -> float | None:
     """Return the larger p of two one-sided t-tests: the difference is below it, and above -it."""
-    if found.p is None or smallest is None:
+    if one.p is None or smallest is None:
         return None
-    return max(error.beyond(smallest - abs(found.mean)) for error in found.errors)
+    return max(error.beyond(smallest - abs(one.mean)) for error in one.errors)
 
 
-def shown_difference(found: Comparison, lower_is_better: bool) -> str | None:
+def shown_difference(one: Comparison, lower_is_better: bool) -> str | None:
     """Return better or worse, where the corrected test shows a difference."""
-    if found.p_holm is None or found.p_holm >= LEVEL:
+    if one.p_holm is None or one.p_holm >= LEVEL:
         return None
-    return WORSE if (found.mean > 0) == lower_is_better else BETTER
+    return WORSE if (one.mean > 0) == lower_is_better else BETTER
 
 
-def _sees(worth: list[Measure], condition: Swept, split: str, metric: str) -> bool | None:
-    """Return whether the endpoint sees real images; None: no ruler was laid on it."""
-    where = (condition, split, metric)
-    found = [m for m in worth if (m.condition, m.split, m.metric) == where]
-    return found[0].sensitivity.seen if found else None
-
-
-def _word(
-    one: Comparison, p_equivalent: float | None, sees: bool | None, lower_is_better: bool
-) -> str:
+def _word(one: Pair, p_equivalent: float | None, may_tell: bool) -> str:
     if one.p_holm is None:
         return TOO_FEW
-    if (shown := shown_difference(one, lower_is_better)) is not None:
+    if (shown := shown_difference(one, one.where[1] in LOWER_IS_BETTER)) is not None:
         return shown
-    if sees is False:
+    if not may_tell:
         return CANNOT_TELL
-    if p_equivalent is not None and p_equivalent < LEVEL:
-        return EQUIVALENT
-    return INCONCLUSIVE
+    return EQUIVALENT if p_equivalent is not None and p_equivalent < LEVEL else INCONCLUSIVE

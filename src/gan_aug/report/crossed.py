@@ -30,25 +30,18 @@ class Means:
     A crossed model with random draws, random patients and what is between the two. Its variances
     are estimated as in an analysis of variance, those of patients from sums over a patient's
     images, as in the clustered DeLong method (Obuchowski 1997, Biometrics 53:567); degrees of
-    freedom after Satterthwaite. An interval is never narrower than the t interval over draws.
-
-    Attributes:
-        values: (draws, arms), at least 2 draws.
-        of_patients: (arms, arms) covariances of the means over patients; None where draws have
-            patients of their own, or none are known: intervals are over draws then.
-        between: likewise, of what is between draws and patients.
-        patients: how many.
+    freedom after Satterthwaite. An interval is never narrower than the t interval over draws; it is
+    that one where draws have patients of their own, or none are known.
     """
 
-    values: Numbers
-    of_patients: Numbers | None = None
-    between: Numbers | None = None
-    patients: int | None = None
+    values: Numbers  # (draws, arms), at least 2 draws
+    of_patients: Numbers | None = None  # (arms, arms) covariances of the means over patients
+    between: Numbers | None = None  # likewise, of what is between draws and patients
+    patients: int | None = None  # how many
 
     def mean(self, weights: Numbers) -> Numbers:
         """Return a combination of the means: (..., arms) to (...)."""
-        found: Numbers = np.asarray(weights @ self.values.mean(axis=0))
-        return found
+        return np.asarray(weights @ self.values.mean(axis=0))
 
     def half(self, weights: Numbers, confidence: float = CONFIDENCE) -> Numbers:
         """Return half the width of the interval of a combination: (..., arms) to (...)."""
@@ -59,8 +52,7 @@ class Means:
         if self.of_patients is None:
             return half
         se, freedom = self._crossed(weights, of_draws)
-        widest: Numbers = np.maximum(half, stdtrit(freedom, quantile) * se)
-        return widest
+        return np.asarray(np.maximum(half, stdtrit(freedom, quantile) * se))
 
     def _crossed(self, weights: Numbers, of_draws: Numbers) -> tuple[Numbers, Numbers]:
         assert self.of_patients is not None
@@ -99,8 +91,7 @@ class Means:
 
 def _combined(weights: Numbers, covariances: Numbers) -> Numbers:
     """Return the variances of combinations: (..., arms) and (arms, arms) to (...)."""
-    found: Numbers = np.maximum(0, ((weights @ covariances) * weights).sum(axis=-1))
-    return found
+    return np.asarray(np.maximum(0, ((weights @ covariances) * weights).sum(axis=-1)))
 
 
 def over_patients(by_image: Numbers, patients: NDArray[Any]) -> Means:
@@ -128,22 +119,19 @@ class OverPatients:
     """What the images of a study's fixed splits contribute to the metrics of its arms.
 
     Predictions of a condition and split are read when they are first asked for.
-
-    Args:
-        study: the study.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._found: dict[tuple[Condition, str, str, int], Mapping[str, Numbers] | None] = {}
+        self._kept: dict[tuple[Condition, str, str, int], Mapping[str, Numbers] | None] = {}
         self._patients: dict[tuple[Condition, str], NDArray[np.int64]] = {}
 
     def means(
         self, condition: Condition, split: str, metric: str, arms: Sequence[str], draws: list[int]
     ) -> Means | None:
         """Return the means of some arms over draws and test patients; see `by_image`."""
-        found = self.by_image(condition, split, metric, arms, draws)
-        return found and over_patients(*found)
+        images = self.by_image(condition, split, metric, arms, draws)
+        return images and over_patients(*images)
 
     def by_image(
         self, condition: Condition, split: str, metric: str, arms: Sequence[str], draws: list[int]
@@ -164,8 +152,8 @@ class OverPatients:
         if split.removesuffix(LAST) not in FIXED or len(draws) < 2:
             return None
         jobs = {job.result.draw: job for job in self._study.of(condition)}
-        found = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
-        by_image = [[one[metric] for one in of_arm if one is not None] for of_arm in found]
+        kept = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
+        by_image = [[one[metric] for one in of_arm if one is not None] for of_arm in kept]
         if any(len(of_arm) < len(draws) for of_arm in by_image):
             return None
         return np.array(by_image), self._patients[condition, split]
@@ -173,25 +161,23 @@ class OverPatients:
     def _of(
         self, condition: Condition, split: str, arm: str, job: FinishedDraw
     ) -> Mapping[str, Numbers] | None:
-        key = (condition, split, arm, job.result.draw)
-        if key not in self._found:
-            self._found[key] = self._read(condition, split, arm, job)
-        return self._found[key]
-
-    def _read(
-        self, condition: Condition, split: str, arm: str, job: FinishedDraw
-    ) -> dict[str, Numbers] | None:
         """Return the means over an arm's repeats in a draw; None: it has other patients."""
-        name, classes, of_fits = split.removesuffix(LAST), self._study.classes, []
+        key = (condition, split, arm, job.result.draw)
+        if key in self._kept:
+            return self._kept[key]
+        self._kept[key] = None
+        name, of_fits = split.removesuffix(LAST), []
         for fit in job.result.fits_of(arm):
             one = job.predictions(fit)[name]
             patients = self._patients.setdefault((condition, split), one.patients)
             if not np.array_equal(one.patients, patients):
                 return None
             measured, last = self._study.measured[fit.predictions]
-            of = measured if name == split or last is None else last
+            threshold = (measured if name == split or last is None else last).threshold
             scores = one.probabilities(last=name != split)
-            of_fits.append(contributions(scores, one.labels, classes, of.threshold))
-        if not of_fits:
-            return None
-        return {metric: np.mean([one[metric] for one in of_fits], axis=0) for metric in of_fits[0]}
+            of_fits.append(contributions(scores, one.labels, self._study.classes, threshold))
+        if of_fits:
+            self._kept[key] = {
+                metric: np.mean([one[metric] for one in of_fits], axis=0) for metric in of_fits[0]
+            }
+        return self._kept[key]

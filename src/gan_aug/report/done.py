@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Costs
@@ -23,26 +23,22 @@ def what_was_done(study: Study, costs: Costs) -> list[str]:
         study: the study.
         costs: what it took.
     """
-    parts = (_images(study), _classifier(study), _gans(study, costs), _chosen_by(study))
-    return [" ".join(said) for part in parts if (said := list(part))] + [_where(study, costs)]
+    parts = (_images(study), _models(study, costs), _chosen_by(study), _where(study, costs))
+    return [sentence for part in parts for sentence in part]
 
 
 def _images(study: Study) -> Iterator[str]:
-    parts = [
-        f"{counts} {called}"
-        for split, called in SPLITS.items()
-        if (counts := _or(study, lambda job, split=split: _counts(job, split)))  # type: ignore[misc]
-    ]
     draws = len({job.result.draw for job in study.jobs})
     said = f"{draws} draw{'' if draws == 1 else 's'} of the data set {study.first.method.data}"
-    classes = " + ".join(study.classes.names)
-    yield f"{said}, images in each ({classes}): {', '.join(parts)}." if parts else f"{said}."
+    counts = {split: _or(study, lambda job, s=split: _counts(job, s)) for split in SPLITS}  # type: ignore[misc]
+    if named := ", ".join(f"{counts[split]} {SPLITS[split]}" for split in SPLITS if counts[split]):
+        said += f", images in each ({' + '.join(study.classes.names)}): {named}"
     size = _or(study, lambda job: f"{job.result.method.image_size}x{job.result.method.image_size}")
     channels = _or(study, lambda job: job.result.method.channels)
-    yield f"They are {size} pixels{_COLOURS.get(channels, '')}."
+    yield f"{said}. They are {size} pixels{_COLOURS.get(channels, '')}."
 
 
-def _classifier(study: Study) -> Iterator[str]:
+def _models(study: Study, costs: Costs) -> Iterator[str]:
     steps = _or(study, lambda job: max(fit.steps for fit in job.result.fits))
     batch = _or(study, lambda job: job.result.method.batch_size)
     repeats = study.first.repeats
@@ -50,16 +46,11 @@ def _classifier(study: Study) -> Iterator[str]:
         f"Classifier: {_or(study, lambda job: job.result.method.classifier)}, {repeats} "
         f"fit{'' if repeats == 1 else 's'} an arm and draw, {steps} steps of {batch} images each."
     )
-
-
-def _gans(study: Study, costs: Costs) -> Iterator[str]:
-    if not costs.gans:
-        return
-    name = _or(study, lambda job: job.result.method.gan, ", ")
-    size = _or(study, lambda job: job.result.method.gan_batch_size)
-    batches = sorted({gan.batches for job in study.jobs for gan in job.result.gans.values()})
-    count = " to ".join(map(str, sorted({batches[0], batches[-1]})))
-    yield f"GANs: {costs.gans} ({name}), {count} batches of {size} images each."
+    if costs.gans:
+        name = _or(study, lambda job: job.result.method.gan, ", ")
+        size = _or(study, lambda job: job.result.method.gan_batch_size)
+        batches = span([gan.batches for job in study.jobs for gan in job.result.gans.values()])
+        yield f"GANs: {costs.gans} ({name}), {batches} batches of {size} images each."
 
 
 def _chosen_by(study: Study) -> Iterator[str]:
@@ -72,31 +63,32 @@ def _chosen_by(study: Study) -> Iterator[str]:
         *(["each fit's threshold"] if study.classes.positive is not None else []),
         *([f"each GAN's weights (by {select})"] if select else []),
     ]
+    said = []
     if validation and decided:
-        yield (
+        said.append(
             f"Beside the training images, {validation} labelled validation images "
             f"choose {', '.join(decided)}."
         )
-    fitted_on = _or(study, _reference_images)
+    qualities = (job.result.quality for job in study.jobs)
+    facts = (one.reference_classifier for one in qualities if one is not None)
+    fitted_on = dict.fromkeys(
+        " + ".join(map(str, one.fitted_on.values())) for one in facts if one is not None
+    )
     if fitted_on:
-        yield (
-            f"GAN images are measured with a reference classifier fitted on {fitted_on} labelled "
-            "images."
+        said.append(
+            f"GAN images are measured with a reference classifier fitted on "
+            f"{' or '.join(fitted_on)} labelled images."
         )
+    if said:
+        yield " ".join(said)
 
 
-def _reference_images(job: FinishedDraw) -> str | None:
-    quality = job.result.quality
-    facts = None if quality is None else quality.reference_classifier
-    return None if facts is None else " + ".join(map(str, facts.fitted_on.values()))
-
-
-def _where(study: Study, costs: Costs) -> str:
+def _where(study: Study, costs: Costs) -> Iterator[str]:
     machine = _or(study, lambda job: job.record.machine, "; ")
     took = [f"a GAN {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
     if costs.fits:
         took.append(f"a fit {minutes(costs.fit_seconds_total / costs.fits)}")
-    return f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
+    yield f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
 
 
 def minutes(seconds: float) -> str:
@@ -104,15 +96,20 @@ def minutes(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
 
 
+def span(numbers: Collection[int]) -> str:
+    """Return `3 to 7`; `3` where all are equal."""
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+
+
 def _counts(job: FinishedDraw, split: str) -> str | None:
     """Return a split's images of each class as `50 + 50`; None where it has none or is unknown."""
-    of, names = (job.data.used or {}).get(split), job.result.classes
-    if not of or not any(of.values()) or not {*names} <= {*of}:
+    of_split, names = (job.data.used or {}).get(split), job.result.classes
+    if not of_split or not any(of_split.values()) or not {*names} <= {*of_split}:
         return None
-    return " + ".join(str(of[name]) for name in names)
+    return " + ".join(str(of_split[name]) for name in names)
 
 
 def _or(study: Study, what: Callable[[FinishedDraw], object], between: str = " or ") -> str:
     """Return every value that occurs, in the order of the draws."""
-    found = dict.fromkeys(str(one) for job in study.jobs if (one := what(job)) is not None)
-    return between.join(found)
+    values = dict.fromkeys(str(one) for job in study.jobs if (one := what(job)) is not None)
+    return between.join(values)

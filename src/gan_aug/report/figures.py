@@ -2,74 +2,55 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.data.classes import Classes
-from gan_aug.pages.figure import new_figure
-from gan_aug.report.palette import SWEPT_ARM, family_of, palette
-from gan_aug.report.quality import quality_against_gain
+from gan_aug.evaluation.measured import GENERATED
+from gan_aug.report.drawing import SWEPT_ARM, band, canvas, family_of, palette, panels, tidy
+from gan_aug.report.predictions import Numbers
+from gan_aug.report.quality import gains_of, name_of, values_of
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.study import Study
 from gan_aug.report.summary import Summary
-from gan_aug.report.worth import Measure
 
 STYLES = ("-", "--", ":", "-.")
 """Of arms that differ in a count, and so have one colour."""
+OF_QUALITY = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
+"""Values of GAN images that are drawn against the gain, as far as they were measured."""
+OF_CLASSES = (
+    "#2f6db3", "#c0504d", "#1b7f79", "#b8860b", "#8a63a8", "#4c5b6b", "#3b8a3e", "#a0522d",
+)  # fmt: skip
+"""Colours, in the order of their labels."""
 
 
-def all_figures(study: Study, summary: Summary) -> dict[str, bytes]:
-    """Draw the figures that the study has numbers for.
-
-    Returns:
-        File name without ending to PNG.
-    """
+def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
+    """Draw the figures, by the name of their file; None where the study has no numbers for one."""
     titles = {arm: facts.title for arm, facts in study.first.arms.items()}
-    drawn: dict[str, Callable[[], Figure | None]] = {
-        "ruler": lambda: ruler_figure(_declared(summary), titles),
-        "paired_differences": lambda: paired_differences(study, summary),
-        "accuracy_by_count": lambda: accuracy_by_count(study),
-        "gain_by_size": lambda: gain_by_size(study, summary),
-        "roc": lambda: roc(study),
-        "learning_curves": lambda: learning_curves(study),
-        "quality_against_gain": lambda: quality_against_gain(study, summary.quality),
+    declared = [
+        one
+        for endpoint in summary.endpoints
+        for one in summary.worth
+        if (one.split, one.metric) == (endpoint.split, endpoint.name)
+    ]
+    return {
+        "ruler": ruler_figure(declared, titles),
+        "paired_differences": paired_differences(study, summary),
+        "accuracy_by_count": accuracy_by_count(study),
+        "gain_by_size": gain_by_size(study, summary),
+        "roc": roc(study),
+        "learning_curves": learning_curves(study),
+        "quality_against_gain": quality_against_gain(study, summary),
     }
-    figures = {name: draw() for name, draw in drawn.items()}
-    return {name: _png(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _declared(summary: Summary) -> list[Measure]:
-    """Return the ruler's measures on declared endpoints, in their order."""
-    order: list[tuple[str, str]] = [(one.split, one.name) for one in summary.endpoints]
-    found = [one for one in summary.worth if (one.split, one.metric) in order]
-    return sorted(found, key=lambda one: order.index((one.split, one.metric)))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float) -> Figure:
-    return new_figure(figsize=(width, height), layout="constrained", dpi=140)
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def t_band(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def t_band(values: Numbers) -> tuple[Numbers, Numbers]:
     """Return mean and half width of the 95% t interval over the first axis (draws)."""
     n = len(values)
     mean = values.mean(axis=0)
@@ -85,31 +66,28 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         return None  # a sweep of many settings has a table instead
     arms = [arm for arm in study.arms if arm != "real"]
     colours = palette(study.first.arms)
-    figure = _figure(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
-    panels = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, block, condition in zip(panels, blocks, study.conditions, strict=True):
+    figure = canvas(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
+    every = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, block, condition in zip(every, blocks, study.conditions, strict=True):
         values = study.main_by_draw(condition)
-        found = {c.arm: c for c in block.comparisons if c.reference == "real"}
         for row, arm in enumerate(arms):
+            if (pair := block.pair(arm, "real")) is None:
+                continue
             differences = 100 * (values[arm] - values["real"]).drop_nulls().to_numpy()
             spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
             colour = colours[arm]
             axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
-            comparison = found[arm]
-            if comparison.interval is not None:
-                ends = [100 * end for end in comparison.interval]
+            if pair.interval is not None:
+                ends = [100 * end for end in pair.interval]
                 axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot(100 * comparison.mean, row, "D", color=colour, markersize=6, mec="white")
+            axes.plot(100 * pair.mean, row, "D", color=colour, markersize=6, mec="white")
         axes.axvline(0, color="#333", linewidth=1)
         axes.set_yticks(range(len(arms)), arms)
         axes.set_ylim(len(arms) - 0.5, -0.5)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)
-        axes.set_axisbelow(True)
+        tidy(axes, "x")
         if label := study.label(condition):
             axes.set_title(label, loc="left", fontsize=10)
-    panels[-1].set_xlabel(
+    every[-1].set_xlabel(
         f"difference from real in {study.title}, points\n"
         "(dots: draws; diamond and bar: mean, 95% interval)"
     )
@@ -118,34 +96,29 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
 
 def accuracy_by_count(study: Study) -> Figure | None:
     """Draw accuracy against the number of images added, for arms named like gan_50, gan_100."""
+    counts = {arm: sum(study.first.arms[arm].added.values()) for arm in study.arms}
     groups: dict[str, list[tuple[int, str]]] = {}
     for arm in study.arms:
-        if match := SWEPT_ARM.match(arm):
-            total = sum(study.first.arms[arm].added.values())
-            if total:
-                groups.setdefault(match[1], []).append((total, arm))
-    groups = {name: sorted(found) for name, found in groups.items() if len(found) >= 3}
+        if SWEPT_ARM.match(arm) and counts[arm]:
+            groups.setdefault(family_of(arm), []).append((counts[arm], arm))
+    groups = {name: sorted(group) for name, group in groups.items() if len(group) >= 3}
     if not groups or "real" not in study.arms:
         return None
-    figure = _figure(8, 4.2)
+    figure = canvas(8, 4.2)
     axes = figure.subplots()
     values = study.main_by_draw(study.conditions[0])
-    positions = {0: 0.0}
-    for total in sorted({total for found in groups.values() for total, _ in found}):
-        positions[total] = len(positions)
+    totals = [0, *sorted({total for group in groups.values() for total, _ in group})]
     colours = palette(study.first.arms)
-    for name, found in groups.items():
-        columns = ["real", *(arm for _, arm in found)]
-        places = [0.0, *(positions[total] for total, _ in found)]
+    for name, group in groups.items():
+        columns = ["real", *(arm for _, arm in group)]
+        places = np.array([0.0, *(totals.index(total) for total, _ in group)])
         mean, half = t_band(100 * values.select(columns).drop_nulls().to_numpy())
-        colour = colours[name]
-        axes.plot(places, mean, "o-", color=colour, label=name)
-        axes.fill_between(places, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
-    axes.set_xticks(list(positions.values()), [str(total) for total in positions])
+        band(axes, places, mean, half, "o-", 0.15, color=colours[name], label=name)
+    axes.set_xticks(range(len(totals)), map(str, totals))
     axes.set_xlabel("images added (both classes together)")
     axes.set_ylabel(f"{study.title}, %")
     axes.legend(frameon=False)
-    _tidy(axes)
+    tidy(axes, "y")
     return figure
 
 
@@ -153,40 +126,36 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     """Draw accuracy, and the gain over `real`, against the number of training images a class."""
     if study.keys != ["per_class"] or len(study.conditions) < 2 or "real" not in study.arms:
         return None
-    figure = _figure(10, 4.2)
+    figure = canvas(10, 4.2)
     left, right = figure.subplots(1, 2)
-    places = np.arange(len(study.conditions))
+    places = np.arange(len(study.conditions), dtype=float)
     tables = [study.main_by_draw(c) for c in study.conditions]
     blocks = summary.splits[study.primary][study.endpoints[0].name]
     colours = palette(study.first.arms)
     for i, arm in enumerate(study.arms):
-        colour = colours[arm]
+        line: dict[str, Any] = {"color": colours[arm], "label": arm, "markersize": 4}
         bands = [t_band(100 * table[arm].drop_nulls().to_numpy()) for table in tables]
         mean, half = (np.array(part) for part in zip(*bands, strict=True))
-        left.plot(places, mean, "o-", color=colour, label=arm, markersize=4)
-        left.fill_between(places, mean - half, mean + half, color=colour, alpha=0.1, linewidth=0)
+        band(left, places, mean, half, "o-", 0.1, **line)
         if arm == "real":
             continue
-        found = [c for b in blocks if (c := b.pair(arm, "real")) is not None]
-        offset = places + (i - len(study.arms) / 2) * 0.08
-        gains = np.array([100 * c.mean for c in found])
-        right.plot(offset, gains, "o-", color=colour, label=arm, markersize=4, linewidth=1)
-        for place, c in zip(offset, found, strict=True):
-            if c.interval is not None:
-                ends = [100 * end for end in c.interval]
-                right.plot([place, place], ends, color=colour, linewidth=2, alpha=0.5)
+        pairs = [(place, b.pair(arm, "real")) for place, b in zip(places, blocks, strict=True)]
+        known = [(place, pair) for place, pair in pairs if pair is not None]
+        offset = [place + (i - len(study.arms) / 2) * 0.08 for place, _ in known]
+        right.plot(offset, [100 * pair.mean for _, pair in known], "o-", linewidth=1, **line)
+        for place, (_, pair) in zip(offset, known, strict=True):
+            if pair.interval is not None:
+                ends = [100 * end for end in pair.interval]
+                right.plot([place, place], ends, color=colours[arm], linewidth=2, alpha=0.5)
     ticks = []
-    for (size,), job in zip(
-        study.conditions, (study.of(c)[0] for c in study.conditions), strict=True
-    ):
-        used = (job.data.used or {})["train"]
-        ticks.append(
-            str(size) if size is not None else f"all: {' + '.join(map(str, used.values()))}"
-        )
+    for condition in study.conditions:
+        used = (study.of(condition)[0].data.used or {})["train"]
+        every = f"all: {' + '.join(map(str, used.values()))}"
+        ticks.append(every if condition == (None,) else str(condition[0]))
     for axes in (left, right):
         axes.set_xticks(places, ticks)
         axes.set_xlabel("training images of each class")
-        _tidy(axes)
+        tidy(axes, "y")
     right.axhline(0, color="#333", linewidth=1)
     left.set_ylabel(f"{study.title}, %")
     right.set_ylabel("difference from real, points (95% interval)")
@@ -195,24 +164,18 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     return figure
 
 
-def roc_curve(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], grid: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def roc_curve(probabilities: Numbers, labels: NDArray[np.int64], grid: Numbers) -> Numbers:
     """Return the sensitivity at each false positive rate of `grid`, linear between the points."""
     rates = binary_roc(torch.tensor(probabilities), torch.tensor(labels))[:2]
     false, true = (rate.numpy() for rate in rates)
     # At equal false positive rates the curve is vertical: its upper end counts.
     upper = np.append(false[1:] != false[:-1], True)
-    found: NDArray[np.float64] = np.interp(grid, false[upper], true[upper])
-    return found
+    return np.asarray(np.interp(grid, false[upper], true[upper]))
 
 
 def mean_roc(
-    probabilities: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    classes: Classes,
-    grid: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    probabilities: Numbers, labels: NDArray[np.int64], classes: Classes, grid: Numbers
+) -> Numbers:
     """Return the positive class's curve; without one the mean of all, each against the rest.
 
     Args:
@@ -224,8 +187,7 @@ def mean_roc(
     positive = classes.positive_label
     asked = range(len(classes)) if positive is None else [positive]
     curves = [roc_curve(probabilities[:, k], (labels == k).astype(np.int64), grid) for k in asked]
-    found: NDArray[np.float64] = np.mean(curves, axis=0)
-    return found
+    return np.asarray(np.mean(curves, axis=0))
 
 
 def roc(study: Study) -> Figure | None:
@@ -237,38 +199,29 @@ def roc(study: Study) -> Figure | None:
     for arm in study.arms:
         of_draws = []
         for job in study.jobs:
-            found = [job.predictions(fit)[study.primary] for fit in job.result.fits_of(arm)]
-            of_repeats = [
-                mean_roc(one.probabilities(), one.labels, study.classes, grid) for one in found
-            ]
-            if of_repeats:
+            if fits := job.result.fits_of(arm):
+                shown = [job.predictions(fit)[study.primary] for fit in fits]
+                of_repeats = [
+                    mean_roc(one.probabilities(), one.labels, study.classes, grid) for one in shown
+                ]
                 of_draws.append(np.mean(of_repeats, axis=0))
         curves[arm] = np.array(of_draws)
-    columns = min(4, len(curves))
-    rows = -(-len(curves) // columns)
-    figure = _figure(2.6 * columns, 2.7 * rows)
-    grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    panels = list(grid_of_axes.flat)
-    base = curves.get("real")
+    figure, every = panels(len(curves), 4, 2.6, 2.7, share_x=True)
     colours = palette(study.first.arms)
-    for axes, (arm, values) in zip(panels, curves.items(), strict=False):
+    for axes, (arm, values) in zip(every, curves.items(), strict=True):
         mean, half = t_band(values)
-        colour = colours[arm]
-        axes.fill_between(
-            grid, mean - half, np.minimum(1, mean + half), color=colour, alpha=0.25, linewidth=0
-        )
-        axes.plot(grid, mean, color=colour)
-        if base is not None and arm != "real":
-            of_real = base.mean(axis=0)
+        low, high = mean - half, np.minimum(1, mean + half)
+        axes.fill_between(grid, low, high, color=colours[arm], alpha=0.25, linewidth=0)
+        axes.plot(grid, mean, color=colours[arm])
+        if "real" in curves and arm != "real":
+            of_real = curves["real"].mean(axis=0)
             axes.plot(grid, of_real, color=colours["real"], linewidth=0.9, linestyle=":")
         axes.plot([0, 1], [0, 1], color="#ccc", linewidth=0.8)
         axes.set_title(arm, fontsize=10)
         axes.set_aspect("equal")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.01)
-        axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels[len(curves) :]:
-        axes.set_visible(False)
+        tidy(axes)
     figure.supxlabel("1 - specificity", fontsize=10)
     figure.supylabel("sensitivity", fontsize=10)
     return figure
@@ -278,29 +231,54 @@ def learning_curves(study: Study) -> Figure | None:
     """Draw training and validation loss against steps: mean and sd over draws and repeats."""
     if len(study.conditions) > 1:
         return None
-    figure = _figure(10, 3.6)
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = canvas(10, 3.6)
+    every = figure.subplots(1, 2, sharey=True)
     colours = palette(study.first.arms)
     families = [family_of(arm) for arm in study.arms]
     for i, arm in enumerate(study.arms):
         style = STYLES[families[:i].count(families[i]) % len(STYLES)]
         fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
-        steps = [point["step"] for point in fits[0].curve]
+        steps = np.array([point["step"] for point in fits[0].curve])
         if len(steps) < 2:
             return None
-        for axes, key in zip(panels, ("train_loss", "val_loss"), strict=True):
+        for axes, key in zip(every, ("train_loss", "val_loss"), strict=True):
             values = np.array([[point[key] for point in fit.curve] for fit in fits])
             mean, sd = values.mean(axis=0), values.std(axis=0)
-            colour = colours[arm]
-            axes.plot(steps, mean, style, color=colour, label=arm)
-            axes.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.1, linewidth=0)
-    for axes, title in zip(panels, ("training loss (last batch)", "validation loss"), strict=True):
+            band(axes, steps, mean, sd, style, 0.1, color=colours[arm], label=arm)
+    for axes, title in zip(every, ("training loss (last batch)", "validation loss"), strict=True):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("optimizer step")
         axes.set_ylim(bottom=0)
-        _tidy(axes)
-    panels[0].set_ylabel("cross-entropy")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8
-    )
+        tidy(axes, "y")
+    every[0].set_ylabel("cross-entropy")
+    handles = every[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def quality_against_gain(study: Study, summary: Summary) -> Figure | None:
+    """Draw each draw's gain against the quality of its GANs, one panel a value."""
+    shown = [value for value in OF_QUALITY if any(row.value == value for row in summary.quality)]
+    if not shown or len(study.conditions) > 1:
+        return None
+    figure, every = panels(len(shown), 3, 3.4, 3.0, 0.5)
+    gains = 100 * gains_of(study, study.conditions[0])
+    for axes, value in zip(every, shown, strict=True):
+        notes = []
+        for row in (row for row in summary.quality if row.value == value):
+            colour = OF_CLASSES[study.classes.label(row.class_) % len(OF_CLASSES)]
+            x = values_of(study.jobs, row.class_, GENERATED, value)
+            axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row.class_)
+            if row.baseline is not None:
+                axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
+            if row.rho is not None:
+                notes.append(f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}")
+        axes.axhline(0, color="#333", linewidth=0.8)
+        axes.set_xlabel(name_of(value), fontsize=9)
+        axes.set_title("\n".join(notes), fontsize=8, loc="left")
+        tidy(axes)
+        axes.tick_params(labelsize=8)
+    figure.supylabel(f"gain in {study.title}, points", fontsize=9)
+    handles = every[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure

@@ -13,33 +13,26 @@ from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import (
     AT_VALIDATION,
     BINS,
+    Measured,
     choose_threshold,
     measure,
     metric_names,
     predicted_classes,
 )
 from gan_aug.report.predictions import Numbers, Predictions
+from gan_aug.settings.design import AT_VALIDATION_THRESHOLD
 
-AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 LOWER_IS_BETTER = {"calibration_error"}
 LAST = "_last"
 """After a split's name: what is of the last step, where validation chose another's weights."""
 
-ByDecision = dict[str, dict[str, float]]
-"""What `gan_aug.metrics.classification.measure` returns: decision to metrics."""
-
 
 @dataclass(frozen=True)
 class MeasuredFit:
-    """What a fit's weights give.
+    """What a fit's weights give on each split."""
 
-    Attributes:
-        threshold: chosen on validation; None where no class is the positive one.
-        splits: split to what was measured on it.
-    """
-
-    threshold: float | None
-    splits: dict[str, ByDecision]
+    threshold: float | None  # chosen on validation; None where no class is the positive one
+    splits: dict[str, dict[str, Measured]]  # of each: decision to metrics, as `measure` returns
 
     def value(self, split: str, metric: str) -> float:
         """Return a metric of `titles_of` on a split."""
@@ -57,38 +50,24 @@ def measure_fit(predictions: Predictions, classes: Classes, last: bool = False) 
         classes: of the data set.
         last: whether to take the last step's weights where validation chose others.
     """
-    probabilities = {
-        split: torch.from_numpy(one.probabilities(last)) for split, one in predictions.items()
+    tensors = {
+        split: (torch.from_numpy(one.probabilities(last)), torch.from_numpy(one.labels))
+        for split, one in predictions.items()
     }
-    labels = {split: torch.from_numpy(one.labels) for split, one in predictions.items()}
-    threshold = choose_threshold(probabilities["validation"], labels["validation"], classes)
-    return MeasuredFit(
-        threshold,
-        {
-            split: measure(found, labels[split], classes, threshold)
-            for split, found in probabilities.items()
-        },
-    )
+    threshold = choose_threshold(*tensors["validation"], classes)
+    measured = {split: measure(*one, classes, threshold) for split, one in tensors.items()}
+    return MeasuredFit(threshold, measured)
 
 
 def titles_of(classes: Classes) -> dict[str, str]:
     """Return what is reported of every split, with its title."""
-    found = {name: _title(name, classes) for name in metric_names(classes)}
-    if classes.positive is None:
-        return found
-    (first, title), *others = found.items()
-    also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
-    return dict([(first, f"{title} at 0.5"), also, *others])
-
-
-def _title(metric: str, classes: Classes) -> str:
     averaged = " (mean over classes, each against the rest)" if classes.positive is None else ""
-    if metric in ("auroc", "auprc"):
-        return metric.upper() + averaged
-    of_class = metric.removeprefix("sensitivity_")
-    if of_class != metric:
-        return f"sensitivity, {of_class}"
-    return metric.replace("_", " ")
+    titles = {name: name.replace("_", " ") for name in metric_names(classes)}
+    titles |= {name: name.upper() + averaged for name in ("auroc", "auprc")}
+    if classes.positive is None:
+        return titles | {f"sensitivity_{name}": f"sensitivity, {name}" for name in classes}
+    also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")
+    return dict([("accuracy", "accuracy at 0.5"), also, *list(titles.items())[1:]])
 
 
 def contributions(
@@ -110,8 +89,7 @@ def contributions(
     Returns:
         Metric to (N,), whose mean is the metric.
     """
-    found = predicted_classes(probabilities, classes)
-    right = (found == labels).astype(float)
+    right = (predicted_classes(probabilities, classes) == labels).astype(float)
     positive = classes.positive_label
     sensitivities = {k: _rate(right, labels == k) for k in range(len(classes))}
     every = {
@@ -120,16 +98,12 @@ def contributions(
     }
     if positive is None:
         each = [(probabilities[:, k], labels == k) for k in range(len(classes))]
-        of_class = {f"sensitivity_{classes.names[k]}": v for k, v in sensitivities.items()}
-        return (
-            every
-            | of_class
-            | {
-                "auroc": np.mean([_auroc(*one) for one in each], axis=0),
-                "auprc": np.mean([_auprc(*one) for one in each], axis=0),
-                "calibration_error": _calibration_error(probabilities.max(axis=1), right),
-            }
-        )
+        every |= {f"sensitivity_{classes.names[k]}": v for k, v in sensitivities.items()}
+        return every | {
+            "auroc": np.mean([_auroc(*one) for one in each], axis=0),
+            "auprc": np.mean([_auprc(*one) for one in each], axis=0),
+            "calibration_error": _calibration_error(probabilities.max(axis=1), right),
+        }
     assert threshold is not None
     scores, is_positive = probabilities[:, positive], labels == positive
     return every | {
@@ -144,8 +118,7 @@ def contributions(
 
 def _rate(right: Numbers, among: NDArray[np.bool_]) -> Numbers:
     rate = right[among].mean()
-    found: Numbers = np.where(among, rate + (right - rate) / among.mean(), rate)
-    return found
+    return np.asarray(np.where(among, rate + (right - rate) / among.mean(), rate))
 
 
 def _auroc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
@@ -175,9 +148,7 @@ def _auprc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
     first = np.searchsorted(-ranked, -ranked, side="left")
 
     def below(values: Numbers) -> Numbers:
-        sums = np.append(np.cumsum((values * positive)[::-1])[::-1], 0.0)
-        found: Numbers = sums[first]
-        return found
+        return np.append(np.cumsum((values * positive)[::-1])[::-1], 0.0)[first]
 
     gain, loss = below(outside / every**2), below(inside / every**2)
     slopes = np.where(positive, inside / every - area + gain, -loss) / n
@@ -190,5 +161,4 @@ def _calibration_error(confidences: Numbers, right: Numbers) -> Numbers:
     """Return each image's part in the mean gap of its bin, on the side that the bin is."""
     bins = np.searchsorted(np.linspace(0, 1, BINS + 1), confidences, side="right") - 1
     gaps = right - confidences
-    found: Numbers = gaps * np.sign(np.bincount(bins, gaps, BINS + 1))[bins]
-    return found
+    return gaps * np.sign(np.bincount(bins, gaps, BINS + 1))[bins]

@@ -19,26 +19,6 @@ from gan_aug.report.quality import name_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Summary
-from gan_aug.report.worth import Measure
-
-CAPTIONS = {
-    "ruler": "Above: a declared endpoint against real images, mean over draws and the monotone "
-    "curve through it; dotted: the draw's own images. Below: how many real images each arm "
-    "performs like, with 95% intervals; an arrow: at or beyond the ruler's end. Of "
-    "several conditions the primary endpoint is drawn.",
-    "paired_differences": "Each draw's difference from the arm real. An interval that covers 0 "
-    "shows no difference. Bars: over draws, and over patients too where these are known.",
-    "accuracy_by_count": "The primary endpoint against the number of images added; bands are 95% t "
-    "intervals.",
-    "gain_by_size": "Left: the primary endpoint against the size of the training set (bands: 95% t "
-    "intervals). Right: difference from real in the same draws.",
-    "roc": "Mean ROC curve over draws with its 95% band; dotted: the arm real.",
-    "learning_curves": "Mean and standard deviation over draws and repeats.",
-    "quality_against_gain": "Each dot is a draw: the quality of its GAN's images against the gain "
-    "of the asked arm. Dashed: the mean of unseen real images. rho: Spearman; p after Holm.",
-}
-MAIN = ("ruler", "paired_differences", "accuracy_by_count", "gain_by_size")
-"""Figures that stand with the answer; the others come after the tables."""
 
 
 def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
@@ -50,17 +30,14 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         figures: name to PNG.
     """
     filters: dict[str, Callable[..., str]] = {
-        "percent": _percent,
-        "points": _points,
+        "percent": lambda share: "" if share is None else f"{100 * share:.2f}",
+        "points": lambda share: "" if share is None else points(share),
         "p": _p,
         "minutes": minutes,
         "titled": name_of,
-        "counts": _counts,
+        "counts": lambda counts: ", ".join(f"{n} {name}" for name, n in counts.items()),
     }
     declared = {(one.split, one.name) for one in summary.endpoints}
-    worth: tuple[list[Measure], list[Measure]] = ([], [])
-    for one in summary.worth:
-        worth[(one.split, one.metric) not in declared].append(one)
     return html.render(
         Path(__file__).with_name("report.html.j2"),
         filters,
@@ -73,23 +50,13 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         labels=[study.label(condition) for condition in study.conditions],
         arms={arm: study.first.arms[arm] for arm in study.arms},
         figures={name: data_uri(png) for name, png in figures.items()},
-        captions=CAPTIONS,
-        main=MAIN,
         grids=_grids(study),
         least=LEAST_DRAWS,
         declared=declared,
-        declared_worth=worth[0],
-        other_worth=worth[1],
+        declared_worth=[m for m in summary.worth if (m.split, m.metric) in declared],
+        other_worth=[m for m in summary.worth if (m.split, m.metric) not in declared],
         fixed=study.primary in FIXED,
     )
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
-
-
-def _points(share: float | None) -> str:
-    return "" if share is None else points(share)
 
 
 def _p(value: float | None) -> str:
@@ -98,20 +65,16 @@ def _p(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in counts.items())
-
-
 def _grids(study: Study) -> dict[str, str]:
     """Return the first draw's sheets of real and generated images, by what they show."""
     job = study.jobs[0]
-    found = {}
+    sheets = {}
     for path in sorted((job.folder / "grids").glob("*.png")):
         kind, _, name = path.stem.partition("_")
         title = f"real, {name}" if kind == "real" else f"generated, {_made_from(job, name)}"
         picture = data_uri(png_of(Image.open(path, formats=["PNG"])))
-        found[f"{title}; draw {job.result.draw}"] = picture
-    return found
+        sheets[f"{title}; draw {job.result.draw}"] = picture
+    return sheets
 
 
 def _made_from(job: FinishedDraw, name: str) -> str:
@@ -122,20 +85,12 @@ def _made_from(job: FinishedDraw, name: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """What the asked arm gives on a declared endpoint under one condition.
+    """What the asked arm gives on a declared endpoint under one condition."""
 
-    Attributes:
-        verdict: of it against its reference, with the difference.
-        blind: whether more real images are not shown to move the endpoint either.
-        worth: in words, the further real images that it is worth; None without a ruler, and where
-            the endpoint cannot tell.
-        copies: likewise, of as many copies of real images.
-    """
-
-    verdict: Verdict
-    blind: bool
-    worth: str | None
-    copies: str | None
+    verdict: Verdict  # of it against its reference, with the difference
+    blind: bool  # whether more real images are not shown to move the endpoint either
+    worth: str | None  # further real images that it is worth; None where that cannot be told
+    copies: str | None  # likewise, of as many copies of real images
 
 
 def overview(summary: Summary) -> list[Row]:
@@ -143,14 +98,9 @@ def overview(summary: Summary) -> list[Row]:
     if len(summary.splits[summary.primary][summary.endpoints[0].name]) < 2:
         return []
     rows = []
-    for verdict in asked_verdicts(summary):
-        measure = measure_of(summary, verdict)
-        rows.append(
-            Row(
-                verdict,
-                measure is not None and not measure.sensitivity.seen,
-                worth_of(summary, verdict, summary.question.arm),
-                worth_of(summary, verdict, summary.control),
-            )
-        )
+    for one in asked_verdicts(summary):
+        measure = measure_of(summary, one)
+        blind = measure is not None and not measure.sensitivity.seen
+        worth, copies = (worth_of(summary, one, arm) for arm in (one.arm, summary.control))
+        rows.append(Row(one, blind, worth, copies))
     return rows

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -41,19 +41,12 @@ Logits = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a fit predicts of a split.
+    """What a fit predicts of the N images of a split."""
 
-    Attributes:
-        labels: (N,) of the images.
-        patients: (N,) whose images they are, numbered within the split: names may say who that is.
-        logits: log-odds of the second class (N,) where there are two classes, else logits (N, K).
-        last_logits: those of the last step's weights, where validation chose another step.
-    """
-
-    labels: NDArray[np.int64]
-    patients: NDArray[np.int64]
-    logits: Logits
-    last_logits: Logits | None = None
+    labels: NDArray[np.int64]  # (N,)
+    patients: NDArray[np.int64]  # (N,) numbered within the split: names may say who that is
+    logits: Logits  # (N,) log-odds of the second class of two, else (N, K)
+    last_logits: Logits | None = None  # of the last step's weights, where validation chose others
 
     def probabilities(self, last: bool = False) -> Numbers:
         """Return the classes' probabilities (N, K), of the last step's weights where asked."""
@@ -62,13 +55,11 @@ class Predicted:
         logits = torch.from_numpy(kept.astype(np.float64))
         if kept.ndim == 1:
             logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
-        found: Numbers = to_probabilities(logits).numpy()
-        return found
+        return cast(Numbers, to_probabilities(logits).numpy())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return its arrays by name."""
-        found = {"labels": self.labels, "patients": self.patients, "logits": self.logits}
-        return found if self.last_logits is None else found | {"last_logits": self.last_logits}
+        return {name: array for name, array in vars(self).items() if array is not None}
 
 
 Predictions = Mapping[str, Predicted]
@@ -96,12 +87,7 @@ def hash_of(predictions: Predictions) -> str:
 
 
 def write_predictions(path: Path, predictions: Predictions, within: Path | None = None) -> None:
-    """Write the predictions of one fit.
-
-    Args:
-        path: the .npz.
-        predictions: by split.
-        within: the folder of a study, which a link must not leave (`run.files.replace_file`).
+    """Write the predictions of one fit to an .npz; see `run.files.replace_file` for `within`.
 
     Raises:
         GanAugError: the file cannot be written.
@@ -130,7 +116,7 @@ def read_predictions(path: Path, wanted: str, remedy: str) -> Predictions:
     try:
         arrays = read_arrays(path)
         splits = [name.removesuffix("_labels") for name in arrays if name.endswith("_labels")]
-        found = {
+        predictions = {
             split: Predicted(
                 arrays[f"{split}_labels"],
                 arrays[f"{split}_patients"],
@@ -141,9 +127,9 @@ def read_predictions(path: Path, wanted: str, remedy: str) -> Predictions:
         }
     except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
         raise GanAugError(f"{path}: cannot be read ({error}); {remedy}") from error
-    if hash_of(found) != wanted:
+    if hash_of(predictions) != wanted:
         raise GanAugError(f"{path}: is not the file that the fit wrote; {remedy}")
-    return found
+    return predictions
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -163,27 +149,22 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def table_of(fits: Iterable[tuple[str, Predictions]]) -> pl.DataFrame:
-    """Return the predictions of some fits as one table, a row for each image of each.
-
-    Args:
-        fits: hash and predictions of each.
-    """
+    """Return the predictions of fits, each with its hash, as one table: a row for each image."""
     return pl.concat(
         _rows(name, split, one) for name, predictions in fits for split, one in predictions.items()
     )
 
 
 def _rows(fit: str, split: str, one: Predicted) -> pl.DataFrame:
-    n, logits = len(one.labels), pl.Series("logits", one.logits)
-    last = one.last_logits
+    n, logits, last = len(one.labels), pl.Series(one.logits), one.last_logits
     columns = (
         pl.repeat(fit, n, eager=True),
         pl.repeat(split, n, eager=True),
-        pl.Series(np.arange(n, dtype=np.uint32)),
-        pl.Series(one.labels.astype(np.uint16)),
-        pl.Series(one.patients.astype(np.uint32)),
+        np.arange(n, dtype=np.uint32),
+        one.labels.astype(np.uint16),
+        one.patients.astype(np.uint32),
         logits,
-        pl.repeat(None, n, dtype=logits.dtype, eager=True) if last is None else pl.Series(last),
+        pl.repeat(None, n, dtype=logits.dtype, eager=True) if last is None else last,
     )
     return pl.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
 
@@ -212,14 +193,14 @@ class PredictionTables:
             return rows
         try:
             splits = rows.partition_by("split", as_dict=True)
-            found = {str(split): _predicted(one) for (split,), one in splits.items()}
-            same = hash_of(found) == wanted
+            predictions = {str(split): _predicted(one) for (split,), one in splits.items()}
+            same = hash_of(predictions) == wanted
         except (Exception, pl.exceptions.PanicException):  # columns may be of any kind
             same = False
         if not same:
             raise GanAugError(f"{FOLDER}/: is damaged at {wanted[:16]}; unpack the archive again")
-        self._fits[wanted] = found
-        return found
+        self._fits[wanted] = predictions
+        return predictions
 
 
 def _read_table(path: Path) -> dict[str, pl.DataFrame]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Annotated
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy import stats
 
-from gan_aug.evaluation.measured import Quality, Values, misses, real_share
-from gan_aug.pages.figure import new_figure
-from gan_aug.report.statistics import LEAST_DRAWS, holm
-from gan_aug.report.study import FinishedDraw, Study, Swept
+from gan_aug.evaluation.measured import BASELINE, GENERATED, Quality, Values, misses, real_share
+from gan_aug.report.predictions import Numbers
+from gan_aug.report.statistics import LEAST_DRAWS, holm_once
+from gan_aug.report.study import Condition, FinishedDraw, Study, Swept
 
-SHOWN = ("kid", "precision", "coverage", "swd", "copying_pixel", "judged_as_class")
-"""What the figure shows, as far as it was measured."""
 NAMES = {
     "kid": "KID",
     "fid": "FID",
@@ -37,8 +32,6 @@ NAMES = {
     "gan_train_accuracy": "GAN-train, balanced accuracy",
     "membership_auc": "discriminator's test of membership, AUC",
 }
-_COLOURS = ("#2f6db3", "#c0504d", "#1b7f79", "#b8860b", "#8a63a8", "#4c5b6b", "#3b8a3e", "#a0522d")
-"""Of the classes, in the order of their labels."""
 
 
 def name_of(value: str) -> str:
@@ -50,37 +43,23 @@ def name_of(value: str) -> str:
 class QualityRow:
     """A value of the images of a class under a condition, over draws.
 
-    Attributes:
-        class_: the class.
-        value: its name.
-        good: what is good: lower, higher, or baseline, as near to it as possible.
-        n: fewest and most images of a draw.
-        extractor: where features come from.
-        generated: mean of generated images.
-        generated_sd: its standard deviation; None with one draw.
-        baseline: mean of unseen real images; None of what only generated images can have, such as a
-            distance to their sources.
-        baseline_sd: its standard deviation; None with one draw.
-        rho: Spearman's correlation with the gain; None with fewer draws than a test needs, or where
-            nothing varies, like the following.
-        p: of the correlation.
-        condition: swept setting to its value.
-        p_holm: `p` after Holm's correction over the rows of the condition and class.
+    The baseline is that of unseen real images; None of what only generated images can have, such as
+    a distance to their sources. A standard deviation of one draw is None.
     """
 
     class_: Annotated[str, Field(serialization_alias="class")]
     value: str
-    good: str
-    n: list[int]
-    extractor: str
-    generated: float
+    good: str  # lower, higher, or baseline, as near to it as possible
+    n: list[int]  # fewest and most images of a draw
+    extractor: str  # where features come from
+    generated: float  # mean over draws
     generated_sd: float | None
     baseline: float | None
     baseline_sd: float | None
-    rho: float | None
-    p: float | None
+    rho: float | None  # Spearman's, with the gain; None where nothing varies, or with few draws
+    p: float | None  # of the correlation
     condition: Swept
-    p_holm: float | None
+    p_holm: float | None  # `p` after Holm's correction over the rows of the condition and class
 
 
 def summarise_quality(study: Study) -> list[QualityRow]:
@@ -90,16 +69,19 @@ def summarise_quality(study: Study) -> list[QualityRow]:
     rows: list[QualityRow] = []
     for condition in study.conditions:
         jobs = study.of(condition)
-        gains, measured = gains_of(study, jobs), _qualities(jobs)
-        # Draws may have been measured with other settings.
-        for name in measured[0].classes:
-            rows += _corrected(
-                [
-                    _row(measured, gains, name, value, study.named(condition))
-                    for value in measured[0].good
-                    if all(value in _generated(one, name) for one in measured)
-                ]
-            )
+        first, *others = _qualities(jobs)
+        for name in first.classes:
+            # Draws may have been measured with other settings.
+            common = [
+                _row(study, condition, name, value)
+                for value in first.good
+                if all(
+                    name in one.classes and value in one.classes[name].values[GENERATED]
+                    for one in (first, *others)
+                )
+            ]
+            corrected = holm_once([row.p for row in common], range(len(common)))
+            rows += [replace(row, p_holm=p) for row, p in zip(common, corrected, strict=True)]
     return rows
 
 
@@ -107,25 +89,18 @@ def summarise_quality(study: Study) -> list[QualityRow]:
 class GateRow:
     """How many draws' GANs of a class pass the gate under a condition.
 
-    Attributes:
-        condition: swept setting to its value.
-        class_: the class.
-        gate: value to its largest distance from that of unseen real images.
-        draws: how many were measured.
-        passed: draws whose GAN passes.
-        missed: value to the draws whose GAN misses the gate by it.
-        real: how often the unseen real images of one draw pass the gate that those of another set,
-            over all pairs of draws; None where there are no two draws measured alike. Draws may
-            have some of these images in common, which makes them more alike, not less.
+    `real` is how often the unseen real images of one draw pass the gate that those of another set,
+    over all pairs of draws. Draws may have some of these images in common, which makes them more
+    alike, not less.
     """
 
     condition: Swept
     class_: Annotated[str, Field(serialization_alias="class")]
-    gate: Values
-    draws: int
-    passed: int
-    missed: dict[str, int]
-    real: float | None
+    gate: Values  # value to its largest distance from that of unseen real images
+    draws: int  # that were measured
+    passed: int  # draws whose GAN passes
+    missed: dict[str, int]  # value to the draws whose GAN misses the gate by it
+    real: float | None  # None where no two draws were measured alike
 
 
 def summarise_gate(study: Study) -> list[GateRow]:
@@ -135,59 +110,45 @@ def summarise_gate(study: Study) -> list[GateRow]:
         measured = _qualities(study.of(condition))
         for name in measured[0].classes if measured else ():
             gate = measured[0].gate
-            found = [misses(one, name) for one in measured if one.gate == gate]
-            gated = [missed for missed in found if missed is not None]
+            of_draws = [misses(one, name) for one in measured if one.gate == gate]
+            gated = [missed for missed in of_draws if missed is not None]
             if gate and len(gated) == len(study.of(condition)):
                 missed = {value: sum(value in one for one in gated) for value in gate}
                 passed = sum(not one for one in gated)
+                baselines = [(one, one.classes[name].values[BASELINE]) for one in measured]
+                real = real_share(
+                    [
+                        (one, theirs, own)
+                        for (one, own), (other, theirs) in permutations(baselines, 2)
+                        # Features of two extractors are two scales: no two sets can be compared.
+                        if one.extractor == other.extractor
+                    ]
+                )
                 named = study.named(condition)
-                real = _real_passes_over_draws(measured, name)
                 rows.append(GateRow(named, name, gate, len(gated), passed, missed, real))
     return rows
 
 
-def _real_passes_over_draws(measured: list[Quality], name: str) -> float | None:
-    return real_share(
-        [
-            (one, other.classes[name].values["real"], one.classes[name].values["real"])
-            for one, other in permutations(measured, 2)
-            # Features of two extractors are two scales, on which no two sets can be compared.
-            if one.extractor == other.extractor
-        ]
-    )
+def gains_of(study: Study, condition: Condition) -> Numbers:
+    """Return each draw's gain in the primary endpoint: the asked arm less its reference."""
+    asked, values = study.first.question, study.main_by_draw(condition)
+    return (values[asked.arm] - values[asked.reference]).to_numpy()
+
+
+def values_of(jobs: list[FinishedDraw], name: str, images: str, value: str) -> Numbers:
+    """Return a value of a class's `GENERATED` or `BASELINE` images; none where a draw lacks it."""
+    values = [one.classes[name].values[images].get(value) for one in _qualities(jobs)]
+    return np.array([] if None in values else values, np.float64)
 
 
 def _qualities(jobs: list[FinishedDraw]) -> list[Quality]:
     return [job.result.quality for job in jobs if job.result.quality is not None]
 
 
-def _generated(quality: Quality, name: str) -> Values:
-    return quality.classes[name].values["generated"] if name in quality.classes else {}
-
-
-def gains_of(study: Study, jobs: list[FinishedDraw]) -> NDArray[np.float64]:
-    """Return each draw's gain in the primary endpoint: the asked arm less its reference."""
-    asked = study.first.question
-    values = study.main_by_draw(jobs[0].condition)
-    gains: NDArray[np.float64] = (values[asked.arm] - values[asked.reference]).to_numpy()
-    return gains
-
-
-def _values(measured: list[Quality], name: str, images: str, value: str) -> NDArray[np.float64]:
-    """Return a value of each draw; of none where some draw lacks it."""
-    found = [one.classes[name].values[images].get(value) for one in measured]
-    return np.array([] if None in found else found, np.float64)
-
-
-def _row(
-    measured: list[Quality],
-    gains: NDArray[np.float64],
-    name: str,
-    value: str,
-    condition: Swept,
-) -> QualityRow:
-    generated = _values(measured, name, "generated", value)
-    baseline = _values(measured, name, "real", value)
+def _row(study: Study, condition: Condition, name: str, value: str) -> QualityRow:
+    jobs, gains = study.of(condition), gains_of(study, condition)
+    measured = _qualities(jobs)
+    generated, baseline = (values_of(jobs, name, i, value) for i in (GENERATED, BASELINE))
     counts = [one.classes[name].images["measured"] for one in measured]
     extractors = sorted({one.extractor for one in measured})
     rho = p = None
@@ -208,45 +169,6 @@ def _row(
         baseline_sd=float(baseline.std(ddof=1)) if len(baseline) > 1 else None,
         rho=rho,
         p=p,
-        condition=condition,
+        condition=study.named(condition),
         p_holm=None,
     )
-
-
-def _corrected(rows: list[QualityRow]) -> list[QualityRow]:
-    """Fill in `p_holm` over a family of rows."""
-    corrected = iter(holm([row.p for row in rows if row.p is not None]))
-    return [row if row.p is None else replace(row, p_holm=next(corrected)) for row in rows]
-
-
-def quality_against_gain(study: Study, rows: list[QualityRow]) -> Figure | None:
-    """Draw each draw's gain against the quality of its GANs, one panel a value."""
-    shown = [value for value in SHOWN if any(row.value == value for row in rows)]
-    if not shown or len(study.conditions) > 1:
-        return None
-    columns = min(3, len(shown))
-    n_rows = math.ceil(len(shown) / columns)
-    figure = new_figure(figsize=(3.4 * columns, 3.0 * n_rows + 0.5), layout="constrained", dpi=140)
-    panels = list(figure.subplots(n_rows, columns, squeeze=False, sharey=True).flat)
-    gains = 100 * gains_of(study, study.jobs)
-    for axes, value in zip(panels, shown, strict=False):
-        notes = []
-        for row in (row for row in rows if row.value == value):
-            colour = _COLOURS[study.classes.label(row.class_) % len(_COLOURS)]
-            x = _values(_qualities(study.jobs), row.class_, "generated", value)
-            axes.scatter(x, gains, s=18, color=colour, alpha=0.7, linewidths=0, label=row.class_)
-            if row.baseline is not None:
-                axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
-            if row.rho is not None:
-                notes.append(f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}")
-        axes.axhline(0, color="#333", linewidth=0.8)
-        axes.set_xlabel(name_of(value), fontsize=9)
-        axes.set_title("\n".join(notes), fontsize=8, loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
-    for axes in panels[len(shown) :]:
-        axes.set_visible(False)
-    figure.supylabel(f"gain in {study.title}, points", fontsize=9)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    return figure

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field
 
@@ -11,6 +12,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.evaluation.measured import Quality
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.stored_model import Part, Stored
+from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
 
 RESULT = "metrics.json"
@@ -21,15 +23,10 @@ REMEDY = "run that draw again"
 
 
 class Shown(Part):
-    """Images that a fit was shown.
+    """Images that a fit was shown, by class."""
 
-    Attributes:
-        images: class to how many were shown at all.
-        shown: class to how often any was.
-    """
-
-    images: dict[str, int]
-    shown: dict[str, int]
+    images: dict[str, int]  # how many were shown at all
+    shown: dict[str, int]  # how often any was
 
     @property
     def total(self) -> int:
@@ -45,37 +42,22 @@ class Used(Part):
 
 
 class FitResult(Stored):
-    """One fit of the classifier; its predictions lie beside it (`gan_aug.report.predictions`).
-
-    Attributes:
-        arm: name.
-        repeat: which of the arm's fits in this draw.
-        steps: optimizer steps it took.
-        chosen: the step that its weights are of, where validation chose it; None: the last.
-        seconds: wall time.
-        initial_weights: hash of the weights it started from.
-        fingerprint: of the data.
-        git_commit: of the code; None of an installed wheel.
-        reused: whether another job of the study had done it before.
-        curve: at each validation: step, train_loss, val_loss, val_auroc.
-        used: what it was trained on.
-        predictions: hash of what it predicts.
-    """
+    """One fit of the classifier; its predictions lie beside it (`gan_aug.report.predictions`)."""
 
     WHAT: ClassVar[str] = "fit of a study"
 
     arm: str
-    repeat: int
-    steps: int
-    chosen: int | None
-    seconds: float
-    initial_weights: str
-    fingerprint: str
-    git_commit: str | None
-    reused: bool = False
-    curve: list[dict[str, float]]
+    repeat: int  # which of the arm's fits in this draw
+    steps: int  # of the optimizer
+    chosen: int | None  # step that its weights are of, where validation chose it; None: the last
+    seconds: float  # wall time
+    initial_weights: str  # hash of the weights it started from
+    fingerprint: str  # of the data
+    git_commit: str | None  # of the code; None of an installed wheel
+    reused: bool = False  # whether another job of the study had done it before
+    curve: list[dict[str, float]]  # at each validation: step, train_loss, val_loss, val_auroc
     used: Used
-    predictions: str
+    predictions: str  # hash of what it predicts
 
     @property
     def name(self) -> str:
@@ -84,13 +66,7 @@ class FitResult(Stored):
 
 
 class ArmFacts(Part):
-    """An arm.
-
-    Attributes:
-        title: what it is called at length.
-        source: where its added images come from.
-        added: class to how many it added.
-    """
+    """An arm: what it is called at length, where its added images come from, how many by class."""
 
     title: str
     source: str
@@ -98,45 +74,39 @@ class ArmFacts(Part):
 
 
 class GANFacts(Part):
-    """A GAN of a draw.
+    """A GAN of a draw."""
 
-    Attributes:
-        seconds: what its fit took.
-        batches: what it was trained on.
-        diverged: whether it diverged after its weights had been chosen.
-        chosen: after how many its weights were taken, where that was chosen; None: after all.
-        checkpoint_sha256: which GAN it is.
-        reused: whether it had been fitted before.
-        folder: its run folder.
-        sources: classes whose images it translates.
-    """
-
-    seconds: float
-    batches: int
-    diverged: bool
-    chosen: int | None
+    seconds: float  # that its fit took
+    batches: int  # that it was trained on
+    diverged: bool  # after its weights had been chosen
+    chosen: int | None  # batches after which its weights were taken, where chosen; None: after all
     checkpoint_sha256: str
-    reused: bool
-    folder: str
-    sources: list[str]
+    reused: bool  # whether it had been fitted before
+    folder: str  # of its run
+    sources: list[str]  # classes whose images it translates
 
 
 class RulerFacts(Part):
-    """The arms of more and more real images.
+    """The arms of more and more real images."""
 
-    Attributes:
-        arms: name to real images of each varied class.
-        classes: the varied ones.
-        own: images of each varied class in the draw itself, which other arms have.
-    """
+    arms: dict[str, int]  # name to real images of each varied class
+    classes: list[str]  # the varied ones
+    own: int  # images of each varied class in the draw itself, which other arms have
 
-    arms: dict[str, int]
-    classes: list[str]
-    own: int
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Arms of growing numbers of real images: `real` is that of the arms' own number."""
+        others = {arm: n for arm, n in self.arms.items() if n != self.own}
+        return dict(sorted(({"real": self.own} | others).items(), key=lambda item: item[1]))
+
+    @property
+    def further(self) -> dict[str, int]:
+        """Those of the arms' own number of real images, or more."""
+        return {arm: n for arm, n in self.sizes.items() if n >= self.own}
 
 
 class RuleCheck(Part):
-    """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what was found."""
+    """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what the check saw."""
 
     rule: int
     title: str
@@ -145,107 +115,60 @@ class RuleCheck(Part):
 
 
 class Method(Part):
-    """What was done, for a report's readers.
-
-    Attributes:
-        data: the data set's name.
-        image_size: pixels along a side.
-        channels: of an image.
-        batch_size: images in a classifier's batch.
-        classifier: its name.
-        gan: the name of the GANs' model.
-        gan_batch_size: images in a batch of theirs.
-        gan_select: what their weights were chosen by; None: they were not.
-    """
+    """What was done, for a report's readers: names of data set and models, numbers of a batch."""
 
     data: str
-    image_size: int
+    image_size: int  # pixels along a side
     channels: int
-    batch_size: int
+    batch_size: int  # of the classifier
     classifier: str
     gan: str | None
     gan_batch_size: int | None
-    gan_select: str | None
+    gan_select: str | None  # what GANs' weights were chosen by; None: they were not
 
 
 class Declaration(Stored):
-    """What a study declared before its first draw.
-
-    Attributes:
-        endpoints: the first is the primary one.
-        question: the asked arm, and the one that it is compared with.
-        comparisons: further pairs.
-        declared: ISO 8601, UTC.
-        numbers: settings that the data may have decided, by key.
-        arms: names; None where all are the study's own.
-    """
+    """What a study declared before its first draw."""
 
     WHAT: ClassVar[str] = "declaration of a study"
 
-    endpoints: list[Endpoint]
-    question: list[str]
-    comparisons: list[list[str]]
-    declared: str
-    numbers: dict[str, Any] | None = None
-    arms: list[str] | None = None
+    endpoints: list[Endpoint]  # the first is the primary one
+    question: list[str]  # the asked arm, and the one that it is compared with
+    comparisons: list[list[str]]  # further pairs
+    declared: str  # ISO 8601, UTC
+    numbers: Plain | None = None  # settings that the data may have decided, by key
+    arms: list[str] | None = None  # names; None where all are the study's own
 
 
 class DrawResult(Stored):
-    """All results of a draw but its predictions.
-
-    Attributes:
-        headline: arm to its mean of the primary endpoint, for the table of a multirun.
-        headline_of: that endpoint in words.
-        draw: which.
-        folder: where the draw was run, in its study's folder.
-        condition: swept setting to its value.
-        question: of the study.
-        comparisons: further pairs of arms that the study names.
-        endpoints: what the study is about; the first is the primary one.
-        control: the arm that uses copies of real images as the asked one uses GAN images.
-        repeats: fits of each arm.
-        method: what was done.
-        classes: names, in the order of their labels.
-        positive: the positive class.
-        splits: split to the number of images of each class.
-        arms: by name.
-        gans: class to the GAN of its images.
-        fits: of all arms.
-        quality: of the GANs' images, where it was measured.
-        ruler: where the study has one.
-        checks: of the rules that one draw can keep or break.
-    """
+    """All results of a draw but its predictions."""
 
     WHAT: ClassVar[str] = "draw of a study"
 
-    headline: dict[str, float]
-    headline_of: str
+    headline: dict[str, float]  # arm to its mean primary endpoint, for the table of a multirun
+    headline_of: str  # that endpoint in words
     draw: int
-    folder: str
-    condition: dict[str, Any]
+    folder: str  # where the draw was run, in its study's folder
+    condition: Plain  # swept setting to its value
     question: Question
-    comparisons: list[list[str]]
-    endpoints: list[Endpoint] = Field(min_length=1)
-    control: str | None
-    repeats: int
+    comparisons: list[list[str]]  # further pairs of arms that the study names
+    endpoints: list[Endpoint] = Field(min_length=1)  # the first is the primary one
+    control: str | None  # arm that uses copies of real images as the asked one uses GAN images
+    repeats: int  # fits of each arm
     method: Method
-    classes: list[str]
+    classes: list[str]  # in the order of their labels
     positive: str | None
-    splits: dict[str, dict[str, int]]
+    splits: dict[str, dict[str, int]]  # split to the number of images of each class
     arms: dict[str, ArmFacts]
-    gans: dict[str, GANFacts]
+    gans: dict[str, GANFacts]  # by the class of their images
     fits: list[FitResult]
-    quality: Quality | None
+    quality: Quality | None  # of the GANs' images, where it was measured
     ruler: RulerFacts | None
-    checks: list[RuleCheck]
+    checks: list[RuleCheck]  # of the rules that one draw can keep or break
 
     @property
     def data_classes(self) -> Classes:
-        """The classes.
-
-        Raises:
-            GanAugError: they are no classes.
-        """
+        """The classes; a GanAugError where these are none."""
         return Classes(tuple(self.classes), self.positive)
 
     @property
@@ -265,12 +188,12 @@ class DrawResult(Stored):
             GanAugError: it is damaged, contradicts itself, or is of no draw of a study.
         """
         path = folder / RESULT
-        found = cls.read(path, f"is it a draw of a study? If so, {REMEDY}")
-        for fault in found._faults():
+        result = cls.read(path, f"is it a draw of a study? If so, {REMEDY}")
+        for fault in result._faults():
             raise GanAugError(f"{path}: {fault}; {REMEDY}")
-        return found
+        return result
 
-    def _faults(self) -> Any:
+    def _faults(self) -> Iterator[str]:
         """Yield how it contradicts itself."""
         # Arms name files in fits/, and nothing outside it.
         for name in (*self.arms, *(fit.arm for fit in self.fits)):
@@ -283,7 +206,8 @@ class DrawResult(Stored):
             if fit.name in seen:
                 yield f"counts the fit {fit.name} twice"
             seen.add(fit.name)
-        for name in (self.question.arm, *(arm for pair in self.comparisons for arm in pair)):
+        pairs = ((self.question.arm, self.question.reference), *self.comparisons)
+        for name in (arm for pair in pairs for arm in pair):
             if name not in self.arms:
                 yield f"asks about {name}, which is no arm of it"
         for one in self.endpoints:

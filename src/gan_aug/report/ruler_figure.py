@@ -9,16 +9,12 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gan_aug.pages.figure import new_figure
-from gan_aug.report.palette import palette
+from gan_aug.report.drawing import canvas, palette, tidy
 from gan_aug.report.worth import Measure
 
-COLUMNS = 2
-MOST = 8
-"""Panels."""
-RULER = "#222"
-OWN = "#7a828a"
-TELLS_NOT = "#b9c0c7"
+COLUMNS, MOST = 2, 8
+"""Panels in a row, and in all."""
+RULER, OWN, TELLS_NOT = "#222", "#7a828a", "#b9c0c7"
 ROW = 0.4
 """Inches."""
 NEAREST = 0.3
@@ -35,19 +31,14 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
         worth: what the arms are worth, on the endpoints to be shown.
         titles: all arms' names to what they are, in the study's order.
     """
-    by_condition: dict[str, list[Measure]] = {}
-    for measure in worth:
-        by_condition.setdefault(measure.label, []).append(measure)
-    if not by_condition:
+    if not worth:
         return None
-    alone, *others = by_condition.values()
-    shown = [found[0] for found in (alone, *others)][:MOST] if others else alone
+    firsts = [one for i, one in enumerate(worth) if one.label not in {m.label for m in worth[:i]}]
+    shown = firsts[:MOST] if len(firsts) > 1 else worth
     columns = min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     for_arms = ROW * len(shown[0].arms)
-    figure = new_figure(
-        figsize=(2.4 + 5 * columns, lines * (2.8 + for_arms)), layout="constrained", dpi=140
-    )
+    figure = canvas(2.4 + 5 * columns, lines * (2.8 + for_arms))
     grid = figure.subplots(
         2 * lines, columns, squeeze=False, sharex="col", height_ratios=(2.2, for_arms) * lines
     )
@@ -59,9 +50,6 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
         above, below = grid[2 * line, column], grid[2 * line + 1, column]
         _draw_curve(above, measure)
         _draw_arms(below, measure, titles, colours, named=column == 0)
-        of = "each class" if len(measure.classes) > 1 else measure.classes[0]
-        below.set_xlabel(f"real images of {of}")
-        below.tick_params(axis="x", labelbottom=True)
     return figure
 
 
@@ -80,7 +68,7 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     axes.set_title("\n".join(filter(None, notes)), loc="left", fontsize=9)
     axes.set_xscale("log", base=2)
     axes.set_ylabel(f"{measure.split} {metric}, %")
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
 
 
 def _draw_arms(
@@ -94,12 +82,11 @@ def _draw_arms(
     for row, (name, arm) in enumerate(arms.items()):
         rate, colour = arm.rate, colours[name] if tells else TELLS_NOT
         if rate.known:
-            low, high = rate.low or first, rate.high or last
-            axes.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.6)
-        for end, marker in ((first, "<"), (last, ">")):
-            beyond = rate.low is None if end == first else rate.high is None
-            if rate.known and beyond:
-                axes.plot(end, row, marker, color=colour, markersize=6, clip_on=False)
+            ends = [rate.low or first, rate.high or last]
+            axes.plot(ends, [row, row], color=colour, linewidth=3, alpha=0.6)
+            for end, place, marker in ((rate.low, first, "<"), (rate.high, last, ">")):
+                if end is None:
+                    axes.plot(place, row, marker, color=colour, markersize=6, clip_on=False)
         if rate.images is not None:
             axes.plot(rate.images, row, "o", color=colour, markersize=6)
         if tells:
@@ -108,15 +95,14 @@ def _draw_arms(
         head = "worth, in further real images"
         axes.text(1.03, 1, head, transform=axes.transAxes, va="bottom", fontsize=8, color=OWN)
     axes.axvline(measure.own, color=OWN, linewidth=1, linestyle=":")
-    names = [textwrap.fill(titles[arm], 42) for arm in arms] if named else []
-    axes.set_yticks(range(len(arms)), names or [""] * len(arms), fontsize=8)
+    names = [textwrap.fill(titles[arm], 42) if named else "" for arm in arms]
+    axes.set_yticks(range(len(arms)), names, fontsize=8)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xticks(measure.sizes, _apart(measure.sizes, measure.own))
     axes.minorticks_off()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)
-    axes.set_axisbelow(True)
+    tidy(axes, "x")
+    axes.set_xlabel(f"real images of {measure.varied}")
+    axes.tick_params(axis="x", labelbottom=True)
 
 
 def _apart(sizes: list[int], own: int) -> list[str]:

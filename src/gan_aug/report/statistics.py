@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,23 +28,14 @@ MOST_DRAWS = 1_000_000
 MOST_EXACT = 13
 """Draws up to which all 2^n signs are gone through."""
 
-Hypothesis = tuple[str, str, bytes]
-"""Arm, reference, the draws and the values of both."""
-
 
 @dataclass(frozen=True)
 class Error:
-    """The standard error of a mean.
-
-    Attributes:
-        se: the error.
-        freedom: degrees of freedom that it is estimated with.
-        patients: test patients that it is over, besides the draws; None: over draws alone.
-    """
+    """The standard error of a mean, and the degrees of freedom that it is estimated with."""
 
     se: float
     freedom: float
-    patients: int | None = None
+    patients: int | None = None  # that it is over, besides the draws; None: over draws alone
 
     def half(self, confidence: float = CONFIDENCE) -> float:
         """Return half the width of the t interval."""
@@ -56,45 +48,28 @@ class Error:
         return float(stdtr(self.freedom, -room / self.se))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One arm against another, on the draws that have both.
 
     Where the test patients are the same in all draws, and known, the interval and `p` are over
-    draws and patients (`gan_aug.report.crossed`); where each draw has its own, over draws.
-
-    Attributes:
-        draws: how many.
-        mean: of the differences, arm minus reference.
-        sd: of the draws' differences, None with one draw.
-        se: standard error of the mean, None with one draw.
-        freedom: its degrees of freedom; None with one draw.
-        patients: test patients that `se`, the interval and `p` are over, besides the draws; None:
-            they are over the draws alone.
-        low: lower end of the 95% interval; None with too few draws, like the following.
-        high: upper end.
-        over_draws: the 95% t interval over the draws alone, which holds for the very patients of
-            the test; None where there are no `patients`.
-        p: of the t-test that goes with the interval.
-        p_wilcoxon: of the signed-rank test over the draws, a second opinion.
-        p_holm: `p` after Holm's correction over the family; filled in by `correct`.
-        better: draws in which the arm was better.
-        worse: draws in which it was worse.
+    draws and patients (`gan_aug.report.crossed`); where each draw has its own, over draws. With
+    fewer than `LEAST_DRAWS` draws there is neither interval nor p.
     """
 
     draws: int
-    mean: float
-    sd: float | None
-    se: float | None
-    freedom: float | None
-    patients: int | None
-    low: float | None
-    high: float | None
-    over_draws: tuple[float, float] | None
-    p: float | None
-    p_wilcoxon: float | None
-    p_holm: float | None
-    better: int
+    mean: float  # of the differences, arm minus reference
+    sd: float | None  # of the draws' differences; None with one draw, like `se` and `freedom`
+    se: float | None  # standard error of the mean
+    freedom: float | None  # its degrees of freedom
+    patients: int | None  # test patients that `se`, the interval and `p` are over, besides draws
+    low: float | None = None  # lower end of the 95% interval
+    high: float | None = None
+    over_draws: tuple[float, float] | None = None  # 95% interval for the very patients of the test
+    p: float | None = None  # of the t-test that goes with the interval
+    p_wilcoxon: float | None = None  # of the signed-rank test over the draws, a second opinion
+    p_holm: float | None = None  # `p` after Holm's correction over the family, by `correct`
+    better: int  # draws in which the arm was better
     worse: int
 
     @property
@@ -121,15 +96,13 @@ class Comparison:
         return Error(left**0.5, self.patients - 1, self.patients) if left > 1e-15 else None
 
 
-def t_interval(values: Numbers) -> tuple[float, float]:
-    """Return the 95% interval of the mean by the t distribution.
+Compared = TypeVar("Compared", bound=Comparison)
 
-    Args:
-        values: (n,), n at least 2; equal values give an interval of no width.
-    """
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
-    mean = float(np.mean(values))
-    return mean - float(half), mean + float(half)
+
+def t_interval(values: Numbers) -> tuple[float, float]:
+    """Return the 95% t interval of the mean of at least 2 values; of no width where all equal."""
+    half, mean = Error(float(stats.sem(values)), len(values) - 1).half(), float(np.mean(values))
+    return mean - half, mean + half
 
 
 def signed_rank_p(differences: Numbers) -> float:
@@ -171,36 +144,30 @@ def compare(
             smaller.
     """
     differences = np.asarray(arm, float) - np.asarray(reference, float)
-    n, mean = len(differences), float(differences.mean())
+    n, mean, sign = len(differences), float(differences.mean()), 1 if higher_is_better else -1
     sd = float(differences.std(ddof=1)) if n > 1 else None
-    low = high = p = p_wilcoxon = over_draws = None
-    own = Error(sd / n**0.5, n - 1) if sd is not None else None
+    own = None if sd is None else Error(sd / n**0.5, n - 1)
     error = crossed or own
-    if n >= LEAST_DRAWS:
-        assert own is not None
-        errors = [own] if crossed is None else [own, crossed]
-        half = max(one.half() for one in errors)
-        low, high = mean - half, mean + half
-        p = max(min(1.0, 2 * one.beyond(abs(mean))) for one in errors)
-        p_wilcoxon = signed_rank_p(differences)
-        if crossed is not None:
-            over_draws = (mean - own.half(), mean + own.half())
-    sign = 1 if higher_is_better else -1
-    return Comparison(
+    comparison = Comparison(
         draws=n,
         mean=mean,
         sd=sd,
         se=None if error is None else error.se,
         freedom=None if error is None else error.freedom,
         patients=None if crossed is None else crossed.patients,
-        low=low,
-        high=high,
-        over_draws=over_draws,
-        p=p,
-        p_wilcoxon=p_wilcoxon,
-        p_holm=None,
         better=int((sign * differences > 1e-12).sum()),
         worse=int((sign * differences < -1e-12).sum()),
+    )
+    if n < LEAST_DRAWS or own is None:
+        return comparison
+    half = max(one.half() for one in comparison.errors)
+    return replace(
+        comparison,
+        low=mean - half,
+        high=mean + half,
+        over_draws=None if crossed is None else (mean - own.half(), mean + own.half()),
+        p=max(min(1.0, 2 * one.beyond(abs(mean))) for one in comparison.errors),
+        p_wilcoxon=signed_rank_p(differences),
     )
 
 
@@ -213,7 +180,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected[np.argsort(order)]] if len(order) else []
 
 
-def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hypothesis:
+def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hashable:
     """Name what a comparison tests, for `correct` and `holm_once`.
 
     Conditions have fits in common: `classic` less `real` is the same under every GAN. The same
@@ -228,31 +195,22 @@ def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hypothesis:
     return arm, reference, values.to_numpy().astype(float).tobytes()
 
 
-def holm_once(p_values: Sequence[float], of: Sequence[Hashable]) -> list[float]:
+def holm_once(p_values: Sequence[float | None], of: Sequence[Hashable]) -> list[float | None]:
     """Return p values after Holm's correction over hypotheses, each counted once.
 
     Args:
-        p_values: of the tests.
+        p_values: of the tests; None of what was not tested, which stays None.
         of: the hypothesis of each; equal ones have equal p values.
     """
-    once = dict(zip(of, p_values, strict=True))
+    once = {name: p for name, p in zip(of, p_values, strict=True) if p is not None}
     corrected = dict(zip(once, holm([*once.values()]), strict=True))
-    return [corrected[name] for name in of]
+    return [None if p is None else corrected[name] for name, p in zip(of, p_values, strict=True)]
 
 
-def correct(family: list[Comparison], of: Sequence[Hashable]) -> list[Comparison]:
-    """Fill in `p_holm` over a family of comparisons (Holm 1979).
-
-    Args:
-        family: the comparisons.
-        of: the `hypothesis` of each; it counts once.
-    """
-    tested = [i for i, c in enumerate(family) if c.p is not None]
-    p_values = holm_once([family[i].p or 0.0 for i in tested], [of[i] for i in tested])
-    done = list(family)
-    for i, p in zip(tested, p_values, strict=True):
-        done[i] = replace(family[i], p_holm=p)
-    return done
+def correct(family: Sequence[Compared], of: Sequence[Hashable]) -> list[Compared]:
+    """Fill in `p_holm` over a family of comparisons; the `hypothesis` of each counts once."""
+    corrected = holm_once([one.p for one in family], of)
+    return [replace(one, p_holm=p) for one, p in zip(family, corrected, strict=True)]
 
 
 def draws_needed(
@@ -273,8 +231,13 @@ def draws_needed(
     """
 
     def shows(draws: int) -> bool:
-        error = _with_draws(sd, draws, of_patients)
-        return error.se == 0 or _power(difference / error.se, error.freedom, alpha) >= POWER
+        of_draws, freedom = sd**2 / draws, draws - 1.0
+        variance = of_draws
+        if of_patients is not None:
+            variance += of_patients.se**2
+            apart = of_draws**2 / freedom + of_patients.se**4 / of_patients.freedom
+            freedom = variance**2 / apart  # Satterthwaite
+        return variance == 0 or _power(difference / variance**0.5, freedom, alpha) >= POWER
 
     if not shows(MOST_DRAWS):
         return None
@@ -285,18 +248,6 @@ def draws_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if shows(middle) else (middle, high)
     return high
-
-
-def _with_draws(sd: float, draws: int, of_patients: Error | None) -> Error:
-    """Return the error of a mean over so many draws, with the same test patients."""
-    of_draws = sd**2 / draws
-    if of_patients is None:
-        return Error(of_draws**0.5, draws - 1)
-    variance = of_draws + of_patients.se**2
-    freedom = variance**2 / (
-        of_draws**2 / (draws - 1) + of_patients.se**4 / of_patients.freedom
-    )  # Satterthwaite
-    return Error(variance**0.5, freedom, of_patients.patients)
 
 
 def visible_difference(error: Error, alpha: float = 0.05) -> float:

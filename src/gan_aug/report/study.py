@@ -16,7 +16,12 @@ import polars as pl
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.metrics import LAST, MeasuredFit, measure_fit, titles_of
-from gan_aug.report.predictions import Predictions, PredictionTables, read_predictions
+from gan_aug.report.predictions import (
+    Predicted,
+    Predictions,
+    PredictionTables,
+    read_predictions,
+)
 from gan_aug.report.records import REMEDY, RESULT, DrawResult, FitResult
 from gan_aug.run.errors import GanAugError, one_line
 from gan_aug.run.files import sha256_of
@@ -24,11 +29,12 @@ from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
+from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint
 
 Condition = tuple[Any, ...]
 """The swept settings' values."""
-Swept = dict[str, Any]
+Swept = Plain
 """A condition: the swept settings to their values."""
 LEFT_OUT = "left out"
 """The status of a draw that cannot be read, or whose files disagree."""
@@ -36,21 +42,13 @@ LEFT_OUT = "left out"
 
 @dataclass(frozen=True)
 class FinishedDraw:
-    """One finished draw under one condition.
-
-    Attributes:
-        folder: where it lies.
-        record: its run.json.
-        data: what it notes of the data set.
-        result: its metrics.json.
-        tables: predictions of fits that have no file of their own in it, as in an archive.
-    """
+    """One finished draw under one condition."""
 
     folder: Path
-    record: RunRecord
-    data: DataNotes
-    result: DrawResult
-    tables: PredictionTables
+    record: RunRecord  # its run.json
+    data: DataNotes  # what that notes of the data set
+    result: DrawResult  # its metrics.json
+    tables: PredictionTables  # of fits that have no file of their own in it, as in an archive
 
     @property
     def condition(self) -> Condition:
@@ -64,48 +62,46 @@ class FinishedDraw:
             GanAugError: its predictions are missing or damaged, or are not of this draw.
         """
         path = self.folder / "fits" / f"{fit.name}.npz"
-        found = None if path.exists() else self.tables.find(fit.predictions)
-        if found is None:
-            found = read_predictions(path, fit.predictions, REMEDY)
-        self._check(path, found)
-        return found
+        predictions = None if path.exists() else self.tables.find(fit.predictions)
+        if predictions is None:
+            predictions = read_predictions(path, fit.predictions, REMEDY)
+        for split in dict.fromkeys(["validation", *self.result.splits]):
+            if (fault := self._fault(split, predictions.get(split))) is not None:
+                raise GanAugError(f"{path}: {fault}; {REMEDY}")
+        return predictions
 
-    def _check(self, path: Path, predictions: Predictions) -> None:
-        result, classes = self.result, self.result.data_classes
-        for split in dict.fromkeys(["validation", *result.splits]):
-            one, counts = predictions.get(split), result.splits.get(split)
-            if one is None or counts is None or (result.last_too and one.last_logits is None):
-                raise GanAugError(f"{path}: holds no predictions of {split}; {REMEDY}")
-            n = len(one.labels)
-            shape = (n,) if len(classes) == 2 else (n, len(classes))
-            for logits in (one.logits, one.last_logits):
-                if logits is not None and (
-                    logits.shape != shape
-                    or logits.dtype.kind != "f"
-                    or not np.isfinite(logits).all()
-                ):
-                    raise GanAugError(f"{path}: its {split} arrays are no log-odds; {REMEDY}")
-            for numbers in (one.labels, one.patients):
-                if numbers.shape != (n,) or numbers.dtype.kind != "i":
-                    raise GanAugError(f"{path}: its {split} labels are no numbers; {REMEDY}")
-            if classes.counts(one.labels) != counts or sum(counts.values()) != n:
-                raise GanAugError(f"{path}: its {split} labels are not {counts}; {REMEDY}")
+    def _fault(self, split: str, one: Predicted | None) -> str | None:
+        """Return how predictions of a split differ from what the draw says; None: they do not."""
+        result, classes, counts = (
+            self.result,
+            self.result.data_classes,
+            self.result.splits.get(split),
+        )
+        if one is None or counts is None or (result.last_too and one.last_logits is None):
+            return f"holds no predictions of {split}"
+        n = one.labels.size
+        shape = (n,) if len(classes) == 2 else (n, len(classes))
+        logits = [array for array in (one.logits, one.last_logits) if array is not None]
+        if any(
+            array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all()
+            for array in logits
+        ):
+            return f"its {split} arrays are no log-odds"
+        if any(a.shape != (n,) or a.dtype.kind != "i" for a in (one.labels, one.patients)):
+            return f"its {split} labels are no numbers"
+        if classes.counts(one.labels) != counts or sum(counts.values()) != n:
+            return f"its {split} labels are not {counts}"
+        return None
 
 
 @dataclass(frozen=True)
 class Study:
-    """All jobs of a study.
-
-    Attributes:
-        folder: the study's.
-        jobs: finished ones, by condition and draw.
-        unfinished: folder, status and reason of the others, and of those left out as damaged.
-        measured: hash of a fit's predictions to its metrics, and to those of its last step.
-    """
+    """All jobs of a study."""
 
     folder: Path
-    jobs: list[FinishedDraw]
-    unfinished: list[dict[str, str]]
+    jobs: list[FinishedDraw]  # finished ones, by condition and draw
+    unfinished: list[dict[str, str]]  # job, status and reason of the others, and of damaged ones
+    # Hash of a fit's predictions to its metrics, and to those of its last step.
     measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]] = field(default_factory=dict)
 
     @property
@@ -161,8 +157,8 @@ class Study:
     @cached_property
     def conditions(self) -> list[Condition]:
         """The swept settings' values, in ascending order, null last."""
-        found = {job.condition for job in self.jobs}
-        return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
+        conditions = {job.condition for job in self.jobs}
+        return sorted(conditions, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
 
     def label(self, condition: Condition) -> str:
         """Return a condition in words; empty where nothing is swept."""
@@ -183,25 +179,28 @@ class Study:
 
         Where validation chose the steps there are more, for each split with `LAST` after its name.
         """
-        rows = [self._row(job, fit) for job in self.jobs for fit in job.result.fits]
+        rows = []
+        for job in self.jobs:
+            for fit in job.result.fits:
+                measured, last = self.measured[fit.predictions]
+                row = job.result.condition | {
+                    "draw": job.result.draw,
+                    "arm": fit.arm,
+                    "repeat": fit.repeat,
+                    "steps": fit.steps,
+                    "threshold": measured.threshold,
+                }
+                if last is not None:
+                    row["chosen_steps"] = fit.chosen
+                for weights, after in ((measured, ""), (last, LAST)):
+                    row |= {
+                        f"{split}{after}_{metric}": weights.value(split, metric)
+                        for split in job.result.splits
+                        for metric in self.metrics
+                        if weights is not None
+                    }
+                rows.append(row)
         return pl.DataFrame(rows, infer_schema_length=None, strict=False)
-
-    def _row(self, job: FinishedDraw, fit: FitResult) -> dict[str, Any]:
-        measured, last = self.measured[fit.predictions]
-        row = job.result.condition | {
-            "draw": job.result.draw,
-            "arm": fit.arm,
-            "repeat": fit.repeat,
-            "steps": fit.steps,
-            "threshold": measured.threshold,
-        }
-        if last is not None:
-            row["chosen_steps"] = fit.chosen
-        for of, after in ((measured, ""), (last, LAST)):
-            for split in job.result.splits:
-                if of is not None:
-                    row |= {f"{split}{after}_{m}": of.value(split, m) for m in self.metrics}
-        return row
 
     def rows(self, condition: Condition) -> pl.DataFrame:
         """Return the part of the table that belongs to one condition."""
@@ -218,8 +217,7 @@ class Study:
 
     def main_by_draw(self, condition: Condition) -> pl.DataFrame:
         """Return the primary endpoint as `by_draw` does."""
-        first = self.endpoints[0]
-        return self.by_draw(condition, first.split, first.name)
+        return self.by_draw(condition, self.primary, self.endpoints[0].name)
 
 
 def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_: None) -> Study:
@@ -230,16 +228,16 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
         progress: is told how many draws have been read, and of how many.
 
     Raises:
-        GanAugError: no such folder, no sound finished draw, or jobs that do not belong together.
+        GanAugError: no such folder, no sound finished draw, jobs that do not belong together, or
+            an arm without any fit.
     """
     if not folder.is_dir():
         raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
-    runs = find_runs(folder)
-    tables = PredictionTables(folder)
+    runs, tables = find_runs(folder), PredictionTables(folder)
     study = Study(folder, [], [])
     for path, reason in runs.unread.items():
         _leave_out(study, path, f"{path}: cannot be read ({reason}); make it readable again")
-    found: list[FinishedDraw] = []
+    read: list[FinishedDraw] = []
     for i, path in enumerate(runs.runs):
         progress(i, len(runs.runs))
         try:
@@ -249,15 +247,12 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
             if record.finished:
                 job = _read_job(path, record, tables)
                 _measure(job, study.measured)
-                found.append(job)
+                read.append(job)
             else:
-                name, status = str(path.relative_to(folder)), status_of(path, record)
-                study.unfinished.append(
-                    {"job": name, "status": status, "reason": record.reason or ""}
-                )
+                _leave_out(study, path, record.reason or "", status_of(path, record))
         except (GanAugError, OSError) as error:
             _leave_out(study, path, str(error))
-    study.jobs.extend(_without_copies(study, found))
+    study.jobs.extend(_without_copies(study, read))
     if not study.jobs:
         reason = f" ({study.unfinished[0]['reason']})" if study.unfinished else ""
         raise GanAugError(
@@ -275,9 +270,9 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
     return study
 
 
-def _leave_out(study: Study, path: Path, reason: str) -> None:
+def _leave_out(study: Study, path: Path, reason: str, status: str = LEFT_OUT) -> None:
     name = str(path.relative_to(study.folder))
-    study.unfinished.append({"job": name, "status": LEFT_OUT, "reason": reason})
+    study.unfinished.append({"job": name, "status": status, "reason": reason})
 
 
 def _read_job(folder: Path, record: RunRecord, tables: PredictionTables) -> FinishedDraw:
@@ -295,8 +290,9 @@ def _measure(
 ) -> None:
     """Measure a draw's fits, each once, however many arms and conditions share it."""
     images: dict[str, bytes] = {}
+    classes, last_too = job.result.data_classes, job.result.last_too
     for fit in job.result.fits:
-        predictions, classes = job.predictions(fit), job.result.data_classes
+        predictions = job.predictions(fit)
         for split, one in predictions.items():
             labels = one.labels.tobytes()
             if images.setdefault(split, labels) != labels:
@@ -305,7 +301,7 @@ def _measure(
                 )
         if fit.predictions not in measured:
             try:
-                last = measure_fit(predictions, classes, last=True) if job.result.last_too else None
+                last = measure_fit(predictions, classes, last=True) if last_too else None
                 measured[fit.predictions] = (measure_fit(predictions, classes), last)
             except Exception as error:  # torchmetrics raises almost anything
                 raise GanAugError(
@@ -315,19 +311,17 @@ def _measure(
 
 def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw]:
     """Return the jobs without those that hold another one's results, which are listed instead."""
-    # The one that lies where it was run comes first, and is kept.
-    ordered = sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder)
     draws: dict[Any, FinishedDraw] = {}
     predictions: dict[str, FinishedDraw] = {}
-    kept = []
-    for job in ordered:
+    # The one that lies where it was run comes first, and is kept.
+    for job in sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder):
         name, draw = job.folder.relative_to(study.folder), job.result.draw
         hashes = [fit.predictions for fit in job.result.fits]
         other, what = draws.get((job.condition, draw)), f"is draw {draw} once more"
         if other is None:
             # Under another condition the same draw may have the same fits, of `real` say.
-            found = (predictions[one] for one in hashes if one in predictions)
-            other = next((one for one in found if one.result.draw != draw), None)
+            sharing = (predictions[one] for one in hashes if one in predictions)
+            other = next((one for one in sharing if one.result.draw != draw), None)
             what = "has predictions of another draw"
         if other is not None:
             where = other.folder.relative_to(study.folder)
@@ -336,8 +330,7 @@ def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw
             continue
         draws[job.condition, draw] = job
         predictions |= dict.fromkeys(hashes, job)
-        kept.append(job)
-    return [job for job in jobs if job in kept]
+    return [job for job in jobs if job in draws.values()]
 
 
 def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> None:
@@ -352,9 +345,15 @@ def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> 
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
     if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    if (found := first_difference(alike.record.config, other.record.config)) is not None:
-        key, before, after = found
+    if (differs := first_difference(alike.record.config, other.record.config)) is not None:
+        key, before, after = differs
         raise GanAugError(
             f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
             "needs draws with the same settings"
         )
+    for key in ("endpoints", "question", "comparisons"):
+        if getattr(one.result, key) != getattr(other.result, key):
+            raise GanAugError(
+                f"{other.folder}: has other study.{key} than {one.folder}; run the draws of all "
+                "conditions with the same ones, their fits are kept"
+            )

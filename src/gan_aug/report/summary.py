@@ -3,55 +3,38 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
 
 from gan_aug.data.classes import Classes
-from gan_aug.report.comparisons import LEVEL, Family, Key, Verdict, family, verdicts
+from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, family, verdicts
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LAST
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
 from gan_aug.report.records import DECLARATION, Declaration, GANFacts
 from gan_aug.report.rules import StudyCheck, rules
-from gan_aug.report.statistics import Comparison, draws_needed, visible_difference
-from gan_aug.report.study import Condition, FinishedDraw, Study, Swept
+from gan_aug.report.statistics import draws_needed, visible_difference
+from gan_aug.report.study import FinishedDraw, Study, Swept
 from gan_aug.report.worth import Measure, measure_worth
+from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
 
 POINTS = (1, 3)
 """Differences of the primary endpoint, in points, that the power is computed for."""
 
-Value = TypeVar("Value")
-
 
 @dataclass(frozen=True)
 class ArmStatistics:
-    """An arm over draws.
-
-    Attributes:
-        draws: how many.
-        mean: over draws.
-        sd: between draws; None with one.
-        sd_between_repeats: of one draw; None with one repeat.
-    """
+    """An arm over draws."""
 
     draws: int
     mean: float
-    sd: float | None
-    sd_between_repeats: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair(Comparison):
-    """A comparison of two arms that are named."""
-
-    arm: str
-    reference: str
+    sd: float | None  # between draws; None with one
+    sd_between_repeats: float | None  # of one draw; None with one repeat
 
 
 @dataclass(frozen=True)
@@ -62,35 +45,26 @@ class Block:
     arms: dict[str, ArmStatistics]
     comparisons: list[Pair]
 
-    def pair(self, arm: str, reference: str | None) -> Pair | None:
+    def pair(self, arm: str, reference: str) -> Pair | None:
         """Return one of the comparisons."""
-        found = (c for c in self.comparisons if (c.arm, c.reference) == (arm, reference))
-        return next(found, None)
+        pairs = (c for c in self.comparisons if (c.arm, c.reference) == (arm, reference))
+        return next(pairs, None)
 
 
 @dataclass(frozen=True)
 class Power:
-    """What so many draws can show of an arm against `real`, on the primary endpoint.
-
-    Attributes:
-        condition: under which.
-        arm: which.
-        sd: of the differences.
-        draws_needed: points to the draws that show such a difference, in one test; None: not a
-            million do.
-        draws_needed_holm: likewise, in the first step of Holm's correction over all comparisons on
-            the primary endpoint.
-        visible: the smallest difference that the draws at hand show; None with too few.
-        limit: the smallest that any number of draws would show on these test patients; None where
-            draws have patients of their own.
-    """
+    """What so many draws can show of an arm against `real`, on the primary endpoint."""
 
     condition: Swept
     arm: str
-    sd: float
+    sd: float  # of the differences
+    # Points to the draws that show such a difference, in one test; None: not a million do.
     draws_needed: dict[str, int | None]
+    # Likewise in the first step of Holm's correction over all comparisons on this endpoint.
     draws_needed_holm: dict[str, int | None]
-    visible: float | None
+    visible: float | None  # smallest difference that the draws at hand show; None with too few
+    # The smallest that any number of draws would show on these test patients; None where draws have
+    # patients of their own.
     limit: float | None
 
 
@@ -107,38 +81,23 @@ class StepsOfArm:
 
 @dataclass(frozen=True)
 class ChosenSteps:
-    """What validation chose, and what the same fits give with the weights of their last step.
+    """What validation chose, and what the same fits give with the weights of their last step."""
 
-    Attributes:
-        budget: the steps that every fit took.
-        arms: for each condition and arm, of the ruler too.
-        last: of each declared endpoint, in their order, a block for each condition.
-    """
-
-    budget: int
-    arms: list[StepsOfArm]
-    last: list[list[Block]]
+    budget: int  # the steps that every fit took
+    arms: list[StepsOfArm]  # for each condition and arm, of the ruler too
+    last: list[list[Block]]  # of each declared endpoint, in their order, a block a condition
 
 
 @dataclass(frozen=True)
 class GANCosts:
-    """What the GANs of a condition took.
-
-    Attributes:
-        condition: under which.
-        gans: how many; those that `study.gan_fits` fits for one count as one.
-        seconds: mean of each.
-        batches: mean that each was trained on.
-        diverged: how many diverged after their weights had been chosen.
-        chosen: mean after which the weights were taken, where that was chosen.
-    """
+    """What the GANs of a condition took."""
 
     condition: Swept
-    gans: int
-    seconds: float
-    batches: float
-    diverged: int
-    chosen: float | None
+    gans: int  # those that `study.gan_fits` fits for one count as one
+    seconds: float  # mean of each
+    batches: float  # mean that each was trained on
+    diverged: int  # how many diverged after their weights had been chosen
+    chosen: float | None  # mean after which the weights were taken, where that was chosen
 
 
 @dataclass(frozen=True)
@@ -170,89 +129,50 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a report says first, in sentences.
+    """What a report says first, in sentences."""
 
-    Attributes:
-        careful: what all else must be read with: broken rules, draws left out.
-        question: what was asked, and of what endpoints.
-        verdicts: on the asked arm, on each declared endpoint in its order and under each condition.
-        shown: all other declared results that are significant.
-        limits: what limits these.
-        done: what was done to get them.
-        exploratory: numbers of endpoints that were not declared.
-    """
-
-    careful: list[str]
-    question: str
-    verdicts: list[str]
-    shown: list[str]
-    limits: list[str]
-    done: list[str]
-    exploratory: list[str]
+    careful: list[str]  # what all else must be read with: broken rules, draws left out
+    question: str  # what was asked, and of what endpoints
+    verdicts: list[str]  # on the asked arm, on each endpoint in its order, under each condition
+    shown: list[str]  # all other declared results that are significant
+    limits: list[str]  # of these
+    done: list[str]  # what was done to get them
+    exploratory: list[str]  # numbers of endpoints that were not declared
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All numbers of a report.
-
-    Attributes:
-        study: its name.
-        question: the asked arm and what it is compared with.
-        adds: where the asked arm's added images are from.
-        shown_added: arm to the share of added images among those it was shown.
-        control: the arm that uses copies of real images as the asked one uses GAN images.
-        primary: the split that conclusions are about.
-        classes: names, in the order of their labels.
-        positive: the positive class.
-        draws: which there are.
-        splits: split to metric to a block for each condition.
-        power: for each condition and arm.
-        steps: where validation chose them.
-        endpoints: what the study is about; the first is primary.
-        title: the primary one in words.
-        verdicts: of every pair of arms on every endpoint.
-        corrected_over: how many comparisons Holm's corrections are over, of differences and of
-            equivalence each: "primary" on the primary endpoint, "secondary" on all others together.
-        declared: whether it was written down before the first draw.
-        declaration: what was declared before the first draw, where it has been changed since.
-        worth: for each condition, split and metric that is looked up on the study's ruler.
-        quality: for each condition, class and value.
-        gate: for each condition and class.
-        rules: of measurement.
-        costs: in seconds.
-        provenance: of the numbers.
-        unfinished: folder, status and reason of draws that are not in it.
-        warnings: of the data.
-        answer: what the report says first; None before it is written.
-    """
+    """All numbers of a report."""
 
     study: str
     question: Question
-    endpoints: list[Endpoint]
-    title: str
-    verdicts: list[Verdict]
+    endpoints: list[Endpoint]  # what the study is about; the first is primary
+    title: str  # the primary one in words
+    verdicts: list[Verdict]  # of every pair of arms on every endpoint
+    # How many comparisons Holm's corrections are over, of differences and of equivalence each:
+    # "primary" on the primary endpoint, "secondary" on all others together.
     corrected_over: dict[str, int]
-    declared: bool
-    declaration: str | None
-    adds: str
-    shown_added: dict[str, float]
-    control: str | None
-    primary: str
-    classes: list[str]
+    declared: bool  # before the first draw
+    declaration: str | None  # what was declared then, where it has been changed since
+    adds: str  # where the asked arm's added images are from
+    shown_added: dict[str, float]  # arm to the share of added images among those it was shown
+    control: str | None  # arm that uses copies of real images as the asked one uses GAN images
+    primary: str  # the split that conclusions are about
+    classes: list[str]  # in the order of their labels
     positive: str | None
     draws: list[int]
-    splits: dict[str, dict[str, list[Block]]]
+    splits: dict[str, dict[str, list[Block]]]  # split to metric to a block for each condition
     power: list[Power]
-    steps: ChosenSteps | None
-    worth: list[Measure]
+    steps: ChosenSteps | None  # where validation chose them
+    worth: list[Measure]  # for each condition, split and metric that is looked up on the ruler
     quality: list[QualityRow]
     gate: list[GateRow]
-    rules: list[StudyCheck]
+    rules: list[StudyCheck]  # of measurement
     costs: Costs
     provenance: Provenance
-    unfinished: list[dict[str, str]]
-    warnings: list[str]
-    answer: Answer | None = None
+    unfinished: list[dict[str, str]]  # job, status and reason of draws that are not in it
+    warnings: list[str]  # of the data
+    answer: Answer | None = None  # what the report says first; None before it is written
 
     @property
     def data_classes(self) -> Classes:
@@ -260,64 +180,30 @@ class Summary:
         return Classes(tuple(self.classes), self.positive)
 
 
-def plain(summary: Summary) -> dict[str, Any]:
+def plain(summary: Summary) -> Plain:
     """Return plain containers, as summary.json holds them."""
-    found: dict[str, Any] = TypeAdapter(Summary).dump_python(summary, mode="json", by_alias=True)
-    return found
-
-
-def splits_to_report(study: Study) -> list[str]:
-    """Return the endpoints' splits and, beside them, the in-distribution test."""
-    declared = [one.split for one in study.endpoints]
-    others = ["internal"] if "internal" in study.first.splits else []
-    return list(dict.fromkeys([*declared, *others]))
-
-
-def declared_families(study: Study, over: OverPatients) -> tuple[Family, Family]:
-    """Return the comparisons on the primary endpoint, and those on all secondary ones."""
-    first, *others = ((one.split, one.name) for one in study.endpoints)
-    return family(study, [first], over), family(study, others, over)
-
-
-def arm_statistics(
-    study: Study, split: str, metric: str
-) -> dict[tuple[Condition, str], ArmStatistics]:
-    """Return mean and sd over draws, and the sd between repeats of a draw, of every arm."""
-    found: dict[tuple[Condition, str], ArmStatistics] = {}
-    for condition in study.conditions:
-        values = study.by_draw(condition, split, metric)
-        repeats = study.rows(condition)
-        for arm in study.arms:
-            of_arm = values[arm].drop_nulls().to_numpy()
-            of_repeats = repeats.filter(pl.col("arm") == arm).group_by("draw", maintain_order=True)
-            within = of_repeats.agg(pl.col(f"{split}_{metric}").var())[f"{split}_{metric}"]
-            variance = within.drop_nulls().to_numpy()
-            found[condition, arm] = ArmStatistics(
-                draws=len(of_arm),
-                mean=float(of_arm.mean()),
-                sd=float(of_arm.std(ddof=1)) if len(of_arm) > 1 else None,
-                sd_between_repeats=float(np.sqrt(variance.mean())) if len(variance) else None,
-            )
-    return found
+    content: Plain = TypeAdapter(Summary).dump_python(summary, mode="json", by_alias=True)
+    return content
 
 
 def summarise(study: Study) -> Summary:
     """Return all numbers of the report; the answer is written from them."""
-    asked = study.first.question
-    warnings = {w for job in study.jobs for w in job.data.warnings or []}
-    over = OverPatients(study)
-    worth = measure_worth(study, splits_to_report(study), over)
-    primary, secondary = declared_families(study, over)
-    declared = primary.found | secondary.found
+    asked, over = study.first.question, OverPatients(study)
+    splits: list[str] = [one.split for one in study.endpoints]
+    # Beside the endpoints' splits, the test that is like the training images.
+    splits = list(dict.fromkeys([*splits, *({"internal"} & study.first.splits.keys())]))
+    worth = measure_worth(study, splits, over)
+    families = declared_families(study, over)
+    declared = [pair for one in families for pair in one.pairs]
     return Summary(
         study=study.name,
         question=asked,
         endpoints=study.endpoints,
         title=study.title,
-        verdicts=verdicts(study, primary, secondary, worth),
-        corrected_over={"primary": primary.size, "secondary": secondary.size},
+        verdicts=verdicts(study, families, worth),
+        corrected_over={"primary": families[0].size, "secondary": families[1].size},
         declared=(study.folder / DECLARATION).exists(),
-        declaration=changed_declaration(study),
+        declaration=_changed_declaration(study),
         adds=study.first.arms[asked.arm].source,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
@@ -327,72 +213,75 @@ def summarise(study: Study) -> Summary:
         draws=sorted({job.result.draw for job in study.jobs}),
         splits={
             split: {
-                metric: blocks(study, split, metric, declared, over) for metric in study.metrics
+                metric: blocks(study, (split, metric), declared, over) for metric in study.metrics
             }
-            for split in splits_to_report(study)
+            for split in splits
         },
-        power=power(study, primary),
-        steps=chosen_steps(study, over),
+        power=power(study, families[0]),
+        steps=_chosen_steps(study, over),
         worth=worth,
         quality=summarise_quality(study),
         gate=summarise_gate(study),
         rules=rules(study),
-        costs=costs(study),
-        provenance=provenance(study),
+        costs=_costs(study),
+        provenance=_provenance(study),
         unfinished=study.unfinished,
-        warnings=sorted(warnings),
+        warnings=sorted({w for job in study.jobs for w in job.data.warnings or []}),
     )
 
 
-def changed_declaration(study: Study) -> str | None:
+def declared_families(study: Study, over: OverPatients) -> tuple[Family, Family]:
+    """Return the comparisons on the primary endpoint, and those on all secondary ones."""
+    first, *others = ((one.split, one.name) for one in study.endpoints)
+    return family(study, [first], over), family(study, others, over)
+
+
+def _changed_declaration(study: Study) -> str | None:
     """Return what a study declared before its first draw, where that is not what it says now."""
     path, first = study.folder / DECLARATION, study.first
     if not path.exists():
         return None
-    found = Declaration.read(path, "restore it, or remove it and say so in what you publish")
+    then = Declaration.read(path, "restore it, or remove it and say so in what you publish")
     asked = [first.question.arm, first.question.reference]
     now = (first.endpoints, asked, first.comparisons)
-    if (found.endpoints, found.question, found.comparisons) == now:
+    if (then.endpoints, then.question, then.comparisons) == now:
         return None
-    endpoints = [one.model_dump(exclude_none=True) for one in found.endpoints]
+    endpoints = [one.model_dump(exclude_none=True) for one in then.endpoints]
     return (
-        f"{endpoints} of {found.question}, with the comparisons {found.comparisons}, on "
-        f"{found.declared}"
+        f"{endpoints} of {then.question}, with the comparisons {then.comparisons}, on "
+        f"{then.declared}"
     )
 
 
-def blocks(
-    study: Study,
-    split: str,
-    metric: str,
-    declared: Mapping[Key, Comparison],
-    over: OverPatients,
-) -> list[Block]:
+def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatients) -> list[Block]:
     """Return a metric on a split, a block for each condition.
 
     Args:
         study: the study.
-        split: which.
-        metric: which.
+        where: split and metric.
         declared: comparisons on the declared endpoints, which are corrected as declared; those on
             any other metric are corrected over all pairs and conditions on that metric.
         over: the study's predictions, for intervals over patients.
     """
-    arms = arm_statistics(study, split, metric)
-    found = {k: one for k, one in declared.items() if (k.split, k.metric) == (split, metric)}
-    found = found or family(study, [(split, metric)], over).found
-    return [
-        Block(
-            study.named(condition),
-            {arm: arms[condition, arm] for arm in study.arms},
-            [
-                Pair(arm=key.arm, reference=key.reference, **vars(one))
-                for key, one in found.items()
-                if key.condition == condition
-            ],
-        )
-        for condition in study.conditions
-    ]
+    pairs = [pair for pair in declared if pair.where == where]
+    pairs = pairs or family(study, [where], over).pairs
+    found = []
+    for condition in study.conditions:
+        named, arms = study.named(condition), {}
+        values, rows = study.by_draw(condition, *where), study.rows(condition)
+        for arm in study.arms:
+            of_draws = values[arm].drop_nulls().to_numpy()
+            of_repeats = rows.filter(pl.col("arm") == arm).group_by("draw", maintain_order=True)
+            column = pl.col("_".join(where))
+            variance = of_repeats.agg(column.var())[:, 1].drop_nulls().to_numpy()
+            arms[arm] = ArmStatistics(
+                draws=len(of_draws),
+                mean=float(of_draws.mean()),
+                sd=float(of_draws.std(ddof=1)) if len(of_draws) > 1 else None,
+                sd_between_repeats=float(np.sqrt(variance.mean())) if len(variance) else None,
+            )
+        found.append(Block(named, arms, [pair for pair in pairs if pair.condition == named]))
+    return found
 
 
 def _shown_added(study: Study, arm: str) -> float:
@@ -403,36 +292,22 @@ def _shown_added(study: Study, arm: str) -> float:
 
 
 def power(study: Study, primary: Family) -> list[Power]:
-    """Return what so many draws can show of each arm, with 80% power at 5%.
-
-    Args:
-        study: the study.
-        primary: the comparisons on the primary endpoint.
-    """
-    found = []
-    first_step = LEVEL / primary.planned
-    for key, c in primary.found.items():
-        if key.reference == "real" and c.sd is not None:
-            sd, fixed = c.sd, c.of_patients
+    """Return what so many draws can show of each arm on the primary endpoint, 80% power at 5%."""
+    rows = []
+    for one in primary.pairs:
+        if one.reference == "real" and one.sd is not None:
+            sd, fixed = one.sd, one.of_patients
             once, corrected = (
                 {str(p): draws_needed(sd, p / 100, level, fixed) for p in POINTS}
-                for level in (LEVEL, first_step)
+                for level in (LEVEL, LEVEL / primary.planned)
             )
-            found.append(
-                Power(
-                    condition=study.named(key.condition),
-                    arm=key.arm,
-                    sd=sd,
-                    draws_needed=once,
-                    draws_needed_holm=corrected,
-                    visible=None if c.p is None else max(map(visible_difference, c.errors)),
-                    limit=None if fixed is None else visible_difference(fixed),
-                )
-            )
-    return found
+            visible = None if one.p is None else max(map(visible_difference, one.errors))
+            limit = None if fixed is None else visible_difference(fixed)
+            rows.append(Power(one.condition, one.arm, sd, once, corrected, visible, limit))
+    return rows
 
 
-def chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
+def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
     """Return what validation chose; None where it did not, in every fit."""
     fits = [fit for job in study.jobs for fit in job.result.fits]
     if any(fit.chosen is None for fit in fits):
@@ -444,22 +319,18 @@ def chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
             chosen = [fit.chosen for fit in of_arm if fit.chosen is not None]
             mean, named = float(np.mean(chosen)), study.named(condition)
             arms.append(StepsOfArm(named, arm, mean, min(chosen), max(chosen)))
-    return ChosenSteps(
-        budget=max(fit.steps for fit in fits),
-        arms=arms,
-        last=[blocks(study, one.split + LAST, one.name, {}, over) for one in study.endpoints],
-    )
+    places = [(one.split + LAST, one.name) for one in study.endpoints]
+    last = [blocks(study, where, [], over) for where in places]
+    return ChosenSteps(max(fit.steps for fit in fits), arms, last)
 
 
-def costs(study: Study) -> Costs:
-    """Return seconds: of each GAN (counted once), and of each arm's fits."""
-    gans = [gan.seconds for gan in _gans(study.jobs).values()]
+def _costs(study: Study) -> Costs:
+    gans = [gan.seconds for gan in _gans(study.jobs)]
     fits = [fit for job in study.jobs for fit in job.result.fits]
     done = [fit for fit in fits if not fit.reused]
     there = {fit.predictions for fit in done}
     # Of one that another job did and that is not in the report, too: the time was spent.
-    lost = {fit.predictions: fit for fit in fits if fit.predictions not in there}
-    done += lost.values()
+    done += {fit.predictions: fit for fit in fits if fit.predictions not in there}.values()
     return Costs(
         gans=len(gans),
         gan_seconds_mean=float(np.mean(gans)) if gans else 0.0,
@@ -474,43 +345,41 @@ def costs(study: Study) -> Costs:
     )
 
 
-def _gans(jobs: list[FinishedDraw]) -> dict[str, GANFacts]:
-    return {gan.checkpoint_sha256: gan for job in jobs for gan in job.result.gans.values()}
+def _gans(jobs: list[FinishedDraw]) -> list[GANFacts]:
+    """Return the GANs of some draws, each once."""
+    gans = (gan for job in jobs for gan in job.result.gans.values())
+    return list({gan.checkpoint_sha256: gan for gan in gans}.values())
 
 
 def _gan_costs(study: Study) -> Iterator[GANCosts]:
     for condition in study.conditions:
-        if gans := list(_gans(study.of(condition)).values()):
+        if gans := _gans(study.of(condition)):
             chosen = [gan.chosen for gan in gans if gan.chosen is not None]
             yield GANCosts(
                 condition=study.named(condition),
                 gans=len(gans),
                 seconds=float(np.mean([gan.seconds for gan in gans])),
                 batches=float(np.mean([gan.batches for gan in gans])),
-                diverged=sum(bool(gan.diverged) for gan in gans),
+                diverged=sum(gan.diverged for gan in gans),
                 chosen=float(np.mean(chosen)) if chosen else None,
             )
 
 
-def provenance(study: Study) -> Provenance:
-    """Return what the numbers came from; lists hold every value that occurs."""
-
-    def all_of(what: Callable[[FinishedDraw], Value]) -> list[Value]:
-        found: list[Value] = []
-        for value in map(what, study.jobs):
-            if value not in found:
-                found.append(value)
-        return found
-
-    run_by = {job.record.git_commit for job in study.jobs}
-    fitted_by = {fit.git_commit for job in study.jobs for fit in job.result.fits}
+def _provenance(study: Study) -> Provenance:
+    records = [job.record for job in study.jobs]
+    images, versions = [], []
+    for job in study.jobs:
+        images += [job.data.used] if job.data.used not in images else []
+        versions += [job.record.versions] if job.record.versions not in versions else []
+    commits = {one.git_commit for one in records}
+    commits |= {fit.git_commit for job in study.jobs for fit in job.result.fits}
     return Provenance(
         fingerprint=study.jobs[0].data.fingerprint,
         data=study.first.method.data,
-        images=all_of(lambda job: job.data.used),
-        versions=all_of(lambda job: job.record.versions),
-        python=all_of(lambda job: job.record.python),
-        machine=all_of(lambda job: job.record.machine),
-        git_commit=sorted(commit for commit in run_by | fitted_by if commit is not None),
-        commands=sorted({shlex.join(job.record.command) for job in study.jobs}),
+        images=images,
+        versions=versions,
+        python=list(dict.fromkeys(one.python for one in records)),
+        machine=list(dict.fromkeys(one.machine for one in records)),
+        git_commit=sorted(commit for commit in commits if commit is not None),
+        commands=sorted({shlex.join(one.command) for one in records}),
     )

@@ -36,6 +36,8 @@ METRICS = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
     "calibration_error",
 )  # fmt: skip
+"""What a classifier is measured by (`gan_aug.metrics.classification`), in the order of reports."""
+AT_VALIDATION_THRESHOLD = "accuracy_at_validation_threshold"
 ARM = "ruler_{}"
 """Names of the ruler's arms."""
 CHOSEN_ON_VALIDATION = "validation"
@@ -77,8 +79,7 @@ class Endpoint(Settings):
     @property
     def name(self) -> str:
         """The metric's name in a report."""
-        at_validation = self.at == CHOSEN_ON_VALIDATION
-        return f"{self.metric}_at_validation_threshold" if at_validation else self.metric
+        return AT_VALIDATION_THRESHOLD if self.at == CHOSEN_ON_VALIDATION else self.metric
 
 
 class Question(Settings):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.data.classes import Classes
+from gan_aug.evaluation.measured import GENERATED
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.report.metrics import MeasuredFit
@@ -83,7 +84,7 @@ class DrawEvents:
         quality = {
             f"quality/{metric} {name}": value
             for name, of_class in (result.quality.classes if result.quality else {}).items()
-            for metric, value in of_class.values["generated"].items()
+            for metric, value in of_class.values[GENERATED].items()
             if value is not None
         }
         for fit in result.fits if quality else ():

@@ -15,8 +15,8 @@ from gan_aug.data.batches import epochs_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.evaluator import GENERATED, Evaluator, discriminator_of
-from gan_aug.evaluation.measured import ClassQuality, Quality
+from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
+from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
 from gan_aug.evaluation.subject import source_images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import load_gan
