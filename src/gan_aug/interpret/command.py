@@ -59,11 +59,6 @@ TITLES = {
 def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     """Look into a GAN and the reference classifier; write what is seen to the run's folder.
 
-    Args:
-        settings: of the command; what they say of the data has been settled.
-        subject: with a GAN.
-        run: the open run.
-
     Raises:
         GanAugError: a layer that there is not, too few real images, a classifier that cannot be
             fitted.
@@ -215,13 +210,7 @@ def _write(folder: Path, numbers: Plain, figures: Mapping[str, Figure], checkpoi
 
 
 def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes]) -> str:
-    """Return the page, whose words are in explain.html.j2, as HTML.
-
-    Args:
-        checkpoint: what was explained.
-        numbers: the content of explain.json.
-        pngs: name of a sheet to PNG.
-    """
+    """Return the page, whose words are in explain.html.j2, of explain.json and sheets as PNG."""
     filters = {
         f"filters_{layer}": f"Discriminator, layer {layer[5:]}: what excites its filters"
         for layer in numbers["filters"]

@@ -31,11 +31,7 @@ class Versions:
 
 
 class GuidedLeakyReLU(nn.ReLU):
-    """A leaky ReLU that captum's guided backpropagation knows as a ReLU: its gradient is clamped.
-
-    Args:
-        slope: for negative inputs.
-    """
+    """A leaky ReLU that captum knows as a ReLU: guided backpropagation clamps its gradient."""
 
     def __init__(self, slope: float) -> None:
         super().__init__()
@@ -67,14 +63,12 @@ def with_random_weights(
 ) -> nn.Module:
     """Return a network as it was before training, but with the batch norm statistics of its inputs.
 
-    With the initial statistics in place of measured ones, the signal of small initial weights
-    would fade from layer to layer, and the control would differ by more than its weights.
+    With the initial statistics in place of measured ones, the signal of small initial weights would
+    fade from layer to layer, and the control would differ by more than its weights.
 
-    Args:
-        build: makes a freshly initialised network.
-        seed: fixes its weights; random states outside are left as they were.
-        batches: images (B, C, H, W) in [-1, 1], in the batches that training would show.
-        trained: the network after training; of one that grows, both are as large.
+    What `build` makes has weights fixed by the seed; random states outside are left as they were.
+    The batches, (B, C, H, W) in [-1, 1], are those that training would show. A network that grows
+    is as large as the trained one.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

@@ -29,16 +29,9 @@ def filter_sheets(
 ) -> tuple[Plain, dict[str, Figure]]:
     """Show what excites the filters of a discriminator, trained and with random weights.
 
-    Args:
-        networks: the discriminator.
-        layers: which to show.
-        images: `real` and `generated`, (N, C, H, W) in [-1, 1].
-        filters: of each layer: those most selective on the real images, by one rule for both
-            networks.
-        patches: of each filter.
-
-    Returns:
-        Numbers of each layer, and figures by the name of their sheet.
+    Images are `real` and `generated`, (N, C, H, W) in [-1, 1]. Shown are those filters of each
+    layer that are most selective on the real ones, by one rule for both networks. Returned are
+    numbers of each layer, and figures by the name of their sheet.
     """
     versions = {
         "trained": (networks.trained.network, "Trained discriminator"),
@@ -135,18 +128,11 @@ def guided_backprop(
 ) -> Tensor:
     """Return guided backpropagation (Springenberg et al. 2015, arXiv:1412.6806, section 3.4).
 
-    That is the gradient of a response with respect to the image, where every activation on the
-    way back lets through only what is positive: what in the image raises the response.
+    That is the gradient of a filter's response with respect to the image, where every activation on
+    the way back lets through only what is positive: what in the image raises the response.
 
-    Args:
-        network: from `explainable`.
-        at: the module of it whose output is explained.
-        images: (P, C, H, W) in [-1, 1].
-        number: the filter.
-        cells: (P, 2) row and column in each image's map.
-
-    Returns:
-        (P, C, H, W).
+    The network is `explainable`, `at` the module of it whose output is explained. Images are
+    (P, C, H, W) in [-1, 1], as what is returned; cells (P, 2) are row and column in each one's map.
     """
     every = torch.arange(len(images))
 

@@ -27,15 +27,9 @@ def latent_sheets(
 ) -> tuple[Plain, dict[str, Figure]]:
     """Walk through a generator's latent space, and look for real images in it.
 
-    Args:
-        generator: frozen, in evaluation mode.
-        latent_dim: of its latents.
-        groups: `unseen real`, `training` and `generated` images (N, C, H, W) in [-1, 1], to
-            project.
-        seed: of all latents.
-
-    Returns:
-        Numbers, and figures by the name of their sheet.
+    The generator is frozen, in evaluation mode. Groups are `unseen real`, `training` and
+    `generated` images (N, C, H, W) in [-1, 1], to project; all latents follow from the seed.
+    Returned are numbers, and figures by the name of their sheet.
     """
     random = torch.Generator().manual_seed(seed)
     strips = interpolation(generator, latent_dim, ROWS, STEPS, random)
@@ -92,15 +86,8 @@ def images_from(generator: nn.Module, latents: Tensor) -> Tensor:
 def slerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
     """Interpolate along the great circle (Shoemake 1985; for latents White 2016, arXiv:1609.04468).
 
-    A straight line would cross lengths that N(0, 1) latents of many dimensions never have.
-
-    Args:
-        a: (N, d), neither 0 nor parallel to `b`.
-        b: (N, d).
-        steps: points on the way, both ends among them.
-
-    Returns:
-        (N, steps, d).
+    A straight line would cross lengths that N(0, 1) latents of many dimensions never have. From
+    (N, d), neither 0 nor parallel, to (N, d): (N, steps, d), both ends among the steps.
     """
     cosine = torch.cosine_similarity(a, b, dim=1).clamp(-1, 1)
     angle = torch.arccos(cosine)[:, None, None]
@@ -156,12 +143,8 @@ def project(
 ) -> Projection:
     """Look for the latents whose images are nearest, by Adam on the mean square error of pixels.
 
-    Args:
-        generator: frozen, in evaluation mode.
-        latent_dim: of its latents.
-        images: (N, C, H, W) in [-1, 1].
-        steps: of Adam, from the nearest of `CANDIDATES` random latents.
-        random: what those are drawn from.
+    The generator is frozen, in evaluation mode, the images (N, C, H, W) in [-1, 1]. The steps of
+    Adam start from the nearest of `CANDIDATES` random latents.
     """
     candidates = torch.randn(CANDIDATES, latent_dim, generator=random)
     distances = [

@@ -67,14 +67,10 @@ class ConvLayer(Field):
 
 
 def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
-    """Return the convolutions that an image passes once each, in this order.
+    """Return an `explainable` network's convolutions that an image (1, C, H, H) passes once.
 
-    Left out are those with a single map, which is the logit, or maps of one cell, which say
-    nothing of a place; and those whose cells do not see squares at even distances.
-
-    Args:
-        network: from `gan_aug.interpret.copies.explainable`.
-        image: (1, C, H, H) in [-1, 1].
+    Left out are those with a single map, which is the logit, or maps of one cell, which say nothing
+    of a place; and those whose cells do not see squares at even distances.
     """
     read = _convolutions(network, image)
     fields = receptive_fields(network, list(read), image)  # in the same order
@@ -87,15 +83,10 @@ def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
 def chosen_layers(
     network: nn.Module, image: Tensor, numbers: Sequence[int] | None
 ) -> list[ConvLayer]:
-    """Return the convolutions to show, of those of `conv_layers`.
-
-    Args:
-        network: see there.
-        image: likewise.
-        numbers: 0 is next to the image; None: all from 1, or the only one.
+    """Return the convolutions to show, of those of `conv_layers`: all from 1, or the only one.
 
     Raises:
-        GanAugError: one that there is not.
+        GanAugError: one of the asked numbers, of which 0 is next to the image, is not there.
     """
     there = conv_layers(network, image)
     if numbers is None:
@@ -131,19 +122,12 @@ def _convolutions(network: nn.Module, image: Tensor) -> dict[str, str]:
 
 
 def receptive_fields(network: nn.Module, paths: Sequence[str], image: Tensor) -> dict[str, Field]:
-    """Measure what of an image the cells of maps see.
+    """Measure what of an image (1, C, H, H) the cells of maps see, by the modules' paths.
 
     What a cell sees is where its gradient is not zero, in a copy of the network in which nothing
     cancels out: all weights are positive, biases zero, and norms do nothing. Where the borders
-    leave too little of the fields, an enlarged image is taken.
-
-    Args:
-        network: see `conv_layers`.
-        paths: of modules whose outputs are maps, each called once.
-        image: (1, C, H, H), of the size that the network is for.
-
-    Returns:
-        Path to field, for those whose cells see squares at even distances, or everything.
+    leave too little of the fields, an enlarged image is taken. Left out are maps whose cells see
+    neither squares at even distances nor everything.
     """
     probe = _positive(network)
     side = image.shape[-1]

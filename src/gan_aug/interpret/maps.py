@@ -42,14 +42,9 @@ def map_sheets(
 ) -> tuple[Plain, dict[str, Figure]]:
     """Show where networks look, and the same with random weights.
 
-    Args:
-        networks: name to network.
-        outputs: name to what the network is called and what of it is explained.
-        groups: title to images (N, C, H, W) in [-1, 1].
-        baseline: (1, C, H, W), of integrated gradients.
-
-    Returns:
-        Numbers of each network, and figures by the name of their sheet.
+    Outputs are, of each network, what it is called and what of it is explained; groups are title to
+    images (N, C, H, W) in [-1, 1]; integrated gradients begin at the baseline (1, C, H, W).
+    Returned are numbers of each network, and figures by the name of their sheet.
     """
     images = torch.cat(list(groups.values()))
     sizes = [len(group) for group in groups.values()]
@@ -135,10 +130,8 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
 def grad_cam(explained: Explained, images: Tensor) -> Tensor:
     """Return signed Grad-CAM maps (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2).
 
-    The paper's last ReLU is left out: what lowers the output is negative, not hidden.
-
-    Returns:
-        (N, h, w), the side of `map_layer`; a GanAugError is raised where there is none.
+    The paper's last ReLU is left out: what lowers the output is negative, not hidden. They are
+    (N, h, w), of the side of `map_layer`; where there is none, a GanAugError says so.
     """
     layer = map_layer(explained.network, images)
     if layer is None:
@@ -154,15 +147,10 @@ def grad_cam(explained: Explained, images: Tensor) -> Tensor:
 def integrated_gradients(explained: Explained, images: Tensor, baseline: Tensor) -> Tensor:
     """Return integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365, equation 1).
 
-    Args:
-        explained: the network and its output.
-        images: (N, C, H, W) in [-1, 1].
-        baseline: (1, C, H, W), where the path to each image begins.
-
-    Returns:
-        (N, CELLS, CELLS), summed over channels and over the pixels of a cell. The sum over a map is
-        the output for the image less that for the baseline, up to the error of `STEPS` steps of
-        Gauss-Legendre quadrature.
+    The path to each image (N, C, H, W) in [-1, 1] begins at the baseline (1, C, H, W). Returned is
+    (N, CELLS, CELLS), summed over channels and over the pixels of a cell. The sum over a map is the
+    output for the image less that for the baseline, up to the error of `STEPS` steps of
+    Gauss-Legendre quadrature.
     """
     method = IntegratedGradients(explained.output)
     parts = [

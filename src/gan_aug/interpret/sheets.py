@@ -36,11 +36,9 @@ def relief(gradient: Tensor) -> Pixels:
 
 
 def heat(image: Tensor, signed: Tensor) -> Pixels:
-    """Lay a map over an image: red where it is positive, blue where negative.
+    """Lay a map (h, w) over an image (C, H, W) in [-1, 1]: red where positive, blue where negative.
 
-    Args:
-        image: (C, H, W) in [-1, 1].
-        signed: (h, w); its 99th percentile without sign has the full colour.
+    The map's 99th percentile without sign has the full colour.
     """
     full = F.interpolate(signed[None, None], image.shape[1:], mode="bilinear")[0, 0]
     values = full.double().numpy()
@@ -105,11 +103,8 @@ def maps_figure(
 ) -> Figure:
     """Draw images, and below each one its maps.
 
-    Args:
-        title: of the figure.
-        groups: title of a column to its images (N, C, H, W) in [-1, 1] and what the network says
-            of each.
-        maps: title of a row to the maps (N, h, w) of each group.
+    Groups are title of a column to its images (N, C, H, W) in [-1, 1] and what the network says of
+    each; maps are title of a row to the maps (N, h, w) of each group.
     """
     shown = max(len(images) for images, _ in groups.values())
     side = 11.3 / (shown * len(groups))
@@ -128,11 +123,9 @@ def maps_figure(
 def mean_maps_figure(
     images: Mapping[str, Tensor], maps: Mapping[str, Sequence[tuple[str, Tensor, str]]]
 ) -> Figure:
-    """Draw mean maps over mean images.
+    """Draw mean maps over mean images (C, H, W) in [-1, 1], a row for each group.
 
-    Args:
-        images: group to its mean image (C, H, W) in [-1, 1].
-        maps: group to columns: a title, a map (h, w), and what is written under it.
+    Maps are group to columns: a title, a map (h, w), and what is written under it.
     """
     titles = ["mean image", *(title for title, _, _ in next(iter(maps.values())))]
     title = "Mean maps of each group, over its mean image"
@@ -160,10 +153,7 @@ def strips_figure(title: str, strips: Tensor, above: Sequence[str]) -> Figure:
 
 
 def projection_figure(groups: Mapping[str, tuple[Tensor, Tensor, Sequence[float]]]) -> Figure:
-    """Draw images, their projections and the differences.
-
-    Groups are title to images and projections (N, C, H, W) in [-1, 1], and RMS errors (N,).
-    """
+    """Draw images, projections and differences of groups, with RMS errors (N,)."""
     title = "Nearest images of the generator (above each: RMS error in grey levels of 0 to 255)"
     figure = _figure(13, 3.35, title)
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]

@@ -10,12 +10,7 @@ from gan_aug.pages.figure import new_figure
 
 
 def confusion_figure(results: dict[str, Measured], classes: Classes) -> Figure:
-    """Draw a confusion matrix for each decision.
-
-    Args:
-        results: decision to what `gan_aug.metrics.classification.measure` found.
-        classes: of the data set.
-    """
+    """Draw a confusion matrix for each decision of `metrics.classification.measure`."""
     k = len(classes)
     side = 2.4 + 0.5 * k
     figure = new_figure(figsize=((side + 0.2) * len(results), side), layout="constrained")

@@ -29,12 +29,9 @@ _warned: set[str] = set()
 
 
 def new_figure(**settings: Any) -> Figure:
-    """Return a figure whose text falls back to the fonts that are installed.
+    """Return a matplotlib figure whose text falls back to the fonts that are installed.
 
     It warns once of letters that none of them has.
-
-    Args:
-        **settings: of `matplotlib.figure.Figure`.
     """
     _use_installed()
     # Names are text: $a$ is no formula.

@@ -18,13 +18,7 @@ from PIL import Image
 def render(
     template: Path, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any
 ) -> str:
-    """Return a page as HTML; a value that it needs and does not get is an error.
-
-    Args:
-        template: a .html.j2 file.
-        filters: further ones, by name.
-        **values: what it shows.
-    """
+    """Return a page from a .html.j2 file; a value that it needs and does not get is an error."""
     environment = _environment(template.parent)
     environment.filters |= filters or {}
     return environment.get_template(template.name).render(**values)
@@ -47,12 +41,7 @@ def data_uri(png: bytes) -> str:
 
 
 def sheet(images: NDArray[np.uint8], columns: int) -> Image.Image:
-    """Lay images out in rows, with white between them.
-
-    Args:
-        images: uint8 (N, C, H, W).
-        columns: images in a row.
-    """
+    """Lay images, uint8 (N, C, H, W), out in rows of so many columns, with white between them."""
     n, channels, height, width = images.shape
     rows = -(-n // columns)
     canvas = np.full((rows * (height + 2), columns * (width + 2), channels), 255, np.uint8)

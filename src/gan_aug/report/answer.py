@@ -37,10 +37,7 @@ MOST_GATES = 6
 def answer_of(summary: Summary, titles: Mapping[str, str], done: list[str]) -> Answer:
     """Return what a report says first.
 
-    Args:
-        summary: from `gan_aug.report.summary.summarise`.
-        titles: the arms' names to what they are.
-        done: what was done, from `gan_aug.report.done`.
+    `titles` are the arms' names to what they are, `done` what was done, from `gan_aug.report.done`.
     """
     return Answer(
         careful=list(_careful(summary)),

@@ -60,15 +60,10 @@ def write_archive(study: Study, files: list[Path], path: Path) -> None:
     """Write the draws that a report is about; the same draws give the same bytes.
 
     Unpacked, they are a study's folder: the report reads it, and the study's command goes on with
-    the draws that are not there.
-
-    Args:
-        study: the study.
-        files: from `files_to_keep`.
-        path: of the archive.
+    the draws that are not there. The files are those of `files_to_keep`.
 
     Raises:
-        GanAugError: the file cannot be written.
+        GanAugError: the archive cannot be written.
     """
     fits = {fit.predictions: (job, fit) for job in study.jobs for fit in job.result.fits}
     tables: dict[str, list[tuple[str, Predictions]]] = {}

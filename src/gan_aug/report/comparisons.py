@@ -144,14 +144,9 @@ class Verdict(Pair):
 def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> list[Verdict]:
     """Judge every pair of arms on every endpoint.
 
-    There are two families in a study. The primary endpoint is tested first and alone, the secondary
-    ones are corrected together; either is over all arms, references and conditions. Differences
-    and equivalence are corrected apart, each over as many.
-
-    Args:
-        study: the study.
-        families: the pairs on the primary endpoint, and those on all others.
-        worth: the ruler's measures.
+    There are two families in a study, those of `declared_families`. The primary endpoint is tested
+    first and alone, the secondary ones are corrected together; either is over all arms, references
+    and conditions. Differences and equivalence are corrected apart, each over as many.
     """
     declared: dict[Where, Endpoint] = {(one.split, one.name): one for one in study.endpoints}
     judged = []

@@ -97,9 +97,8 @@ def _combined(weights: Numbers, covariances: Numbers) -> Numbers:
 def over_patients(by_image: Numbers, patients: NDArray[Any]) -> Means:
     """Return the means of some arms over draws and patients.
 
-    Args:
-        by_image: (arms, draws, images) `contributions`, repeats averaged; at least 2 draws.
-        patients: (images,) the patient of each, the same in every draw; at least 2.
+    `by_image` is (arms, draws, images) `contributions`, repeats averaged, of at least 2 draws;
+    `patients` (images,) the patient of each, the same in every draw; at least 2.
     """
     n_draws, n_images = by_image.shape[1:]
     of_draws = by_image.mean(axis=2)
@@ -138,16 +137,9 @@ class OverPatients:
     ) -> tuple[Numbers, NDArray[np.int64]] | None:
         """Return what every image contributes to a metric of some arms, repeats averaged.
 
-        Args:
-            condition: which of the study's.
-            split: which; with `LAST` after it, of the last step's weights.
-            metric: which.
-            arms: names.
-            draws: of all arms.
-
-        Returns:
-            (arms, draws, images), and the patients of the images. None: draws have patients of
-            their own, or some of them other ones.
+        It is (arms, draws, images), with the patients of the images. None: draws have patients of
+        their own, or some of them other ones. A split with `LAST` after it is of the last step's
+        weights; the draws are those that all arms have.
         """
         if split.removesuffix(LAST) not in FIXED or len(draws) < 2:
             return None

@@ -17,12 +17,7 @@ _COLOURS = {"1": " in grey", "3": " in colour"}
 
 
 def what_was_done(study: Study, costs: Costs) -> list[str]:
-    """Return what was trained, on what, for how long and where; what no record tells is left out.
-
-    Args:
-        study: the study.
-        costs: what it took.
-    """
+    """Return what was trained, on what, for how long and where, as far as records tell."""
     parts = (_images(study), _models(study, costs), _chosen_by(study), _where(study, costs))
     return [sentence for part in parts for sentence in part]
 

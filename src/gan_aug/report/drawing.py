@@ -29,8 +29,7 @@ def family_of(arm: str) -> str:
 def palette(arms: Iterable[str]) -> dict[str, str]:
     """Return a colour for every arm, and for every family of arms that differ in a count.
 
-    Args:
-        arms: all of a study, in their order; `real` has the first colour wherever it stands.
+    `real` has the first colour wherever it stands among a study's arms.
     """
     arms = list(arms)
     families = dict.fromkeys(["real", *map(family_of, arms)])

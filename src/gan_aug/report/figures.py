@@ -178,11 +178,7 @@ def mean_roc(
 ) -> Numbers:
     """Return the positive class's curve; without one the mean of all, each against the rest.
 
-    Args:
-        probabilities: (N, K).
-        labels: (N,).
-        classes: K of them.
-        grid: false positive rates.
+    Probabilities are (N, K), labels (N,); the grid is of false positive rates.
     """
     positive = classes.positive_label
     asked = range(len(classes)) if positive is None else [positive]

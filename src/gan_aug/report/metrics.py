@@ -45,10 +45,7 @@ class MeasuredFit:
 def measure_fit(predictions: Predictions, classes: Classes, last: bool = False) -> MeasuredFit:
     """Measure a fit on every split; where there is a threshold, validation chooses it.
 
-    Args:
-        predictions: by split, `validation` among them.
-        classes: of the data set.
-        last: whether to take the last step's weights where validation chose others.
+    `last` takes the last step's weights where validation chose others.
     """
     tensors = {
         split: (torch.from_numpy(one.probabilities(last)), torch.from_numpy(one.labels))
@@ -80,14 +77,9 @@ def contributions(
     the average precision by its derivative in the images' weights, and the calibration error with
     each bin's gap on the side where it is.
 
-    Args:
-        probabilities: (N, K).
-        labels: (N,); every class occurs.
-        classes: K of them.
-        threshold: chosen on validation, of the positive class; None where there is none.
-
-    Returns:
-        Metric to (N,), whose mean is the metric.
+    Probabilities are (N, K), labels (N,) with every class; the threshold was chosen on validation,
+    and is None where no class is the positive one. Returned is metric to (N,), whose mean is the
+    metric.
     """
     right = (predicted_classes(probabilities, classes) == labels).astype(float)
     positive = classes.positive_label

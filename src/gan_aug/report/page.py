@@ -22,13 +22,7 @@ from gan_aug.report.summary import Summary
 
 
 def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
-    """Return the page as HTML.
-
-    Args:
-        study: the study.
-        summary: its numbers, with `answer`.
-        figures: name to PNG.
-    """
+    """Return the page as HTML, from a summary with `answer` and figures, name to PNG."""
     filters: dict[str, Callable[..., str]] = {
         "percent": lambda share: "" if share is None else f"{100 * share:.2f}",
         "points": lambda share: "" if share is None else points(share),

@@ -105,10 +105,7 @@ def write_predictions(path: Path, predictions: Predictions, within: Path | None 
 def read_predictions(path: Path, wanted: str, remedy: str) -> Predictions:
     """Read the predictions of one fit, which may come from anyone; nothing in them is run.
 
-    Args:
-        path: the .npz.
-        wanted: their hash, see `hash_of`.
-        remedy: what to do where they are damaged.
+    `wanted` is their `hash_of`, `remedy` what to do where they are damaged.
 
     Raises:
         GanAugError: the file is missing or damaged, or holds other predictions.
@@ -170,11 +167,7 @@ def _rows(fit: str, split: str, one: Predicted) -> pl.DataFrame:
 
 
 class PredictionTables:
-    """The predictions of an archive's fits, by their hash; read when they are first asked for.
-
-    Args:
-        folder: a study's; it may have no tables.
-    """
+    """The predictions of an archive's fits, by their hash; read when they are first asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._paths = sorted((folder / FOLDER).glob("*.parquet"))

@@ -25,11 +25,7 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
     """Draw a panel for each endpoint: the ruler above, and below where each arm lands on it.
 
     Where a study has several conditions, a panel for each of the first ones shows the first
-    endpoint.
-
-    Args:
-        worth: what the arms are worth, on the endpoints to be shown.
-        titles: all arms' names to what they are, in the study's order.
+    endpoint. The titles are what all arms are, in the study's order.
     """
     if not worth:
         return None

@@ -133,15 +133,10 @@ def _all_signs(n: int) -> Numbers:
 def compare(
     arm: Numbers, reference: Numbers, higher_is_better: bool = True, crossed: Error | None = None
 ) -> Comparison:
-    """Compare two arms, draw by draw.
+    """Compare two arms, draw by draw: (n,) values of the same draws in the same order.
 
-    Args:
-        arm: (n,) one value a draw.
-        reference: (n,) of the same draws in the same order.
-        higher_is_better: which sign counts as better.
-        crossed: error of the mean difference over draws and test patients, where these are the
-            same in all draws. An interval is never narrower than that over draws, and a p never
-            smaller.
+    `crossed` is the error of the mean difference over draws and test patients, where these are the
+    same in all draws. An interval is never narrower than that over draws, and a p never smaller.
     """
     differences = np.asarray(arm, float) - np.asarray(reference, float)
     n, mean, sign = len(differences), float(differences.mean()), 1 if higher_is_better else -1
@@ -181,16 +176,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hashable:
-    """Name what a comparison tests, for `correct` and `holm_once`.
+    """Name what a comparison tests, for `correct`, from a table of `draw` and both arms' values.
 
-    Conditions have fits in common: `classic` less `real` is the same under every GAN. The same
-    arms with the same values in the same draws are one hypothesis, wherever it stands. (Where one
+    Conditions have fits in common: `classic` less `real` is the same under every GAN. The same arms
+    with the same values in the same draws are one hypothesis, wherever it stands. (Where one
     condition lacks a draw they are two, which costs power but is no error.)
-
-    Args:
-        arm: which.
-        reference: what it is compared with.
-        values: (draws, 3): `draw`, and the values of both.
     """
     return arm, reference, values.to_numpy().astype(float).tobytes()
 
@@ -198,9 +188,8 @@ def hypothesis(arm: str, reference: str, values: pl.DataFrame) -> Hashable:
 def holm_once(p_values: Sequence[float | None], of: Sequence[Hashable]) -> list[float | None]:
     """Return p values after Holm's correction over hypotheses, each counted once.
 
-    Args:
-        p_values: of the tests; None of what was not tested, which stays None.
-        of: the hypothesis of each; equal ones have equal p values.
+    `of` is the hypothesis of each; equal ones have equal p values. What was not tested has None,
+    and keeps it.
     """
     once = {name: p for name, p in zip(of, p_values, strict=True) if p is not None}
     corrected = dict(zip(once, holm([*once.values()]), strict=True))

@@ -223,9 +223,7 @@ class Study:
 def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_: None) -> Study:
     """Read all jobs under a folder, also those that it links to.
 
-    Args:
-        folder: the study's.
-        progress: is told how many draws have been read, and of how many.
+    `progress` is told how many draws have been read, and of how many.
 
     Raises:
         GanAugError: no such folder, no sound finished draw, jobs that do not belong together, or

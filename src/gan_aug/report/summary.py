@@ -256,12 +256,8 @@ def _changed_declaration(study: Study) -> str | None:
 def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatients) -> list[Block]:
     """Return a metric on a split, a block for each condition.
 
-    Args:
-        study: the study.
-        where: split and metric.
-        declared: comparisons on the declared endpoints, which are corrected as declared; those on
-            any other metric are corrected over all pairs and conditions on that metric.
-        over: the study's predictions, for intervals over patients.
+    Comparisons on the declared endpoints are corrected as declared; those on any other metric over
+    all pairs and conditions on that metric.
     """
     pairs = [pair for pair in declared if pair.where == where]
     pairs = pairs or family(study, [where], over).pairs

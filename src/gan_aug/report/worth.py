@@ -110,13 +110,7 @@ def measure_on(
 
 
 def measure_worth(study: Study, splits: list[str], over: OverPatients) -> list[Measure]:
-    """Look up every arm on the ruler of its condition; none where the study has no ruler.
-
-    Args:
-        study: the study.
-        splits: which of its splits.
-        over: its predictions, for intervals over patients.
-    """
+    """Look up every arm on the ruler of its condition; none where the study has no ruler."""
     return [
         measure
         for condition in study.conditions
@@ -199,11 +193,9 @@ def words(rate: Rate, facts: RulerFacts) -> str:
 def sensitivity(sizes: Numbers, ruler: Means, higher_is_better: bool = True) -> Sensitivity:
     """Return what an endpoint gains from a doubling of the real images.
 
-    Args:
-        sizes: (S,) growing numbers of real images, at least 2. The first is what the arms have:
-            what fewer images lack says nothing of what further ones would do.
-        ruler: the endpoint with so many, S arms.
-        higher_is_better: which sign is a gain.
+    Sizes are (S,) growing numbers of real images, at least 2, the ruler the endpoint with so many.
+    The first is what the arms have: what fewer images lack says nothing of what further ones would
+    do.
     """
     doublings = np.log2(sizes)
     off = doublings - doublings.mean()
@@ -222,11 +214,8 @@ def monotone(ruler: Numbers, higher_is_better: bool = True) -> Numbers:
 def exchange(sizes: Numbers, own: int, means: Means, higher_is_better: bool = True) -> Rate:
     """Return how many real images an arm performs like.
 
-    Args:
-        sizes: (S,) growing numbers of real images, at least 2.
-        own: one of them, the real images that the arm has.
-        means: S + 1 arms, the endpoint with so many real images and that of the arm.
-        higher_is_better: whether it rises or falls with the number of images.
+    Sizes are (S,) growing numbers of real images, at least 2, `own` one of them, which the arm has.
+    The means are of S + 1 arms: the endpoint with so many real images, and that of the arm.
     """
     sign = 1 if higher_is_better else -1
     ruler, arm = means.values[:, :-1], means.values[:, -1]
