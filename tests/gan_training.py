@@ -16,8 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from support import ROOT
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.gans.request import Request, Sources
+from gan_aug.models.gans.base import GAN, Request, Sources
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.training.callbacks import Checkpoints
 

@@ -18,8 +18,7 @@ from torchvision import models
 from gan_aug.data.image_table import Images
 from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
-from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import weights_hash
+from gan_aug.models.classifier import Classifier, weights_hash
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.run.errors import GanAugError, one_line
 from gan_aug.settings.base import Node

@@ -10,7 +10,6 @@ import pytest
 from support import settings_of
 
 from gan_aug.evaluation import subject
-from gan_aug.models.restore import StoredGan
 from gan_aug.run.errors import GanAugError
 
 TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a")
@@ -21,7 +20,7 @@ def settle_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """What a command makes of its arguments, of a GAN that was fitted on `data=folder`."""
     stored = settings_of("train", "+experiment=gan", *TRAINED).plain()
     stored["data"]["channels"] = 1
-    monkeypatch.setattr(subject, "read_stored", lambda path: StoredGan({}, stored, True))
+    monkeypatch.setattr(subject, "read_config", lambda path: stored)
     monkeypatch.chdir(tmp_path)
     Path("gan.ckpt").touch()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_aug.models.networks.condition import CONDITIONS, condition_of, hidden
+from gan_aug.models.gans.pix2pix import CONDITIONS, condition_of, hidden
 from gan_aug.run.errors import GanAugError
 
 

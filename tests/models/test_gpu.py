@@ -38,7 +38,7 @@ def test_every_gan_trains_there_and_synthesises_here(model: str, tmp_path: Path)
     record = trained(tmp_path / "cache", tmp_path / "run", *tiny)
     assert torch.cuda.get_device_name() in record["machine"]
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    state = read_checkpoint(checkpoint, "checkpoint")["state_dict"]
+    state = read_checkpoint(checkpoint)["state_dict"]
     assert all(bool(torch.isfinite(t).all()) for t in state.values())
     again = ("count=10", f"output_dir={tmp_path / 'again'}", "seed=0")
     run_command(

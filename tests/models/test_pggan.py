@@ -18,16 +18,14 @@ from gan_aug.data.batches import to_float
 from gan_aug.models.gans.pggan import (
     PGGAN,
     Discriminator,
-    Generator,
-    MinibatchStd,
-    PixelNorm,
-    growth_at,
-)
-from gan_aug.models.networks.equalised import (
     EqualConv2d,
     EqualDownConv2d,
     EqualLinear,
     EqualUpConv2d,
+    Generator,
+    MinibatchStd,
+    PixelNorm,
+    growth_at,
 )
 from gan_aug.models.restore import rebuild_gan
 from gan_aug.run.errors import GanAugError

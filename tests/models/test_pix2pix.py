@@ -10,8 +10,7 @@ from gan_training import build, request, settings, toy_images, train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.gans.pix2pix import Generator
-from gan_aug.models.networks.condition import CONDITIONS, condition_of
+from gan_aug.models.gans.pix2pix import CONDITIONS, Generator, condition_of
 from gan_aug.run.errors import GanAugError
 
 PLAIN = "model.augment=null"

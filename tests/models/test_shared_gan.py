@@ -15,9 +15,8 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from gan_aug.data.origin import Origin
-from gan_aug.models import shared_gan
-from gan_aug.models.restore import checkpoint_sha256, load_gan, read_stored
-from gan_aug.models.shared_gan import NAME, write_shared
+from gan_aug.models import restore
+from gan_aug.models.restore import NAME, checkpoint_sha256, load_gan, write_shared
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 
@@ -58,7 +57,6 @@ def test_a_gan_that_travelled_is_the_same(model: str, tmp_path: Path) -> None:
         label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))
     assert (config["data"]["name"], config["quality"]["select"]) == ("phantom", None)
-    assert not read_stored(path).own
     assert checkpoint_sha256(path) == "c" * 64
     stored = load_file(path)
     assert not [name for name in stored if name.startswith(("generator.", "augment.", "pools."))]
@@ -182,7 +180,7 @@ def test_what_the_weights_do_not_hold_is_bounded(
 ) -> None:
     _, _, path = share("cyclegan", tmp_path)
     load_gan(path)
-    monkeypatch.setattr(shared_gan, "MOST_NUMBERS", 1000)
+    monkeypatch.setattr(restore, "MOST_NUMBERS", 1000)
     with pytest.raises(GanAugError, match=r"asks for \d+ numbers beside its weights"):
         load_gan(path)
 

@@ -11,8 +11,7 @@ from hydra.errors import InstantiationException
 from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
-from gan_aug.models.gans.base import GAN, Batch
-from gan_aug.models.gans.request import Request, Sources
+from gan_aug.models.gans.base import GAN, Batch, Request, Sources
 
 PLAIN = "model.augment=null"
 

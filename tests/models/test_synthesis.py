@@ -16,7 +16,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.models import synthesis
-from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.gans.base import Request, Synthesised
 from gan_aug.models.synthesis import images_by_class, images_of, translates
 from gan_aug.run.errors import GanAugError
 

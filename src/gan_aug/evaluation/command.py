@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
@@ -43,31 +42,33 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     evaluator = Evaluator(settings.quality, subject.splits)
     classes: dict[str, ClassQuality] = {}
     for name, made in subject.generated.items():
-        images, gan = made.images, subject.gan
+        gan, train = subject.gan, subject.splits.train
         label = subject.splits.classes.label(name)
         discriminator = None if gan is None else discriminator_of(gan, label)
-        rows = {GENERATED: images}
+        rows, unseen = {GENERATED: made.images}, of_class(held_out.baseline, name)
         if settings.controls:
-            seen, unseen = of_class(subject.splits.train, name), of_class(held_out.baseline, name)
-            rows |= broken_generators(seen, unseen, settings.quality.seed)
-        classes[name] = evaluator.against_baseline(
-            rows, name, held_out, discriminator, source_images(made, subject.splits.train)
+            rows |= broken_generators(of_class(train, name), unseen, settings.quality.seed)
+        measured = evaluator.against_baseline(
+            rows, name, held_out, discriminator, source_images(made, train)
         )
         share = evaluator.real_passes(name, held_out)
-        classes[name] = classes[name].model_copy(update={"real_passes": share})
-        n = classes[name].images["measured"]
-        _write_pairs(evaluator, images[:n], of_class(held_out.baseline, name)[:n], name, run)
+        classes[name] = measured.model_copy(update={"real_passes": share})
+        n = measured.images["measured"]
+        for space in ("pixel", "feature"):
+            pair = [evaluator.sample(images[:n]) for images in (made.images, unseen)]
+            figure = pairs_figure(pair[0], pair[1], evaluator.train_sample(name), space)
+            path = run.folder / f"closest_{space}_{name}.png"
+            replace_file(path, partial(figure.savefig, format="png"))
     right = evaluator.right_on_unseen(held_out)
     quality = evaluator.quality(classes, right)
     headline = {
-        f"{name}_{value}": measured.values[GENERATED][value]
-        for name, measured in classes.items()
+        f"{name}_{value}": one.values[GENERATED][value]
+        for name, one in classes.items()
         for value in HEADLINE
-        if value in measured.values[GENERATED]
+        if value in one.values[GENERATED]
     }
-    write_json(
-        run.folder / "metrics.json", {"headline": headline} | quality.model_dump(exclude_none=True)
-    )
+    numbers = {"headline": headline} | quality.model_dump(exclude_none=True)
+    write_json(run.folder / "metrics.json", numbers)
     write_text(run.folder / "quality.csv", _csv(quality))
     terminal = console()
     if not terminal.is_terminal:  # a log has no edge
@@ -75,7 +76,8 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     for name in classes:
         terminal.print(table_of(quality, name))
         print(_verdict(quality, name))
-    print(f"reference classifier right on {_shares(right)} unseen real images")
+    shares = ", ".join(f"{100 * share:.1f} % of {name}" for name, share in right.items())
+    print(f"reference classifier right on {shares} unseen real images")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"copies?     {run.folder}/closest_*.png")
 
@@ -83,14 +85,8 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
 def broken_generators(train: Images, unseen: Images, seed: int) -> dict[str, Images]:
     """Return what generators with a known fault would make, as many images as `unseen` has.
 
-    Args:
-        train: the training images of a GAN.
-        unseen: real images that it has not seen.
-        seed: of the noise.
-
-    Returns:
-        `copies` of training images, `one image` again and again (a collapse), `flipped` real images
-        (left and right exchanged) and `noise` with the mean and spread of each pixel.
+    That is `copies` of the training images, `one image` again and again (a collapse), `flipped`
+    real images (left and right exchanged) and `noise` with the mean and spread of each pixel.
     """
     n = len(unseen)
     random = np.random.default_rng(seed)
@@ -104,25 +100,10 @@ def broken_generators(train: Images, unseen: Images, seed: int) -> dict[str, Ima
     }
 
 
-def _write_pairs(evaluator: Evaluator, images: Images, unseen: Images, name: str, run: Run) -> None:
-    for space in ("pixel", "feature"):
-        figure = pairs_figure(
-            evaluator.sample(images),
-            evaluator.sample(unseen),
-            evaluator.train_sample(name),
-            space,
-        )
-        _save(figure, run, f"closest_{space}_{name}.png")
-
-
 def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -> Figure:
     """Draw the closest pairs: generated images over unseen real ones, each with its neighbour.
 
-    Args:
-        generated: generated images.
-        unseen: real images that the GAN has not seen; as many.
-        train: the GAN's training images.
-        space: `pixel` or `feature`.
+    Neighbours are the GAN's training images; `space` is `pixel` or `feature`.
     """
     figure = new_figure(figsize=(11.5, 5.6), layout="constrained", dpi=120)
     axes = figure.subplots(4, COLUMNS, squeeze=False)
@@ -138,8 +119,10 @@ def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -
         for column in range(COLUMNS):
             upper, lower = axes[2 * block, column], axes[2 * block + 1, column]
             if column < len(rows):
-                _show(upper, sample.images[rows[column]])
-                _show(lower, train.images[neighbours[column]])
+                pair = sample.images[rows[column]], train.images[neighbours[column]]
+                for axis, image in zip((upper, lower), pair, strict=True):
+                    picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+                    axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
                 upper.set_title(f"{distance[column]:.3g}", fontsize=8)
             for axis in (upper, lower):
                 axis.set_xticks([])
@@ -147,19 +130,6 @@ def pairs_figure(generated: Sample, unseen: Sample, train: Sample, space: str) -
         axes[2 * block, 0].set_ylabel(title, fontsize=9)
         axes[2 * block + 1, 0].set_ylabel("nearest\ntraining", fontsize=9)
     return figure
-
-
-def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
-    picture = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
-
-
-def _save(figure: Figure, run: Run, name: str) -> None:
-    replace_file(run.folder / name, lambda path: figure.savefig(path, format="png"))
-
-
-def _shares(shares: dict[str, float]) -> str:
-    return ", ".join(f"{100 * share:.1f} % of {name}" for name, share in shares.items())
 
 
 def _verdict(quality: Quality, name: str) -> str:
@@ -180,10 +150,10 @@ def _csv(quality: Quality) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["class", "images", "metric", "value", "good", "n", "extractor"])
     for name, measured in quality.classes.items():
+        n = measured.images["measured"]
         for title, values in measured.values.items():
             for metric, value in values.items():
                 good = quality.good.get(metric, "lower")
-                n = measured.images["measured"]
                 writer.writerow([cell(name), title, metric, value, good, n, quality.extractor])
     return buffer.getvalue()
 
@@ -201,11 +171,11 @@ def table_of(quality: Quality, name: str) -> Table:
     )
     table.add_column("", no_wrap=True)
     for title in titles:
-        name_of_set = "baseline" if title == BASELINE else title
-        table.add_column(name_of_set, justify="right", no_wrap=True)
+        shown = "baseline" if title == BASELINE else title
+        table.add_column(shown, justify="right", no_wrap=True)
     for value, good in quality.good.items():
-        cells = [measured.values[t].get(value) for t in titles]
-        if any(cell is not None for cell in cells):
-            shown = ["" if cell is None else f"{cell:.3g}" for cell in cells]
-            table.add_row(f"{GOOD[good]} {value}", *shown)
+        numbers = [measured.values[t].get(value) for t in titles]
+        if any(number is not None for number in numbers):
+            cells = ["" if number is None else f"{number:.3g}" for number in numbers]
+            table.add_row(f"{GOOD[good]} {value}", *cells)
     return table

@@ -9,14 +9,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gan_aug.data.batches import to_float
 from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
 from gan_aug.data.image_table import Images, ImageTable, concatenate
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.extractors import Extractor
+from gan_aug.evaluation.extractors import Extractor, in_parts
 from gan_aug.evaluation.measured import (
     BASELINE,
     GENERATED,
@@ -31,8 +30,8 @@ from gan_aug.evaluation.reference_classifier import (
     fit_on_images,
 )
 from gan_aug.metrics.sample import Context, Metric, Predict, Sample
+from gan_aug.models.classifier import probabilities
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.inference import probabilities
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.quality import QualitySettings
 
@@ -55,16 +54,7 @@ def directions_of(quality: QualitySettings) -> dict[str, str]:
 
 
 class Evaluator:
-    """Measures images of a draw; extractor and fitted classifiers are made once.
-
-    Args:
-        quality: conf/quality.
-        splits: the draw.
-
-    Attributes:
-        classifier: the reference classifier of the data set.
-        extractor: what features come from.
-    """
+    """Measures images of a draw; extractor and fitted classifiers are made once."""
 
     def __init__(self, quality: QualitySettings, splits: Splits) -> None:
         self._quality, self._splits = quality, splits
@@ -86,23 +76,16 @@ class Evaluator:
     def context(
         self, name: str, unseen: ImageTable, discriminator: Callable[[Images], Tensor] | None
     ) -> Context:
-        """Return the context of a class.
-
-        Args:
-            name: the class.
-            unseen: real images of all classes that nothing was fitted on.
-            discriminator: of the GAN, if there is one.
-        """
-        classes = self._splits.classes
-        others = [other for other in classes if other != name]
-        train = self.train_sample(name)
+        """Return the context of a class; of `unseen` real images nothing was fitted on any."""
+        classes, train = self._splits.classes, self.train_sample(name)
+        others = {classes.label(other): other for other in classes if other != name}
         return Context(
             classes=classes,
             label=classes.label(name),
             train=train,
             members=train,
-            other_train={classes.label(n): of_class(self._splits.train, n) for n in others},
-            other_real={classes.label(n): of_class(unseen, n) for n in others},
+            other_train={k: of_class(self._splits.train, n) for k, n in others.items()},
+            other_real={k: of_class(unseen, n) for k, n in others.items()},
             fit=self._fit,
             discriminator=discriminator,
             seed=self._quality.seed,
@@ -135,7 +118,7 @@ class Evaluator:
             name: the class.
             held_out: real images.
             discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
-            sources: what the row `GENERATED` was translated from, image by image, if it was.
+            sources: what that row was translated from, image by image, if it was.
         """
         unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))
@@ -150,12 +133,7 @@ class Evaluator:
                 asked = replace(context, sources=own)
             values[title], took = self.measure(real, self.sample(images[:n]), asked)
             seconds = seconds or took
-        counts = {
-            "measured": n,
-            "reference": len(real),
-            "baseline": len(baseline),
-            "train": len(context.train),
-        }
+        counts = {"measured": n, "reference": n, "baseline": n, "train": len(context.train)}
         for use, others in (("train", context.other_train), ("test", context.other_real)):
             for label, images in others.items():
                 counts[f"{context.classes.names[label]} to {use} classifiers"] = len(images)
@@ -166,19 +144,11 @@ class Evaluator:
 
         They are cut in two by patient, anew each time, as large as the sets that `against_baseline`
         measures where patients allow it; each half is measured against the other and sets the gate
-        for it.
-
-        Args:
-            name: the class.
-            held_out: real images.
-
-        Returns:
-            The share; None where the gate was not measured.
+        for it. None where the gate was not measured.
         """
-        quality = self.quality({})
-        gate = quality.gate or {}
-        good = {name: self._quality.metrics[name].good.keys() for name in self._metrics}
-        asked = {n: m for n, m in self._metrics.items() if gate.keys() & good[n]}
+        quality, known = self.quality({}), self._quality.metrics
+        gate = (quality.gate or {}).keys()
+        asked = [metric for n, metric in self._metrics.items() if gate & known[n].good.keys()]
         both = concatenate(*(t.of_class(name) for t in (held_out.reference, held_out.baseline)))
         pool, context = self.sample(np.asarray(both.images)), self.context(name, both, None)
         patients = np.unique(both.patients)
@@ -190,11 +160,10 @@ class Evaluator:
             if n < FEWEST:  # some patient has most images
                 continue
             halves = [pool.take(np.flatnonzero(side)[:n]) for side in (first, ~first)]
-            values = [
-                {k: v for metric in asked.values() for k, v in metric(real, fake, context).items()}
+            one, other = (
+                {k: v for metric in asked for k, v in metric(real, fake, context).items()}
                 for fake, real in (halves, halves[::-1])
-            ]
-            one, other = values
+            )
             measured += [(quality, one, other), (quality, other, one)]
         return real_share(measured)
 
@@ -249,12 +218,8 @@ def of_class(table: ImageTable, name: str) -> Images:
 def discriminator_of(gan: GAN, label: int) -> Callable[[Images], Tensor]:
     """Return a GAN's discriminator of a class as a function of uint8 images, in evaluation mode."""
 
-    @torch.no_grad()
     def logits(images: Images) -> Tensor:
         critic = gan.critic(label).eval()
-        parts = [
-            critic(to_float(torch.tensor(images[i : i + 100]))) for i in range(0, len(images), 100)
-        ]
-        return torch.cat(parts)
+        return in_parts(images, lambda part: critic(to_float(part)))
 
     return logits

@@ -17,53 +17,47 @@ from torch.nn import functional as F
 from gan_aug.data.batches import to_float
 from gan_aug.data.image_table import Images
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
-from gan_aug.models.inference import weights_hash
+from gan_aug.models.classifier import weights_hash
+from gan_aug.models.networks.pretrained import fetched
+from gan_aug.models.networks.resnet import IMAGENET
 from gan_aug.run.errors import GanAugError, require
 
 BATCH = 100
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@torch.no_grad()
+def in_parts(images: Images, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return what a function of uint8 images (B, C, H, W) makes of all N, some at once."""
+    parts = [function(torch.tensor(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """Images to features.
-
-    Attributes:
-        name: what it is, with its weights.
-        sha256: of its weights.
-        network: prepared images to features (B, F).
-        prepare: uint8 images (B, C, H, W) to what the network takes.
-    """
+    """Images to features."""
 
     name: str
+    """What it is, with its weights."""
     sha256: str
     network: Callable[[Tensor], Tensor]
+    """Prepared images to features (B, F)."""
     prepare: Callable[[Tensor], Tensor]
+    """Uint8 images (B, C, H, W) to what the network takes."""
 
     @property
     def label(self) -> str:
         """The name that stands with every number: no number of one is comparable with another's."""
         return f"{self.name}-{self.sha256[:8]}"
 
-    @torch.no_grad()
     def __call__(self, images: Images) -> Tensor:
         """Return float32 features (N, F) of uint8 images (N, C, H, W)."""
-        parts = [
-            self.network(self.prepare(torch.tensor(images[i : i + BATCH])))
-            for i in range(0, len(images), BATCH)
-        ]
-        return torch.cat(parts).float()
+        return in_parts(images, lambda part: self.network(self.prepare(part))).float()
 
 
 def reference_features(classifier: ReferenceClassifier) -> Extractor:
     """Return the reference classifier's last hidden layer, scaled; works offline."""
-    network = classifier.module.network
-    return Extractor(
-        "cnn",
-        classifier.sha256,
-        lambda x: network.features(x) / classifier.feature_scale,
-        to_float,
-    )
+    features, scale = classifier.module.network.features, classifier.feature_scale
+    return Extractor("cnn", classifier.sha256, lambda x: features(x) / scale, to_float)
 
 
 def _sized(images: Tensor, size: int, channels: int) -> Tensor:
@@ -75,21 +69,7 @@ def _sized(images: Tensor, size: int, channels: int) -> Tensor:
 
 
 def _get(name: str, load: Callable[[], Any]) -> Any:
-    """Call a library that may have to download weights.
-
-    Raises:
-        GanAugError: it could not.
-    """
-    try:
-        return load()
-    except GanAugError:
-        raise
-    except Exception as error:  # URLError, HTTPError, RuntimeError ... by library
-        raise GanAugError(
-            f"extractor={name}: its weights are not on this machine and could not be fetched "
-            f"({type(error).__name__}: {error}); fetch them where there is a network, or use "
-            "extractor=cnn"
-        ) from error
+    return fetched(f"extractor={name}: its weights", load, "use extractor=cnn")
 
 
 def torchvision_features(classifier: ReferenceClassifier, model: str, weights: str) -> Extractor:
@@ -98,7 +78,7 @@ def torchvision_features(classifier: ReferenceClassifier, model: str, weights: s
     Args:
         classifier: unused.
         model: a name of torchvision.models that ends in `fc`, such as resnet18.
-        weights: a name of its weights, such as IMAGENET1K_V1.
+        weights: such as IMAGENET1K_V1.
 
     Raises:
         GanAugError: weights that cannot be had, or a model that ends otherwise.
@@ -124,9 +104,7 @@ def torchvision_features(classifier: ReferenceClassifier, model: str, weights: s
 def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> Extractor:
     """Return the pooled features of a TorchXRayVision DenseNet, which was trained on chest X-rays.
 
-    Args:
-        classifier: unused.
-        weights: such as densenet121-res224-all (Cohen et al. 2022, arXiv:2111.00595).
+    Its weights are such as densenet121-res224-all (Cohen et al. 2022, arXiv:2111.00595).
     """
 
     def load() -> Any:
@@ -146,11 +124,9 @@ def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> E
 
 
 def inception_features(classifier: ReferenceClassifier, layer: str) -> Extractor:
-    """Return the Inception v3 that FID and KID are published with, from torch-fidelity.
+    """Return a layer of torch-fidelity's Inception v3, which FID and KID are published with.
 
-    Args:
-        classifier: unused.
-        layer: `64`, `192`, `768` or `2048`.
+    The layer is `64`, `192`, `768` or `2048`.
     """
 
     def load() -> Any:

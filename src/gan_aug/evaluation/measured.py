@@ -17,63 +17,43 @@ _ROUNDING = 1e-9
 
 
 class ReferenceFacts(Part):
-    """What a number that depends on the reference classifier is published with.
-
-    Attributes:
-        sha256: of its weights.
-        fitted_on: class to the number of images.
-        right_on_unseen_real: class to the share of unseen real images that it gets right; None: not
-            measured.
-    """
+    """What a number that depends on the reference classifier is published with."""
 
     sha256: str
     fitted_on: dict[str, int]
+    """Class to the number of images."""
     right_on_unseen_real: Values | None = None
+    """Class to the share of unseen real images that it gets right; None: not measured."""
 
 
 class ClassQuality(Part):
-    """Sets of images of one class.
-
-    Attributes:
-        values: set to its values, the real-vs-real baseline first.
-        seconds: metric to what it took for the first set after the baseline.
-        images: what images were for to how many there were; `measured` in each set.
-        real_passes: how often unseen real images pass the gate against others; None: not measured.
-    """
+    """Sets of images of one class."""
 
     values: dict[str, Values]
+    """Set to its values, the real-vs-real baseline first."""
     seconds: Values | None
+    """Metric to what it took for the first set after the baseline."""
     images: dict[str, int]
+    """What images were for to how many there were; `measured` in each set."""
     real_passes: float | None = None
+    """How often unseen real images pass the gate against others; None: not measured."""
 
 
 class Quality(Part):
-    """All that was measured.
-
-    Attributes:
-        extractor: where features come from.
-        extractor_sha256: of its weights; None: of none.
-        reference_classifier: which gave opinions.
-        good: value to what is good: lower, higher, or baseline, as near to it as possible.
-        gate: value to its largest distance from that of unseen real images in a GAN that passes.
-        classes: by name.
-    """
+    """All that was measured."""
 
     extractor: str
     extractor_sha256: str | None = None
     reference_classifier: ReferenceFacts | None = None
     good: dict[str, str]
+    """Value to what is good: lower, higher, or baseline, as near to it as possible."""
     gate: Values | None = None
+    """Value to its largest distance from that of unseen real images in a GAN that passes."""
     classes: dict[str, ClassQuality]
 
 
 def misses(quality: Quality, name: str) -> list[str] | None:
     """Return the values by which a class's generated images miss the gate.
-
-    Args:
-        quality: measured with `quality.gate`: value to the largest distance from that of unseen
-            real images, on the worse side alone where lower or higher is better.
-        name: the class.
 
     Returns:
         Names of values; none: the GAN passes. None where the gate names something that was not
@@ -86,15 +66,9 @@ def misses(quality: Quality, name: str) -> list[str] | None:
 
 
 def missed_by(quality: Quality, asked: Values, real: Values) -> list[str] | None:
-    """Return the values by which a set of images misses the gate that other, real ones set.
+    """Return, as `misses`, the values by which a set misses the gate that other, real images set.
 
-    Args:
-        quality: with its gate.
-        asked: the set's values.
-        real: those of unseen real images.
-
-    Returns:
-        As `misses`.
+    Where lower or higher is better, the distance counts on the worse side alone.
     """
     if not quality.gate or not quality.gate.keys() <= asked.keys() & real.keys():
         return None
@@ -110,11 +84,8 @@ def missed_by(quality: Quality, asked: Values, real: Values) -> list[str] | None
 def real_share(measured: Sequence[tuple[Quality, Values, Values]]) -> float | None:
     """Return how often real images pass, to read a verdict on generated ones with.
 
-    Args:
-        measured: pairs of sets of unseen real images, the second sets the gate for the first.
-
-    Returns:
-        The share that passes; None without a pair that was measured by all of the gate.
+    Of each pair of sets of unseen real images, the second sets the gate for the first. None without
+    a pair that was measured by all of the gate.
     """
     verdicts = [missed for one in measured if (missed := missed_by(*one)) is not None]
     return sum(not missed for missed in verdicts) / len(verdicts) if verdicts else None

@@ -16,9 +16,8 @@ from gan_aug.data.batches import Pool, in_order, shuffled
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.evaluation.measured import ReferenceFacts
-from gan_aug.models.classifier import Classifier
+from gan_aug.models.classifier import Classifier, probabilities, weights_hash
 from gan_aug.models.fit import Seeds, fit_classifier
-from gan_aug.models.inference import probabilities, weights_hash
 from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of_json
@@ -44,20 +43,15 @@ _TRAINER = Node.model_validate(
 
 @dataclass(frozen=True)
 class ReferenceClassifier:
-    """A fitted classifier.
-
-    Attributes:
-        module: in evaluation mode, on the CPU.
-        sha256: of its weights.
-        feature_scale: what its network's features are divided by: their root mean
-            square on the images that it was fitted on. KID's kernel expects such a scale.
-        images: how many images of each class it was fitted on.
-    """
+    """A fitted classifier, in evaluation mode on the CPU."""
 
     module: Classifier
     sha256: str
+    """Of its weights."""
     feature_scale: float
+    """What its features are divided by, for KID's kernel: their root mean square when fitted."""
     images: dict[str, int]
+    """How many images of each class it was fitted on."""
 
     def probabilities(self, images: Images) -> torch.Tensor:
         """Return float64 probabilities (N, K) of the classes."""
@@ -88,7 +82,7 @@ def fit_on_images(
     Random states and torch's switches outside are left as they were.
 
     Args:
-        quality: conf/quality; its `classifier` says which.
+        quality: its `classifier` says which.
         images: label to uint8 (N, C, H, W); no class is empty.
         steps: optimizer steps.
         purpose: fixes initial weights and order.
@@ -119,13 +113,9 @@ def find_or_fit_reference(
 ) -> ReferenceClassifier:
     """Return the reference classifier of a data set, fitting it unless some command has.
 
-    Args:
-        quality: conf/quality; `reference_dir`, `reference_steps` and `classifier`.
-        table: the images of `gan_aug.data.held_out.reference_classifier_images`.
-        fingerprint: of the data set.
-
-    A damaged file is said to be so, and the classifier fitted again: the same, bit for bit on a
-    CPU.
+    `table` is of `gan_aug.data.held_out.reference_classifier_images`, `fingerprint` of the data
+    set. A damaged file is said to be so, and the classifier fitted again: the same, bit for bit on
+    a CPU.
 
     Raises:
         GanAugError: a class without images.
@@ -141,9 +131,8 @@ def find_or_fit_reference(
     pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
     for i in np.argsort(table.hashes):
         pixels.update(np.asarray(table.images[i]).tobytes())
-    content = [settings, steps, BATCH, fingerprint, sorted(table.hashes.tolist())]
-    content.append(pixels.hexdigest())
-    key = sha256_of_json(content)[:20]
+    hashes = sorted(table.hashes.tolist())
+    key = sha256_of_json([settings, steps, BATCH, fingerprint, hashes, pixels.hexdigest()])[:20]
     path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
@@ -154,27 +143,22 @@ def find_or_fit_reference(
                 return _read(path, module, counts)
             except Damaged as error:
                 warn(f"{path}: {error.what}; fitting the reference classifier again")
-        print(
-            "fitting the reference classifier on "
-            f"{' + '.join(map(str, counts.values()))} images: {path}"
-        )
-        images = {
-            label: np.asarray(table.of_class(name).images)
-            for label, name in enumerate(table.classes)
-        }
+        shown = " + ".join(map(str, counts.values()))
+        print(f"fitting the reference classifier on {shown} images: {path}")
+        by_label = enumerate(map(table.of_class, table.classes))
+        images = {label: np.asarray(part.images) for label, part in by_label}
         fitted = fit_on_images(quality, images, steps, _PURPOSE)
-        scale = _root_mean_square(fitted, table)
+        features = fitted.network.features
+        with torch.no_grad():
+            means = [features(x).square().mean(dim=1) for x in in_order(table.images)]
+        scale = float(torch.cat(means).mean().sqrt())
         notes = {"sha256": weights_hash(fitted), "feature_scale": repr(scale)}
         write_weights(path, fitted.state_dict(), notes)
         return _read(path, module, counts)
 
 
 def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceClassifier:
-    """Read a reference classifier that was kept.
-
-    Raises:
-        Damaged: the file is.
-    """
+    """Read a reference classifier that was kept, into `module`."""
     state, notes = read_weights(path, str(path), module.state_dict())
     try:
         sha256, scale = notes["sha256"], float(notes["feature_scale"])
@@ -184,9 +168,3 @@ def _read(path: Path, module: Classifier, counts: dict[str, int]) -> ReferenceCl
     if weights_hash(module) != sha256 or not 0 < scale < float("inf"):
         raise Damaged(str(path), "its weights are not those it was saved with")
     return ReferenceClassifier(module.eval(), sha256, scale, counts)
-
-
-@torch.no_grad()
-def _root_mean_square(module: Classifier, table: ImageTable) -> float:
-    parts = [module.network.features(part).square().mean(dim=1) for part in in_order(table.images)]
-    return float(torch.cat(parts).mean().sqrt())

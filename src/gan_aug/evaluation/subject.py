@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,79 +13,101 @@ from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.origin import MANIFEST, Manifest, Origin
 from gan_aug.data.prepare import prepare
-from gan_aug.data.settle import with_other_classes
+from gan_aug.data.settle import named, with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_of_file
 from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import load_gan, read_stored
+from gan_aug.models.restore import SUFFIX, load_gan, read_config
 from gan_aug.models.synthesis import images_by_class
+from gan_aug.run.arguments import typed_settings
 from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.record import Run
+from gan_aug.run.threads import use_threads
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.whole import Whole
 
 S = TypeVar("S", bound=SubjectSettings | GenerateSettings)
+T = TypeVar("T", bound=Whole)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Generated images and what their generator saw.
-
-    Attributes:
-        generated: images by class.
-        splits: the draw.
-        gan: where there is a checkpoint.
-        chosen: whether validation images may have chosen the generator's weights.
-        data: the settings that the draw was cut with.
-    """
+    """Generated images by class, and what their generator saw."""
 
     generated: dict[str, Generated]
     splits: Splits
     gan: GAN | None
     chosen: bool
+    """Whether validation images may have chosen the generator's weights."""
     data: DataSettings
+    """The settings that the draw was cut with."""
 
     def held_out(self, count: int, needed: Collection[str]) -> HeldOut:
         """Cut the real images to measure with; see `gan_aug.data.held_out.cut_held_out`."""
         return cut_held_out(self.splits, count, needed, validation=not self.chosen)
 
 
+def with_subject(
+    settings: SubjectSettings, kind: type[T], work: Callable[[T, Subject, Run], None]
+) -> None:
+    """Do a command's work on what its settings name, in a run folder of its own.
+
+    Args:
+        settings: of the command.
+        kind: what they become once the data has settled them.
+        work: what is to be done.
+
+    Raises:
+        GanAugError: see `with_data` and `load_subject`.
+    """
+    settings = with_data(settings, typed_settings())
+    with Run(settings, anew=True) as run:  # the file may be another under the same name
+        subject = load_subject(settings)
+        settled = settings.changed(kind, named(subject.data, subject.splits))
+        run.settled(settled)
+        run.record(data=subject.splits.notes)
+        use_threads(run)
+        work(settled, subject, run)
+
+
 def with_data(settings: S, typed: Collection[str]) -> S:
     """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
 
-    Args:
-        settings: of the command; they name a checkpoint or a synthetic set.
-        typed: what the command line sets, from `gan_aug.run.arguments.typed_settings`.
+    `typed` is from `gan_aug.run.arguments.typed_settings`.
 
     Raises:
         GanAugError: no checkpoint, or no synthetic set, of gan_aug; or settings that its data set
             does not have.
     """
     if settings.checkpoint is not None:
-        stored = read_stored(Path(settings.checkpoint).expanduser())
-        file, own = f"checkpoint={settings.checkpoint}", stored.own
-        stored_data: Any = stored.config["data"]
-        where = f"{file}: data"
+        path = Path(settings.checkpoint).expanduser()
+        file, own = f"checkpoint={settings.checkpoint}", path.suffix != SUFFIX
+        where, stored = f"{file}: data", read_config(path)["data"]
     else:
         folder = _synthetic_folder(settings)
-        manifest = Manifest.of(folder, "synthetic.dir")
-        file, own, stored_data = f"synthetic.dir={folder}", False, manifest.data_settings
+        file, own = f"synthetic.dir={folder}", False
         where = f"{folder / MANIFEST}: data_settings"
-    data = data_of_file(stored_data, where, own, settings.plain()["data"], typed, file)
+        stored = Manifest.of(folder, "synthetic.dir").data_settings
+    data = data_of_file(stored, where, own, settings.plain()["data"], typed, file)
     return settings.changed(type(settings), {"data": data})
 
 
 def load_subject(settings: SubjectSettings) -> Subject:
     """Load or generate the images, and cut the draw that the generator was fitted on.
 
-    Args:
-        settings: from `with_data`.
-
     Raises:
         GanAugError: the data is not what the generator was fitted on, or there are too few images.
     """
-    data, splits = _with_all_classes(settings.data, prepare(settings.data).splits)
+    data, splits = settings.data, prepare(settings.data).splits
+    # Training images of the classes that the GAN was not fitted on, where there are none.
+    if (subset := with_other_classes(splits)) is not None:
+        own = splits.train.counts()
+        listed = ", ".join(f"{n} of {name}" for name, n in subset.items() if n != own[name])
+        print(f"training images for the metrics that fit a classifier: {listed}")
+        data = data.model_copy(update={"subset": subset})
+        splits = prepare(data).splits
     count = settings.quality.count
     if settings.checkpoint is not None:
         gan, origin, config = load_gan(Path(settings.checkpoint).expanduser())
@@ -122,11 +144,6 @@ def training_images(
 ) -> ImageTable:
     """Return the training images of the draw that a checkpoint's GAN was fitted on.
 
-    Args:
-        settings: name the checkpoint, and in `data` where the data set is now.
-        origin: of the checkpoint.
-        typed: what the command line sets.
-
     Raises:
         GanAugError: the data is not what the GAN was fitted on.
     """
@@ -136,27 +153,14 @@ def training_images(
 
 
 def source_images(generated: Generated, train: ImageTable) -> Images | None:
-    """Return the training images that generated ones were translated from, one for each.
+    """Return the training images, uint8 (N, C, H, W), that generated ones were translated from.
 
-    Returns:
-        uint8 (N, C, H, W); None where they were made from nothing.
+    There is one for each; None where they were made from nothing.
     """
     if generated.sources is None:
         return None
     row = {digest: i for i, digest in enumerate(train.hashes.tolist())}
     return np.asarray(train.images)[[row[digest] for digest in generated.sources]]
-
-
-def _with_all_classes(data: DataSettings, splits: Splits) -> tuple[DataSettings, Splits]:
-    """Cut training images of the classes that the GAN was not fitted on, where there are none."""
-    subset = with_other_classes(splits)
-    if subset is None:
-        return data, splits
-    own = splits.train.counts()
-    listed = ", ".join(f"{n} of {name}" for name, n in subset.items() if n != own[name])
-    print(f"training images for the metrics that fit a classifier: {listed}")
-    data = data.model_copy(update={"subset": subset})
-    return data, prepare(data).splits
 
 
 def _check_draw(where: str, origin: Origin, splits: Splits) -> None:

@@ -36,7 +36,7 @@ from gan_aug.interpret.maps import (
 from gan_aug.interpret.sheets import LARGEST_DIFFERENCE
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
-from gan_aug.models.restore import read_stored
+from gan_aug.models.restore import read_config
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png
 from gan_aug.run.files import replace_file, write_json, write_text
@@ -84,7 +84,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={checkpoint}"
-    config = read_stored(Path(checkpoint).expanduser()).config
+    config = read_config(Path(checkpoint).expanduser())
     classifier = find_or_fit_reference(
         settings.quality, reference_classifier_images(splits), splits.fingerprint
     )

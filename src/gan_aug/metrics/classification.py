@@ -55,8 +55,7 @@ def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> floa
 
     Returns:
         A threshold in [0, 1]; an image counts as positive at or above it. It lies midway between
-        the two neighbouring probabilities it parts; of several equally good ones it is the one
-        nearest to 0.5.
+        the two probabilities it parts; of several equally good ones it is the nearest to 0.5.
     """
     of_positive = probabilities[:, positive].double()
     scores = torch.tensor(sorted(set(of_positive.tolist())), dtype=torch.float64)
@@ -135,17 +134,13 @@ def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Mea
     predicted = (probabilities.double() >= threshold).long()
     tn, fp, fn, tp = torch.bincount(2 * labels + predicted, minlength=4).tolist()
     sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-    return {
+    shares = {
         "accuracy": (tp + tn) / (tp + tn + fp + fn),
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
-        **beside,
-        "tn": tn,
-        "fp": fp,
-        "fn": fn,
-        "tp": tp,
     }
+    return shares | beside | {"tn": tn, "fp": fp, "fn": fn, "tp": tp}
 
 
 def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measured:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gan_aug.metrics.sample import Context, Sample
 
 
-class _Features(nn.Module):
+class _Features(nn.Identity):
     """Passes on features that are computed already."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
 
 
 def fid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:

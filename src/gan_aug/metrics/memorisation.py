@@ -22,6 +22,11 @@ def flat(images: Images) -> Tensor:
     return scaled
 
 
+def rows_of(sample: Sample, space: str) -> Tensor:
+    """Return a row for each image, of its pixels or features: `space` is `pixel` or `feature`."""
+    return flat(sample.images) if space == "pixel" else sample.features
+
+
 def nearest(rows: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """Return each row's Euclidean distance to its nearest row of `among`, and which one it is."""
     # By matrix product: in float64 the rounding is about 1e-5 even for equal images.
@@ -49,42 +54,25 @@ def memorisation(real: Sample, fake: Sample, context: Context) -> dict[str, floa
         was made from than an unseen real one to the training images: 1 where nothing was changed.
     """
     values = {}
-    spaces = {
-        "pixel": [flat(s.images) for s in (context.train, fake, real)],
-        "feature": [s.features for s in (context.train, fake, real)],
-    }
-    for space, (train, *others) in spaces.items():
-        of_fake, of_real = (nearest(x, train)[0].numpy() for x in others)
+    for space in ("pixel", "feature"):
+        train, made, unseen = (rows_of(s, space) for s in (context.train, fake, real))
+        of_fake, of_real = (nearest(x, train)[0].numpy() for x in (made, unseen))
         values[f"nearest_{space}"] = float(np.median(of_fake))
         values[f"copying_{space}"] = closer(of_fake, of_real)
         if context.sources is not None:
-            of_source = _to_own(fake, context.sources, space)
+            of_source = (made - rows_of(context.sources, space)).norm(dim=1).numpy()
             values[f"copying_source_{space}"] = closer(of_source, of_real)
     return values
-
-
-def _to_own(fake: Sample, sources: Sample, space: str) -> NDArray[np.float64]:
-    """Return the distance of each image to the one that it was made from."""
-    a, b = (flat(s.images) if space == "pixel" else s.features for s in (fake, sources))
-    distance: NDArray[np.float64] = (a - b).norm(dim=1).numpy()
-    return distance
 
 
 def closest_pairs(
     fake: Sample, train: Sample, space: str, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Find the generated images that are nearest to a training image.
-
-    Args:
-        fake: generated images.
-        train: training images.
-        space: `pixel` or `feature`.
-        count: how many pairs.
+    """Find the generated images that are nearest to a training image, for `space` see `rows_of`.
 
     Returns:
         Rows of `fake`, nearest first, rows of their neighbours in `train`, and the distances.
     """
-    pair = [flat(s.images) if space == "pixel" else s.features for s in (fake, train)]
-    distance, neighbour = nearest(*pair)
+    distance, neighbour = nearest(rows_of(fake, space), rows_of(train, space))
     order = distance.argsort()[:count]
     return order.numpy(), neighbour[order].numpy(), distance[order].numpy()

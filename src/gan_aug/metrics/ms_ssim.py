@@ -36,13 +36,8 @@ def mean_similarity(images: Images, pairs: int, seed: int) -> float:
     first = random.integers(0, len(images), pairs)
     second = (first + random.integers(1, len(images), pairs)) % len(images)
     one, other = (torch.from_numpy(images[rows]).float() for rows in (first, second))
-    return float(
-        multiscale_structural_similarity_index_measure(
-            one,
-            other,
-            kernel_size=KERNEL,
-            data_range=255.0,
-            betas=scales(images.shape[-1]),
-            normalize="relu",
-        )
+    betas = scales(images.shape[-1])
+    similarity = multiscale_structural_similarity_index_measure(
+        one, other, kernel_size=KERNEL, data_range=255.0, betas=betas, normalize="relu"
     )
+    return float(similarity)

@@ -20,12 +20,9 @@ Predict = Callable[[Images], Tensor]
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of one class, with what a feature extractor and the reference classifier make of them.
+    """Uint8 images (N, C, H, W) of one class.
 
-    Args:
-        images: uint8 (N, C, H, W).
-        extract: images to features (N, F).
-        classifier: images to the probabilities (N, K) of the classes.
+    With what a feature extractor (N, F) and the reference classifier (N, K) make of them.
     """
 
     images: Images
@@ -53,41 +50,30 @@ class Sample:
 
 @dataclass(frozen=True)
 class Context:
-    """What else a metric may need.
-
-    Attributes:
-        classes: of the data set.
-        label: of the class in hand.
-        train: the images of the class that the GAN was fitted on.
-        members: whose membership is asked about: `train`, or for the baseline images that are in no
-            one's training.
-        other_train: real training images of the other classes, by label.
-        other_real: real images of the other classes that nothing was fitted on, by label.
-        fit: fits the classifier of the study on images by label; the same purpose gives the same
-            initial weights and order, the same images then the same classifier.
-        discriminator: images to logits (N,), None where there is only a set of images.
-        sources: the real images that the generated ones were translated from, one for each; None
-            where they were made from nothing.
-        seed: of random choices; fixed, so that two sets meet the same ones.
-    """
+    """What else a metric may need."""
 
     classes: Classes
     label: int
+    """Of the class in hand."""
     train: Sample
+    """The images of the class that the GAN was fitted on."""
     members: Sample
+    """Whose membership is asked about: `train`, or for the baseline images of no training."""
     other_train: Mapping[int, Images]
+    """Real training images of the other classes, by label."""
     other_real: Mapping[int, Images]
+    """Real images of the other classes that nothing was fitted on, by label."""
     fit: Callable[[Mapping[int, Images], str], Predict]
+    """Fits the study's classifier on images by label; the purpose fixes weights and order."""
     discriminator: Callable[[Images], Tensor] | None
+    """Images to logits (N,), None where there is only a set of images."""
     seed: int
+    """Of random choices; fixed, so that two sets meet the same ones."""
     sources: Sample | None = None
+    """What the generated ones were translated from, one for each; None: made from nothing."""
 
     def share_of_class(self, probabilities: Tensor) -> float:
-        """Return the share of images whose most probable class is the one in hand.
-
-        Args:
-            probabilities: (N, K).
-        """
+        """Return the share of (N, K) probabilities whose largest is that of the class in hand."""
         return (probabilities.argmax(dim=1) == self.label).double().mean().item()
 
 
@@ -95,11 +81,5 @@ class Metric(Protocol):
     """Measures generated images of one class; further arguments are set in conf/metric."""
 
     def __call__(self, real: Sample, fake: Sample, context: Context) -> dict[str, float]:
-        """Return values by name.
-
-        Args:
-            real: real images that the GAN has not seen.
-            fake: generated images; as many.
-            context: what else there is.
-        """
+        """Return values by name, of as many generated as real images that the GAN has not seen."""
         ...

@@ -27,36 +27,27 @@ def sliced_wasserstein(real: Sample, fake: Sample, context: Context) -> dict[str
         `swd`, the mean over levels, and `swd_SIZE` of each, times 1000 as in the paper; lower is
         better.
     """
-    n = min(len(real), len(fake))
-    levels = zip(pyramid(real.images[:n]), pyramid(fake.images[:n]), strict=True)
+    n, seed = min(len(real), len(fake)), context.seed
     distances = {}
-    for a, b in levels:
-        rows = descriptors(a, context.seed)
-        others = descriptors(b, context.seed)
-        along = directions(rows.shape[1], context.seed)
-        distances[f"swd_{a.shape[-1]}"] = 1000 * distance(rows, others, along)
+    for pair in zip(pyramid(real.images[:n]), pyramid(fake.images[:n]), strict=True):
+        rows, others = (descriptors(level, seed) for level in pair)
+        along = directions(rows.shape[1], seed)
+        distances[f"swd_{pair[0].shape[-1]}"] = 1000 * distance(rows, others, along)
     return {"swd": sum(distances.values()) / len(distances)} | distances
 
 
 def pyramid(images: Images) -> list[Tensor]:
     """Return the levels of the Laplacian pyramid (Burt & Adelson 1983), float32, finest first."""
     levels, level = [], to_float(torch.from_numpy(images))
+    channels, row = level.shape[1], torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = torch.outer(row, row).expand(channels, 1, 5, 5)  # Burt and Adelson's Gaussian
     while level.shape[-1] > COARSEST:
-        small = F.conv2d(_padded(level), _kernel(level.shape[1]), stride=2, groups=level.shape[1])
+        padded = F.pad(level, (2, 2, 2, 2), mode="reflect")
+        small = F.conv2d(padded, kernel, stride=2, groups=channels)
         large = F.interpolate(small, size=level.shape[-2:], mode="bilinear", align_corners=False)
         levels.append(level - large)
         level = small
     return [*levels, level]
-
-
-def _padded(images: Tensor) -> Tensor:
-    return F.pad(images, (2, 2, 2, 2), mode="reflect")
-
-
-def _kernel(channels: int) -> Tensor:
-    """Return Burt and Adelson's 5x5 Gaussian filter for each channel."""
-    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    return torch.outer(row, row).expand(channels, 1, 5, 5)
 
 
 def descriptors(level: Tensor, seed: int) -> Tensor:

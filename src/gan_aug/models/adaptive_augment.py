@@ -32,12 +32,10 @@ class AdaptiveAugment(nn.Module):
         target: of E[sign(D(x))], 0.6 in the paper.
         ramp_images: real images that p needs at least from 0 to 1.
         most: p goes no higher: from 0.8 on changes leak into the generated images (section 3.1).
-
-    Attributes:
-        p: the probability now; saved with the weights, as are the counters.
     """
 
     p: Tensor
+    """The probability now; saved with the weights, as are the counters."""
     signs: Tensor
     seen: Tensor
     steps: Tensor
@@ -45,10 +43,9 @@ class AdaptiveAugment(nn.Module):
     def __init__(self, target: float, ramp_images: int, most: float) -> None:
         super().__init__()
         self.target, self.ramp_images, self.most = target, ramp_images, most
-        self.register_buffer("p", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("signs", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        for name in ("p", "signs", "seen", "steps"):
+            kind = torch.float64 if name in ("p", "signs") else torch.int64
+            self.register_buffer(name, torch.zeros((), dtype=kind))
 
     def observe(self, real_logits: Tensor) -> None:
         """Take note of logits (B, ...) of augmented real images; adjust p every few steps."""
@@ -65,27 +62,21 @@ class AdaptiveAugment(nn.Module):
         """Change images (B, C, H, W) in [-1, 1]; the result can leave that range."""
         if not self.p:
             return images
-        return self._tone(self._move(images))
-
-    def _hit(self, images: Tensor) -> Tensor:
-        return torch.rand(len(images), device=images.device) < self.p
-
-    def _move(self, images: Tensor) -> Tensor:
         n, side, device = len(images), images.shape[-1], images.device
 
+        def hit() -> Tensor:
+            return torch.rand(n, device=device) < self.p
+
         def normal(sd: float) -> Tensor:
-            return torch.where(self._hit(images), torch.randn(n, device=device) * sd, 0.0)
+            return torch.where(hit(), torch.randn(n, device=device) * sd, 0.0)
 
         def uniform(reach: float) -> Tensor:
             drawn = (torch.rand(n, device=device) * 2 - 1) * reach
-            return torch.where(self._hit(images), drawn, 0.0)
+            return torch.where(hit(), drawn, 0.0)
 
-        mirrored = self._hit(images) & (torch.rand(n, device=device) < 0.5)
+        mirrored = hit() & (torch.rand(n, device=device) < 0.5)
         mirror = torch.where(mirrored, -1.0, 1.0)
-        pixels = (
-            torch.round(uniform(0.125) * side) / side,
-            torch.round(uniform(0.125) * side) / side,
-        )
+        pixels = [torch.round(uniform(0.125) * side) / side for _ in "xy"]
         scale = torch.exp2(normal(0.2))
         stretch = torch.exp2(normal(0.2))
         # Twice with 1 - sqrt(1 - p) in the paper, before and after the stretching; once here.
@@ -97,29 +88,20 @@ class AdaptiveAugment(nn.Module):
         theta = torch.stack(
             [cos * across * mirror, -sin * down, x, sin * across * mirror, cos * down, y], dim=1
         ).view(n, 2, 3)
-        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-        moved = F.grid_sample(
-            images.float(), grid.float(), padding_mode="reflection", align_corners=False
-        )
+        images = images.float()
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False).float()
+        moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         untouched = (theta == torch.eye(2, 3, device=device)).flatten(1).all(dim=1)
-        return torch.where(untouched[:, None, None, None], images.float(), moved)
-
-    def _tone(self, images: Tensor) -> Tensor:
-        n, device = len(images), images.device
-        shift = torch.where(self._hit(images), torch.randn(n, device=device) * 0.2, 0.0)
-        gain = torch.exp2(torch.where(self._hit(images), torch.randn(n, device=device) * 0.5, 0.0))
+        images = torch.where(untouched[:, None, None, None], images, moved)
+        shift, gain = normal(0.2), torch.exp2(normal(0.5))
         return images * gain.view(n, 1, 1, 1) + shift.view(n, 1, 1, 1)
 
 
 def refuse_adaptive(augment: nn.Module | None, logits: str) -> None:
     """Refuse an augmentation that goes by the sign of logits which say nothing by it.
 
-    Args:
-        augment: of a GAN.
-        logits: whose they are, for the message.
-
     Raises:
-        GanAugError: it is adaptive.
+        GanAugError: it is adaptive; `logits` says whose they are.
     """
     if isinstance(augment, AdaptiveAugment):
         raise GanAugError(

@@ -27,10 +27,8 @@ class DiffAugment(nn.Module):
         self, brightness: float, contrast: float, translation: float, cutout: float
     ) -> None:
         super().__init__()
-        self.brightness = brightness
-        self.contrast = contrast
-        self.translation = translation
-        self.cutout = cutout
+        self.brightness, self.contrast = brightness, contrast
+        self.translation, self.cutout = translation, cutout
 
     def forward(self, images: Tensor) -> Tensor:
         """Change images (B, C, H, W) in [-1, 1]; the result can leave that range slightly."""

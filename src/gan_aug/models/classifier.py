@@ -1,18 +1,22 @@
-"""The classifier's LightningModule."""
+"""The classifier's LightningModule, and what is asked of a fitted one outside its training."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from gan_aug.data.batches import in_order
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import (
     choose_threshold,
@@ -66,10 +70,10 @@ class Classifier(ResumableModule):
         if self._schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+        cosine = CosineAnnealingLR(optimizer, T_max=steps)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+            "lr_scheduler": {"scheduler": cosine, "interval": "step"},
         }
 
     def configure_callbacks(self) -> list[Callback]:
@@ -79,12 +83,10 @@ class Classifier(ResumableModule):
         return [EarlyStopping(self.monitor, patience=self.patience, check_finite=True)]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the mean cross-entropy of a batch.
+        """Return the mean cross-entropy of a batch of `image` and `label`.
 
-        Args:
-            batch: image and label; in a study also `target` (B, K), the probabilities to learn,
-                and `weight` (B,) of each image in the mean.
-            batch_idx: unused.
+        In a study it also has `target` (B, K), the probabilities to learn, and `weight` (B,) of
+        each image in the mean.
         """
         logits = self.network(batch["image"])
         if "weight" in batch:
@@ -96,14 +98,8 @@ class Classifier(ResumableModule):
         self.batches_done += 1
         if logs:
             right = (logits.argmax(dim=1) == batch["label"]).float().mean()
-            speed = self.images_per_second(len(batch["label"]))
-            self.log_now(
-                {
-                    "train/loss": loss.item(),
-                    "train/accuracy": right.item(),
-                    "speed/images_per_second": speed,
-                }
-            )
+            speed = {"speed/images_per_second": self.images_per_second(len(batch["label"]))}
+            self.log_now({"train/loss": loss.item(), "train/accuracy": right.item()} | speed)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -125,3 +121,23 @@ class Classifier(ResumableModule):
         self.log(self.monitor, loss, logger=False)
         self.score = loss.item()
         self.log_now({self.monitor: loss.item()} | shown)
+
+
+@torch.no_grad()
+def logits(module: Classifier, batches: Iterable[Tensor]) -> Tensor:
+    """Return logits (N, K) for batches of images (B, C, H, W) in [-1, 1]."""
+    return torch.cat([module.network(images) for images in batches])
+
+
+def probabilities(module: Classifier, images: NDArray[np.uint8]) -> Tensor:
+    """Return float64 probabilities (N, K) for uint8 images (N, C, H, W)."""
+    return to_probabilities(logits(module, in_order(images)))
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

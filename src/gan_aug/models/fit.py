@@ -15,27 +15,22 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_aug.data.datamodule import DataModule
-from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import weights_hash
+from gan_aug.models.classifier import Classifier, weights_hash
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
 from gan_aug.settings.base import Node, build_plain
 
 
 def make_trainer(settings: Node, **own: Any) -> Trainer:
-    """Build a trainer that takes no notice of a cluster.
+    """Build the trainer of conf/trainer, with what a fit adds; it takes no notice of a cluster.
 
     Within a Slurm job Lightning would take over its signals and count its tasks; what goes on
     after a requeue is the run folder's matter (`gan_aug.run.record`).
 
-    Args:
-        settings: conf/trainer; `threads` are the whole process's.
-        own: what the fit adds.
-
     Raises:
         GanAugError: the settings describe no trainer.
     """
-    plain = {key: value for key, value in settings.plain().items() if key != "threads"}
+    plain = {k: v for k, v in settings.plain().items() if k != "threads"}  # the whole process's
     trainer: Trainer = build_plain(plain, "trainer", plugins=[LightningEnvironment()], **own)
     return trainer
 
@@ -46,58 +41,36 @@ def fit(
     settings: Node,
     start: Path | None = None,
     **own: Any,
-) -> Trainer:
-    """Train a module.
-
-    Args:
-        module: a GAN or a classifier.
-        data: what it is trained, validated and measured on.
-        settings: conf/trainer.
-        start: the checkpoint to go on from.
-        own: what the fit adds to the trainer's settings.
-
-    Returns:
-        The trainer, to read the test images with.
-    """
+) -> None:
+    """Train a GAN or a classifier, from a checkpoint on where there is one; see `make_trainer`."""
     trainer = make_trainer(settings, **own)
     trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-    return trainer
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Where the random numbers of a fit come from; those of the batches are their plan's.
-
-    Attributes:
-        weights: of the initial weights.
-        noise: of random changes of images; None: what the initial weights leave.
-    """
+    """Where the random numbers of a fit come from; those of the batches are their plan's."""
 
     weights: int
     noise: int | None = None
+    """Of random changes of images; None: what the initial weights leave."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted classifier.
-
-    Attributes:
-        module: the classifier, in evaluation mode on the CPU.
-        steps: optimizer steps it took.
-        chosen: the step that its weights are of, where validation chose it; None: the last.
-        last: where validation chose, the classifier with the weights of the last step.
-        seconds: wall time of the fit.
-        initial_weights: hash of the weights it started from.
-        curve: at each validation: step, train_loss, val_loss, val_auroc.
-    """
+    """A fitted classifier, in evaluation mode on the CPU, and what it took."""
 
     module: Classifier
     steps: int
     chosen: int | None
+    """The step that its weights are of, where validation chose it; None: the last."""
     last: Classifier | None
+    """Where validation chose, the classifier with the weights of the last step."""
     seconds: float
     initial_weights: str
+    """Hash of the weights it started from."""
     curve: list[dict[str, float]]
+    """At each validation: step, train_loss, val_loss, val_auroc."""
 
 
 class _Curve(Callback):
@@ -142,9 +115,8 @@ def fit_classifier(
         what: the fit's name in errors.
         key: the setting that holds the classifier's.
         validate_every: steps between validations; None: it is not validated.
-        choose_after: take the weights of the lowest validation loss after this step; None: those of
-            the last step.
-        callbacks: further ones of Lightning.
+        choose_after: take the weights of the lowest validation loss after this step.
+        callbacks: further ones.
 
     Raises:
         Diverged: weights are not finite.
@@ -177,12 +149,5 @@ def fit_classifier(
     if curve.best is not None:
         last = copy.deepcopy(module)
         module.load_state_dict(curve.best)
-    return Fit(
-        module=module,
-        steps=module.batches_done,
-        chosen=curve.chosen,
-        last=last,
-        seconds=round(time.monotonic() - started, 3),
-        initial_weights=initial,
-        curve=curve.points,
-    )
+    seconds = round(time.monotonic() - started, 3)
+    return Fit(module, module.batches_done, curve.chosen, last, seconds, initial, curve.points)

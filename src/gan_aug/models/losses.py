@@ -14,19 +14,16 @@ from gan_aug.run.errors import GanAugError
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """A pair of losses.
+    """What the discriminator pays for its logits (B,) of real and of generated images, as scalars.
 
-    Attributes:
-        real: what the discriminator pays for its logits (B,) of real images; scalar.
-        fake: what the discriminator pays for its logits (B,) of generated images; scalar.
-        generator: what the generator pays for the same logits; scalar.
-        score: logits to the D(x) that is logged: a probability where the loss has one.
+    And what the generator pays for those of generated ones.
     """
 
     real: Callable[[Tensor], Tensor]
     fake: Callable[[Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
     score: Callable[[Tensor], Tensor] = lambda logits: logits
+    """Logits to the D(x) that is logged: a probability where the loss has one."""
 
 
 def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
@@ -101,8 +98,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], reals: Tensor, fakes: T
     torch's global random numbers. Only the critic's weights receive gradients.
 
     Args:
-        critic: images (B, C, H, W) to logits (B, ...), where those of image i depend on no other
-            image; of several logits the sum's gradient counts.
+        critic: images to logits (B, ...); of several for an image the sum's gradient counts.
         reals: float32 (B, C, H, W).
         fakes: as many, of any floating-point type.
 

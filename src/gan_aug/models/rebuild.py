@@ -1,9 +1,8 @@
 """Rebuild the networks that a file describes: data, which can only choose from known classes.
 
 Hydra's `instantiate` would import and call whatever `_target_` says, so what comes from a file
-never reaches it. Here the name in the file is looked up among classes that gan_aug has loaded by
-itself; nothing is imported because a file names it. None of them reads a file or a network: that is
-what classifiers with pretrained weights do, and they are not among these.
+never reaches it. Here the name is looked up among classes that gan_aug has loaded by itself. None
+of them reads a file or fetches weights; classifiers, which do, are not among these.
 """
 
 from __future__ import annotations
@@ -59,12 +58,12 @@ def known_classes() -> Mapping[str, type[nn.Module]]:
 
 
 def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
-    """Build what a `_target_` node of a file describes.
+    """Build what a node of a file describes: a mapping with `_target_`, or a plain value.
 
     Args:
-        node: from a file: a mapping with `_target_`, or a plain value.
+        node: from a file.
         where: the file, for messages.
-        key: the node's place in the file, for messages.
+        key: the node's place in it.
         **more: arguments that the file does not say.
 
     Raises:
@@ -76,28 +75,23 @@ def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
         return [rebuild(item, where, f"{key}[{i}]") for i, item in enumerate(node)]
     if not isinstance(node, dict) or not all(isinstance(name, str) for name in node):
         raise GanAugError(f"{where}: {key} is no plain value; {_REMEDY}")
-    if "_target_" not in node:
-        return {name: rebuild(inner, where, f"{key}.{name}") for name, inner in node.items()}
-    name = node["_target_"]
+    name = node.get("_target_")
     kind = known_classes().get(name) if isinstance(name, str) else None
-    if kind is None:
+    if "_target_" in node and kind is None:
         raise GanAugError(
             f"{where}: {key} names {name!r}, which is none of gan_aug's classes; a file can only "
             f"name those; {_REMEDY}"
         )
-    arguments = {
-        name: rebuild(inner, where, f"{key}.{name}")
-        for name, inner in node.items()
-        if name != "_target_"
-    }
+    inside = {k: rebuild(v, where, f"{key}.{k}") for k, v in node.items() if k != "_target_"}
+    if kind is None:
+        return inside
     try:
-        return kind(**arguments, **more)
+        return kind(**inside, **more)
     except GanAugError as error:
         raise GanAugError(f"{where}: {key}: {error}") from error
     except Exception as error:  # constructors raise almost anything on foreign arguments
-        reason = said(error)
         raise GanAugError(
-            f"{where}: {key} ({kind.__name__}) cannot be built ({reason}); {_REMEDY}"
+            f"{where}: {key} ({kind.__name__}) cannot be built ({said(error)}); {_REMEDY}"
         ) from error
 
 
@@ -128,9 +122,7 @@ def at_most(parts: int) -> Iterator[None]:
 
 
 def untrained_gan(config: Plain, where: str) -> GAN:
-    """Build the GAN that a file's configuration describes, to make images and to be looked at.
-
-    What only training needs (optimizers, augmentation) is left out.
+    """Build the GAN that a file's configuration describes, without what only training needs.
 
     Raises:
         GanAugError: it describes no GAN, or one that cannot be built.
@@ -148,11 +140,6 @@ def untrained_gan(config: Plain, where: str) -> GAN:
 
 def check_makes(origin: Origin, model: Mapping[str, Any], where: str) -> None:
     """Check that a file's GAN makes what its class says that such a GAN makes.
-
-    Args:
-        origin: what it was fitted on.
-        model: its settings; from the file.
-        where: the file, for messages.
 
     Raises:
         Damaged: it does not.

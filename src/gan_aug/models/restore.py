@@ -1,56 +1,96 @@
-"""Read GANs: from one's own checkpoint, or as they travel.
+"""Read GANs: from one's own checkpoint, or as they travel; from neither does anything run.
 
 A checkpoint (.ckpt) is one's own: it holds all that training goes on from, and nothing bounds what
-reading it takes. What may come from anyone is `gan_aug.models.shared_gan`'s. From neither does
-anything run, name a path or start a download.
+reading it takes. What travels may come from anyone: NAME.safetensors holds weights, NAME.json says
+of what. What that asks for is checked before memory or time is spent on it.
 """
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 from torch import Tensor
 
-from gan_aug.data.origin import Origin
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.rebuild import check_makes, untrained_gan
-from gan_aug.models.shared_gan import SUFFIX, read_description, read_shared
-from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import sha256_of
-from gan_aug.run.stored_model import first_fault
-from gan_aug.settings.base import Plain
+from gan_aug.data.origin import Origin, Sha256
+from gan_aug.data.stored import check_plain, check_stored_data, data_settings
+from gan_aug.models.gans.base import GAN, Request, Sources
+from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
+from gan_aug.models.weights_file import (
+    Damaged,
+    Shapes,
+    check_finite,
+    check_fits,
+    read_shapes,
+    read_weights,
+    shapes_of,
+    write_weights,
+)
+from gan_aug.run.errors import GanAugError, said
+from gan_aug.run.files import read_json, sha256_of
+from gan_aug.run.stored_model import Part, Stored, first_fault
+from gan_aug.settings.base import Plain, Settings
+from gan_aug.settings.models import GanSettings
+from gan_aug.settings.wording import line_of
+
+SUFFIX = ".safetensors"
+NAME = f"generator{SUFFIX}"
+"""Of the weights, in a run's checkpoints/."""
+MOST_NUMBERS = 2**29
+"""That a GAN may hold beside the weights of its file: its training's generator and image pools."""
+REMEDY = "ask for the file again"
+
+_LIMITS: type[Settings] = create_model(
+    "_LIMITS",
+    __base__=Settings,
+    **{
+        name: (field.rebuild_annotation(), None)
+        for name, field in GanSettings.model_fields.items()
+        if name not in ("name", "kind", "module", "augment", "r1", "growth")
+    },  # type: ignore[call-overload]
+)
+"""What the arguments of a GAN and of its networks may be: as the settings of the same names."""
 
 
-@dataclass(frozen=True)
-class StoredGan:
-    """What a file says of the GAN that it holds.
+class DescribedModel(Part):
+    """What kind of GAN it is, and of which networks."""
 
-    Attributes:
-        origin: what it was fitted on (`gan_aug.models.synthesis.origin_of`).
-        config: its run's configuration; of one that travels only `model`, `data`, `quality.select`.
-        own: whether it is one's own checkpoint.
-    """
+    name: str
+    kind: Literal["gan"]
+    pair: list[str] | None
+    module: dict[str, Any]
 
+
+class Description(Stored):
+    """What NAME.json holds."""
+
+    WHAT: ClassVar[str] = "description of a GAN"
+
+    weights_sha256: Sha256
+    checkpoint_sha256: Sha256
+    """Of the checkpoint that it was written from."""
     origin: Origin
-    config: Plain
-    own: bool
+    model: DescribedModel
+    data: dict[str, Any]
+    """Settings that its draw is cut again with."""
+    chosen_by: str | None
+    """The metric that chose its weights; None: none did, they are the last."""
+
+    @property
+    def config(self) -> Plain:
+        """What a run's configuration would say of it."""
+        chosen = {"select": self.chosen_by}
+        return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
-def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]:
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """Read a checkpoint that a run wrote, whole or not at all.
 
     torch does not check what it reads; the zip archive it wrote has a CRC of every part.
-
-    Args:
-        checkpoint: the file.
-        key: the setting that named it.
 
     Returns:
         Its content; `gan_aug` holds `config` and `origin`.
@@ -59,7 +99,7 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
         GanAugError: no such file.
         Damaged: a damaged one, or one of something else.
     """
-    where = f"{key}={checkpoint}"
+    where = f"checkpoint={checkpoint}"
     if not checkpoint.is_file():
         raise GanAugError(f"{where}: no such file; name a GAN run's last.ckpt")
     try:
@@ -91,17 +131,16 @@ def read_checkpoint(checkpoint: Path, key: str = "checkpoint") -> dict[str, Any]
     return content
 
 
-def read_stored(path: Path) -> StoredGan:
-    """Read what a file says of its GAN: one's own checkpoint, or generator.safetensors.
+def read_config(path: Path) -> Plain:
+    """Read the configuration of a GAN's run; where it travels only `model`, `data` and `quality`.
 
     Raises:
         GanAugError: no such file, or a damaged one.
     """
     if path.suffix == SUFFIX:
-        described = read_description(path, f"checkpoint={path}")
-        return StoredGan(described.origin, described.config, own=False)
-    content = read_checkpoint(path)["gan_aug"]
-    return StoredGan(Origin(**content["origin"]), content["config"], own=True)
+        return read_description(path, f"checkpoint={path}").config
+    config: Plain = read_checkpoint(path)["gan_aug"]["config"]
+    return config
 
 
 def checkpoint_sha256(path: Path) -> str:
@@ -111,11 +150,11 @@ def checkpoint_sha256(path: Path) -> str:
     return sha256_of(path)
 
 
-def load_gan(checkpoint: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
-    """Load a GAN on the CPU.
+def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
+    """Load a GAN on the CPU, from a run's checkpoint or as it travels.
 
     Args:
-        checkpoint: a checkpoint that a GAN run wrote, or its generator.safetensors.
+        path: the checkpoint, or generator.safetensors.
         build: makes the GAN where its configuration is the user's own; None: the file says what it
             is, and can only name classes of gan_aug.
 
@@ -126,11 +165,11 @@ def load_gan(checkpoint: Path, build: Callable[[], GAN] | None = None) -> tuple[
     Raises:
         GanAugError: not such a file, or a damaged one.
     """
-    where = f"checkpoint={checkpoint}"
-    if checkpoint.suffix == SUFFIX:
-        gan, described = read_shared(checkpoint, where, build)
-        return gan, described.origin, described.config
-    content = read_checkpoint(checkpoint)
+    where = f"checkpoint={path}"
+    if path.suffix == SUFFIX:
+        described = read_description(path, where)
+        return _read_shared(path, where, described, build), described.origin, described.config
+    content = read_checkpoint(path)
     own = content["gan_aug"]
     gan = rebuild_gan(own["config"], content["state_dict"], where, build)
     return gan, Origin(**own["origin"]), own["config"]
@@ -142,30 +181,131 @@ def rebuild_gan(
     where: str,
     build: Callable[[], GAN] | None = None,
 ) -> GAN:
-    """Build the GAN that a checkpoint's configuration describes and give it its weights.
-
-    Args:
-        config: the configuration in the checkpoint.
-        state: the weights.
-        where: the checkpoint, for messages.
-        build: see `load_gan`.
+    """Build the GAN of a checkpoint's configuration and give it its weights; see `load_gan`.
 
     Raises:
         GanAugError: a class that is not gan_aug's, weights of other networks, or not finite.
     """
+
+    def lasting(gan: GAN) -> dict[str, Tensor]:
+        kept = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
+        check_fits(gan.lasting_state(), shapes_of(kept), where)
+        check_finite(kept, where)
+        return kept
+
     if build is None:
         with torch.device("meta"):  # widths that do not fit take no memory
             sketch = untrained_gan(config, where)
-        _check(sketch, state, where)
+        lasting(sketch)
     gan = untrained_gan(config, where) if build is None else build()
-    lasting = _check(gan, state, where)
-    gan.load_state_dict(lasting, strict=False)
+    gan.load_state_dict(lasting(gan), strict=False)
     return gan.eval()
 
 
-def _check(gan: GAN, state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
-    """Return the weights that last; they must fit and be finite."""
-    lasting = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
-    check_fits(gan.lasting_state(), shapes_of(lasting), where)
-    check_finite(lasting, where)
-    return lasting
+def write_shared(
+    path: Path, gan: GAN, origin: Origin, config: Plain, checkpoint_sha256: str
+) -> None:
+    """Write a GAN as it travels, the weights to `path`, which ends in .safetensors.
+
+    Args:
+        path: of the weights.
+        gan: the GAN.
+        origin: what it was fitted on.
+        config: of its run.
+        checkpoint_sha256: of the checkpoint that holds it.
+
+    Raises:
+        GanAugError: it cannot be written.
+    """
+    write_weights(path, gan.lasting_state(), {})
+    model = config["model"]
+    Description(
+        weights_sha256=sha256_of(path),
+        checkpoint_sha256=checkpoint_sha256,
+        origin=origin,
+        model=DescribedModel(
+            name=model["name"],
+            kind=model["kind"],
+            pair=model.get("pair"),
+            module=without_training(model["module"]),
+        ),
+        data=data_settings(config["data"], None),
+        chosen_by=(config.get("quality") or {}).get("select"),
+    ).write(path.with_suffix(".json"))
+
+
+def read_description(path: Path, where: str) -> Description:
+    """Read what a GAN that travels is; `path` is of its weights, `where` names it in messages.
+
+    Raises:
+        GanAugError: there is none, it is not sound, or it asks for more than a GAN may be.
+    """
+    if not path.is_file():
+        raise GanAugError(f"{where}: no such file; name a GAN's {NAME}")
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise GanAugError(f"{where}: lacks {beside.name} beside it, which says what it is")
+    where = f"{where}: {beside.name}"
+    described = Description.parse(read_json(beside, REMEDY), where, REMEDY)
+    check_plain(described.config, where)
+    check_makes(described.origin, described.config["model"], where)
+    check_stored_data(described.data, f"{where}: data", own=False)
+    module, data = described.model.module, described.data
+    for name, node in {"module": module, **module}.items():
+        if not isinstance(node, dict):
+            continue
+        try:
+            _LIMITS.model_validate(node)
+        except ValidationError as error:
+            line = f"model.{name}.{line_of(_LIMITS, node, error)}"
+            raise Damaged(where, line) from error
+        for key in ("image_size", "channels"):
+            if node.get(key, data[key]) != data[key]:
+                raise Damaged(where, f"model.{name}.{key}={node[key]}: is not data.{key}")
+    return described
+
+
+def _read_shared(
+    path: Path, where: str, described: Description, build: Callable[[], GAN] | None
+) -> GAN:
+    if build is None:
+        _sketch(described.config, read_shapes(path, where), where)
+    gan = untrained_gan(described.config, where) if build is None else build()
+    weights, _ = read_weights(path, where, gan.lasting_state())
+    if sha256_of(path) != described.weights_sha256:
+        raise Damaged(where, "is not the file that its .json was written with")
+    gan.load_state_dict(weights, strict=False)
+    gan.eval()
+    if build is None:
+        _try(gan, described, where)
+    return gan
+
+
+def _sketch(config: Plain, saved: Shapes, where: str) -> None:
+    """Check on the device `meta`, where no weight takes memory, what a file asks for."""
+    with torch.device("meta"), at_most(20 * len(saved) + 100):
+        gan = untrained_gan(config, where)
+    lasting = gan.lasting_state()
+    check_fits(lasting, saved, where)
+    others = sum(tensor.numel() for name, tensor in gan.state_dict().items() if name not in lasting)
+    if others > MOST_NUMBERS:
+        raise Damaged(where, f"asks for {others} numbers beside its weights")
+
+
+@torch.no_grad()
+def _try(gan: GAN, described: Description, where: str) -> None:
+    """Make an image of each class, and ask the discriminator about it."""
+    size, channels = described.data["image_size"], described.data["channels"]
+    shape = (1, channels, size, size)
+    for name, sources in described.origin.makes.items():
+        label = described.origin.classes.index(name)
+        given = Sources(torch.zeros(shape), torch.zeros(1, dtype=torch.int64), [""])
+        random = torch.Generator().manual_seed(0)
+        try:
+            made = gan.synthesise(Request(label, 1, random, given if sources else None)).images
+            logits: Tensor = gan.critic(label).eval()(made)
+        except Exception as error:  # networks that do not go together raise almost anything
+            reason = said(error, 200)
+            raise Damaged(where, f"makes no image of {name} ({reason})") from error
+        if made.shape != shape or logits.shape != (1,) or not bool(torch.isfinite(made).all()):
+            raise Damaged(where, f"makes no image of {name} of {channels}x{size}x{size}")

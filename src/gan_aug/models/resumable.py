@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,10 +18,12 @@ class ResumableModule(LightningModule):
     functions of it, so a resumed run goes on exactly where its checkpoint was made.
 
     Attributes:
-        batches_done: batches trained on.
         latest: the latest value of every logged scalar.
         score: a new value of what chooses the best checkpoint, lower is better; None: no new one.
     """
+
+    KEPT: ClassVar[tuple[str, ...]] = ("batches_done", "latest")
+    """Attributes that a checkpoint holds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,11 +67,10 @@ class ResumableModule(LightningModule):
         self._timer = (self.batches_done, time.perf_counter())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the batch counter and the latest scalars."""
-        checkpoint["batches_done"] = self.batches_done
-        checkpoint["latest"] = self.latest
+        """Keep what `KEPT` names."""
+        checkpoint |= {name: getattr(self, name) for name in self.KEPT}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the batch counter and the latest scalars."""
-        self.batches_done = int(checkpoint["batches_done"])
-        self.latest = dict(checkpoint["latest"])
+        """Restore it."""
+        for name in self.KEPT:
+            setattr(self, name, checkpoint[name])

@@ -15,8 +15,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.gans.request import Request, Sources
+from gan_aug.models.gans.base import GAN, Request, Sources
 from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import track
@@ -30,12 +29,9 @@ SHOWN_FROM = 4 * AT_ONCE
 
 
 def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -> Origin:
-    """Describe what a model is fitted on.
+    """Describe what a model is fitted on: `real` images of a draw, and its synthetic ones.
 
-    Args:
-        config: the run's resolved configuration.
-        prepared: the draw.
-        real: the images of it that the model is fitted on.
+    `config` is the run's, resolved.
     """
     splits, synthetic = prepared.splits, prepared.synthetic
     model, train_class = config["model"], config["data"]["train_class"]
@@ -82,7 +78,7 @@ def images_of(
         gan: trained.
         origin: from `origin_of`.
         name: of the class.
-        count: how many.
+        count: how many images.
         seed: fixes latents and sources; the first images do not depend on `count`.
         train: the draw's training images, for a GAN that translates.
 
@@ -101,54 +97,43 @@ def images_of(
     sources = None
     if makes[name]:
         assert train is not None
-        known = train.take(np.isin(train.hashes, origin.source_hashes))
-        sources = _sources(known, makes[name], count, own)
+        known = train.take(np.isin(train.hashes, origin.source_hashes)).of_classes(makes[name])
+        if not len(known):
+            listed = " and no ".join(makes[name])
+            raise GanAugError(
+                f"data.subset: there are no {listed} training images to translate; set "
+                f"data.subset.{makes[name][0]} above 0"
+            )
+        order = np.random.default_rng(own).permutation(len(known))
+        sources = known.take(np.resize(order, count))
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
     images, hashes = [], []
     for start in starts:
         end = min(start + AT_ONCE, count)
-        part = None if sources is None else _as_sources(sources.take(slice(start, end)))
+        part = None
+        if sources is not None:
+            table = sources.take(slice(start, end))
+            pixels = to_float(torch.tensor(np.asarray(table.images)), torch.channels_last)
+            part = Sources(pixels, torch.tensor(table.labels), table.hashes.tolist())
         made = gan.synthesise(Request(origin.classes.index(name), end - start, random, part))
         images.append(to_uint8(made.images))
         hashes += made.sources or []
     return Generated(torch.cat(images).numpy(), hashes if sources is not None else None)
 
 
-def _sources(train: ImageTable, classes: list[str], count: int, seed: int) -> ImageTable:
-    table = train.of_classes(classes)
-    if not len(table):
-        listed = " and no ".join(classes)
-        raise GanAugError(
-            f"data.subset: there are no {listed} training images to translate; set "
-            f"data.subset.{classes[0]} above 0"
-        )
-    order = np.random.default_rng(seed).permutation(len(table))
-    return table.take(np.resize(order, count))
-
-
-def _as_sources(table: ImageTable) -> Sources:
-    images = to_float(torch.tensor(np.asarray(table.images)), torch.channels_last)
-    return Sources(images, torch.tensor(table.labels), table.hashes.tolist())
-
-
 def manifest_head(
     origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int
 ) -> dict[str, Any]:
-    """Return what a manifest says of the generator.
+    """Return what a manifest says of the generator that a file holds, and of its latents' seed.
 
-    Args:
-        origin: from `origin_of`.
-        config: the configuration of the run that fitted it.
-        checkpoint: the file that holds the generator.
-        seed: of the latents.
+    `config` is that of the run which fitted it.
     """
-    settings = data_settings(config["data"], None)
     return {
         **origin.model_dump(),
         "checkpoint_sha256": checkpoint_sha256(checkpoint),
         "seed": seed,
         "chosen_by": (config.get("quality") or {}).get("select"),
-        "data_settings": settings,
+        "data_settings": data_settings(config["data"], None),
     }

@@ -24,22 +24,14 @@ Shapes = Mapping[str, tuple[torch.dtype, list[int]]]
 
 
 class Damaged(GanAugError):
-    """A file of weights that cannot be used.
-
-    Args:
-        where: the file, for the message.
-        what: what is wrong with it.
-        path: the file.
-
-    Attributes:
-        what: what is wrong with it.
-    """
+    """A file of weights that cannot be used: `where` it is, and `what` is wrong with it."""
 
     def __init__(self, where: str, what: str, path: Path | None = None) -> None:
-        previous = None if path is None else path.with_name("previous.ckpt")
         remedy = "name another one, or train again"
-        if previous is not None and path != previous and previous.is_file():
-            remedy = f"use the one before it, {previous}"
+        if path is not None:
+            previous = path.with_name("previous.ckpt")
+            if path != previous and previous.is_file():
+                remedy = f"use the one before it, {previous}"
         super().__init__(f"{where}: {what}; {remedy}")
         self.what = what
 
@@ -50,33 +42,24 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
 
 
 def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
-    """Check that saved weights are of a module's types and shapes.
-
-    Args:
-        own: the module's; may be on the device `meta`.
-        saved: of the file.
-        where: the file, for messages.
+    """Check that saved weights are of a module's types and shapes; `own` may be on `meta`.
 
     Raises:
         Damaged: they are not; naming the first difference.
     """
-    if (difference := _difference(shapes_of(own), saved)) is not None:
-        what = f"its weights are of other networks than its configuration says ({difference})"
-        raise Damaged(where, what)
-
-
-def _difference(own: Shapes, saved: Shapes) -> str | None:
     for name in [*own, *saved]:
+        difference = None
         if name not in saved:
-            return f"{name} is missing"
-        if name not in own:
-            return f"{name} is no weight of it"
-        (kind, shape), (saved_kind, saved_shape) = own[name], saved[name]
-        if shape != saved_shape:
-            return f"{name} is {saved_shape}, not {shape}"
-        if kind != saved_kind:
-            return f"{name} is of {saved_kind}, not of {kind}"
-    return None
+            difference = "is missing"
+        elif name not in own:
+            difference = "is no weight of it"
+        elif (shape := list(own[name].shape)) != saved[name][1]:
+            difference = f"is {saved[name][1]}, not {shape}"
+        elif own[name].dtype != saved[name][0]:
+            difference = f"is of {saved[name][0]}, not of {own[name].dtype}"
+        if difference is not None:
+            what = "its weights are of other networks than its configuration says"
+            raise Damaged(where, f"{what} ({name} {difference})")
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
@@ -91,12 +74,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-    """Write weights in one step.
-
-    Args:
-        path: ends in .safetensors.
-        tensors: the weights.
-        notes: go with them.
+    """Write weights, and notes that go with them, in one step; `path` ends in .safetensors.
 
     Raises:
         GanAugError: the file cannot be written.
@@ -131,15 +109,7 @@ def read_shapes(path: Path, where: str) -> Shapes:
 def read_weights(
     path: Path, where: str, own: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read weights, once they are known to be of a module's shapes.
-
-    Args:
-        path: from `write_weights`.
-        where: what to call it in messages.
-        own: the module's weights; may be on the device `meta`.
-
-    Returns:
-        The weights, and what goes with them.
+    """Read weights and their notes, once they are known to be of the shapes of a module's `own`.
 
     Raises:
         Damaged: no such file, weights of another module, or not finite.

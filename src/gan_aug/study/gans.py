@@ -19,8 +19,7 @@ from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
 from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
 from gan_aug.evaluation.subject import source_images
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import load_gan
-from gan_aug.models.shared_gan import NAME, read_description
+from gan_aug.models.restore import NAME, load_gan, read_description
 from gan_aug.models.synthesis import images_of
 from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, said, warn

@@ -13,8 +13,7 @@ from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
-from gan_aug.models.classifier import Classifier
-from gan_aug.models.inference import probabilities
+from gan_aug.models.classifier import Classifier, probabilities
 from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.run.errors import GanAugError, warn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,11 @@ class Checkpoints(Checkpoint):
         self,
         folder: Path,
         every_n_seconds: float,
-        origin: dict[str, Any],
+        origin: Mapping[str, object],
         on_save: Callable[[], None],
     ) -> None:
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
-        self.every_n_seconds = every_n_seconds
-        self.origin = origin
-        self.on_save = on_save
+        self.every_n_seconds, self.origin, self.on_save = every_n_seconds, origin, on_save
         self.best_score: float | None = None
         self._saved_at = time.monotonic()
         self._to_restore: dict[str, Any] | None = None
@@ -90,20 +88,20 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Add the origin, and how many rows of metrics.csv there should be."""
         checkpoint["gan_aug"] = self.origin
-        rows = [logger.rows for logger in trainer.loggers if isinstance(logger, MetricsCSV)]
-        checkpoint["metrics_rows"] = sum(rows)
+        logs = [logger for logger in trainer.loggers if isinstance(logger, MetricsCSV)]
+        checkpoint["metrics_rows"] = sum(log.rows for log in logs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the random states of a resumed run."""
-        if self._to_restore is not None:
-            state = self._to_restore
-            random.setstate(state["python"])
-            np.random.set_state(state["numpy"])
-            torch.set_rng_state(state["torch"])
-            if state["cuda"]:
-                torch.cuda.set_rng_state_all(state["cuda"])
-            trainer.should_stop = state["should_stop"]
-            self._to_restore = None
+        state, self._to_restore = self._to_restore, None
+        if state is None:
+            return
+        random.setstate(state["python"])
+        np.random.set_state(state["numpy"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"]:
+            torch.cuda.set_rng_state_all(state["cuda"])
+        trainer.should_stop = state["should_stop"]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -116,8 +114,8 @@ class Checkpoints(Checkpoint):
         """Save the best and, when it is time, the last."""
         module = _resumable(pl_module)
         score, module.score = module.score, None
-        is_best = score is not None and (self.best_score is None or score < self.best_score)
-        if score is not None and math.isfinite(score) and is_best and module.healthy:
+        best = math.inf if self.best_score is None else self.best_score
+        if score is not None and math.isfinite(score) and score < best and module.healthy:
             self.best_score = score
             replace_file(self.best, trainer.save_checkpoint)
         if self._is_due(module):
@@ -195,26 +193,20 @@ class ProgressBar(Callback):
         """Move on."""
         module = _resumable(pl_module)
         if self._bar is not None:
-            self._bar.update(
-                self._task, completed=module.batches_done, numbers=_numbers(module.latest)
-            )
+            numbers = _numbers(module.latest)
+            self._bar.update(self._task, completed=module.batches_done, numbers=numbers)
         elif time.monotonic() - self._printed_at >= PLAIN_SECONDS:
             self._printed_at = time.monotonic()
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             step = f"batch {module.batches_done}/{self._total}"
             self._console.print(f"{epoch}, {step}: {_numbers(module.latest)}", highlight=False)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, *_: object) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
+    on_exception = on_train_end  # type: ignore[assignment]
 
 
 class ReportProgress(Callback):
@@ -230,8 +222,7 @@ class ReportProgress(Callback):
     ) -> None:
         """Move on."""
         module = _resumable(pl_module)
-        speed = module.latest.get("speed/images_per_second")
-        update(module.batches_done, self._total, speed)
+        update(module.batches_done, self._total, module.latest.get("speed/images_per_second"))
 
 
 def _numbers(latest: dict[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,14 @@ from lightning.pytorch.loggers.logger import Logger
 from gan_aug.run.files import write_text
 
 HEADER = "batch,name,value\n"
+_SOUND = re.compile(r"([0-9]+),[^,]*,[^,]+")
 
 
 class MetricsCSV(Logger):
     """Appends `batch,name,value` rows.
 
-    Lightning's CSVLogger deletes the file of an earlier attempt and keeps all rows in memory.
-
-    Args:
-        path: the file.
-        keep_until: rows of later batches are dropped on start: a resumed run writes them again.
+    Lightning's CSVLogger deletes the file of an earlier attempt and keeps all rows in memory. Here
+    rows of batches after `keep_until` are dropped on start: a resumed run writes them again.
 
     Attributes:
         rows: how many the file has.
@@ -29,21 +28,14 @@ class MetricsCSV(Logger):
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
         text = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        kept = [row for row in text.splitlines()[1:] if 0 <= _batch_of(row) <= keep_until]
+        sound = filter(None, map(_SOUND.fullmatch, text.splitlines()[1:]))
+        kept = [row[0] for row in sound if int(row[1]) <= keep_until]
         self.rows = len(kept)
         write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
         self._file = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
 
-    @property
-    def name(self) -> str:
-        """Return the logger's name."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Return an empty version: there is one file a run."""
-        return ""
+    name, version = "metrics", ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Leave these to .hydra/config.yaml."""
@@ -62,9 +54,3 @@ class MetricsCSV(Logger):
     def finalize(self, status: str) -> None:
         """Flush; the file stays open, for the test after the fit."""
         self.save()
-
-
-def _batch_of(row: str) -> int:
-    """Return the batch of a row, -1 where the row is damaged."""
-    batch, *rest = row.split(",")
-    return int(batch) if len(rest) == 2 and batch.isdecimal() and rest[1] else -1

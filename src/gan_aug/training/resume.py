@@ -22,12 +22,9 @@ _NEEDED = frozenset(
 
 @dataclass(frozen=True)
 class Start:
-    """Where a fit begins.
+    """Where a fit begins: the checkpoint to go on from, its batches, and the rows of metrics.csv.
 
-    Attributes:
-        checkpoint: the one to go on from; None: the fit is new.
-        done: its batches.
-        rows: how many metrics.csv had when it was made.
+    Without a checkpoint the fit is new.
     """
 
     checkpoint: Path | None = None
@@ -81,8 +78,8 @@ def best_score(content: Mapping[str, Any]) -> float | None:
     return state.get("best_score") if isinstance(state, dict) else None
 
 
-def _read(path: Path, module: ResumableModule) -> dict[str, Any]:
-    content = read_checkpoint(path, "checkpoint")
+def _read(path: Path, module: ResumableModule) -> Mapping[str, Any]:
+    content = read_checkpoint(path)
     check_fits(module.state_dict(), shapes_of(content["state_dict"]), str(path))
     check_finite(content["state_dict"], str(path))
     if missing := _NEEDED - content.keys():

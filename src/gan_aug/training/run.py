@@ -13,7 +13,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.table import Table
 from torch.nn import functional as F
 
-from gan_aug.data.batches import EvaluationBatches
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.origin import Origin
@@ -21,20 +20,17 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import write_set
 from gan_aug.metrics.classification import (
-    Measured,
     choose_threshold,
     decisions,
     measure,
     metric_names,
     to_probabilities,
 )
-from gan_aug.models.classifier import Classifier
+from gan_aug.models.classifier import Classifier, logits
 from gan_aug.models.fit import fit
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.inference import logits
-from gan_aug.models.restore import read_checkpoint
+from gan_aug.models.restore import NAME, read_checkpoint, write_shared
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.models.shared_gan import NAME, write_shared
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.run.errors import Diverged, GanAugError, warn
@@ -57,11 +53,8 @@ from gan_aug.training.watching import QualityCurves, SampleGrids
 def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: bool = False) -> None:
     """Train from scratch or from the run folder's last checkpoint, then write the results.
 
-    Args:
-        settings: the run's.
-        prepared: the images.
-        run: the run folder.
-        keep_chosen: a GAN that diverges is no error where `quality.select` had chosen a checkpoint.
+    With `keep_chosen` a GAN that diverges is no error where `quality.select` had chosen a
+    checkpoint.
 
     Raises:
         GanAugError: training failed in a way the user can act on.
@@ -77,7 +70,13 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
     start = find_start(run.folder / "checkpoints", module, origin)
     fitting = Fitting(run, origin, start.done)
     loggers = build_all(settings.logger, "logger", fitting)
-    _check_rows(loggers, start.rows, fitting)
+    for log in loggers:
+        if isinstance(log, MetricsCSV) and (lost := start.rows - log.rows) > 0:
+            run.record(metrics_csv_rows_lost=lost)
+            warn(
+                f"{run.folder / 'metrics.csv'}: was damaged, {lost} rows up to batch {start.done} "
+                "are gone; TensorBoard's files may still have them"
+            )
     callbacks = build_all(settings.callbacks, "callbacks", fitting)
     saved = [callback for callback in callbacks if isinstance(callback, Checkpoints)]
     if not saved:
@@ -85,9 +84,10 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
             "callbacks.checkpoint: is missing; a run without checkpoints leaves nothing"
         )
     callbacks += [ReportProgress(), *_watching(settings, prepared.splits, origin)]
-    diverged = False
+    diverged, of_class = False, settings.data.train_class
+    gan = f"GAN of {of_class}" if of_class else "GAN"
     with reporting(run.folder, stages=1):
-        stage(_stage_name(settings))
+        stage(gan if settings.model.kind == "gan" else "classifier")
         try:
             fit(
                 module,
@@ -109,40 +109,16 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
         _finish_gan(settings, module, run, origin, prepared.splits.train, diverged)
     elif isinstance(module, Classifier):
         _finish_classifier(module, data, run, loggers)
+    print(f"tensorboard tensorboard --logdir {run.folder}")
     for logger in loggers:
         logger.finalize("success")
-        if isinstance(logger, TensorBoardLogger):
-            _write_settings(run, trained)
-
-
-def _write_settings(run: Run, batches: int) -> None:
-    """Write the run's row of TensorBoard's tab HParams; a resumed run has one too."""
-    record = read_record(run.folder)
-    assert record is not None
-    shown = settings_of(run.config, record.overrides) | {"batches": batches}
-    now = time.time()
-    rows = session(shown, now - (record.seconds or 0.0))
-    write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
-
-
-def _stage_name(settings: SettledTrain) -> str:
-    if settings.model.kind != "gan":
-        return "classifier"
-    name = settings.data.train_class
-    return f"GAN of {name}" if name else "GAN"
-
-
-def _check_rows(loggers: Sequence[Any], rows: int, fitting: Fitting) -> None:
-    """Say so where metrics.csv lacks rows that it had at the last checkpoint."""
-    path = fitting.run.folder / "metrics.csv"
-    for csv in loggers:
-        if isinstance(csv, MetricsCSV) and csv.rows < rows:
-            lost = rows - csv.rows
-            fitting.run.record(metrics_csv_rows_lost=lost)
-            warn(
-                f"{path}: was damaged, {lost} rows up to batch {fitting.done} are gone; "
-                "TensorBoard's files may still have them"
-            )
+        if isinstance(logger, TensorBoardLogger):  # a row of its tab HParams, when resumed too
+            record = read_record(run.folder)
+            assert record is not None
+            shown = settings_of(run.config, record.overrides) | {"batches": trained}
+            now = time.time()
+            rows = session(shown, now - (record.seconds or 0.0))
+            write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
 
 
 def serving_of(settings: SettledTrain, splits: Splits) -> Serving:
@@ -151,11 +127,10 @@ def serving_of(settings: SettledTrain, splits: Splits) -> Serving:
     Raises:
         GanAugError: a setting that does not fit the model, or nothing that it could translate.
     """
-    model = settings.model
+    model, counts = settings.model, splits.train.counts()
     if not isinstance(model, GanSettings):
         return Serving()
     made = classes_made(model, settings.data.train_class, splits.classes.names)
-    counts = splits.train.counts()
     for name, sources in made.items():
         if sources and not any(counts[source] for source in sources):
             raise GanAugError(
@@ -218,7 +193,6 @@ def _finish_gan(
     print(f"synthetic   {folder} ({generate.count} images per class)")
     print(f"checkpoint  {checkpoint}")
     print(f"to share    {shared} and the .json beside it")
-    print(f"tensorboard tensorboard --logdir {run.folder}")
 
 
 def _finish_classifier(
@@ -230,20 +204,25 @@ def _finish_classifier(
     content = read_checkpoint(best)
     module.load_state_dict(content["state_dict"])
     module.cpu().eval()
-    validation, labels = _predicted(module, data.evaluation("validation"))
-    threshold = choose_threshold(to_probabilities(validation), labels, classes)
-    loss = F.cross_entropy(validation, labels).item()
-    on_validation = measure(to_probabilities(validation), labels, classes, threshold)
-    on_test, labels = _predicted(module, data.evaluation("test"))
-    test = measure(to_probabilities(on_test), labels, classes, threshold)
-    # One past the training's last batch: a run resumed after this point drops and rewrites it.
-    step = trained + 1
+    threshold, measured = None, {}
+    for split in ("validation", "test"):
+        batches = data.evaluation(split)
+        labels = torch.from_numpy(batches.table.labels)
+        predicted = logits(module, (batch["image"] for batch in batches))
+        probabilities = to_probabilities(predicted)
+        if split == "validation":
+            loss = F.cross_entropy(predicted, labels).item()
+            threshold = choose_threshold(probabilities, labels, classes)
+        measured[split] = measure(probabilities, labels, classes, threshold)
+    test = measured["test"]
     figure = confusion_figure(test, classes)
     replace_file(
         run.folder / "confusion_matrix.png",
         lambda path: figure.savefig(path, format="png", bbox_inches="tight"),
     )
     usual = test[decisions(classes)[0]]
+    # One past the training's last batch: a run resumed after this point drops and rewrites it.
+    step = trained + 1
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure("test/confusion_matrix", figure, step)
@@ -254,29 +233,17 @@ def _finish_classifier(
         "trained_batches": trained,
         "best_batches": best_batches,
         "threshold": threshold,
-        "validation": on_validation | {"loss": loss},
+        "validation": measured["validation"] | {"loss": loss},
         "test": test,
     }
     write_json(run.folder / "metrics.json", results)
-    console().print(_table(test))
+    table = Table("metric", title="test images")
+    for name in test:
+        table.add_column(name.replace("_", " "), justify="right")
+    for metric in usual:
+        values = [test[name][metric] for name in test]
+        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
+    console().print(table)
     print(f"trained     {trained} batches, best after {best_batches}")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"checkpoint  {best}")
-    print(f"tensorboard tensorboard --logdir {run.folder}")
-
-
-def _predicted(module: Classifier, batches: EvaluationBatches) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits (N, K) and labels (N,)."""
-    labels = torch.from_numpy(batches.table.labels)
-    return logits(module, (batch["image"] for batch in batches)), labels
-
-
-def _table(test: dict[str, Measured]) -> Table:
-    table = Table(title="test images")
-    table.add_column("metric")
-    for name in test:
-        table.add_column(name.replace("_", " "), justify="right")
-    for metric in next(iter(test.values())):
-        values = [test[name][metric] for name in test]
-        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
-    return table

@@ -65,13 +65,7 @@ class BoardLogger(TensorBoardLogger):
 
 
 class At(NamedTuple):
-    """A summary, and when it was.
-
-    Attributes:
-        summary: what is shown.
-        step: batches.
-        time: seconds since 1970.
-    """
+    """A summary, and when it was: after how many batches, and at which second since 1970."""
 
     summary: Summary
     step: int
@@ -84,11 +78,11 @@ def write_events(path: Path, content: Iterable[At]) -> None:
     Raises:
         GanAugError: it cannot be written.
     """
-    events = [Event(wall_time=time.time(), file_version="brain.Event:2")]
-    events += [Event(wall_time=at.time, step=at.step, summary=at.summary) for at in content]
     records = io.BytesIO()
     writer = RecordWriter(records)
-    for event in events:
+    writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+    for at in content:
+        event = Event(wall_time=at.time, step=at.step, summary=at.summary)
         writer.write(event.SerializeToString())
     replace_file(path, lambda temporary: temporary.write_bytes(records.getvalue()))
 
@@ -115,11 +109,8 @@ def session(settings: Mapping[str, Setting], started: float) -> list[Summary]:
     """Return a row of the tab HParams, named like the folder; its metrics are the folder's scalars.
 
     Which settings and metrics there are is not declared: TensorBoard would take the declaration of
-    one run for all of them, and leave out what others have besides.
-
-    Args:
-        settings: name to value; numbers get numeric axes.
-        started: seconds since 1970.
+    one run for all of them, and leave out what others have besides. Numbers get numeric axes;
+    `started` is in seconds since 1970.
     """
     start: Summary = hparams_pb(dict(settings), trial_id="", start_time_secs=started)
     *_, end = hparams({}, {})  # type: ignore[no-untyped-call]
@@ -127,14 +118,10 @@ def session(settings: Mapping[str, Setting], started: float) -> list[Summary]:
 
 
 def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Setting]:
-    """Return what HParams shows: what is used most, and what was set on the command line.
+    """Return what HParams shows of a run of `train` or `study`: what is used most, and was typed.
 
     What is null is left out. So is `model.batches`: how many were trained on, trainer.max_epochs or
-    study.gan_batches says.
-
-    Args:
-        config: resolved, of `train` or `study`.
-        overrides: the job's, from run.json.
+    study.gan_batches says. `overrides` are the job's, from run.json.
     """
     shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
     paths = [

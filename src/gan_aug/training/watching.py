@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.origin import Origin
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator, directions_of, of_class
@@ -31,9 +29,10 @@ GRID_SIDE = 6
 
 
 class _Watching(Callback):
-    """Looks at a GAN every n epochs and after the last one; its training does not change.
+    """Looks at a GAN, fitted on `origin`, every n epochs and after the last one.
 
-    No global random number is drawn, and what was in training mode is so again.
+    Its training does not change: no global random number is drawn, and what was in training mode is
+    so again.
     """
 
     def __init__(self, every_n_epochs: int, origin: Origin) -> None:
@@ -45,19 +44,14 @@ class _Watching(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs:
             assert isinstance(pl_module, GAN)
+            training = [module for module in pl_module.modules() if module.training]
             self.look(trainer, pl_module)
+            for module in training:
+                module.training = True
 
     def look(self, trainer: Trainer, gan: GAN) -> None:
-        """Look at the GAN as it is now."""
+        """Look at the GAN as it is now; it may leave training mode."""
         raise NotImplementedError
-
-
-@contextmanager
-def _modes_kept(gan: GAN) -> Iterator[None]:
-    training = [module for module in gan.modules() if module.training]
-    yield
-    for module in training:
-        module.training = True
 
 
 class SampleGrids(_Watching):
@@ -65,11 +59,6 @@ class SampleGrids(_Watching):
 
     The latents are fixed. Beside translations are the images that they were made from, place by
     place; beside others real images of their class. Classes follow each other from top to bottom.
-
-    Args:
-        every_n_epochs: how often.
-        train: the draw's training images.
-        origin: what the GAN is fitted on (`gan_aug.models.synthesis.origin_of`).
     """
 
     def __init__(self, every_n_epochs: int, train: ImageTable, origin: Origin) -> None:
@@ -91,36 +80,23 @@ class SampleGrids(_Watching):
         """Return both grids side by side: (3, H, W) in [0, 1]."""
         classes = list(self._origin.makes)
         count = GRID_SIDE * max(1, GRID_SIDE // len(classes))
-        with _modes_kept(gan):
-            pairs = [self._of_class(gan, name, count) for name in classes]
-        grids = [
-            make_grid(torch.cat(images), nrow=GRID_SIDE, padding=1)
-            for images in zip(*pairs, strict=True)
-        ]
-        height = max(grid.shape[1] for grid in grids)
-        gap = torch.ones(grids[0].shape[0], height, 8)
-        padded = [torch.nn.functional.pad(g, (0, 0, 0, height - g.shape[1])) for g in grids]
-        return torch.cat([padded[0], gap, padded[1]], dim=2)
-
-    def _of_class(self, gan: GAN, name: str, count: int) -> tuple[Tensor, Tensor]:
-        made = images_of(gan, self._origin, name, count, 0, self._train)
-        real = source_images(made, self._train)
-        if real is None:
-            real = np.asarray(self._train.of_class(name).images[:count])
-        return _unit(real), _unit(made.images)
-
-
-def _unit(images: Any) -> Tensor:
-    return torch.tensor(images).float() / 255
+        columns: tuple[list[Images], list[Images]] = ([], [])
+        for name in classes:
+            made = images_of(gan, self._origin, name, count, 0, self._train)
+            real = source_images(made, self._train)
+            columns[0].append(of_class(self._train, name)[:count] if real is None else real)
+            columns[1].append(made.images)
+        left, right = (
+            make_grid(torch.tensor(np.concatenate(images)) / 255, nrow=GRID_SIDE, padding=1)
+            for images in columns
+        )
+        height = max(left.shape[1], right.shape[1])
+        left, right = (F.pad(grid, (0, 0, 0, height - grid.shape[1])) for grid in (left, right))
+        return torch.cat([left, torch.ones(len(left), height, 8), right], dim=2)
 
 
 def check_select(select: str, quality: QualitySettings, key: str) -> float:
-    """Check that a value of the metrics in use can choose a checkpoint.
-
-    Args:
-        select: its name.
-        quality: conf/quality.
-        key: the setting that names it.
+    """Check that a value of the metrics in use can choose a checkpoint; `key` names the setting.
 
     Returns:
         1 where lower is better, -1 where higher is.
@@ -143,22 +119,12 @@ class QualityCurves(_Watching):
     has. The reference classifier's half of the training folder may hold validation images, so the
     numbers are for comparing checkpoints; `gan_aug.evaluate` gives those to publish.
 
-    Args:
-        every_n_epochs: how often.
-        quality: conf/quality, with `select`.
-        splits: the draw.
-        origin: what the GAN is fitted on.
-
     Raises:
-        GanAugError: `select` names no value that can choose.
+        GanAugError: `quality.select` names no value that can choose.
     """
 
     def __init__(
-        self,
-        every_n_epochs: int,
-        quality: QualitySettings,
-        splits: Splits,
-        origin: Origin,
+        self, every_n_epochs: int, quality: QualitySettings, splits: Splits, origin: Origin
     ) -> None:
         super().__init__(every_n_epochs, origin)
         self._select, self._seed, self._splits = quality.select, quality.seed, splits
@@ -169,18 +135,17 @@ class QualityCurves(_Watching):
 
     def look(self, trainer: Trainer, gan: GAN) -> None:
         """Measure."""
+        evaluator, label = self._evaluator, self._evaluator.extractor.label
         validation, train = self._splits.validation, self._splits.train
         counts = validation.counts()
-        with _modes_kept(gan):
-            generated = images_by_class(gan, self._origin, max(counts.values()), self._seed, train)
+        generated = images_by_class(gan, self._origin, max(counts.values()), self._seed, train)
         scores = []
         for name, made in generated.items():
-            values, _ = self._evaluator.measure(
-                self._evaluator.sample(of_class(validation, name)),
-                self._evaluator.sample(made.images[: counts[name]]),
-                self._evaluator.context(name, validation, None),
+            values, _ = evaluator.measure(
+                evaluator.sample(of_class(validation, name)),
+                evaluator.sample(made.images[: counts[name]]),
+                evaluator.context(name, validation, None),
             )
-            label = self._evaluator.extractor.label
             gan.log_now({f"quality {label}/{k} {name}": v for k, v in values.items()})
             if self._select is not None:
                 scores.append(self._sign * values[self._select])

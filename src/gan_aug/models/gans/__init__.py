@@ -7,5 +7,6 @@ What the networks' arguments mean, where their own documentation does not say ot
 - classes: how many the data set has.
 - latent_dim: length of the latent vectors.
 - width: feature maps next to the image; they double towards 4x4.
+- blocks: residual blocks, in the middle or at each resolution.
 - spectral_norm: the weights are going to be normalised, which takes the place of another norm.
 """

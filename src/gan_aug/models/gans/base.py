@@ -6,7 +6,8 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -16,7 +17,6 @@ from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 from torch.optim import Optimizer
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
-from gan_aug.models.gans.request import Request, Synthesised
 from gan_aug.models.losses import squared_gradient
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
@@ -29,6 +29,38 @@ COLLAPSED_BELOW = 0.02
 """Spread between generated images, as a share of that between real ones, that counts as none."""
 COLLAPSE_PATIENCE = 5
 """Logged steps in a row below it that end a run (a fresh generator starts above it)."""
+AT_ONCE = 64
+"""Images synthesised at once; fixed, so that a seed gives the same images for any count."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Real images to translate: (N, C, H, W) in [-1, 1], int64 labels, SHA-256 of their files."""
+
+    images: Tensor
+    labels: Tensor
+    hashes: list[str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a GAN is asked for: `count` images of the class `label`."""
+
+    label: int
+    count: int
+    random: torch.Generator
+    """On the CPU; what latents are drawn from."""
+    sources: Sources | None = None
+    """As many images to translate; None for a GAN that makes images from nothing."""
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """What a GAN gives: images (N, C, H, W) in [-1, 1], on the CPU."""
+
+    images: Tensor
+    sources: list[str] | None = None
+    """(N,) SHA-256 of the image that each was made from; None: made from nothing."""
 
 
 class GAN(ResumableModule):
@@ -38,9 +70,9 @@ class GAN(ResumableModule):
     one discriminator step; after each `d_steps` of those come `g_steps` generator steps. So 5:1 is
     d_steps=5 g_steps=1, and 1:5 is d_steps=1 g_steps=5.
 
-    A batch holds `image` (B, C, H, W) in [-1, 1] and `label` (B,), int64. Where the class
-    is `FITTED_ON` two, its first half is of one class and its second half, as large, of
-    the other; they are there as `source` and `target` too.
+    A batch holds `image` (B, C, H, W) in [-1, 1] and `label` (B,), int64. Where the class is
+    `FITTED_ON` two, its first half is of one class and its second half, as large, of the other;
+    they are there as `source` and `target` too.
 
     A subclass writes `fake`, `logits`, `discriminator_losses`, `generator_losses` and `synthesise`.
     The base does the ratio, freezing, backward, learning rates, the EMA generator, differentiable
@@ -51,11 +83,10 @@ class GAN(ResumableModule):
         generator: makes images in [-1, 1].
         discriminator: images to logits.
         optimizer_g: makes the generator's optimizer from its parameters.
-        optimizer_d: makes the discriminator's optimizer from its parameters.
+        optimizer_d: makes the discriminator's optimizer.
         d_steps: discriminator steps in one cycle.
         g_steps: generator steps in one cycle.
-        decay_from: share of the training after which both learning rates fall linearly to 0; 1:
-            they never do.
+        decay_from: share of the training after which both learning rates fall linearly to 0.
         ema_decay: of the generator that samples come from; 0 samples from the trained weights.
         augment: applied by `seen_logits` to all that the discriminator sees, or None.
         spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
@@ -75,6 +106,7 @@ class GAN(ResumableModule):
     """Sides of images that it takes: from `MIN_SIZE`, all of them or powers of two."""
     ONLY_TRAINED_WITH: ClassVar[tuple[str, ...]] = ("generator.", "augment.")
     """Beginnings of the names of weights that neither images nor a look at the networks need."""
+    KEPT = (*ResumableModule.KEPT, "flat_steps")
 
     def __init__(
         self,
@@ -94,7 +126,9 @@ class GAN(ResumableModule):
         super().__init__()
         self.automatic_optimization = False
         if spectral_norm:
-            _normalise_spectrum(discriminator)
+            for module in list(discriminator.modules()):
+                if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
+                    with_spectral_norm(module)
         # channels_last is what CPU and GPU convolutions run fastest in; values do not change.
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
@@ -105,12 +139,12 @@ class GAN(ResumableModule):
         self.ema_decay = ema_decay
         self.augment = augment if augment is not None else nn.Identity()
         self.r1_gamma, self.r1_every = r1_gamma, r1_every
-        self._flat_steps = 0
+        self.flat_steps = 0
 
     @property
     def healthy(self) -> bool:
         """Not while the samples look collapsed: the run may be about to end."""
-        return self._flat_steps == 0 and self.finite
+        return self.flat_steps == 0 and self.finite
 
     @property
     def share_done(self) -> float:
@@ -119,17 +153,14 @@ class GAN(ResumableModule):
 
     @abstractmethod
     def fake(self, batch: Batch) -> Tensor:
-        """Generate images (B, C, H, W) in [-1, 1], with gradients.
-
-        The images at each place are of the class that `batch` has there.
-        """
+        """Generate (B, C, H, W) in [-1, 1], with gradients; of each place's class in `batch`."""
 
     @abstractmethod
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
-        """Return what the discriminator makes of images, as of the classes in `batch`.
+        """Return what the discriminator makes of images, real or generated.
 
         Args:
-            images: (B, C, H, W), real or generated.
+            images: (B, C, H, W).
             batch: whose classes, or conditions, they are to have.
 
         Returns:
@@ -158,11 +189,8 @@ class GAN(ResumableModule):
 
     def lasting_state(self) -> dict[str, Tensor]:
         """Return the weights that images are made with, and the discriminator's."""
-        return {
-            name: tensor
-            for name, tensor in self.state_dict().items()
-            if not name.startswith(self.ONLY_TRAINED_WITH)
-        }
+        beside = self.ONLY_TRAINED_WITH
+        return {n: t for n, t in self.state_dict().items() if not n.startswith(beside)}
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""
@@ -200,9 +228,7 @@ class GAN(ResumableModule):
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
         """Return scalars for the log, computed only where they are logged.
 
-        Args:
-            batch: the batch just trained on, not augmented.
-            fakes: the images of the last generator step, made before that step.
+        `fakes` are the images of the last generator step, made before that step.
         """
         return {}
 
@@ -223,7 +249,7 @@ class GAN(ResumableModule):
             for i in range(self.g_steps):
                 # The first generator step reuses the images of the discriminator's step.
                 fakes = fakes if i == 0 else self.fake(batch)
-                with _frozen(self.discriminator):
+                with self.toggled_optimizer(optimizer_g):
                     g_losses = self.generator_losses(batch, fakes)
                     self._step(optimizer_g, g_losses)
                 self._update_ema()
@@ -260,8 +286,11 @@ class GAN(ResumableModule):
     def _update_ema(self) -> None:
         # The ramp (as in TensorFlow's ExponentialMovingAverage) forgets the random start sooner.
         decay = min(self.ema_decay, (1 + self.batches_done) / (10 + self.batches_done))
-        source = _floats(self.generator)
-        torch._foreach_lerp_(_floats(self.ema_generator), source, 1.0 - decay)
+        averaged, trained = (
+            [t for t in network.state_dict().values() if t.is_floating_point()]
+            for network in (self.ema_generator, self.generator)
+        )
+        torch._foreach_lerp_(averaged, trained, 1.0 - decay)
 
     def _check_health(self, terms: Losses, fakes: Tensor, reals: Tensor) -> None:
         """Raise Diverged on a non-finite loss, or when samples have not differed for a while."""
@@ -273,11 +302,11 @@ class GAN(ResumableModule):
                 )
         if len(fakes) > 1:
             spread = (fakes.std(dim=0).mean() / reals.std(dim=0).mean().clamp_min(1e-6)).item()
-            self._flat_steps = self._flat_steps + 1 if spread < COLLAPSED_BELOW else 0
+            self.flat_steps = self.flat_steps + 1 if spread < COLLAPSED_BELOW else 0
             self.log_now({"stability/spread_of_fakes_to_reals": spread})
-        if self._flat_steps >= COLLAPSE_PATIENCE:
+        if self.flat_steps >= COLLAPSE_PATIENCE:
             raise Diverged(
-                f"the generator collapsed: its images have not differed for {self._flat_steps} "
+                f"the generator collapsed: its images have not differed for {self.flat_steps} "
                 f"logged steps (batch {self.batches_done}); the last good checkpoint is kept; "
                 "lower model.lr_d, or raise model.g_steps"
             )
@@ -296,16 +325,6 @@ class GAN(ResumableModule):
         scalars["speed/images_per_second"] = self.images_per_second(len(batch["image"]))
         self.log_now(scalars)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the counters."""
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["flat_steps"] = self._flat_steps
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the counters."""
-        super().on_load_checkpoint(checkpoint)
-        self._flat_steps = int(checkpoint["flat_steps"])
-
 
 @contextmanager
 def buffers_kept(*modules: nn.Module) -> Iterator[None]:
@@ -321,23 +340,3 @@ def buffers_kept(*modules: nn.Module) -> Iterator[None]:
 def total_batches(trainer: Trainer) -> int:
     """Return how many batches a whole training has."""
     return int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
-
-
-def _normalise_spectrum(network: nn.Module) -> None:
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
-            with_spectral_norm(module)
-
-
-def _floats(network: nn.Module) -> list[Tensor]:
-    return [t for t in network.state_dict().values() if t.is_floating_point()]
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Spare backward the gradients of weights that are not to be stepped."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)

@@ -63,10 +63,6 @@ class ConditionalBatchNorm(nn.Module):
     Dumoulin et al. 2017 (arXiv:1610.07629) have such tables for instance norm; de Vries et al. 2017
     (arXiv:1707.00683) condition batch norm, on a text. The statistics are those of the whole batch,
     whatever its classes.
-
-    Args:
-        maps: feature maps.
-        classes: how many.
     """
 
     def __init__(self, maps: int, classes: int) -> None:
@@ -101,8 +97,8 @@ class Generator(nn.Module):
         )
         self.norms = nn.ModuleList(ConditionalBatchNorm(after, classes) for after in maps)
         self.last = nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False)
-        for module in (self.convolutions, self.last):
-            module.apply(draw_weights)
+        self.convolutions.apply(draw_weights)
+        self.last.apply(draw_weights)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Map latents (B, latent_dim) and int64 labels (B,) to images (B, C, H, W) in [-1, 1]."""

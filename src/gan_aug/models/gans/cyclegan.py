@@ -49,8 +49,8 @@ class CycleGAN(TranslationGAN):
     Args:
         classes: of the data set.
         pair: two of them; None: the data set's two.
-        image_size: side of the images, for the pools.
-        channels: of the images, for the pools.
+        image_size: for the pools, as are `channels`.
+        channels: of the images.
         pool: generated images kept for each discriminator.
         cycle_weight: lambda of eq. 3.
         identity_weight: of the identity loss, as a share of `cycle_weight`.
@@ -134,12 +134,7 @@ class ImagePool(nn.Module):
 
     Until it is full, images are kept and shown as they come. Then each new image has an even chance
     to take the place of a kept one, which is shown in its stead. Its content is saved with the
-    weights; choices come from torch's global generator.
-
-    Args:
-        size: images kept, 50 in CycleGAN.
-        channels: of the images.
-        image_size: their side.
+    weights; choices come from torch's global generator. The paper keeps 50 images.
     """
 
     images: Tensor
@@ -189,12 +184,8 @@ class Generator(nn.Module):
 
     In the words of appendix 7.2 c5s1-w, d2w, d4w, R4w times `blocks`, u2w, uw, c5s1-C. The image's
     side must be a multiple of 4. Changed: the first and the last kernel have 5 pixels a side (7 for
-    images of 128 or more), instance norm has a scale and a shift of its own.
-
-    Args:
-        channels: of the images.
-        width: feature maps at full resolution, 64 in the paper; four times as many in the blocks.
-        blocks: residual blocks, 6 in the paper for 128 pixels.
+    images of 128 or more), instance norm has a scale and a shift of its own. The paper's `width` is
+    64, its `blocks` are 6 for 128 pixels.
     """
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
@@ -202,13 +193,9 @@ class Generator(nn.Module):
         layers = [*_convolution(channels, width, ENDS, 1), nn.ReLU(inplace=True)]
         for maps in (width, 2 * width):
             layers += [*_convolution(maps, 2 * maps, 3, 2), nn.ReLU(inplace=True)]
-        maps = 4 * width
+        same = (4 * width, 4 * width, 3, 1)
         layers += [
-            Residual(
-                *_convolution(maps, maps, 3, 1),
-                nn.ReLU(inplace=True),
-                *_convolution(maps, maps, 3, 1),
-            )
+            Residual(*_convolution(*same), nn.ReLU(inplace=True), *_convolution(*same))
             for _ in range(blocks)
         ]
         for maps in (4 * width, 2 * width):
@@ -248,5 +235,5 @@ class Discriminators(_Pair):
     """Two discriminators, each of the images of one class of a pair; arguments of `PatchGAN`."""
 
     def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
-        patches = (PatchGAN(channels, width, patch_layers, spectral_norm) for _ in range(2))
-        super().__init__(*patches)
+        made = (PatchGAN(channels, width, patch_layers, spectral_norm) for _ in range(2))
+        super().__init__(*made)

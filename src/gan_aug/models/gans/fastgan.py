@@ -61,8 +61,7 @@ class FastGAN(LatentGAN):
         whole = self.discriminator.decode_whole(last)
         part = self.discriminator.decode_part(middle, row, column)
         cell, half = images.shape[-1] // MIDDLE, images.shape[-1] // 2
-        top, left = row * cell, column * cell
-        quarter = images[:, :, top : top + half, left : left + half]
+        quarter = images[:, :, row * cell :, column * cell :][:, :, :half, :half]
         return {
             "whole": (whole.float() - F.avg_pool2d(images, 2)).abs().mean(),
             "part": (part.float() - quarter).abs().mean(),
@@ -95,12 +94,7 @@ class SkipExcitation(nn.Module):
     """Skip-layer excitation (eq. 1): small maps say how much each large map counts.
 
     y = F(x_low) x_high, where F is a mean over 4x4 cells, a 4x4 convolution to one cell, leaky
-    ReLU, a 1x1 convolution and a sigmoid.
-
-    Args:
-        low_side: side of the small maps.
-        low: how many of them.
-        high: how many large ones.
+    ReLU, a 1x1 convolution and a sigmoid. There are `low` small maps, `high` large ones.
     """
 
     def __init__(self, low_side: int, low: int, high: int) -> None:
@@ -149,25 +143,19 @@ class Generator(nn.Module):
         return torch.tanh(self.last(maps[-1]))
 
 
+def _normed(before: int, after: int, size: int, step: int = 1, edge: int = 0) -> list[nn.Module]:
+    convolution = nn.Conv2d(before, after, size, step, edge, bias=False)
+    return [convolution, nn.BatchNorm2d(after), nn.LeakyReLU(0.2, inplace=True)]
+
+
 class _Down(nn.Module):
     """Halve the side: the mean of two paths, one with a strided convolution and one with means."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.main = nn.Sequential(
-            nn.Conv2d(before, after, 4, 2, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(after, after, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.LeakyReLU(0.2, inplace=True),
-        )
-        self.direct = nn.Sequential(
-            nn.AvgPool2d(2),
-            nn.Conv2d(before, after, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.LeakyReLU(0.2, inplace=True),
-        )
+        main = _normed(before, after, 4, 2, 1) + _normed(after, after, 3, 1, 1)
+        self.main = nn.Sequential(*main)
+        self.direct = nn.Sequential(nn.AvgPool2d(2), *_normed(before, after, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
         return (self.main(maps) + self.direct(maps)) / 2
@@ -194,12 +182,8 @@ class Discriminator(nn.Module):
         downs = list(map(_Down, maps, maps[1:]))
         self.to_middle = nn.Sequential(*stem, *downs[:-1])
         self.to_last = downs[-1]
-        self.head = nn.Sequential(
-            nn.Conv2d(maps[-1], maps[-1], 1, bias=False),
-            nn.BatchNorm2d(maps[-1]),
-            nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(maps[-1], 1, 4, bias=False),
-        )
+        head = [*_normed(maps[-1], maps[-1], 1), nn.Conv2d(maps[-1], 1, 4, bias=False)]
+        self.head = nn.Sequential(*head)
         self.part = _decoder(image_size, channels, maps[-2], width)
         self.whole = _decoder(image_size, channels, maps[-1], width)
         self.apply(draw_weights)
@@ -218,15 +202,9 @@ class Discriminator(nn.Module):
         return self.whole(last)
 
     def decode_part(self, middle: Tensor, row: int, column: int) -> Tensor:
-        """Map a quarter of the maps (B, F, 16, 16) to that of the image.
+        """Map a quarter of the maps (B, F, 16, 16) to (B, C, H / 2, W / 2) in [-1, 1].
 
-        Args:
-            middle: from `features`.
-            row: of the quarter's first cell, 0 to 8.
-            column: the same.
-
-        Returns:
-            (B, C, H / 2, W / 2) in [-1, 1].
+        Its first cell is in `row` and `column`, 0 to 8.
         """
         return self.part(middle[:, :, row : row + LAST, column : column + LAST])
 

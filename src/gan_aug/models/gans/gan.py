@@ -33,9 +33,7 @@ class FullyConnectedGAN(LatentGAN):
 class Maxout(nn.Module):
     """Units that are the largest of `PIECES` linear ones (Goodfellow et al. 2013, arXiv:1302.4389).
 
-    Args:
-        inputs: how many numbers each unit sees.
-        units: how many units.
+    Each of the units sees all inputs.
     """
 
     def __init__(self, inputs: int, units: int) -> None:
@@ -73,15 +71,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images to logits: two hidden layers of maxout units, each followed by dropout.
+    """Images of any size to logits: two hidden layers of maxout units, each followed by dropout.
 
-    A hidden layer has `DISCRIMINATOR_UNITS` times `width` units.
-
-    Args:
-        image_size: any.
-        channels: of the images.
-        width: see above.
-        dropout: share of hidden units left out in training.
+    A hidden layer has `DISCRIMINATOR_UNITS` times `width` units; `dropout` is the share of them
+    left out in training.
     """
 
     def __init__(self, image_size: int, channels: int, width: int, dropout: float) -> None:

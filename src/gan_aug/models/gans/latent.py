@@ -8,12 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import GAN, Batch, Losses, buffers_kept
-from gan_aug.models.gans.request import Request, Synthesised
+from gan_aug.models.gans.base import (
+    AT_ONCE,
+    GAN,
+    Batch,
+    Losses,
+    Request,
+    Synthesised,
+    buffers_kept,
+)
 from gan_aug.models.losses import adversarial_loss
-
-SYNTHESIS_BATCH = 64
-"""Images generated at once; fixed, so that a seed gives the same images for any count."""
 
 
 class LatentGAN(GAN):
@@ -23,11 +27,10 @@ class LatentGAN(GAN):
     overrides `make` and `logits` where labels count, and the losses where they are others.
 
     Args:
-        loss: see `adversarial_loss`.
-        real_label: see `adversarial_loss`.
+        loss: see `adversarial_loss`, as for `real_label`.
+        real_label: of real images.
         truncation: latents of synthesis beyond this many standard deviations are drawn again (Brock
-            et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images; None: none
-            are.
+            et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images.
         **players: see `GAN`.
 
     Raises:
@@ -46,20 +49,16 @@ class LatentGAN(GAN):
         self._latents: Tensor | None = None
 
     def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1].
+        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent_dim) and int64 labels (B,).
 
-        Args:
-            generator: the one in training, or its EMA.
-            latents: (B, latent_dim).
-            labels: int64 (B,).
+        `generator` is the one in training, or its EMA.
         """
         return generator(latents)
 
     def fake(self, batch: Batch) -> Tensor:
         """Generate from fresh latents."""
-        latents = torch.randn(len(batch["image"]), self.latent_dim, device=self.device)
-        self._latents = latents
-        return self.make(self.generator, latents, batch["label"])
+        self._latents = torch.randn(len(batch["image"]), self.latent_dim, device=self.device)
+        return self.make(self.generator, self._latents, batch["label"])
 
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Ask the discriminator."""
@@ -75,39 +74,34 @@ class LatentGAN(GAN):
         """Return the term `adversarial`."""
         return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
+    def realness(self, images: Tensor, batch: Batch) -> Tensor:
+        """Return the D(x) of images that is logged: a probability where the loss has one."""
+        return self.loss.score(self.logits(images, batch)).mean()
+
     @torch.no_grad()
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
         """Return D(x), and D(G(z)) for one z before and after the generator's step."""
-
-        def score(images: Tensor) -> Tensor:
-            return self.loss.score(self.logits(images, batch)).mean()
-
         assert self._latents is not None
         with buffers_kept(self.generator, self.discriminator):
             again = self.make(self.generator, self._latents, batch["label"])
             return {
-                "score/D(x)": score(batch["image"]),
-                "score/D(G(z)) before g step": score(fakes),
-                "score/D(G(z)) after g step": score(again),
+                "score/D(x)": self.realness(batch["image"], batch),
+                "score/D(G(z)) before g step": self.realness(fakes, batch),
+                "score/D(G(z)) after g step": self.realness(again, batch),
             }
 
     @torch.no_grad()
     def synthesise(self, request: Request) -> Synthesised:
         """Generate from fresh latents; there are no sources."""
         self.ema_generator.eval()
-        labels = torch.full((SYNTHESIS_BATCH,), request.label, device=self.device)
-        images = []
-        for start in range(0, request.count, SYNTHESIS_BATCH):
-            latents = self._drawn(request.random).to(self.device)
-            made = self.make(self.ema_generator, latents, labels)
-            images.append(made[: request.count - start].cpu())
+        images, random, most = [], request.random, self.truncation
+        decode = self.decoder(request.label)
+        for start in range(0, request.count, AT_ONCE):
+            latents = torch.randn(AT_ONCE, self.latent_dim, generator=random)
+            while most is not None and (beyond := latents.abs() > most).any():
+                latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
+            images.append(decode(latents.to(self.device))[: request.count - start].cpu())
         return Synthesised(torch.cat(images))
-
-    def _drawn(self, random: torch.Generator) -> Tensor:
-        latents = torch.randn(SYNTHESIS_BATCH, self.latent_dim, generator=random)
-        while self.truncation is not None and (beyond := latents.abs() > self.truncation).any():
-            latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
-        return latents
 
     def decoder(self, label: int) -> nn.Module:
         """Return the EMA generator for one class."""

@@ -18,12 +18,6 @@ from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.wgan_gp import WGANGP
 from gan_aug.models.losses import gradient_penalty
 from gan_aug.models.networks.blocks import SMALLEST, sides, widths
-from gan_aug.models.networks.equalised import (
-    EqualConv2d,
-    EqualDownConv2d,
-    EqualLinear,
-    EqualUpConv2d,
-)
 from gan_aug.run.errors import GanAugError
 
 MAX_MULTIPLE = 8
@@ -31,6 +25,8 @@ MAX_MULTIPLE = 8
 EPSILON = 1e-8
 GROUP = 4
 MOMENTUM = 0.1
+HE = math.sqrt(2.0)
+"""Gain before a ReLU, which halves the mean square (He et al. 2015, arXiv:1502.01852, eq. 10)."""
 
 
 class PGGAN(WGANGP):
@@ -105,10 +101,7 @@ class PGGAN(WGANGP):
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real`, `fake`, `penalty` and `drift` (appendix A.1)."""
-
-        def critic(images: Tensor) -> Tensor:
-            return self.logits(images, batch)
-
+        critic = self.discriminator
         seen_reals, seen_fakes = self._seen(batch["image"]), self._seen(fakes)
         reals = critic(seen_reals)
         return {
@@ -123,14 +116,7 @@ class PGGAN(WGANGP):
 
 
 def growth_at(share_done: float, fade: float, stable: float, top: int) -> float:
-    """Return how far the networks have grown.
-
-    Args:
-        share_done: of the training, from 0 to 1.
-        fade: see `PGGAN`.
-        stable: see `PGGAN`.
-        top: the last stage.
-    """
+    """Return how far the networks have grown; `top` is the last stage, for the rest see `PGGAN`."""
     stage, place = divmod(share_done, stable + fade)
     return min(stage + max(0.0, place - stable) / fade, float(top))
 
@@ -145,10 +131,6 @@ def _in_use(growth: Tensor) -> tuple[int, float]:
 def _doubled(images: Tensor) -> Tensor:
     # On a GPU, autocast enlarges in float32, and lerp wants both of one type.
     return F.interpolate(images, scale_factor=2.0, mode="nearest").to(images.dtype)
-
-
-def _halved(images: Tensor) -> Tensor:
-    return F.avg_pool2d(images, 2)
 
 
 class PixelNorm(nn.Module):
@@ -167,9 +149,6 @@ class MinibatchStd(nn.Module):
     the published code, groups are of 4 images; the whole batch is one group where 4 does not
     divide it. In evaluation it holds the running mean of training, so that what is made of an image
     does not depend on those beside it, and of a single one can be told.
-
-    Attributes:
-        usual: the running mean over all batches that it has seen in training.
     """
 
     usual: Tensor
@@ -194,57 +173,111 @@ class MinibatchStd(nn.Module):
         return torch.cat([maps, new], dim=1)
 
 
+class EqualConv2d(nn.Conv2d):
+    """A convolution with an equalised learning rate (section 4.1).
+
+    Weights start from N(0, 1) and are multiplied by He's constant wherever they are used. Steps of
+    Adam, which are of one size whatever the gradient's, then move every layer by the same share of
+    it. `gain` is the standard deviation of what goes out at the start, for inputs of mean square 1.
+    """
+
+    def __init__(
+        self, before: int, after: int, kernel_size: int = 3, padding: int = 0, gain: float = HE
+    ) -> None:
+        super().__init__(before, after, kernel_size, padding=padding)
+        self.scale = gain / math.sqrt(before * kernel_size**2)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 1)."""
+        nn.init.normal_(self.weight)
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, before, H, W) to (B, after, H', W')."""
+        return F.conv2d(maps, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualUpConv2d(EqualConv2d):
+    """Images doubled in size, every pixel four times, and an `EqualConv2d` of 3x3: as one step."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, before, H, W) to (B, after, 2 H, 2 W)."""
+        kernel = _of_pairs(self.weight.flip(2, 3) * self.scale).transpose(0, 1)
+        return F.conv_transpose2d(maps, kernel, self.bias, stride=2, padding=1)
+
+
+class EqualDownConv2d(EqualConv2d):
+    """An `EqualConv2d` of 3x3 and the means of 2x2 cells: as one step."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, before, H, W) to (B, after, H / 2, W / 2)."""
+        kernel = _of_pairs(self.weight * (self.scale / 4.0))
+        return F.conv2d(maps, kernel, self.bias, stride=2, padding=1)
+
+
+def _of_pairs(kernel: Tensor) -> Tensor:
+    """Return the 4x4 kernel that sums a 3x3 one at the four places of a cell of 2x2."""
+    padded = F.pad(kernel, (1, 1, 1, 1))
+    rows = padded[:, :, 1:] + padded[:, :, :-1]
+    return rows[..., 1:] + rows[..., :-1]
+
+
+class EqualLinear(nn.Linear):
+    """A linear layer whose weights are scaled where they are used, as those of `EqualConv2d`."""
+
+    def __init__(self, before: int, after: int, gain: float = HE) -> None:
+        super().__init__(before, after)
+        self.scale = gain / math.sqrt(before)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 1)."""
+        nn.init.normal_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (B, before) to (B, after)."""
+        return F.linear(inputs, self.weight * self.scale, self.bias)
+
+
+def _active(layer: nn.Module) -> list[nn.Module]:
+    return [layer, nn.LeakyReLU(0.2, inplace=True)]
+
+
 def _from_latents(latent_dim: int, after: int) -> nn.Sequential:
     return nn.Sequential(
         EqualLinear(latent_dim, after * SMALLEST**2),
-        nn.Unflatten(1, (after, SMALLEST, SMALLEST)),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_active(nn.Unflatten(1, (after, SMALLEST, SMALLEST))),
         PixelNorm(),
-        EqualConv2d(after, after, 3, padding=1),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_active(EqualConv2d(after, after, padding=1)),
         PixelNorm(),
     )
 
 
 def _up(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        EqualUpConv2d(before, after),
-        nn.LeakyReLU(0.2, inplace=True),
-        PixelNorm(),
-        EqualConv2d(after, after, 3, padding=1),
-        nn.LeakyReLU(0.2, inplace=True),
-        PixelNorm(),
-    )
+    layers = [*_active(EqualUpConv2d(before, after)), PixelNorm()]
+    return nn.Sequential(*layers, *_active(EqualConv2d(after, after, padding=1)), PixelNorm())
 
 
 def _down(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        EqualConv2d(before, before, 3, padding=1),
-        nn.LeakyReLU(0.2, inplace=True),
-        EqualDownConv2d(before, after),
-        nn.LeakyReLU(0.2, inplace=True),
+    layers = _active(EqualConv2d(before, before, padding=1)) + _active(
+        EqualDownConv2d(before, after)
     )
+    return nn.Sequential(*layers)
 
 
 def _to_logit(before: int) -> nn.Sequential:
     return nn.Sequential(
         MinibatchStd(),
-        EqualConv2d(before + 1, before, 3, padding=1),
-        nn.LeakyReLU(0.2, inplace=True),
-        EqualConv2d(before, before, SMALLEST),
-        nn.LeakyReLU(0.2, inplace=True),
+        *_active(EqualConv2d(before + 1, before, padding=1)),
+        *_active(EqualConv2d(before, before, SMALLEST)),
         nn.Flatten(),
         EqualLinear(before, 1, gain=1.0),
     )
 
 
 class Generator(nn.Module):
-    """Latent vectors to images of the stage in use, enlarged (table 2, left).
-
-    Attributes:
-        growth: float32 scalar, see the module.
-        top: the last stage.
-    """
+    """Latent vectors to images of the stage in use, enlarged (table 2, left)."""
 
     growth: Tensor
 
@@ -276,11 +309,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images, reduced to the stage in use, to logits (table 2, right).
-
-    Attributes:
-        growth: float32 scalar, see the module.
-    """
+    """Images, reduced to the stage in use, to logits (table 2, right)."""
 
     growth: Tensor
 
@@ -288,8 +317,7 @@ class Discriminator(nn.Module):
         super().__init__()
         maps = widths(sides(image_size), width, MAX_MULTIPLE)
         self.from_image = nn.ModuleList(
-            nn.Sequential(EqualConv2d(channels, w, 1), nn.LeakyReLU(0.2, inplace=True))
-            for w in maps
+            nn.Sequential(*_active(EqualConv2d(channels, w, 1))) for w in maps
         )
         self.blocks = nn.ModuleList([_to_logit(maps[0]), *(_down(b, a) for a, b in pairwise(maps))])
         self.register_buffer("growth", torch.zeros(()))
@@ -304,7 +332,9 @@ class Discriminator(nn.Module):
         """Reduce real images, with what the new stage adds as strong as it is in generated ones."""
         images = self.reduced(images)
         _, fade = _in_use(self.growth)
-        return images if fade == 1.0 else torch.lerp(_doubled(_halved(images)), images, fade)
+        if fade < 1.0:
+            images = torch.lerp(_doubled(F.avg_pool2d(images, 2)), images, fade)
+        return images
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W), of any stage from the one in use, to logits (B,)."""
@@ -312,7 +342,7 @@ class Discriminator(nn.Module):
         images = self.reduced(images)
         maps = self.blocks[stage](self.from_image[stage](images))
         if fade < 1.0:
-            maps = torch.lerp(self.from_image[stage - 1](_halved(images)), maps, fade)
+            maps = torch.lerp(self.from_image[stage - 1](F.avg_pool2d(images, 2)), maps, fade)
         for older in reversed(range(stage)):
             maps = self.blocks[older](maps)
         return maps.flatten()

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from gan_aug.models.gans.base import Batch, Losses
-from gan_aug.models.gans.translation import TRANSLATED_AT_ONCE, TranslationGAN
+from gan_aug.models.gans.base import AT_ONCE, Batch, Losses
+from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.losses import adversarial_loss
 from gan_aug.models.networks.blocks import (
     PATCH_MULTIPLE,
@@ -22,10 +23,16 @@ from gan_aug.models.networks.blocks import (
     sides,
     widths,
 )
-from gan_aug.models.networks.condition import condition_of
+from gan_aug.run.errors import GanAugError
 
 DROPPED_LAYERS = 2
 """Decoder layers with dropout, the ones next to the bottleneck; the paper has 3 of 8."""
+LUNGS = ((0.31, 0.47), (0.69, 0.47))
+"""Centres of the hidden fields, (x, y) as shares of the side; a frontal chest X-ray is meant."""
+LUNG_REACH = (0.175, 0.32)
+"""From a field's centre to its edge, to the side and up: read off a mean of children's X-rays."""
+BLUR = 1 / 16
+"""Standard deviation of the Gaussian, as a share of the side: no rib is left, the lungs are."""
 
 
 class Pix2Pix(TranslationGAN):
@@ -83,9 +90,10 @@ class Pix2Pix(TranslationGAN):
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real` and `fake`, halved as in section 3.3."""
+        real_logits, fake_logits = self.real_logits(batch), self.seen_logits(fakes, batch)
         return {
-            "real": 0.5 * self.loss.real(self.real_logits(batch)),
-            "fake": 0.5 * self.loss.fake(self.seen_logits(fakes, batch)),
+            "real": 0.5 * self.loss.real(real_logits),
+            "fake": 0.5 * self.loss.fake(fake_logits),
         }
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
@@ -99,7 +107,7 @@ class Pix2Pix(TranslationGAN):
         self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator
     ) -> Tensor:
         """Make images from the conditions of others, with fresh noise."""
-        noise = torch.rand(TRANSLATED_AT_ONCE, self.noise_dim, generator=random)[: len(images)]
+        noise = torch.rand(AT_ONCE, self.noise_dim, generator=random)[: len(images)]
         return generator(self.condition(images), noise.to(self.device))
 
     def critic(self, label: int) -> nn.Module:
@@ -123,14 +131,9 @@ class Generator(nn.Module):
     """Conditions and noise to images: a U-Net from the image's size to 4x4 and back (appendix 6.1).
 
     Encoder and decoder layers of the same size are joined by skip connections. The noise says which
-    units of the first decoder layers are dropped: it is an argument, so that images can be made
-    again from a seed. Changed: the encoder ends at 4x4, as instance norm of a single pixel is 0.
-
-    Args:
-        image_size: a power of two from 32.
-        channels: of the conditions and of the images.
-        width: feature maps at half the image's resolution; doubles towards 4x4, up to 8 times.
-        dropout: share of the units of these layers that is dropped, 0.5 in the paper.
+    units of the first decoder layers are dropped, a share of `dropout` (0.5 in the paper): it is an
+    argument, so that images can be made again from a seed. Changed: the encoder ends at 4x4, as
+    instance norm of a single pixel is 0.
 
     Attributes:
         noise_dim: units that can be dropped.
@@ -158,14 +161,9 @@ class Generator(nn.Module):
         self.noise_dim = sum(math.prod(shape) for shape in self._dropped)
 
     def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """Make images.
+        """Map conditions (B, C, H, W) to images (B, C, H, W) in [-1, 1], float32.
 
-        Args:
-            conditions: (B, C, H, W).
-            noise: (B, noise_dim), uniform in [0, 1): below `dropout` the unit is dropped.
-
-        Returns:
-            (B, C, H, W) in [-1, 1], float32.
+        Where noise (B, noise_dim), uniform in [0, 1), is below `dropout`, the unit is dropped.
         """
         skips, maps = [], conditions
         for layer in self.down:
@@ -189,3 +187,62 @@ class Discriminator(PatchGAN):
 
     def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
         super().__init__(2 * channels, width, patch_layers, spectral_norm)
+
+
+def hidden(side: int, device: torch.device) -> Tensor:
+    """Return where `lung_mask` hides an image: bool (side, side), two rounded fields."""
+    places = (torch.arange(side, device=device) + 0.5) / side
+    across, up = LUNG_REACH
+    inside = torch.zeros(side, side, dtype=torch.bool, device=device)
+    for x, y in LUNGS:
+        # A fourth power rounds less than an ellipse: lungs are broad at their bases.
+        inside |= ((places - x) / across) ** 4 + (((places - y) / up) ** 4)[:, None] < 1
+    return inside
+
+
+def lung_mask(images: Tensor) -> Tensor:
+    """Return images (B, C, H, W) with mid-grey, which is 0, in place of the lung fields."""
+    return images.masked_fill(hidden(images.shape[-1], images.device), 0.0)
+
+
+def blur(images: Tensor) -> Tensor:
+    """Return images (B, C, H, W) blurred by a Gaussian, reflected at the border."""
+    sd = BLUR * images.shape[-1]
+    radius = math.ceil(3 * sd)
+    steps = torch.arange(-radius, radius + 1, device=images.device)
+    weights = torch.exp(-0.5 * (steps / sd) ** 2)
+    weights = weights / weights.sum()
+    padded = F.pad(images, (radius,) * 4, mode="reflect")
+    for dim in (2, 3):
+        # Not a convolution: that would be in bf16 under autocast.
+        padded = (padded.unfold(dim, len(weights), 1) * weights).sum(dim=-1)
+    return padded
+
+
+def edges(images: Tensor) -> Tensor:
+    """Return the Sobel magnitude of images (B, C, H, W), scaled from [-1, 1] to [0, 1] before.
+
+    It is 0 where an image is even, and at most 4 * sqrt(2).
+    """
+    a = F.pad(images / 2, (1, 1, 1, 1), mode="reflect")
+    down = a[..., 2:, :] - a[..., :-2, :]
+    right = a[..., 2:] - a[..., :-2]
+    down = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    right = right[..., :-2, :] + 2 * right[..., 1:-1, :] + right[..., 2:, :]
+    # Unlike a square root, it has a gradient at 0.
+    magnitude: Tensor = torch.linalg.vector_norm(torch.stack([down, right]), dim=0)
+    return magnitude
+
+
+CONDITIONS = {"lung_mask": lung_mask, "blur": blur, "edges": edges}
+
+
+def condition_of(kind: str) -> Callable[[Tensor], Tensor]:
+    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32.
+
+    Raises:
+        GanAugError: it is none of `CONDITIONS`.
+    """
+    if kind not in CONDITIONS:
+        raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
+    return lambda images: CONDITIONS[kind](images.float())

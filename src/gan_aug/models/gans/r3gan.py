@@ -76,31 +76,18 @@ class R3GAN(LatentGAN):
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the term `adversarial`."""
-        real_logits, fake_logits = (
-            self.seen_logits(batch["image"], batch),
-            self.seen_logits(fakes, batch),
-        )
-        return {"adversarial": self.loss.generator(fake_logits - real_logits)}
+        real_logits = self.seen_logits(batch["image"], batch)  # augmented before the generated ones
+        return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch) - real_logits)}
 
-    @torch.no_grad()
+    def realness(self, images: Tensor, batch: Batch) -> Tensor:
+        """Return the probability that an image, and not the real one at its place, is the real."""
+        difference = self.logits(images, batch) - self.logits(batch["image"], batch)
+        return self.loss.score(difference).mean()
+
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
-        """Return D(x), and D(G(z)) for one z before and after the generator's step.
-
-        Of a pair of a real and a generated image, each is the probability of being the real one.
-        """
-        assert self._latents is not None
-        real_logits = self.logits(batch["image"], batch)
-
-        def score(images: Tensor) -> Tensor:
-            return self.loss.score(self.logits(images, batch) - real_logits).mean()
-
-        before = score(fakes)
-        again = self.make(self.generator, self._latents, batch["label"])
-        return {
-            "score/D(x)": 1 - before,
-            "score/D(G(z)) before g step": before,
-            "score/D(G(z)) after g step": score(again),
-        }
+        """Return D(G(z)) for one z before and after the generator's step, and D(x) beside it."""
+        scores = super().diagnostics(batch, fakes)
+        return scores | {"score/D(x)": 1 - scores["score/D(G(z)) before g step"]}
 
 
 def _convolution(
@@ -119,13 +106,9 @@ class Block(Residual):
     """Maps plus what an inverted bottleneck makes of them: 1x1, grouped 3x3, 1x1.
 
     In place of normalisation, weights begin so that the variance of the maps does not grow with the
-    number of blocks (Zhang et al. 2019, arXiv:1901.09321, section 3): the last convolution with
-    zeros, the others smaller by blocks^(-1/4).
-
-    Args:
-        width: of the network.
-        multiple: of it: how many maps there are.
-        blocks: in the network.
+    number of blocks in the network (Zhang et al. 2019, arXiv:1901.09321, section 3): the last
+    convolution with zeros, the others smaller by blocks^(-1/4). There are `multiple` of the
+    network's `width` of maps.
 
     Raises:
         GanAugError: maps that cannot be cut into groups.
@@ -171,8 +154,6 @@ class Generator(nn.Module):
     passes no gradient, and without normalisation nothing brings it back.) In evaluation mode what
     lies outside [-1, 1] is cut off.
 
-    `blocks` are the residual blocks at each resolution.
-
     Raises:
         GanAugError: an image size or a width that the network cannot have.
     """
@@ -204,8 +185,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images to logits: the generator in reverse.
 
-    Bilinear resampling to half the side is the mean of 2x2 cells. `blocks` are the residual blocks
-    at each resolution.
+    Bilinear resampling to half the side is the mean of 2x2 cells.
 
     Raises:
         GanAugError: an image size or a width that the network cannot have.

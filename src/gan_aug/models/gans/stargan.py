@@ -39,8 +39,8 @@ class StarGAN(TranslationGAN):
       come from averaged weights.
 
     Args:
-        class_weight: weight of the class losses.
-        cycle_weight: weight of the reconstruction.
+        class_weight: of the class losses.
+        cycle_weight: of the reconstruction.
         penalty: weight of the gradient penalty.
         **players: see `GAN`.
 
@@ -108,46 +108,32 @@ class Generator(nn.Module):
 
     Each class has a map beside the image's channels, 1 where it is asked for and 0 where another
     is. Two halvings, residual blocks, two doublings.
-
-    Args:
-        channels: of the images.
-        width: feature maps at full resolution.
-        blocks: residual blocks.
-        classes: how many.
     """
 
     def __init__(self, channels: int, width: int, blocks: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        layers: list[nn.Module] = []
 
-        def add(convolution: nn.Module, maps: int) -> None:
-            layers.extend([convolution, InstanceNorm(maps), nn.ReLU(inplace=True)])
+        def normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+            maps = convolution.out_channels
+            return [convolution, InstanceNorm(maps), nn.ReLU(inplace=True)]
 
-        add(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=False), width)
+        layers = normed(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=False))
         for maps in (2 * width, 4 * width):
-            add(nn.Conv2d(maps // 2, maps, 4, 2, 1, bias=False), maps)
-        layers.extend(_residual(4 * width) for _ in range(blocks))
+            layers += normed(nn.Conv2d(maps // 2, maps, 4, 2, 1, bias=False))
+        same = (4 * width, 4 * width, 3, 1, 1)
+        for _ in range(blocks):
+            first, second = (normed(nn.Conv2d(*same, bias=False)) for _ in range(2))
+            layers.append(Residual(*first, *second[:-1]))
         for maps in (2 * width, width):
-            add(nn.ConvTranspose2d(2 * maps, maps, 4, 2, 1, bias=False), maps)
-        layers.append(nn.Conv2d(width, channels, 7, 1, 3, bias=False))
-        self.layers = nn.Sequential(*layers)
+            layers += normed(nn.ConvTranspose2d(2 * maps, maps, 4, 2, 1, bias=False))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 7, 1, 3, bias=False))
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Translate images (B, C, H, W) in [-1, 1] to classes (B,), int64; float32 as they are."""
         wanted = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
         maps = wanted.expand(-1, -1, *images.shape[2:])
         return torch.tanh(self.layers(torch.cat([images, maps], dim=1)).float())
-
-
-def _residual(maps: int) -> Residual:
-    return Residual(
-        nn.Conv2d(maps, maps, 3, 1, 1, bias=False),
-        InstanceNorm(maps),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(maps, maps, 3, 1, 1, bias=False),
-        InstanceNorm(maps),
-    )
 
 
 class Discriminator(nn.Module):

@@ -7,11 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.gans.request import Request, Synthesised
-
-TRANSLATED_AT_ONCE = 64
-"""Images made at once; fixed, so that a seed gives the same images for any count."""
+from gan_aug.models.gans.base import AT_ONCE, GAN, Request, Synthesised
 
 
 class TranslationGAN(GAN):
@@ -27,7 +23,7 @@ class TranslationGAN(GAN):
 
         Args:
             generator: the one that samples come from, in evaluation mode.
-            images: (N, C, H, W) in [-1, 1], at most `TRANSLATED_AT_ONCE`.
+            images: (N, C, H, W) in [-1, 1], at most `AT_ONCE`.
             label: of the class.
             random: on the CPU.
         """
@@ -36,11 +32,9 @@ class TranslationGAN(GAN):
     def synthesise(self, request: Request) -> Synthesised:
         """Translate the sources."""
         assert request.sources is not None
-        self.ema_generator.eval()
+        generator = self.ema_generator.eval()
         made = [
-            self.translate(
-                self.ema_generator, part.to(self.device), request.label, request.random
-            ).cpu()
-            for part in torch.split(request.sources.images, TRANSLATED_AT_ONCE)
+            self.translate(generator, part.to(self.device), request.label, request.random).cpu()
+            for part in torch.split(request.sources.images, AT_ONCE)
         ]
         return Synthesised(torch.cat(made), request.sources.hashes)

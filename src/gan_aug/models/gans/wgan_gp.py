@@ -57,9 +57,6 @@ class LayerNorm(nn.GroupNorm):
 
     Scaled and shifted for each map. No image's result depends on the others of the batch, without
     which the penalty on each image's gradient would mean nothing (section 4).
-
-    Args:
-        channels: maps.
     """
 
     def __init__(self, channels: int) -> None:
@@ -77,16 +74,13 @@ class Critic(nn.Module):
         super().__init__()
         layers = halving_layers(image_size, channels, width, LayerNorm, slope=SLOPE)
         features = inner_widths(image_size, width)[0]
-        layers.append(nn.Conv2d(features, 1, SMALLEST))
-        self.layers = nn.Sequential(*layers).apply(_draw_weights)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(features, 1, SMALLEST))
+        for module in self.layers:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, SLOPE)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to scores (B,): large means real."""
         return torch.flatten(self.layers(images))
-
-
-def _draw_weights(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, SLOPE)
-        assert module.bias is not None
-        nn.init.zeros_(module.bias)

@@ -34,10 +34,7 @@ def sides(image_size: int) -> list[int]:
 def widths(sides: Sequence[int], width: int, most: int) -> list[int]:
     """Return the number of feature maps at each side: `width` at the last, doubling to the first.
 
-    Args:
-        sides: each twice as large as the one before.
-        width: feature maps at the last side.
-        most: multiple of the width at which they stop doubling.
+    They stop doubling at `most` times the width; each side is twice as large as the one before.
     """
     return [width * min(sides[-1] // side, most) for side in sides]
 
@@ -76,13 +73,8 @@ def halving_layers(
 ) -> list[nn.Module]:
     """Return strided convolutions from images to 4x4 maps, each with a leaky ReLU.
 
-    Args:
-        image_size: a power of two from 32.
-        channels: of the images.
-        width: feature maps at half the image's resolution; doubles towards 4x4.
-        norm: makes the normalisation of so many maps, of all but the layer next to the image.
-        bias: of the convolutions.
-        slope: of the leaky ReLU.
+    There are `width` feature maps at half the image's resolution; they double towards 4x4. `norm`
+    makes the normalisation of so many maps, of all but the layer next to the image.
     """
     layers: list[nn.Module] = []
     maps = inner_widths(image_size, width)[::-1]
@@ -112,9 +104,6 @@ class InstanceNorm(nn.Module):
     What `nn.InstanceNorm2d(affine=True)` computes. On a CPU that one leaves the channels_last
     format; batch norm of one image after the other does not, and is nearly as fast as batch norm of
     them all (experiments/speed, Normalization). On a GPU so many small kernels would be slower.
-
-    Args:
-        channels: maps.
     """
 
     def __init__(self, channels: int) -> None:
@@ -140,12 +129,9 @@ class PatchGAN(nn.Module):
     are a quarter of its 256 pixels; at 64 pixels 34 hold a lung, 16 are its texture. All is
     convolution, so that any image size will do; at 32 pixels 34 are the whole image.
 
-    Args:
-        channels: of what it sees.
-        width: feature maps after the first convolution; doubles with each further one.
-        patch_layers: convolutions of stride 2; two of stride 1 follow.
-        spectral_norm: its weights are going to be normalised, which takes the place of instance
-            norm.
+    The first convolution gives `width` feature maps, each further one twice as many.
+    `patch_layers` have a stride of 2, then two follow with a stride of 1. Spectral norm takes the
+    place of instance norm.
     """
 
     def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
@@ -170,11 +156,7 @@ class PatchGAN(nn.Module):
 
 
 class PatchMean(nn.Module):
-    """One logit for an image: the mean over its patches.
-
-    Args:
-        layers: images (N, C, H, W) to logits (N, 1, h, w).
-    """
+    """One logit for an image: the mean over its patches, of logits (N, 1, h, w)."""
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()

@@ -11,13 +11,8 @@ class SmallCNN(ImageClassifier):
     """conv-ReLU-pool, conv-ReLU-pool, linear-ReLU, linear.
 
     The maximum is taken before the ReLU: the same function and gradients, at a quarter of its cost.
-
-    Args:
-        image_size: side length, at least 8.
-        channels: of the images.
-        classes: how many logits.
-        width: feature maps of the first convolution; the second has twice as many.
-        hidden: units of the first linear layer.
+    The first convolution has `width` feature maps, the second twice as many; `hidden` are the units
+    of the first linear layer.
     """
 
     def __init__(

@@ -22,12 +22,9 @@ _OF_TENSORS = re.compile(
 
 
 class Rescale(nn.Module):
-    """Images in [-1, 1] to the scale that foreign weights were fitted with.
+    """Images in [-1, 1] to the scale of foreign weights: means and deviations in [0, 1].
 
-    Args:
-        channels: of the images, 1 or 3; one gets the mean of three.
-        mean: of the channels, in [0, 1].
-        std: of the channels.
+    Images of one channel get the means of the three.
     """
 
     mean: Tensor
@@ -57,23 +54,28 @@ def check_source(pretrained: bool, weights: str | None) -> None:
         )
 
 
-def fetched(name: str, load: Callable[[], Any]) -> Any:
+def fetched(weights: str, load: Callable[[], Any], instead: str) -> Any:
     """Call a library that may have to download weights.
 
     Raises:
-        GanAugError: it could not.
+        GanAugError: it could not; `weights` says of what, `instead` what else to do.
     """
     try:
         return load()
     except GanAugError:
         raise
     except Exception as error:  # URLError, HTTPError, LocalEntryNotFoundError ... by library
-        reason = said(error, 200)
+        reason = f"{type(error).__name__}: {said(error, 200)}"
         raise GanAugError(
-            f"classifier.pretrained=true: the weights of {name} are not on this machine and could "
-            f"not be fetched ({type(error).__name__}: {reason}); fetch them where there is a "
-            "network, or name a file with classifier.weights=FILE"
+            f"{weights} are not on this machine and could not be fetched ({reason}); fetch them "
+            f"where there is a network, or {instead}"
         ) from error
+
+
+def fetched_classifier(name: str, load: Callable[[], Any]) -> Any:
+    """Call a library for a classifier's pretrained weights; see `fetched`."""
+    what = f"classifier.pretrained=true: the weights of {name}"
+    return fetched(what, load, "name a file with classifier.weights=FILE")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -154,19 +156,16 @@ def give(network: nn.Module, state: Mapping[str, Tensor], first: str, last: str,
     Raises:
         GanAugError: weights of another network.
     """
-    where = f"classifier.weights={path}"
-    own = network.state_dict()
-    kept = {name: t for name, t in state.items() if not name.startswith(f"{last}.")}
+    where = f"classifier.weights={path}: is of another network"
+    own = {n: t for n, t in network.state_dict().items() if not n.startswith(f"{last}.")}
+    if missing := sorted(own.keys() - state.keys()):
+        raise GanAugError(f"{where} ({missing[0]} is missing); name another")
+    kept = {name: state[name] for name in sorted(own)}
     entry = f"{first}.weight"
     if entry in kept and kept[entry].shape[1] == 3 and own[entry].shape[1] == 1:
         kept[entry] = kept[entry].sum(dim=1, keepdim=True)
-    wanted = {name for name in own if not name.startswith(f"{last}.")}
-    if missing := sorted(wanted - kept.keys()):
-        raise GanAugError(f"{where}: is of another network ({missing[0]} is missing); name another")
-    for name in sorted(wanted):
-        if own[name].shape != kept[name].shape:
-            raise GanAugError(
-                f"{where}: is of another network ({name} is {list(kept[name].shape)}, not "
-                f"{list(own[name].shape)}); name another"
-            )
-    network.load_state_dict({name: kept[name] for name in wanted}, strict=False)
+    for name, tensor in kept.items():
+        shape, needed = list(tensor.shape), list(own[name].shape)
+        if shape != needed:
+            raise GanAugError(f"{where} ({name} is {shape}, not {needed}); name another")
+    network.load_state_dict(kept, strict=False)

@@ -7,20 +7,22 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from gan_aug.models.networks.base import ImageClassifier
-from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
+from gan_aug.models.networks.pretrained import (
+    Rescale,
+    check_source,
+    fetched_classifier,
+    give,
+    read_state,
+)
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of its channels, in [0, 1]."""
 
 
 class ResNet18(ImageClassifier):
-    """torchvision's ResNet-18 for any number of channels and classes.
+    """torchvision's ResNet-18 for images of 1 or 3 channels and any number of classes.
 
-    Args:
-        channels: of the images, 1 or 3.
-        classes: how many logits.
-        pretrained: begin with torchvision's ImageNet weights.
-        weights: or with those of a file, in torchvision's names.
+    It begins with torchvision's ImageNet weights, or with those of a file, in torchvision's names.
 
     Raises:
         GanAugError: weights that cannot be had, or of another network.
@@ -38,7 +40,7 @@ class ResNet18(ImageClassifier):
         self.body.fc = nn.Linear(self.body.fc.in_features, classes)
         if pretrained:
             usual = ResNet18_Weights.IMAGENET1K_V1
-            state = fetched("resnet18", lambda: usual.get_state_dict(check_hash=True))
+            state = fetched_classifier("resnet18", lambda: usual.get_state_dict(check_hash=True))
             give(self.body, state, "conv1", "fc", "torchvision")
         elif weights is not None:
             give(self.body, read_state(Path(weights).expanduser()), "conv1", "fc", weights)

@@ -9,20 +9,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_aug.models.networks.base import ImageClassifier
-from gan_aug.models.networks.pretrained import Rescale, check_source, fetched, give, read_state
+from gan_aug.models.networks.pretrained import (
+    Rescale,
+    check_source,
+    fetched_classifier,
+    give,
+    read_state,
+)
 from gan_aug.run.errors import GanAugError, require, said
 
 
 class TimmClassifier(ImageClassifier):
-    """A model of timm for any number of channels and classes.
+    """A model of timm, such as convnext_atto, for images of 1 or 3 channels and any classes.
 
-    Args:
-        name: such as convnext_atto.
-        image_size: side length of the images; what the model is made for, where it asks.
-        channels: of the images, 1 or 3.
-        classes: how many logits.
-        pretrained: begin with timm's weights.
-        weights: or with those of a file, in timm's names.
+    It begins with timm's weights, or with those of a file, in timm's names. Where the model asks,
+    it is made for images of `image_size`.
 
     Raises:
         GanAugError: timm is not installed or has no such model, or weights that cannot be had.
@@ -80,7 +81,7 @@ def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, An
             return timm.create_model(name, pretrained, **settings)
 
     if pretrained:
-        made: nn.Module = fetched(name, make)
+        made: nn.Module = fetched_classifier(name, make)
         return made
     try:
         return make()
