@@ -111,14 +111,8 @@ class Evaluator:
     ) -> ClassQuality:
         """Measure sets of images of one class, and unseen real images in their place.
 
-        All sets are cut to the size of the smallest: the same N in all that is compared.
-
-        Args:
-            rows: title to images.
-            name: the class.
-            held_out: real images.
-            discriminator: of the GAN, if there is one; only the row `GENERATED` is its.
-            sources: what that row was translated from, image by image, if it was.
+        All sets are cut to the size of the smallest: the same N in all that is compared. Of `rows`,
+        title to images, only `GENERATED` is the discriminator's, and translated from `sources`.
         """
         unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))

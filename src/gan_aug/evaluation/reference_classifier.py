@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.models.classifier import Classifier, probabilities, weights_hash
-from gan_aug.models.fit import Seeds, fit_classifier
+from gan_aug.models.fit import fit_classifier
 from gan_aug.models.weights_file import Damaged, read_weights, write_weights
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import sha256_of_json
@@ -30,14 +29,8 @@ BATCH = 64
 _PURPOSE = "judge"
 """Seeds the weights and the order: all published qualities are by these weights."""
 _TRAINER = Node.model_validate(
-    {
-        "_target_": "lightning.pytorch.Trainer",
-        "accelerator": "cpu",
-        "devices": 1,
-        "deterministic": True,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
+    {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "devices": 1}
+    | {"deterministic": True, "enable_progress_bar": False, "enable_model_summary": False}
 )
 
 
@@ -60,18 +53,6 @@ class ReferenceClassifier:
     def facts(self) -> ReferenceFacts:
         """Return what a number that depends on the reference classifier is published with."""
         return ReferenceFacts(sha256=self.sha256, fitted_on=self.images)
-
-
-@contextmanager
-def _switches_kept() -> Iterator[None]:
-    """Undo what Lightning's trainer switches for the whole process, a GAN's training included."""
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    benchmark = torch.backends.cudnn.benchmark
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.backends.cudnn.benchmark = benchmark
 
 
 def fit_on_images(
@@ -97,15 +78,22 @@ def fit_on_images(
     labels = np.repeat(np.array(list(images), np.int64), largest)
     pool = Pool(torch.from_numpy(shown), torch.from_numpy(labels))
     order = shuffled(len(pool), BATCH, stream_seed("classifier order", purpose))
-    with _switches_kept(), isolate_rng():  # seeding reaches a GPU's generator too
-        return fit_classifier(
-            quality.classifier.module,
-            DataModule(pool, order, steps),
-            _TRAINER,
-            Seeds(stream_seed("classifier", purpose)),
-            what=f"the classifier for {purpose}",
-            key="quality.classifier",
-        ).module
+    # Lightning's trainer switches for the whole process, a GAN's training included.
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        with isolate_rng():  # seeding reaches a GPU's generator too
+            return fit_classifier(
+                quality.classifier.module,
+                DataModule(pool, order, steps),
+                _TRAINER,
+                stream_seed("classifier", purpose),
+                what=f"the classifier for {purpose}",
+                key="quality.classifier",
+            ).module
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def find_or_fit_reference(

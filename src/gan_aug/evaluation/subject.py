@@ -54,10 +54,7 @@ def with_subject(
 ) -> None:
     """Do a command's work on what its settings name, in a run folder of its own.
 
-    Args:
-        settings: of the command.
-        kind: what they become once the data has settled them.
-        work: what is to be done.
+    The settings become of another `kind` once the data has settled them.
 
     Raises:
         GanAugError: see `with_data` and `load_subject`.

@@ -9,12 +9,9 @@ from gan_aug.metrics.sample import Context, Sample
 def density_coverage(real: Sample, fake: Sample, context: Context, k: int = 5) -> dict[str, float]:
     """Return density and coverage (Naeem et al. 2020, arXiv:2002.09797, eq. 3, 4).
 
-    A ball reaches as far as the k-th nearest neighbour.
-
-    Returns:
-        `density`, the mean number of balls around real images that a generated one lies in, over k
-        (about 1 for real images, may be more), and `coverage`, the share of real images with a
-        generated one in their ball; higher is better.
+    `density` is the mean number of balls around real images that a generated one lies in, over k
+    (about 1 for real images, may be more), `coverage` the share of real images with a generated one
+    in their ball. A ball reaches to the k-th nearest neighbour; higher is better.
     """
     between = distances(real.features, fake.features)
     inside = between < radii(real.features, k)[:, None]

@@ -18,12 +18,9 @@ class _Features(nn.Identity):
 
 
 def fid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
-    """Return the FID (Heusel et al. 2017, arXiv:1706.08500, eq. 6).
+    """Return the FID (Heusel et al. 2017, arXiv:1706.08500, eq. 6); lower is better.
 
     It is biased upwards for few images: compare it at the same N only, and with its baseline.
-
-    Returns:
-        `fid`; lower is better.
     """
     metric = FrechetInceptionDistance(feature=_Features(real.features.shape[1]))
     metric.set_dtype(torch.float64)

@@ -13,11 +13,8 @@ def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
     """Train on generated images, test on real ones (GAN-train; Ravuri & Vinyals 2019's CAS).
 
     arXiv:1807.09499, section 3; arXiv:1905.10887. The other classes, which this GAN does not make,
-    are real in training.
-
-    Returns:
-        `gan_train_auroc` and `gan_train_accuracy` (balanced, by the most probable class), in
-        [0, 1]; the baseline is what as many unseen real images in place of the generated ones give.
+    are real in training. `gan_train_auroc` and `gan_train_accuracy` (balanced, by the most probable
+    class) are in [0, 1]; the baseline has as many unseen real images in place of the generated.
 
     Raises:
         GanAugError: a class has no unseen real images to test on.

@@ -10,13 +10,10 @@ from gan_aug.metrics.sample import Context, Sample
 
 
 def kid(real: Sample, fake: Sample, context: Context) -> dict[str, float]:
-    """Return the KID (Binkowski et al. 2018, arXiv:1801.01401, section 4).
+    """Return the KID (Binkowski et al. 2018, arXiv:1801.01401, section 4); lower is better.
 
     It is the squared maximum mean discrepancy with the kernel (x.y / F + 1)^3, unbiased, so that it
     is near 0 for real images at any N and may be below it. All images are one subset.
-
-    Returns:
-        `kid`; lower is better.
     """
     n = min(len(real), len(fake))
     metric = KernelInceptionDistance(feature=nn.Identity(), subsets=1, subset_size=n)

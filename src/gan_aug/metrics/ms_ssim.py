@@ -24,8 +24,7 @@ def scales(side: int) -> tuple[float, ...]:
 def ms_ssim(real: Sample, fake: Sample, context: Context, pairs: int = 500) -> dict[str, float]:
     """Return the mean MS-SSIM of random pairs (Odena et al. 2017, arXiv:1610.09585, 4.2).
 
-    Returns:
-        `ms_ssim`, 1 where all images are the same; more than the baseline is too little diversity.
+    `ms_ssim` is 1 where all images are the same; above the baseline there is too little diversity.
     """
     return {"ms_ssim": mean_similarity(fake.images, pairs, context.seed)}
 

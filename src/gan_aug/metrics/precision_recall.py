@@ -21,11 +21,8 @@ def radii(features: Tensor, k: int) -> Tensor:
 def precision_recall(real: Sample, fake: Sample, context: Context, k: int = 3) -> dict[str, float]:
     """Return improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1, 2).
 
-    A ball reaches as far as the k-th nearest neighbour.
-
-    Returns:
-        `precision`, the share of generated images inside a ball around a real one, and `recall`,
-        the share of real images inside a ball around a generated one; higher is better.
+    `precision` is the share of generated images inside a ball around a real one, `recall` that of
+    real images in a ball around a generated one. A ball reaches to the k-th nearest neighbour.
     """
     between = distances(real.features, fake.features)
     inside_real = between < radii(real.features, k)[:, None]

@@ -21,11 +21,8 @@ def sliced_wasserstein(real: Sample, fake: Sample, context: Context) -> dict[str
 
     Patches of 7x7 are taken from each level of the Laplacian pyramid from the full size down to 16,
     normalised by the mean and standard deviation of each channel, and compared along 512 random
-    directions. Paper: 128 patches an image of 2^14 images; here 32.
-
-    Returns:
-        `swd`, the mean over levels, and `swd_SIZE` of each, times 1000 as in the paper; lower is
-        better.
+    directions. Paper: 128 patches an image of 2^14 images; here 32. `swd` is the mean over levels,
+    `swd_SIZE` that of each, times 1000 as in the paper; lower is better.
     """
     n, seed = min(len(real), len(fake)), context.seed
     distances = {}

@@ -98,11 +98,7 @@ class AdaptiveAugment(nn.Module):
 
 
 def refuse_adaptive(augment: nn.Module | None, logits: str) -> None:
-    """Refuse an augmentation that goes by the sign of logits which say nothing by it.
-
-    Raises:
-        GanAugError: it is adaptive; `logits` says whose they are.
-    """
+    """Refuse, with a GanAugError, augmentation by the sign of logits that say nothing by it."""
     if isinstance(augment, AdaptiveAugment):
         raise GanAugError(
             "model.augment: adaptive augmentation goes by the sign of logits, which says nothing "

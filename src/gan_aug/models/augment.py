@@ -12,9 +12,8 @@ from torch.nn import functional as F
 class DiffAugment(nn.Module):
     """Random, differentiable changes of what the discriminator sees, real or generated.
 
-    After Zhao et al. 2020 (arXiv:2006.10738, section 3.3), without its colour saturation, which
-    grey X-rays do not have. Each image of a batch gets changes of its own. A range of 0 turns a
-    change off.
+    After Zhao et al. 2020 (arXiv:2006.10738, section 3.3), but for colour saturation: X-rays are
+    grey. Each image of a batch gets changes of its own. A range of 0 turns a change off.
 
     Args:
         brightness: added shift, uniform in [-brightness, brightness], on the [-1, 1] scale.

@@ -32,14 +32,10 @@ from gan_aug.models.resumable import ResumableModule
 class Classifier(ResumableModule):
     """Cross-entropy training; validation decides when to stop, the checkpoint and the threshold.
 
-    Args:
-        network: images (B, C, H, W) in [-1, 1] to logits (B, K).
-        classes: the names of the K classes, in the order of their labels.
-        positive: the positive one of two, or None.
-        optimizer: makes the optimizer from the parameters.
-        schedule: of the learning rate: `constant`, or `cosine` down to 0 at the last step
-            (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
-        patience: epochs without a lower validation loss before training stops; None: it does not.
+    The network maps images (B, C, H, W) in [-1, 1] to logits (B, K) of the classes, in the order of
+    their labels. A `cosine` schedule of the learning rate ends at 0 with the last step (Loshchilov
+    & Hutter 2017, arXiv:1608.03983, equation 5, without restarts); `constant` is the other.
+    `patience` are epochs without a lower validation loss before training stops.
     """
 
     monitor = "val/loss"

@@ -22,13 +22,10 @@ from gan_aug.settings.base import Node, build_plain
 
 
 def make_trainer(settings: Node, **own: Any) -> Trainer:
-    """Build the trainer of conf/trainer, with what a fit adds; it takes no notice of a cluster.
+    """Build the trainer of conf/trainer, with what a fit adds; GanAugError: it describes none.
 
-    Within a Slurm job Lightning would take over its signals and count its tasks; what goes on
-    after a requeue is the run folder's matter (`gan_aug.run.record`).
-
-    Raises:
-        GanAugError: the settings describe no trainer.
+    It takes no notice of a cluster. Within a Slurm job Lightning would take over its signals and
+    count its tasks; what goes on after a requeue is the run folder's matter (`gan_aug.run.record`).
     """
     plain = {k: v for k, v in settings.plain().items() if k != "threads"}  # the whole process's
     trainer: Trainer = build_plain(plain, "trainer", plugins=[LightningEnvironment()], **own)
@@ -45,15 +42,6 @@ def fit(
     """Train a GAN or a classifier, from a checkpoint on where there is one; see `make_trainer`."""
     trainer = make_trainer(settings, **own)
     trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """Where the random numbers of a fit come from; those of the batches are their plan's."""
-
-    weights: int
-    noise: int | None = None
-    """Of random changes of images; None: what the initial weights leave."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +85,11 @@ def fit_classifier(
     node: Node,
     data: DataModule,
     settings: Node,
-    seeds: Seeds,
+    seed: int,
     *,
     what: str,
     key: str,
+    noise_seed: int | None = None,
     validate_every: int | None = None,
     choose_after: int | None = None,
     callbacks: Sequence[Callback] = (),
@@ -111,9 +100,10 @@ def fit_classifier(
         node: the module's settings.
         data: one epoch is the budget of optimizer steps.
         settings: conf/trainer.
-        seeds: of its random numbers.
+        seed: of the initial weights.
         what: the fit's name in errors.
         key: the setting that holds the classifier's.
+        noise_seed: of random changes of images; None: what the initial weights leave.
         validate_every: steps between validations; None: it is not validated.
         choose_after: take the weights of the lowest validation loss after this step.
         callbacks: further ones.
@@ -122,11 +112,11 @@ def fit_classifier(
         Diverged: weights are not finite.
     """
     started = time.monotonic()
-    pl.seed_everything(seeds.weights, verbose=False)
+    pl.seed_everything(seed, verbose=False)
     module: Classifier = node.build(key)
     initial = weights_hash(module)[:16]
-    if seeds.noise is not None:
-        torch.manual_seed(seeds.noise)
+    if noise_seed is not None:
+        torch.manual_seed(noise_seed)
     curve = _Curve(choose_after)
     validation: dict[str, Any] = {"val_check_interval": validate_every}
     if validate_every is None:

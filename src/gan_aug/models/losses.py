@@ -45,31 +45,27 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
             f"model.real_label={real_label}: the {name} loss has no label; set model.real_label=1"
         )
 
-    def cross_entropy(target: float) -> Callable[[Tensor], Tensor]:
-        return lambda logits: F.binary_cross_entropy_with_logits(
-            logits, torch.full_like(logits, target)
-        )
+    def entropy(target: float) -> Callable[[Tensor], Tensor]:
+        cost = F.binary_cross_entropy_with_logits
+        return lambda logits: cost(logits, torch.full_like(logits, target))
 
-    def half_squares(target: float) -> Callable[[Tensor], Tensor]:
+    def squares(target: float) -> Callable[[Tensor], Tensor]:
         return lambda logits: 0.5 * (logits - target).square().mean()
+
+    def minus_mean(logits: Tensor) -> Tensor:
+        return -logits.mean()
 
     losses = {
         "non_saturating": AdversarialLoss(
-            cross_entropy(real_label), cross_entropy(0.0), cross_entropy(1.0), torch.sigmoid
+            entropy(real_label), entropy(0.0), entropy(1.0), torch.sigmoid
         ),
         "hinge": AdversarialLoss(
-            real=lambda logits: F.relu(1.0 - logits).mean(),
-            fake=lambda logits: F.relu(1.0 + logits).mean(),
-            generator=lambda logits: -logits.mean(),
+            lambda logits: F.relu(1.0 - logits).mean(),
+            lambda logits: F.relu(1.0 + logits).mean(),
+            minus_mean,
         ),
-        "least_squares": AdversarialLoss(
-            half_squares(real_label), half_squares(0.0), half_squares(1.0)
-        ),
-        "wasserstein": AdversarialLoss(
-            real=lambda logits: -logits.mean(),
-            fake=lambda logits: logits.mean(),
-            generator=lambda logits: -logits.mean(),
-        ),
+        "least_squares": AdversarialLoss(squares(real_label), squares(0.0), squares(1.0)),
+        "wasserstein": AdversarialLoss(minus_mean, Tensor.mean, minus_mean),
     }
     if name not in losses:
         raise GanAugError(f"model.loss={name}: choose one of {', '.join(losses)}")
@@ -77,14 +73,10 @@ def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
 
 
 def squared_gradient(outputs: Tensor, images: Tensor) -> Tensor:
-    """Return the squared length of each output's gradient with respect to its image.
+    """Return the squared length (B,) of each output's gradient with respect to its image, float32.
 
-    Args:
-        outputs: (B, ...), where what comes of image i depends on no other image.
-        images: (B, C, H, W), requiring gradients.
-
-    Returns:
-        (B,) float32, which can be differentiated again.
+    What comes of image i in `outputs` (B, ...) depends on no other image. The length can be
+    differentiated again; the images (B, C, H, W) require gradients.
     """
     (gradient,) = torch.autograd.grad(outputs.float().sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3))
@@ -95,15 +87,9 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], reals: Tensor, fakes: T
 
     Gulrajani et al. 2017 (arXiv:1704.00028, eq. 3), without its weight: the mean over pairs of
     (||gradient of D at x|| - 1)^2, where x lies anywhere between the two images, evenly drawn from
-    torch's global random numbers. Only the critic's weights receive gradients.
-
-    Args:
-        critic: images to logits (B, ...); of several for an image the sum's gradient counts.
-        reals: float32 (B, C, H, W).
-        fakes: as many, of any floating-point type.
-
-    Returns:
-        Scalar, float32 whatever the critic computes in.
+    torch's global random numbers. Only the critic's weights receive gradients; of several logits
+    for an image the sum's gradient counts. Images are (B, C, H, W), fakes of any floating-point
+    type; the scalar is float32 whatever the critic computes in.
     """
     share = torch.rand(len(reals), 1, 1, 1, device=reals.device)
     between = share * reals.detach() + (1.0 - share) * fakes.detach()

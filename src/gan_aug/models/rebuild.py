@@ -60,11 +60,7 @@ def known_classes() -> Mapping[str, type[nn.Module]]:
 def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
     """Build what a node of a file describes: a mapping with `_target_`, or a plain value.
 
-    Args:
-        node: from a file.
-        where: the file, for messages.
-        key: the node's place in it.
-        **more: arguments that the file does not say.
+    `where` is the file, `key` the node's place in it; `more` are arguments beside the file's.
 
     Raises:
         GanAugError: it names another class, or has arguments that its class does not take.
@@ -97,11 +93,7 @@ def rebuild(node: Any, where: str, key: str, **more: Any) -> Any:
 
 @contextmanager
 def at_most(parts: int) -> Iterator[None]:
-    """Stop building networks once they have more modules and parameters than `parts`.
-
-    Raises:
-        ValueError: within, while they are built.
-    """
+    """Stop, with a ValueError, building networks of more modules and parameters than `parts`."""
     built = 0
 
     def count(*registered: Any) -> None:
@@ -122,7 +114,7 @@ def at_most(parts: int) -> Iterator[None]:
 
 
 def untrained_gan(config: Plain, where: str) -> GAN:
-    """Build the GAN that a file's configuration describes, without what only training needs.
+    """Build a file's GAN without what only training needs.
 
     Raises:
         GanAugError: it describes no GAN, or one that cannot be built.

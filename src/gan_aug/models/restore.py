@@ -88,12 +88,9 @@ class Description(Stored):
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """Read a checkpoint that a run wrote, whole or not at all.
+    """Read a checkpoint that a run wrote, whole or not at all; `gan_aug` says what it is.
 
     torch does not check what it reads; the zip archive it wrote has a CRC of every part.
-
-    Returns:
-        Its content; `gan_aug` holds `config` and `origin`.
 
     Raises:
         GanAugError: no such file.
@@ -132,11 +129,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> Plain:
-    """Read the configuration of a GAN's run; where it travels only `model`, `data` and `quality`.
-
-    Raises:
-        GanAugError: no such file, or a damaged one.
-    """
+    """Read the configuration of a GAN's run; of one that travels `model`, `data` and `quality`."""
     if path.suffix == SUFFIX:
         return read_description(path, f"checkpoint={path}").config
     config: Plain = read_checkpoint(path)["gan_aug"]["config"]
@@ -151,16 +144,13 @@ def checkpoint_sha256(path: Path) -> str:
 
 
 def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
-    """Load a GAN on the CPU, from a run's checkpoint or as it travels.
+    """Load a GAN on the CPU, from a run's checkpoint or as it travels, in evaluation mode.
 
-    Args:
-        path: the checkpoint, or generator.safetensors.
-        build: makes the GAN where its configuration is the user's own; None: the file says what it
-            is, and can only name classes of gan_aug.
+    `build` makes the GAN where its configuration is the user's own. Without it the file says what
+    it is, and can only name classes of gan_aug.
 
     Returns:
-        The GAN in evaluation mode, what it was fitted on (`models.synthesis.origin_of`), and the
-        run's configuration.
+        The GAN, what it was fitted on (`models.synthesis.origin_of`), its run's configuration.
 
     Raises:
         GanAugError: not such a file, or a damaged one.
@@ -181,11 +171,7 @@ def rebuild_gan(
     where: str,
     build: Callable[[], GAN] | None = None,
 ) -> GAN:
-    """Build the GAN of a checkpoint's configuration and give it its weights; see `load_gan`.
-
-    Raises:
-        GanAugError: a class that is not gan_aug's, weights of other networks, or not finite.
-    """
+    """Build the GAN of a checkpoint's configuration and give it its weights; see `load_gan`."""
 
     def lasting(gan: GAN) -> dict[str, Tensor]:
         kept = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
@@ -205,17 +191,9 @@ def rebuild_gan(
 def write_shared(
     path: Path, gan: GAN, origin: Origin, config: Plain, checkpoint_sha256: str
 ) -> None:
-    """Write a GAN as it travels, the weights to `path`, which ends in .safetensors.
+    """Write a GAN as it travels: its weights to `path`, which ends in .safetensors, and its .json.
 
-    Args:
-        path: of the weights.
-        gan: the GAN.
-        origin: what it was fitted on.
-        config: of its run.
-        checkpoint_sha256: of the checkpoint that holds it.
-
-    Raises:
-        GanAugError: it cannot be written.
+    `config` is of its run, whose checkpoint's hash is `checkpoint_sha256`.
     """
     write_weights(path, gan.lasting_state(), {})
     model = config["model"]

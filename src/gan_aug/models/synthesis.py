@@ -68,19 +68,12 @@ def images_by_class(
 def images_of(
     gan: GAN, origin: Origin, name: str, count: int, seed: int, train: ImageTable | None
 ) -> Generated:
-    """Generate `count` images of a class.
+    """Generate `count` images of the class `name`.
 
     The one place that gives generated images their labels: they are of the class that was asked
     for, and translated from those that `origin` says, each source as often as any other, within
-    one.
-
-    Args:
-        gan: trained.
-        origin: from `origin_of`.
-        name: of the class.
-        count: how many images.
-        seed: fixes latents and sources; the first images do not depend on `count`.
-        train: the draw's training images, for a GAN that translates.
+    one. The seed fixes latents and sources; the first images do not depend on `count`. A GAN that
+    translates needs the draw's training images.
 
     Raises:
         GanAugError: the GAN does not make the class, or there is nothing to translate.

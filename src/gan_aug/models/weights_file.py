@@ -42,11 +42,7 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
 
 
 def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
-    """Check that saved weights are of a module's types and shapes; `own` may be on `meta`.
-
-    Raises:
-        Damaged: they are not; naming the first difference.
-    """
+    """Raise Damaged unless saved weights have a module's types and shapes; it may be on `meta`."""
     for name in [*own, *saved]:
         difference = None
         if name not in saved:
@@ -63,22 +59,14 @@ def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Check that no weight is infinite or not a number.
-
-    Raises:
-        Damaged: one is.
-    """
+    """Raise Damaged where a weight is infinite or not a number."""
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
             raise Damaged(where, f"{name} holds weights that are not finite")
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-    """Write weights, and notes that go with them, in one step; `path` ends in .safetensors.
-
-    Raises:
-        GanAugError: the file cannot be written.
-    """
+    """Write weights and notes in one step; `path` ends in .safetensors."""
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     replace_file(path, lambda temporary: save_file(plain, temporary, dict(notes)))
 

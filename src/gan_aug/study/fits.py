@@ -20,7 +20,7 @@ from gan_aug.arms.base import mixing_of
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
-from gan_aug.models.fit import Fit, Seeds, fit_classifier
+from gan_aug.models.fit import Fit, fit_classifier
 from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import (
     Predicted,
@@ -208,9 +208,10 @@ def fit_arm(
         settings.classifier.module,
         data,
         settings.trainer,
-        Seeds(stream_seed("weights", *key), stream_seed("noise", *key, arm.stream)),
+        stream_seed("weights", *key),
         what=f"arm {arm.title!r}",
         key="classifier",
+        noise_seed=stream_seed("noise", *key, arm.stream),
         validate_every=settings.study.validate_every,
         choose_after=mixing_of(arm).first_steps(steps.max) if steps.chosen else None,
         callbacks=[ReportProgress()],

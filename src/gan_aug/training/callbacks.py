@@ -1,9 +1,11 @@
-"""Checkpoints that a run can go on from, the progress bar, and progress for `gan_aug.status`."""
+"""Checkpoints and metrics.csv, which a resumed run goes on with, and progress for people."""
 
 from __future__ import annotations
 
+import csv
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,19 +16,62 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
-from gan_aug.run.files import keep_again, replace_file
+from gan_aug.run.files import keep_again, replace_file, write_text
 from gan_aug.run.lock import check_held
 from gan_aug.run.progress import update
 from gan_aug.run.terminal import console
-from gan_aug.training.csv_logger import MetricsCSV
 
+HEADER = "batch,name,value\n"
+_SOUND = re.compile(r"([0-9]+),[^,]*,[^,]+")
 PLAIN_SECONDS = 30
 """How often progress is printed as a line where there is no terminal (a Slurm log)."""
+
+
+class MetricsCSV(Logger):
+    """Appends `batch,name,value` rows.
+
+    Lightning's CSVLogger deletes the file of an earlier attempt and keeps all rows in memory. Here
+    rows of batches after `keep_until` are dropped on start: a resumed run writes them again.
+
+    Attributes:
+        rows: how many the file has.
+    """
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        super().__init__()
+        text = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        sound = filter(None, map(_SOUND.fullmatch, text.splitlines()[1:]))
+        kept = [row[0] for row in sound if int(row[1]) <= keep_until]
+        self.rows = len(kept)
+        write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
+        self._file = path.open("a", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+    name, version = "metrics", ""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Leave these to .hydra/config.yaml."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row for each scalar."""
+        self.rows += len(metrics)
+        self._writer.writerows([step, name, repr(float(value))] for name, value in metrics.items())
+        self._file.flush()  # a search reads it meanwhile
+
+    def save(self) -> None:
+        """Flush to disk."""
+        if not self._file.closed:
+            self._file.flush()
+
+    def finalize(self, status: str) -> None:
+        """Flush; the file stays open, for the test after the fit."""
+        self.save()
 
 
 def _resumable(module: LightningModule) -> ResumableModule:
@@ -37,16 +82,11 @@ def _resumable(module: LightningModule) -> ResumableModule:
 class Checkpoints(Checkpoint):
     """Saves last.ckpt every so often, and best.ckpt when the module's `score` is a new best.
 
-    A checkpoint holds all that the rest of the run depends on, random states included. It is
-    written under a temporary name and renamed, and never of a model that is not healthy: weights
-    that are not finite, a generator that gives but one image. The last.ckpt before it is kept as
-    previous.ckpt, in case the file is damaged on disk.
-
-    Args:
-        folder: where checkpoints go.
-        every_n_seconds: least time between two saves of last.ckpt; the end is always saved.
-        origin: kept in each checkpoint, so that a model can be rebuilt from it alone.
-        on_save: called after each save of last.ckpt.
+    A checkpoint holds all that the rest of the run depends on, random states included, and the
+    origin, so that a model can be rebuilt from it alone. It is written under a temporary name and
+    renamed, and never of a model that is not healthy: weights that are not finite, a generator that
+    gives but one image. The last.ckpt before it is kept as previous.ckpt, in case the file is
+    damaged on disk. `every_n_seconds` last.ckpt is saved, and at the end; then `on_save` is called.
     """
 
     def __init__(

@@ -11,19 +11,15 @@ from typing import Any
 from gan_aug.data.origin import Origin
 from gan_aug.run.record import Run
 from gan_aug.settings.base import Node, building
-from gan_aug.training.callbacks import Checkpoints
-from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.callbacks import Checkpoints, MetricsCSV
 from gan_aug.training.tensorboard import FIRST, At, BoardLogger, layout, write_events
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What an entry with `_partial_: true` gets to know.
+    """What an entry with `_partial_: true` gets to know: the open run, what the model is fitted on.
 
-    Attributes:
-        run: the open run; its folder is where files go.
-        origin: what the model is fitted on, from `gan_aug.models.synthesis.origin_of`.
-        done: batches of the checkpoint that the fit goes on from, 0 at the first.
+    And the batches `done` at the checkpoint that the fit goes on from, 0 at the first.
     """
 
     run: Run
@@ -39,13 +35,10 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
     """
     built = []
     for name, node in nodes.items():
-        if node is None:
-            continue
-        made = node.build(f"{key}.{name}")
-        if isinstance(made, partial):
+        if node is not None:
+            made = node.build(f"{key}.{name}")
             with building(f"{key}.{name}"):
-                made = made(fitting)
-        built.append(made)
+                built.append(made(fitting) if isinstance(made, partial) else made)
     return built
 
 

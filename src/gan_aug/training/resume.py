@@ -35,12 +35,8 @@ class Start:
 def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
     """Find the newest sound checkpoint.
 
-    A damaged last.ckpt is set aside as damaged.ckpt, and the one before it is taken.
-
-    Args:
-        folder: of the checkpoints.
-        module: what they must fit.
-        origin: what they must have been fitted on.
+    A damaged last.ckpt is set aside as damaged.ckpt, and the one before it is taken. All must fit
+    the module and be fitted on `origin`.
 
     Raises:
         GanAugError: no checkpoint is sound, best.ckpt is not, or they are of other images.
@@ -51,7 +47,11 @@ def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
         if not path.exists():
             continue
         try:
-            content = _read(path, module)
+            content = read_checkpoint(path)
+            check_fits(module.state_dict(), shapes_of(content["state_dict"]), str(path))
+            check_finite(content["state_dict"], str(path))
+            if missing := _NEEDED - content.keys():
+                raise Damaged(str(path), f"lacks {min(missing)}")
         except Damaged as error:
             reasons.append(f"{path}: {error.what}")
             continue
@@ -65,7 +65,8 @@ def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
             warn(f"{reasons[0]}; going on from {path}")
         if path != last:
             keep_again(path, last)
-        _check_best(folder / "best.ckpt", content)
+        if best_score(content) is not None:  # best.ckpt is read only when all the time is spent
+            _check_best(folder / "best.ckpt")
         return Start(last, int(content["batches_done"]), int(content["metrics_rows"]))
     if reasons:
         raise GanAugError(f"{reasons[0]}; remove {folder.parent} to start again")
@@ -78,19 +79,7 @@ def best_score(content: Mapping[str, Any]) -> float | None:
     return state.get("best_score") if isinstance(state, dict) else None
 
 
-def _read(path: Path, module: ResumableModule) -> Mapping[str, Any]:
-    content = read_checkpoint(path)
-    check_fits(module.state_dict(), shapes_of(content["state_dict"]), str(path))
-    check_finite(content["state_dict"], str(path))
-    if missing := _NEEDED - content.keys():
-        raise Damaged(str(path), f"lacks {min(missing)}")
-    return content
-
-
-def _check_best(path: Path, content: Mapping[str, Any]) -> None:
-    """Check best.ckpt now: it is read only at the end, when all the time is spent."""
-    if best_score(content) is None:
-        return
+def _check_best(path: Path) -> None:
     try:
         read_checkpoint(path)
     except GanAugError as error:

@@ -42,8 +42,7 @@ from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.models import GanSettings
-from gan_aug.training.callbacks import Checkpoints, ReportProgress
-from gan_aug.training.csv_logger import MetricsCSV
+from gan_aug.training.callbacks import Checkpoints, MetricsCSV, ReportProgress
 from gan_aug.training.plugins import Fitting, build_all
 from gan_aug.training.resume import best_score, find_start
 from gan_aug.training.tensorboard import LAST, At, session, settings_of, write_events

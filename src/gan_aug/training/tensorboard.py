@@ -73,11 +73,7 @@ class At(NamedTuple):
 
 
 def write_events(path: Path, content: Iterable[At]) -> None:
-    """Write an event file in one step, in place of the one there was.
-
-    Raises:
-        GanAugError: it cannot be written.
-    """
+    """Write an event file in one step, in place of the one there was."""
     records = io.BytesIO()
     writer = RecordWriter(records)
     writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())

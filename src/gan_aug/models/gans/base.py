@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -79,21 +78,15 @@ class GAN(ResumableModule):
     augmentation, R1, logging and the checks for a failed training. What else a subclass has to
     remember is a buffer, or a function of `batches_done` or `share_done`: then it is resumed.
 
-    Args:
-        generator: makes images in [-1, 1].
-        discriminator: images to logits.
-        optimizer_g: makes the generator's optimizer from its parameters.
-        optimizer_d: makes the discriminator's optimizer.
-        d_steps: discriminator steps in one cycle.
-        g_steps: generator steps in one cycle.
-        decay_from: share of the training after which both learning rates fall linearly to 0.
-        ema_decay: of the generator that samples come from; 0 samples from the trained weights.
-        augment: applied by `seen_logits` to all that the discriminator sees, or None.
-        spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
-        r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9); 0: none.
-        r1_every: discriminator steps from one R1 to the next, which then weighs as many times as
-            much (Karras et al. 2020, arXiv:1912.04958, appendix B). With batch norm an
-            image's gradient reaches the others of its batch: best with spectral norm instead.
+    What the numbers mean says `gan_aug.settings.models.GanSettings`; beside it:
+
+    - decay_from: from this share of the training on both learning rates fall linearly to 0.
+    - ema_decay: of the generator that samples come from; 0 samples from the trained weights.
+    - spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
+    - r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
+    - r1_every: the next R1 weighs as many times as much (Karras et al. 2020, arXiv:1912.04958,
+      appendix B). With batch norm an image's gradient reaches the others of its batch: best with
+      spectral norm instead.
     """
 
     # Read from the source too, before torch is loaded: gan_aug.settings.class_facts.
@@ -135,8 +128,7 @@ class GAN(ResumableModule):
         self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self._optimizer_g, self._optimizer_d = optimizer_g, optimizer_d
         self.d_steps, self.g_steps = d_steps, g_steps
-        self.decay_from = decay_from
-        self.ema_decay = ema_decay
+        self.decay_from, self.ema_decay = decay_from, ema_decay
         self.augment = augment if augment is not None else nn.Identity()
         self.r1_gamma, self.r1_every = r1_gamma, r1_every
         self.flat_steps = 0
@@ -157,23 +149,16 @@ class GAN(ResumableModule):
 
     @abstractmethod
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
-        """Return what the discriminator makes of images, real or generated.
+        """Return what the discriminator makes of images, as of the batch's classes or conditions.
 
-        Args:
-            images: (B, C, H, W).
-            batch: whose classes, or conditions, they are to have.
-
-        Returns:
-            (B,) or, of a discriminator of parts of images, (B, ...): large means real.
+        (B,) or, of a discriminator of parts of images, (B, ...): large means real.
         """
 
     @abstractmethod
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return named scalar terms whose sum the discriminator minimises.
 
-        Args:
-            batch: real images, not augmented; see `real_logits`.
-            fakes: from `fake`, detached, not augmented; see `seen_logits`.
+        Neither the batch's images nor the detached fakes are augmented: see `seen_logits`.
         """
 
     @abstractmethod
@@ -324,17 +309,6 @@ class GAN(ResumableModule):
             scalars[f"stability/gradient_norm_{player}"] = nn.utils.get_total_norm(gradients).item()
         scalars["speed/images_per_second"] = self.images_per_second(len(batch["image"]))
         self.log_now(scalars)
-
-
-@contextmanager
-def buffers_kept(*modules: nn.Module) -> Iterator[None]:
-    """Leave running statistics and the like as they were, whatever is run meanwhile."""
-    kept = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, value in kept:
-            buffer.copy_(value)
 
 
 def total_batches(trainer: Trainer) -> int:

@@ -13,11 +13,11 @@ from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.networks.blocks import (
-    InstanceNorm,
     PatchGAN,
     PatchMean,
     Residual,
     draw_without_bias,
+    normed,
 )
 from gan_aug.settings.class_facts import GanFacts, classes_of
 
@@ -46,15 +46,9 @@ class CycleGAN(TranslationGAN):
     compare images as they are. With 196 patches an image and a pool, the discriminators should
     overfit less than one of whole images does.
 
-    Args:
-        classes: of the data set.
-        pair: two of them; None: the data set's two.
-        image_size: for the pools, as are `channels`.
-        channels: of the images.
-        pool: generated images kept for each discriminator.
-        cycle_weight: lambda of eq. 3.
-        identity_weight: of the identity loss, as a share of `cycle_weight`.
-        **players: see `GAN`; the networks are `Generators` and `Discriminators`.
+    `pair` are two of the data set's classes; None: its only two. `pool` images are kept for each
+    discriminator. `cycle_weight` is lambda of eq. 3, `identity_weight` a share of it. The networks
+    are `Generators` and `Discriminators`.
 
     Raises:
         GanAugError: not two of the classes, or an adaptive augmentation.
@@ -176,7 +170,7 @@ class _Reflect(nn.Module):
 
 def _convolution(before: int, after: int, kernel: int, stride: int) -> list[nn.Module]:
     layer = nn.Conv2d(before, after, kernel, stride, bias=False)
-    return [_Reflect(kernel // 2), layer, InstanceNorm(after)]
+    return [_Reflect(kernel // 2), *normed(layer)]
 
 
 class Generator(nn.Module):
@@ -190,20 +184,15 @@ class Generator(nn.Module):
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
-        layers = [*_convolution(channels, width, ENDS, 1), nn.ReLU(inplace=True)]
+        layers = _convolution(channels, width, ENDS, 1)
         for maps in (width, 2 * width):
-            layers += [*_convolution(maps, 2 * maps, 3, 2), nn.ReLU(inplace=True)]
+            layers += _convolution(maps, 2 * maps, 3, 2)
         same = (4 * width, 4 * width, 3, 1)
-        layers += [
-            Residual(*_convolution(*same), nn.ReLU(inplace=True), *_convolution(*same))
-            for _ in range(blocks)
-        ]
+        for _ in range(blocks):
+            layers.append(Residual(*_convolution(*same), *_convolution(*same)[:-1]))
         for maps in (4 * width, 2 * width):
-            layers += [
-                nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, output_padding=1, bias=False),
-                InstanceNorm(maps // 2),
-                nn.ReLU(inplace=True),
-            ]
+            up = nn.ConvTranspose2d(maps, maps // 2, 3, 2, 1, output_padding=1, bias=False)
+            layers += normed(up)
         layers += [_Reflect(ENDS // 2), nn.Conv2d(width, channels, ENDS)]
         self.layers = nn.Sequential(*layers).apply(draw_without_bias)
 
@@ -215,9 +204,9 @@ class Generator(nn.Module):
 class _Pair(nn.Module):
     """Two networks, each for the images of one class of a pair."""
 
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+    def __init__(self, kind: type[nn.Module], *arguments: int) -> None:
         super().__init__()
-        self.networks = nn.ModuleList([first, second])
+        self.networks = nn.ModuleList(kind(*arguments) for _ in range(2))
 
     def forward(self, images: Tensor, which: int) -> Tensor:
         """Ask the network of the pair's class `which`, 0 or 1, about images (B, C, H, W)."""
@@ -228,12 +217,11 @@ class Generators(_Pair):
     """Two generators, each to the images of one class of a pair; arguments of `Generator`."""
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
-        super().__init__(*(Generator(channels, width, blocks) for _ in range(2)))
+        super().__init__(Generator, channels, width, blocks)
 
 
 class Discriminators(_Pair):
     """Two discriminators, each of the images of one class of a pair; arguments of `PatchGAN`."""
 
     def __init__(self, channels: int, width: int, patch_layers: int, spectral_norm: bool) -> None:
-        made = (PatchGAN(channels, width, patch_layers, spectral_norm) for _ in range(2))
-        super().__init__(*made)
+        super().__init__(PatchGAN, channels, width, patch_layers, spectral_norm)

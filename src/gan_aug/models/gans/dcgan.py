@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.gans.latent import LatentGAN
-from gan_aug.models.networks.blocks import draw_weights, halving_layers, inner_widths
+from gan_aug.models.networks.blocks import draw_weights, halving_layers, inner_widths, normed
 
 
 class DCGAN(LatentGAN):
@@ -29,11 +29,8 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise([latent_dim, *maps])):
             stride, padding = (1, 0) if i == 0 else (2, 1)
-            layers += [
-                nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(inplace=True),
-            ]
+            up = nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False)
+            layers += normed(up, nn.BatchNorm2d)
         layers += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers).apply(draw_weights)
 

@@ -8,30 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import (
-    AT_ONCE,
-    GAN,
-    Batch,
-    Losses,
-    Request,
-    Synthesised,
-    buffers_kept,
-)
+from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Losses, Request, Synthesised
 from gan_aug.models.losses import adversarial_loss
 
 
 class LatentGAN(GAN):
     """Latent vectors from N(0, 1) to images.
 
-    As it stands, it is an unconditional GAN with a loss of its discriminator's logits. A subclass
-    overrides `make` and `logits` where labels count, and the losses where they are others.
-
-    Args:
-        loss: see `adversarial_loss`, as for `real_label`.
-        real_label: of real images.
-        truncation: latents of synthesis beyond this many standard deviations are drawn again (Brock
-            et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images.
-        **players: see `GAN`.
+    As it stands, it is an unconditional GAN with a loss of its discriminator's logits
+    (`adversarial_loss`). A subclass overrides `make` and `logits` where labels count, and the
+    losses where they are others. Latents of synthesis beyond `truncation` standard deviations are
+    drawn again (Brock et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images.
 
     Raises:
         GanAugError: adaptive augmentation with a loss that it is not for.
@@ -82,13 +69,17 @@ class LatentGAN(GAN):
     def diagnostics(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
         """Return D(x), and D(G(z)) for one z before and after the generator's step."""
         assert self._latents is not None
-        with buffers_kept(self.generator, self.discriminator):
-            again = self.make(self.generator, self._latents, batch["label"])
-            return {
-                "score/D(x)": self.realness(batch["image"], batch),
-                "score/D(G(z)) before g step": self.realness(fakes, batch),
-                "score/D(G(z)) after g step": self.realness(again, batch),
-            }
+        buffers = [*self.generator.buffers(), *self.discriminator.buffers()]
+        kept = [buffer.clone() for buffer in buffers]
+        again = self.make(self.generator, self._latents, batch["label"])
+        scores = {
+            "score/D(x)": self.realness(batch["image"], batch),
+            "score/D(G(z)) before g step": self.realness(fakes, batch),
+            "score/D(G(z)) after g step": self.realness(again, batch),
+        }
+        for buffer, value in zip(buffers, kept, strict=True):  # running statistics and the like
+            buffer.copy_(value)
+        return scores
 
     @torch.no_grad()
     def synthesise(self, request: Request) -> Synthesised:

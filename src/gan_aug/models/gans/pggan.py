@@ -51,21 +51,16 @@ class PGGAN(WGANGP):
 
     - At most 8 times `width` feature maps, where it has 512; they double from the image on.
     - Stages take shares of a few thousand steps; each fade and each stage has 800 000 images there.
-    - Twice the learning rates.
+    - Twice the learning rates; averaged weights forget sooner than with 0.999.
     - One batch size, where it has 16 images up to 128x128 and then fewer.
     - The discriminator's cells of 2x2 are averaged before the activation instead of after it: so
       it is one step with the convolution, a quarter faster.
     - What the discriminator sees is augmented, at the stage's size: a few hundred images are soon
       known by heart. It has no augmentation.
-    - Averaged weights forget sooner than with 0.999, as the training is shorter.
 
-    Args:
-        fade: share of the training that each fade takes.
-        stable: share of it that 4x4, and each later stage but the last, is trained on as it is.
-        penalty: weight of the gradient penalty (appendix A.1; Gulrajani et al. 2017, eq. 3).
-        drift: weight of the mean square of the logits of real images, which keeps them near 0
-            (appendix A.1).
-        **settings: see `LatentGAN` and `GAN`; latents are on a sphere, so there is no truncation.
+    Each fade takes the share `fade` of the training; 4x4, and each later stage but the last, is
+    trained on as it is for the share `stable`. `drift` weighs the mean square of the logits of real
+    images (appendix A.1).
 
     Raises:
         GanAugError: shares that leave nothing for the last stage, or see `WGANGP`.

@@ -56,10 +56,7 @@ class Pix2Pix(TranslationGAN):
     image and its condition alike, for the discriminator alone; samples come from an average of the
     weights.
 
-    Args:
-        condition: `lung_mask`, `blur` or `edges`.
-        l1_weight: lambda of eq. 4.
-        **players: see `GAN`.
+    `condition` is one of `CONDITIONS`, `l1_weight` lambda of eq. 4.
 
     Raises:
         GanAugError: an unknown condition.
@@ -238,11 +235,7 @@ CONDITIONS = {"lung_mask": lung_mask, "blur": blur, "edges": edges}
 
 
 def condition_of(kind: str) -> Callable[[Tensor], Tensor]:
-    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32.
-
-    Raises:
-        GanAugError: it is none of `CONDITIONS`.
-    """
+    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32."""
     if kind not in CONDITIONS:
         raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
     return lambda images: CONDITIONS[kind](images.float())

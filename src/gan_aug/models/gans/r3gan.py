@@ -39,9 +39,7 @@ class R3GAN(LatentGAN):
     million images; images are augmented by DiffAugment. As in the paper, generated images are not
     bounded while the networks are trained.
 
-    Args:
-        gamma: weight of R1 and R2; what is best depends on the size of the images.
-        **settings: see `LatentGAN` and `GAN`.
+    `gamma` is the weight of R1 and R2; what is best depends on the size of the images.
 
     Raises:
         GanAugError: spectral norm, another R1, or an adaptive augmentation.
@@ -107,8 +105,7 @@ class Block(Residual):
 
     In place of normalisation, weights begin so that the variance of the maps does not grow with the
     number of blocks in the network (Zhang et al. 2019, arXiv:1901.09321, section 3): the last
-    convolution with zeros, the others smaller by blocks^(-1/4). There are `multiple` of the
-    network's `width` of maps.
+    convolution with zeros, the others smaller by blocks^(-1/4).
 
     Raises:
         GanAugError: maps that cannot be cut into groups.
@@ -153,9 +150,6 @@ class Generator(nn.Module):
     what they are like. (A tanh would end the training of dark images: where it is nearly -1 it
     passes no gradient, and without normalisation nothing brings it back.) In evaluation mode what
     lies outside [-1, 1] is cut off.
-
-    Raises:
-        GanAugError: an image size or a width that the network cannot have.
     """
 
     def __init__(
@@ -183,13 +177,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images to logits: the generator in reverse.
-
-    Bilinear resampling to half the side is the mean of 2x2 cells.
-
-    Raises:
-        GanAugError: an image size or a width that the network cannot have.
-    """
+    """Images to logits: the generator in reverse; bilinear halving is the mean of 2x2 cells."""
 
     def __init__(self, image_size: int, channels: int, width: int, blocks: int) -> None:
         super().__init__()

@@ -13,11 +13,11 @@ from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.losses import gradient_penalty
 from gan_aug.models.networks.blocks import (
-    InstanceNorm,
     PatchMean,
     Residual,
     halving_layers,
     inner_widths,
+    normed,
 )
 
 
@@ -37,12 +37,6 @@ class StarGAN(TranslationGAN):
       expressions; its attributes, which go together, have one sigmoid each.
     - Augmentation of what the discriminator sees takes the place of mirrored images, and samples
       come from averaged weights.
-
-    Args:
-        class_weight: of the class losses.
-        cycle_weight: of the reconstruction.
-        penalty: weight of the gradient penalty.
-        **players: see `GAN`.
 
     Raises:
         GanAugError: an adaptive augmentation.
@@ -113,11 +107,6 @@ class Generator(nn.Module):
     def __init__(self, channels: int, width: int, blocks: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
-
-        def normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-            maps = convolution.out_channels
-            return [convolution, InstanceNorm(maps), nn.ReLU(inplace=True)]
-
         layers = normed(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=False))
         for maps in (2 * width, 4 * width):
             layers += normed(nn.Conv2d(maps // 2, maps, 4, 2, 1, bias=False))

@@ -27,9 +27,7 @@ class WGANGP(LatentGAN):
       each in place of five, batches of 32 in place of 64, a quarter of the width; and twice the
       learning rates.
 
-    Args:
-        penalty: weight of the gradient penalty, lambda of eq. 3.
-        **settings: see `LatentGAN` and `GAN`; the loss is not chosen.
+    `penalty` is lambda of eq. 3.
 
     Raises:
         GanAugError: an adaptive augmentation.

@@ -19,11 +19,7 @@ DCGAN_MULTIPLE, PATCH_MULTIPLE = 16, 8
 
 
 def sides(image_size: int) -> list[int]:
-    """Return 4, 8, ... up to the image's side.
-
-    Raises:
-        GanAugError: not a power of two from 32.
-    """
+    """Return 4, 8, ... up to the image's side; GanAugError: it is not a power of two from 32."""
     if image_size < MIN_SIZE or image_size & (image_size - 1):
         raise GanAugError(
             f"data.image_size={image_size}: this GAN takes powers of two from {MIN_SIZE}"
@@ -120,6 +116,13 @@ class InstanceNorm(nn.Module):
             for one in torch.split(maps, 1)
         ]
         return torch.cat(made)
+
+
+def normed(
+    convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Callable[[int], nn.Module] = InstanceNorm
+) -> list[nn.Module]:
+    """Return a convolution, the normalisation of its maps, and a ReLU."""
+    return [convolution, norm(convolution.out_channels), nn.ReLU(inplace=True)]
 
 
 class PatchGAN(nn.Module):

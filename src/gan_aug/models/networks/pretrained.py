@@ -43,11 +43,7 @@ class Rescale(nn.Module):
 
 
 def check_source(pretrained: bool, weights: str | None) -> None:
-    """Check that at most one source of weights is named.
-
-    Raises:
-        GanAugError: both are.
-    """
+    """Refuse, with a GanAugError, two sources of weights."""
     if pretrained and weights is not None:
         raise GanAugError(
             f"classifier.pretrained=true, classifier.weights={weights}: name one of the two"
@@ -114,9 +110,6 @@ def _check_pickles(path: Path) -> None:
     """Check that a file of torch.save can grow no larger than it is.
 
     With weights_only no code of it runs, but a few bytes of it may still ask for any memory.
-
-    Raises:
-        Exception: of almost any kind, for what holds more than tensors, or no such file.
     """
     if not zipfile.is_zipfile(path):  # as torch wrote them before 1.6: five pickles, then numbers
         with path.open("rb") as file:
@@ -144,14 +137,8 @@ def give(network: nn.Module, state: Mapping[str, Tensor], first: str, last: str,
     """Give a network foreign weights, all but those of its last layer.
 
     Weights of the first convolution for three channels are summed for one, so that a grey image
-    gets what it would get with its channel three times.
-
-    Args:
-        network: takes them.
-        state: the weights.
-        first: name of the first convolution.
-        last: name of the last layer, which has other classes.
-        path: the file, for messages.
+    gets what it would get with its channel three times. `first` and `last` are names of layers,
+    `path` is the weights' file.
 
     Raises:
         GanAugError: weights of another network.
