@@ -29,8 +29,7 @@ def main(settings: TrainSettings) -> None:
         run.settled(settled)
         synthetic = prepared.synthetic
         run.record(
-            data=prepared.splits.notes,
-            synthetic=None if synthetic is None else synthetic.facts(),
+            data=prepared.splits.notes, synthetic=None if synthetic is None else synthetic.facts()
         )
         print_data(settled.data, prepared)
         say_what_is_left(settled, source)

@@ -73,12 +73,9 @@ def _get(name: str, load: Callable[[], Any]) -> Any:
 
 
 def torchvision_features(classifier: ReferenceClassifier, model: str, weights: str) -> Extractor:
-    """Return the penultimate layer of a torchvision classifier.
+    """Return the penultimate layer of a torchvision classifier, such as resnet18, before its `fc`.
 
-    Args:
-        classifier: unused.
-        model: a name of torchvision.models that ends in `fc`, such as resnet18.
-        weights: such as IMAGENET1K_V1.
+    Its weights are such as IMAGENET1K_V1.
 
     Raises:
         GanAugError: weights that cannot be had, or a model that ends otherwise.

@@ -60,13 +60,8 @@ def fit_on_images(
 ) -> Classifier:
     """Fit the classifier on images by label, each class equally often.
 
-    Random states and torch's switches outside are left as they were.
-
-    Args:
-        quality: its `classifier` says which.
-        images: label to uint8 (N, C, H, W); no class is empty.
-        steps: optimizer steps.
-        purpose: fixes initial weights and order.
+    Random states and torch's switches outside are left as they were. Images are uint8
+    (N, C, H, W), and no class is empty; the purpose fixes initial weights and order.
 
     Raises:
         Diverged: training did.

@@ -13,13 +13,9 @@ class DiffAugment(nn.Module):
     """Random, differentiable changes of what the discriminator sees, real or generated.
 
     After Zhao et al. 2020 (arXiv:2006.10738, section 3.3), but for colour saturation: X-rays are
-    grey. Each image of a batch gets changes of its own. A range of 0 turns a change off.
-
-    Args:
-        brightness: added shift, uniform in [-brightness, brightness], on the [-1, 1] scale.
-        contrast: factor about the image's mean, uniform in [1 - contrast, 1 + contrast].
-        translation: shift up to this share of the side, each way; zeros move in.
-        cutout: side of the blanked square, as a share of the image's side.
+    grey. Each image of a batch gets changes of its own, uniform in ranges whose numbers
+    `gan_aug.settings.models.AugmentNode` describes; 0 turns a change off. Where an image is
+    shifted, zeros move in.
     """
 
     def __init__(
@@ -71,15 +67,9 @@ class DiffAugment(nn.Module):
 class ClassicAugment(nn.Module):
     """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness.
 
-    Each image of a batch gets changes of its own. The border is repeated where the image ends.
-
-    Args:
-        flip: probability of a left-right flip.
-        degrees: rotation, uniform in [-degrees, degrees].
-        shift: each way, uniform up to this share of the side.
-        scale: lowest and highest magnification (above 1 crops), uniform between.
-        contrast: factor about the image's mean, uniform in [1 - contrast, 1 + contrast].
-        brightness: added shift, uniform in [-brightness, brightness], on the [-1, 1] scale.
+    Each image of a batch gets changes of its own, uniform in ranges whose numbers
+    `gan_aug.settings.models.AugmentNode` describes. The border is repeated where the image ends;
+    a magnification above 1 crops.
     """
 
     def __init__(

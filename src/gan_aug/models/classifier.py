@@ -67,10 +67,7 @@ class Classifier(ResumableModule):
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         cosine = CosineAnnealingLR(optimizer, T_max=steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": cosine, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
     def configure_callbacks(self) -> list[Callback]:
         """Stop early on the validation loss, with `patience`."""

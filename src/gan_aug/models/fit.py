@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,7 @@ def make_trainer(settings: Node, **own: Any) -> Trainer:
 
 
 def fit(
-    module: ResumableModule,
-    data: DataModule,
-    settings: Node,
-    start: Path | None = None,
-    **own: Any,
+    module: ResumableModule, data: DataModule, settings: Node, start: Path | None = None, **own: Any
 ) -> None:
     """Train a GAN or a classifier, from a checkpoint on where there is one; see `make_trainer`."""
     trainer = make_trainer(settings, **own)
@@ -118,9 +114,9 @@ def fit_classifier(
     if noise_seed is not None:
         torch.manual_seed(noise_seed)
     curve = _Curve(choose_after)
-    validation: dict[str, Any] = {"val_check_interval": validate_every}
-    if validate_every is None:
-        validation = {"limit_val_batches": 0}
+    validation: Mapping[str, Any] = {"limit_val_batches": 0}
+    if validate_every is not None:
+        validation = {"val_check_interval": validate_every}
     fit(
         module,
         data,

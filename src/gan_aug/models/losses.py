@@ -29,13 +29,11 @@ class AdversarialLoss:
 def adversarial_loss(name: str, real_label: float) -> AdversarialLoss:
     """Build a loss by name.
 
-    Args:
-        name: `non_saturating` (Goodfellow et al. 2014, arXiv:1406.2661, section 3), `hinge` (Miyato
-            et al. 2018, arXiv:1802.05957, eq. 16 and 17), `least_squares` (Mao et al. 2017,
-            arXiv:1611.04076, eq. 9, a=0 and c=1) or `wasserstein` (Arjovsky et al. 2017,
-            arXiv:1701.07875, eq. 2 and 3), whose discriminator needs something to bound its slope.
-        real_label: target of real images; below 1 is one-sided label smoothing (Salimans et al.
-            2016, arXiv:1606.03498, section 3.4). `hinge` and `wasserstein` have none to smooth.
+    That is `non_saturating` (Goodfellow et al. 2014, arXiv:1406.2661, section 3), `hinge` (Miyato
+    et al. 2018, arXiv:1802.05957, eq. 16 and 17), `least_squares` (Mao et al. 2017,
+    arXiv:1611.04076, eq. 9, a=0 and c=1) or `wasserstein` (Arjovsky et al. 2017, arXiv:1701.07875,
+    eq. 2 and 3), whose discriminator needs something to bound its slope. A `real_label` below 1 is
+    one-sided label smoothing (Salimans et al. 2016, arXiv:1606.03498, section 3.4).
 
     Raises:
         GanAugError: an unknown name, or smoothing asked of a loss without a target.

@@ -22,7 +22,6 @@ from gan_aug.models.gans.base import GAN, Request, Sources
 from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
 from gan_aug.models.weights_file import (
     Damaged,
-    Shapes,
     check_finite,
     check_fits,
     read_shapes,
@@ -166,10 +165,7 @@ def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, O
 
 
 def rebuild_gan(
-    config: Plain,
-    state: Mapping[str, Tensor],
-    where: str,
-    build: Callable[[], GAN] | None = None,
+    config: Plain, state: Mapping[str, Tensor], where: str, build: Callable[[], GAN] | None = None
 ) -> GAN:
     """Build the GAN of a checkpoint's configuration and give it its weights; see `load_gan`."""
 
@@ -246,8 +242,15 @@ def read_description(path: Path, where: str) -> Description:
 def _read_shared(
     path: Path, where: str, described: Description, build: Callable[[], GAN] | None
 ) -> GAN:
-    if build is None:
-        _sketch(described.config, read_shapes(path, where), where)
+    if build is None:  # on the device `meta` no weight takes memory
+        saved = read_shapes(path, where)
+        with torch.device("meta"), at_most(20 * len(saved) + 100):
+            sketch = untrained_gan(described.config, where)
+        lasting = sketch.lasting_state()
+        check_fits(lasting, saved, where)
+        others = sum(t.numel() for n, t in sketch.state_dict().items() if n not in lasting)
+        if others > MOST_NUMBERS:
+            raise Damaged(where, f"asks for {others} numbers beside its weights")
     gan = untrained_gan(described.config, where) if build is None else build()
     weights, _ = read_weights(path, where, gan.lasting_state())
     if sha256_of(path) != described.weights_sha256:
@@ -257,17 +260,6 @@ def _read_shared(
     if build is None:
         _try(gan, described, where)
     return gan
-
-
-def _sketch(config: Plain, saved: Shapes, where: str) -> None:
-    """Check on the device `meta`, where no weight takes memory, what a file asks for."""
-    with torch.device("meta"), at_most(20 * len(saved) + 100):
-        gan = untrained_gan(config, where)
-    lasting = gan.lasting_state()
-    check_fits(lasting, saved, where)
-    others = sum(tensor.numel() for name, tensor in gan.state_dict().items() if name not in lasting)
-    if others > MOST_NUMBERS:
-        raise Damaged(where, f"asks for {others} numbers beside its weights")
 
 
 @torch.no_grad()

@@ -143,9 +143,7 @@ class Checkpoints(Checkpoint):
             torch.cuda.set_rng_state_all(state["cuda"])
         trainer.should_stop = state["should_stop"]
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save mid-epoch when it is time; the last batch is left to the epoch's end."""
         if not trainer.is_last_batch and self._is_due(_resumable(pl_module)):
             self._save_last(trainer)
@@ -227,9 +225,7 @@ class ProgressBar(Callback):
             self._task = self._bar.add_task("training", total=self._total, numbers="")
             self._bar.start()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Move on."""
         module = _resumable(pl_module)
         if self._bar is not None:
@@ -257,9 +253,7 @@ class ReportProgress(Callback):
         self._total = total_batches(trainer)
         update(_resumable(pl_module).batches_done, self._total)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Move on."""
         module = _resumable(pl_module)
         update(module.batches_done, self._total, module.latest.get("speed/images_per_second"))

@@ -153,12 +153,7 @@ def _watching(settings: SettledTrain, splits: Splits, origin: Origin) -> list[Ca
 
 
 def _finish_gan(
-    settings: SettledTrain,
-    module: GAN,
-    run: Run,
-    origin: Origin,
-    train: ImageTable,
-    diverged: bool,
+    settings: SettledTrain, module: GAN, run: Run, origin: Origin, train: ImageTable, diverged: bool
 ) -> None:
     """Write synthetic/ and metrics.json."""
     folder, checkpoint = run.folder / "synthetic", run.folder / "checkpoints" / "last.ckpt"

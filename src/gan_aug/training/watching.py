@@ -96,13 +96,10 @@ class SampleGrids(_Watching):
 
 
 def check_select(select: str, quality: QualitySettings, key: str) -> float:
-    """Check that a value of the metrics in use can choose a checkpoint; `key` names the setting.
-
-    Returns:
-        1 where lower is better, -1 where higher is.
+    """Return 1 where lower is better for what is to choose a checkpoint, -1 where higher is.
 
     Raises:
-        GanAugError: it cannot.
+        GanAugError: no metric in use has such a value; `key` is the setting that names it.
     """
     good = directions_of(quality)
     # What a translation changed of its source is not measured here.

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm as with_spectral_norm
 from torch.optim import Optimizer
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
-from gan_aug.models.losses import squared_gradient
+from gan_aug.models.losses import AdversarialLoss, squared_gradient
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
 
@@ -73,15 +73,13 @@ class GAN(ResumableModule):
     `FITTED_ON` two, its first half is of one class and its second half, as large, of the other;
     they are there as `source` and `target` too.
 
-    A subclass writes `fake`, `logits`, `discriminator_losses`, `generator_losses` and `synthesise`.
-    The base does the ratio, freezing, backward, learning rates, the EMA generator, differentiable
+    A subclass writes `fake`, `logits` and `synthesise`, and has a `loss` or losses of its own. The
+    base does the ratio, freezing, backward, learning rates, the EMA generator, differentiable
     augmentation, R1, logging and the checks for a failed training. What else a subclass has to
     remember is a buffer, or a function of `batches_done` or `share_done`: then it is resumed.
 
     What the numbers mean says `gan_aug.settings.models.GanSettings`; beside it:
 
-    - decay_from: from this share of the training on both learning rates fall linearly to 0.
-    - ema_decay: of the generator that samples come from; 0 samples from the trained weights.
     - spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
     - r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
     - r1_every: the next R1 weighs as many times as much (Karras et al. 2020, arXiv:1912.04958,
@@ -100,6 +98,7 @@ class GAN(ResumableModule):
     ONLY_TRAINED_WITH: ClassVar[tuple[str, ...]] = ("generator.", "augment.")
     """Beginnings of the names of weights that neither images nor a look at the networks need."""
     KEPT = (*ResumableModule.KEPT, "flat_steps")
+    loss: AdversarialLoss
 
     def __init__(
         self,
@@ -154,16 +153,18 @@ class GAN(ResumableModule):
         (B,) or, of a discriminator of parts of images, (B, ...): large means real.
         """
 
-    @abstractmethod
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return named scalar terms whose sum the discriminator minimises.
+        """Return named scalar terms whose sum the discriminator minimises: `real` and `fake`.
 
         Neither the batch's images nor the detached fakes are augmented: see `seen_logits`.
         """
+        # Two passes, so that batch norm sees real and generated images apart, as is usual.
+        real_logits, fake_logits = self.real_logits(batch), self.seen_logits(fakes, batch)
+        return {"real": self.loss.real(real_logits), "fake": self.loss.fake(fake_logits)}
 
-    @abstractmethod
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return named scalar terms whose sum the generator minimises; see `seen_logits`."""
+        """Return named scalar terms whose sum the generator minimises: `adversarial`."""
+        return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
     @abstractmethod
     def synthesise(self, request: Request) -> Synthesised:

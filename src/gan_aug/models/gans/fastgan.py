@@ -82,12 +82,9 @@ class GatedLinearUnit(nn.Module):
 
 def _up(before: int, after: int) -> nn.Sequential:
     """Double the side (figure 3); the gated linear unit halves the maps again."""
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2),
-        nn.Conv2d(before, 2 * after, 3, 1, 1, bias=False),
-        nn.BatchNorm2d(2 * after),
-        GatedLinearUnit(),
-    )
+    convolution = nn.Conv2d(before, 2 * after, 3, 1, 1, bias=False)
+    gated = nn.BatchNorm2d(2 * after), GatedLinearUnit()
+    return nn.Sequential(nn.Upsample(scale_factor=2), convolution, *gated)
 
 
 class SkipExcitation(nn.Module):

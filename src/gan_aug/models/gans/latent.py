@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Losses, Request, Synthesised
+from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Request, Synthesised
 from gan_aug.models.losses import adversarial_loss
 
 
@@ -50,16 +50,6 @@ class LatentGAN(GAN):
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Ask the discriminator."""
         return self.discriminator(images)
-
-    def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return the terms `real` and `fake`."""
-        # Two passes, so that batch norm sees real and generated images apart, as is usual.
-        real_logits, fake_logits = self.real_logits(batch), self.seen_logits(fakes, batch)
-        return {"real": self.loss.real(real_logits), "fake": self.loss.fake(fake_logits)}
-
-    def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
-        """Return the term `adversarial`."""
-        return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
     def realness(self, images: Tensor, batch: Batch) -> Tensor:
         """Return the D(x) of images that is logged: a probability where the loss has one."""

@@ -87,18 +87,12 @@ class Pix2Pix(TranslationGAN):
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `real` and `fake`, halved as in section 3.3."""
-        real_logits, fake_logits = self.real_logits(batch), self.seen_logits(fakes, batch)
-        return {
-            "real": 0.5 * self.loss.real(real_logits),
-            "fake": 0.5 * self.loss.fake(fake_logits),
-        }
+        return {n: 0.5 * loss for n, loss in super().discriminator_losses(batch, fakes).items()}
 
     def generator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
         """Return the terms `adversarial` and `l1`."""
-        return {
-            "adversarial": self.loss.generator(self.seen_logits(fakes, batch)),
-            "l1": self.l1_weight * (fakes - batch["image"]).abs().mean(),
-        }
+        losses = super().generator_losses(batch, fakes)
+        return losses | {"l1": self.l1_weight * (fakes - batch["image"]).abs().mean()}
 
     def translate(
         self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator

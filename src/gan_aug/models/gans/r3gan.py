@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -130,6 +131,19 @@ class Block(Residual):
         )
 
 
+def _stages(multiples: list[int], width: int, blocks: int, up: bool) -> list[nn.Module]:
+    """Return the blocks at each resolution, with what leads from one to the next."""
+    layers: list[nn.Module] = []
+    for before, multiple in pairwise([multiples[0], *multiples]):
+        wider = [_convolution(width * before, width * multiple, 1)] if multiple != before else []
+        if layers and up:
+            layers += [*wider, nn.Upsample(scale_factor=2, mode="bilinear")]
+        elif layers:
+            layers += [nn.AvgPool2d(2), *wider]
+        layers += [Block(width, multiple, blocks * len(multiples)) for _ in range(blocks)]
+    return layers
+
+
 class _Start(nn.Module):
     """Latent vectors to maps of 4x4: learned patterns, each times a number."""
 
@@ -158,17 +172,11 @@ class Generator(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         multiples = widths(sides(image_size), 1, MAX_MULTIPLE)
-        total = blocks * len(multiples)
-        layers: list[nn.Module] = [_Start(latent_dim, width * multiples[0])]
-        before = multiples[0]
-        for i, multiple in enumerate(multiples):
-            if multiple != before:
-                layers.append(_convolution(width * before, width * multiple, 1))
-            if i > 0:
-                layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
-            layers += [Block(width, multiple, total) for _ in range(blocks)]
-            before = multiple
-        self.stages = nn.Sequential(*layers, _convolution(width * before, channels, 1))
+        self.stages = nn.Sequential(
+            _Start(latent_dim, width * multiples[0]),
+            *_stages(multiples, width, blocks, up=True),
+            _convolution(width * multiples[-1], channels, 1),
+        )
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (B, latent_dim) to images (B, C, H, W), in evaluation mode in [-1, 1]."""
@@ -182,20 +190,11 @@ class Discriminator(nn.Module):
     def __init__(self, image_size: int, channels: int, width: int, blocks: int) -> None:
         super().__init__()
         multiples = widths(sides(image_size), 1, MAX_MULTIPLE)[::-1]
-        total = blocks * len(multiples)
-        layers: list[nn.Module] = [_convolution(channels, width, 1)]
-        before = 1
-        for i, multiple in enumerate(multiples):
-            if i > 0:
-                layers.append(nn.AvgPool2d(2))
-            if multiple != before:
-                layers.append(_convolution(width * before, width * multiple, 1))
-            layers += [Block(width, multiple, total) for _ in range(blocks)]
-            before = multiple
-        self.stages = nn.Sequential(*layers)
-        self.patterns = nn.Parameter(torch.randn(width * before, SMALLEST, SMALLEST) / SMALLEST)
-        self.last = nn.Linear(width * before, 1, bias=False)
-        nn.init.normal_(self.last.weight, 0.0, 1 / math.sqrt(width * before))
+        entry, maps = _convolution(channels, width, 1), width * multiples[-1]
+        self.stages = nn.Sequential(entry, *_stages(multiples, width, blocks, up=False))
+        self.patterns = nn.Parameter(torch.randn(maps, SMALLEST, SMALLEST) / SMALLEST)
+        self.last = nn.Linear(maps, 1, bias=False)
+        nn.init.normal_(self.last.weight, 0.0, 1 / math.sqrt(maps))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to logits (B,): large means more real than others."""

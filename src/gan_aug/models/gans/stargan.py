@@ -12,13 +12,7 @@ from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.losses import gradient_penalty
-from gan_aug.models.networks.blocks import (
-    PatchMean,
-    Residual,
-    halving_layers,
-    inner_widths,
-    normed,
-)
+from gan_aug.models.networks.blocks import PatchMean, Residual, halving_layers, inner_widths, normed
 
 
 class StarGAN(TranslationGAN):

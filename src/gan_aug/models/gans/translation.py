@@ -19,13 +19,9 @@ class TranslationGAN(GAN):
     def translate(
         self, generator: nn.Module, images: Tensor, label: int, random: torch.Generator
     ) -> Tensor:
-        """Return images of a class.
+        """Return images of the class `label` from at most `AT_ONCE` images (N, C, H, W) in [-1, 1].
 
-        Args:
-            generator: the one that samples come from, in evaluation mode.
-            images: (N, C, H, W) in [-1, 1], at most `AT_ONCE`.
-            label: of the class.
-            random: on the CPU.
+        The generator is the one that samples come from, in evaluation mode; `random` is on the CPU.
         """
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,7 @@ class TimmClassifier(ImageClassifier):
     ) -> None:
         super().__init__()
         check_source(pretrained, weights)
-        settings = {"in_chans": channels, "num_classes": classes}
-        body: Any = _create(name, pretrained, image_size, settings)
+        body: Any = _create(name, pretrained, image_size, channels, classes)
         self.body, described = body, body.pretrained_cfg
         if weights is not None:
             first, last = described["first_conv"], described["classifier"]
@@ -62,7 +62,7 @@ class TimmClassifier(ImageClassifier):
         return self.body.forward_head(maps, pre_logits=True)
 
 
-def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, Any]) -> nn.Module:
+def _create(name: str, pretrained: bool, image_size: int, channels: int, classes: int) -> nn.Module:
     require("timm", "model@classifier=timm")
     import timm
 
@@ -73,12 +73,14 @@ def _create(name: str, pretrained: bool, image_size: int, settings: dict[str, An
         raise GanAugError(f"classifier.name={name}: timm has no such model; {meant}")
 
     def make() -> nn.Module:
+        create = partial(timm.create_model, name, pretrained)
+        create = partial(create, in_chans=channels, num_classes=classes)
         try:  # transformers are made for one size of image
-            return timm.create_model(name, pretrained, img_size=image_size, **settings)
+            return create(img_size=image_size)
         except TypeError as error:
             if "img_size" not in str(error):
                 raise
-            return timm.create_model(name, pretrained, **settings)
+            return create()
 
     if pretrained:
         made: nn.Module = fetched_classifier(name, make)
