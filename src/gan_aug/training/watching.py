@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
@@ -66,18 +65,7 @@ class SampleGrids(_Watching):
         self._train = train
 
     def look(self, trainer: Trainer, gan: GAN) -> None:
-        """Write a grid."""
-        sheet = self._sheet(gan)
-        name = f"epoch_{trainer.current_epoch + 1:05d}.png"
-        path = Path(trainer.default_root_dir) / "samples" / name
-        replace_file(path, lambda temporary: save_image(sheet, temporary, format="png"))
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                title = "samples/left real, right generated"
-                logger.experiment.add_image(title, sheet, gan.batches_done)
-
-    def _sheet(self, gan: GAN) -> Tensor:
-        """Return both grids side by side: (3, H, W) in [0, 1]."""
+        """Write both grids side by side."""
         classes = list(self._origin.makes)
         count = GRID_SIDE * max(1, GRID_SIDE // len(classes))
         columns: tuple[list[Images], list[Images]] = ([], [])
@@ -92,7 +80,14 @@ class SampleGrids(_Watching):
         )
         height = max(left.shape[1], right.shape[1])
         left, right = (F.pad(grid, (0, 0, 0, height - grid.shape[1])) for grid in (left, right))
-        return torch.cat([left, torch.ones(len(left), height, 8), right], dim=2)
+        sheet = torch.cat([left, torch.ones(len(left), height, 8), right], dim=2)
+        name = f"epoch_{trainer.current_epoch + 1:05d}.png"
+        path = Path(trainer.default_root_dir) / "samples" / name
+        replace_file(path, lambda temporary: save_image(sheet, temporary, format="png"))
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                title = "samples/left real, right generated"
+                logger.experiment.add_image(title, sheet, gan.batches_done)
 
 
 def check_select(select: str, quality: QualitySettings, key: str) -> float:
