@@ -48,10 +48,7 @@ def metric_names(classes: Classes) -> tuple[str, ...]:
 def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> float:
     """Choose the threshold with the largest sensitivity + specificity (Youden 1950).
 
-    Args:
-        probabilities: (N, 2), in [0, 1].
-        labels: int64 (N,), 0 or 1; both must occur.
-        positive: the label of the positive class.
+    Of probabilities (N, 2) that of the label `positive` counts; both labels (N,) must occur.
 
     Returns:
         A threshold in [0, 1]; an image counts as positive at or above it. It lies midway between

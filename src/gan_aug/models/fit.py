@@ -92,17 +92,10 @@ def fit_classifier(
 ) -> Fit:
     """Fit a classifier for one epoch of its data, in memory: no run folder, no checkpoints.
 
-    Args:
-        node: the module's settings.
-        data: one epoch is the budget of optimizer steps.
-        settings: conf/trainer.
-        seed: of the initial weights.
-        what: the fit's name in errors.
-        key: the setting that holds the classifier's.
-        noise_seed: of random changes of images; None: what the initial weights leave.
-        validate_every: steps between validations; None: it is not validated.
-        choose_after: take the weights of the lowest validation loss after this step.
-        callbacks: further ones.
+    That epoch is the budget of optimizer steps. The fit is validated every `validate_every` steps,
+    None: never; where `choose_after` is given, it takes the weights of the lowest validation loss
+    after that step. `seed` is of the initial weights, `noise_seed` of random changes of images,
+    None: what the weights leave. Errors name the fit `what`, and the classifier's setting `key`.
 
     Raises:
         Diverged: weights are not finite.

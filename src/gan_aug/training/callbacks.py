@@ -250,13 +250,13 @@ class ReportProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where training begins, in a resumed run after its checkpoint."""
-        self._total = total_batches(trainer)
-        update(_resumable(pl_module).batches_done, self._total)
+        update(_resumable(pl_module).batches_done, total_batches(trainer))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Move on."""
         module = _resumable(pl_module)
-        update(module.batches_done, self._total, module.latest.get("speed/images_per_second"))
+        speed = module.latest.get("speed/images_per_second")
+        update(module.batches_done, total_batches(trainer), speed)
 
 
 def _numbers(latest: dict[str, float]) -> str:

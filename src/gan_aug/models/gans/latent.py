@@ -36,10 +36,7 @@ class LatentGAN(GAN):
         self._latents: Tensor | None = None
 
     def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent_dim) and int64 labels (B,).
-
-        `generator` is the one in training, or its EMA.
-        """
+        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent_dim) and labels (B,)."""
         return generator(latents)
 
     def fake(self, batch: Batch) -> Tensor:
