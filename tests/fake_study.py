@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from support import BINARY, RUN
 
 from gan_aug.data.classes import Classes
+from gan_aug.report import build
 from gan_aug.report.metrics import MeasuredFit, measure_fit
 from gan_aug.report.predictions import (
     Predicted,
@@ -31,8 +33,8 @@ def write_study(
     folder: Path,
     effects: dict[str, float],
     draws: int = 10,
-    repeats: int = 2,
-    noise: float = 0.004,
+    repeats: int = 1,
+    noise: float = 0.003,
     conditions: tuple[dict[str, Any], ...] = ({},),
     seed: int = 0,
     quality: float | None = None,
@@ -171,6 +173,13 @@ def _arm(arm: str) -> dict[str, Any]:
 def _added(arm: str) -> int:
     tail = arm.rpartition("_")[2]
     return int(tail) if tail.isdigit() else 10 * (arm in ("duplicate", "gan", "classic_gan"))
+
+
+def report_without_figures(folder: Path) -> None:
+    """Write a report for the tests of a module; figures take most of a report's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "all_figures", lambda *_: {})
+        build.write_report(folder)
 
 
 def metrics_of(draw: Path, fit: dict[str, Any], classes: Classes = BINARY) -> MeasuredFit:

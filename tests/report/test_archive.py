@@ -26,7 +26,7 @@ EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.02}
 
 def test_unpacked_it_gives_the_same_report(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    write_study(one, EFFECTS, draws=6, repeats=1, quality=1.0)
+    write_study(one, EFFECTS, draws=6, quality=1.0)
     (one / "draw_2" / "grids").mkdir()
     (one / "draw_2" / "grids" / "real_pneumonia.txt").write_text("an image")
     change(one / "draw_3" / "run.json", lambda r: r.update(status="failed"))
@@ -64,7 +64,7 @@ def test_a_study_goes_on_from_its_archive(command: Command, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("archive", ["draws.tar", "."])
 def test_it_is_a_zip(archive: str, command: Command, tmp_path: Path) -> None:
-    write_study(tmp_path / "s", EFFECTS, draws=1, repeats=1)
+    write_study(tmp_path / "s", EFFECTS, draws=1)
     result = command("report", "study_dir=s", f"archive={archive}")
     assert result.returncode == 1
     assert f"archive={archive}: name a file that ends in .zip" in result.stderr
@@ -72,7 +72,7 @@ def test_it_is_a_zip(archive: str, command: Command, tmp_path: Path) -> None:
 
 
 def test_what_a_link_points_to_is_not_packed(tmp_path: Path) -> None:
-    folder = write_study(tmp_path / "s", EFFECTS, draws=6, repeats=1)
+    folder = write_study(tmp_path / "s", EFFECTS, draws=6)
     link = folder / "draw_2" / "fits" / "gan_0.npz"
     elsewhere = link.rename(tmp_path / "elsewhere.npz")
     link.symlink_to(elsewhere)
@@ -132,7 +132,7 @@ def test_more_rows_than_are_read_are_refused(
 
 
 def unpacked(tmp_path: Path) -> Path:
-    write_study(tmp_path / "s", {"real": 0.0, "gan": 0.0}, draws=1, repeats=1)
+    write_study(tmp_path / "s", {"real": 0.0, "gan": 0.0}, draws=1)
     write_report(tmp_path / "s", tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "unpacked")

@@ -38,7 +38,7 @@ MRI = {"real": 0.0, "classic": 0.06, "classic_gan": 0.02, "gan": 0.0}
 def mri(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two declared endpoints, the first blind, on which classic_gan is worse than classic."""
     folder = tmp_path_factory.mktemp("mri")
-    write_study(folder, MRI | BLIND, draws=8, repeats=1, endpoints=ENDPOINTS)
+    write_study(folder, MRI | BLIND, draws=8, endpoints=ENDPOINTS)
     (folder / "draw_0" / "grids").mkdir()
     for kind in ("real", "synthetic"):
         Image.new("L", (8, 8)).save(folder / "draw_0" / "grids" / f"{kind}_pneumonia.png")
@@ -111,7 +111,7 @@ def test_what_cannot_tell_is_never_followed_by_a_worth(mri: Path) -> None:
 def test_exploratory_numbers_stand_under_that_heading_alone(tmp_path: Path) -> None:
     rises = {arm: 0.02 * (i - 1) for i, arm in enumerate(BLIND)}
     effects = {"real": 0.0, "duplicate": 0.0, "gan": 0.02} | rises
-    folder = write_study(tmp_path, effects, draws=6, repeats=1, endpoints=ENDPOINTS[:1])
+    folder = write_study(tmp_path, effects, draws=6, endpoints=ENDPOINTS[:1])
     page = write_report(folder).page.read_text()
     summary = json.loads((folder / "summary.json").read_text())
     undeclared = [
@@ -246,7 +246,7 @@ def test_the_command_prints_the_answer_and_where_it_lies(mri: Path, command: Any
 @pytest.mark.parametrize("draws", [1, 2])
 def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Path) -> None:
     tested = [{"split": "test", "metric": "auroc", "smallest_effect": 0.01}]
-    write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, repeats=1, endpoints=tested)
+    write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, endpoints=tested)
     write_report(tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "not kept" not in page

@@ -35,7 +35,7 @@ def sparse(path: Path) -> None:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    return write_study(tmp_path / "s", {"real": 0.0, "gan": 0.02}, draws=3, repeats=1)
+    return write_study(tmp_path / "s", {"real": 0.0, "gan": 0.02}, draws=3)
 
 
 @pytest.mark.parametrize("plant", [fifo, device, sparse])
@@ -101,7 +101,7 @@ def test_an_arm_that_no_draw_has_a_fit_of_is_named(study: Path) -> None:
 
 def test_a_setting_that_is_text_here_and_a_number_there_has_a_report(tmp_path: Path) -> None:
     conditions = ({"study.count": "auto"}, {"study.count": 50})
-    write_study(tmp_path, {"real": 0.0, "gan": 0.02}, draws=1, repeats=1, conditions=conditions)
+    write_study(tmp_path, {"real": 0.0, "gan": 0.02}, draws=1, conditions=conditions)
     found = read_study(tmp_path)
     assert [len(found.rows(condition)) for condition in found.conditions] == [2, 2]
 

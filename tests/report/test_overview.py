@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import write_study
+from fake_study import report_without_figures, write_study
 
 from gan_aug.report.answer import answer_of
 from gan_aug.report.build import write_report
@@ -28,11 +28,19 @@ BLIND_UNDER = (
 SEES, BLIND = {"hospital": "a"}, {"hospital": "b"}
 
 
-def two_conditions(folder: Path) -> Summary:
-    """Write a study that sees real images under one condition and not under the other."""
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report that sees real images under one condition and not under the other."""
+    folder = tmp_path_factory.mktemp("two")
     write_study(folder, BASE | {"gan": 0.02} | RISES, conditions=(SEES,))
     write_study(folder, BASE | {"gan": 0.0} | FLAT, conditions=(BLIND,), seed=1)
-    return summarise(read_study(folder))
+    report_without_figures(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def summary(two: Path) -> Summary:
+    return summarise(read_study(two))
 
 
 def table_of(page: str) -> str:
@@ -40,8 +48,7 @@ def table_of(page: str) -> str:
     return page[page.index('<table class="overview"') : page.index("What limits it")]
 
 
-def test_each_condition_has_its_numbers(tmp_path: Path) -> None:
-    summary = two_conditions(tmp_path)
+def test_each_condition_has_its_numbers(summary: Summary) -> None:
     sees, blind = overview(summary)
     assert (sees.verdict.condition, blind.verdict.condition) == (SEES, BLIND)
     assert (sees.verdict.arm, sees.verdict.reference) == ("gan", "real")
@@ -59,13 +66,13 @@ def test_each_condition_has_its_numbers(tmp_path: Path) -> None:
 
 
 def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
-    tmp_path: Path,
+    summary: Summary,
 ) -> None:
     gate = [
         GateRow(SEES, "normal", {"recall": 0.1}, 10, 3, {"recall": 7}, 0.39),
         GateRow(SEES, "pneumonia", {"recall": 0.1}, 10, 4, {"recall": 6}, None),
     ]
-    summary = replace(two_conditions(tmp_path), gate=gate)
+    summary = replace(summary, gate=gate)
     titles = {"gan": "GAN images", "real": "real images"}
     said = (
         "GAN images pass the gate (as varied as unseen real ones), with hospital = a: normal in "
@@ -77,21 +84,20 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
 
 @pytest.mark.parametrize(("shares", "said"), [((1.0,), "100 %"), ((0.39, 1.0), "39 to 100 %")])
 def test_gates_of_many_conditions_are_one_sentence(
-    shares: tuple[float, ...], said: str, tmp_path: Path
+    shares: tuple[float, ...], said: str, summary: Summary
 ) -> None:
     gate = [
         GateRow({"hospital": str(i)}, "normal", {"recall": 0.1}, 10, 3, {"recall": 7}, share)
         for i in range(7)
         for share in shares
     ]
-    summary = replace(two_conditions(tmp_path), gate=gate)
+    summary = replace(summary, gate=gate)
     limits = answer_of(summary, {"gan": "GAN images"}, []).limits
     assert any(line.endswith(f"of real images in their place: {said}.") for line in limits)
 
 
-def test_the_page_begins_with_the_table(tmp_path: Path) -> None:
-    summary = two_conditions(tmp_path)
-    page = write_report(tmp_path).page.read_text()
+def test_the_page_begins_with_the_table(two: Path, summary: Summary) -> None:
+    page = (two / "report.html").read_text()
     table = table_of(page)
     for row in overview(summary):
         assert f"{row.verdict.label}</th>" in table
@@ -124,10 +130,8 @@ def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None
             assert f"hospital = {hospital}: {gain}" in found
 
 
-def test_a_condition_that_can_tell_is_not_said_to_be_blind(tmp_path: Path) -> None:
-    two_conditions(tmp_path)
-    write_report(tmp_path)
-    found = said(tmp_path, BLIND_UNDER.format(1))
+def test_a_condition_that_can_tell_is_not_said_to_be_blind(two: Path) -> None:
+    found = said(two, BLIND_UNDER.format(1))
     assert "hospital = b: " in found
     assert "hospital = a" not in found
 

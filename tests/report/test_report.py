@@ -16,10 +16,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from fake_study import ARMS, SPLITS, change, write_study
+from fake_study import ARMS, SPLITS, change, report_without_figures, write_study
 from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
+from gan_aug.report import build
 from gan_aug.report.answer import points
 from gan_aug.report.build import as_csv, write_report
 from gan_aug.report.figures import roc_curve
@@ -29,6 +30,7 @@ from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]
 NONE = dict.fromkeys(ARMS, 0.0)
+SMALL = {"real": 0.0, "gan": 0.0, "duplicate": 0.0}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -47,19 +49,37 @@ def pair(summary: dict[str, Any], arm: str, reference: str, **where: Any) -> dic
     return dict(one)
 
 
-def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE | {"gan": 0.02}))
-    table = pl.read_csv(tmp_path / "results.csv")
+@pytest.fixture(scope="module")
+def equal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report whose arms are alike, with figures, and two files where these go."""
+    folder = write_study(tmp_path_factory.mktemp("equal"), NONE)
+    (folder / "figures").mkdir()
+    for name in ("gain_by_size", "mine"):
+        (folder / "figures" / f"{name}.png").touch()
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report in which `gan` is 3 points better, without figures."""
+    folder = write_study(tmp_path_factory.mktemp("gain"), NONE | {"gan": 0.03}, repeats=2)
+    report_without_figures(folder)
+    return folder
+
+
+def test_numbers_follow_from_results_csv(gain: Path) -> None:
+    table, summary = pl.read_csv(gain / "results.csv"), read(gain)
     assert len(table) == 10 * 2 * len(ARMS)
     means = table.pivot(
         "arm", index="draw", values="internal_accuracy", aggregate_function="mean"
     ).sort("draw")
-    found = pair(read(tmp_path), "gan", "duplicate", split="internal")
+    found = pair(summary, "gan", "duplicate", split="internal")
     differences = means["gan"] - means["duplicate"]
     assert found["mean"] == pytest.approx(differences.mean())
     assert found["sd"] == pytest.approx(differences.std())
     assert found["p"] == pytest.approx(stats.ttest_rel(means["gan"], means["duplicate"]).pvalue)
-    (block,) = read(tmp_path)["splits"]["internal"]["accuracy"]
+    (block,) = summary["splits"]["internal"]["accuracy"]
     family = block["comparisons"]
     smallest = min(c["p"] for c in family)
     assert min(c["p_holm"] for c in family) == pytest.approx(min(1, smallest * len(family)))
@@ -69,12 +89,11 @@ def test_numbers_follow_from_results_csv(tmp_path: Path) -> None:
     of_draws = table.filter(pl.col("arm") == "gan").group_by("draw")
     within = of_draws.agg(pl.col("internal_accuracy").var())["internal_accuracy"].mean()
     assert arm["sd_between_repeats"] == pytest.approx(np.sqrt(within))
-    assert pair(read(tmp_path), "classic_gan", "classic", split="internal") in family
+    assert pair(summary, "classic_gan", "classic", split="internal") in family
 
 
-def test_results_hold_no_times(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE))
-    assert "seconds" not in (tmp_path / "results.csv").read_text()
+def test_results_hold_no_times(equal: Path) -> None:
+    assert "seconds" not in (equal / "results.csv").read_text()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +110,7 @@ def test_results_hold_no_times(tmp_path: Path) -> None:
     ],
 )
 def test_the_answer(effects: dict[str, float], start: str, part: str, tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE | effects))
+    write_report(write_study(tmp_path, SMALL | effects))
     (answer,) = read(tmp_path)["answer"]["verdicts"]
     assert answer.startswith(f"Test accuracy at 0.5 (primary): {start}")
     assert part in answer
@@ -108,7 +127,7 @@ def test_pairs_that_the_study_names_are_corrected_with_all_others(tmp_path: Path
         "gan_50": 0.01,
         "gan_100": 0.01,
     }
-    write_study(tmp_path, effects)
+    write_study(tmp_path, effects, draws=6)
     named = [["gan_50", "duplicate_50"], ["gan_100", "duplicate_100"]]
     for path in tmp_path.glob("*/metrics.json"):
         change(path, lambda m: m.update(comparisons=named, control="duplicate_50"))
@@ -122,7 +141,7 @@ def test_pairs_that_the_study_names_are_corrected_with_all_others(tmp_path: Path
 
 
 def test_a_study_without_a_control_says_so(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE | {"gan": 0.03})
+    write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6)
     for path in tmp_path.glob("*/metrics.json"):
         change(path, lambda m: m.update(control=None))
     write_report(tmp_path)
@@ -131,7 +150,7 @@ def test_a_study_without_a_control_says_so(tmp_path: Path) -> None:
 
 
 def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE | {"gan": 0.03}, draws=4))
+    write_report(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=4))
     answer = read(tmp_path)["answer"]
     assert answer["careful"][0].startswith("Careful")
     assert "9 (" in answer["careful"][0]
@@ -140,7 +159,7 @@ def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
 
 
 def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=6)
     change(
         tmp_path / "draw_3" / "metrics.json",
         lambda m: m["checks"][0].update(passed=False, detail="7 foreign images"),
@@ -153,7 +172,7 @@ def test_a_broken_rule_is_shown_and_warned_of(tmp_path: Path) -> None:
 
 
 def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=6)
     change(
         tmp_path / "draw_3" / "metrics.json",
         lambda m: m["gans"]["pneumonia"].update(checkpoint_sha256="{} 2"),
@@ -163,8 +182,8 @@ def test_one_gan_for_two_draws_breaks_rule_8(tmp_path: Path) -> None:
 
 
 def test_a_gan_of_several_classes_counts_once(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
-    for draw in range(10):
+    write_study(tmp_path, SMALL, draws=6)
+    for draw in range(6):
         change(
             tmp_path / f"draw_{draw}" / "metrics.json",
             lambda m: m["gans"].update(normal=m["gans"]["pneumonia"]),
@@ -172,11 +191,11 @@ def test_a_gan_of_several_classes_counts_once(tmp_path: Path) -> None:
     write_report(tmp_path)
     (rule,) = [r for r in read(tmp_path)["rules"] if r["rule"] == 8]
     assert rule["passed"]
-    assert rule["detail"] == "10 GANs for 10 draws"
+    assert rule["detail"] == "6 GANs for 6 draws"
 
 
 def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=6)
 
     def drop(metrics: dict[str, Any]) -> None:
         metrics["fits"] = [f for f in metrics["fits"] if f["arm"] != "gan"]
@@ -184,25 +203,24 @@ def test_a_missing_fit_leaves_the_draw_out_of_its_pairs(tmp_path: Path) -> None:
     change(tmp_path / "draw_3" / "metrics.json", drop)
     write_report(tmp_path)
     summary = read(tmp_path)
-    assert pair(summary, "gan", "real")["draws"] == 9
-    assert pair(summary, "classic", "real")["draws"] == 10
+    assert pair(summary, "gan", "real")["draws"] == 5
+    assert pair(summary, "duplicate", "real")["draws"] == 6
     assert [r["rule"] for r in summary["rules"] if not r["passed"]] == [9]
 
 
 def test_failed_draws_are_listed_and_do_not_stop_it(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=6)
     change(tmp_path / "draw_2" / "run.json", lambda r: r.update(status="failed", reason="no disk"))
     write_report(tmp_path)
-    assert read(tmp_path)["draws"] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert read(tmp_path)["draws"] == [0, 1, 3, 4, 5]
     assert "no disk" in (tmp_path / "report.html").read_text()
 
 
-def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE | {"gan": 0.05}))
-    found = pair(read(tmp_path), "gan", "real", metric="calibration_error")
+def test_calibration_error_counts_a_fall_as_better(gain: Path) -> None:
+    found = pair(read(gain), "gan", "real", metric="calibration_error")
     assert found["mean"] < 0
     assert (found["better"], found["worse"]) == (10, 0)
-    html = (tmp_path / "report.html").read_text()
+    html = (gain / "report.html").read_text()
     table = html.split("calibration error (lower is better)")[1].split("</details>")[0]
     falls = re.findall(r'class="n (better|worse)">-', table)
     assert falls
@@ -210,8 +228,8 @@ def test_calibration_error_counts_a_fall_as_better(tmp_path: Path) -> None:
 
 
 def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE, conditions=({"per_class": 50},), draws=4)
-    write_study(tmp_path, NONE, conditions=({"per_class": 300},), draws=6)
+    write_study(tmp_path, SMALL, conditions=({"per_class": 50},), draws=4)
+    write_study(tmp_path, SMALL, conditions=({"per_class": 300},), draws=6, repeats=2, noise=0.001)
     html = write_report(tmp_path).page.read_text()
     few, enough = (pair(read(tmp_path), "gan", "real", block=i) for i in (0, 1))
     assert (few["low"], few["over_draws"]) == (None, None)
@@ -220,9 +238,8 @@ def test_an_interval_over_patients_is_that_of_its_own_size(tmp_path: Path) -> No
     assert f"{100 * low:+.2f} to {100 * high:+.2f}" in html
 
 
-def test_intervals_are_over_patients_where_these_are_the_same_in_all_draws(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE | {"gan": 0.02}))
-    summary = read(tmp_path)
+def test_intervals_are_over_patients_where_these_are_the_same_in_all_draws(gain: Path) -> None:
+    summary = read(gain)
     assert summary["splits"]["test"].keys() > {"auroc", "auprc", AT_VALIDATION_THRESHOLD}
     for metric in summary["splits"]["test"]:
         found = pair(summary, "gan", "real", metric=metric)
@@ -242,7 +259,7 @@ def on(machine: str, **trainer: object) -> Callable[[dict[str, Any]], None]:
 
 
 def test_draws_of_a_cpu_and_a_gpu_are_one_study(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=3)
     records = sorted(tmp_path.glob("draw_*/run.json"))
     for path in records:
         change(path, on("Linux", accelerator="cpu", deterministic=True, precision="bf16-mixed"))
@@ -255,22 +272,24 @@ def test_draws_of_a_cpu_and_a_gpu_are_one_study(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_draws_that_end_during_a_build_are_newer_than_it(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE)
+def test_draws_that_end_during_a_build_are_newer_than_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_study(tmp_path, SMALL, draws=1)
+    monkeypatch.setattr(build, "all_figures", lambda *_: time.sleep(0.3) or {})
     started = time.time()
     report = write_report(tmp_path).page
     assert abs(report.stat().st_mtime - started) < 0.2 < time.time() - started
 
 
-@pytest.mark.figures
-def test_the_page_loads_nothing(tmp_path: Path) -> None:
-    html = write_report(write_study(tmp_path, NONE)).page.read_text()
+def test_the_page_loads_nothing(equal: Path) -> None:
+    html = (equal / "report.html").read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", html)
     assert "@import" not in html
     assert "url(" not in html
     assert html.count("data:image/png;base64,") >= 3
     for name in ("paired_differences", "roc", "learning_curves"):
-        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 0
+        assert (equal / "figures" / f"{name}.png").stat().st_size > 0
 
 
 @pytest.mark.slow
@@ -296,9 +315,8 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
 
 @pytest.mark.figures
 def test_counts_are_drawn(tmp_path: Path) -> None:
-    write_report(
-        write_study(tmp_path, {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02})
-    )
+    effects = {"real": 0.0, "gan_50": 0.0, "gan_100": 0.01, "gan_200": 0.02}
+    write_report(write_study(tmp_path, effects, draws=6))
     assert (tmp_path / "figures" / "accuracy_by_count.png").exists()
 
 
@@ -314,15 +332,9 @@ def test_roc_agrees_with_torchmetrics() -> None:
     assert roc_curve(probabilities, labels, np.array([0.0, 1.0]))[1] == 1
 
 
-@pytest.mark.figures
-def test_no_figure_of_an_earlier_build_is_left(tmp_path: Path) -> None:
+def test_no_figure_of_an_earlier_build_is_left(equal: Path) -> None:
     """A growing sweep has at some point too many conditions for a figure that it had before."""
-    write_study(tmp_path, NONE)
-    (tmp_path / "figures").mkdir()
-    for name in ("gain_by_size", "mine"):
-        (tmp_path / "figures" / f"{name}.png").touch()
-    write_report(tmp_path)
-    left = {path.stem for path in (tmp_path / "figures").iterdir()}
+    left = {path.stem for path in (equal / "figures").iterdir()}
     assert "gain_by_size" not in left
     assert {"paired_differences", "mine"} <= left
 
@@ -346,7 +358,7 @@ def quality_row(folder: Path, value: str) -> dict[str, Any]:
 
 @pytest.mark.figures
 def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE, quality=1.0))
+    write_report(write_study(tmp_path, SMALL, repeats=2, quality=1.0))
     kid, precision = quality_row(tmp_path, "kid"), quality_row(tmp_path, "precision")
     values = [
         read_json(path)["quality"]["classes"]["pneumonia"]["values"]["generated"]["kid"]
@@ -367,7 +379,7 @@ def test_quality_stands_beside_the_gain(tmp_path: Path) -> None:
 
 def test_what_only_generated_images_can_have_has_no_baseline(tmp_path: Path) -> None:
     """Such as the distance of a translation to its source."""
-    write_study(tmp_path, SMALL, draws=6, repeats=1, quality=1.0)
+    write_study(tmp_path, SMALL, draws=6, quality=1.0)
 
     def translated(metrics: dict[str, Any]) -> None:
         metrics["quality"]["good"]["copying_source_pixel"] = "lower"
@@ -398,10 +410,9 @@ def test_quality_needs_draws_and_one_extractor_for_a_correlation(tmp_path: Path)
     assert row["extractor"] == "cnn-c0ffee00, cnn-deadbeef"
 
 
-def test_a_study_without_quality_has_no_section_of_it(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, NONE))
-    assert read(tmp_path)["quality"] == []
-    assert "Quality of the GAN images" not in (tmp_path / "report.html").read_text()
+def test_a_study_without_quality_has_no_section_of_it(equal: Path) -> None:
+    assert read(equal)["quality"] == []
+    assert "Quality of the GAN images" not in (equal / "report.html").read_text()
 
 
 def other_data(record: dict[str, Any]) -> None:
@@ -422,7 +433,7 @@ def other_settings(record: dict[str, Any]) -> None:
 def test_draws_that_do_not_belong_together(
     edit: Callable[[dict[str, Any]], None], parts: list[str], tmp_path: Path
 ) -> None:
-    write_study(tmp_path, NONE)
+    write_study(tmp_path, SMALL, draws=5)
     change(tmp_path / "draw_4" / "run.json", edit)
     with pytest.raises(GanAugError) as caught:
         write_report(tmp_path)
@@ -449,9 +460,6 @@ def test_bad_folders_give_one_line(name: str, part: str, tmp_path: Path, command
     (line,) = result.stderr.splitlines()
     assert part in line
     assert not list(tmp_path.glob("*.log"))
-
-
-SMALL = {"real": 0.0, "gan": 0.0, "duplicate": 0.0}
 
 
 def rewrite(folder: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -533,12 +541,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_draw_whose_files_disagree_is_left_out_and_named(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_study(tmp_path, SMALL, draws=6, repeats=1)
+    write_study(tmp_path, SMALL, draws=3)
     damage, reason = DAMAGES[name]
     damage(tmp_path / "draw_1")
     write_report(tmp_path)
     summary = read(tmp_path)
-    assert summary["draws"] == [0, 2, 3, 4, 5]
+    assert summary["draws"] == [0, 2]
     (left_out,) = summary["unfinished"]
     assert left_out["status"] == "left out"
     assert reason in left_out["reason"]
@@ -564,7 +572,7 @@ def renumbered(folder: Path) -> None:
 def test_a_copied_draw_counts_once(
     edit: Callable[[Path], None], reason: str, tmp_path: Path
 ) -> None:
-    write_study(tmp_path, SMALL, draws=6, repeats=1)
+    write_study(tmp_path, SMALL, draws=6)
     shutil.copytree(tmp_path / "draw_1", tmp_path / "a copy")
     edit(tmp_path / "a copy")
     write_report(tmp_path)
@@ -574,7 +582,7 @@ def test_a_copied_draw_counts_once(
 
 
 def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) -> None:
-    write_report(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6, repeats=1))
+    write_report(write_study(tmp_path, SMALL | {"gan": 0.03}, draws=6))
     (answer,) = read(tmp_path)["answer"]["exploratory"]
     assert answer.startswith("Not declared: gan less real, in points: ")
     for metric, title in (
@@ -587,7 +595,7 @@ def test_the_answer_stands_beside_what_no_threshold_can_shift(tmp_path: Path) ->
 
 
 def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
-    write_study(tmp_path, SMALL, draws=6, repeats=1)
+    write_study(tmp_path, SMALL, draws=6)
     for path in tmp_path.glob("*/run.json"):
         change(path, lambda r: r["data"].update(warnings=["24 of 24 files look swapped"]))
     write_report(tmp_path)
@@ -596,7 +604,7 @@ def test_warnings_of_the_data_stand_above_the_answer(tmp_path: Path) -> None:
 
 def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None:
     """What touches no fit may differ; the quality that all draws have is reported."""
-    write_study(tmp_path, SMALL, draws=6, repeats=1, quality=1.0)
+    write_study(tmp_path, SMALL, draws=6, quality=1.0)
     change(tmp_path / "draw_2" / "run.json", lambda r: r["config"].update(quality={"count": 99}))
 
     def less(metrics: dict[str, Any]) -> None:
@@ -612,7 +620,7 @@ def test_draws_of_other_quality_settings_belong_together(tmp_path: Path) -> None
 
 
 def test_what_gans_were_chosen_by_is_one_of_a_study_s_settings(tmp_path: Path) -> None:
-    write_study(tmp_path, NONE, draws=3)
+    write_study(tmp_path, SMALL, draws=3)
     metrics = {"kid": {"good": {"kid": "lower"}}, "fid": {"good": {"fid": "lower"}, "x": 1}}
 
     def chosen(seed: int, x: int) -> Any:
@@ -631,7 +639,7 @@ def test_what_gans_were_chosen_by_is_one_of_a_study_s_settings(tmp_path: Path) -
 
 
 def test_a_draw_that_was_moved_and_linked_to_counts(tmp_path: Path) -> None:
-    folder = write_study(tmp_path / "s", SMALL, draws=6, repeats=1)
+    folder = write_study(tmp_path / "s", SMALL, draws=6)
     (folder / "draw_2").rename(tmp_path / "another disk")
     (folder / "draw_2").symlink_to(tmp_path / "another disk")
     write_report(folder)
@@ -642,7 +650,7 @@ def test_a_draw_that_was_moved_and_linked_to_counts(tmp_path: Path) -> None:
 def test_a_draw_that_cannot_be_reached_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = write_study(tmp_path / "s", SMALL, draws=7, repeats=1)
+    folder = write_study(tmp_path / "s", SMALL, draws=7)
     shutil.rmtree(folder / "draw_2")
     (folder / "draw_2").symlink_to(tmp_path / "a disk that is gone")
     page = write_report(folder).page.read_text()
@@ -656,7 +664,7 @@ def test_a_draw_that_cannot_be_reached_is_named(
 
 def test_a_name_is_no_formula_in_results_csv(tmp_path: Path) -> None:
     """Conditions and arms are called by anyone; numbers stay numbers."""
-    write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"hospital": "=HYPERLINK(1)"},))
+    write_study(tmp_path, SMALL, draws=1, conditions=({"hospital": "=HYPERLINK(1)"},))
     write_report(tmp_path)
     table = pl.read_csv(tmp_path / "results.csv")
     assert set(table["hospital"]) == {"'=HYPERLINK(1)"}
@@ -671,7 +679,7 @@ def test_a_name_is_no_formula_in_results_csv(tmp_path: Path) -> None:
 def test_the_printed_command_is_the_one_that_was_typed(tmp_path: Path) -> None:
     """In bash: its words come out as they went in."""
     typed = ["python", "-m", "x", "study.count={RARE: 60}", "data.root=my images", "name=it's"]
-    write_study(tmp_path, SMALL, draws=1, repeats=1)
+    write_study(tmp_path, SMALL, draws=1)
     change(tmp_path / "draw_0" / "run.json", lambda r: r.update(command=typed))
     page = write_report(tmp_path).page.read_text()
     (printed,) = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)

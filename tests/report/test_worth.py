@@ -21,6 +21,7 @@ STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
 """2 points a doubling, and those of 50 images are the draw's."""
 FLAT = dict.fromkeys(STEPS, 0.0)
 BASE = {"real": 0.0, "duplicate": 0.0}
+Shared = tuple[Path, dict[str, Any]]
 
 
 def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
@@ -29,14 +30,35 @@ def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str,
     return plain(summary)
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """A study in which `gan` is as good as twice the real images, and its summary."""
+    folder = tmp_path_factory.mktemp("sound")
+    return folder, summary_of(folder, BASE | {"gan": 0.02} | STEPS)
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """One in which more real images change nothing."""
+    folder = tmp_path_factory.mktemp("flat")
+    return folder, summary_of(folder, BASE | {"gan": 0.0} | FLAT)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """One of four draws."""
+    folder = tmp_path_factory.mktemp("few")
+    return folder, summary_of(folder, BASE | {"gan": 0.02} | STEPS, draws=4)
+
+
 def measure(summary: dict[str, Any], split: str = "test", metric: str = "accuracy") -> Any:
     (one,) = [m for m in summary["worth"] if (m["split"], m["metric"]) == (split, metric)]
     return one
 
 
 @pytest.mark.figures
-def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS)
+def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(sound: Shared) -> None:
+    folder, summary = sound
     found = measure(summary)
     assert found["sensitivity"]["gain"] == pytest.approx(0.02, abs=0.003)
     gan, copies = (found["arms"][arm]["rate"] for arm in ("gan", "duplicate"))
@@ -48,30 +70,30 @@ def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(tmp_path: Path) -> 
     worth = {arm: found["arms"][arm]["worth"] for arm in ("gan", "duplicate")}
     expected = f"gan is worth {worth['gan']}; as many copies: {worth['duplicate']}."
     assert f"In further real images of each class, {expected}" in answer
-    html = write_report(tmp_path).page.read_text()
+    html = write_report(folder).page.read_text()
     assert found["arms"]["gan"]["worth"] in html
-    assert (tmp_path / "figures" / "ruler.png").exists()
+    assert (folder / "figures" / "ruler.png").exists()
 
 
-def test_the_ruler_is_no_arm_that_is_asked_about(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS)
+def test_the_ruler_is_no_arm_that_is_asked_about(sound: Shared) -> None:
+    folder, summary = sound
     block = summary["splits"]["test"]["accuracy"][0]
     assert set(block["arms"]) == {"real", "duplicate", "gan"}
     compared = {c["arm"] for c in block["comparisons"]} | {
         c["reference"] for c in block["comparisons"]
     }
     assert not compared & STEPS.keys()  # nor does it make Holm's correction stricter
-    assert "ruler_25" in set(read_study(tmp_path).table["arm"])
+    assert "ruler_25" in set(read_study(folder).table["arm"])
 
 
-def test_where_real_images_change_nothing_the_endpoint_cannot_tell(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | FLAT)
+def test_where_real_images_change_nothing_the_endpoint_cannot_tell(flat: Shared) -> None:
+    folder, summary = flat
     assert measure(summary)["sensitivity"]["gain"] <= 0.01
     said, limits = summary["answer"]["verdicts"], summary["answer"]["limits"]
     assert "cannot tell, neither gan in place of real nor more real images" in said[0]
     assert not any("worth" in line for line in said)
     assert any("not shown to move test accuracy at 0.5: " in line for line in limits)
-    assert "cannot tell</td>" in write_report(tmp_path).page.read_text()
+    assert "cannot tell</td>" in write_report(folder).page.read_text()
 
 
 def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_path: Path) -> None:
@@ -132,36 +154,35 @@ def measures(folder: Path) -> list[Measure]:
     return measure_worth(study, ["test"], OverPatients(study))
 
 
-def notes(folder: Path) -> set[str]:
+def notes(found: list[Measure]) -> set[str]:
     """Return what is written into the panels of the figure."""
     titles = {arm: f"what {arm} is" for arm in (*BASE, "gan")}
-    figure = ruler_figure(measures(folder), titles)
+    figure = ruler_figure(found, titles)
     assert figure is not None
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     titles_ = [line for axes in figure.axes for line in axes.get_title("left").splitlines()]
     return {*texts, *titles_}
 
 
-def test_the_figure_says_why_it_cannot_tell(tmp_path: Path) -> None:
-    effects = BASE | {"gan": 0.02}
-    write_study(tmp_path / "flat", effects | FLAT)
-    write_study(tmp_path / "few", effects | STEPS, draws=4)
-    write_study(tmp_path / "sound", effects | STEPS)
+def test_the_figure_says_why_it_cannot_tell(sound: Shared, flat: Shared, few: Shared) -> None:
     own = "dotted: the draw has 50"
-    assert notes(tmp_path / "flat") == {own, "cannot tell: not shown to rise with more real images"}
-    assert notes(tmp_path / "few") == {own, "too few draws to tell"}
-    (of_accuracy, *_) = measures(tmp_path / "sound")
-    assert {own, of_accuracy.arms["gan"].worth} < notes(tmp_path / "sound")
-    assert not any("tell" in note for note in notes(tmp_path / "sound"))
+    assert notes(measures(flat[0])) == {
+        own, "cannot tell: not shown to rise with more real images"
+    }  # fmt: skip
+    assert notes(measures(few[0])) == {own, "too few draws to tell"}
+    (of_accuracy, *others) = measures(sound[0])
+    written = notes([of_accuracy, *others])
+    assert {own, of_accuracy.arms["gan"].worth} < written
+    assert not any("tell" in note for note in written)
 
 
-def test_with_few_draws_nothing_is_claimed(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.02} | STEPS, draws=4)
+def test_with_few_draws_nothing_is_claimed(few: Shared) -> None:
+    folder, summary = few
     assert measure(summary)["sensitivity"].get("interval") is None
     said = json.dumps(summary["answer"])
     assert "worth" not in said
     assert "cannot tell" not in said
-    assert "too few draws to tell" in write_report(tmp_path).page.read_text()
+    assert "too few draws to tell" in write_report(folder).page.read_text()
 
 
 @pytest.mark.figures
