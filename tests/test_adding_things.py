@@ -219,7 +219,7 @@ class Beside(Mixing):
     def shown(self, batch_size: int) -> int:
         return 2 * batch_size
 
-    def parts(self, images, batch_size: int, steps: int, title: str) -> Parts:
+    def parts(self, images, batch_size: int, title: str) -> Parts:
         return Parts([(images.real, batch_size), (images.added, batch_size)])
 
     def combine(self, batch, random):

@@ -17,7 +17,6 @@ from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged
 from gan_aug.run.files import sha256_of
 from gan_aug.study import gans
-from gan_aug.study.gans import FittedGAN
 
 Command = Callable[..., Any]
 STUDY = (
@@ -154,19 +153,19 @@ def test_what_chooses_a_gan_may_not_change_and_the_rest_may(
 def test_a_fit_that_diverges_is_not_the_one_to_take(
     study: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> FittedGAN:
+    def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> tuple[GANFacts, float]:
         if number in failing:
             raise Diverged(f"GAN {number}: its weights are not finite")
         facts = GANFacts(
             seconds=1.0, batches=5, diverged=False, chosen=3, checkpoint_sha256="y", reused=False,
             folder=str(number), sources=[],
         )  # fmt: skip
-        return FittedGAN(facts, Path("x"), float(number))
+        return facts, float(number)
 
     monkeypatch.setattr(gans, "_one_gan", one)
     cfg = OmegaConf.create({"study": {"gan_fits": 3}})
     failing = {0}
-    assert gans.find_or_fit(cfg, None, "pneumonia").facts.folder == "1"  # type: ignore[arg-type]
+    assert gans.find_or_fit(cfg, None, "pneumonia").folder == "1"  # type: ignore[arg-type]
     failing = {0, 1, 2}
     with pytest.raises(Diverged, match="GAN 0"):
         gans.find_or_fit(cfg, None, "pneumonia")  # type: ignore[arg-type]

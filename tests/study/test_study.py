@@ -191,7 +191,7 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
         ("~arms.oversample", "other ones than those of s/draw_0 (they differ in oversample)"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: s/draw_0 was run with"),
         # Nor is what was refused remembered: of the settings that differ the first is named.
-        ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: s/draw_0"),
+        ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=true: s/draw_0"),
     ):
         chosen_by_itself = (setting for setting in STUDY if setting != FP32)
         refused = command("study", *chosen_by_itself, "study_dir=s", "draw=2", wrong)

@@ -158,11 +158,7 @@ class AddedFrom(Behaviour):
         return []
 
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
-        """Return `count` images of a class.
-
-        Raises:
-            GanAugError: there are not as many.
-        """
+        """Return `count` images of a class; raise GanAugError where there are not as many."""
         raise NotImplementedError
 
 
@@ -178,15 +174,13 @@ class Parts:
 
     Attributes:
         groups: positions that have a shuffled stream of their own, and their number in each batch.
-        first: likewise, of the first batches.
-        n_first: how many batches are first ones.
+        first: likewise, of the first batches (`Mixing.first_steps`).
         partners: for each real image the positions of the added ones made of it; one of these
             stands beside it in a batch.
     """
 
     groups: Sequence[tuple[Rows, int]]
     first: Sequence[tuple[Rows, int]] = ()
-    n_first: int = 0
     partners: Sequence[Rows] | None = None
 
 
@@ -250,12 +244,8 @@ class Mixing(Behaviour):
         """Which share of all images shown is added, where the setting says so."""
         return None
 
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
-        """Return what the batches, `steps` in all, are made of.
-
-        Raises:
-            GanAugError: its images cannot be mixed so.
-        """
+    def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
+        """Return what the batches are made of; raise GanAugError where that cannot be."""
         return Parts([(np.concatenate([images.real, images.added]), batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:

@@ -20,11 +20,7 @@ def predicts(arm: ArmSettings) -> bool:
 
 
 def check_arms(settings: StudySettings) -> None:
-    """Check the settings of all arms, before the data is read.
-
-    Raises:
-        GanAugError: naming the key, its value and what it may hold.
-    """
+    """Refuse wrong settings of arms, before the data is read."""
     for name, arm in settings.arms.items():
         where = f"arms.{name}"
         if "/" in name:

@@ -39,11 +39,7 @@ class Filter(Settings):
         return bool(self.min_confidence or self.min_distance)
 
     def first(self, count: int, made: Generated, draw: Draw, name: str, title: str) -> Generated:
-        """Return the first `count` images that pass.
-
-        Raises:
-            GanAugError: fewer do.
-        """
+        """Return the first `count` images that pass; raise GanAugError where fewer do."""
         passed = np.ones(len(made), bool)
         if self.min_confidence:
             label = draw.splits.classes.label(name)
@@ -65,7 +61,7 @@ class GANImages(AddedFrom):
 
     name = "gan"
     replicate: int = Field(
-        default=0, ge=0, le=100, description="1, 2 ...: another GAN, from other weights; for A/A"
+        default=0, ge=0, le=100, description="1 ...: another GAN, of other first weights; for A/A"
     )
     filter: Filter = Field(default=Filter(), description="which images are taken")
 

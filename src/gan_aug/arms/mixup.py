@@ -52,7 +52,7 @@ class MixUp(Mixing):
         """Two images become one."""
         return 2 * batch_size
 
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+    def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of real images and one of as many added ones."""
         return Parts([(images.real, batch_size), (images.added, batch_size)])
 

@@ -21,9 +21,7 @@ class Paired(Mixing):
 
     alone = "puts an added image with every real one"
     excludes = ("balanced",)
-    paired: bool = Field(
-        default=False, description="each image stands beside a translation of it, or a copy"
-    )
+    paired: bool = Field(default=False, description="each image beside a translation or copy of it")
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""
@@ -64,7 +62,7 @@ class Paired(Mixing):
                 "choose a model.pair, or a model, of all classes",
             )
 
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+    def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of real images, and the partners of each."""
         partners = [images.added[images.sources == row] for row in images.real]
         if alone := sum(not len(made) for made in partners):

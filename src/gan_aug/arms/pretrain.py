@@ -54,10 +54,6 @@ class Pretrain(Mixing):
                 f"{where}.added.count",
             )
 
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+    def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return the added images first, and then the real ones."""
-        return Parts(
-            [(images.real, batch_size)],
-            first=[(images.added, batch_size)],
-            n_first=self.first_steps(steps),
-        )
+        return Parts([(images.real, batch_size)], first=[(images.added, batch_size)])

@@ -38,9 +38,9 @@ class Ratio(Mixing):
                 f"{1 / size:.3g} to {1 - 1 / size:.3g}, or null",
             )
 
-    def parts(self, images: ArmImages, batch_size: int, steps: int, title: str) -> Parts:
+    def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of each kind; without added images, of real ones alone."""
         if not len(images.added):
-            return super().parts(images, batch_size, steps, title)
+            return super().parts(images, batch_size, title)
         size = round((self.ratio or 0) * batch_size)
         return Parts([(images.real, batch_size - size), (images.added, size)])

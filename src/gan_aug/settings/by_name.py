@@ -112,11 +112,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def values_by_class(value: Mapping[Any, Any], classes: Sequence[str], key: str) -> dict[str, Any]:
-    """Return a mapping with the classes' own names.
-
-    Raises:
-        GanAugError: it names something that is no class, or a class twice.
-    """
+    """Return a mapping with the classes' own names; refuse what is no class, or is there twice."""
     values: dict[str, Any] = {}
     for typed, inner in value.items():
         name = class_named(typed, classes, f"{key}.{as_typed(typed)}={inner}")

@@ -60,11 +60,7 @@ def gan_facts(model: Any) -> GanFacts:
 
 
 def image_sizes(model: Any) -> ImageSizes:
-    """Return which image sizes a GAN or a classifier takes.
-
-    Raises:
-        GanAugError: its class is none of gan_aug.models.
-    """
+    """Return which image sizes a GAN or a classifier takes; refuse a class that is none of ours."""
     plain = _plain(model)
     module = plain["module"]
     target = str((module if plain["kind"] == "gan" else module["network"])["_target_"])

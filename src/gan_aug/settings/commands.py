@@ -58,11 +58,7 @@ class FittingSettings(RunSettings):
 
 
 def check_model(model: NetworkSettings, data: DataSettings, batch_key: str, batch: int) -> None:
-    """Check that a network takes images of this size, and batches of this many.
-
-    Raises:
-        GanAugError: it does not.
-    """
+    """Refuse images of a size, or batches of a number, that a network does not take."""
     size, takes = data.image_size, image_sizes(model)
     if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
         wanted = "powers of two" if takes.power_of_two else "sizes"

@@ -52,9 +52,7 @@ class DataSettings(Settings):
     image_size: int = Field(ge=8, le=1024, description="pixels of a side")
     fit: Literal["squeeze", "pad", "crop"] = Field(description="how images become square")
     channels: Literal[None, 1, 3] = Field(description="1 grey, 3 RGB; null: what the data set has")
-    classes: ClassList | None = Field(
-        description="those to take, `other` is all that are not named"
-    )
+    classes: ClassList | None = Field(description="those to take; `other`: all that are not named")
     num_classes: int | None = Field(description="how many; null: the data set says")
     positive: ClassName | None = Field(description="of two classes the one sensitivity is about")
     draw: Index | None = Field(description="which random choice of images")

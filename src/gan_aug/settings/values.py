@@ -75,10 +75,10 @@ ClassName = Annotated[
 """As it was typed: which class a number or true means, the data set says."""
 ByClass = Annotated[T | Mapping[Any, T], BeforeValidator(by_name), Wanted(by_class=True)]
 """One value for all classes, or a mapping from classes, as they were typed, to values."""
+_TWO = Field(min_length=2, max_length=2)
 Names = Annotated[list[str], Wanted("a list of names")]
 Pairs = Annotated[
-    list[Annotated[list[str], Field(min_length=2, max_length=2)]],
-    Wanted("a list of pairs of names, as [[classic_gan,classic]]"),
+    list[Annotated[list[str], _TWO]], Wanted("a list of pairs of names, as [[classic_gan,classic]]")
 ]
 Sizes = Annotated[
     list[Positive],
@@ -88,7 +88,7 @@ Sizes = Annotated[
 ]
 Betas = Annotated[
     list[Annotated[Share, BeforeValidator(_beta)]],
-    Field(min_length=2, max_length=2),
+    _TWO,
     Wanted("a list of two numbers from 0 to below 1 with a decimal point, as [0.0,0.9]"),
 ]
 Window = Annotated[
@@ -98,7 +98,7 @@ Window = Annotated[
 ]
 Magnifications = Annotated[
     list[Above0],
-    Field(min_length=2, max_length=2),
+    _TWO,
     Predicate(lambda ends: ends[0] <= ends[1]),
     Wanted("a list of two numbers above 0, the smaller first"),
 ]
@@ -110,18 +110,9 @@ Columns = Annotated[
     BeforeValidator(by_name),
     Wanted("what columns are called, as {path: image_path, label: diagnosis}"),
 ]
-ClassList = Annotated[
-    list[Any],
-    BeforeValidator(names_in),
-    Field(min_length=2),
-    Wanted("a list of two classes or more"),
-]
-ClassPair = Annotated[
-    list[Any],
-    BeforeValidator(names_in),
-    Field(min_length=2, max_length=2),
-    Wanted("a list of two names of classes"),
-]
+_ClassNames = Annotated[list[Any], BeforeValidator(names_in)]
+ClassList = Annotated[_ClassNames, Field(min_length=2), Wanted("a list of two classes or more")]
+ClassPair = Annotated[_ClassNames, _TWO, Wanted("a list of two names of classes")]
 RealLabel = Annotated[float, Field(gt=0.5, le=1), Wanted("a number in (0.5, 1]")]
 Layers = Annotated[
     list[Index], Field(min_length=1), Wanted("a list of whole numbers from 0, as in layers=[0,2]")

@@ -36,10 +36,8 @@ class Whole(Settings):
     def changed(self, kind: type[W], values: Mapping[str, Any]) -> W:
         """Return settings with other values; what others take from them (`${...}`) changes too.
 
-        Each of `values`, by keys as data.channels, takes the place of what was there.
-
-        Raises:
-            GanAugError: a value that may not stand there.
+        Each of `values`, by keys as data.channels, takes the place of what was there; one that may
+        not stand there is refused.
         """
         tree = copy.deepcopy(self._tree)
         with open_dict(tree):
@@ -76,7 +74,7 @@ def validate(cfg: DictConfig, kind: type[W]) -> W:
     return settings
 
 
-def of_plain(content: DictConfig | Mapping[str, Any], kind: type[W]) -> W:
+def of_plain(content: Mapping[Any, Any], kind: type[W]) -> W:
     """Return settings that gan_aug made itself; keys that nothing reads are let through.
 
     Raises:

@@ -92,9 +92,9 @@ class ArmPlan(Plan):
         rows = np.arange(len(labels))
         sources = np.full(len(added.labels), -1) if added.sources is None else added.sources
         images = ArmImages(rows[: len(real)], rows[len(real) :], sources)
-        parts = self._mixing.parts(images, batch_size, steps, arm.title)
+        parts = self._mixing.parts(images, batch_size, arm.title)
         by_class = labels if arm.balanced else None
-        self._n_first = parts.n_first
+        self._n_first = self._mixing.first_steps(steps)
         self._first = _groups(parts.first, by_class, seed, 0)
         self._groups = _groups(parts.groups, by_class, seed, 1)
         self._partners = [torch.from_numpy(rows) for rows in parts.partners or ()]
@@ -123,15 +123,12 @@ def _groups(
     parts: Sequence[tuple[Rows, int]], labels: Rows | None, seed: int, phase: int
 ) -> Groups:
     """Return groups with streams of their own; where `labels` are given, one for each class."""
-    if labels is not None:
-        parts = [part for rows, size in parts for part in _by_class(rows, size, labels)]
-    seeds = [stream_seed(seed, phase, j) for j in range(len(parts))]
-    return Groups([(torch.from_numpy(rows), size) for rows, size in parts], seeds)
-
-
-def _by_class(rows: Rows, size: int, labels: Rows) -> list[tuple[Rows, int]]:
-    classes = [rows[labels[rows] == label] for label in np.unique(labels[rows])]
-    return list(zip(classes, even_shares(size, len(classes)), strict=True))
+    groups: list[tuple[Tensor, int]] = []
+    for rows, size in parts:
+        of_rows = np.zeros(len(rows)) if labels is None else labels[rows]
+        classes = [torch.from_numpy(rows[of_rows == label]) for label in np.unique(of_rows)]
+        groups += zip(classes, even_shares(size, len(classes)), strict=True)
+    return Groups(groups, [stream_seed(seed, phase, j) for j in range(len(groups))])
 
 
 def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:

@@ -111,7 +111,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         positive=splits.classes.positive,
         splits={name: getattr(splits, name).counts() for name in study.splits},
         arms=arms,
-        gans={name: gan.facts for name, gan in (images.gans | images.other_gans).items()},
+        gans=images.gans | images.other_gans,
         ruler=ruler,
         fits=results,
         quality=quality,
@@ -128,11 +128,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
 
 
 def check_first(settings: SettledStudy) -> None:
-    """Build once, and throw away, all that a study's settings describe.
-
-    Raises:
-        GanAugError: naming the setting that describes nothing that can be built.
-    """
+    """Build once, and throw away, all that settings describe; refuse what cannot be built."""
     _check_endpoints(settings)
     make_trainer(settings.trainer, max_epochs=1, logger=False)
     with building("classifier"):
@@ -140,7 +136,7 @@ def check_first(settings: SettledStudy) -> None:
     arms = settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
         with building("model"):
-            gans.own_gan(settings).configure_optimizers()
+            settings.model.module.build("model").configure_optimizers()
         if settings.quality.use:
             _check_quality(settings)
     for name, arm in arms.items():
@@ -190,9 +186,6 @@ def declare(settings: SettledStudy) -> None:
     """Write down what a study declares before it has results; it is never written again.
 
     A study that has results and no declaration gets none afterwards.
-
-    Raises:
-        GanAugError: it cannot be written.
     """
     folder, study = Path(settings.study_dir).expanduser(), settings.study
     path = folder / records.DECLARATION

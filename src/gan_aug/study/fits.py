@@ -221,11 +221,7 @@ def fit_arm(
 
 @torch.no_grad()
 def predict(fit: Fit, data: DataModule) -> dict[str, Predicted]:
-    """Return what a fit predicts of every split of its data, each read once.
-
-    Raises:
-        GanAugError: what it predicts is not finite.
-    """
+    """Return what a fit predicts of each split, read once; raise GanAugError if not finite."""
     modules = [fit.module] if fit.last is None else [fit.module, fit.last]
     predicted: dict[str, Predicted] = {}
     for split in data.measured_on:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from functools import reduce
 from itertools import chain
 from operator import getitem
@@ -13,6 +12,7 @@ from pathlib import Path
 from gan_aug.arms.base import source_of
 from gan_aug.data.batches import epochs_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
+from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
@@ -27,10 +27,11 @@ from gan_aug.run.files import read_json, sha256_of, sha256_of_json
 from gan_aug.run.lock import Lock
 from gan_aug.run.progress import stage, update
 from gan_aug.run.record import Run
-from gan_aug.run.run_record import RECORD, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, read_record
 from gan_aug.run.seeds import stream_seed
 from gan_aug.run.threads import record_threads
 from gan_aug.settings.alike import deciding
+from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import gan_facts, made_with
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.study import SettledStudy
@@ -43,21 +44,6 @@ _CHANGE_NO_PIXEL = (
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _CHANGE_NO_PIXEL))
-
-
-@dataclass(frozen=True)
-class FittedGAN:
-    """A fitted GAN.
-
-    Attributes:
-        facts: what a draw's results say of it.
-        checkpoint: the file that holds the generator, as it travels.
-        score: what its weights were chosen by, lower is better; None where they were not.
-    """
-
-    facts: GANFacts
-    checkpoint: Path
-    score: float | None
 
 
 def used_in_training(settings: SettledStudy) -> list[str]:
@@ -122,19 +108,18 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
 
 def find_or_fit(
     settings: SettledStudy, prepared: Prepared, class_name: str, replicate: int = 0
-) -> FittedGAN:
+) -> GANFacts:
     """Return the draw's GAN that makes a class; fit it unless some job has, or go on with it.
 
     Of `study.gan_fits` it is the one whose checkpoint is best by `study.gan_select`; its seconds
-    are those of all. Jobs that want the same GAN at once fit it once: the others wait.
-
-    Another number of `replicate` is another GAN of the same settings and images.
+    are those of all. Jobs that want the same GAN at once fit it once: the others wait. Another
+    number of `replicate` is another GAN of the same settings and images.
 
     Raises:
         GanAugError: no images of the class, or its training failed.
     """
     fits = settings.study.gan_fits or 1
-    fitted: list[FittedGAN] = []
+    fitted: list[tuple[GANFacts, float]] = []
     failed: list[Diverged] = []
     lost = 0.0
     for number in range(replicate * fits, (replicate + 1) * fits):
@@ -147,17 +132,16 @@ def find_or_fit(
             lost += time.monotonic() - started
     if not fitted:
         raise failed[0]
-    best = min(fitted, key=lambda gan: 0.0 if gan.score is None else gan.score)
-    of_all = {
-        "seconds": round(lost + sum(gan.facts.seconds for gan in fitted), 3),
-        "reused": all(gan.facts.reused for gan in fitted),
-    }
-    return replace(best, facts=best.facts.model_copy(update=of_all))
+    best, _ = min(fitted, key=lambda one: one[1])
+    seconds = round(lost + sum(gan.seconds for gan, _ in fitted), 3)
+    reused = all(gan.reused for gan, _ in fitted)
+    return best.model_copy(update={"seconds": seconds, "reused": reused})
 
 
 def _one_gan(
     settings: SettledStudy, prepared: Prepared, class_name: str, fit_number: int
-) -> FittedGAN:
+) -> tuple[GANFacts, float]:
+    """Return a GAN and what its weights were chosen by: lower is better, 0 where they were not."""
     which = f", number {fit_number + 1}" if fit_number or settings.study.gan_fits else ""
     stage(f"GAN of {class_name}{which}")
     splits = prepared.splits
@@ -181,19 +165,9 @@ def _one_gan(
     finally:
         lock.release()
     sources = made_with(settings.model, class_name, splits.classes.names)[class_name]
-    return _fitted(folder, record, reused, sources)
-
-
-def _fitted(
-    folder: Path, record: RunRecord | None, reused: bool, sources: Sequence[str]
-) -> FittedGAN:
-    """Describe a finished GAN, whose checkpoint must be the one that its run ended with.
-
-    Raises:
-        GanAugError: it is damaged.
-    """
+    # The checkpoint must be the one that the run ended with.
     remedy = f"remove {folder}, the GAN is then fitted again"
-    metrics, checkpoint = read_json(folder / "metrics.json", remedy), folder / "checkpoints" / NAME
+    metrics, checkpoint = read_json(folder / "metrics.json", remedy), checkpoint_of(folder)
     if not checkpoint.is_file():
         raise GanAugError(f"{checkpoint}: is missing; {remedy}")
     described = read_description(checkpoint, str(checkpoint))
@@ -211,19 +185,22 @@ def _fitted(
             checkpoint_sha256=described.checkpoint_sha256,
             reused=reused,
             folder=str(folder),
-            sources=list(sources),
+            sources=sources,
         )
-        score = None if facts.chosen is None else float(metrics["best_score"])
+        return facts, 0.0 if facts.chosen is None else float(metrics["best_score"])
     except (KeyError, TypeError, ValueError) as error:
         reason = said(error)
         raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
-    return FittedGAN(facts, checkpoint, score)
 
 
-def own_gan(settings: SettledStudy) -> GAN:
-    """Build the GAN of the study's own configuration, untrained."""
-    gan: GAN = settings.model.module.build("model")
-    return gan
+def checkpoint_of(folder: str | Path) -> Path:
+    """Return the file in a GAN's run folder that holds its generator, as it travels."""
+    return Path(folder) / "checkpoints" / NAME
+
+
+def load(settings: SettledStudy, gan: GANFacts) -> tuple[GAN, Origin, Plain]:
+    """Return a fitted GAN, where it comes from and its configuration."""
+    return load_gan(checkpoint_of(gan.folder), lambda: settings.model.module.build("model"))
 
 
 def generated_classes(settings: SettledStudy) -> list[str]:
@@ -248,7 +225,7 @@ def held_out_of(settings: SettledStudy, splits: Splits) -> HeldOut | None:
 
 
 def measure_gans(
-    settings: SettledStudy, splits: Splits, held_out: HeldOut, gans: dict[str, FittedGAN]
+    settings: SettledStudy, splits: Splits, held_out: HeldOut, gans: dict[str, GANFacts]
 ) -> Quality:
     """Measure what the GANs of a draw generate, beside unseen real images.
 
@@ -261,15 +238,12 @@ def measure_gans(
     classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():
         update(len(classes), len(gans))
-        gan, origin, _ = load_gan(fitted.checkpoint, lambda: own_gan(settings))
+        gan, origin, _ = load(settings, fitted)
         seed = stream_seed("latents", settings.seed, settings.draw, name)
         made = images_of(gan, origin, name, settings.quality.count, seed, splits.train)
         discriminator = discriminator_of(gan, splits.classes.label(name))
+        sources = source_images(made, splits.train)
         classes[name] = evaluator.against_baseline(
-            {GENERATED: made.images},
-            name,
-            held_out,
-            discriminator,
-            source_images(made, splits.train),
+            {GENERATED: made.images}, name, held_out, discriminator, sources
         )
     return evaluator.quality(classes)

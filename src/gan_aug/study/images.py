@@ -14,8 +14,8 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
 from gan_aug.models.classifier import Classifier, probabilities
-from gan_aug.models.restore import load_gan
 from gan_aug.models.synthesis import images_of, manifest_head
+from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import remove_folder
 from gan_aug.run.progress import stage
@@ -24,7 +24,7 @@ from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fits import FOR_ADDED_IMAGES, fit_arm
-from gan_aug.study.gans import FittedGAN, find_or_fit, own_gan
+from gan_aug.study.gans import checkpoint_of, find_or_fit, load
 
 
 class DrawImages(Draw):
@@ -38,16 +38,12 @@ class DrawImages(Draw):
 
     def __init__(self, settings: SettledStudy, prepared: Prepared, folder: Path) -> None:
         super().__init__(settings, prepared.splits, folder)
-        self.gans: dict[str, FittedGAN] = {}
-        self.other_gans: dict[str, FittedGAN] = {}
+        self.gans: dict[str, GANFacts] = {}
+        self.other_gans: dict[str, GANFacts] = {}
         self._prepared = prepared
 
     def added(self, arm: SettledArm) -> AddedImages:
-        """Return the images that an arm adds.
-
-        Raises:
-            GanAugError: there are not as many as it asks for.
-        """
+        """Return the images that an arm adds; raise GanAugError where there are not as many."""
         source, classes = source_of(arm), self.splits.classes
         images = [np.asarray(self.splits.train.images[:0])]
         labels, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -105,21 +101,21 @@ class DrawImages(Draw):
         remove_folder(folder)
         return self._read_set(gan, name, folder, most, seed)
 
-    def _read_set(
-        self, gan: FittedGAN, name: str, folder: Path, count: int, seed: int
-    ) -> Generated:
+    def _read_set(self, gan: GANFacts, name: str, folder: Path, count: int, seed: int) -> Generated:
         """Return a synthetic set of a class, written unless an earlier attempt has.
 
         Raises:
             GanAugError: there is another set in the folder, or its GAN saw what it must not.
         """
         if not folder.exists():
-            module, origin, config = load_gan(gan.checkpoint, lambda: own_gan(self.settings))
+            module, origin, config = load(self.settings, gan)
             images = {name: images_of(module, origin, name, count, seed, self.splits.train)}
-            write_set(folder, images, manifest_head(origin, config, gan.checkpoint, seed))
+            write_set(
+                folder, images, manifest_head(origin, config, checkpoint_of(gan.folder), seed)
+            )
         manifest = Manifest.of(folder, "synthetic set")
         says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
-        if says != (gan.facts.checkpoint_sha256, {name: count}, seed):
+        if says != (gan.checkpoint_sha256, {name: count}, seed):
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
         return read_set(folder, None, self.settings.data.image_size, self.splits).of_class(name)
 
@@ -131,4 +127,4 @@ class DrawImages(Draw):
         by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
         settings = self.settings.changed(SettledStudy, by_nothing)
         gan = self.other_gans[name] = find_or_fit(settings, Prepared(splits, None), name)
-        return gan.checkpoint
+        return checkpoint_of(gan.folder)

@@ -46,7 +46,7 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
             raise _other_setting(where, *difference)
         if first and record.data.fingerprint != fingerprint:
             # What cuts the data set otherwise; a draw's own subset is nothing of that.
-            one, other = ({"study": {}, "data": of["data"]} for of in (record.config, config))
+            one, other = ({"study": {}, "data": each["data"]} for each in (record.config, config))
             if (difference := first_difference(one, other, ("data.subset",))) is not None:
                 raise _other_setting(where, *difference)
             raise _other_images(where, record, config["data"]["root"], fingerprint)
@@ -59,9 +59,6 @@ def check_same_data(folder: Path, data: DataSettings) -> None:
     """Check that a finished draw, about to be skipped, is of the data that is asked for.
 
     Where these cannot be read nothing is compared: a finished draw needs none.
-
-    Raises:
-        GanAugError: it is not.
     """
     record = read_record(folder)
     if record is None or record.data is None or record.config["data"].get("root") == data.root:

@@ -174,13 +174,10 @@ def control_of(settings: StudySettings) -> str | None:
 
     None where no arm differs from the asked one by its added images alone.
     """
-
-    def use(arm: ArmSettings) -> tuple[Any, Any]:  # of its images, whatever they are
-        added = arm.added.model_dump(exclude={"source", "filter"})
-        return arm.model_dump(exclude={"title", "added"}), added
-
-    asked = settings.arms[settings.study.question.arm]
+    of_images: Any = {"title": True, "added": {"source", "filter"}}
+    uses = {name: arm.model_dump(exclude=of_images) for name, arm in settings.arms.items()}
+    asked = settings.study.question.arm
     for name, arm in settings.arms.items():
-        if arm is not asked and arm.added.source == "duplicate" and use(arm) == use(asked):
+        if name != asked and arm.added.source == "duplicate" and uses[name] == uses[asked]:
             return name
     return None

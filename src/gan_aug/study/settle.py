@@ -21,11 +21,7 @@ _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
 
 
 def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
-    """Return the settings of a study that know its data, and the images of the draw.
-
-    Raises:
-        GanAugError: a setting that does not fit the data.
-    """
+    """Return settings that know the data, and the images of the draw; refuse what does not fit."""
     settings, classes = derive(settings, source), source.classes
     prepared = prepare(settings.data, source)
     values = named(settings.data, prepared.splits)
