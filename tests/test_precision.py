@@ -14,7 +14,7 @@ from support import TINY_CNN, settings_of
 
 from gan_aug.jobs.launching import slots_of
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.precision import FULL, MIXED, choose_precision, settle_precision
+from gan_aug.run.hardware import FULL, MIXED, choose_precision, settle_precision
 from gan_aug.study.other_draws import other_draws
 
 Command = Callable[..., Any]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from gan_aug.run.arguments import typed_settings
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.hardware import take_threads
 from gan_aug.run.terminal import printable
-from gan_aug.run.threads import take_threads
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import GenerateSettings

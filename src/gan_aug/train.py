@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
-from gan_aug.run.precision import settle_precision
+from gan_aug.run.hardware import settle_precision, use_threads
 from gan_aug.run.record import Run
-from gan_aug.run.threads import use_threads
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import TrainSettings

@@ -36,9 +36,9 @@ from gan_aug.jobs.pool import Ended, JobPool, reason_of
 from gan_aug.jobs.slurm import Queued, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
+from gan_aug.run.hardware import cores
 from gan_aug.run.launched import BUSY, PARENT, WAIT
 from gan_aug.run.run_record import read_record
-from gan_aug.run.threads import cores
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
 

@@ -23,7 +23,7 @@ from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.precision import settle_precision
+from gan_aug.run.hardware import settle_precision
 from gan_aug.study import rules
 from gan_aug.study.draw import check_first
 from gan_aug.study.gans import held_out_of

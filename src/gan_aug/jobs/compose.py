@@ -53,8 +53,7 @@ def _kind(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(override for override in overrides if not _NUMBER.fullmatch(override))
 
 
-def _own(config: DictConfig) -> DictConfig:
-    """Return a configuration without Hydra's part."""
+def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
@@ -79,7 +78,7 @@ class Composer:
             composed = self._compose(list(overrides))
             if (command := str(composed.hydra.job.config_name)) in COMMANDS:
                 with suppress(OmegaConfBaseException):  # what only a running job has
-                    validate(_own(composed), kind_of(command))
+                    validate(_without_hydra(composed), kind_of(command))
             self._kinds[kind] = composed
         config = self._kinds[kind]
         with open_dict(config):
@@ -107,16 +106,14 @@ class Composer:
             return False
         config = self.config(job.number, job.overrides)
         try:
-            return is_finished(self.sweep / job.folder, plain_of(_own(config)))
+            return is_finished(self.sweep / job.folder, plain_of(_without_hydra(config)))
         except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
             return False
 
     def missing(self, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
         """Return the jobs that have not been finished, with these very settings.
 
-        Args:
-            batch: each job's overrides.
-            first: the number of the batch's first job.
+        `batch` is each job's overrides, `first` the number of its first job.
 
         Raises:
             GanAugError: two jobs have one folder.

@@ -236,15 +236,11 @@ def _state_of(
     state = State.KILLED if run.status == "running" else State.STOPPED
     if submission is None or submission.launcher == "local":
         return state, _GONE if state is State.KILLED else run.reason
-    if time.time() - _last_sign(folder) < SILENT_SECONDS:
+    files = [path for name in (RECORD, PROGRESS, LOCK) if (path := folder / name).exists()]
+    last_sign = max((path.stat().st_mtime for path in files), default=0.0)
+    if time.time() - last_sign < SILENT_SECONDS:
         return State.WAITING, None  # a cluster goes on with it by itself
     return state, _NOT_AGAIN
-
-
-def _last_sign(folder: Path) -> float:
-    """Return when a run last wrote anything, seconds since 1970."""
-    written = [p for name in (RECORD, PROGRESS, LOCK) if (p := folder / name).exists()]
-    return max((path.stat().st_mtime for path in written), default=0.0)
 
 
 def _read_run(path: Path) -> _Run:

@@ -20,10 +20,9 @@ from gan_aug.jobs.pool import Ended, JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError, require
+from gan_aug.run.hardware import allowed, check_gpu, cores, free
 from gan_aug.run.launched import users_environment
-from gan_aug.run.precision import check_gpu
 from gan_aug.run.sweep_table import leave_table_to_others
-from gan_aug.run.threads import allowed, cores, free
 
 if TYPE_CHECKING:
     from gan_aug.jobs.slurm import Queued
@@ -51,7 +50,7 @@ def launch_locally(
     slots = slots_of(config, jobs, threads)
     missing = Composer(loader, config).missing(batch, first)
     if not missing:
-        return _completed(batch)
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
     submission = submission_of(config, missing, "local")
     each = slots[0]["OMP_NUM_THREADS"]
     print(
@@ -86,25 +85,20 @@ def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[
     asked = OmegaConf.select(config, "trainer.threads")
     if threads is None and isinstance(asked, int):
         threads = asked
-    on_gpus = OmegaConf.select(config, "trainer.accelerator") == "gpu"
-    gpus = _gpus() if on_gpus else []
-    if on_gpus and not gpus:
-        check_gpu(config.trainer)
+    gpus: list[str] = []
+    if OmegaConf.select(config, "trainer.accelerator") == "gpu":
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if named is None:
+            import torch
+
+            named = ",".join(map(str, range(torch.cuda.device_count())))
+        gpus = [name for name in named.split(",") if name]
+        if not gpus:
+            check_gpu(config.trainer)
     n = jobs or len(gpus) or max(1, cores() // (threads or 1))
     each = threads or min(allowed(), max(1, free(cores()) // n))
-    slots = [threads_of(each) for _ in range(n)]
-    for i, slot in enumerate(slots):
-        if gpus:
-            slot["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
-    return slots
-
-
-def _gpus() -> list[str]:
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name]
-    import torch
-
-    return [str(i) for i in range(torch.cuda.device_count())]
+    visible = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]
+    return [threads_of(each) | visible[i % len(visible)] for i in range(n)]
 
 
 def run_here(
@@ -182,7 +176,7 @@ def launch_on_slurm(
         print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
     else:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
-    return _completed(batch)
+    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
 
 
 def _refuse_other_settings(sweep: Path, jobs: Sequence[Job], queued: Mapping[str, Queued]) -> None:
@@ -235,17 +229,12 @@ def _finished_before(n: int) -> str:
 
 
 def _not_done(sweep: Path) -> dict[str, str]:
-    """Return how jobs stand that are not done, by folder."""
     jobs = (job for look in Follower(sweep).look() for job in look.jobs)
     return {
         job.folder: f"{job.reason or job.state}" + (f" (its output: {job.log})" if job.log else "")
         for job in jobs
         if job.state is not State.DONE
     }
-
-
-def _completed(batch: Sequence[Sequence[str]]) -> list[JobReturn]:
-    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
 
 
 def returns(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:

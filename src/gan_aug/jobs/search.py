@@ -190,10 +190,12 @@ class _Search:
             if tried.problem is not None:
                 self.failures.append(f"{folder}: {tried.problem}")
                 continue
-            if tried.stopped and tried.hopeless:
-                self._note_why(self.composer.sweep / folder)
+            path = self.composer.sweep / folder
+            record = read_record(path) if tried.stopped and tried.hopeless else None
+            if record is not None and record.status == "interrupted":  # its table says why
+                record.with_facts(reason=_PRUNED).write(path / RECORD)
             for trial in tried.trials:
-                self._tell(trial, self.composer.sweep / folder, tried.hopeless)
+                self._tell(trial, path, tried.hopeless)
 
     def _launch(self, missing: Sequence[_Tried]) -> None:
         """Run jobs to their end, or until they are hopeless; note how each ended."""
@@ -203,12 +205,8 @@ class _Search:
 
         def look(pool: JobPool) -> None:
             for k, tried in enumerate(missing):
-                folder = submission.run_folder(k)
-                if (
-                    k not in pool.ended
-                    and not tried.stopped
-                    and any(self._report(trial, folder, ended=False) for trial in tried.trials)
-                ):
+                folder, runs = submission.run_folder(k), k not in pool.ended and not tried.stopped
+                if runs and any(self._report(t, folder, ended=False) for t in tried.trials):
                     tried.stopped = True
                     pool.end(k)
 
@@ -242,7 +240,6 @@ class _Search:
         return len(self._trials()[trial.number].intermediate_values)
 
     def _tell(self, trial: Trial, folder: Path, hopeless: bool) -> None:
-        """Tell the study how a trial ended."""
         from optuna.trial import TrialState
 
         name = self.settings.metric
@@ -256,12 +253,6 @@ class _Search:
             self.study.tell(trial, value)
             how = f"{name} {value:.4g}"
         print(f"trial {trial.number}: {how}: {_shown(trial.params)}", flush=True)
-
-    def _note_why(self, folder: Path) -> None:
-        """Say in run.json why the run was stopped: its table shows that."""
-        record = read_record(folder)
-        if record is not None and record.status == "interrupted":
-            record.with_facts(reason=_PRUNED).write(folder / RECORD)
 
     def _print_best(self) -> None:
         from optuna.trial import TrialState

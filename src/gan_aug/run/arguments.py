@@ -49,9 +49,8 @@ def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
     arguments = _with_options_first([_in_grammar(argument) for argument in joined(typed)])
     for argument in arguments:
         _check(argument)
-    resumes = [a for a in arguments if a.lstrip("+").startswith("resume=")]
-    if resumes and "resume=" not in to_go_on:
-        raise GanAugError(f"{resumes[0]}: is no setting of this command; {to_go_on}, without it")
+        if argument.lstrip("+").startswith("resume=") and "resume=" not in to_go_on:
+            raise GanAugError(f"{argument}: is no setting of this command; {to_go_on}, without it")
     return _with_folder_to_resume(arguments)
 
 
@@ -135,15 +134,14 @@ def joined(arguments: list[str]) -> list[str]:
 
     Its keys have no Korean letters, spaces or dots, and one would take the place of KEY={...}.
     """
-    single: dict[str, list[int]] = {}
+    single: dict[str, dict[int, str]] = {}
     for i, argument in enumerate(arguments):
         if one := _ONE_CLASS.fullmatch(argument):
-            single.setdefault(one["key"], []).append(i)
+            single.setdefault(one["key"], {})[i] = one["name"]
     kept: list[str | None] = [*arguments]
-    for key, places in single.items():
+    for key, names in single.items():
         whole = [i for i, argument in enumerate(arguments) if argument.startswith(f"{key}={{")]
-        parts = {i: arguments[i].partition("=")[2].strip() for i in sorted([*whole, *places])}
-        names = {i: one["name"] for i in places if (one := _ONE_CLASS.fullmatch(arguments[i]))}
+        parts = {i: arguments[i].partition("=")[2].strip() for i in sorted([*whole, *names])}
         are_keys = re.fullmatch(_COUNTS, key) and all(map(_KEY.fullmatch, names.values()))
         if (are_keys and not whole) or any(len(_choices(part)) > 1 for part in parts.values()):
             continue
@@ -200,7 +198,7 @@ def _choices(value: str) -> list[str]:
 
 def _with_folder_to_resume(arguments: list[str]) -> list[str]:
     """Point `resume=true` at the folder of the latest run of the same command under runs/."""
-    given = any(a.startswith(tuple(f"{folder}=" for folder in _FOLDERS)) for a in arguments)
+    given = any(a.partition("=")[0] in _FOLDERS for a in arguments)
     if "resume=true" not in [a.lower() for a in arguments] or given:
         return arguments
     latest = max(runs_of(arguments, Path("runs")), key=lambda run: run[0], default=None)

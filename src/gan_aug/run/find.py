@@ -52,8 +52,8 @@ def find_runs(root: Path) -> Found:
             found.multiruns.append(folder)
         if RECORD in inner:
             found.runs.append(folder)
-        if RECORD in inner and folder != root:
-            continue
+            if folder != root:
+                continue
         if _SYNTHETIC in inner or (about.st_dev, about.st_ino) in seen:
             continue
         seen.add((about.st_dev, about.st_ino))
@@ -62,8 +62,8 @@ def find_runs(root: Path) -> Found:
                 continue
             # Entry.is_dir raises where it may not look, os.path says no.
             if entry.is_symlink() and not os.path.exists(entry):
-                why = f"links to {os.readlink(entry)}, which cannot be reached"
-                found.unread[folder / name] = why
+                target = os.readlink(entry)
+                found.unread[folder / name] = f"links to {target}, which cannot be reached"
             elif os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
                 waiting.append(folder / name)
     found.runs.sort()

@@ -151,12 +151,10 @@ class Lock:
                 patiently(self.path.unlink)
 
     def __enter__(self) -> Lock:
-        """Wait for the lock."""
         self.acquire()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Give it back."""
         self.release()
 
     def check(self) -> None:

@@ -34,13 +34,13 @@ ANOTHER_STUDY = "begin another study, with a name= or study_dir= of its own"
 
 
 def _machine(config: Plain) -> str:
-    """Return the system, and the GPU where the trainer asks for one and there is one."""
     name = f"{platform.system()} {platform.machine()}"
-    if (config.get("trainer") or {}).get("accelerator") != "gpu":
-        return name
-    import torch
+    if (config.get("trainer") or {}).get("accelerator") == "gpu":
+        import torch
 
-    return f"{name}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else name
+        if torch.cuda.is_available():
+            name = f"{name}, {torch.cuda.get_device_name()}"
+    return name
 
 
 def _git_commit() -> str | None:

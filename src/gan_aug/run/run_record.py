@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.precision import AUTO
+from gan_aug.run.hardware import AUTO
 from gan_aug.run.stored_model import Stored
 from gan_aug.settings.base import Plain
 
@@ -125,7 +125,7 @@ def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str,
     """Yield the settings that differ: key, value then, value now.
 
     One that only leaves open now what was chosen then does not. Nor does the number of threads,
-    which the record has: `gan_aug.run.threads` warns of another.
+    which the record has: `gan_aug.run.hardware` warns of another.
     """
     for name in sorted(then.keys() | now.keys()):
         key, before, after = f"{below}{name}", then.get(name), now.get(name)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import require
-from gan_aug.run.precision import settle_precision
+from gan_aug.run.hardware import settle_precision, use_threads
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, Run
-from gan_aug.run.threads import use_threads
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
 
