@@ -36,9 +36,6 @@ def refuse_empty(overrides: Sequence[str], loader: ConfigLoader) -> None:
     """Refuse a sweep over no value: Hydra would run no job, and end as if all had been well.
 
     Of two overrides for a key the later counts.
-
-    Raises:
-        GanAugError: naming the override.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     for override in {one.get_key_element(): one for one in parsed}.values():
@@ -68,11 +65,7 @@ class Composer:
         self._kinds: dict[tuple[str, ...], DictConfig] = {}
 
     def config(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        """Return a job's configuration, valid until the next one of its kind is asked for.
-
-        Raises:
-            GanAugError: a setting that may not stand there.
-        """
+        """Return a job's configuration, valid until the next one of its kind is asked for."""
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
             composed = self._compose(list(overrides))
@@ -111,12 +104,9 @@ class Composer:
             return False
 
     def missing(self, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
-        """Return the jobs that have not been finished, with these very settings.
+        """Return the jobs not finished with these very settings; refuse two of one folder.
 
         `batch` is each job's overrides, `first` the number of its first job.
-
-        Raises:
-            GanAugError: two jobs have one folder.
         """
         jobs = [self.job(number, overrides) for number, overrides in enumerate(batch, first)]
         folders: dict[str, Job] = {}

@@ -46,11 +46,7 @@ class Space:
         return [*self.fixed, *(f"{key}={value}" for key, value in values.items())]
 
     def suggest(self, trial: Trial) -> dict[str, object]:
-        """Return a trial's values: those it has already, and others from the sampler.
-
-        Raises:
-            ValueError: it has one of another kind.
-        """
+        """Return a trial's values: its own (ValueError for another kind), and the sampler's."""
         return {key: trial._suggest(key, kind) for key, kind in self.searched.items()}
 
     def example(self) -> list[str]:
@@ -70,10 +66,7 @@ def space_of(overrides: Sequence[str], loader: ConfigLoader) -> Space:
 
     choice(A, B) and A,B are choices, range(INT, INT) whole numbers without the second, interval(A,
     B) numbers between the two; tag(log, ...) around the last two spreads them evenly over orders of
-    magnitude.
-
-    Raises:
-        GanAugError: one is something else, or nothing is searched.
+    magnitude. All else that sweeps is refused, and a search for nothing.
     """
     searched: dict[str, Kind] = {}
     fixed: dict[str, str] = {}
@@ -142,11 +135,9 @@ class StoredStudy:
 
     @contextmanager
     def opened(self, pruner: BasePruner) -> Iterator[Study]:
-        """Give the study, new or gone on with; no other process searches with the file meanwhile.
+        """Give the study, new or gone on with; refuse a file that is damaged or of another search.
 
-        Raises:
-            GanAugError: another one does, or the file is damaged, of another search, or cannot be
-                written.
+        No other process searches with the file meanwhile.
         """
         lock = Lock(self.path.with_name(f"{self.path.name}.lease"), guards=self.path)
         if not claim(lock, wait=False):

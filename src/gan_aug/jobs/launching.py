@@ -43,9 +43,6 @@ def launch_locally(
     """Run the jobs of a multirun on this machine (conf/hydra/launcher/local.yaml).
 
     `batch` is each job's overrides, `first` the number of its first job; see `slots_of`.
-
-    Raises:
-        GanAugError: a setting is out of range, or the sweep's folder cannot be written.
     """
     slots = slots_of(config, jobs, threads)
     missing = Composer(loader, config).missing(batch, first)
@@ -72,14 +69,9 @@ def launch_locally(
 def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
     """Return the environment of every job that may run at the same time.
 
-    Args:
-        config: of the multirun.
-        jobs: how many at a time; None: one a GPU where the trainer asks for one, else one a core.
-        threads: of each job; None: `trainer.threads` where that is a number, else its share of the
-            cores that are idle now, but no more than OMP_NUM_THREADS.
-
-    Raises:
-        GanAugError: jobs or threads are no positive number, or there is no GPU.
+    `jobs` None is one a GPU where the trainer asks for one, else one a core. `threads` None is
+    `trainer.threads` where that is a number, else a job's share of the cores that are idle now, but
+    no more than OMP_NUM_THREADS. What is no positive number, or no GPU there, is refused.
     """
     check_numbers(jobs=1 if jobs is None else jobs, threads=1 if threads is None else threads)
     asked = OmegaConf.select(config, "trainer.threads")
@@ -109,9 +101,6 @@ def run_here(
     """Run a submission's jobs on this machine; return how each ended, by its position there.
 
     It shows how they get on, and calls `look` every second, which may end single jobs.
-
-    Raises:
-        OSError: the jobs' files cannot be written.
     """
     pool = JobPool(submission, range(len(submission.jobs)), slots)
     with submission.lock, watching(submission.sweep, submission.jobs) as show:
@@ -142,9 +131,6 @@ def launch_on_slurm(
 
     `batch` is each job's overrides, `first` the number of its first job. `settings` are those of
     submitit's AutoExecutor.
-
-    Raises:
-        GanAugError: a setting is out of range, there is no Slurm, or it refuses the jobs.
     """
     require("submitit", "hydra/launcher=submitit_slurm")
     from gan_aug.jobs import slurm as cluster

@@ -54,11 +54,7 @@ def search(
     """Run trials on this machine until there are as many as are wanted; print the best.
 
     `overrides` are those of hydra.sweeper.params and of the command line. Of `jobs` and `threads`
-    see `slots_of`: a trial is a job.
-
-    Raises:
-        GanAugError: a setting is out of range, the storage file is damaged or of another search,
-            or trials failed.
+    see `slots_of`: a trial is a job. Trials that failed are an error at the end.
     """
     require("optuna", "hydra/sweeper=optuna")
     import optuna

@@ -174,10 +174,7 @@ def submit(
     """Submit all jobs in as few arrays as the cluster allows; return the arrays' job ids.
 
     `pack` is jobs of a task. `settings` are those of conf/hydra/launcher for submitit's
-    AutoExecutor; null leaves one out.
-
-    Raises:
-        GanAugError: Slurm refuses them; what was submitted before stays in the queue.
+    AutoExecutor; null leaves one out. What was submitted before Slurm refuses stays in the queue.
     """
     n, folder = len(submission.jobs), submission.folder
     packs = [range(i, min(i + pack, n)) for i in range(0, n, pack)]
@@ -259,11 +256,7 @@ def _tasks_of(submission: Submission) -> dict[str, list[Job]]:
 
 
 def wait_for(sweep: Path, jobs: Sequence[Job], arrays: Collection[str]) -> None:
-    """Show how jobs get on until none of their arrays is in the queue.
-
-    Raises:
-        GanAugError: Slurm has not answered for minutes.
-    """
+    """Show how jobs get on until none of their arrays is queued, or Slurm is silent for minutes."""
     silent = 0
     with watching(sweep, jobs) as show:
         while True:

@@ -74,11 +74,7 @@ class Submission(Stored):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read SWEEP/.jobs/NAME.
-
-        Raises:
-            GanAugError: its jobs.json is damaged, or names folders outside the sweep's.
-        """
+        """Read SWEEP/.jobs/NAME; GanAugError where it is damaged or names folders outside SWEEP."""
         made = cls.read(folder / ASKED, _REMEDY)
         made._folder = folder
         return made

@@ -39,12 +39,9 @@ _NEEDED = re.compile(
 
 
 def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
-    """Return what stands after the command as Hydra takes it.
+    """Return what stands after the command as Hydra takes it, or refuse it, naming what to write.
 
     `to_go_on`, what a user does after the command was stopped, names `resume=` where there is it.
-
-    Raises:
-        GanAugError: an argument that is none, naming it and what to write.
     """
     arguments = _with_options_first([_in_grammar(argument) for argument in joined(typed)])
     for argument in arguments:

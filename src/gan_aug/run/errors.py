@@ -74,12 +74,9 @@ def warn(message: str) -> None:
 
 
 def require(module: str, asked: str) -> None:
-    """Check that a module, a key of `EXTRA_OF`, is installed, before time is spent on its need.
+    """Refuse to go on without a module, a key of `EXTRA_OF`, that needs installing.
 
     `asked` is the setting or command that needs it, as it was typed.
-
-    Raises:
-        GanAugError: it is not installed.
     """
     if (sys.modules[module] if module in sys.modules else find_spec(module)) is None:
         raise GanAugError(

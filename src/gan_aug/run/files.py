@@ -67,20 +67,13 @@ def replace_file(path: Path, write: Callable[[Path], object], within: Path | Non
 def refuse_links(path: Path, within: Path | None = None) -> None:
     """Refuse to write through a folder that is a link out of the run or study it seems to lie in.
 
-    Args:
-        path: to be written. Where it is a link itself, it is replaced, not followed.
-        within: the folder of the run or study, which may itself be a link; None: the one whose
-            lock this process holds, if any.
-
-    Raises:
-        GanAugError: naming the link.
+    `within` is the folder of the run or study, which may itself be a link; None: the one whose lock
+    this process holds, if any. Where `path` is a link itself, it is replaced, not followed.
     """
     root = within if within is not None else guard_of(path)
-    if root is None or root == path or not path.is_relative_to(root):
+    if root is None:
         return
-    for folder in path.parents:
-        if folder == root:
-            return
+    for folder in (parent for parent in path.parents if root in parent.parents):
         if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
             raise GanAugError(
                 f"{folder}: is a link that leads out of {root}, and nothing is written through it; "
@@ -114,11 +107,7 @@ def not_writable(path: Path, error: OSError) -> GanAugError:
 
 
 def claim(lock: Lock, wait: bool) -> bool:
-    """Take a lock, whose folder is made where there is none; return whether it is held now.
-
-    Raises:
-        GanAugError: the folder cannot be written.
-    """
+    """Take a lock, making its folder, or raise GanAugError; return whether it is held now."""
     try:
         lock.path.parent.mkdir(parents=True, exist_ok=True)
         return lock.acquire(wait)
@@ -140,8 +129,7 @@ def write_json(path: Path, content: Any, within: Path | None = None) -> None:
 def open_regular(path: Path, most: int) -> Iterator[BufferedReader]:
     """Open a file that may come from anyone, of `most` bytes at most.
 
-    Raises:
-        OSError: it is missing, larger, or no regular file: a FIFO would be waited for, for ever.
+    OSError where it is missing, larger, or no regular file: a FIFO would be waited for, for ever.
     """
     with open(os.open(path, os.O_RDONLY | _AS_IT_IS), "rb") as file:
         status = os.fstat(file.fileno())
@@ -159,12 +147,9 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path, remedy: str, most: int = MOST_JSON) -> dict[str, Any]:
-    """Read a JSON file that holds a mapping; `remedy` is what to do where it is damaged.
+    """Read a JSON file that holds a mapping; GanAugError, with the remedy, where it does not.
 
     A half of a pair of UTF-16, which nothing can print, becomes U+FFFD.
-
-    Raises:
-        GanAugError: it is missing, cannot be read, or holds something else.
     """
     try:
         content = json.loads(read_bytes(path, most).decode("utf-8"))
@@ -200,11 +185,7 @@ def keep_again(path: Path, other: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Take a folder away in one step; a process that has mapped a file of it keeps that.
-
-    Raises:
-        OSError: it cannot be moved.
-    """
+    """Take a folder away in one step, or raise OSError; who has mapped a file of it keeps that."""
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         folder.rename(aside / folder.name)

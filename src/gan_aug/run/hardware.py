@@ -56,16 +56,11 @@ def check_gpu(trainer: TrainerSettings) -> None:
 
 
 def settle_precision(settings: F, before: Iterable[Mapping[str, Any]]) -> F:
-    """Return settings with what auto stands for.
+    """Return settings with what `trainer.precision=auto` stands for; refuse a missing GPU.
 
-    Args:
-        settings: with `trainer.precision`.
-        before: configurations of earlier parts of the run and of other draws of its study. The
-            first choice among them is kept, on whatever machine it was made: the weights of a run
-            and the draws of a report must be alike. Without one the choice is this machine's.
-
-    Raises:
-        GanAugError: there is no GPU where the trainer asks for one.
+    The first choice in `before`, configurations of earlier parts of the run and of other draws of
+    its study, is kept, on whatever machine it was made: the weights of a run and the draws of a
+    report must be alike. Without one the choice is this machine's.
     """
     trainer = settings.trainer
     check_gpu(trainer)

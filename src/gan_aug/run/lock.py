@@ -113,13 +113,9 @@ class Lock:
         self._watched: dict[Path, tuple[Seen, float, float]] = {}
 
     def acquire(self, wait: bool = True) -> bool:
-        """Take the lock; return whether it is held now.
+        """Take the lock, or raise OSError; return whether it is held now.
 
-        Args:
-            wait: for a living owner. A dead one elsewhere takes `stale` seconds either way.
-
-        Raises:
-            OSError: the file cannot be written.
+        `wait` is for a living owner. A dead one elsewhere takes `stale` seconds either way.
         """
         self._token = secrets.token_hex(16)
         started = monotonic()
@@ -158,11 +154,7 @@ class Lock:
         self.release()
 
     def check(self) -> None:
-        """Check that the lock is still this process's.
-
-        Raises:
-            Lost: it is not, or that could not be told for `stale` seconds.
-        """
+        """Raise `Lost` where it is another's, or that could not be told for `stale` seconds."""
         if not self._lost:
             try:
                 self._lost = not self._is_mine()
@@ -244,11 +236,7 @@ class Lock:
 
 
 def look(path: Path) -> Seen | None:
-    """Look at a lock file; None where there is none.
-
-    Raises:
-        OSError: it cannot be read, or is something else.
-    """
+    """Look at a lock file: None where there is none, OSError where it cannot be read."""
     flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
     try:  # opening it by name makes NFS ask the server
         fd = os.open(path, os.O_RDONLY | flags)
@@ -291,11 +279,7 @@ def is_held(path: Path, stale: float = STALE) -> bool:
 
 
 def check_held(path: Path) -> None:
-    """Check that this process may still write a file; one that none of its locks guards it may.
-
-    Raises:
-        Lost: the lock that guards it is another's by now.
-    """
+    """Raise `Lost` where another has taken over a lock of this process that guards the path."""
     for lock in tuple(_held):
         if path.is_relative_to(lock.guards):
             lock.check()
@@ -308,11 +292,7 @@ def guard_of(path: Path) -> Path | None:
 
 
 def patiently(action: Callable[[], object]) -> None:
-    """Rename or remove a file; Windows refuses that for the moment that somebody reads it.
-
-    Raises:
-        OSError: it cannot be done.
-    """
+    """Rename or remove a file; Windows refuses that for the moment that somebody reads it."""
     for _ in range(20 if sys.platform == "win32" else 0):
         try:
             action()

@@ -70,13 +70,11 @@ class Busy(GanAugError):
 class Run:
     """One command's output folder.
 
-    Args:
-        settings: of the command.
-        may_differ: settings, or groups of them, in which an earlier part of the run may differ.
-        redo: those that may differ too, and for which a finished run is opened once more.
-        once_finished: those that may differ where there is nothing left to do.
-        anew: do a finished run once more, whatever is the same: what it reads may have changed.
-        folder: None for the one that Hydra chose for this job, which says in a line what is run.
+    Settings, or groups of them, in which an earlier part of the run `may_differ`, those that may
+    and for which a finished run is opened once more (`redo`), and those that may where there is
+    nothing left to do (`once_finished`). `anew` does a finished run once more whatever is the same:
+    what it reads may have changed. Without `folder` it is the one that Hydra chose for this job,
+    and a line says what is run.
 
     Attributes:
         config: the resolved configuration as plain containers; see `settled`.
@@ -108,12 +106,7 @@ class Run:
         self._record: RunRecord
 
     def __enter__(self) -> Run:
-        """Claim the folder.
-
-        Raises:
-            Busy: another process works in it.
-            GanAugError: it holds a run with other settings, or cannot be written.
-        """
+        """Claim the folder, or raise `Busy`; refuse a run with other settings."""
         if not claim(self._lock, wait=WAIT in os.environ):
             raise Busy(self.folder, self._lock.owner, self._elsewhere())
         try:
@@ -226,11 +219,9 @@ class Run:
         self._record.write(self.folder / RECORD)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Record how it ended.
+        """Record how it ended, unless another process has taken the folder over.
 
-        Raises:
-            GanAugError: in place of an OSError that names no file.
-            Lost: another process has taken the folder over; its record is left alone.
+        An OSError that names no file becomes a GanAugError.
         """
         clearer, nobody_reads = None, isinstance(error, BrokenPipeError)
         if isinstance(error, OSError) and error.filename is None and not nobody_reads:
@@ -304,9 +295,6 @@ def note_end(
 
     A finished run stays that, and nothing is noted where another process works in the folder.
     `before` is the run's record from before that process, `unborn` that of a run that has none.
-
-    Raises:
-        GanAugError: the folder cannot be written.
     """
     lock = _lock(folder)
     if not claim(lock, wait=False):

@@ -112,11 +112,7 @@ class RunRecord(Stored):
 
 
 def read_record(folder: Path) -> RunRecord | None:
-    """Read a folder's run.json, or None where there is none.
-
-    Raises:
-        GanAugError: it is damaged, or no record of gan_aug.
-    """
+    """Read a folder's run.json: None where there is none, GanAugError where it is damaged."""
     path = folder / RECORD
     return RunRecord.read(path, _REMEDY) if path.exists() else None
 

@@ -30,19 +30,14 @@ class Stored(Part):
     def read(
         cls, path: Path, remedy: str = "remove it or restore it", most: int = MOST_JSON
     ) -> Self:
-        """Read a file that may come from anyone, of `most` bytes at most; see `parse`.
-
-        Raises:
-            GanAugError: it is missing, damaged, of another format, or no such file.
-        """
+        """Read a file that may come from anyone, of `most` bytes at most; see `parse`."""
         return cls.parse(read_json(path, remedy, most), str(path), remedy)
 
     @classmethod
     def parse(cls, content: Any, where: str, remedy: str = "remove it or restore it") -> Self:
-        """Read plain containers of a file; `remedy` is what to do where it is damaged.
+        """Read plain containers of a file.
 
-        Raises:
-            GanAugError: it is of another format, or no such file.
+        GanAugError, with the remedy, where it is of another format or no such file.
         """
         found = content.get("format") if isinstance(content, dict) else None
         if found != cls.FORMAT:
@@ -55,9 +50,9 @@ class Stored(Part):
             fault = first_fault(error)
             raise GanAugError(f"{where}: is no {cls.WHAT} ({fault}); {remedy}") from error
 
-    def write(self, path: Path, within: Path | None = None) -> None:
+    def write(self, path: Path) -> None:
         """Write the file in one step; see `gan_aug.run.files.replace_file`."""
-        write_json(path, self.plain(), within)
+        write_json(path, self.plain())
 
     def plain(self) -> dict[str, Any]:
         """Return plain containers as JSON has them; `class_` is the key `class`."""
