@@ -11,7 +11,6 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -133,8 +132,6 @@ class Submission(Stored):
         return new_record(self._multirun, job.overrides, job.number, str(self.sweep), {})
 
 
-def submissions(sweep: Path) -> Iterator[Path]:
-    """Yield the folders of all submissions of a sweep, oldest first."""
-    folder = sweep / JOBS
-    if folder.is_dir():
-        yield from sorted(path.parent for path in folder.glob(f"*/{ASKED}"))
+def submissions(sweep: Path) -> list[Path]:
+    """Return the folders of all submissions of a sweep, oldest first."""
+    return sorted(path.parent for path in (sweep / JOBS).glob(f"*/{ASKED}"))
