@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -97,26 +97,19 @@ def _distribution(override: Override) -> Kind:
     value = override.value()
     tags = value.tags if isinstance(value, Sweep) else set()
     shuffled = isinstance(value, ChoiceSweep | RangeSweep) and value.shuffle
-    if tags - {"log"} or shuffled or (tags and override.is_choice_sweep()):
-        _refuse(override)
     log = "log" in tags
     try:
-        if override.is_choice_sweep():
+        if shuffled or tags - {"log"} or (tags and override.is_choice_sweep()):
+            pass
+        elif override.is_choice_sweep():
             return CategoricalDistribution(list(override.sweep_string_iterator()))
-        if isinstance(value, RangeSweep) and isinstance(numbers := value.range(), range):
-            if not numbers or numbers.step < 1:
-                _refuse(override)
-            return IntDistribution(numbers[0], numbers[-1], log=log, step=numbers.step)
-        if isinstance(value, IntervalSweep):
-            assert value.start is not None
-            assert value.end is not None
+        elif isinstance(value, RangeSweep) and isinstance(numbers := value.range(), range):
+            if numbers and numbers.step >= 1:
+                return IntDistribution(numbers[0], numbers[-1], log=log, step=numbers.step)
+        elif isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
             return FloatDistribution(value.start, value.end, log=log)
     except ValueError as error:
         raise GanAugError(f"{override.input_line}: {said(error)}") from error
-    _refuse(override)
-
-
-def _refuse(override: Override) -> NoReturn:
     raise GanAugError(
         f"{override.input_line}: cannot be searched; write choice(A, B), range(INT, INT), "
         "interval(A, B), or tag(log, ...) around one of the last two"

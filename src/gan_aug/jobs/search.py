@@ -124,19 +124,15 @@ class _Search:
 
     def run(self) -> None:
         """Go on with trials that have no result yet, then ask for others."""
-        from optuna.trial import Trial, TrialState
+        from optuna.trial import TrialState
 
         running = [t for t in self._trials() if t.state == TrialState.RUNNING]
         wanted = self.settings.n_trials
         print(f"{self.composer.sweep}: {len(self._trials())} of {wanted} trials begun")
-        todo = []
-        for begun in running:
-            self._seed_sampler(begun.number)
-            todo.append(self._suggested(Trial(self.study, begun._trial_id)))
+        todo = [self._trial(begun) for begun in running]
         while True:
             while len(todo) < len(self.slots) and self._may_ask():
-                self._seed_sampler(len(self._trials()))
-                todo.append(self._suggested(self.study.ask()))
+                todo.append(self._trial())
             batch, todo = todo[: len(self.slots)], todo[len(self.slots) :]
             if not batch:
                 break
@@ -156,18 +152,21 @@ class _Search:
             return False  # what is wrong with all would use up the trials
         return len(self._trials()) < self.settings.n_trials
 
-    def _seed_sampler(self, number: int) -> None:
-        """Make what is random a function of seed and trial: a search gone on with is the same."""
+    def _trial(self, begun: FrozenTrial | None = None) -> Trial:
+        """Return a trial that was begun, or a new one, with a value of each searched setting.
+
+        What is random is a function of seed and trial: a search that is gone on with is the same.
+        """
         from optuna.samplers import TPESampler
+        from optuna.trial import Trial
 
+        number = len(self._trials()) if begun is None else begun.number
         self.study.sampler = TPESampler(seed=stream_seed("search", self.settings.seed, number))
-
-    def _suggested(self, trial: Trial) -> Trial:
-        """Give a trial the values that it has not yet."""
+        trial = self.study.ask() if begun is None else Trial(self.study, begun._trial_id)
         try:
             self.space.suggest(trial)
         except ValueError as error:
-            raise GanAugError(f"trial {trial.number}: is damaged ({error})") from error
+            raise GanAugError(f"trial {number}: is damaged ({error})") from error
         return trial
 
     def _run_batch(self, batch: Sequence[Trial]) -> None:

@@ -99,6 +99,9 @@ class Run:
         self._resume = bool(getattr(settings, "resume", False))
         self._verbose = bool(getattr(settings, "verbose", False))
         self.config = self._given = settings.plain()
+        # How to give this command a folder of its own; the draws of a study share one.
+        study = "study_dir" in self.config
+        self._elsewhere = ANOTHER_STUDY if study else "choose another hydra.run.dir"
         self.finished = False
         self.before: list[Plain] = []
         self.threads: int | None = None
@@ -108,7 +111,7 @@ class Run:
     def __enter__(self) -> Run:
         """Claim the folder, or raise `Busy`; refuse a run with other settings."""
         if not claim(self._lock, wait=WAIT in os.environ):
-            raise Busy(self.folder, self._lock.owner, self._elsewhere())
+            raise Busy(self.folder, self._lock.owner, self._elsewhere)
         try:
             self._open()
         except BaseException:
@@ -141,13 +144,11 @@ class Run:
             hydra.sweep.dir if swept else None,
             self.config,
         )
+        kept: dict[str, object] = {}
         if earlier is not None:
-            self._record = self._record.with_facts(
-                started=earlier.started,
-                resumed=earlier.resumed + 1,
-                threads=earlier.threads if self.before else None,
-            )
-        self._write()
+            kept = {"started": earlier.started, "resumed": earlier.resumed + 1}
+            kept["threads"] = earlier.threads if self.before else None
+        self.record(**kept)
         for name, content in (
             ("config", OmegaConf.create(self.config)),
             ("overrides", hydra.overrides.task),
@@ -156,7 +157,11 @@ class Run:
             write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
 
     def _go_on_with(self, earlier: RunRecord) -> None:
-        if self._has_work():
+        # An earlier command may have left no more than records of how it failed. With a dot begin
+        # .hydra, locks, and what a killed process was writing.
+        names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
+        has_work = any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
+        if has_work:
             self.before, self.threads = [earlier.config], earlier.threads
         differing = list(differences(earlier.given, self._given))
         again = [key for key, *_ in differing if among(key, self._redo)]
@@ -168,10 +173,10 @@ class Run:
             for key, before, after in differing
             if not among(key, free)
         ]
-        if changed and self._has_work():
+        if changed and has_work:
             raise GanAugError(
                 f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
-                f"{self._elsewhere()}, or repeat its command to go on with it"
+                f"{self._elsewhere}, or repeat its command to go on with it"
             )
         self.finished = earlier.finished and not (again or self._anew)
         if earlier.finished and again:
@@ -191,17 +196,6 @@ class Run:
         self.config = settings.plain()
         self.record(config=self.config)
 
-    def _elsewhere(self) -> str:
-        """Say how to give this command a folder of its own; the draws of a study share one."""
-        study = "study_dir" in self.config
-        return ANOTHER_STUDY if study else "choose another hydra.run.dir"
-
-    def _has_work(self) -> bool:
-        """Tell whether an earlier command left more than records of how it failed."""
-        names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
-        # With a dot begin .hydra, locks, and what a killed process was writing.
-        return any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
-
     @property
     def commit(self) -> str | None:
         """The commit of the code that is running."""
@@ -209,13 +203,9 @@ class Run:
 
     def record(self, **facts: Any) -> None:
         """Add facts, as plain containers, to run.json."""
-        self._record = self._record.with_facts(**facts)
-        self._write()
-
-    def _write(self) -> None:
         before = self._earlier.seconds if self._earlier is not None else 0.0
         seconds = round(before + time.monotonic() - self._started, 3)
-        self._record = self._record.with_facts(seconds=seconds)
+        self._record = self._record.with_facts(**facts, seconds=seconds)
         self._record.write(self.folder / RECORD)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
