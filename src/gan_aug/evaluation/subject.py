@@ -22,8 +22,8 @@ from gan_aug.models.restore import SUFFIX, load_gan, read_config
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.run.arguments import typed_settings
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.record import Run
 from gan_aug.run.hardware import use_threads
+from gan_aug.run.record import Run
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.whole import Whole
