@@ -13,9 +13,8 @@ class DiffAugment(nn.Module):
     """Random, differentiable changes of what the discriminator sees, real or generated.
 
     After Zhao et al. 2020 (arXiv:2006.10738, section 3.3), but for colour saturation: X-rays are
-    grey. Each image of a batch gets changes of its own, uniform in ranges whose numbers
-    `gan_aug.settings.models.AugmentNode` describes; 0 turns a change off. Where an image is
-    shifted, zeros move in.
+    grey. Each image of a batch gets changes of its own, uniform in the ranges of
+    `gan_aug.settings.models.AugmentNode`; 0 turns one off. Where images are shifted, zeros move in.
     """
 
     def __init__(
@@ -67,9 +66,9 @@ class DiffAugment(nn.Module):
 class ClassicAugment(nn.Module):
     """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness.
 
-    Each image of a batch gets changes of its own, uniform in ranges whose numbers
-    `gan_aug.settings.models.AugmentNode` describes. The border is repeated where the image ends;
-    a magnification above 1 crops.
+    Each image of a batch gets changes of its own, uniform in the ranges of
+    `gan_aug.settings.models.AugmentNode`. The border is repeated where the image ends; a
+    magnification above 1 crops.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class GAN(ResumableModule):
     augmentation, R1, logging and the checks for a failed training. What else a subclass has to
     remember is a buffer, or a function of `batches_done` or `share_done`: then it is resumed.
 
-    What the numbers mean says `gan_aug.settings.models.GanSettings`; beside it:
+    `gan_aug.settings.models.GanSettings` says what the numbers mean. Of some there is more to say:
 
     - spectral_norm: of all weights of the discriminator (Miyato et al. 2018, arXiv:1802.05957).
     - r1_gamma: weight of R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).

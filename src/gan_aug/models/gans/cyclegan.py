@@ -12,13 +12,7 @@ from torch.nn import functional as F
 from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.translation import TranslationGAN
-from gan_aug.models.networks.blocks import (
-    PatchGAN,
-    PatchMean,
-    Residual,
-    draw_without_bias,
-    normed,
-)
+from gan_aug.models.networks.blocks import PatchGAN, PatchMean, Residual, draw_without_bias, normed
 from gan_aug.settings.class_facts import GanFacts, classes_of
 
 ENDS = 5
