@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import BINARY
 
 from gan_aug.data.batches import Even, Groups, Pool, shuffled, to_float
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
-from gan_aug.data.synthetic import SyntheticSet
+from gan_aug.data.synthetic import Generated, SyntheticSet
 from gan_aug.run.errors import GanAugError
 
 
@@ -73,7 +72,7 @@ def rows_of(data: DataModule, n: int = 60) -> torch.Tensor:
 
 def test_more_images_never_mean_more_steps(prepared: Prepared) -> None:
     images = np.full((40, 1, 16, 16), 7, np.uint8)
-    synthetic = SyntheticSet(images, np.ones(40, np.int64), BINARY, {})
+    synthetic = SyntheticSet({"normal": Generated(images[:0]), "pneumonia": Generated(images)}, {})
     real = draw_data(prepared, 8, 0)
     mixed = draw_data(Prepared(prepared.splits, synthetic), 8, 0)
     assert real.per_epoch == mixed.per_epoch == 50 // 8

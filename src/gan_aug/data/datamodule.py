@@ -146,11 +146,13 @@ def draw_data(
     """Serve a draw: real images, a synthetic set that joins them, validation and test."""
     serving, splits, synthetic = serving or Serving(), prepared.splits, prepared.synthetic
     real = serving.real(splits.train)
-    images, labels = real.images, real.labels
-    if synthetic is not None:
-        images = np.concatenate([images, synthetic.images])
-        labels = np.concatenate([labels, synthetic.labels])
-    pool = Pool(torch.tensor(images), torch.tensor(labels), len(real))
+    images, labels = [real.images], [real.labels]
+    for label, made in enumerate(synthetic.by_class.values() if synthetic is not None else ()):
+        images.append(made.images)
+        labels.append(np.full(len(made), label))
+    pool = Pool(
+        torch.tensor(np.concatenate(images)), torch.tensor(np.concatenate(labels)), len(real)
+    )
     plan = serving.plan(pool, real, batch_size, seed)
     measured = {"validation": splits.validation, "test": splits.test}
     return DataModule(pool, plan, per_epoch(len(real), batch_size), splits.validation, measured)

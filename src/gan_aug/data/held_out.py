@@ -70,8 +70,8 @@ def cut_held_out(
     """
     sides, joined = _measuring_sides(splits, needed, validation)
     among = " (validation images among them)" if joined else ""
-    taken: list[tuple[list[NDArray[np.int64]], ImageTable]] = [([], side) for side in sides]
-    for label, name in enumerate(splits.classes):
+    wanted: list[int] = []
+    for name in splits.classes:
         left = min(side.counts()[name] for side in sides)
         if left < FEWEST and name in needed:
             raise GanAugError(
@@ -79,16 +79,18 @@ def cut_held_out(
                 f"left on each side, {FEWEST} are the fewest; leave it more of them (a smaller "
                 f"data.subset.{name}), or measure no quality (quality.use=[])"
             )
-        wanted = min(count, left) if name in needed else count
-        if wanted < count and name in needed:
+        if left < count and name in needed:
             warn(
-                f"quality.count={count}: only {wanted} {name} images that the GAN has not seen are "
-                f"left on each side{among}; {name} is measured with N = {wanted}"
+                f"quality.count={count}: only {left} {name} images that the GAN has not seen are "
+                f"left on each side{among}; {name} is measured with N = {left}"
             )
-        for rows, side in taken:
-            rows.append(np.flatnonzero(side.labels == label)[:wanted])
-    reference, baseline = (side.take(np.concatenate(rows)) for rows, side in taken)
-    return HeldOut(reference_classifier_images(splits), reference, baseline)
+        wanted.append(min(count, left) if name in needed else count)
+
+    def first(side: ImageTable) -> ImageTable:
+        rows = [np.flatnonzero(side.labels == label)[:n] for label, n in enumerate(wanted)]
+        return side.take(np.concatenate(rows))
+
+    return HeldOut(reference_classifier_images(splits), *map(first, sides))
 
 
 def left_to_measure(splits: Splits, needed: Collection[str], validation: bool) -> dict[str, int]:

@@ -116,5 +116,5 @@ def print_data(data: DataSettings, prepared: Prepared) -> None:
     if notes["scaled"]:
         print(f"  {notes['scaled']}")
     if prepared.synthetic is not None:
-        labels = prepared.synthetic.labels
-        print(f"  synthetic images added to training: {len(labels)} from {data.synthetic.dir}")
+        n = sum(map(len, prepared.synthetic.by_class.values()))
+        print(f"  synthetic images added to training: {n} from {data.synthetic.dir}")

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
@@ -53,26 +52,18 @@ class Generated:
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """Generated images in memory, as `Generated`; labels are int64 (N,), positions in `classes`."""
+    """Generated images in memory, by class in the order of labels, and what their set says."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    classes: Classes
+    by_class: dict[str, Generated]
     manifest: Manifest
-    sources: list[str] | None = None
-
-    def of_class(self, name: str) -> Generated:
-        """Return the images of a class."""
-        rows = np.flatnonzero(self.labels == self.classes.label(name))
-        sources = None if self.sources is None else [self.sources[i] for i in rows]
-        return Generated(self.images[rows], sources)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run that trains on the images records of them."""
         kept = {"model", "draw", "data_fingerprint", "checkpoint_sha256", "seed"}
-        used = self.classes.counts(self.labels)
-        pixels = hashlib.sha256(self.images.tobytes()).hexdigest()
-        return self.manifest.model_dump(include=kept) | {"used": used, "sha256": pixels}
+        used = {name: len(made) for name, made in self.by_class.items()}
+        pixels = b"".join(made.images.tobytes() for made in self.by_class.values())
+        facts = {"used": used, "sha256": hashlib.sha256(pixels).hexdigest()}
+        return self.manifest.model_dump(include=kept) | facts
 
 
 def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
@@ -150,26 +141,26 @@ def read_set(
     """
     manifest = Manifest.of(folder, key)
     _check_manifest(f"{key}={folder}", manifest, image_size, splits)
-    files, labels = [], []
-    for label, name in enumerate(splits.classes):
-        of_class = sorted(file for file in manifest.files if file.startswith(f"{name}/"))
-        if of_class and count is not None and count > len(of_class):
+    held, by_class = _held_out_pixels(splits), dict[str, Generated]()
+    for name in splits.classes:
+        files = sorted(file for file in manifest.files if file.startswith(f"{name}/"))
+        if files and count is not None and count > len(files):
             raise GanAugError(
-                f"data.synthetic.count={count}: {folder} has {len(of_class)} {name} images; "
+                f"data.synthetic.count={count}: {folder} has {len(files)} {name} images; "
                 "generate more (generate.count) or ask for fewer"
             )
-        files += of_class[:count]
-        labels += [label] * len(of_class[:count])
-    images = [_read_image(folder, file, manifest) for file in files]
-    _check_not_real(folder, files, images, splits)
-    shape = (len(images), splits.channels, image_size, image_size)
-    return SyntheticSet(
-        np.stack(images) if images else np.zeros(shape, np.uint8),
-        np.array(labels, np.int64),
-        splits.classes,
-        manifest,
-        [manifest.sources[file] for file in files] if manifest.sources else None,
-    )
+        files = files[:count]
+        images = np.zeros((len(files), splits.channels, image_size, image_size), np.uint8)
+        for row, file in enumerate(files):
+            images[row] = _read_image(folder, file, manifest)
+            if real := held.get(images[row].tobytes()):
+                raise GanAugError(
+                    f"{folder / file}: is {real}, pixel for pixel, not a generated one; do not use "
+                    "this set"
+                )
+        sources = [manifest.sources[file] for file in files] if manifest.sources else None
+        by_class[name] = Generated(images, sources)
+    return SyntheticSet(by_class, manifest)
 
 
 def _read_image(folder: Path, file: str, manifest: Manifest) -> NDArray[np.uint8]:
@@ -199,21 +190,14 @@ def _read_image(folder: Path, file: str, manifest: Manifest) -> NDArray[np.uint8
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def _check_not_real(
-    folder: Path, files: list[str], images: list[NDArray[np.uint8]], splits: Splits
-) -> None:
-    """Refuse held-out images passed as generated ones, whatever the manifest says."""
+def _held_out_pixels(splits: Splits) -> dict[bytes, str]:
+    """Return held-out images, which are no generated ones, whatever a manifest says, by pixels."""
     held: dict[bytes, str] = {}
     for name in HELD_OUT:
         table: ImageTable = getattr(splits, name)
         named = [f"the {name} image {path}" for path in table.paths.tolist()]
         held |= zip((image.tobytes() for image in table.images), named, strict=True)
-    for file, image in zip(files, images, strict=True):
-        if real := held.get(image.tobytes()):
-            raise GanAugError(
-                f"{folder / file}: is {real}, pixel for pixel, not a generated one; do not use "
-                "this set"
-            )
+    return held
 
 
 def _check_manifest(where: str, manifest: Manifest, image_size: int, splits: Splits) -> None:

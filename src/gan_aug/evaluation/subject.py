@@ -117,7 +117,7 @@ def load_subject(settings: SubjectSettings) -> Subject:
     _check_draw(f"synthetic.dir={folder}", kept.manifest, splits)
     generated = {}
     for name in splits.classes:
-        images = kept.of_class(name)
+        images = kept.by_class[name]
         if 0 < len(images) < FEWEST:
             raise GanAugError(
                 f"synthetic.dir={folder}: has only {len(images)} {name} images, {FEWEST} are the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,6 @@ class Facts(Stored):
         skipped_by_reason: reason to how many files.
         without_patient: how many images do not tell their patient.
     """
-
-    WHAT: ClassVar[str] = "file of inspect"
 
     classes: list[str]
     positive: str | None

@@ -117,7 +117,8 @@ class DrawImages(Draw):
         says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
         if says != (gan.checkpoint_sha256, {name: count}, seed):
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
-        return read_set(folder, None, self.settings.data.image_size, self.splits).of_class(name)
+        made = read_set(folder, None, self.settings.data.image_size, self.splits)
+        return made.by_class[name]
 
     def fit_gan(self, splits: Splits, name: str) -> Path:
         """Fit the study's GAN on other images than the draw's; return its checkpoint.
