@@ -19,12 +19,9 @@ NOT_IN_NAMES = r'/\:*?"<>|'
 
 @dataclass(frozen=True)
 class Classes:
-    """Class names in the order of their labels.
+    """Class names in the order of their labels, at least two.
 
-    Attributes:
-        names: at least two; the label of an image is the position of its class here.
-        positive: of two classes the one that sensitivity, specificity and the threshold are about;
-            None where no class is.
+    Of two, `positive` is the one that sensitivity, specificity and the threshold are about.
 
     Raises:
         GanAugError: fewer than two names, a name twice or one that cannot name a folder, or a

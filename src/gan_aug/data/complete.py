@@ -42,8 +42,7 @@ def is_filled_grey(pixels: NDArray[np.uint8]) -> bool:
 def jpeg_lacks_pixels(data: bytes) -> bool:
     """Tell whether more bytes at the end of a JPEG's first scan would change its pixels.
 
-    libjpeg counts missing data as a warning, and Pillow shows none. A decoder that has all it needs
-    skips what else stands before the next marker.
+    libjpeg counts missing data as a warning, and Pillow shows none.
     """
     place = 2
     while data[place : place + 2] != b"\xff\xda":  # to the first scan (ITU-T T.81, B.1.1.4)

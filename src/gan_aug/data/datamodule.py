@@ -31,16 +31,9 @@ TESTS = frozenset({"test", "internal"})
 class DataModule(LightningDataModule):
     """Serves one fit, of a GAN or of a classifier.
 
-    Args:
-        pool: the images to train on.
-        plan: which of them each batch holds.
-        per_epoch: batches of an epoch. Of a draw, as many as go through its *real* images once:
-            more images never mean more steps.
-        validation: validated on; None: the fit is not validated.
-        measured: the splits that the finished fit is measured on, by name.
-
-    Attributes:
-        measured_on: the names of these splits; `evaluation` gives their images.
+    Of a draw an epoch goes through its *real* images once: more images never mean more steps.
+    Without `validation` the fit is not validated. `measured_on` names the splits that the finished
+    fit is measured on; `evaluation` gives their images.
     """
 
     def __init__(
@@ -90,8 +83,7 @@ class DataModule(LightningDataModule):
         """Return the images of a split that the fit is measured on.
 
         Raises:
-            RuntimeError: it is a test that has been read before, or before the fit has ended
-                (measurement rule 5).
+            RuntimeError: it is a test, read before or before the fit ended (measurement rule 5).
         """
         if split in TESTS:
             if split in self._read or not self._fitted:

@@ -56,10 +56,7 @@ class Decoded:
 
 
 def channels_of(root: Path, names: Sequence[str], window: Window | None = None) -> int:
-    """Return 3 where some image has colours, else 1; images from all over the list are looked at.
-
-    Grey X-rays are often stored as RGB. Files that cannot be decoded tell nothing here.
-    """
+    """Return 3 if one of some images has colours (X-rays are often stored as RGB), else 1."""
     rows = np.linspace(0, len(names) - 1, min(COLOUR_LOOKED_AT, len(names))).astype(int)
     for row in rows.tolist():
         try:
@@ -83,11 +80,10 @@ def decode_files(
 ) -> Decoded:
     """Decode files below a root through the cache; one that cannot be read at all is never cached.
 
-    Where `on_bad_file` is `skip` bad files are left out; see `square` for `fit`, `read_dicom` for
-    `window`.
+    See `square` for `fit`, `read_dicom` for `window`.
 
     Raises:
-        GanAugError: a file is bad and `on_bad_file` is `error`; the message names the file.
+        GanAugError: a file is bad and `on_bad_file` is not `skip`; the message names the file.
     """
     stats: list[tuple[str, int, int]] = []
     unreadable: dict[str, str] = {}

@@ -28,8 +28,7 @@ class HeldOut:
     """Real images by what they are for; no patient is in two of these, nor in the draw's training.
 
     Attributes:
-        classifier: fit the reference classifier; may hold training and validation images of the
-            draw.
+        classifier: fit the reference classifier; may hold images of the draw.
         reference: what generated images are compared with.
         baseline: real images measured in place of generated ones: the best that a metric can read.
     """
@@ -44,10 +43,7 @@ class HeldOut:
 
 
 def reference_classifier_images(splits: Splits) -> ImageTable:
-    """Return the images that fit the reference classifier: half of the training folder's patients.
-
-    They do not depend on the draw, so that numbers of several draws have the same classifier.
-    """
+    """Return the images that fit the reference classifier, the same for every draw."""
     table = _training_folder(splits)
     return table.take(_in_reference_half(splits, table))
 
@@ -57,16 +53,12 @@ def cut_held_out(
 ) -> HeldOut:
     """Cut the images that a draw's generated images are measured with.
 
-    Args:
-        splits: the draw.
-        count: images of each class in `reference`, and as many in `baseline`; fewer where there are
-            not so many, which is said.
-        needed: classes that are measured; of the others there may be fewer than `FEWEST`.
-        validation: whether the validation images, which no GAN is fitted on, join where fewer than
-            `FEWEST` are left; only where they chose nothing of what is measured.
+    A class has `count` images in `reference`, and as many in `baseline`; fewer where there are not
+    so many, which is said. Where fewer than `FEWEST` are left of one that is `needed`, the
+    validation images join, with `validation`: only where they chose nothing of what is measured.
 
     Raises:
-        GanAugError: a class that is measured has fewer than `FEWEST`.
+        GanAugError: a class that is needed has fewer than `FEWEST`.
     """
     sides, joined = _measuring_sides(splits, needed, validation)
     among = " (validation images among them)" if joined else ""

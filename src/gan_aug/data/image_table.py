@@ -18,10 +18,9 @@ COLUMNS = ("images", "labels", "patients", "paths", "hashes")
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Images of one split, row by row; the classes are the data set's.
+    """Images of one split, row by row; uint8, and may be memory-mapped.
 
     Attributes:
-        images: uint8; may be memory-mapped.
         labels: int64 (N,), positions in `classes`.
         patients: (N,) patient ids; images of one patient never lie on both sides of a cut.
         paths: (N,) where each image came from, relative to the data set's root.

@@ -47,7 +47,6 @@ class Origin(Part):
         train_class: the one class that it was fitted on, if any.
         makes: class that a GAN makes to the classes that it translates.
         source_hashes: of the images that may be translated.
-        draw: of the training images.
         seen_hashes: of the real images that it was fitted on.
         synthetic: what is known of generated images that it was fitted on.
     """
@@ -70,10 +69,8 @@ class Manifest(Origin, Stored):
 
     Attributes:
         checkpoint_sha256: of the generator's weights.
-        seed: of the latents.
         chosen_by: the measure of validation images that chose the weights; null: none did.
         data_settings: settings of the data set; see `gan_aug.data.stored`.
-        count: images of each class.
         files: path below the folder to the SHA-256 of its bytes.
         sources: the same to that of the real image that it was translated from; empty: of none.
     """

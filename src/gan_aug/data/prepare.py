@@ -35,7 +35,6 @@ def load(data: DataSettings) -> Source:
 
 
 def _check_classes(data: DataSettings, classes: Classes) -> None:
-    """Check that classes that a command names are those that the data set gives."""
     own = (("classes", [*classes]), ("positive", classes.positive), ("num_classes", len(classes)))
     for key, there in own:
         typed: Any = getattr(data, key)

@@ -119,9 +119,8 @@ def _held_out(
 def with_other_classes(splits: Splits) -> dict[str, int] | None:
     """Return `data.subset` to measure a GAN with: some of the classes it was not fitted on too.
 
-    Metrics that train a classifier need some of each; None where there are images of all. Images of
-    one class do not depend on how many there are of another; at most half of those of unseen
-    patients are taken.
+    Metrics that train a classifier need some of each; None where there are images of all. At most
+    half of the images of unseen patients are taken.
     """
     counts, left = splits.train.counts(), splits.unused.counts()
     taken = {n: min(max(counts.values()), left[n] // 2) for n, m in counts.items() if not m}

@@ -20,7 +20,6 @@ class Notes:
     """What a data set says of itself, for run.json.
 
     Attributes:
-        root: its folder, or what it is made from.
         files_without_patient_id: images whose patient nothing tells.
         bad_files_skipped: file to what is wrong with it.
         files_skipped: other file, or folder, to why it is not read.

@@ -87,10 +87,7 @@ def _pick(
     seed: np.random.SeedSequence,
     key: str,
 ) -> NDArray[np.bool_]:
-    """Choose whole units at random that hold `per_class` images of each class.
-
-    Where whole units cannot give just that number it is the next smaller one they can.
-    """
+    """Choose whole units at random with `per_class` images of each class, or the next fewer."""
     chosen = np.zeros(len(table), bool)
     for label, name in enumerate(table.classes):
         of_class = table.labels == label
@@ -109,8 +106,8 @@ def _last_units(
 ) -> NDArray[np.bool_]:
     """Choose whole units from the end of each class's order, about `per_class` images of each.
 
-    Taking the end leaves the start, which training takes, as it is without an internal test. A unit
-    is as early as its earliest image, so units of a single image are taken more often than others.
+    The start, which training takes, stays as it is. A unit is as early as its earliest image, so
+    units of a single image are taken more often than others.
     """
     chosen = np.zeros(len(table), bool)
     for label, members in enumerate(order):
@@ -138,20 +135,11 @@ def make_splits(
     """Cut one draw's training, validation, internal test, test and development images.
 
     Holdout, validation and internal test are cut over `units`, training images are drawn one by one
-    from what is left. A data set's own test and validation split are taken as they are, less
-    duplicates; patients are not looked at there. A draw keeps its validation and internal test
-    patients when `subset` changes, and a smaller subset is part of a larger one, so that
-    training-set sizes can be compared within a draw.
-
-    Args:
-        source: the data set.
-        draw: which random choice.
-        subset: training images of every class; None takes all that are left.
-        development_per_class: images per class set aside from the train and from the test split,
-            the same for every draw.
-        val_per_class: validation images per class, unless the data set brings a validation split.
-        internal_per_class: images per class of the internal test; 0 cuts none.
-        on_conflict: see `without_conflicts`.
+    from what is left: `subset` of every class, None takes all. Images set aside for development, of
+    the train and of the test split, are the same for every draw. A data set's own test and
+    validation split are taken as they are, less duplicates; patients are not looked at there. A
+    draw keeps its validation and internal test patients when `subset` changes, and a smaller subset
+    is part of a larger one, so that training-set sizes can be compared within a draw.
 
     Raises:
         GanAugError: more images are asked for than there are, or an image is in two classes.

@@ -125,14 +125,9 @@ def read_set(
     splits: Splits,
     key: str = "data.synthetic.dir",
 ) -> SyntheticSet:
-    """Read the images of a set, in the order of classes and file names.
+    """Read the first `count` images of each class in a set, None: all, in the order of file names.
 
-    Args:
-        folder: the synthetic set.
-        count: the first so many images of each class that the set has; None takes all.
-        image_size: the size that training uses.
-        splits: the draw that the images are to join.
-        key: the setting that named the folder.
+    `splits` are the draw that they are to join; `key` is the setting that named the folder.
 
     Raises:
         DamagedSet: a file was changed or is gone.

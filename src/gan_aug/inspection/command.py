@@ -76,7 +76,6 @@ def inspect(settings: InspectSettings, run: Run) -> None:
 
 
 def _sheet(table: ImageTable, count: int, seed: int) -> str:
-    """Return images of a class, chosen at random, as one picture."""
     order = np.random.default_rng(seed).permutation(len(table))[:count]
     return _picture(np.asarray(table.images[np.sort(order)]), COLUMNS)
 
@@ -94,7 +93,6 @@ def _picture(images: NDArray[np.uint8], columns: int) -> str:
 
 
 def _pictures(table: ImageTable, groups: list[Group]) -> list[tuple[Group, str]]:
-    """Return groups of duplicates, each with its first files side by side."""
     row_of = {path: row for row, path in enumerate(table.paths.tolist())}
     rows = [[row_of[path] for path in group.paths[:COLUMNS]] for group in groups]
     pictures = [_picture(np.asarray(table.images[each]), len(each)) for each in rows]

@@ -147,10 +147,7 @@ def _set_aside(
     setting: str,
     patients_known: bool,
 ) -> NDArray[np.bool_]:
-    """Choose whole patients (or groups of near duplicates) that hold a share of each class.
-
-    The share is rounded; where whole patients cannot give it, it is less.
-    """
+    """Choose whole patients that hold a share of each class, or less where they cannot."""
     unit = units(table)
     k = len(table.classes)
     in_unit = np.zeros((unit.max() + 1, k), np.int64)

@@ -49,7 +49,6 @@ class _Folder:
 
     @property
     def split(self) -> str | None:
-        """The split that it is named as."""
         return SPLITS.get(self.name.casefold())
 
     @property
@@ -58,12 +57,10 @@ class _Folder:
         return f"{self.path}/" if self.path else ""
 
     def below(self, path: str) -> str:
-        """Return the part of a path that is below this folder."""
         return path[len(self.start) :]
 
     @property
     def loose(self) -> list[str]:
-        """The images that lie in it itself."""
         return [path for path in self.images if "/" not in self.below(path)]
 
     @cached_property
@@ -143,7 +140,6 @@ def _splits(where: str, top: _Folder, of_folders: bool = False) -> dict[str, _Fo
 
 
 def _classes_in(where: str, top: _Folder, tree: Tree) -> list[_Folder]:
-    """Return the folders of a level of classes."""
     _check_no_splits(where, top)
     others = {path: why for path, why in tree.others.items() if path.startswith(top.start)}
     named = {top.path, *(folder.path for folder in top.folders)}
@@ -203,10 +199,7 @@ def _split_words(name: str) -> set[str]:
 
 
 def _check_no_class(where: str, path: str, tree: Tree) -> None:
-    """Check that a folder without images, among those of classes, is none itself.
-
-    A folder that was not entered is warned of, unless it is hidden or was written by gan_aug.
-    """
+    """Check that a folder without images, among those of classes, is none; warn of some."""
     own = tree.others.get(f"{path}/")
     if own is not None and not own.startswith(UNREADABLE):
         if own.startswith(EXCLUDED):
@@ -230,10 +223,7 @@ def _check_no_class(where: str, path: str, tree: Tree) -> None:
 
 
 def _with_splits_inside(where: str, classes: list[_Class]) -> tuple[list[_Class], list[_Folder]]:
-    """Return the splits in class folders as those of the classes, and the folders that have them.
-
-    Where no class folder has any, the classes stay as they are.
-    """
+    """Return the splits in class folders as those of the classes, and who has them; if any."""
     inside = {each.folder.path: _splits(where, each.folder) for each in classes}
     divided = [path for path, splits in inside.items() if splits]
     if not divided:
@@ -252,10 +242,7 @@ def _with_splits_inside(where: str, classes: list[_Class]) -> tuple[list[_Class]
 
 
 def _check_names(where: str, classes: list[_Class]) -> None:
-    """Refuse two folders of one name, which only forms of Unicode tell apart, and a single class.
-
-    The folder of a single class may hold the classes, or its images be labelled nowhere.
-    """
+    """Refuse a single class, and two folders that only forms of Unicode tell apart."""
     path_of: dict[tuple[str, str | None], str] = {}
     for name, split, folder in classes:
         if path_of.setdefault((name, split), folder.path) != folder.path:

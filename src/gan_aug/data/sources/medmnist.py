@@ -55,8 +55,7 @@ def single_label_sets() -> dict[str, Info]:
 def classes_of(info: Info) -> Classes:
     """Return a set's classes; of two the second is the positive one, as MedMNIST has it.
 
-    Names are shortened to words: what stands in brackets is left out, and commas and spaces become
-    underscores, since names of classes also name folders and settings.
+    Names, which also name folders, are shortened to words: without brackets, joined by underscores.
     """
     labels = [info["label"][str(i)] for i in range(len(info["label"]))]
     names = [re.sub(r"[^\w-]+", "_", re.sub(r"\(.*\)", "", label)).strip("_") for label in labels]
@@ -80,10 +79,9 @@ class MedMNIST:
     download: bool
 
     def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
-        """Read a file and scale it to the size; without `download` the network is not touched.
+        """Read a file, scaled to the size; without `download` the network is not touched.
 
         The file of just that size is read, else the next larger one there is, else the largest.
-        `channels` of None takes what the set has.
 
         Raises:
             GanAugError: no such set, no file, or a damaged one.
@@ -162,7 +160,6 @@ class MedMNIST:
         return folder / file_name(self.set, size), size
 
     def _read(self, path: Path, size: int, info: Info) -> dict[str, list[NDArray[Any]]]:
-        """Return images and labels of each split; the file is fetched where there is none."""
         import medmnist
 
         fetch = not path.is_file()  # `_choose` lets this be with data.download=true only

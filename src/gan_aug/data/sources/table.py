@@ -190,7 +190,6 @@ class Table:
         )
 
     def _below_root(self, cell: str, on_disk: Mapping[str, str]) -> str | None:
-        """Return a cell's path below the root, None where it is not below it."""
         for top in (self.root.absolute(), self.root.resolve()):
             if Path(cell).is_relative_to(top):
                 cell = Path(cell).relative_to(top).as_posix()

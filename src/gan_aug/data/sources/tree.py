@@ -48,7 +48,6 @@ class Tree:
         others: everything else to why it is not read; a folder that was not entered ends with `/`.
         inside: how many files are in such a folder, where it was counted.
         folders: those that were entered; the root's own path is empty.
-        exclude: patterns of what is not read.
         reasons: what the data set does not read to why; a whole folder is one entry, `folder/`.
         files: such a reason to the number of files.
         warnings: of what may have been left out by mistake.
@@ -105,8 +104,8 @@ def find_files(root: Path, exclude: Sequence[str] | str | None, on_bad_file: str
 
     Args:
         root: the folder.
-        exclude: patterns (`fnmatch`, where `*` takes `/` too) on the paths below it, of files and
-            of folders; a folder is left out with all in it.
+        exclude: patterns (`fnmatch`, where `*` takes `/` too) on the paths below it; a folder is
+            left out with all in it.
         on_bad_file: `error` stops at what cannot be entered or has no sound name, `skip` lists it.
 
     Raises:
@@ -203,9 +202,8 @@ def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> str | None
 def _is_written_here(folder: Path) -> bool:
     """Tell whether a folder is a run, a study, a synthetic set, or the `runs/` that holds them.
 
-    Commands write into the folder that they are started in, which may be the data set's own. What
-    they generate must never be read as real images. None of these folders holds an image itself:
-    one that does is the user's, whatever was written into it.
+    What commands write into the data set's own folder must never be read as real images. None of
+    these folders holds an image itself: one that does is the user's.
     """
     places = [folder]
     if folder.name == "runs":
