@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn
@@ -12,6 +12,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from gan_aug.jobs.compose import Composer
 
 
 class GridSweeper(BasicSweeper):
@@ -54,6 +57,12 @@ class _Launcher(Launcher):
         """Keep what composing the jobs takes."""
         self.loader, self.config = hydra_context.config_loader, config
 
+    def composer(self) -> Composer:
+        """Return what composes the jobs."""
+        from gan_aug.jobs.compose import Composer
+
+        return Composer(self.loader, self.config)
+
 
 class LocalLauncher(_Launcher):
     """Runs jobs on all cores of this machine (`hydra/launcher=local`)."""
@@ -64,9 +73,7 @@ class LocalLauncher(_Launcher):
         """Run all jobs; return when they have ended."""
         from gan_aug.jobs.launching import launch_locally
 
-        return launch_locally(
-            self.loader, self.config, job_overrides, initial_job_idx, **self.settings
-        )
+        return launch_locally(self.composer(), job_overrides, initial_job_idx, **self.settings)
 
 
 class SlurmLauncher(_Launcher):
@@ -78,9 +85,7 @@ class SlurmLauncher(_Launcher):
         """Submit all jobs; with wait=true, return when they have ended."""
         from gan_aug.jobs.launching import launch_on_slurm
 
-        return launch_on_slurm(
-            self.loader, self.config, job_overrides, initial_job_idx, **self.settings
-        )
+        return launch_on_slurm(self.composer(), job_overrides, initial_job_idx, **self.settings)
 
 
 class OptunaSweeper(Sweeper):

@@ -287,7 +287,7 @@ class QuickComposer(Composer):
     composed: ClassVar[dict[tuple[str, ...], DictConfig]] = {}
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        key = str(self._master.hydra.job.name), *overrides
+        key = str(self.master.hydra.job.name), *overrides
         if key not in self.composed:
             self.composed[key] = super()._compose(overrides)
         return copy.deepcopy(self.composed[key])
@@ -297,7 +297,7 @@ class QuickComposer(Composer):
         return Job(number=number, folder=folder, overrides=list(overrides))
 
     def is_finished(self, job: Job) -> bool:
-        rows = curve(Path(self._master.hydra.sweep.dir) / job.folder, "val/loss", ended=True)
+        rows = curve(Path(self.master.hydra.sweep.dir) / job.folder, "val/loss", ended=True)
         return len(rows) == 10
 
 

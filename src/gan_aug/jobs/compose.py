@@ -58,7 +58,7 @@ class Composer:
     """Composes the jobs of a multirun, whose configuration is `master`, once for each kind."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader, self._master = loader, master
+        self._loader, self.master = loader, master
         self.sweep = Path(master.hydra.sweep.dir)
         named = OmegaConf.to_container(master.hydra.sweep, resolve=False)
         self._alone = "hydra.job.override_dirname" in str(named)  # Hydra makes it while composing
@@ -86,7 +86,7 @@ class Composer:
         return config
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        return self._loader.load_sweep_config(self._master, overrides)
+        return self._loader.load_sweep_config(self.master, overrides)
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:
         """Return a job with its run folder."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
@@ -33,8 +32,7 @@ _NOT_OF_A_JOB = ("launcher", "sweeper", "mode", "sweep", "run", "job.num")
 
 
 def launch_locally(
-    loader: ConfigLoader,
-    config: DictConfig,
+    composer: Composer,
     batch: Sequence[Sequence[str]],
     first: int,
     jobs: int | None,
@@ -44,11 +42,11 @@ def launch_locally(
 
     `batch` is each job's overrides, `first` the number of its first job; see `slots_of`.
     """
-    slots = slots_of(config, jobs, threads)
-    missing = Composer(loader, config).missing(batch, first)
+    slots = slots_of(composer.master, jobs, threads)
+    missing = composer.missing(batch, first)
     if not missing:
         return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
-    submission = submission_of(config, missing, "local")
+    submission = submission_of(composer.master, missing, "local")
     each = slots[0]["OMP_NUM_THREADS"]
     print(
         f"{submission.sweep}: {len(missing)} jobs, {min(len(slots), len(missing))} at a time, "
@@ -118,8 +116,7 @@ def run_here(
 
 
 def launch_on_slurm(
-    loader: ConfigLoader,
-    config: DictConfig,
+    composer: Composer,
     batch: Sequence[Sequence[str]],
     first: int,
     wait: bool,
@@ -136,7 +133,6 @@ def launch_on_slurm(
     from gan_aug.jobs import slurm as cluster
 
     cluster.check(wait, pack, cpus_per_task, settings)
-    composer = Composer(loader, config)
     missing = composer.missing(batch, first)
     queued = cluster.queued(composer.sweep)
     _refuse_other_settings(composer.sweep, missing, queued)
@@ -145,7 +141,7 @@ def launch_on_slurm(
     if len(new) < len(missing):
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
-        submission = submission_of(config, new, "slurm")
+        submission = submission_of(composer.master, new, "slurm")
         with users_environment():
             made = cluster.submit(submission, pack, cpus_per_task, settings)
         arrays |= set(made)
@@ -159,7 +155,7 @@ def launch_on_slurm(
         return returns(missing, _not_done(composer.sweep))
     if missing:
         leave_table_to_others()
-        print(f"follow them: python -m gan_aug.status study_dir={config.hydra.sweep.dir}")
+        print(f"follow them: python -m gan_aug.status study_dir={composer.sweep}")
     else:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
     return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]

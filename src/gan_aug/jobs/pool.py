@@ -50,17 +50,10 @@ class Ended:
 class JobPool:
     """Runs jobs of a submission, as many at a time as there are slots.
 
-    A job whose folder another process works in is put off until the others are done, and waits
-    then. What a job that was killed could not say of its end is written into its run.json.
-
-    Args:
-        submission: whose jobs.
-        numbers: which of them, positions in `submission.jobs`.
-        slots: the environment of each job that runs in a slot: threads, a GPU.
-
-    Attributes:
-        ended: how those ended that have, by number.
-        faults: what went wrong with starting and following them.
+    `numbers` are positions in its jobs; a slot is the environment of each job that runs in it:
+    threads, a GPU. A job whose folder another process works in is put off until the others are
+    done, and waits then. What a job that was killed could not say of its end is written into its
+    run.json. `ended` is how those ended that have, `faults` what went wrong with following them.
     """
 
     def __init__(

@@ -25,11 +25,7 @@ def folder_name(overrides: Sequence[str], leave_out: Sequence[str], start: str =
 
     It needs no quotes as part of a value on Hydra's command line, if no letter in it does, and is
     the same for the same settings. Values that are no names get a hash, so that no two are alike.
-
-    Args:
-        overrides: as typed, but none with several values.
-        leave_out: settings that say nothing here; callbacks.* are all those of callbacks.
-        start: what the name begins with.
+    No override may have several values. callbacks.* in `leave_out` are all those of callbacks.
     """
     shown = [
         o for o in _parsed(overrides) if not any(fnmatchcase(_key(o), one) for one in leave_out)

@@ -94,13 +94,9 @@ class Lost(GanAugError):
 class Lock:
     """A lock; one thread of one process takes it, and not twice.
 
-    Args:
-        path: the file; its folder must be there.
-        guards: the folder or file that nobody else writes meanwhile.
-        stale: see `STALE`; the same for all who share the lock.
-
-    Attributes:
-        owner: who was seen to hold it last, for people.
+    Its file is `path`, in a folder that must be there. Nobody else writes meanwhile what it
+    `guards`, a folder or file. `stale` is the same for all who share it; see `STALE`. `owner` is
+    who was seen to hold it last, for people.
     """
 
     def __init__(self, path: Path, guards: Path, stale: float = STALE) -> None:

@@ -56,21 +56,16 @@ class RunRecord(Stored):
 
     Attributes:
         status: how it stands; one that says running while nobody works in its folder was killed.
-        reason: why it failed or stopped.
         name: of the configuration; like `seed` it may be anything where the run failed for it.
         command: as it was typed, from `python` on.
         overrides: the settings among it that are this run's.
         job: its number in a multirun, which wrote to `sweep_folder`.
         started: ISO 8601, UTC, of the first attempt.
-        resumed: how often it was gone on with.
         seconds: wall time of all attempts.
         git_commit: of the code; None of an installed wheel.
-        machine: system and processor.
-        versions: package to version.
         given: the configuration before the data settled it; `config` after.
         threads: that torch computes with in the latest attempt: results depend on it in the last
             bits. None of a run without torch.
-        data: of the data set, once it was read.
         synthetic: of the added images, where there are any.
         metrics_sha256: of the metrics.json of a study's draw.
         metrics_csv_rows_lost: of a metrics.csv that was damaged.
