@@ -25,9 +25,7 @@ from gan_aug.settings.values import (
     Wanted,
 )
 
-Width = Annotated[int, Field(ge=1, le=4096)]
 Units = Annotated[int, Field(ge=1, le=65536)]
-Schedule = Literal["constant", "cosine"]
 
 
 class AugmentNode(Node):
@@ -77,7 +75,7 @@ class NetworkSettings(Settings):
     name: str = Field(description="for people, and in names of folders")
     module: Node = Field(description="what is trained")
     batch_size: BatchSize = own("images of a batch, in studies")
-    width: Width = own("feature maps next to the image")
+    width: Annotated[int, Field(ge=1, le=4096)] = own("feature maps next to the image")
     hidden: Units = own("units of the hidden layer")
     latent_dim: Units = own("numbers that an image is made from")
     blocks: Annotated[int, Field(ge=1, le=64)] = own("residual blocks")
@@ -152,7 +150,7 @@ class ClassifierSettings(NetworkSettings):
     kind: Literal["classifier"]
     lr: Above0 = Field(description="learning rate")
     weight_decay: From0 = Field(description="of the optimiser")
-    schedule: Schedule = Field(description="of the learning rate")
+    schedule: Literal["constant", "cosine"] = Field(description="of the learning rate")
     patience: Positive | None = Field(description="epochs without a lower validation loss")
     pretrained: bool = own("whether to begin with weights that the library downloads")
     weights: PathText | None = own("or with those of a file")

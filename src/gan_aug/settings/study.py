@@ -102,8 +102,3 @@ class SettledStudy(StudySettings):
     data: SettledData
     study: SettledDesign
     arms: Mapping[str, SettledArm]
-
-    @property
-    def asked(self) -> SettledArm:
-        """The arm that the study asks about."""
-        return self.arms[self.study.question.arm]
