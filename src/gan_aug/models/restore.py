@@ -61,7 +61,7 @@ class DescribedModel(Part):
     name: str
     kind: Literal["gan"]
     pair: list[str] | None
-    module: dict[str, Any]
+    module: Plain
 
 
 class Description(Stored):
@@ -74,7 +74,7 @@ class Description(Stored):
     """Of the checkpoint that it was written from."""
     origin: Origin
     model: DescribedModel
-    data: dict[str, Any]
+    data: Plain
     """Settings that its draw is cut again with."""
     chosen_by: str | None
     """The metric that chose its weights; None: none did, they are the last."""
@@ -86,7 +86,7 @@ class Description(Stored):
         return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
-def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+def read_checkpoint(checkpoint: Path) -> Mapping[str, Any]:
     """Read a checkpoint that a run wrote, whole or not at all; `gan_aug` says what it is.
 
     torch does not check what it reads; the zip archive it wrote has a CRC of every part.
@@ -107,7 +107,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     if bad is not None:
         raise Damaged(where, f"is damaged (its part {bad} fails its CRC)", checkpoint)
     try:
-        content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        content: Mapping[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         own, state = content["gan_aug"], content["state_dict"]
         config = own["config"]
         described = isinstance(config["model"]["module"], dict) and "source" in config["data"]

@@ -20,6 +20,7 @@ from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.progress import track
 from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 
 AT_ONCE = 1024
@@ -116,9 +117,7 @@ def images_of(
     return Generated(torch.cat(images).numpy(), hashes if sources is not None else None)
 
 
-def manifest_head(
-    origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int
-) -> dict[str, Any]:
+def manifest_head(origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int) -> Plain:
     """Return what a manifest says of the generator that a file holds, and of its latents' seed.
 
     `config` is that of the run which fitted it.

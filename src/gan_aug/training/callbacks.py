@@ -43,6 +43,8 @@ class MetricsCSV(Logger):
         rows: how many the file has.
     """
 
+    name, version = "metrics", ""  # there is one file a run
+
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
         text = path.read_text("utf-8", errors="replace") if path.exists() else ""
@@ -52,8 +54,6 @@ class MetricsCSV(Logger):
         write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
         self._file = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
-
-    name, version = "metrics", ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Leave these to .hydra/config.yaml."""
