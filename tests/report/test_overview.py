@@ -12,8 +12,7 @@ import pytest
 from fake_study import report_without_figures, write_study
 
 from gan_aug.report.answer import answer_of
-from gan_aug.report.build import write_report
-from gan_aug.report.page import overview
+from gan_aug.report.build import overview, write_report
 from gan_aug.report.quality import GateRow
 from gan_aug.report.study import read_study
 from gan_aug.report.summary import Summary, summarise

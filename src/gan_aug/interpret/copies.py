@@ -73,7 +73,15 @@ def with_random_weights(
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         network = build()
-        _take_buffers(network, trained)
+        modules = dict(network.named_modules())
+        for path, module in trained.named_modules():
+            # Statistics of batch norms and the vectors of spectral norms go with the weights.
+            with_weights = isinstance(module, _BatchNorm) or "parametrizations" in path
+            if path in modules and not with_weights:
+                own = dict(modules[path].named_buffers(recurse=False))
+                for name, buffer in module.named_buffers(recurse=False):
+                    if name in own:
+                        own[name].copy_(buffer)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
@@ -82,18 +90,3 @@ def with_random_weights(
         for images in batches:
             network(images)
     return explainable(network)
-
-
-def _take_buffers(network: nn.Module, trained: nn.Module) -> None:
-    """Give a network what another one remembers, but for what goes with its weights.
-
-    That is statistics of batch norms and the vectors of spectral norms.
-    """
-    modules = dict(network.named_modules())
-    for path, module in trained.named_modules():
-        if path not in modules or isinstance(module, _BatchNorm) or "parametrizations" in path:
-            continue
-        own = dict(modules[path].named_buffers(recurse=False))
-        for name, buffer in module.named_buffers(recurse=False):
-            if name in own:
-                own[name].copy_(buffer)

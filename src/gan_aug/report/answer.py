@@ -53,12 +53,7 @@ def answer_of(summary: Summary, titles: Mapping[str, str], done: list[str]) -> A
 def asked_verdicts(summary: Summary) -> list[Verdict]:
     """Return those on the asked arm: endpoints as they were declared, conditions in their order."""
     asked = (summary.question.arm, summary.question.reference)
-    return [
-        one
-        for endpoint in summary.endpoints
-        for one in summary.verdicts
-        if one.endpoint == endpoint and (one.arm, one.reference) == asked
-    ]
+    return [one for one in summary.verdicts if (one.arm, one.reference) == asked]
 
 
 def measure_of(summary: Summary, verdict: Verdict) -> Measure | None:

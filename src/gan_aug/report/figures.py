@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
-from gan_aug.data.classes import Classes
 from gan_aug.evaluation.measured import GENERATED
 from gan_aug.report.drawing import SWEPT_ARM, band, canvas, family_of, palette, panels, tidy
 from gan_aug.report.predictions import Numbers
@@ -164,26 +163,13 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     return figure
 
 
-def roc_curve(probabilities: Numbers, labels: NDArray[np.int64], grid: Numbers) -> Numbers:
+def roc_curve(probabilities: Numbers, labels: NDArray[Any], grid: Numbers) -> Numbers:
     """Return the sensitivity at each false positive rate of `grid`, linear between the points."""
-    rates = binary_roc(torch.tensor(probabilities), torch.tensor(labels))[:2]
+    rates = binary_roc(torch.tensor(probabilities), torch.tensor(labels).long())[:2]
     false, true = (rate.numpy() for rate in rates)
     # At equal false positive rates the curve is vertical: its upper end counts.
     upper = np.append(false[1:] != false[:-1], True)
     return np.asarray(np.interp(grid, false[upper], true[upper]))
-
-
-def mean_roc(
-    probabilities: Numbers, labels: NDArray[np.int64], classes: Classes, grid: Numbers
-) -> Numbers:
-    """Return the positive class's curve; without one the mean of all, each against the rest.
-
-    Probabilities are (N, K), labels (N,); the grid is of false positive rates.
-    """
-    positive = classes.positive_label
-    asked = range(len(classes)) if positive is None else [positive]
-    curves = [roc_curve(probabilities[:, k], (labels == k).astype(np.int64), grid) for k in asked]
-    return np.asarray(np.mean(curves, axis=0))
 
 
 def roc(study: Study) -> Figure | None:
@@ -191,15 +177,20 @@ def roc(study: Study) -> Figure | None:
     if len(study.conditions) > 1:
         return None
     grid = np.linspace(0, 1, 201)
+    # The positive class's curve; without one the mean of all, each against the rest.
+    positive = study.classes.positive_label
+    asked = range(len(study.classes)) if positive is None else [positive]
     curves = {}
     for arm in study.arms:
         of_draws = []
         for job in study.jobs:
-            if fits := job.result.fits_of(arm):
-                shown = [job.predictions(fit)[study.primary] for fit in fits]
-                of_repeats = [
-                    mean_roc(one.probabilities(), one.labels, study.classes, grid) for one in shown
-                ]
+            of_repeats = []
+            for fit in job.result.fits_of(arm):
+                one = job.predictions(fit)[study.primary]
+                shares = one.probabilities()
+                of_classes = [roc_curve(shares[:, k], one.labels == k, grid) for k in asked]
+                of_repeats.append(np.mean(of_classes, axis=0))
+            if of_repeats:
                 of_draws.append(np.mean(of_repeats, axis=0))
         curves[arm] = np.array(of_draws)
     figure, every = panels(len(curves), 4, 2.6, 2.7, share_x=True)

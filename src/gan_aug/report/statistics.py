@@ -7,6 +7,7 @@ those of a mixed model with draws as its random effect, and they agree with each
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -230,13 +231,10 @@ def draws_needed(
 
     if not shows(MOST_DRAWS):
         return None
-    low, high = LEAST_DRAWS - 1, LEAST_DRAWS
+    low = high = LEAST_DRAWS
     while not shows(high):
         low, high = high, min(2 * high, MOST_DRAWS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if shows(middle) else (middle, high)
-    return high
+    return low + bisect_left(range(low, high), True, key=shows)
 
 
 def visible_difference(error: Error, alpha: float = 0.05) -> float:
