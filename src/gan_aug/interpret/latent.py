@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -32,8 +32,11 @@ def latent_sheets(
     Returned are numbers, and figures by the name of their sheet.
     """
     random = torch.Generator().manual_seed(seed)
-    strips = interpolation(generator, latent_dim, ROWS, STEPS, random)
-    scaled = truncation(generator, latent_dim, SCALES, SPREAD_OVER, random)
+    starts, ends = torch.randn(2, ROWS, latent_dim, generator=random)
+    images = images_from(generator, slerp(starts, ends, STEPS).flatten(0, 1))
+    strips = images.reshape(ROWS, STEPS, *images.shape[1:])
+    latents = torch.randn(SPREAD_OVER, latent_dim, generator=random)
+    scaled = torch.stack([images_from(generator, scale * latents) for scale in SCALES], dim=1)
     spread = 127.5 * scaled.std(dim=0).flatten(1).mean(dim=1)
     images = torch.cat(list(groups.values()))
     projected = project(generator, latent_dim, images, PROJECTION_STEPS, random)
@@ -67,10 +70,10 @@ def latent_sheets(
         )
         for name, part in parts.items()
     }
-    ends = ["one latent", *[""] * (STEPS - 2), "another"]
+    above = ["one latent", *[""] * (STEPS - 2), "another"]
     scales = [f"x {scale:g}" for scale in SCALES]
     figures = {
-        "interpolation": strips_figure("Ways between two random latents", strips, ends),
+        "interpolation": strips_figure("Ways between two random latents", strips, above),
         "truncation": strips_figure("Latents scaled", scaled[:ROWS], scales),
         "projection": projection_figure(shown),
     }
@@ -96,15 +99,6 @@ def slerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
     return (weights[0] * a[:, None] + weights[1] * b[:, None]) / torch.sin(angle)
 
 
-def interpolation(
-    generator: nn.Module, latent_dim: int, rows: int, steps: int, random: torch.Generator
-) -> Tensor:
-    """Return images on ways between random latents: (rows, steps, C, H, W)."""
-    a, b = torch.randn(2, rows, latent_dim, generator=random)
-    images = images_from(generator, slerp(a, b, steps).flatten(0, 1))
-    return images.reshape(rows, steps, *images.shape[1:])
-
-
 def largest_jump(strips: Tensor) -> float:
     """Return the largest step of a strip over its mean step, as a mean over (rows, steps, C, H, W).
 
@@ -112,18 +106,6 @@ def largest_jump(strips: Tensor) -> float:
     """
     step = strips.diff(dim=1).flatten(2).square().mean(dim=2).sqrt()
     return float((step.amax(dim=1) / step.mean(dim=1).clamp_min(1e-12)).mean())
-
-
-def truncation(
-    generator: nn.Module,
-    latent_dim: int,
-    scales: Sequence[float],
-    count: int,
-    random: torch.Generator,
-) -> Tensor:
-    """Return images of the same latents scaled: (count, len(scales), C, H, W)."""
-    latents = torch.randn(count, latent_dim, generator=random)
-    return torch.stack([images_from(generator, scale * latents) for scale in scales], dim=1)
 
 
 class Projection(NamedTuple):

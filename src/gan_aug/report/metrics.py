@@ -120,10 +120,10 @@ def _auroc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
     above = (ranks[is_positive] - stats.rankdata(inside)) / len(outside)
     below = 1 - (ranks[~is_positive] - stats.rankdata(outside)) / len(inside)
     area = above.mean()
-    found = np.empty(len(scores))
-    found[is_positive] = area + (above - area) / is_positive.mean()
-    found[~is_positive] = area + (below - area) / (~is_positive).mean()
-    return found
+    parts = np.empty(len(scores))
+    parts[is_positive] = area + (above - area) / is_positive.mean()
+    parts[~is_positive] = area + (below - area) / (~is_positive).mean()
+    return parts
 
 
 def _auprc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
@@ -144,9 +144,9 @@ def _auprc(scores: Numbers, is_positive: NDArray[np.bool_]) -> Numbers:
 
     gain, loss = below(outside / every**2), below(inside / every**2)
     slopes = np.where(positive, inside / every - area + gain, -loss) / n
-    found = np.empty(len(scores))
-    found[order] = area + len(scores) * slopes
-    return found
+    parts = np.empty(len(scores))
+    parts[order] = area + len(scores) * slopes
+    return parts
 
 
 def _calibration_error(confidences: Numbers, right: Numbers) -> Numbers:

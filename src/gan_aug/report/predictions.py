@@ -141,8 +141,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         if unpacked > MOST_BYTES:
             raise ValueError(f"unpacks to {unpacked} bytes, at most {MOST_BYTES} are read")
         file.seek(0)
-        with np.load(file, allow_pickle=False) as found:
-            return dict(found)
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
 
 
 def table_of(fits: Iterable[tuple[str, Predictions]]) -> pl.DataFrame:

@@ -110,11 +110,6 @@ class Study:
         return self.jobs[0].result
 
     @property
-    def name(self) -> str:
-        """The study's name."""
-        return str(self.jobs[0].record.name)
-
-    @property
     def endpoints(self) -> list[Endpoint]:
         """What the study is about; the first is the primary one."""
         return self.first.endpoints

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,7 +196,7 @@ def summarise(study: Study) -> Summary:
     families = declared_families(study, over)
     declared = [pair for one in families for pair in one.pairs]
     return Summary(
-        study=study.name,
+        study=str(study.jobs[0].record.name),
         question=asked,
         endpoints=study.endpoints,
         title=study.title,
@@ -261,7 +261,7 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
     """
     pairs = [pair for pair in declared if pair.where == where]
     pairs = pairs or family(study, [where], over).pairs
-    found = []
+    every = []
     for condition in study.conditions:
         named, arms = study.named(condition), {}
         values, rows = study.by_draw(condition, *where), study.rows(condition)
@@ -276,8 +276,8 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
                 sd=float(of_draws.std(ddof=1)) if len(of_draws) > 1 else None,
                 sd_between_repeats=float(np.sqrt(variance.mean())) if len(variance) else None,
             )
-        found.append(Block(named, arms, [pair for pair in pairs if pair.condition == named]))
-    return found
+        every.append(Block(named, arms, [pair for pair in pairs if pair.condition == named]))
+    return every
 
 
 def _shown_added(study: Study, arm: str) -> float:
@@ -321,6 +321,20 @@ def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
 
 
 def _costs(study: Study) -> Costs:
+    by_condition = []
+    for condition in study.conditions:
+        if of_condition := _gans(study.of(condition)):
+            chosen = [gan.chosen for gan in of_condition if gan.chosen is not None]
+            by_condition.append(
+                GANCosts(
+                    condition=study.named(condition),
+                    gans=len(of_condition),
+                    seconds=float(np.mean([gan.seconds for gan in of_condition])),
+                    batches=float(np.mean([gan.batches for gan in of_condition])),
+                    diverged=sum(gan.diverged for gan in of_condition),
+                    chosen=float(np.mean(chosen)) if chosen else None,
+                )
+            )
     gans = [gan.seconds for gan in _gans(study.jobs)]
     fits = [fit for job in study.jobs for fit in job.result.fits]
     done = [fit for fit in fits if not fit.reused]
@@ -331,7 +345,7 @@ def _costs(study: Study) -> Costs:
         gans=len(gans),
         gan_seconds_mean=float(np.mean(gans)) if gans else 0.0,
         gan_seconds_total=float(sum(gans)),
-        by_condition=list(_gan_costs(study)),
+        by_condition=by_condition,
         fit_seconds_mean={
             arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))
             for arm in study.arms
@@ -345,20 +359,6 @@ def _gans(jobs: list[FinishedDraw]) -> list[GANFacts]:
     """Return the GANs of some draws, each once."""
     gans = (gan for job in jobs for gan in job.result.gans.values())
     return list({gan.checkpoint_sha256: gan for gan in gans}.values())
-
-
-def _gan_costs(study: Study) -> Iterator[GANCosts]:
-    for condition in study.conditions:
-        if gans := _gans(study.of(condition)):
-            chosen = [gan.chosen for gan in gans if gan.chosen is not None]
-            yield GANCosts(
-                condition=study.named(condition),
-                gans=len(gans),
-                seconds=float(np.mean([gan.seconds for gan in gans])),
-                batches=float(np.mean([gan.batches for gan in gans])),
-                diverged=sum(gan.diverged for gan in gans),
-                chosen=float(np.mean(chosen)) if chosen else None,
-            )
 
 
 def _provenance(study: Study) -> Provenance:
