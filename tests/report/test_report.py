@@ -441,6 +441,13 @@ def test_draws_that_do_not_belong_together(
         assert part in str(caught.value)
 
 
+def test_draws_that_sweep_other_settings_are_named(tmp_path: Path) -> None:
+    conditions = ({"per_class": 50}, {"model": "dcgan", "per_class": 50})
+    write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=conditions)
+    with pytest.raises(GanAugError, match="sweeps other settings than"):
+        write_report(tmp_path)
+
+
 def test_endpoints_that_were_redone_under_one_condition_alone_are_named(tmp_path: Path) -> None:
     write_study(tmp_path, SMALL, draws=1, repeats=1, conditions=({"per_class": 50},))
     other = [{"split": "internal", "metric": "auroc"}]

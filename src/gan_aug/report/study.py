@@ -338,6 +338,8 @@ def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> 
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
     if list(one.result.arms) != list(other.result.arms):
         raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
+    if list(one.result.condition) != list(other.result.condition):
+        raise GanAugError(f"{other.folder}: sweeps other settings than {one.folder}")
     if (differs := first_difference(alike.record.config, other.record.config)) is not None:
         key, before, after = differs
         raise GanAugError(
