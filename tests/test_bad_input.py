@@ -85,6 +85,13 @@ REFUSED = [
     (["+sede=8"], ["sede=8", "did you mean seed?"]),
     (["data=nonsense"], ["data=nonsense", "phantom", "chest_xray", "pneumoniamnist"]),
     (["+experiment=nonsense"], ["experiment=nonsense", "dcgan_pneumonia"]),
+    (
+        ["+arm@arms.a/b=gan"],
+        [
+            "arms.a/b is no name of a setting (an arm's names files, and holds no /); write "
+            "+arm@arms.a_b=gan"
+        ],
+    ),
     (["model.lr_g=-1"], ["model.lr_g=-1", "above 0"]),
     (["model.lr_d=fast"], ["model.lr_d=fast", "above 0"]),
     (["model.loss=logistic"], ["model.loss=logistic", "hinge"]),

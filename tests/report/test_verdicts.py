@@ -219,7 +219,7 @@ def test_a_changed_declaration_is_said_first(
     declared: dict[str, Any], changed: bool, tmp_path: Path
 ) -> None:
     effects = BASE | {"gan": 0.0, "classic": 0.0, "classic_gan": 0.0}
-    folder = write_study(tmp_path, effects, repeats=1, endpoints=ENDPOINTS)
+    folder = write_study(tmp_path, effects, draws=2, endpoints=ENDPOINTS)
     content = {"format": 1, "endpoints": ENDPOINTS, "question": ["gan", "real"]}
     content |= {"comparisons": [["classic_gan", "classic"]], "declared": "2026-11-26"}
     (folder / "declaration.json").write_text(json.dumps(content | declared))

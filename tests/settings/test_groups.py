@@ -106,12 +106,6 @@ def test_a_nul_in_the_name_of_the_run() -> None:
     ("arguments", "message"),
     [
         (["quality.gate=[]"], "quality.gate=[]: cannot stand there (Cannot merge"),
-        (["trainer=null"], "trainer=null: is no name; choose one of cpu, gpu"),
-        (
-            ["+arm@arms.a/b=gan"],
-            "arms.a/b is no name of a setting (an arm's names files, and holds no /); write "
-            "+arm@arms.a_b=gan",
-        ),
         (["-m", "draw=0,1", "classifier=resnet18,cnn"], "model@classifier=resnet18"),
     ],
     ids=lambda v: v[-1],
