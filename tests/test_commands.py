@@ -51,6 +51,15 @@ def gan_run(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> tuple[Path, str]:
+    """A classifier on real images, and what its command printed."""
+    folder = tmp_path_factory.mktemp("cnn") / "real"
+    arguments = (*TINY_CNN, SHORT, f"hydra.run.dir={folder}")
+    result = run_command(cache_home, "train", *arguments, cwd=folder.parent, check=True)
+    return folder, result.stdout
+
+
 def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
     record = read(gan_run / "run.json")
     assert record["status"] == "finished"
@@ -81,29 +90,28 @@ def test_a_gan_run_holds_what_is_promised(gan_run: Path) -> None:
 
 
 def test_the_classifier_with_and_without_the_gan(
-    gan_run: Path, command: Command, tmp_path: Path
+    gan_run: Path, real_run: tuple[Path, str], command: Command, tmp_path: Path
 ) -> None:
-    real = command("train", *TINY_CNN, SHORT, "hydra.run.dir=real")
     mixed = command(
         "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], SHORT, "hydra.run.dir=mixed",
         f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=8",
     )  # fmt: skip
-    for result, name in ((real, "real"), (mixed, "mixed")):
-        assert result.returncode == 0, result.stderr
-        metrics = read(tmp_path / name / "metrics.json")
+    assert mixed.returncode == 0, mixed.stderr
+    for folder, printed in (real_run, (tmp_path / "mixed", mixed.stdout)):
+        metrics = read(folder / "metrics.json")
         for threshold in ("at_0.5", "at_validation_threshold"):
             assert 0 <= metrics["test"][threshold]["auroc"] <= 1
             counts = [metrics["test"][threshold][k] for k in ("tn", "fp", "fn", "tp")]
             assert sum(counts) == 30
-        assert f"{metrics['test']['at_0.5']['accuracy']:.4f}" in result.stdout
-        assert (tmp_path / name / "checkpoints" / "best.ckpt").exists()
-        assert (tmp_path / name / "confusion_matrix.png").exists()
-        events = EventAccumulator(str(tmp_path / name)).Reload()
+        assert f"{metrics['test']['at_0.5']['accuracy']:.4f}" in printed
+        assert (folder / "checkpoints" / "best.ckpt").exists()
+        assert (folder / "confusion_matrix.png").exists()
+        events = EventAccumulator(str(folder)).Reload()
         assert "test/confusion_matrix" in events.Tags()["images"]
     assert "synthetic images added to training: 8" in mixed.stdout
     batches = [
-        torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
-        for n in ("real", "mixed")
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["batches_done"]
+        for folder in (real_run[0], tmp_path / "mixed")
     ]
     assert batches[0] == batches[1]
 
@@ -213,13 +221,14 @@ def test_a_multirun_can_be_resumed(command: Command, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("runs/cnn_baseline_multirun/*"))) == 1
 
 
-def test_count_zero_is_the_baseline(gan_run: Path, command: Command, tmp_path: Path) -> None:
-    command("train", *TINY_CNN, SHORT, "hydra.run.dir=real")
+def test_count_zero_is_the_baseline(
+    gan_run: Path, real_run: tuple[Path, str], command: Command, tmp_path: Path
+) -> None:
     command(
         "train", "+experiment=cnn_gan_aug", *TINY_CNN[1:], SHORT, "hydra.run.dir=none",
         f"data.synthetic.dir={gan_run / 'synthetic'}", "data.synthetic.count=0",
     )  # fmt: skip
-    real, none = (read(tmp_path / name / "metrics.json") for name in ("real", "none"))
+    real, none = (read(folder / "metrics.json") for folder in (real_run[0], tmp_path / "none"))
     assert real["test"] == none["test"]
 
 
