@@ -32,6 +32,8 @@ LIBRARIES = (
 )  # fmt: skip
 PACKAGE = "gan_aug"
 STREAMS = ("stdout", "stderr")
+FIGURES, LEFT_OUT = "FIGURES_OF_REPORTS", "left out"
+"""In the environment of a command: whether its report has none."""
 
 
 class Forked:
@@ -148,6 +150,7 @@ def become(request: dict[str, Any]) -> None:
     if (Path(request["cwd"]) / PACKAGE).exists():  # another one, which is meant
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
+    leave_out(request)
     sys.path[0] = request["cwd"]
     sys.argv = [module, *arguments]
     code: object = 0
@@ -167,6 +170,18 @@ def become(request: dict[str, Any]) -> None:
     sys.stderr.flush()
     # Python's own end would take all libraries to pieces, and copy their memory to do so: 1 s.
     os._exit(code)
+
+
+def leave_out(request: dict[str, Any]) -> None:
+    """Leave out what takes much of a command's time and few tests look at."""
+    from hydra._internal.hydra import Hydra
+
+    if not any("hydra.mode" in one or one.startswith("--config") for one in request["arguments"]):
+        # Hydra composes all settings once more to see whether a file sets hydra.mode; conf/ does not.
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    build = sys.modules.get(f"{PACKAGE}.report.build")
+    if build is not None and request["env"].get(FIGURES) == LEFT_OUT:
+        build.all_figures = lambda *_: {}  # type: ignore[attr-defined]
 
 
 def own_modules() -> list[str]:

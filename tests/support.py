@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forking import Forked, Forker
+from forking import FIGURES, LEFT_OUT, Forked, Forker
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -45,8 +45,8 @@ TINY_CNN = ("+experiment=cnn_baseline", *TINY_DATA, FP32, "model.width=4", "mode
 TINY_QUALITY = (
     "quality.count=10",
     "quality.metrics.ms_ssim.function.pairs=50",
-    "quality.reference_steps=20",
-    "quality.fit_steps=10",
+    "quality.reference_steps=10",
+    "quality.fit_steps=5",
     "quality.classifier.width=4",
     "quality.classifier.hidden=16",
 )
@@ -60,10 +60,11 @@ TINY_STUDY = (
     "classifier.width=4",
     "classifier.hidden=16",
     "study.count.pneumonia=10",
-    "study.steps=20",
-    "study.validate_every=10",
-    "study.gan_batches=12",
+    "study.steps=12",
+    "study.validate_every=6",
+    "study.gan_batches=8",
     "study.repeats=1",
+    "logger.tensorboard=null",
 )
 
 ORIGIN = {
@@ -99,7 +100,8 @@ def environment(cache_home: Path) -> dict[str, str]:
     # Without compiled files every process would compile gan_aug again: 0.5 s.
     left_out = ("HYDRA_FULL_ERROR", "PYTHONDONTWRITEBYTECODE")
     kept = {k: v for k, v in os.environ.items() if k not in left_out}
-    return kept | {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
+    own = {"XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1"}
+    return {FIGURES: LEFT_OUT} | kept | own
 
 
 _forker = Forker()

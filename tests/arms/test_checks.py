@@ -93,7 +93,7 @@ CANNOT_BE = {
     "arms.mixup.added.count=0": "arms.mixup.added.mixup=0.2: needs added images, there are none",
     "arms.pretrain.added.count=0": "arms.pretrain.pretrain=0.33: needs added images of each class",
     "arms.pretrain.added.count='{normal:0,pneumonia:9}'": "it has {'normal': 0, 'pneumonia': 9}",
-    "arms.pretrain.pretrain=0.01": "pretrain=0.01: leaves no step of study.steps=20 on one of its",
+    "arms.pretrain.pretrain=0.01": "pretrain=0.01: leaves no step of study.steps=12 on one of its",
     "arms.gan.added.ratio=0.01": "leaves no added image in a batch of 8 (data.batch_size); choose",
     "arms.paired.added.count=29": "arms.paired.added.count.normal=29: with added.paired each of "
     "the 30 pneumonia images has one; set it to 30 or more",
