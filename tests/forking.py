@@ -177,7 +177,7 @@ def leave_out(request: dict[str, Any]) -> None:
     from hydra._internal.hydra import Hydra
 
     if not any("hydra.mode" in one or one.startswith("--config") for one in request["arguments"]):
-        # Hydra composes all settings once more to see whether a file sets hydra.mode; conf/ does not.
+        # Hydra composes all once more to see whether a file sets hydra.mode; conf/ does not.
         Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     build = sys.modules.get(f"{PACKAGE}.report.build")
     if build is not None and request["env"].get(FIGURES) == LEFT_OUT:

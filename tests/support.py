@@ -171,6 +171,21 @@ def composed(command: str, *overrides: str, **changes: Any) -> DictConfig:
     return cfg
 
 
+def check_study(cache_home: Path, *overrides: str, **changes: Any) -> None:
+    """Check a study's settings as the command does, up to the first fit; see `composed`."""
+    from gan_aug.arms.check import check_arms, check_settled_arms
+    from gan_aug.data.prepare import load
+    from gan_aug.study.draw import check_first
+    from gan_aug.study.settle import settle_study
+
+    where = str(cache_home / "gan_aug")
+    settings = settings_of("study", *overrides, **changes, data__cache_dir=where)
+    check_arms(settings)
+    settled, prepared = settle_study(settings, load(settings.data))
+    check_settled_arms(settled, prepared.splits)
+    check_first(settled)
+
+
 def settings_of(command: str, *overrides: str, **changes: Any) -> Any:
     """Return the validated settings of a command; see `composed`."""
     return validate(composed(command, *overrides, **changes), kind_of(command))

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
-from support import FP32, ROOT, TINY_DATA, run_command, settings_of
+from support import FP32, TINY_DATA, check_study, run_command, settings_of
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load
+from gan_aug.run.arguments import for_hydra
+from gan_aug.run.errors import GanAugError
 from gan_aug.study.images import DrawImages
 from gan_aug.study.settle import settle_study
 
@@ -26,16 +26,11 @@ TINY = (
 )  # fmt: skip
 
 
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("study", [*TINY, *overrides])
-
-
-def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
+def images_of(cache: Path, *overrides: str) -> dict[str, set[str]]:
     """Return the images that each arm shows, real and added, by name."""
-    settings = settings_of("study", *TINY, f"data.cache_dir={tmp_path}", *overrides)
+    settings = settings_of("study", *TINY, *overrides, data__cache_dir=str(cache / "gan_aug"))
     settled, prepared = settle_study(settings, load(settings.data))
-    by_arm = DrawImages(settled, prepared, tmp_path)
+    by_arm = DrawImages(settled, prepared, Path("unused"))
 
     def names(table: ImageTable) -> set[str]:
         return {image.tobytes() for image in table.images}
@@ -47,8 +42,8 @@ def images_of(tmp_path: Path, *overrides: str) -> dict[str, set[str]]:
     return found
 
 
-def test_the_ruler_is_nested_and_goes_through_the_draw(tmp_path: Path) -> None:
-    found = images_of(tmp_path, "study.ruler=[5,20,30,40]")
+def test_the_ruler_is_nested_and_goes_through_the_draw(cache_home: Path) -> None:
+    found = images_of(cache_home, "study.ruler=[5,20,30,40]")
     five, twenty, thirty, forty = (found[f"ruler_{n}"] for n in (5, 20, 30, 40))
     assert five < twenty < thirty < forty
     assert [len(images) for images in (five, twenty, thirty, forty)] == [10, 40, 60, 80]
@@ -56,18 +51,18 @@ def test_the_ruler_is_nested_and_goes_through_the_draw(tmp_path: Path) -> None:
     assert thirty == found["more_real"]  # 20 and 10 further ones
 
 
-def test_the_ruler_may_be_of_one_class(tmp_path: Path) -> None:
-    found = images_of(tmp_path, "study.ruler={pneumonia: [5,30]}")
+def test_the_ruler_may_be_of_one_class(cache_home: Path) -> None:
+    found = images_of(cache_home, "study.ruler={pneumonia: [5,30]}")
     assert [len(found[f"ruler_{n}"]) for n in (5, 30)] == [25, 50]
 
 
-def test_copies_are_of_the_images_that_the_arm_has(tmp_path: Path) -> None:
-    found = images_of(tmp_path, "arms.duplicate.real=5")
+def test_copies_are_of_the_images_that_the_arm_has(cache_home: Path) -> None:
+    found = images_of(cache_home, "arms.duplicate.real=5")
     assert len(found["duplicate"]) == 10  # and none of the draw's others
 
 
-def test_other_draws_have_other_images(tmp_path: Path) -> None:
-    one, other = (images_of(tmp_path, "study.ruler=[5,30]", f"draw={i}") for i in (0, 1))
+def test_other_draws_have_other_images(cache_home: Path) -> None:
+    one, other = (images_of(cache_home, "study.ruler=[5,30]", f"draw={i}") for i in (0, 1))
     assert one["ruler_5"] != other["ruler_5"]
 
 
@@ -114,14 +109,14 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_ruler_gives_one_line(
-    overrides: list[str], parts: list[str], command: Command
+    overrides: list[str], parts: list[str], cache_home: Path
 ) -> None:
-    result = command("study", *TINY, *overrides)
-    lines = [line for line in result.stderr.splitlines() if "first use" not in line]
-    assert result.returncode == 1
-    assert len(lines) == 1, result.stderr
+    typed = for_hydra([*TINY, *overrides], "")
+    with pytest.raises(GanAugError) as refused:
+        check_study(cache_home, *typed)
+    assert "\n" not in str(refused.value)
     for part in parts:
-        assert part in lines[0], lines[0]
+        assert part in str(refused.value)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 from gan_aug.study import rules
 
-Command = Callable[..., Any]
 STUDY = (
     *TINY_DATA,
     "+arm@arms.real=real",
@@ -94,8 +92,7 @@ def test_the_last_weights_are_measured_beside_them(studies: Path) -> None:
         np.testing.assert_array_equal(found, alone)
 
 
-def test_the_report_shows_both(studies: Path, command: Command) -> None:
-    assert command("report", f"study_dir={studies / 'chosen'}").returncode == 0
+def test_the_report_shows_both(studies: Path) -> None:
     summary = json.loads((studies / "chosen" / "summary.json").read_text())
     with (studies / "chosen" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -118,7 +115,6 @@ def test_the_report_shows_both(studies: Path, command: Command) -> None:
         assert block["arms"][arm]["mean"] == pytest.approx(best)
     page = (studies / "chosen" / "report.html").read_text()
     assert f"with the weights of step {BUDGET}" in page
-    assert command("report", f"study_dir={studies / 'all'}").returncode == 0
     assert "The same number of steps for all" not in (studies / "all/report.html").read_text()
 
 

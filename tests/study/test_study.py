@@ -17,9 +17,18 @@ import numpy as np
 import pytest
 from fake_study import change, metrics_of
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from support import FP32, ROOT, TINY_STUDY, run_command, settings_of, start, wait_for
+from support import (
+    FP32,
+    ROOT,
+    TINY_STUDY,
+    check_study,
+    run_command,
+    settings_of,
+    start,
+    wait_for,
+)  # fmt: skip
 
-from gan_aug.arms.check import check_arms, check_settled_arms
+from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.run.errors import GanAugError
@@ -104,16 +113,11 @@ LATE = [
 ]
 
 
-def check_all(cache: Path, *overrides: str) -> None:
+def check_all(cache_home: Path, *overrides: str) -> None:
     """Check settings as the command does, up to the first fit; they are composed once."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     changes = {one.key_or_group.replace(".", "__"): one.value() for one in parsed}
-    changes["data__cache_dir"] = str(cache)
-    settings = settings_of("study", *STUDY, **changes)
-    check_arms(settings)
-    settled, prepared = settle_study(settings, load(settings.data))
-    check_settled_arms(settled, prepared.splits)
-    check_first(settled)
+    check_study(cache_home, *STUDY, **changes)
 
 
 @pytest.mark.parametrize(("override", "part"), LATE, ids=lambda v: str(v)[:40])
@@ -135,9 +139,7 @@ def test_what_is_wrong_is_said_before_the_first_fit(command: Command, tmp_path: 
     assert not (tmp_path / "s" / "draw_0" / "fits").exists()
 
 
-def test_quality_takes_what_images_there_are(
-    study: Path, command: Command, tmp_path: Path
-) -> None:
+def test_quality_takes_what_images_there_are(study: Path, command: Command, tmp_path: Path) -> None:
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
     only = ("quality.use=[kid]", "quality.count=1000", "study_dir=s")
     result = command("study", *STUDY, *only)

@@ -25,7 +25,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     home = tmp_path_factory.mktemp("board")
     swept = ("model.lr_g=1e-4,1e-3", "model.d_steps=2", "quality.every_n_epochs=null")
     for arguments in (
-        ("-m", *TINY_GAN, *SHORT, *swept, "hydra.sweep.dir=runs/sweep"),
+        ("-m", *TINY_GAN, *SHORT, *swept, "hydra.sweep.dir=runs/sweep", "hydra/launcher=basic"),
         (*TINY_CNN, *SHORT, "model.lr=2e-3", "hydra.run.dir=runs/cnn"),
     ):
         run_command(cache_home, "train", *arguments, cwd=home, check=True)
