@@ -45,8 +45,8 @@ PAIRS = (
     "study.question={arm:paired,reference:real}",
     "study.splits=[validation,internal]",
     "study.endpoints=[{split:internal,metric:auroc}]",
-    "data.subset=30",
-    "study.count=30",
+    "data.subset=20",
+    "study.count=20",
     "quality.use=[]",
 )
 OTHER = {"normal": "pneumonia", "pneumonia": "normal"}
@@ -132,7 +132,7 @@ def test_pairs_have_their_control_and_keep_the_rules(pairs: Path) -> None:
     for arm in ("paired", "paired_control"):
         (fit,) = found.first.fits_of(arm)
         assert fit.used is not None
-        assert fit.used.added.images == {"normal": 30, "pneumonia": 30}
+        assert fit.used.added.images == {"normal": 20, "pneumonia": 20}
         assert fit.used.added.total == fit.used.real.total
         # Both sides of a pair: as many of each class as of the other.
         real, added = fit.used.real.shown, fit.used.added.shown
