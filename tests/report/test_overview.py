@@ -139,7 +139,7 @@ def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -
     endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
     rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
     effects = BASE | {"gan": 0.0} | rises
-    write_study(tmp_path, effects, draws=12, endpoints=[endpoint], conditions=(SEES, BLIND))
+    write_study(tmp_path, effects, draws=8, endpoints=[endpoint], conditions=(SEES, BLIND))
     write_report(tmp_path)
     found = said(tmp_path, "Equivalent says little on test accuracy at 0.5: ")
     assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
@@ -150,7 +150,7 @@ def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -
 def test_it_says_little_only_where_something_is_called_equivalent(tmp_path: Path) -> None:
     endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
     rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
-    how: dict[str, Any] = {"draws": 12, "endpoints": [endpoint]}
+    how: dict[str, Any] = {"draws": 8, "endpoints": [endpoint]}
     write_study(tmp_path, BASE | {"gan": 0.0} | rises, conditions=(SEES,), **how)
     apart = {"real": 0.0, "duplicate": 0.1, "gan": 0.05}
     write_study(tmp_path, apart | rises, conditions=(BLIND,), seed=1, **how)

@@ -137,7 +137,7 @@ def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
     rises = {arm: most * (i - 1) / 3 for i, arm in enumerate(STEPS)}
     endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
     effects = BASE | {"gan": 0.0} | rises
-    summary = summary_of(tmp_path, effects, draws=12, endpoints=[endpoint])
+    summary = summary_of(tmp_path, effects, draws=8, endpoints=[endpoint])
     words_of = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
     assert words_of == {"equivalent"}
     end = measure(summary)["most"]
