@@ -231,3 +231,11 @@ def test_an_image_without_a_partner_is_told() -> None:
     added = replace(added_images(3, 3), sources=np.arange(6))
     with pytest.raises(GanAugError, match="26 of 32 real images have no added one"):
         batches(arm({"paired": True}), added)
+
+
+def test_a_fit_of_real_images_alone_can_be_as_an_arm_that_mixes_in_others() -> None:
+    """The arm real may add copies; the fit on its draw's images that is asked about others not."""
+    made = batches(arm({"source": "duplicate", "mixup": 0.3}), added_images(0, 0))
+    assert len(made.batch()["label"]) == SIZE // 2
+    with pytest.raises(GanAugError, match=r"arm 't': pretrain=0\.5 needs added images"):
+        batches(arm({"source": "duplicate"}, pretrain=0.5), added_images(0, 0))

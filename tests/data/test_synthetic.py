@@ -136,6 +136,16 @@ def test_too_few_images(folder: Path, splits: Splits) -> None:
         read_set(folder, 10, 16, splits)
 
 
+def test_too_few_images_are_refused_before_any_is_read(
+    tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
+) -> None:
+    both = {"normal": np.repeat(images["pneumonia"], 2, axis=0), **images}
+    folder = write(tmp_path / "set", both, splits)
+    (folder / "normal" / "00000.png").write_bytes(b"")
+    with pytest.raises(GanAugError, match=r"data\.synthetic\.count=10.*has 9 pneumonia"):
+        read_set(folder, 10, 16, splits)
+
+
 def test_a_swapped_file_is_refused(
     images: dict[str, np.ndarray], folder: Path, splits: Splits
 ) -> None:

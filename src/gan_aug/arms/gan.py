@@ -136,7 +136,8 @@ def far_enough(
 def nearest_distance(images: Images, others: Images, same: bool = False) -> NDArray[np.float64]:
     """Return each image's root mean square distance to its nearest neighbour.
 
-    Where the two are the `same` images, an image is not its own neighbour.
+    They are uint8, (N, C, H, W) and (M, C, H, W); where the two are the `same` images, an image is
+    not its own neighbour.
 
     Returns:
         (N,) on the scale of the pixels, 0 to 255.

@@ -54,6 +54,8 @@ class MixUp(Mixing):
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of real images and one of as many added ones."""
+        if not len(images.added):  # the fit that is asked about added images has none
+            return super().parts(images, batch_size, title)
         return Parts([(images.real, batch_size), (images.added, batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts
 from gan_aug.data.splits import Splits
+from gan_aug.run.errors import GanAugError
 from gan_aug.settings.values import Share
 
 if TYPE_CHECKING:
@@ -56,4 +57,9 @@ class Pretrain(Mixing):
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return the added images first, and then the real ones."""
+        if not len(images.added):  # the fit that is asked about added images has none
+            raise GanAugError(
+                f"arm {title!r}: pretrain={self.pretrain} needs added images, and here there are "
+                "none; set it to 0"
+            )
         return Parts([(images.real, batch_size)], first=[(images.added, batch_size)])

@@ -135,7 +135,11 @@ class Serving:
 def draw_data(
     prepared: Prepared, batch_size: int, seed: int, serving: Serving | None = None
 ) -> DataModule:
-    """Serve a draw: real images, a synthetic set that joins them, validation and test."""
+    """Serve a draw: real images, a synthetic set that joins them, validation and test.
+
+    Raises:
+        GanAugError: a class to train on has no images.
+    """
     serving, splits, synthetic = serving or Serving(), prepared.splits, prepared.synthetic
     real = serving.real(splits.train)
     images, labels = [real.images], [real.labels]
@@ -143,7 +147,9 @@ def draw_data(
         images.append(made.images)
         labels.append(np.full(len(made), label))
     pool = Pool(
-        torch.tensor(np.concatenate(images)), torch.tensor(np.concatenate(labels)), len(real)
+        torch.from_numpy(np.concatenate(images)),
+        torch.from_numpy(np.concatenate(labels)),
+        len(real),
     )
     plan = serving.plan(pool, real, batch_size, seed)
     measured = {"validation": splits.validation, "test": splits.test}

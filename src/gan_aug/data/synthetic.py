@@ -136,25 +136,29 @@ def read_set(
     """
     manifest = Manifest.of(folder, key)
     _check_manifest(f"{key}={folder}", manifest, image_size, splits)
-    held, by_class = _held_out_pixels(splits), dict[str, Generated]()
-    for name in splits.classes:
-        files = sorted(file for file in manifest.files if file.startswith(f"{name}/"))
+    files_of = {
+        name: sorted(file for file in manifest.files if file.startswith(f"{name}/"))
+        for name in splits.classes
+    }
+    for name, files in files_of.items():
         if files and count is not None and count > len(files):
             raise GanAugError(
                 f"data.synthetic.count={count}: {folder} has {len(files)} {name} images; "
                 "generate more (generate.count) or ask for fewer"
             )
-        files = files[:count]
-        images = np.zeros((len(files), splits.channels, image_size, image_size), np.uint8)
-        for row, file in enumerate(files):
-            images[row] = _read_image(folder, file, manifest)
-            if real := held.get(images[row].tobytes()):
+    held, by_class = _held_out_pixels(splits), dict[str, Generated]()
+    for name, files in files_of.items():
+        images = [np.zeros((0, splits.channels, image_size, image_size), np.uint8)]
+        for file in files[:count]:  # no memory for files that the manifest alone claims
+            image = _read_image(folder, file, manifest)
+            if real := held.get(image.tobytes()):
                 raise GanAugError(
                     f"{folder / file}: is {real}, pixel for pixel, not a generated one; do not use "
                     "this set"
                 )
-        sources = [manifest.sources[file] for file in files] if manifest.sources else None
-        by_class[name] = Generated(images, sources)
+            images.append(image[None])
+        sources = [manifest.sources[file] for file in files[:count]] if manifest.sources else None
+        by_class[name] = Generated(np.concatenate(images), sources)
     return SyntheticSet(by_class, manifest)
 
 
