@@ -211,7 +211,8 @@ def test_a_value_outside_its_interval_is_refused(tmp_path: Path) -> None:
     with stored(path).opened(NopPruner()) as study:
         for loss in (2.0, 1.0):
             trial = study.ask()
-            value = stored(path).space.suggest(trial)["model.lr"]
+            stored(path).space.suggest(trial)
+            value = trial.params["model.lr"]
             study.tell(trial, loss)
     assert str(value) in path.read_text()
     path.write_text(path.read_text().replace(str(value), "5.0"))

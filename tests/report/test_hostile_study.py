@@ -65,13 +65,17 @@ def test_an_arm_that_leads_outside_leaves_its_draw_out(study: Path, tmp_path: Pa
 
 
 @pytest.mark.figures
-def test_nothing_is_written_through_a_link_out_of_the_study(study: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_or_removed_through_a_link_out_of_the_study(
+    study: Path, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    own = elsewhere / "ruler.png"  # a figure that this study has not, and so takes away
+    own.touch()
     (study / "figures").symlink_to(elsewhere)
     with pytest.raises(GanAugError, match="figures: is a link that leads out of"):
         write_report(study)
-    assert not list(elsewhere.iterdir())
+    assert list(elsewhere.iterdir()) == [own]
 
 
 def test_a_draw_that_cannot_be_measured_is_left_out(

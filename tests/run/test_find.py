@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from gan_aug.run.find import find_runs
+from gan_aug.run.find import find_runs, report_due
 
 
 def run_in(folder: Path) -> Path:
@@ -62,3 +63,26 @@ def test_what_cannot_be_looked_into_is_named(
         tmp_path / "draw_1": f"links to {tmp_path}/a disk that is gone, which cannot be reached",
         locked: "Permission denied",
     }
+
+
+def test_a_report_is_due_until_it_is_younger_than_every_draws_results_and_end(
+    tmp_path: Path,
+) -> None:
+    run = run_in(tmp_path / "draw_0")
+
+    def due(**seconds_ago: float) -> bool:
+        for name, seconds in seconds_ago.items():
+            path = tmp_path / "report.html" if name == "report" else run / f"{name}.json"
+            path.touch()
+            os.utime(path, (time.time() - seconds,) * 2)
+        with report_due(tmp_path) as answer:
+            return answer
+
+    assert not due(run=30)
+    assert due(metrics=30)
+    assert not due(report=20)
+    assert due(metrics=10)
+    # A report that was begun between a draw's results and its end leaves that draw out.
+    assert due(metrics=30, report=20, run=10)
+    assert due(metrics=30, run=30, report=-3600)
+    assert not (tmp_path / ".report.lease").exists()

@@ -26,7 +26,7 @@ from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study, read_study
 from gan_aug.report.summary import Answer, Summary, plain, summarise
 from gan_aug.run.errors import warn
-from gan_aug.run.files import replace_file, write_json, write_text
+from gan_aug.run.files import refuse_links, replace_file, write_json, write_text
 from gan_aug.run.terminal import cell
 
 
@@ -77,6 +77,7 @@ def write_report(
     figures = {}
     for name, figure in all_figures(study, summary).items():
         path = study_dir / "figures" / f"{name}.png"
+        refuse_links(path, study_dir)  # nothing is removed through one either
         if figure is None:
             path.unlink(missing_ok=True)  # drawn when there were other draws
         else:

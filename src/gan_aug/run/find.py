@@ -73,13 +73,15 @@ def find_runs(root: Path) -> Found:
 @contextmanager
 def report_due(study_dir: Path) -> Iterator[bool]:
     """Tell whether a study has results that its report lacks; none other writes it meanwhile."""
-    results = [path for run in find_runs(study_dir).runs if (path := run / "metrics.json").exists()]
-    if not results:
+    runs = [run for run in find_runs(study_dir).runs if (run / "metrics.json").exists()]
+    if not runs:
         yield False
         return
     report = study_dir / "report.html"
     # Commands that end together write it one after the other, and the last one has all draws.
     with Lock(study_dir / ".report.lease", guards=study_dir):
-        latest = max(path.stat().st_mtime for path in results)
+        # A draw counts only when its run.json says that it is finished, a moment after its results.
+        written = (run / name for run in runs for name in ("metrics.json", RECORD))
+        latest = max(path.stat().st_mtime for path in written)
         # After a clock was set back, what is new is older than a report of "tomorrow".
         yield not report.exists() or not latest <= report.stat().st_mtime <= time.time()
