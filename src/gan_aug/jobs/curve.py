@@ -41,7 +41,10 @@ def curve(folder: Path, metric: str, ended: bool) -> list[tuple[int, float]]:
 
 
 def result(folder: Path, metric: str) -> float:
-    """Return a metric of the checkpoint that a finished run stands for: its best, or the last."""
+    """Return a metric of the checkpoint that a finished run stands for: its best, or the last.
+
+    GanAugError where the run did not log it.
+    """
     points = curve(folder, metric, ended=True)
     best = read_json(folder / "metrics.json", "run that job again").get("best_batches")
     if isinstance(best, int):

@@ -72,11 +72,8 @@ class FinishedDraw:
 
     def _fault(self, split: str, one: Predicted | None) -> str | None:
         """Return how predictions of a split differ from what the draw says; None: they do not."""
-        result, classes, counts = (
-            self.result,
-            self.result.data_classes,
-            self.result.splits.get(split),
-        )
+        result = self.result
+        classes, counts = result.data_classes, result.splits.get(split)
         if one is None or counts is None or (result.last_too and one.last_logits is None):
             return f"holds no predictions of {split}"
         n = one.labels.size

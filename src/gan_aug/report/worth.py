@@ -63,9 +63,7 @@ class Rate:
     low: float | None  # None: below the ruler's start
     high: float | None  # None: beyond the ruler's end
     outside: int  # -1 or 1 where the arm itself lies below or above the whole ruler; else 0
-    known: (
-        bool  # whether there are draws enough for an interval; else `low` and `high` mean nothing
-    )
+    known: bool  # whether draws are enough for an interval; else `low` and `high` mean nothing
 
 
 @dataclass(frozen=True)
