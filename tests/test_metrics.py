@@ -144,6 +144,15 @@ def test_three_classes_against_scikit_learn(of_three: Sample) -> None:
     assert set(metric_names(THREE)) == {*expected, "calibration_error"}
 
 
+def test_labels_of_one_byte_count_alike() -> None:
+    """Classes times labels, which number the cells of the table, are beyond what a byte holds."""
+    k = 30
+    probabilities, labels = torch.eye(k, dtype=torch.float64), torch.arange(k)
+    classes = Classes(tuple(f"class{i}" for i in range(k)), None)
+    one, other = (measure(probabilities, y, classes, None) for y in (labels, labels.to(torch.int8)))
+    assert one == other
+
+
 def test_calibration_error_of_three_classes_by_hand() -> None:
     """Both sure at 0.8, one of them right: |0.8 - 0.5|; the third at 0.5 and right: |0.5 - 1|."""
     p = torch.tensor([[0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.1, 0.4, 0.5]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
+from gan_aug.run.errors import require
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import ExplainSettings
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 @command("explain", to_go_on="repeat the command")
 def main(settings: ExplainSettings) -> None:
     """Read what the GAN was fitted on, then look into it."""
+    require("captum", "explain")
+
     from gan_aug.evaluation.subject import with_subject
     from gan_aug.interpret.command import explain
     from gan_aug.settings.commands import SettledExplain

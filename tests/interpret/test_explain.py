@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from support import TINY_GAN, TINY_QUALITY, run_command, settings_of
+from support import TINY_GAN, TINY_QUALITY, environment, run_command, settings_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
@@ -178,6 +180,17 @@ def test_bad_settings_are_refused(settings: dict[str, Any], message: str, tmp_pa
     with pytest.raises(GanAugError) as error:
         settings_of("explain", checkpoint=str(checkpoint), **settings)
     assert str(error.value).startswith(message)
+
+
+def test_captum_is_asked_for_in_one_line(tmp_path: Path, cache_home: Path) -> None:
+    (tmp_path / "empty.ckpt").touch()  # it is not even read
+    code = "import sys; sys.modules['captum'] = None; from gan_aug.explain import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "checkpoint=empty.ckpt"], cwd=tmp_path,
+        env=environment(cache_home), capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: explain: needs the package captum")
 
 
 def test_a_layer_that_there_is_not_gives_one_line(home: Path, command: Command) -> None:

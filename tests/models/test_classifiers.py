@@ -93,6 +93,7 @@ def test_weights_of_timm_in_safetensors(tmp_path: Path) -> None:
         ([1, 2], "holds no weights"),
         ({"a": "b"}, "holds other things than weights"),
         ({"conv1.weight": torch.zeros(64, 3, 7, 7)}, "is of another network"),
+        (resnet18().state_dict() | {"conv1.weight": torch.zeros(64)}, "is of another network"),
     ],
 )
 def test_files_that_hold_other_things(tmp_path: Path, content: Any, message: str) -> None:

@@ -128,8 +128,10 @@ def find_or_fit_reference(
                 warn(f"{path}: {error.what}; fitting the reference classifier again")
         shown = " + ".join(map(str, counts.values()))
         print(f"fitting the reference classifier on {shown} images: {path}")
-        by_label = enumerate(map(table.of_class, table.classes))
-        images = {label: np.asarray(part.images) for label, part in by_label}
+        images = {
+            label: np.asarray(table.of_class(name).images)
+            for label, name in enumerate(table.classes)
+        }
         fitted = fit_on_images(quality, images, steps, _PURPOSE)
         features = fitted.network.features
         with torch.no_grad():

@@ -67,10 +67,11 @@ class ConvLayer(Field):
 
 
 def conv_layers(network: nn.Module, image: Tensor) -> list[ConvLayer]:
-    """Return an `explainable` network's convolutions that an image (1, C, H, H) passes once.
+    """Return an `explainable` network's convolutions that an image passes once, in this order.
 
-    Left out are those with a single map, which is the logit, or maps of one cell, which say nothing
-    of a place; and those whose cells do not see squares at even distances.
+    The image is (1, C, H, H) in [-1, 1]. Left out are those with a single map, which is the logit,
+    or maps of one cell, which say nothing of a place; and those whose cells do not see squares at
+    even distances.
     """
     read = _convolutions(network, image)
     fields = receptive_fields(network, list(read), image)  # in the same order

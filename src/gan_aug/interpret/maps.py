@@ -97,7 +97,10 @@ def logit(network: nn.Module) -> Explained:
 
 
 def logit_difference(network: nn.Module, label: int) -> Explained:
-    """Explain a class's logit less the mean of the others, of an `explainable` classifier."""
+    """Explain a class's logit less the mean of the others, of an `explainable` classifier.
+
+    It maps images (N, C, H, W) to logits (N, K).
+    """
 
     def difference(images: Tensor) -> Tensor:
         logits: Tensor = network(images)
@@ -111,7 +114,8 @@ def logit_difference(network: nn.Module, label: int) -> Explained:
 def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
     """Return the module that gives the last map with `LEAST_SIDE` cells a side or more, if any.
 
-    A module that the network uses twice cannot be asked for its map.
+    Images are (N, C, H, W) in [-1, 1]. A module that the network uses twice cannot be asked for its
+    map.
     """
     with recorded(network) as calls:
         network(images[:1])
@@ -130,8 +134,11 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
 def grad_cam(explained: Explained, images: Tensor) -> Tensor:
     """Return signed Grad-CAM maps (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2).
 
-    The paper's last ReLU is left out: what lowers the output is negative, not hidden. They are
-    (N, h, w), of the side of `map_layer`; where there is none, a GanAugError says so.
+    The paper's last ReLU is left out: what lowers the output is negative, not hidden. Images are
+    (N, C, H, W) in [-1, 1], maps (N, h, w) of the side of `map_layer`.
+
+    Raises:
+        GanAugError: there is no such layer.
     """
     layer = map_layer(explained.network, images)
     if layer is None:
@@ -219,6 +226,8 @@ def randomisation_check(
     trained: dict[str, Tensor], first: dict[str, Tensor], second: dict[str, Tensor]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Compare maps of a trained network with those of two untrained ones (Adebayo et al. 2018).
+
+    They are method to maps (N, h, w) of the same images.
 
     Returns:
         method to `trained_and_random` and, as what chance and architecture alone give,

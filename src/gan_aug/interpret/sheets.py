@@ -153,7 +153,10 @@ def strips_figure(title: str, strips: Tensor, above: Sequence[str]) -> Figure:
 
 
 def projection_figure(groups: Mapping[str, tuple[Tensor, Tensor, Sequence[float]]]) -> Figure:
-    """Draw images, projections and differences of groups, with RMS errors (N,)."""
+    """Draw images, their projections and the differences.
+
+    Groups are title to images and projections (N, C, H, W) in [-1, 1], and RMS errors (N,).
+    """
     title = "Nearest images of the generator (above each: RMS error in grey levels of 0 to 255)"
     figure = _figure(13, 3.35, title)
     all_axes = figure.subplots(1, len(groups), squeeze=False)[0]

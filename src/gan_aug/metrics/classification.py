@@ -48,7 +48,8 @@ def metric_names(classes: Classes) -> tuple[str, ...]:
 def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> float:
     """Choose the threshold with the largest sensitivity + specificity (Youden 1950).
 
-    Of probabilities (N, 2) that of the label `positive` counts; both labels (N,) must occur.
+    Of probabilities (N, 2) in [0, 1] that of the label `positive` counts; of the int64 labels (N,)
+    both must occur.
 
     Returns:
         A threshold in [0, 1]; an image counts as positive at or above it. It lies midway between
@@ -142,7 +143,7 @@ def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Mea
 
 def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measured:
     k = len(classes)
-    numbers = k * labels + probabilities.argmax(dim=1)
+    numbers = k * labels.long() + probabilities.argmax(dim=1)
     counts = torch.bincount(numbers, minlength=k * k).reshape(k, k)
     right, each = counts.diagonal(), counts.sum(dim=1)
     rates = (right.double() / each).tolist()

@@ -20,9 +20,9 @@ Predict = Callable[[Images], Tensor]
 
 @dataclass(frozen=True)
 class Sample:
-    """Uint8 images (N, C, H, W) of one class.
+    """Uint8 images (N, C, H, W) of one class, their features and the classes' probabilities.
 
-    With what a feature extractor (N, F) and the reference classifier (N, K) make of them.
+    `extract` maps images to features (N, F), the reference classifier to probabilities (N, K).
     """
 
     images: Images

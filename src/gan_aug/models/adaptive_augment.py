@@ -76,7 +76,7 @@ class AdaptiveAugment(nn.Module):
 
         mirrored = hit() & (torch.rand(n, device=device) < 0.5)
         mirror = torch.where(mirrored, -1.0, 1.0)
-        pixels = [torch.round(uniform(0.125) * side) / side for _ in "xy"]
+        pixels = [torch.round(uniform(0.125) * side) / side for _ in range(2)]
         scale = torch.exp2(normal(0.2))
         stretch = torch.exp2(normal(0.2))
         # Twice with 1 - sqrt(1 - p) in the paper, before and after the stretching; once here.

@@ -85,9 +85,10 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], reals: Tensor, fakes: T
 
     Gulrajani et al. 2017 (arXiv:1704.00028, eq. 3), without its weight: the mean over pairs of
     (||gradient of D at x|| - 1)^2, where x lies anywhere between the two images, evenly drawn from
-    torch's global random numbers. Only the critic's weights receive gradients; of several logits
-    for an image the sum's gradient counts. Images are (B, C, H, W), fakes of any floating-point
-    type; the scalar is float32 whatever the critic computes in.
+    torch's global random numbers. Only the critic's weights receive gradients. Its logits (B, ...)
+    of image i depend on no other image; of several the sum's gradient counts. Images are
+    (B, C, H, W), fakes of any floating-point type; the scalar is float32 whatever the critic
+    computes in.
     """
     share = torch.rand(len(reals), 1, 1, 1, device=reals.device)
     between = share * reals.detach() + (1.0 - share) * fakes.detach()

@@ -198,7 +198,7 @@ def holm_once(p_values: Sequence[float | None], of: Sequence[Hashable]) -> list[
 
 
 def correct(family: Sequence[Compared], of: Sequence[Hashable]) -> list[Compared]:
-    """Fill in `p_holm` over a family of comparisons; the `hypothesis` of each counts once."""
+    """Fill in `p_holm` (Holm 1979) over a family of comparisons; each `hypothesis` counts once."""
     corrected = holm_once([one.p for one in family], of)
     return [replace(one, p_holm=p) for one, p in zip(family, corrected, strict=True)]
 

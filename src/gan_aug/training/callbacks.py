@@ -86,7 +86,8 @@ class Checkpoints(Checkpoint):
     origin, so that a model can be rebuilt from it alone. It is written under a temporary name and
     renamed, and never of a model that is not healthy: weights that are not finite, a generator that
     gives but one image. The last.ckpt before it is kept as previous.ckpt, in case the file is
-    damaged on disk. `every_n_seconds` last.ckpt is saved, and at the end; then `on_save` is called.
+    damaged on disk. Two saves of last.ckpt are `every_n_seconds` or more apart, but the end is
+    always saved; `on_save` is called after each.
     """
 
     def __init__(

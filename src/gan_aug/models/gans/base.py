@@ -150,7 +150,8 @@ class GAN(ResumableModule):
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Return what the discriminator makes of images, as of the batch's classes or conditions.
 
-        (B,) or, of a discriminator of parts of images, (B, ...): large means real.
+        Of real or generated images (B, C, H, W) that is (B,) or, of a discriminator of parts of
+        images, (B, ...): large means real.
         """
 
     def discriminator_losses(self, batch: Batch, fakes: Tensor) -> Losses:
@@ -175,8 +176,11 @@ class GAN(ResumableModule):
 
     def lasting_state(self) -> dict[str, Tensor]:
         """Return the weights that images are made with, and the discriminator's."""
-        beside = self.ONLY_TRAINED_WITH
-        return {n: t for n, t in self.state_dict().items() if not n.startswith(beside)}
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if not name.startswith(self.ONLY_TRAINED_WITH)
+        }
 
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""

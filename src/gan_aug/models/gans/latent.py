@@ -36,7 +36,10 @@ class LatentGAN(GAN):
         self._latents: Tensor | None = None
 
     def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent_dim) and labels (B,)."""
+        """Map latents (B, latent_dim) and int64 labels (B,) to images (B, C, H, W) in [-1, 1].
+
+        The generator is the one in training, or its EMA.
+        """
         return generator(latents)
 
     def fake(self, batch: Batch) -> Tensor:
@@ -72,11 +75,11 @@ class LatentGAN(GAN):
     def synthesise(self, request: Request) -> Synthesised:
         """Generate from fresh latents; there are no sources."""
         self.ema_generator.eval()
-        images, random, most = [], request.random, self.truncation
+        images, random, truncation = [], request.random, self.truncation
         decode = self.decoder(request.label)
         for start in range(0, request.count, AT_ONCE):
             latents = torch.randn(AT_ONCE, self.latent_dim, generator=random)
-            while most is not None and (beyond := latents.abs() > most).any():
+            while truncation is not None and (beyond := latents.abs() > truncation).any():
                 latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
             images.append(decode(latents.to(self.device))[: request.count - start].cpu())
         return Synthesised(torch.cat(images))

@@ -229,7 +229,11 @@ CONDITIONS = {"lung_mask": lung_mask, "blur": blur, "edges": edges}
 
 
 def condition_of(kind: str) -> Callable[[Tensor], Tensor]:
-    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32."""
+    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32.
+
+    Raises:
+        GanAugError: `kind` is none of `CONDITIONS`.
+    """
     if kind not in CONDITIONS:
         raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
     return lambda images: CONDITIONS[kind](images.float())

@@ -149,7 +149,7 @@ def give(network: nn.Module, state: Mapping[str, Tensor], first: str, last: str,
         raise GanAugError(f"{where} ({missing[0]} is missing); name another")
     kept = {name: state[name] for name in sorted(own)}
     entry = f"{first}.weight"
-    if entry in kept and kept[entry].shape[1] == 3 and own[entry].shape[1] == 1:
+    if entry in kept and kept[entry].shape[1:2] == (3,) and own[entry].shape[1] == 1:
         kept[entry] = kept[entry].sum(dim=1, keepdim=True)
     for name, tensor in kept.items():
         shape, needed = list(tensor.shape), list(own[name].shape)
