@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from job_files import write_run
 
 from gan_aug.run.find import find_runs, report_due
 
@@ -68,21 +69,27 @@ def test_what_cannot_be_looked_into_is_named(
 def test_a_report_is_due_until_it_is_younger_than_every_draws_results_and_end(
     tmp_path: Path,
 ) -> None:
-    run = run_in(tmp_path / "draw_0")
+    results, report = tmp_path / "draw_0" / "metrics.json", tmp_path / "report.html"
 
-    def due(**seconds_ago: float) -> bool:
-        for name, seconds in seconds_ago.items():
-            path = tmp_path / "report.html" if name == "report" else run / f"{name}.json"
-            path.touch()
-            os.utime(path, (time.time() - seconds,) * 2)
+    def due(status: str = "finished", ended: float = 30) -> bool:
+        write_run(results.parent, status, age=ended)
         with report_due(tmp_path) as answer:
             return answer
 
-    assert not due(run=30)
-    assert due(metrics=30)
-    assert not due(report=20)
-    assert due(metrics=10)
-    # A report that was begun between a draw's results and its end leaves that draw out.
-    assert due(metrics=30, report=20, run=10)
-    assert due(metrics=30, run=30, report=-3600)
+    def write(path: Path, age: float) -> None:
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+
+    assert not due()
+    write(results, age=30)
+    assert due()
+    write(report, age=20)
+    assert not due()
+    assert due(ended=10)  # the report was begun between the draw's results and its end
+    assert not due("running", ended=10)
+    write(results, age=10)
+    assert due()
+    assert not due("running")
+    write(report, age=-3600)
+    assert due()
     assert not (tmp_path / ".report.lease").exists()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gan_aug.run.errors import GanAugError
 from gan_aug.run.lock import Lock
-from gan_aug.run.run_record import RECORD
+from gan_aug.run.run_record import RECORD, read_record
 
 JOBS = ".jobs"
 """In the folder of a multirun: what its commands asked for."""
+_RESULTS = "metrics.json"
 _SYNTHETIC = "manifest.json"
 """In a synthetic set, which holds as many images as it likes and no run."""
 
@@ -73,15 +75,22 @@ def find_runs(root: Path) -> Found:
 @contextmanager
 def report_due(study_dir: Path) -> Iterator[bool]:
     """Tell whether a study has results that its report lacks; none other writes it meanwhile."""
-    runs = [run for run in find_runs(study_dir).runs if (run / "metrics.json").exists()]
-    if not runs:
+    finished = [run for run in find_runs(study_dir).runs if _has_results(run)]
+    if not finished:
         yield False
         return
     report = study_dir / "report.html"
     # Commands that end together write it one after the other, and the last one has all draws.
     with Lock(study_dir / ".report.lease", guards=study_dir):
-        # A draw counts only when its run.json says that it is finished, a moment after its results.
-        written = (run / name for run in runs for name in ("metrics.json", RECORD))
+        # Of a draw that was not finished yet, a report has no results: these may be older than it.
+        written = (run / name for run in finished for name in (_RESULTS, RECORD))
         latest = max(path.stat().st_mtime for path in written)
         # After a clock was set back, what is new is older than a report of "tomorrow".
         yield not report.exists() or not latest <= report.stat().st_mtime <= time.time()
+
+
+def _has_results(run: Path) -> bool:
+    with suppress(GanAugError):  # a report names what is damaged
+        record = read_record(run)
+        return record is not None and record.finished and (run / _RESULTS).exists()
+    return False
