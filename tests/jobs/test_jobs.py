@@ -33,7 +33,7 @@ from gan_aug.jobs.launching import (
     slots_of,
 )
 from gan_aug.jobs.pool import Ended, JobPool, reason_of
-from gan_aug.jobs.slurm import Queued, _tasks_of, check
+from gan_aug.jobs.slurm import Queued, _report_if_last, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.hardware import cores
@@ -438,3 +438,35 @@ def test_a_command_with_an_empty_sweep_fails(tmp_path: Path, cache_home: Path) -
     assert result.returncode == 1
     assert result.stderr.startswith("error: draw=range(5,0): has no values")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_last_task_writes_a_report_of_new_results_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> None:
+        begun.append(command)
+        (tmp_path / "report.html").touch()
+
+    monkeypatch.setattr(subprocess, "run", run)
+    write_run(tmp_path / "draw_0", age=30)
+
+    def after(when: float, *states: str) -> bool:
+        """Tell whether a report is written after tasks that ended so, of a submission of two."""
+        folder = submit(tmp_path, "draw_0", "draw_1", submitted=when, launcher="slurm")
+        for k, state in enumerate(states):
+            (folder / f"{k}.ended").write_text(state)
+        begun.clear()
+        _report_if_last(Submission.load(folder))
+        return bool(begun)
+
+    assert not after(1, "failed", "failed")  # there is no result
+    (tmp_path / "draw_0" / "metrics.json").touch()
+    assert not after(2, "done")
+    assert after(2, "done", "failed")
+    assert begun == [[sys.executable, "-m", "gan_aug.report", f"study_dir={tmp_path}"]]
+    (tmp_path / "report.html").unlink()
+    assert not after(2, "done", "failed")  # its first attempt may have met the time limit
+    assert after(3, "failed", "failed")  # an older draw is in no report yet
+    assert not after(4, "done", "done")  # another command has written it
