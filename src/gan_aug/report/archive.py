@@ -80,7 +80,8 @@ def write_archive(study: Study, files: list[Path], path: Path) -> None:
                 name.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(name, file.read_bytes())
             for of_kind in tables.values():
-                table_of(of_kind).write_parquet(content := io.BytesIO(), compression="zstd")
+                content = io.BytesIO()
+                table_of(of_kind).write_parquet(content, compression="zstd")
                 digest = hashlib.sha256(content.getvalue()).hexdigest()[:16]
                 # Archives of one study can be unpacked into one folder: each table has its name.
                 name = zipfile.ZipInfo(f"{FOLDER}/{digest}.parquet", _TIME)

@@ -29,8 +29,10 @@ def ruler_figure(worth: list[Measure], titles: Mapping[str, str]) -> Figure | No
     """
     if not worth:
         return None
-    firsts = [one for i, one in enumerate(worth) if one.label not in {m.label for m in worth[:i]}]
-    shown = firsts[:MOST] if len(firsts) > 1 else worth
+    of_condition: dict[str, Measure] = {}
+    for measure in worth:
+        of_condition.setdefault(measure.label, measure)
+    shown = list(of_condition.values())[:MOST] if len(of_condition) > 1 else worth
     columns = min(COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     for_arms = ROW * len(shown[0].arms)

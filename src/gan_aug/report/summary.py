@@ -365,8 +365,10 @@ def _provenance(study: Study) -> Provenance:
     records = [job.record for job in study.jobs]
     images, versions = [], []
     for job in study.jobs:
-        images += [job.data.used] if job.data.used not in images else []
-        versions += [job.record.versions] if job.record.versions not in versions else []
+        if job.data.used not in images:
+            images.append(job.data.used)
+        if job.record.versions not in versions:
+            versions.append(job.record.versions)
     commits = {one.git_commit for one in records}
     commits |= {fit.git_commit for job in study.jobs for fit in job.result.fits}
     return Provenance(
