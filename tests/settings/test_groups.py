@@ -13,6 +13,8 @@ from support import TINY_STUDY, settings_of
 from gan_aug.run.arguments import for_hydra
 from gan_aug.run.command_line import message_of
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.commands import TrainSettings
+from gan_aug.settings.whole import of_plain
 
 Command = Callable[..., Any]
 
@@ -87,6 +89,13 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
 def test_what_stands_in_place_of_a_group(overrides: tuple[str, ...], message: str) -> None:
     with pytest.raises(GanAugError, match=re.escape(message)):
         settings_of(*overrides)
+
+
+def test_what_stands_in_place_of_one_of_several_groups() -> None:
+    """A GAN or a classifier: in a file no other setting may read it before."""
+    plain = settings_of("train", "data=phantom").plain() | {"model": 3}
+    with pytest.raises(GanAugError, match=r"^model=3: is no group of settings; choose one of cdc"):
+        of_plain(plain, TrainSettings)
 
 
 def test_a_nul_in_a_setting_is_named() -> None:

@@ -61,8 +61,10 @@ class SyntheticSet:
         """Return what a run that trains on the images records of them."""
         kept = {"model", "draw", "data_fingerprint", "checkpoint_sha256", "seed"}
         used = {name: len(made) for name, made in self.by_class.items()}
-        pixels = b"".join(made.images.tobytes() for made in self.by_class.values())
-        facts = {"used": used, "sha256": hashlib.sha256(pixels).hexdigest()}
+        pixels = hashlib.sha256()
+        for made in self.by_class.values():
+            pixels.update(made.images.tobytes())
+        facts = {"used": used, "sha256": pixels.hexdigest()}
         return self.manifest.model_dump(include=kept) | facts
 
 

@@ -50,7 +50,11 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     groups = [*facts.exact.all, *facts.near.all]
     conflicts = [group for group in groups if group.crosses_classes]
     others = [group for group in groups if not group.crosses_classes][:OTHER_PICTURED]
-    of_class = {name: every.of_class(name) for name in facts.classes}
+    sheets, means = dict[str, str](), dict[str, str]()
+    for name in facts.classes:
+        of_class = every.of_class(name)
+        sheets[name] = _sheet(of_class, settings.images, settings.seed)
+        means[name] = _mean(of_class)
     page = html.render(
         Path(__file__).with_name("inspect.html.j2"),
         {"printable": printable},
@@ -60,8 +64,8 @@ def inspect(settings: InspectSettings, run: Run) -> None:
         fingerprint=source.fingerprint(),
         image_size=data.image_size,
         totals={name: sum(counts.values()) for name, counts in facts.images.items()},
-        sheets={n: _sheet(table, settings.images, settings.seed) for n, table in of_class.items()},
-        means={n: _mean(table) for n, table in of_class.items()},
+        sheets=sheets,
+        means=means,
         duplicates=_kinds(facts),
         conflicts=_pictures(every, conflicts),
         others=_pictures(every, others),

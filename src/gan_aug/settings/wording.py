@@ -99,7 +99,9 @@ class _Fault:
         """Return what is wrong, in a line."""
         if not self._is_there:
             return missing(self.key)
-        groups = [one for one in self._choices() if one.get("type") != "null"]
+        # A union of models (oneOf) is one of the choices itself, beside each model.
+        choices = [one for one in self._choices() if "oneOf" not in one]
+        groups = [one for one in choices if one.get("type") != "null"]
         is_group = groups and all(one.get("type") == "object" for one in groups)
         if is_group and "wanted" not in self._schema and not isinstance(self._value, dict):
             return no_group(self.key, self._value)
