@@ -440,7 +440,7 @@ def test_a_command_with_an_empty_sweep_fails(tmp_path: Path, cache_home: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_the_last_task_writes_a_report_of_new_results_once(
+def test_the_last_task_writes_a_report_of_new_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[list[str]] = []
@@ -466,7 +466,8 @@ def test_the_last_task_writes_a_report_of_new_results_once(
     assert not after(2, "done")
     assert after(2, "done", "failed")
     assert begun == [[sys.executable, "-m", "gan_aug.report", f"study_dir={tmp_path}"]]
-    (tmp_path / "report.html").unlink()
-    assert not after(2, "done", "failed")  # its first attempt may have met the time limit
+    for again in (True, True, False):  # an attempt may have met the time limit, but not for ever
+        (tmp_path / "report.html").unlink(missing_ok=True)
+        assert after(2, "done", "failed") is again
     assert after(3, "failed", "failed")  # an older draw is in no report yet
     assert not after(4, "done", "done")  # another command has written it

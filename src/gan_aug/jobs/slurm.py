@@ -41,6 +41,7 @@ REQUEUES = 1000
 _POLL_SECONDS = 5.0
 _PATIENCE = 60
 """How often in a row squeue may fail while jobs are waited for."""
+_REPORT_TRIES = 3
 _COUNTED = ("timeout_min", "signal_delay_s", "array_parallelism", "gpus_per_node")
 _GENERIC = ("timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "name")
 """Settings that submitit has for every kind of cluster; the others are Slurm's."""
@@ -142,10 +143,11 @@ def _report_if_last(submission: Submission) -> None:
         return
     with report_due(submission.sweep) as due:
         left = any(_end_of(submission, k) is None for k in range(len(submission.jobs)))
-        # Once: a task that met its time limit here again and again would never end.
-        begun = submission.folder / "report_begun"
-        if due and not left and not begun.exists():
-            begun.touch()
+        # So often at most: a task that met its time limit here again and again would never end.
+        tries = submission.folder / "report_tries"
+        begun = len(tries.read_bytes()) if tries.exists() else 0
+        if due and not left and begun < _REPORT_TRIES:
+            tries.write_bytes(b"x" * (begun + 1))
             command = [sys.executable, "-m", "gan_aug.report", f"study_dir={submission.sweep}"]
             subprocess.run(command, check=False)  # its one line is in the task's log
 

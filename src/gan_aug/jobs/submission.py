@@ -2,7 +2,7 @@
 
 SWEEP/.jobs/NAME/ has jobs.json, the K.log of what each job K printed, and a lease while the command
 that starts them runs. On Slurm it also has slurm.json (the arrays), K.ended (how K last ended),
-report_begun, and slurm/ with submitit's files. A job's own run.json says how it stands.
+report_tries, and slurm/ with submitit's files. A job's own run.json says how it stands.
 """
 
 from __future__ import annotations
