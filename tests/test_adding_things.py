@@ -348,9 +348,10 @@ def test_a_behaviour_of_arms_is_a_file_and_an_arm_with_it(copy: Copy) -> None:
     (copy.package / "arms" / "beside.py").write_text(MIXING)
     (copy.conf / "arm" / "beside.yaml").write_text(ARM_YAML)
     study = (
-        *TINY_STUDY, "+arm@arms.real=real", "+arm@arms.beside=beside", "+arm@arms.grain=base",
-        "arms.grain.title=grain", "arms.grain.added.source=grain", "study.count=12",
-        "study.question={arm: beside, reference: real}", "quality.use=[]", "study_dir=s",
+        *TINY_STUDY, "study.steps=20", "+arm@arms.real=real", "+arm@arms.beside=beside",
+        "+arm@arms.grain=base", "arms.grain.title=grain", "arms.grain.added.source=grain",
+        "study.question={arm: beside, reference: real}", "study.count=12", "quality.use=[]",
+        "study_dir=s",
     )  # fmt: skip
     copy.run("study", *study)
     metrics = copy.json("s/draw_0/metrics.json")

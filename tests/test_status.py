@@ -46,7 +46,7 @@ def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, comman
     assert {p.stages for p in seen} == {9}
     assert seen[-1].stage_number == 9, "fewer or more stages than were announced"
     gan_seen = [p for p in seen if p.stage == "GAN of pneumonia" and p.total]
-    assert {(p.total, p.unit) for p in gan_seen} == {(12, "batches")}
+    assert {(p.total, p.unit) for p in gan_seen} == {(8, "batches")}
     assert both, "the GAN's own folder tells nothing"
     assert not list(tmp_path.rglob("progress.json"))
     result = command("status")

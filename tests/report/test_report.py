@@ -296,7 +296,7 @@ def test_the_page_loads_nothing(equal: Path) -> None:
 @pytest.mark.figures
 def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     conditions = tuple({"per_class": n} for n in (None, 300, 50))
-    write_report(write_study(tmp_path, NONE, conditions=conditions))
+    write_report(write_study(tmp_path, NONE, repeats=2, conditions=conditions))
     summary = read(tmp_path)
     blocks = summary["splits"]["test"]["accuracy"]
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
