@@ -229,6 +229,7 @@ def test_a_study_of_other_images_is_not_mistaken_for_this_one(
         (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
         for part in ("holds other images", "s/draw_0 was run on (f00d, from elsewhere)", "name="):
             assert part in line
+        assert "warning: no report: s/draw_1: was run on other data" in result.stderr
     assert not (tmp_path / "runs" / "gans").exists()
     kept = read(tmp_path / "s" / "draw_0" / "run.json")
     assert (kept["status"], kept["data"]["fingerprint"]) == ("finished", "f00d")

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.find import report_due
 from gan_aug.run.record import Busy, wait_until_free
 from gan_aug.run.run_record import read_record
@@ -53,7 +53,8 @@ def finish() -> None:
     Raises:
         GanAugError: another process stopped before the end of its draw.
     """
-    stopped = isinstance(sys.exception(), KeyboardInterrupt | SystemExit)
+    failed = sys.exception()
+    stopped = isinstance(failed, KeyboardInterrupt | SystemExit)
     for folder in [] if stopped else _with_others:
         print(f"{folder}: waiting for the other process", flush=True)
         wait_until_free(folder)
@@ -63,7 +64,12 @@ def finish() -> None:
             if due:
                 from gan_aug.report.build import write_report
 
-                print(f"report      {write_report(_study_dir).page}")
+                try:
+                    print(f"report      {write_report(_study_dir).page}")
+                except GanAugError as error:
+                    if failed is None:
+                        raise
+                    warn(f"no report: {error}")  # the command ends with what failed first
     for folder in [] if stopped else _with_others:
         record = read_record(folder)
         if record is None or not record.finished:
