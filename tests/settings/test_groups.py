@@ -106,7 +106,7 @@ def test_a_nul_in_a_setting_is_named() -> None:
 
 def test_a_nul_in_the_name_of_the_run() -> None:
     """Hydra makes the folder before any check."""
-    with pytest.raises(ValueError, match="embedded null byte") as caught:
+    with pytest.raises(ValueError, match="embedded null ") as caught:
         Path("a\0b").mkdir()
     assert message_of(caught.value).startswith("hydra.run.dir: the name of the run's folder")
 

@@ -117,7 +117,7 @@ def message_of(error: Exception) -> str:
             f"{message.removeprefix(_MERGING)}: cannot stand there ({reason}); write a value of "
             "the kind that conf/ has there"
         )
-    if isinstance(error, ValueError) and message == "embedded null byte":
+    if isinstance(error, ValueError) and "embedded null " in message:
         return (
             "hydra.run.dir: the name of the run's folder holds a NUL character; set "
             "hydra.run.dir=DIR"
