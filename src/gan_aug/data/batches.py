@@ -6,6 +6,7 @@ A `Pool` holds the images. A `Plan` says which rows batch k holds and how they a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -98,15 +99,15 @@ class Pool:
         return batch
 
 
-class Plan:
+class Plan(ABC):
     """Says which rows of a pool each batch holds, and how these are combined.
 
     Batch k is a function of the plan and of k alone, so a resumed run reads on where it stopped.
     """
 
+    @abstractmethod
     def rows(self, k: int) -> Tensor:
         """Return the int64 (B,) rows of batch k."""
-        raise NotImplementedError
 
     def combine(self, batch: Batch, k: int) -> Batch:
         """Return what the model is given of the rows of batch k."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ GRID_SIDE = 6
 """Images along each side of a sample grid; of several classes each has the same share of it."""
 
 
-class _Watching(Callback):
+class _Watching(Callback, ABC):
     """Looks at a GAN, fitted on `origin`, every n epochs and after the last one.
 
     Its training does not change: no global random number is drawn, and what was in training mode is
@@ -48,9 +49,9 @@ class _Watching(Callback):
             for module in training:
                 module.training = True
 
+    @abstractmethod
     def look(self, trainer: Trainer, gan: GAN) -> None:
         """Look at the GAN as it is now; it may leave training mode."""
-        raise NotImplementedError
 
 
 class SampleGrids(_Watching):
