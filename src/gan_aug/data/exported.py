@@ -1,4 +1,4 @@
-"""What lies beside images of a draw that left gan_aug, and beside those that were made from them."""
+"""What lies beside the images of an exported draw, and beside those made from them."""
 
 from __future__ import annotations
 
