@@ -23,7 +23,10 @@ def main(settings: GenerateSettings) -> None:
     """
     checkpoint = Path(settings.checkpoint).expanduser()
     if not checkpoint.is_file():  # before torch is loaded
-        raise GanAugError(f"checkpoint={checkpoint}: no such file; name a GAN run's last.ckpt")
+        raise GanAugError(
+            f"checkpoint={checkpoint}: no such file; name a GAN run's last.ckpt (generators of "
+            "one's own leave none: train model=generator with a larger generate.count)"
+        )
     folder = Path(settings.output_dir).expanduser()
     if folder.exists():
         raise GanAugError(f"output_dir={folder}: exists already; choose another folder")

@@ -76,7 +76,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         ((*STUDY, "arms.gan.added=null"), "write arms.gan.added.KEY=VALUE"),
         ((*STUDY, "arms.gan.added.filter=0"), "arms.gan.added.filter=0: holds several settings"),
         (("train", "generate=null"), "generate=null: holds several settings"),
-        (("train", "model.kind=foo"), "model.kind=foo: must be one of classifier, gan"),
+        (("train", "model.kind=foo"), "model.kind=foo: must be one of classifier, gan, generator"),
         (("train", "model.r1=null"), "model.r1=null: holds several settings; write model.r1.KEY="),
         (("train", "logger=[]"), "logger: is missing; choose one of default, as logger=NAME"),
         (("train", "data.synthetic=null"), "write data.synthetic.KEY=VALUE"),

@@ -17,6 +17,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import remove_folder
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.class_facts import GanFacts, gan_facts
+from gan_aug.settings.models import GeneratorSettings
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
@@ -56,6 +57,10 @@ class Unlabelled(AddedFrom):
             raise GanAugError(
                 f"{where}: is of a GAN (source: gan) or of the images themselves (source: real), "
                 f"not of source={added.source}"
+            )
+        if added.source == "gan" and isinstance(model, GeneratorSettings):
+            raise GanAugError(
+                f"{where}: needs a GAN, and model={model.name} is none; set model=dcgan"
             )
         if added.source == "gan" and gan_facts(model) != GanFacts("one", None):
             raise GanAugError(

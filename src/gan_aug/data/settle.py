@@ -16,7 +16,7 @@ from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 from gan_aug.settings.commands import SettledTrain, TrainSettings
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.models import GanSettings
+from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.values import AUTO
 
 _TRIES = 12
@@ -36,9 +36,9 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
     """
     model, data, classes = settings.model, settings.data, source.classes
     values, made = Plain(), dict[str, list[str]]()
-    if isinstance(model, GanSettings):
+    if isinstance(model, GanSettings | GeneratorSettings):
         subset = classes.numbers(data.subset, "data.subset")
-        if model.pair is not None:
+        if isinstance(model, GanSettings) and model.pair is not None:
             pair = classes.all_named(model.pair, "model.pair")
             model = model.model_copy(update={"pair": pair})
             values["model.pair"] = pair
@@ -53,6 +53,8 @@ def settle_training(settings: TrainSettings, source: Source) -> tuple[SettledTra
         values["trainer.max_epochs"] = settings.trainer.max_epochs or epochs
         if settings.quality.every_n_epochs == AUTO:
             values["quality.every_n_epochs"] = max(1, round(epochs / CURVE_POINTS))
+    elif isinstance(model, GeneratorSettings):
+        values["quality.every_n_epochs"] = None  # nobody sees it before it is fitted
     else:
         check_all_classes(values["data.subset"])
         if settings.trainer.max_epochs is None:
@@ -129,7 +131,7 @@ def with_other_classes(splits: Splits) -> dict[str, int] | None:
 
 def say_what_is_left(settings: SettledTrain, source: Source) -> None:
     """Print how many images a GAN will be measured with, before it is fitted."""
-    if not isinstance(settings.model, GanSettings):
+    if not isinstance(settings.model, GanSettings | GeneratorSettings):
         return
     made = classes_made(settings.model, settings.data.train_class, source.classes.names)
     left = _left(settings.data, source, made, settings.quality.select is not None)

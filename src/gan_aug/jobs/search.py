@@ -86,6 +86,11 @@ def search(
 def _check_metric(metric: str, config: DictConfig) -> None:
     """Refuse what the model will not log, before hours are spent on it."""
     gan = config.model.kind == "gan"
+    if config.model.kind == "generator":
+        raise GanAugError(
+            f"hydra.sweeper.metric={metric}: model={config.model.name} is no GAN and logs nothing "
+            "while it is fitted; leave hydra/sweeper=optuna out, and name the values with -m"
+        )
     if gan and metric.startswith("val/"):
         raise GanAugError(
             f"hydra.sweeper.metric={metric}: a GAN logs none; name quality/kid, say, with "

@@ -37,7 +37,7 @@ def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -
     splits, synthetic = prepared.splits, prepared.synthetic
     model, train_class = config["model"], config["data"]["train_class"]
     classes = splits.classes.names
-    makes = classes_made(model, train_class, classes) if model["kind"] == "gan" else {}
+    makes = {} if model["kind"] == "classifier" else classes_made(model, train_class, classes)
     sources = splits.train.of_classes({name for names in makes.values() for name in names})
     return Origin(
         model=model["name"],

@@ -327,12 +327,13 @@ def _gate(summary: Summary) -> Iterator[str]:
         passes, sets = (sum(getattr(row, n) for row in summary.gate) for n in ("passed", "draws"))
         shares = [round(100 * row.real) for row in summary.gate if row.real is not None]
         yield (
-            f"{passes} of {sets} sets of GAN images pass the gate, as varied as real ones; of real "
-            f"images in their place: {f'{span(shares)} %' if shares else 'not measured'}."
+            f"{passes} of {sets} sets of {summary.maker} images pass the gate, as varied as real "
+            f"ones; of real images in their place: "
+            f"{f'{span(shares)} %' if shares else 'not measured'}."
         )
         return
     for condition, classes in by_condition.items():
-        said = "GAN images pass the gate (as varied as unseen real ones)"
+        said = f"{summary.maker} images pass the gate (as varied as unseen real ones)"
         yield f"{said}{condition}: {', '.join(classes)}."
 
 

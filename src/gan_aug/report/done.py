@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from gan_aug.report.records import maker_of
 from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Costs
 
@@ -44,8 +45,11 @@ def _models(study: Study, costs: Costs) -> Iterator[str]:
     if costs.gans:
         name = _or(study, lambda job: job.result.method.gan, ", ")
         size = _or(study, lambda job: job.result.method.gan_batch_size)
-        batches = span([gan.batches for job in study.jobs for gan in job.result.gans.values()])
-        yield f"GANs: {costs.gans} ({name}), {batches} batches of {size} images each."
+        gans = [gan for job in study.jobs for gan in job.result.gans.values()]
+        said = f"{_maker(study)}s: {costs.gans} ({name})"
+        if batches := [gan.batches for gan in gans if gan.batches is not None]:
+            said += f", {span(batches)} batches of {size} images each"
+        yield f"{said}."
 
 
 def _chosen_by(study: Study) -> Iterator[str]:
@@ -71,7 +75,7 @@ def _chosen_by(study: Study) -> Iterator[str]:
     )
     if fitted_on:
         said.append(
-            f"GAN images are measured with a reference classifier fitted on "
+            f"{_maker(study)} images are measured with a reference classifier fitted on "
             f"{' or '.join(fitted_on)} labelled images."
         )
     if said:
@@ -80,7 +84,7 @@ def _chosen_by(study: Study) -> Iterator[str]:
 
 def _where(study: Study, costs: Costs) -> Iterator[str]:
     machine = _or(study, lambda job: job.record.machine, "; ")
-    took = [f"a GAN {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
+    took = [f"a {_maker(study)} {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
     if costs.fits:
         took.append(f"a fit {minutes(costs.fit_seconds_total / costs.fits)}")
     yield f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
@@ -102,6 +106,10 @@ def _counts(job: FinishedDraw, split: str) -> str | None:
     if not of_split or not any(of_split.values()) or not {*names} <= {*of_split}:
         return None
     return " + ".join(str(of_split[name]) for name in names)
+
+
+def _maker(study: Study) -> str:
+    return maker_of(job.result.method for job in study.jobs)
 
 
 def _or(study: Study, what: Callable[[FinishedDraw], object], between: str = " or ") -> str:

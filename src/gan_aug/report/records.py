@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -74,10 +74,10 @@ class ArmFacts(Part):
 
 
 class GANFacts(Part):
-    """A GAN of a draw."""
+    """A GAN of a draw, or another generator that stands where a GAN does."""
 
     seconds: float  # that its fit took
-    batches: int  # that it was trained on
+    batches: int | None  # that it was trained on; None of a generator that is no GAN
     diverged: bool  # after its weights had been chosen
     chosen: int | None  # batches after which its weights were taken, where chosen; None: after all
     checkpoint_sha256: str
@@ -125,6 +125,13 @@ class Method(Part):
     gan: str | None
     gan_batch_size: int | None
     gan_select: str | None  # what GANs' weights were chosen by; None: they were not
+    generator: str | None = None  # class of a generator that is no GAN; None: it is a GAN
+
+
+def maker_of(methods: Iterable[Method]) -> str:
+    """Return what made the images: GAN, a generator's class, or `generator` of several kinds."""
+    made_by = {method.generator or "GAN" for method in methods}
+    return made_by.pop() if len(made_by) == 1 else "generator"
 
 
 class Declaration(Stored):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from gan_aug.report.records import RuleCheck
+from gan_aug.report.records import RuleCheck, maker_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import FinishedDraw, Study
 
@@ -47,13 +47,14 @@ def _refitted(study: Study) -> StudyCheck:
     for job in study.jobs:
         for gan in job.result.gans.values():
             seen.setdefault(gan.checkpoint_sha256, set()).add(job.result.draw)
+    maker = maker_of(job.result.method for job in study.jobs)
     shared = sum(len(draws) > 1 for draws in seen.values())
-    detail = f"{len(seen)} GANs for {len({job.result.draw for job in study.jobs})} draws"
+    detail = f"{len(seen)} {maker}s for {len({job.result.draw for job in study.jobs})} draws"
     if not seen:
         detail = "the study has no GAN"
     if shared:
-        detail = f"{shared} GANs serve several draws"
-    title = "A GAN is fitted for each draw"
+        detail = f"{shared} {maker}s serve several draws"
+    title = f"A {maker} is fitted for each draw"
     return StudyCheck(rule=8, title=title, passed=not shared, detail=detail, failed_in=[])
 
 

@@ -15,7 +15,7 @@ from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, fami
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LAST
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
-from gan_aug.report.records import DECLARATION, Declaration, GANFacts
+from gan_aug.report.records import DECLARATION, Declaration, GANFacts, maker_of
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import draws_needed, visible_difference
 from gan_aug.report.study import FinishedDraw, Study, Swept
@@ -95,7 +95,7 @@ class GANCosts:
     condition: Swept
     gans: int  # those that `study.gan_fits` fits for one count as one
     seconds: float  # mean of each
-    batches: float  # mean that each was trained on
+    batches: float | None  # mean that each was trained on; None of generators that are no GANs
     diverged: int  # how many diverged after their weights had been chosen
     chosen: float | None  # mean after which the weights were taken, where that was chosen
 
@@ -155,6 +155,7 @@ class Summary:
     declared: bool  # before the first draw
     declaration: str | None  # what was declared then, where it has been changed since
     adds: str  # where the asked arm's added images are from
+    maker: str  # what made them: GAN, or a generator's class
     shown_added: dict[str, float]  # arm to the share of added images among those it was shown
     control: str | None  # arm that uses copies of real images as the asked one uses GAN images
     primary: str  # the split that conclusions are about
@@ -205,6 +206,7 @@ def summarise(study: Study) -> Summary:
         declared=(study.folder / DECLARATION).exists(),
         declaration=_changed_declaration(study),
         adds=study.first.arms[asked.arm].source,
+        maker=maker_of(job.result.method for job in study.jobs),
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
         primary=study.primary,
@@ -325,12 +327,13 @@ def _costs(study: Study) -> Costs:
     for condition in study.conditions:
         if of_condition := _gans(study.of(condition)):
             chosen = [gan.chosen for gan in of_condition if gan.chosen is not None]
+            batches = [gan.batches for gan in of_condition if gan.batches is not None]
             by_condition.append(
                 GANCosts(
                     condition=study.named(condition),
                     gans=len(of_condition),
                     seconds=float(np.mean([gan.seconds for gan in of_condition])),
-                    batches=float(np.mean([gan.batches for gan in of_condition])),
+                    batches=float(np.mean(batches)) if batches else None,
                     diverged=sum(gan.diverged for gan in of_condition),
                     chosen=float(np.mean(chosen)) if chosen else None,
                 )

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from gan_aug.run.errors import GanAugError
@@ -44,12 +47,16 @@ class GanFacts(NamedTuple):
 def gan_facts(model: Any) -> GanFacts:
     """Return what a GAN is.
 
-    `model` is its settings, as `GanSettings` or as a mapping, which may come from a file.
+    `model` is its settings, as `GanSettings` or as a mapping, which may come from a file. A
+    generator that is no GAN (`GeneratorSettings`) is fitted on what its settings say.
 
     Raises:
         GanAugError: its class is none of gan_aug.models.gans.
     """
-    target = str(_plain(model)["module"]["_target_"])
+    plain = _plain(model)
+    if plain.get("kind") == "generator":
+        return GanFacts(plain["fitted_on"], None)
+    target = str(plain["module"]["_target_"])
     constants = class_constants(target)
     if "FITTED_ON" not in constants:
         raise GanAugError(
@@ -120,6 +127,28 @@ def _parsed(module: str) -> ast.Module:
     folder, name = place.groups()
     path = Path(__file__).parents[1] / "models" / folder / f"{name}.py"
     return ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+
+
+@functools.cache
+def file_of(target: object) -> str | None:
+    """Return the SHA-256 of the file that a class lies in; None: there is none that can be read.
+
+    `target` is its dotted name, from the command line; packages around it are imported. The hash
+    stays what it was first, as the class does that a process has loaded.
+    """
+    module = str(target)
+    while "." in module:
+        module = module.rpartition(".")[0]
+        try:
+            found = importlib.util.find_spec(module)
+            if found is not None and found.origin is not None:
+                return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
+        except Exception:  # it raises what it likes, and building it will say so
+            continue
+    return None
+
+
+OmegaConf.register_new_resolver("file_of", file_of, replace=True)
 
 
 def classes_made(

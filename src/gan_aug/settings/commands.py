@@ -14,6 +14,7 @@ from gan_aug.settings.data import DataSettings, SettledData
 from gan_aug.settings.models import (
     CallbackNode,
     GanSettings,
+    GeneratorSettings,
     Model,
     NetworkSettings,
     TrainerSettings,
@@ -57,8 +58,12 @@ class FittingSettings(RunSettings):
     quality: QualitySettings
 
 
-def check_model(model: NetworkSettings, data: DataSettings, batch_key: str, batch: int) -> None:
+def check_model(
+    model: NetworkSettings | GeneratorSettings, data: DataSettings, batch_key: str, batch: int
+) -> None:
     """Refuse images of a size, or batches of a number, that a network does not take."""
+    if isinstance(model, GeneratorSettings):  # its own matter
+        return
     size, takes = data.image_size, image_sizes(model)
     if size < takes.min_size or (takes.power_of_two and size & (size - 1)):
         wanted = "powers of two" if takes.power_of_two else "sizes"
@@ -81,19 +86,25 @@ class TrainSettings(FittingSettings):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        data, quality, is_gan = self.data, self.quality, isinstance(self.model, GanSettings)
+        data, quality = self.data, self.quality
+        makes_images = isinstance(self.model, GanSettings | GeneratorSettings)
         check_model(self.model, data, "data.batch_size", data.batch_size)
         if quality.select is not None and quality.every_n_epochs is None:
             raise GanAugError(
                 f"quality.select={quality.select}: chooses by what is measured in training; set "
                 "quality.every_n_epochs"
             )
-        if is_gan and data.synthetic.dir is not None:
+        if isinstance(self.model, GeneratorSettings) and quality.select is not None:
+            raise GanAugError(
+                f"quality.select={quality.select}: chooses a GAN's weights while it trains, and "
+                f"model={self.model.name} is no GAN; set quality.select=null"
+            )
+        if makes_images and data.synthetic.dir is not None:
             raise GanAugError(
                 f"data.synthetic.dir={data.synthetic.dir}: a GAN learns from real images only; "
                 "synthetic images join the training of a classifier (model=cnn)"
             )
-        if not is_gan and data.train_class is not None:
+        if not makes_images and data.train_class is not None:
             raise GanAugError(
                 f"data.train_class={as_typed(data.train_class)}: a classifier needs all classes; "
                 "set data.train_class=null"
@@ -126,7 +137,10 @@ class SubjectSettings(RunSettings):
 
     def _check_checkpoint(self) -> None:
         if self.checkpoint is not None and not Path(self.checkpoint).expanduser().is_file():
-            raise GanAugError(f"checkpoint={self.checkpoint}: no such file; name {_CHECKPOINT}")
+            raise GanAugError(
+                f"checkpoint={self.checkpoint}: no such file; name {_CHECKPOINT} of a GAN "
+                "(generators of one's own leave none: evaluate synthetic.dir=RUN/synthetic)"
+            )
 
 
 class EvaluateSettings(SubjectSettings):

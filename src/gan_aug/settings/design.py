@@ -138,7 +138,7 @@ class Design(Settings):
         Wanted("a whole number from 1, or {max: NUMBER, choose: validation}"),
     ] = Field(description="of the classifier, in every arm")
     validate_every: Positive = Field(description="steps")
-    gan_batches: Positive = Field(description="that a GAN is trained on")
+    gan_batches: Positive | None = Field(description="that a GAN is trained on")
     gan_curve_points: Positive | None = Field(description="how often a GAN's quality is measured")
     gan_select: str | None = Field(description="what chooses a GAN's weights; null: the last")
     gan_fits: Annotated[int, Field(ge=1, le=100)] | None = Field(description="GANs to choose from")

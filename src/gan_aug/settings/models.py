@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.values import (
@@ -144,6 +144,37 @@ class GanSettings(NetworkSettings):
         return self
 
 
+class GeneratorSettings(Settings):
+    """A generator that is fitted in a way of its own (`gan_aug.models.generators`).
+
+    Keys that are none of these are arguments of the class that `_target_` names.
+    """
+
+    name: str = Field(description="for people, and in names of folders")
+    kind: Literal["generator"]
+    fitted_on: Literal["one", "all"] = Field(description="of the classes, at once")
+    source: str | None = Field(default=None, description="SHA-256 of the file that it lies in")
+    module: Node = Field(description="what is fitted")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_is_the_class(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "_target_" not in given:
+            return given
+        if not isinstance(named := given["_target_"], str) or "." not in named.strip("."):
+            raise GanAugError(
+                f"model._target_={as_typed(named)}: must name a class, as package.module.Class"
+            )
+        own = given.keys() & {"name", "kind", "fitted_on", "source"}
+        node = {key: value for key, value in given.items() if key not in own}
+        return {key: given[key] for key in own} | {"module": node}
+
+    @property
+    def called(self) -> str:
+        """The name of its class."""
+        return self.module.class_path.rpartition(".")[2]
+
+
 class ClassifierSettings(NetworkSettings):
     """A classifier."""
 
@@ -162,8 +193,10 @@ class FixedStepsClassifier(ClassifierSettings):
     patience: None = Field(description="there is no early stopping")
 
 
-Model = Annotated[GanSettings | ClassifierSettings, Field(discriminator="kind")]
+Model = Annotated[GanSettings | GeneratorSettings | ClassifierSettings, Field(discriminator="kind")]
 """What `train` fits."""
+ImageMaker = Annotated[GanSettings | GeneratorSettings, Field(discriminator="kind")]
+"""What makes a study's images."""
 
 
 class TrainerSettings(Node):

@@ -12,14 +12,14 @@ from gan_aug.settings.arms import ArmSettings, SettledArm
 from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData
 from gan_aug.settings.design import SPLITS, Design, SettledDesign
-from gan_aug.settings.models import ClassifierSettings, GanSettings
+from gan_aug.settings.models import ClassifierSettings, GanSettings, ImageMaker
 from gan_aug.settings.values import PathText
 
 
 class StudySettings(FittingSettings):
     """`gan_aug.study`: one draw, all arms."""
 
-    model: GanSettings
+    model: ImageMaker
     classifier: ClassifierSettings
     study_dir: PathText = Field(description="the study's folder")
     gans_dir: PathText = Field(description="fitted GANs, shared by all studies")
@@ -29,7 +29,17 @@ class StudySettings(FittingSettings):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         study, model, data = self.study, self.model, self.data
-        check_model(model, data, "model.batch_size", model.batch_size)
+        if isinstance(model, GanSettings):
+            check_model(model, data, "model.batch_size", model.batch_size)
+            if study.gan_batches is None:
+                raise GanAugError(
+                    "study.gan_batches=null: a GAN needs a number; set it, to 1000 say"
+                )
+        elif study.gan_select is not None:
+            raise GanAugError(
+                f"study.gan_select={study.gan_select}: chooses a GAN's weights while it trains, "
+                f"and model={model.name} is no GAN; set study.gan_select=null"
+            )
         if study.validate_every > study.steps.max:
             raise GanAugError(
                 f"study.validate_every={study.validate_every}: is more than the "

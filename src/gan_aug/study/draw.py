@@ -20,6 +20,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.models.fit import make_trainer
+from gan_aug.models.generators.fitted import build as build_generator
 from gan_aug.pages.html import png_of, sheet
 from gan_aug.report import records
 from gan_aug.report.metrics import MeasuredFit, titles_of
@@ -30,6 +31,7 @@ from gan_aug.run.record import Run
 from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.base import building
 from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
+from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study import gans
 from gan_aug.study.events import DrawEvents
@@ -52,7 +54,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         GanAugError: an arm cannot have the images it asks for, or a training failed.
     """
     quieten()
-    study, splits = settings.study, prepared.splits
+    study, splits, model = settings.study, prepared.splits, settings.model
     held_out = gans.held_out_of(settings, splits)
     check_first(settings)
     declare(settings)
@@ -103,8 +105,9 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
             channels=settings.data.channels,
             batch_size=settings.data.batch_size,
             classifier=settings.classifier.name,
-            gan=settings.model.name,
-            gan_batch_size=settings.model.batch_size,
+            gan=model.name,
+            gan_batch_size=model.batch_size if isinstance(model, GanSettings) else None,
+            generator=model.called if isinstance(model, GeneratorSettings) else None,
             gan_select=study.gan_select,
         ),
         classes=list(splits.classes.names),
@@ -135,14 +138,26 @@ def check_first(settings: SettledStudy) -> None:
         settings.classifier.module.build("classifier").make_optimizer()
     arms = settings.arms
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
-        with building("model"):
-            settings.model.module.build("model").configure_optimizers()
+        if isinstance(settings.model, GeneratorSettings):
+            build_generator(settings.model)
+            _say_not_used(settings)
+        else:
+            with building("model"):
+                settings.model.module.build("model").configure_optimizers()
         if settings.quality.use:
             _check_quality(settings)
     for name, arm in arms.items():
         for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
             if node is not None:
                 node.build(f"arms.{name}.{key}")
+
+
+def _say_not_used(settings: SettledStudy) -> None:
+    """Name the settings of GANs that are set, and do nothing."""
+    keys = [key for key in ("gan_batches", "gan_curve_points") if getattr(settings.study, key)]
+    if keys:
+        named = ", ".join(f"study.{key}={getattr(settings.study, key)}" for key in keys)
+        print(f"not used: {named} (model={settings.model.name} is no GAN)")
 
 
 def _check_endpoints(settings: SettledStudy) -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from itertools import chain
 from operator import getitem
 from pathlib import Path
 
+from torch import Tensor
+
 from gan_aug.arms.base import source_of
 from gan_aug.data.batches import epochs_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
-from gan_aug.data.origin import Origin
+from gan_aug.data.image_table import Images
+from gan_aug.data.origin import Manifest, Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
 from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
 from gan_aug.evaluation.subject import source_images
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import NAME, load_gan, read_description
-from gan_aug.models.synthesis import images_of
+from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import Diverged, GanAugError, said, warn
 from gan_aug.run.files import read_json, sha256_of, sha256_of_json
@@ -34,8 +38,10 @@ from gan_aug.settings.alike import deciding
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import gan_facts, made_with
 from gan_aug.settings.commands import SettledTrain
+from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
 from gan_aug.settings.whole import of_plain
+from gan_aug.training.generator import SET, enough, fit_generator
 from gan_aug.training.run import train
 
 _CHANGE_NO_PIXEL = (
@@ -44,6 +50,8 @@ _CHANGE_NO_PIXEL = (
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _CHANGE_NO_PIXEL))
+_NOT_TOLD = ("trainer", "data.batch_size")
+"""Settings that a generator which is no GAN is not told."""
 
 
 def used_in_training(settings: SettledStudy) -> list[str]:
@@ -59,36 +67,54 @@ def gan_config(
     A GAN that is fitted on several classes has the same configuration for each of them.
     `counts` are training images of each class, `fit_number` says which of several GANs it is.
     """
-    made = made_with(settings.model, class_name, list(counts))
+    model = settings.model
+    made = made_with(model, class_name, list(counts))
     needed = {*made, *chain(*made.values())}
     n_images = sum(counts[name] for name in made)
     config = settings.plain()
     kept = {key: config[key] for key in ("data", "model", "trainer", "callbacks", "logger")}
     kept["data"] |= {
-        "train_class": class_name if gan_facts(settings.model).fitted_on == "one" else None,
+        "train_class": class_name if gan_facts(model).fitted_on == "one" else None,
         "subset": {name: n if name in needed else 0 for name, n in counts.items()},
-        "batch_size": settings.model.batch_size,
     }
-    epochs = epochs_of(settings.study.gan_batches, n_images, settings.model.batch_size)
+    epochs, points = None, None
+    if isinstance(model, GanSettings):
+        kept["data"]["batch_size"] = model.batch_size
+        epochs = epochs_of(settings.study.gan_batches or 0, n_images, model.batch_size)
+        points = settings.study.gan_curve_points if settings.quality.use else None
     kept["trainer"]["max_epochs"] = epochs
     kept["trainer"].pop("threads", None)  # the draw's; the GAN's record has their number
-    points = settings.study.gan_curve_points if settings.quality.use else None
     kept["quality"] = config["quality"] | {
         "use": used_in_training(settings),
-        "every_n_epochs": -(-epochs // points) if points else None,
+        "every_n_epochs": -(-epochs // points) if epochs and points else None,
         "select": settings.study.gan_select if points else None,
     }
     again = [fit_number] if fit_number else []
     return of_plain(
         {
-            "name": f"gan_{'_'.join(made)}",
+            "name": "_".join(["gan" if isinstance(model, GanSettings) else model.name, *made]),
             "seed": stream_seed("gan", settings.seed, settings.draw, *made, *again),
             "draw": settings.draw,
-            "generate": {"count": 64, "seed": 0},
+            "generate": {"count": 64, "seed": _of_its_set(settings, fit_number)},
             **kept,
         },
         SettledTrain,
     )
+
+
+def _of_its_set(settings: SettledStudy, replicate: int) -> int:
+    """Return the seed of the set in the folder of a fit; arms see that of a generator alone."""
+    if isinstance(settings.model, GanSettings):
+        return 0
+    return sampling_seed(settings, "", replicate)
+
+
+def sampling_seed(settings: SettledStudy, name: str, replicate: int) -> int:
+    """Return the seed of the images of a class that a draw's arms add."""
+    number = [replicate] if replicate else []
+    # A generator has one seed for all classes, whose images are drawn at once.
+    of_class = [name] if isinstance(settings.model, GanSettings) else []
+    return stream_seed("latents", settings.seed, settings.draw, *of_class, *number)
 
 
 def gan_key(gan: SettledTrain, splits: Splits) -> str:
@@ -101,6 +127,8 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
         settings["quality"] = {key: reduce(getitem, key.split("."), quality) for key in keys}
     for name in _CHANGE_NO_PIXEL:
         settings["data"].pop(name, None)
+    if isinstance(gan.model, GeneratorSettings):  # which is told neither
+        del settings["trainer"], settings["data"]["batch_size"]
     needed = [name for name, count in gan.data.subset.items() if count]
     seen = sorted(splits.train.of_classes(needed).hashes.tolist())
     return sha256_of_json([settings, splits.fingerprint, seen])[:20]
@@ -142,31 +170,61 @@ def _one_gan(
     settings: SettledStudy, prepared: Prepared, class_name: str, fit_number: int
 ) -> tuple[GANFacts, float]:
     """Return a GAN and what its weights were chosen by: lower is better, 0 where they were not."""
+    model, splits = settings.model, prepared.splits
+    is_gan = isinstance(model, GanSettings)
+    what = model.called if isinstance(model, GeneratorSettings) else "GAN"
     which = f", number {fit_number + 1}" if fit_number or settings.study.gan_fits else ""
-    stage(f"GAN of {class_name}{which}")
-    splits = prepared.splits
+    stage(f"{what} of {class_name}{which}")
+    made = made_with(model, class_name, splits.classes.names)
     config = gan_config(settings, class_name, splits.train.counts(), fit_number)
+    wanted = {} if is_gan else _wanted(settings, made, fit_number)
     folder = Path(settings.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.with_suffix(".lease"), guards=folder)
     if not lock.acquire(wait=False):
-        print(f"waiting for the {class_name} GAN that another job is fitting: {folder}", flush=True)
+        print(
+            f"waiting for the {class_name} {what} that another job is fitting: {folder}", flush=True
+        )
         lock.acquire()
     try:
         record = read_record(folder)
-        reused = record is not None and record.finished
+        reused = record is not None and record.finished and (is_gan or enough(folder, wanted))
         if not reused:
-            print(f"fitting the {class_name} GAN of draw {settings.draw}: {folder}", flush=True)
-            with Run(config, may_differ=_MAY_DIFFER, folder=folder) as run:
+            print(f"fitting the {class_name} {what} of draw {settings.draw}: {folder}", flush=True)
+            free = _MAY_DIFFER if is_gan else (*_MAY_DIFFER, *_NOT_TOLD)
+            with Run(config, may_differ=free, folder=folder, anew=not is_gan) as run:
                 run.record(data=splits.notes, synthetic=None)
                 record_threads(run)
-                train(config, Prepared(splits, None), run, keep_chosen=True)
+                if is_gan:
+                    train(config, Prepared(splits, None), run, keep_chosen=True)
+                else:
+                    fit_generator(config, Prepared(splits, None), run, wanted)
             record = read_record(folder)
     finally:
         lock.release()
-    sources = made_with(settings.model, class_name, splits.classes.names)[class_name]
-    # The checkpoint must be the one that the run ended with.
-    remedy = f"remove {folder}, the GAN is then fitted again"
+    remedy = f"remove {folder}, the {what} is then fitted again"
+    if record is None:
+        raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
+    sha256, metrics = (_checked_gan if is_gan else _checked_set)(folder, remedy)
+    try:
+        facts = GANFacts(
+            seconds=record.seconds,
+            batches=metrics["batches"] if is_gan else None,
+            diverged=metrics.get("diverged", False),
+            chosen=metrics.get("best_batches"),
+            checkpoint_sha256=sha256,
+            reused=reused,
+            folder=str(folder),
+            sources=made[class_name],
+        )
+        return facts, 0.0 if facts.chosen is None else float(metrics["best_score"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = said(error)
+        raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
+
+
+def _checked_gan(folder: Path, remedy: str) -> tuple[str, Plain]:
+    """Return the hash of a GAN's checkpoint, which its run must have ended with, and metrics."""
     metrics, checkpoint = read_json(folder / "metrics.json", remedy), checkpoint_of(folder)
     if not checkpoint.is_file():
         raise GanAugError(f"{checkpoint}: is missing; {remedy}")
@@ -174,23 +232,31 @@ def _one_gan(
     hashes = (described.checkpoint_sha256, described.weights_sha256)
     if (metrics.get("checkpoint_sha256"), sha256_of(checkpoint)) != hashes:
         raise GanAugError(f"{checkpoint}: is not the file that its run wrote; {remedy}")
-    if record is None:
-        raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
-    try:
-        facts = GANFacts(
-            seconds=record.seconds,
-            batches=metrics["batches"],
-            diverged=metrics.get("diverged", False),
-            chosen=metrics.get("best_batches"),
-            checkpoint_sha256=described.checkpoint_sha256,
-            reused=reused,
-            folder=str(folder),
-            sources=sources,
-        )
-        return facts, 0.0 if facts.chosen is None else float(metrics["best_score"])
-    except (KeyError, TypeError, ValueError) as error:
-        reason = said(error)
-        raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
+    return described.checkpoint_sha256, metrics
+
+
+def _checked_set(folder: Path, remedy: str) -> tuple[str, Plain]:
+    """Return the hash that a generator's set is known by, and the results of its run."""
+    metrics = read_json(folder / "metrics.json", remedy)
+    manifest = Manifest.of(folder / SET, "synthetic set")
+    if metrics.get("checkpoint_sha256") != manifest.checkpoint_sha256:
+        raise GanAugError(f"{folder / SET}: is not the set that its run wrote; {remedy}")
+    return manifest.checkpoint_sha256, metrics
+
+
+def wanted_of(settings: SettledStudy, name: str, replicate: int) -> int:
+    """Return the most images of a class, by the draw's GAN or a replicate, that any arm needs."""
+    arms = settings.arms.values()
+    return max(
+        (source_of(arm).of_own_gans(arm).get((name, replicate), 0) for arm in arms), default=0
+    )
+
+
+def _wanted(settings: SettledStudy, names: Iterable[str], replicate: int) -> dict[str, int]:
+    """Return how many images arms and measures need of each class, where any does."""
+    counts = {name: wanted_of(settings, name, replicate) for name in names}
+    measured = settings.quality.count if settings.quality.use and not replicate else 0
+    return {name: max(count, measured) for name, count in counts.items() if count}
 
 
 def checkpoint_of(folder: str | Path) -> Path:
@@ -201,6 +267,24 @@ def checkpoint_of(folder: str | Path) -> Path:
 def load(settings: SettledStudy, gan: GANFacts) -> tuple[GAN, Origin, Plain]:
     """Return a fitted GAN, where it comes from and its configuration."""
     return load_gan(checkpoint_of(gan.folder), lambda: settings.model.module.build("model"))
+
+
+def made_by(
+    settings: SettledStudy, fitted: GANFacts, name: str, count: int, seed: int, splits: Splits
+) -> tuple[Generated, Plain, Callable[[Images], Tensor] | None]:
+    """Return images of a class, the first of which do not depend on their number.
+
+    Returns:
+        Images; what a manifest says of their generator; its discriminator of the class, if any.
+    """
+    if isinstance(settings.model, GanSettings):
+        gan, origin, config = load(settings, fitted)
+        made = images_of(gan, origin, name, count, seed, splits.train)
+        head = manifest_head(origin, config, checkpoint_of(fitted.folder), seed)
+        return made, head, discriminator_of(gan, splits.classes.label(name))
+    kept = read_set(Path(fitted.folder) / SET, None, settings.data.image_size, splits, "gans_dir")
+    of_set = {"format", "count", "image_size", "channels", "files", "sources"}
+    return kept.by_class[name].first(count), kept.manifest.model_dump(exclude=of_set), None
 
 
 def generated_classes(settings: SettledStudy) -> list[str]:
@@ -238,10 +322,8 @@ def measure_gans(
     classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():
         update(len(classes), len(gans))
-        gan, origin, _ = load(settings, fitted)
-        seed = stream_seed("latents", settings.seed, settings.draw, name)
-        made = images_of(gan, origin, name, settings.quality.count, seed, splits.train)
-        discriminator = discriminator_of(gan, splits.classes.label(name))
+        seed, count = sampling_seed(settings, name, 0), settings.quality.count
+        made, _, discriminator = made_by(settings, fitted, name, count, seed, splits)
         sources = source_images(made, splits.train)
         classes[name] = evaluator.against_baseline(
             {GENERATED: made.images}, name, held_out, discriminator, sources

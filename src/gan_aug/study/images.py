@@ -14,17 +14,15 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
 from gan_aug.models.classifier import Classifier, probabilities
-from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import remove_folder
 from gan_aug.run.progress import stage
-from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fits import FOR_ADDED_IMAGES, fit_arm
-from gan_aug.study.gans import checkpoint_of, find_or_fit, load
+from gan_aug.study.gans import checkpoint_of, find_or_fit, made_by, sampling_seed
 
 
 class DrawImages(Draw):
@@ -93,7 +91,7 @@ class DrawImages(Draw):
         wanted = [source_of(arm).of_own_gans(arm) for arm in settings.arms.values()]
         most = max(n for gans in wanted for (of_class, _), n in gans.items() if of_class == name)
         folder = self.folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
-        seed = stream_seed("latents", settings.seed, settings.draw, name, *number)
+        seed = sampling_seed(settings, name, replicate)
         try:
             return self._read_set(gan, name, folder, most, seed)
         except DamagedSet as error:  # the same GAN and seed give the same images
@@ -108,17 +106,14 @@ class DrawImages(Draw):
             GanAugError: there is another set in the folder, or its GAN saw what it must not.
         """
         if not folder.exists():
-            module, origin, config = load(self.settings, gan)
-            images = {name: images_of(module, origin, name, count, seed, self.splits.train)}
-            write_set(
-                folder, images, manifest_head(origin, config, checkpoint_of(gan.folder), seed)
-            )
+            made, head, _ = made_by(self.settings, gan, name, count, seed, self.splits)
+            write_set(folder, {name: made}, head)
         manifest = Manifest.of(folder, "synthetic set")
         says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
         if says != (gan.checkpoint_sha256, {name: count}, seed):
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
-        made = read_set(folder, None, self.settings.data.image_size, self.splits)
-        return made.by_class[name]
+        written = read_set(folder, None, self.settings.data.image_size, self.splits)
+        return written.by_class[name]
 
     def fit_gan(self, splits: Splits, name: str) -> Path:
         """Fit the study's GAN on other images than the draw's; return its checkpoint.

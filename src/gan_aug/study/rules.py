@@ -10,7 +10,7 @@ from gan_aug.arms.base import mixing_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
-from gan_aug.report.records import DrawResult, FitResult, RuleCheck
+from gan_aug.report.records import DrawResult, FitResult, RuleCheck, maker_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
@@ -26,8 +26,9 @@ def check_rules(
     beside = "by the most probable class"
     if splits.classes.positive is not None:
         beside = "at 0.5 and at the threshold chosen on validation"
+    maker = maker_of([result.method])
     titled = {
-        "A GAN saw only training images of its own draw": saw_only_training_images(
+        f"A {maker} saw only training images of its own draw": saw_only_training_images(
             splits, folder, unlabelled
         ),
         "No exact duplicate crosses a split or counts twice": _duplicates(splits),

@@ -12,6 +12,7 @@ from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import ruler_arms
+from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
 
@@ -26,12 +27,15 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
     prepared = prepare(settings.data, source)
     values = named(settings.data, prepared.splits)
     check_all_classes(values["data.subset"])
-    if (pair := settings.model.pair) is not None:
-        values["model.pair"] = classes.all_named(pair, "model.pair")
+    model = settings.model
+    if isinstance(model, GanSettings) and model.pair is not None:
+        values["model.pair"] = classes.all_named(model.pair, "model.pair")
     usual = _added(settings, classes)
     arms: Plain = {}
     for name, arm in settings.arms.items():
         arms[name] = arm.model_dump(by_alias=True, exclude_unset=True)
+        if isinstance(model, GeneratorSettings):  # a report says what made the images
+            arms[name]["title"] = arm.title.replace("GAN", model.called)
         typed = classes.numbers(arm.added.count, f"arms.{name}.added.count")
         arms[name]["added"]["count"] = {n: usual[n] if k is None else k for n, k in typed.items()}
         if arm.real is not None:

@@ -41,8 +41,9 @@ from gan_aug.run.run_record import read_record
 from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
-from gan_aug.settings.models import GanSettings
+from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV, ReportProgress
+from gan_aug.training.generator import SET, fit_generator
 from gan_aug.training.plugins import Fitting, build_all
 from gan_aug.training.resume import best_score, find_start
 from gan_aug.training.tensorboard import LAST, At, session, settings_of, write_events
@@ -59,6 +60,9 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
         GanAugError: training failed in a way the user can act on.
     """
     quieten()
+    if isinstance(settings.model, GeneratorSettings):
+        _make_set(settings, prepared, run)
+        return
     # Deterministic mode would also fill all new memory, which nothing here reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     pl.seed_everything(settings.seed, workers=True, verbose=False)
@@ -118,6 +122,14 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
             now = time.time()
             rows = session(shown, now - (record.seconds or 0.0))
             write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
+
+
+def _make_set(settings: SettledTrain, prepared: Prepared, run: Run) -> None:
+    """Fit a generator that is no GAN for the set that it makes; nothing else of it is kept."""
+    made = classes_made(settings.model, settings.data.train_class, prepared.splits.classes.names)
+    count = settings.generate.count
+    fit_generator(settings, prepared, run, dict.fromkeys(made, count))
+    print(f"synthetic   {run.folder / SET} ({count} images per class)")
 
 
 def serving_of(settings: SettledTrain, splits: Splits) -> Serving:

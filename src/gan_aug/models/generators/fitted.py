@@ -1,0 +1,107 @@
+"""A generator of anybody's in use: what it is given is a copy, what it returns is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.models.generators.base import AT_ONCE, Generator, Resumable
+from gan_aug.run.errors import GanAugError, said
+from gan_aug.run.progress import update
+from gan_aug.run.seeds import stream_seed
+from gan_aug.settings.models import GeneratorSettings
+
+_LARGEST = 1000
+"""Letters of what an error of somebody else's code says."""
+
+
+def build(settings: GeneratorSettings) -> Generator:
+    """Build a generator; raise GanAugError where that fails, or it is none."""
+    made = settings.module.build("model")
+    for method in ("fit", "sample"):
+        if not callable(getattr(made, method, None)):
+            raise GanAugError(
+                f"model._target_={settings.module.class_path}: has no method {method}; a generator "
+                "has fit(images, labels, seed) and sample(label, count, seed)"
+            )
+    generator: Generator = made
+    return generator
+
+
+class FittedGenerator:
+    """A generator that was fitted on `train`, the training images of a draw.
+
+    An error that it raises, and what it returns that are no images of the draw's size, become a
+    GanAugError of one line that names its class and the draw.
+    """
+
+    def __init__(
+        self, settings: GeneratorSettings, train: ImageTable, draw: int, seed: int, folder: Path
+    ) -> None:
+        """Build and fit it.
+
+        Args:
+            settings: what to build.
+            train: images and labels.
+            draw: for messages.
+            seed: of the fit.
+            folder: which a generator that can go on may write to.
+        """
+        self._where = f"model={settings.name} ({settings.called}), draw {draw}"
+        self._shape = train.images.shape[1:]
+        self._generator = build(settings)
+        if isinstance(self._generator, Resumable):
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._called("keep_in"):
+                self._generator.keep_in(folder)
+        with self._called("fit", seed):
+            self._generator.fit(np.array(train.images), np.array(train.labels), seed)
+
+    def sample(self, label: int, start: int, count: int, seed: int) -> Images:
+        """Return images of a class, (count, C, H, W): those from number `start` on.
+
+        Whole blocks of `AT_ONCE` are asked for, so that they do not depend on `count`.
+        """
+        first, last = start // AT_ONCE, -(-(start + count) // AT_ONCE)
+        blocks = [np.zeros((0, *self._shape), np.uint8)]
+        for block in range(first, last):
+            blocks.append(self._block(label, stream_seed(seed, label, block)))
+            update(block + 1 - first, last - first)
+        return np.concatenate(blocks)[start - first * AT_ONCE :][:count]
+
+    def _block(self, label: int, seed: int) -> Images:
+        with self._called("sample", seed):
+            made = np.array(self._generator.sample(label, AT_ONCE, seed))
+        wanted = (AT_ONCE, *self._shape)
+        if made.dtype.kind == "f" and not np.isfinite(made).all():
+            raise GanAugError(
+                f"{self._where}: sample returned numbers that are not finite; the fit came to "
+                "nothing, look at its losses"
+            )
+        if made.dtype != np.uint8 or made.shape != wanted:
+            raise GanAugError(
+                f"{self._where}: sample returned {made.dtype} {made.shape}, not uint8 {wanted}; "
+                "return images of 0 to 255, as many as count says"
+            )
+        return made
+
+    @contextmanager
+    def _called(self, method: str, seed: int | None = None) -> Iterator[None]:
+        import lightning.pytorch as pl
+
+        if seed is not None:  # of random numbers that it does not draw from a generator of its own
+            pl.seed_everything(seed, verbose=False)
+        try:
+            yield
+        except GanAugError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {said(error, _LARGEST)}".rstrip(": ")
+            raise GanAugError(
+                f"{self._where}: {method} raised {reason}; mend the class "
+                "(HYDRA_FULL_ERROR=1 shows where)"
+            ) from error

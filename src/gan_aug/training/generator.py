@@ -1,0 +1,114 @@
+"""Fit a generator that is no GAN, and write what its run folder promises: its images."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from gan_aug.data.image_table import Images
+from gan_aug.data.origin import Manifest
+from gan_aug.data.prepare import Prepared
+from gan_aug.data.splits import Splits
+from gan_aug.data.stored import data_settings
+from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.models.generators.fitted import FittedGenerator
+from gan_aug.models.synthesis import origin_of
+from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.files import remove_folder, sha256_of_json, write_json
+from gan_aug.run.progress import reporting, stage
+from gan_aug.run.record import Run
+from gan_aug.settings.base import Plain
+from gan_aug.settings.class_facts import classes_made
+from gan_aug.settings.commands import SettledTrain
+from gan_aug.settings.models import GeneratorSettings
+
+KEPT = "kept"
+"""Folder of a run that its generator writes to."""
+SET, METRICS = "synthetic", "metrics.json"
+
+
+def fit_generator(
+    settings: SettledTrain, prepared: Prepared, run: Run, wanted: Mapping[str, int]
+) -> None:
+    """Fit a generator, and write synthetic/ with so many images of each class, and metrics.json.
+
+    Images that are there stay the first ones; where they are enough nothing is fitted.
+
+    Raises:
+        GanAugError: a class without images, or what its class did wrong.
+    """
+    model, splits, folder = settings.model, prepared.splits, run.folder / SET
+    assert isinstance(model, GeneratorSettings)
+    fitted_on = list(classes_made(model, settings.data.train_class, splits.classes.names))
+    train = splits.train.of_classes(fitted_on)
+    if empty := [name for name, n in train.counts().items() if name in fitted_on and not n]:
+        raise GanAugError(
+            f"data.subset.{empty[0]}: the draw has no {empty[0]} images, and model={model.name} is "
+            "fitted on them; set it above 0"
+        )
+    there, identity = _made_before(folder, splits)
+    lacking = {n: k for n, k in wanted.items() if n not in there or len(there[n]) < k}
+    started, facts = time.monotonic(), Plain()
+    if lacking:
+        with reporting(run.folder, stages=2):
+            stage(f"{model.called}: fit", unit="")
+            generator = FittedGenerator(model, train, splits.draw, settings.seed, run.folder / KEPT)
+            facts["fit_seconds"] = round(time.monotonic() - started, 3)
+            stage(f"{model.called}: images", unit="blocks")
+            for name, count in lacking.items():
+                label, before = splits.classes.label(name), there.get(name, train.images[:0])
+                more = generator.sample(
+                    label, len(before), count - len(before), settings.generate.seed
+                )
+                there[name] = np.concatenate([before, more])
+        origin = origin_of(run.config, prepared, train)
+        if identity is None:
+            first = hashlib.sha256(there[min(there)][:1].tobytes()).hexdigest()
+            identity = sha256_of_json([origin.model_dump(), first])
+        head = {
+            **origin.model_dump(),
+            "checkpoint_sha256": identity,
+            "seed": settings.generate.seed,
+            "chosen_by": None,
+            "data_settings": data_settings(run.config["data"], None),
+        }
+        if folder.exists():
+            remove_folder(folder)
+        in_order = {name: Generated(there[name]) for name in splits.classes if name in there}
+        write_set(folder, in_order, head)
+    metrics = {
+        "headline": {},
+        "generator": model.module.class_path,
+        "source": model.source,
+        "images": {name: len(images) for name, images in there.items()},
+        "checkpoint_sha256": identity,
+        **facts,
+    }
+    write_json(run.folder / METRICS, metrics)
+
+
+def _made_before(folder: Path, splits: Splits) -> tuple[dict[str, Images], str | None]:
+    """Return the images of a sound set that an earlier attempt left, by class, and whose it is."""
+    if not folder.exists():
+        return {}, None
+    try:
+        kept = read_set(folder, None, splits.train.images.shape[-1], splits)
+    except GanAugError as error:
+        warn(f"{error}: fitting again")
+        return {}, None
+    there = {name: made.images for name, made in kept.by_class.items() if len(made)}
+    return there, kept.manifest.checkpoint_sha256
+
+
+def enough(folder: Path, wanted: Mapping[str, int]) -> bool:
+    """Tell whether a finished run's folder says that it holds so many images of each class."""
+    try:
+        there = Manifest.of(folder / SET, "synthetic set").count
+    except GanAugError as error:
+        warn(f"{error}: fitting again")
+        return False
+    return all(there.get(name, 0) >= count for name, count in wanted.items())
