@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "how good generated images are, beside unseen real ones",
     "explain": "what a GAN's networks learned",
     "study": "does GAN augmentation help? One draw, all arms; with -m, many draws",
+    "export": "a draw's training images as files, for a generator of somebody else's",
     "report": "a study's report, again at any time",
     "status": "how the jobs of a study or multirun stand",
     "demo": "the whole job in a few minutes, on made-up images",

@@ -51,6 +51,32 @@ def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
     return _with_folder_to_resume(arguments)
 
 
+def with_list(arguments: list[str], key: str) -> list[str]:
+    """Return arguments in which the values of a sweep over `key` are a list, for one process.
+
+    Raises:
+        GanAugError: another setting has several values.
+    """
+    kept = []
+    for argument in arguments:
+        if argument in ("-m", "--multirun"):
+            continue
+        try:
+            (override,) = OverridesParser.create().parse_overrides([argument])
+        except OverrideParseException:  # an option, or Hydra says what it is
+            kept.append(argument)
+            continue
+        if override.is_sweep_override():
+            if override.key_or_group != key:
+                raise GanAugError(
+                    f"{argument}: this command takes several values of {key} alone; repeat it for "
+                    "each"
+                )
+            argument = f"{key}=[{','.join(override.sweep_string_iterator())}]"
+        kept.append(argument)
+    return kept
+
+
 def typed_settings() -> frozenset[str]:
     """Return the keys and groups that this job's command line names: data, data.root ..."""
     overrides = list(HydraConfig.get().overrides.task)

@@ -25,7 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.run.arguments import for_hydra, quoting
+from gan_aug.run.arguments import for_hydra, quoting, with_list
 from gan_aug.run.errors import Diverged, GanAugError, one_line
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.record import Busy
@@ -51,12 +51,14 @@ def command(
     config_name: str,
     at_end: Callable[[], None] = print_table,
     to_go_on: str = "repeat the command with resume=true to go on",
+    several: str | None = None,
 ) -> Callable[[Callable[[Any], object]], Callable[[], None]]:
     """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
 
     The task is given the validated settings (`gan_aug.settings.commands`) of a configuration in
     conf/. `at_end` is called when all jobs are done, also when some failed. `to_go_on` is what a
-    user does after the command was stopped. HYDRA_FULL_ERROR=1 shows tracebacks.
+    user does after the command was stopped. Of a setting that may have `several` values the task
+    is given a list, with -m and without. HYDRA_FULL_ERROR=1 shows tracebacks.
     """
 
     def decorate(task: Callable[[Any], object]) -> Callable[[], None]:
@@ -75,6 +77,8 @@ def command(
                 try:
                     _check_encoding()
                     sys.argv[1:] = for_hydra(sys.argv[1:], to_go_on)
+                    if several is not None:
+                        sys.argv[1:] = with_list(sys.argv[1:], several)
                     _run_hydra(task, config_name)
                 finally:
                     if not is_job():

@@ -217,14 +217,13 @@ class StatusSettings(Whole):
 
 def kind_of(command: str) -> type[Whole]:
     """Return what a command of conf/ is validated as."""
-    if command == "study":  # whose arms need more than others load
-        from gan_aug.settings.study import StudySettings
+    if command in ("study", "export"):  # whose arms need more than others load
+        from gan_aug.settings.study import ExportSettings, StudySettings
 
-        return StudySettings
+        return StudySettings if command == "study" else ExportSettings
     return _KINDS[command]
 
 
-COMMANDS = ("train", "study", "generate", "evaluate", "explain", "inspect", "report", "status")
 _KINDS: dict[str, type[Whole]] = {
     "train": TrainSettings,
     "generate": GenerateSettings,
@@ -234,3 +233,4 @@ _KINDS: dict[str, type[Whole]] = {
     "report": ReportSettings,
     "status": StatusSettings,
 }
+COMMANDS = ("study", "export", *_KINDS)

@@ -13,7 +13,7 @@ from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData
 from gan_aug.settings.design import SPLITS, Design, SettledDesign
 from gan_aug.settings.models import ClassifierSettings, GanSettings, ImageMaker
-from gan_aug.settings.values import PathText
+from gan_aug.settings.values import Draws, PathText
 
 
 class StudySettings(FittingSettings):
@@ -112,3 +112,15 @@ class SettledStudy(StudySettings):
     data: SettledData
     study: SettledDesign
     arms: Mapping[str, SettledArm]
+
+
+class ExportSettings(StudySettings):
+    """`gan_aug.export`: the training images of a study's draws, as files."""
+
+    draw: Draws = Field(description="which random choices of images")  # type: ignore[assignment]
+    output_dir: PathText = Field(description="gets a folder for each draw")
+    originals: bool = Field(description="the files as they are, by link")
+
+    def of_draw(self, draw: int) -> StudySettings:
+        """Return the settings of the study's own command for one of the draws."""
+        return self.changed(StudySettings, {"draw": draw, "data.draw": draw})

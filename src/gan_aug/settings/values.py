@@ -62,6 +62,18 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Between0And1 = Annotated[float, Field(gt=0, lt=1)]
 Auto = Literal["auto"]
 
+
+def _several(typed: Any) -> Any:
+    return typed if isinstance(typed, list) else [typed]
+
+
+Draws = Annotated[
+    list[Index],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    Predicate(lambda draws: len({*draws}) == len(draws)),
+    Wanted("a whole number from 0, or several that differ, as range(0,10)"),
+]
 PathText = Annotated[
     str,
     Predicate(_path),

@@ -21,8 +21,9 @@ _MARKS = (
     ("declaration.json", b'"endpoints"'),
     ("manifest.json", b'"seen_hashes"'),
     ("manifest.json", b'"source_hashes"'),
+    ("draw.json", b'"seen_hashes"'),
 )
-"""Files that runs, studies and synthetic sets have, and what stands in the first part of them."""
+"""Files that gan_aug writes into its folders, and what stands in the first part of them."""
 _SYSTEM = frozenset(
     {
         *("__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
