@@ -78,7 +78,7 @@ CANNOT_BE = {
     # What may stand there at all.
     "arms.mixup.added.mixup=0": "arms.mixup.added.mixup=0: must be a number above 0",
     "arms.gan.added.labels=mine": "arms.gan.added.labels=mine: must be one of",
-    "arms.gan.added.source=web": "arms.gan.added.source=web: must be one of none, duplicate, gan",
+    "arms.gan.added.source=web": "arms.gan.added.source=web: must be one of none, duplicate",
     "arms.gan.added.ratio=2": "arms.gan.added.ratio=2: must be a number from 0 to below 1, or null",
     "arms.mixup=null": "arms.mixup=null: an arm is a group of settings, as in conf/arm; to leave",
     # Ways to mix that do not go together.

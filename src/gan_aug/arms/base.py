@@ -144,6 +144,10 @@ class AddedFrom(Behaviour):
         """Whether a GAN is fitted for it."""
         return arm.added.source == "gan"
 
+    def generated(self, arm: ArmSettings) -> bool:
+        """Whether its images are generated ones, whose control is copies of real images."""
+        return self.fits_gan(arm)
+
     @property
     def filters(self) -> bool:
         """Whether it leaves out some of the images that are there."""

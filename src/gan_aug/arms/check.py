@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gan_aug.arms.base import mixing_of, mixings_of, source_of
+from gan_aug.arms.folder import FolderImages
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError
 
@@ -38,6 +39,14 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
             f"{where}.added.{key or 'filter.min_confidence'}: needs the arm real, whose classifier "
             "predicts classes; add '+arm@arms.real=real'"
         )
+    of_folder = FolderImages.of(arm)
+    for key, value in (("dir", of_folder.dir), ("seen", of_folder.seen)):
+        if value is not None and arm.added.source != FolderImages.name:
+            raise GanAugError(
+                f"{where}.added.{key}={value}: is of images from a folder, and this arm has "
+                f"added.source={arm.added.source}; set that to {FolderImages.name}, or leave "
+                f"{key} out"
+            )
     if arm.real is not None and (source_of(arm).fits_gan(arm) or where == "arms.real"):
         why = "its GAN saw all of them"
         if where == "arms.real":

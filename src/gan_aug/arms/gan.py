@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Filter(Settings):
-    """What a GAN image must be to be taken."""
+    """What a generated image must be to be taken."""
 
     min_confidence: Share = Field(
         default=0, description="probability of its class, by a classifier of real images"
@@ -31,15 +31,27 @@ class Filter(Settings):
     min_distance: From0 = Field(
         default=0, description="to real images, over the median nearest distance between these"
     )
-    candidates: Positive = Field(default=4, description="images generated for each one wanted")
+    candidates: Positive = Field(default=4, description="GAN images made for each one wanted")
 
     @property
     def on(self) -> bool:
         """Whether it can leave an image out."""
         return bool(self.min_confidence or self.min_distance)
 
-    def first(self, count: int, made: Generated, draw: Draw, name: str, title: str) -> Generated:
-        """Return the first `count` images that pass; raise GanAugError where fewer do."""
+    def first(
+        self,
+        count: int,
+        made: Generated,
+        draw: Draw,
+        name: str,
+        title: str,
+        what: str = "GAN images",
+        remedy: str = "raise added.filter.candidates",
+    ) -> Generated:
+        """Return the first `count` images that pass; raise GanAugError where fewer do.
+
+        `title` is the arm's; `what` they are and the `remedy` are for messages.
+        """
         passed = np.ones(len(made), bool)
         if self.min_confidence:
             label = draw.splits.classes.label(name)
@@ -48,8 +60,8 @@ class Filter(Settings):
             passed &= far_enough(made, draw.splits.train, name, self.min_distance)
         if passed.sum() < count:
             raise GanAugError(
-                f"arm {title!r}: only {passed.sum()} of {len(made)} {name} GAN images pass the "
-                f"filter, {count} are wanted; raise added.filter.candidates or loosen it"
+                f"arm {title!r}: only {passed.sum()} of {len(made)} {name} {what} pass the "
+                f"filter, {count} are wanted; {remedy} or loosen it"
             )
         kept = np.flatnonzero(passed)[:count]
         sources = None if made.sources is None else [made.sources[i] for i in kept]

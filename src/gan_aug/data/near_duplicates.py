@@ -48,6 +48,33 @@ def near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return groups
 
 
+def nearest_alike(
+    images: NDArray[np.uint8], others: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Find the images, uint8 (N, C, H, W), that are one picture with one of others (M, C, H, W).
+
+    Returns:
+        int64 (K,): rows of the images that are, in their order; int64 (K,): of each the row of the
+        other that it is most like; float32 (K,): their correlation.
+    """
+    best, nearest = np.full(len(images), -1, np.float32), np.zeros(len(images), np.int64)
+    for start in range(0, len(others), _PAIRS):
+        part = others[start : start + _PAIRS]
+        fine, coarse = _vectors(part, _FINE), _vectors(part, _COARSE)
+        for first in range(0, len(images), _AT_ONCE):
+            own = images[first : first + _AT_ONCE]
+            # The coarse images first, as above.
+            alike = _vectors(own, _COARSE) @ coarse.T >= ALIKE
+            rows = np.flatnonzero(alike.any(axis=1))
+            same = np.where(alike[rows], _vectors(own[rows], _FINE) @ fine.T, -1)
+            value, other = same.max(axis=1, initial=-1), same.argmax(axis=1)
+            better = value > best[first + rows]
+            best[first + rows[better]] = value[better]
+            nearest[first + rows[better]] = start + other[better]
+    found = np.flatnonzero(best >= ALIKE)
+    return found, nearest[found], best[found]
+
+
 def firsts(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the position of the first of each one's equals: int64 (N,)."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)

@@ -148,7 +148,7 @@ def read_set(
                 f"data.synthetic.count={count}: {folder} has {len(files)} {name} images; "
                 "generate more (generate.count) or ask for fewer"
             )
-    held, by_class = _held_out_pixels(splits), dict[str, Generated]()
+    held, by_class = held_out_pixels(splits), dict[str, Generated]()
     for name, files in files_of.items():
         images = [np.zeros((0, splits.channels, image_size, image_size), np.uint8)]
         for file in files[:count]:  # no memory for files that the manifest alone claims
@@ -191,8 +191,8 @@ def _read_image(folder: Path, file: str, manifest: Manifest) -> NDArray[np.uint8
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
-def _held_out_pixels(splits: Splits) -> dict[bytes, str]:
-    """Return held-out images, which are no generated ones, whatever a manifest says, by pixels."""
+def held_out_pixels(splits: Splits) -> dict[bytes, str]:
+    """Return held-out images, which are no generated ones, whatever their set says, by pixels."""
     held: dict[bytes, str] = {}
     for name in HELD_OUT:
         table: ImageTable = getattr(splits, name)

@@ -137,7 +137,8 @@ class DrawFits:
         # Title, counts and source are in the images themselves.
         what = arm.model_dump(exclude={"title", "real", "added"})
         if len(added.labels):
-            what["added"] = arm.added.model_dump(exclude={"source", "count", "filter"})
+            of_images = {"source", "dir", "seen", "count", "filter"}
+            what["added"] = arm.added.model_dump(exclude=of_images)
         optional = (np.zeros(0) if x is None else x for x in (added.soft, added.sources))
         arrays = [_of_array(one) for one in (added.images, added.labels, *optional)]
         content = [self._common, what, repeat, _of_table(real), arrays]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from gan_aug.arms.base import mixing_of
+from gan_aug.arms.base import mixing_of, source_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
@@ -165,17 +165,18 @@ def _controls(settings: StudySettings) -> tuple[bool, str]:
     }
     missing = [name for name, is_there in there.items() if not is_there]
     asked = settings.study.question.arm
-    if control_of(settings) is None and settings.arms[asked].added.source == "gan":
-        missing.append(f"copies of real images, used just as {asked} uses GAN images")
+    arm = settings.arms[asked]
+    if control_of(settings) is None and source_of(arm).generated(arm):
+        missing.append(f"copies of real images, used just as {asked} uses generated ones")
     return not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(there)
 
 
 def control_of(settings: StudySettings) -> str | None:
-    """Return the arm that adds copies of real images just as the asked arm adds GAN images.
+    """Return the arm that adds copies of real images just as the asked arm adds generated ones.
 
     None where no arm differs from the asked one by its added images alone.
     """
-    of_images: Any = {"title": True, "added": {"source", "filter"}}
+    of_images: Any = {"title": True, "added": {"source", "dir", "seen", "filter"}}
     uses = {name: arm.model_dump(exclude=of_images) for name, arm in settings.arms.items()}
     asked = settings.study.question.arm
     for name, arm in settings.arms.items():

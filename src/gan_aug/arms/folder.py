@@ -1,0 +1,106 @@
+"""Images of a generator that gan_aug did not fit, from a folder: an external set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pydantic import Field
+
+from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.arms.gan import Filter, GANImages
+from gan_aug.data.external_set import MEANINGS, ExternalSet, Seen, read_external
+from gan_aug.data.splits import Splits
+from gan_aug.data.synthetic import Generated
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.values import PathText
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings, SettledArm
+    from gan_aug.settings.study import SettledStudy, StudySettings
+
+
+class FolderImages(AddedFrom):
+    """Images of a folder with a folder for each class, in the order of their names."""
+
+    name = "folder"
+    dir: PathText | None = Field(default=None, description="a folder with a folder for each class")
+    seen: Seen | None = Field(default=None, description=f"what the generator saw: {MEANINGS}")
+    filter: Filter = Field(default=Filter(), description="which images are taken")
+
+    def generated(self, arm: ArmSettings) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def filters(self) -> bool:
+        """Whether its filter is on."""
+        return self.filter.on
+
+    @property
+    def predicts(self) -> bool:
+        """Whether its filter asks how sure a classifier is."""
+        return bool(self.filter.min_confidence)
+
+    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+        """Check that it says which folder, and what the generator saw."""
+        if self.dir is None:
+            raise GanAugError(
+                f"{where}.added.dir: is missing; name the folder of the images, a folder for each "
+                "class in it"
+            )
+        if self.seen is None:
+            raise GanAugError(
+                f"{where}.added.seen: is missing; declare what the generator of "
+                f"{self.dir} saw: {MEANINGS}"
+            )
+        if not Path(self.dir).expanduser().is_dir():
+            raise GanAugError(
+                f"{where}.added.dir={self.dir}: no such folder; name one with a folder of images "
+                "for each class"
+            )
+        if replicate := GANImages.of(arm).replicate:
+            raise GanAugError(
+                f"{where}.added.replicate={replicate}: is of a study's own GANs; for another set "
+                "of images name another folder"
+            )
+        if arm.real is not None and self.seen == "draw":
+            raise GanAugError(
+                f"{where}.real={arm.real}: this arm takes all of the draw's images, its generator "
+                "saw all of them; leave it null, and set data.subset"
+            )
+
+    def check_settled(
+        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
+    ) -> None:
+        """Read the images, and check that there are as many as are asked for."""
+        there = self.read(where, settings, splits)
+        for name, count in arm.added.count.items():
+            have = len(there.by_class[name])
+            if count > have:
+                lost = [path for path in there.unread if path.startswith(f"{name}/")]
+                not_read = f" ({lost[0]} is not read: {there.unread[lost[0]]})" if lost else ""
+                raise GanAugError(
+                    f"{where}.added.count.{name}={count}: {self.dir} has {have} images of {name}"
+                    f"{not_read}; make more, or lower it or study.count"
+                )
+
+    def read(self, where: str, settings: SettledStudy, splits: Splits) -> ExternalSet:
+        """Return the images of the folder, checked; `where` is `arms.NAME`."""
+        folder, seen = Path(self.dir or ""), cast("Seen", self.seen)
+        return read_external(folder, seen, splits, settings.data, f"{where}.added.dir")
+
+    def of_draw(self, draw: Draw) -> ExternalSet:
+        """Return the images of the folder, read once for all arms of a draw."""
+        there: ExternalSet = draw.once(
+            (self.name, self.dir, self.seen), lambda: self.read("arms", draw.settings, draw.splits)
+        )
+        return there
+
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+        """Return the first images of the class that pass the filter."""
+        made = Generated(self.of_draw(draw).by_class[name])
+        if self.filter.on:
+            what, remedy = f"images of {self.dir}", "bring more"
+            made = self.filter.first(count, made, draw, name, arm.title, what, remedy)
+        return Taken(made.first(count).images)
