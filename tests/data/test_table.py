@@ -40,7 +40,7 @@ def read(
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     tree = find_files(root, exclude, "error")
     table = Table(file, root, columns or {})
-    return table.read(tree, PatientPattern(regex)), tree
+    return table.read(tree, PatientPattern(regex))[0], tree
 
 
 def text(separator: str = ",", header: str = "path,label,patient") -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
+from gan_aug.data.groups import GroupsByColumn, join_groups
 
 Images = NDArray[np.uint8]
 """(N, C, H, W), 0 to 255."""
@@ -26,6 +27,7 @@ class ImageTable:
         paths: (N,) where each image came from, relative to the data set's root.
         hashes: (N,) SHA-256 of each source (the file's bytes, or the array's where there is no
             file), so equal hashes are exact duplicates at any `image_size`.
+        groups: what a table says of the images beside, (N,) by column; empty without a table.
     """
 
     images: Images
@@ -34,9 +36,11 @@ class ImageTable:
     paths: NDArray[np.str_]
     hashes: NDArray[np.str_]
     classes: Classes
+    groups: GroupsByColumn = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in COLUMNS}
+        lengths |= {name: len(groups) for name, groups in self.groups.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"columns of different length: {lengths}")
 
@@ -45,7 +49,8 @@ class ImageTable:
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> ImageTable:
         """Return the table of these rows in that order; a slice copies no images."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
+        groups = {name: one.take(rows) for name, one in self.groups.items()}
+        return replace(self, groups=groups, **{n: getattr(self, n)[rows] for n in COLUMNS})
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
@@ -65,4 +70,5 @@ def concatenate(*tables: ImageTable) -> ImageTable:
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS
     }
-    return replace(tables[0], **joined)
+    groups = join_groups([table.groups for table in tables])
+    return replace(tables[0], groups=groups, **joined)

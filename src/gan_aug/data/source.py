@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -66,12 +67,14 @@ class Source(WithTraining):
         validation: an official split to use as it is; None cuts one by patient.
         patients_known: whether the patients are real ones; else each group of near duplicates, or
             each image, counts as one.
+        no_groups: columns of a table whose values are no groups of images, and why.
     """
 
     test: ImageTable
     validation: ImageTable | None = None
     patients_known: bool = True
     notes: Notes = field(default_factory=Notes)
+    no_groups: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> dict[str, ImageTable]:
         """Return the splits that the data set has."""

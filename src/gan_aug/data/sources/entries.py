@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import Decoded
+from gan_aug.data.groups import GroupsByColumn
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Notes
@@ -133,7 +134,11 @@ def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Ent
 
 
 def tables(
-    entries: Sequence[Entry], patients: Sequence[str], decoded: Decoded, classes: Classes
+    entries: Sequence[Entry],
+    patients: Sequence[str],
+    decoded: Decoded,
+    classes: Classes,
+    groups: GroupsByColumn | None = None,
 ) -> dict[str, ImageTable]:
     """Return train, val and test of what `readable` gives; without a split it is train."""
     table = ImageTable(
@@ -143,6 +148,7 @@ def tables(
         paths=np.array([entry.path for entry in entries], np.str_),
         hashes=np.array([decoded.good[entry.path]["sha256"] for entry in entries], np.str_),
         classes=classes,
+        groups=groups or {},
     )
     splits = np.array([entry.split or "train" for entry in entries])
     return {name: table.take(splits == name) for name in ("train", "val", "test")}

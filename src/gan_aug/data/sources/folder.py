@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import Window
+from gan_aug.data.groups import ColumnsRead
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
@@ -84,7 +85,7 @@ class Folder:
         pattern = PatientPattern(self.patient_regex)
         with reading(root):
             tree = find_files(root, self.exclude, self.on_bad_file)
-            entries = self._entries(root, pattern, tree)
+            entries, further = self._entries(root, pattern, tree)
             names = [entry.path for entry in entries]
             wanted = channels or channels_of(root, names, self.window)
         decoded = decode_files(
@@ -104,7 +105,8 @@ class Folder:
             patients = grouped(known, small.images)
         elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
             raise GanAugError(f"data.root={root}: {one_patient}")
-        parts = tables(entries, patients, decoded, classes)
+        groups = further.of([entry.path for entry in entries]) if further else {}
+        parts = tables(entries, patients, decoded, classes, groups)
         # What splits there are not is cut from train.
         for number, (name, share) in enumerate(
             {"test": self.test_share, "val": self.val_share}.items()
@@ -119,14 +121,19 @@ class Folder:
             *warn_of_patients(entries, pattern, one_patient),
         ]
         notes = notes_of(root, entries, decoded, tree, *warnings)
-        return Source(parts["train"], parts["test"], parts["val"], None not in known, notes)
+        no_groups = further.left_out if further else {}
+        return Source(
+            parts["train"], parts["test"], parts["val"], None not in known, notes, no_groups
+        )
 
-    def _entries(self, root: Path, pattern: PatientPattern, tree: Tree) -> list[Entry]:
-        where = f"data.root={root}"
+    def _entries(
+        self, root: Path, pattern: PatientPattern, tree: Tree
+    ) -> tuple[list[Entry], ColumnsRead | None]:
+        where, further = f"data.root={root}", None
         if self.table is not None:
             columns = {name: str(called) for name, called in (by_name(self.columns) or {}).items()}
             table = Table(Path(self.table).expanduser(), root, columns)
-            entries = table.read(tree, pattern)
+            entries, further = table.read(tree, pattern)
         else:
             entries = find_entries(root, tree, pattern)
         entries = chosen_classes(entries, self.classes, tree, where)
@@ -137,7 +144,7 @@ class Folder:
                 f"{' or in data.table' if self.table else ''}, such as that of {entries[0].path}; "
                 "mend it (.*/ before it skips folders), or set it to null"
             )
-        return entries
+        return entries, further
 
 
 def _set_aside(

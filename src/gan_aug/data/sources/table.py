@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from gan_aug.data.groups import ColumnsRead
 from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import Tree
 from gan_aug.run.errors import GanAugError
@@ -39,22 +40,28 @@ class Table:
     root: Path
     columns: Mapping[str, str]
 
-    def read(self, tree: Tree, pattern: PatientPattern) -> list[Entry]:
+    def read(self, tree: Tree, pattern: PatientPattern) -> tuple[list[Entry], ColumnsRead]:
         """Read all rows but those that `data.exclude` leaves out; the tree lists what is not read.
 
-        The pattern tells the patient by the path, in rows without one.
+        The pattern tells the patient by the path, in rows without one. Beside the entries come the
+        columns that gan_aug does not know, and `site`: images may be told apart by them.
 
         Raises:
             GanAugError: it cannot be read, lacks a column, or a row of it is not sound.
         """
         files = (*tree.images, *(path for path in tree.others if path[-1] != "/"))
         on_disk = {normal(path): path for path in files}
-        entries = [
-            entry
-            for line, cells in self._rows(tree)
+        reader, names = self._open(tree)
+        known = {called for name, called in names.items() if name != "site"}
+        further = ColumnsRead(name for name in reader.fieldnames or () if name not in known)
+        entries = []
+        for line, cells in self._rows(reader):
+            own = {name: normal(cells.get(called, "")) for name, called in names.items()}
+            entry = self._entry(line, own, on_disk, pattern)
             # What a pattern leaves out is listed with the other files.
-            if not tree.excludes((entry := self._entry(line, cells, on_disk, pattern)).path)
-        ]
+            if not tree.excludes(entry.path):
+                entries.append(entry)
+                further.add(entry.path, cells)
         if not entries:
             raise self._error("has no rows; it needs one for each image")
         paths = [entry.path for entry in entries]
@@ -66,7 +73,7 @@ class Table:
         if self.file.resolve().is_relative_to(self.root.resolve()):
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
         tree.list_unread(read, "not in data.table", lambda _: "not in data.table")
-        return entries
+        return entries, further
 
     def _check_there(self, paths: list[str], on_disk: Mapping[str, str]) -> None:
         """Check that not all files are missing: then their folder is, in the paths or the root."""
@@ -84,8 +91,8 @@ class Table:
             "as they are below data.root, with their endings, or name another folder"
         )
 
-    def _rows(self, tree: Tree) -> Iterator[tuple[int, dict[str, str]]]:
-        """Yield line numbers and cells by what their column is called here."""
+    def _open(self, tree: Tree) -> tuple[csv.DictReader[str], dict[str, str]]:
+        """Return its rows, and what its columns are called here to what in the file."""
         if unknown := set(self.columns) - {*NEEDED, *OPTIONAL}:
             raise GanAugError(
                 f"data.columns.{min(unknown)}: is none of {', '.join((*NEEDED, *OPTIONAL))}; "
@@ -105,6 +112,11 @@ class Table:
                 "path and label, and may have patient, site and split; set other names with "
                 "'data.columns={path: NAME, label: NAME}'"
             )
+        return reader, names
+
+    def _rows(self, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield line numbers and cells by what their column is called in the file."""
+        header, separator = list(reader.fieldnames or ()), reader.reader.dialect.delimiter
         try:
             for row in reader:
                 more = row.pop(None, ())
@@ -120,7 +132,7 @@ class Table:
                         f"{len(header)}; put quotes around cells that hold {separator!r}"
                     )
                 if any(cells.values()):
-                    yield reader.line_num, {k: normal(cells.get(n, "")) for k, n in names.items()}
+                    yield reader.line_num, cells
         except csv.Error as error:
             raise self._error(f"line {reader.line_num}: cannot be read as CSV ({error})") from error
 
