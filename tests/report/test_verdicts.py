@@ -27,7 +27,7 @@ ENDPOINTS = [
     {"split": "internal", "metric": "auroc", "smallest_effect": 0.02},
     {"split": "test", "metric": "accuracy", "at": "validation"},
 ]
-PRIMARY = ENDPOINTS[0] | {"at": None}
+PRIMARY = ENDPOINTS[0] | {"at": None, "group": None}
 BASE = {"real": 0.0, "duplicate": 0.0}
 RULER = ("ruler_25", "ruler_50", "ruler_100")
 

@@ -130,8 +130,8 @@ def _although(summary: Summary, one: Verdict) -> str:
 
 def _on_these(one: Verdict) -> str:
     """Return of whom alone something is shown, where it is not shown of other patients too."""
-    split = one.endpoint.split
-    return f" on these {split} patients" if one.patients is None and split in FIXED else ""
+    fixed = one.patients is None and one.endpoint.split in FIXED
+    return f" on these {one.endpoint.images} patients" if fixed else ""
 
 
 def _numbers(one: Verdict) -> str:
@@ -170,7 +170,7 @@ def _meaning(one: Verdict) -> str:
     if one.word == INCONCLUSIVE:
         if one.settles is None and one.limit is not None and one.limit > least:
             return (
-                f"; these {one.patients} {one.endpoint.split} patients show no less than "
+                f"; these {one.patients} {one.endpoint.images} patients show no less than "
                 f"{points(one.limit)[1:]} points, however many draws"
             )
         draws = one.settles or "more than a million"
@@ -253,19 +253,19 @@ def _limits(summary: Summary) -> Iterator[str]:
 
 
 def _patients(summary: Summary) -> Iterator[str]:
-    for split in dict.fromkeys(one.split for one in summary.endpoints):
-        of_split = [one for one in summary.verdicts if one.endpoint.split == split]
-        known = {one.patients for one in of_split if one.patients is not None}
+    for images, split in {one.images: one.split for one in summary.endpoints}.items():
+        of_images = [one for one in summary.verdicts if one.endpoint.images == images]
+        known = {one.patients for one in of_images if one.patients is not None}
         if split not in FIXED:
-            yield f"Each draw has {split} patients of its own: intervals are over draws."
+            yield f"Each draw has {images} patients of its own: intervals are over draws."
         elif known:
             yield (
-                f"All draws have the same {span(known)} {split} patients: intervals and p are "
+                f"All draws have the same {span(known)} {images} patients: intervals and p are "
                 "over draws and patients."
             )
         elif len(summary.draws) >= LEAST_DRAWS:
             yield (
-                f"All draws have the same {split} images, and who is on them is not kept: what is "
+                f"All draws have the same {images} images, and who is on them is not kept: what is "
                 "shown is shown of these patients alone."
             )
 
@@ -284,7 +284,7 @@ def _blind(summary: Summary) -> Iterator[str]:
             under = f" under {len(unseen)} of {len(measures)} conditions"
             yield (
                 "More real images themselves are not shown to move "
-                f"{_title(summary, endpoint.split, endpoint.name)}"
+                f"{_title(summary, *endpoint.where)}"
                 f"{under if len(measures) > 1 else ''}: {'; '.join(unseen)}. "
                 "A null on it says nothing of other images."
             )
@@ -312,7 +312,7 @@ def _says_little(summary: Summary) -> Iterator[str]:
             and (interval := equivalence_interval(one.most)) is not None
         ]
         if little:
-            title = _title(summary, endpoint.split, endpoint.name)
+            title = _title(summary, *endpoint.where)
             yield f"Equivalent says little on {title}: {'; '.join(little)}."
 
 
@@ -339,7 +339,7 @@ def _gate(summary: Summary) -> Iterator[str]:
 
 def _exploratory(summary: Summary) -> Iterator[str]:
     """Yield the asked difference by metrics, and worth by endpoints, that were not declared."""
-    declared = {(one.split, one.name) for one in summary.endpoints}
+    declared = {one.where for one in summary.endpoints}
     arm, reference = summary.question.arm, summary.question.reference
     of_split = summary.splits[summary.primary]
     for i, block in enumerate(of_split[summary.endpoints[0].name]):
@@ -369,14 +369,14 @@ def _exploratory(summary: Summary) -> Iterator[str]:
 
 def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
     for endpoint in summary.endpoints:
-        where = (endpoint.split, endpoint.name)
+        where = endpoint.where
         yield endpoint, [one for one in summary.worth if (one.split, one.metric) == where]
 
 
 def _endpoint(summary: Summary, endpoint: Endpoint) -> str:
     """Return an endpoint with its rank: `test AUROC (primary)`."""
     rank = "primary" if endpoint == summary.endpoints[0] else "secondary"
-    return f"{_title(summary, endpoint.split, endpoint.name)} ({rank})"
+    return f"{_title(summary, *endpoint.where)} ({rank})"
 
 
 def _title(summary: Summary, split: str, metric: str) -> str:

@@ -103,7 +103,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         "titled": name_of,
         "counts": lambda counts: ", ".join(f"{n} {name}" for name, n in counts.items()),
     }
-    declared = {(one.split, one.name) for one in summary.endpoints}
+    declared = {one.where for one in summary.endpoints}
     return html.render(
         Path(__file__).with_name("report.html.j2"),
         filters,

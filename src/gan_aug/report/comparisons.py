@@ -34,7 +34,7 @@ BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 INCONCLUSIVE, CANNOT_TELL, TOO_FEW = "inconclusive", "cannot tell", "too few draws"
 
 Where = tuple[str, str]
-"""Split and metric."""
+"""Split, or a group of it, and metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +90,18 @@ def family(study: Study, places: Sequence[Where], over: OverPatients) -> Family:
 
     What conditions share, a fit of `real` and `classic` say, is one hypothesis and counts once.
     """
-    pairs = [pair for where in places for pair in _compared(study, where, over)]
+    to = to_compare(study)
+    pairs = [pair for where in places for pair in compare_on(study, where, over, to)]
     return Family(correct(pairs, [one.tests for one in pairs]))
 
 
-def _compared(study: Study, where: Where, over: OverPatients) -> Iterator[Pair]:
+def compare_on(
+    study: Study, where: Where, over: OverPatients, to: Sequence[tuple[str, str]]
+) -> Iterator[Pair]:
+    """Yield pairs of arms on a metric under every condition that has draws of both."""
     for condition in study.conditions:
         values = study.by_draw(condition, *where)
-        for arms in to_compare(study):
+        for arms in to:
             both = values.select("draw", *arms).drop_nulls()
             if not len(both):
                 continue
@@ -148,7 +152,7 @@ def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> 
     first and alone, the secondary ones are corrected together; either is over all arms, references
     and conditions. Differences and equivalence are corrected apart, each over as many.
     """
-    declared: dict[Where, Endpoint] = {(one.split, one.name): one for one in study.endpoints}
+    declared: dict[Where, Endpoint] = {one.where: one for one in study.endpoints}
     judged = []
     for family in families:
         endpoints = [declared[one.where] for one in family.pairs]

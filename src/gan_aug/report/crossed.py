@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from gan_aug.report.metrics import LAST, contributions
+from gan_aug.report.groups import is_last, not_last, split_of
+from gan_aug.report.metrics import contributions
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import CONFIDENCE, Error
 from gan_aug.report.study import Condition, FinishedDraw, Study
@@ -138,17 +139,18 @@ class OverPatients:
         """Return what every image contributes to a metric of some arms, repeats averaged.
 
         It is (arms, draws, images), with the patients of the images. None: draws have patients of
-        their own, or some of them other ones. A split with `LAST` after it is of the last step's
-        weights; the draws are those that all arms have.
+        their own, or some of them other ones. Of `last_of` it is of the last step's weights; the
+        draws are those that all arms have.
         """
-        if split.removesuffix(LAST) not in FIXED or len(draws) < 2:
+        if split_of(split) not in FIXED or len(draws) < 2:
             return None
         jobs = {job.result.draw: job for job in self._study.of(condition)}
         kept = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
         by_image = [[one[metric] for one in of_arm if one is not None] for of_arm in kept]
         if any(len(of_arm) < len(draws) for of_arm in by_image):
             return None
-        return np.array(by_image), self._patients[condition, split]
+        patients = self._patients[condition, split]
+        return (np.array(by_image), patients) if len({*patients.tolist()}) > 1 else None
 
     def _of(
         self, condition: Condition, split: str, arm: str, job: FinishedDraw
@@ -158,15 +160,19 @@ class OverPatients:
         if key in self._kept:
             return self._kept[key]
         self._kept[key] = None
-        name, of_fits = split.removesuffix(LAST), []
+        name, of_fits = not_last(split), []
         for fit in job.result.fits_of(arm):
-            one = job.predictions(fit)[name]
+            predictions = job.predictions(fit)
+            if name not in predictions:
+                predictions = job.with_groups(predictions)
+            if (one := predictions.get(name)) is None:
+                return None
             patients = self._patients.setdefault((condition, split), one.patients)
             if not np.array_equal(one.patients, patients):
                 return None
             measured, last = self._study.measured[fit.predictions]
             threshold = (measured if name == split or last is None else last).threshold
-            scores = one.probabilities(last=name != split)
+            scores = one.probabilities(last=is_last(split))
             of_fits.append(contributions(scores, one.labels, self._study.classes, threshold))
         if of_fits:
             self._kept[key] = {

@@ -17,6 +17,7 @@ from gan_aug.report.predictions import Numbers
 from gan_aug.report.quality import gains_of, name_of, values_of
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.study import Study
+from gan_aug.report.subgroup_figure import subgroup_figure
 from gan_aug.report.summary import Summary
 
 STYLES = ("-", "--", ":", "-.")
@@ -36,7 +37,7 @@ def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
         one
         for endpoint in summary.endpoints
         for one in summary.worth
-        if (one.split, one.metric) == (endpoint.split, endpoint.name)
+        if (one.split, one.metric) == endpoint.where
     ]
     return {
         "ruler": ruler_figure(declared, titles),
@@ -46,6 +47,9 @@ def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
         "roc": roc(study),
         "learning_curves": learning_curves(study),
         "quality_against_gain": quality_against_gain(study, summary),
+        "subgroups": subgroup_figure(
+            summary.subgroups, study.metrics[study.endpoints[0].name], list(study.first.arms)
+        ),
     }
 
 

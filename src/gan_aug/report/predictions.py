@@ -57,6 +57,10 @@ class Predicted:
             logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
         return cast(Numbers, to_probabilities(logits).numpy())
 
+    def take(self, images: NDArray[np.bool_]) -> Predicted:
+        """Return what is predicted of some of the images."""
+        return Predicted(**{name: array[images] for name, array in self.arrays().items()})
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return its arrays by name."""
         return {name: array for name, array in vars(self).items() if array is not None}

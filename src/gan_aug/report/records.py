@@ -9,11 +9,13 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from gan_aug.data.classes import Classes
+from gan_aug.data.groups import MOST_GROUPS, Groups
 from gan_aug.evaluation.measured import Quality
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.stored_model import Part, Stored
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
+from gan_aug.settings.values import MOST_COLUMNS
 
 RESULT = "metrics.json"
 """In a draw's folder."""
@@ -105,6 +107,22 @@ class RulerFacts(Part):
         return {arm: n for arm, n in self.sizes.items() if n >= self.own}
 
 
+class ImageGroups(Part):
+    """What a column of a table says of the images of a split, in the order of predictions.
+
+    What it says is kept, and neither patient nor file: these have numbers of the split's own.
+    """
+
+    names: list[str]  # of its groups
+    images: list[int | None]  # of each image its group's place in `names`; None: nothing is said
+
+    @classmethod
+    def of(cls, groups: Groups) -> Self:
+        """Return what is kept of a column."""
+        images = [None if code < 0 else code for code in groups.of_images.tolist()]
+        return cls(names=list(groups.names), images=images)
+
+
 class RuleCheck(Part):
     """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what the check saw."""
 
@@ -172,6 +190,8 @@ class DrawResult(Stored):
     quality: Quality | None  # of the GANs' images, where it was measured
     ruler: RulerFacts | None
     checks: list[RuleCheck]  # of the rules that one draw can keep or break
+    # By split, then column; none where the study tells no groups apart.
+    groups: dict[str, dict[str, ImageGroups]] = Field(default_factory=dict)
 
     @property
     def data_classes(self) -> Classes:
@@ -220,3 +240,22 @@ class DrawResult(Stored):
         for one in self.endpoints:
             if one.split not in self.splits:
                 yield f"has an endpoint on {one.split}, which is no split of it"
+        yield from self._faults_of_groups()
+
+    def _faults_of_groups(self) -> Iterator[str]:
+        for split, columns in self.groups.items():
+            n = sum(self.splits.get(split, {}).values())
+            if len(columns) > MOST_COLUMNS:
+                yield f"has groups of more than {MOST_COLUMNS} columns"
+            for column, groups in columns.items():
+                codes = {code for code in groups.images if code is not None}
+                names = range(len(groups.names))
+                if len(names) > MOST_GROUPS or len({*groups.names}) < len(names):
+                    yield f"has no {MOST_GROUPS} different groups of {column} at the most"
+                if len(groups.images) != n or not codes <= {*names}:
+                    yield f"does not say of each of {n} {split} images its group of {column}"
+        for one in self.endpoints:
+            for column, name in (one.group or {}).items():
+                groups_there = self.groups.get(one.split, {}).get(column)
+                if groups_there is None or name not in groups_there.names:
+                    yield f"has an endpoint on {one.images}, and no such group"

@@ -5,7 +5,7 @@ The folder may come from anyone: a draw whose files disagree is left out, with a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from gan_aug.data.classes import Classes
-from gan_aug.report.metrics import LAST, MeasuredFit, measure_fit, titles_of
+from gan_aug.report.groups import by_group, last_of
+from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import (
     Predicted,
     Predictions,
@@ -30,7 +31,7 @@ from gan_aug.run.record import status_of
 from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
-from gan_aug.settings.design import Endpoint
+from gan_aug.settings.design import OF_DRAW, Endpoint
 
 Condition = tuple[Any, ...]
 """The swept settings' values."""
@@ -69,6 +70,11 @@ class FinishedDraw:
             if (fault := self._fault(split, predictions.get(split))) is not None:
                 raise GanAugError(f"{path}: {fault}; {REMEDY}")
         return predictions
+
+    def with_groups(self, predictions: Predictions) -> Predictions:
+        """Return what a fit of it predicts, with the groups of each split beside the split."""
+        splits = {split: predictions[split] for split in self.result.splits}
+        return splits | by_group(predictions, self.result)
 
     def _fault(self, split: str, one: Predicted | None) -> str | None:
         """Return how predictions of a split differ from what the draw says; None: they do not."""
@@ -123,7 +129,7 @@ class Study:
 
     def title_of(self, endpoint: Endpoint) -> str:
         """Return an endpoint in words: `test accuracy at 0.5`."""
-        return f"{endpoint.split} {self.metrics[endpoint.name]}"
+        return f"{endpoint.images} {self.metrics[endpoint.name]}"
 
     @cached_property
     def classes(self) -> Classes:
@@ -169,7 +175,8 @@ class Study:
     def table(self) -> pl.DataFrame:
         """A row for each condition, draw, arm and repeat; a column for each split and metric.
 
-        Where validation chose the steps there are more, for each split with `LAST` after its name.
+        Each group of images has a column for each metric of an endpoint. Where validation chose the
+        steps there are more, of the last step's weights: see `last_of`.
         """
         rows = []
         for job in self.jobs:
@@ -184,15 +191,22 @@ class Study:
                 }
                 if last is not None:
                     row["chosen_steps"] = fit.chosen
-                for weights, after in ((measured, ""), (last, LAST)):
-                    row |= {
-                        f"{split}{after}_{metric}": weights.value(split, metric)
-                        for split in job.result.splits
-                        for metric in self.metrics
-                        if weights is not None
-                    }
+                for weights, called in ((measured, str), (last, last_of)):
+                    if weights is not None:
+                        row |= {
+                            f"{called(images)}_{metric}": weights.value(images, metric)
+                            for images, metrics in self._columns(job, weights)
+                            for metric in metrics
+                        }
                 rows.append(row)
         return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+    def _columns(self, job: FinishedDraw, weights: MeasuredFit) -> Iterator[tuple[str, list[str]]]:
+        """Yield a draw's splits with all metrics, and the groups in them with the endpoints'."""
+        splits = job.result.splits
+        yield from ((split, list(self.metrics)) for split in splits)
+        of_groups = list(dict.fromkeys(one.name for one in self.endpoints))
+        yield from ((images, of_groups) for images in weights.splits if images not in splits)
 
     def rows(self, condition: Condition) -> pl.DataFrame:
         """Return the part of the table that belongs to one condition."""
@@ -202,10 +216,11 @@ class Study:
 
     def by_draw(self, condition: Condition, split: str, metric: str) -> pl.DataFrame:
         """Return the mean over repeats: a row for each draw, a column for each arm."""
-        rows = self.rows(condition)
-        return rows.pivot(
-            "arm", index="draw", values=f"{split}_{metric}", aggregate_function="mean"
-        ).sort("draw")
+        rows, column = self.rows(condition), f"{split}_{metric}"
+        if column not in rows.columns:  # of a group that is too small in every draw
+            rows = rows.with_columns(pl.lit(None, pl.Float64).alias(column))
+        table = rows.pivot("arm", index="draw", values=column, aggregate_function="mean")
+        return table.sort("draw")
 
     def main_by_draw(self, condition: Condition) -> pl.DataFrame:
         """Return the primary endpoint as `by_draw` does."""
@@ -291,8 +306,9 @@ def _measure(
                 )
         if fit.predictions not in measured:
             try:
-                last = measure_fit(predictions, classes, last=True) if last_too else None
-                measured[fit.predictions] = (measure_fit(predictions, classes), last)
+                every = job.with_groups(predictions)
+                last = measure_fit(every, classes, last=True) if last_too else None
+                measured[fit.predictions] = (measure_fit(every, classes), last)
             except Exception as error:  # torchmetrics raises almost anything
                 raise GanAugError(
                     f"{job.folder}: {fit.name} cannot be measured ({one_line(error)}); {REMEDY}"
@@ -343,6 +359,13 @@ def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> 
             f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
             "needs draws with the same settings"
         )
+    for split in one.result.splits:
+        of_split = (one.result.groups.get(split), other.result.groups.get(split))
+        if split not in OF_DRAW and of_split[0] != of_split[1]:
+            raise GanAugError(
+                f"{other.folder}: has other groups of the {split} images than {one.folder}; was "
+                "data.table changed? Run the draws of all conditions with the same one"
+            )
     for key in ("endpoints", "question", "comparisons"):
         if getattr(one.result, key) != getattr(other.result, key):
             raise GanAugError(

@@ -13,12 +13,13 @@ from pydantic import TypeAdapter
 from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, family, verdicts
 from gan_aug.report.crossed import OverPatients
-from gan_aug.report.metrics import LAST
+from gan_aug.report.groups import last_of
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
 from gan_aug.report.records import DECLARATION, Declaration, GANFacts, maker_of
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import draws_needed, visible_difference
 from gan_aug.report.study import FinishedDraw, Study, Swept
+from gan_aug.report.subgroups import Subgroups, subgroups_of
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
@@ -162,7 +163,8 @@ class Summary:
     classes: list[str]  # in the order of their labels
     positive: str | None
     draws: list[int]
-    splits: dict[str, dict[str, list[Block]]]  # split to metric to a block for each condition
+    # Split, or declared group of one, to metric to a block for each condition.
+    splits: dict[str, dict[str, list[Block]]]
     power: list[Power]
     steps: ChosenSteps | None  # where validation chose them
     worth: list[Measure]  # for each condition, split and metric that is looked up on the ruler
@@ -173,6 +175,7 @@ class Summary:
     provenance: Provenance
     unfinished: list[dict[str, str]]  # job, status and reason of draws that are not in it
     warnings: list[str]  # of the data
+    subgroups: Subgroups | None = None  # None where the study tells no groups of images apart
     answer: Answer | None = None  # what the report says first; None before it is written
 
     @property
@@ -193,7 +196,11 @@ def summarise(study: Study) -> Summary:
     splits: list[str] = [one.split for one in study.endpoints]
     # Beside the endpoints' splits, the test that is like the training images.
     splits = list(dict.fromkeys([*splits, *({"internal"} & study.first.splits.keys())]))
-    worth = measure_worth(study, splits, over)
+    of_groups: dict[str, list[str]] = {}  # declared ones, to the metrics that were
+    for one in study.endpoints:
+        if one.group is not None:
+            of_groups.setdefault(one.images, []).append(one.name)
+    worth = measure_worth(study, [*splits, *of_groups], over)
     families = declared_families(study, over)
     declared = [pair for one in families for pair in one.pairs]
     return Summary(
@@ -214,10 +221,11 @@ def summarise(study: Study) -> Summary:
         positive=study.classes.positive,
         draws=sorted({job.result.draw for job in study.jobs}),
         splits={
-            split: {
-                metric: blocks(study, (split, metric), declared, over) for metric in study.metrics
+            images: {
+                metric: blocks(study, (images, metric), declared, over)
+                for metric in of_groups.get(images, study.metrics)
             }
-            for split in splits
+            for images in (*splits, *of_groups)
         },
         power=power(study, families[0]),
         steps=_chosen_steps(study, over),
@@ -229,12 +237,13 @@ def summarise(study: Study) -> Summary:
         provenance=_provenance(study),
         unfinished=study.unfinished,
         warnings=sorted({w for job in study.jobs for w in job.data.warnings or []}),
+        subgroups=subgroups_of(study, declared, over),
     )
 
 
 def declared_families(study: Study, over: OverPatients) -> tuple[Family, Family]:
     """Return the comparisons on the primary endpoint, and those on all secondary ones."""
-    first, *others = ((one.split, one.name) for one in study.endpoints)
+    first, *others = (one.where for one in study.endpoints)
     return family(study, [first], over), family(study, others, over)
 
 
@@ -269,6 +278,8 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
         values, rows = study.by_draw(condition, *where), study.rows(condition)
         for arm in study.arms:
             of_draws = values[arm].drop_nulls().to_numpy()
+            if not len(of_draws):  # of a group that is too small in every draw
+                continue
             of_repeats = rows.filter(pl.col("arm") == arm).group_by("draw", maintain_order=True)
             column = pl.col("_".join(where))
             variance = of_repeats.agg(column.var())[:, 1].drop_nulls().to_numpy()
@@ -317,7 +328,7 @@ def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
             chosen = [fit.chosen for fit in of_arm if fit.chosen is not None]
             mean, named = float(np.mean(chosen)), study.named(condition)
             arms.append(StepsOfArm(named, arm, mean, min(chosen), max(chosen)))
-    places = [(one.split + LAST, one.name) for one in study.endpoints]
+    places = [(last_of(one.images), one.name) for one in study.endpoints]
     last = [blocks(study, where, [], over) for where in places]
     return ChosenSteps(max(fit.steps for fit in fits), arms, last)
 

@@ -88,7 +88,8 @@ def may_be_redone(settings: StudySettings) -> tuple[str, ...]:
         names = [*quality, *(f"metrics.{name}" for name in quality["metrics"])]
         decide = {"metrics", *deciding(quality, select)}
         keys = [f"quality.{name}" for name in names if name not in decide]
-    return ("study.question", "study.comparisons", "study.endpoints", *keys)
+    asked = ("question", "comparisons", "endpoints", "subgroups")
+    return (*(f"study.{key}" for key in asked), *keys)
 
 
 def deciding(quality: Mapping[str, Any], select: str) -> tuple[str, ...]:

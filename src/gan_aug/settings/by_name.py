@@ -68,13 +68,14 @@ def _typed(node: yaml.Node, text: str) -> str:
     return text[node.start_mark.index : node.end_mark.index].strip()
 
 
-def class_named(typed: Any, classes: Sequence[str], setting: str) -> str:
+def class_named(typed: Any, classes: Sequence[str], setting: str, what: str = "classes") -> str:
     """Return the class that a setting means.
 
     Args:
         typed: text, or what Hydra or YAML made of it: a number, true or false, null.
         classes: of the data set.
         setting: for messages, as it was typed.
+        what: they are called in messages.
 
     Raises:
         GanAugError: it names none, or it may be one of several.
@@ -90,7 +91,7 @@ def class_named(typed: Any, classes: Sequence[str], setting: str) -> str:
         )
     if not meant:
         raise GanAugError(
-            f"{setting}: {as_typed(typed)} is none of the classes {', '.join(classes)}"
+            f"{setting}: {as_typed(typed)} is none of the {what} {', '.join(classes)}"
         )
     return meant[0]
 

@@ -20,6 +20,8 @@ from gan_aug.settings.values import (
     ByClass,
     ClassName,
     Count,
+    Group,
+    GroupColumns,
     Images,
     Names,
     Pairs,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from gan_aug.settings.study import StudySettings
 
 SPLITS = ("validation", "internal", "development", "test")
+OF_DRAW = ("validation", "internal")
+"""Splits that every draw has of its own; the others are the same in all."""
 METRICS = (
     "accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "auprc",
     "calibration_error",
@@ -67,6 +71,9 @@ class Endpoint(Settings):
     smallest_effect: Annotated[
         float | None, Field(gt=0, lt=1), Wanted("a share above 0 and below 1, or null")
     ] = Field(default=None, description="the smallest difference that matters, as a share")
+    group: Group = Field(
+        default=None, description="column of data.table to its value: of these images alone"
+    )
 
     @model_validator(mode="after")
     def _has_a_threshold(self) -> Endpoint:
@@ -80,6 +87,24 @@ class Endpoint(Settings):
     def name(self) -> str:
         """The metric's name in a report."""
         return AT_VALIDATION_THRESHOLD if self.at == CHOSEN_ON_VALIDATION else self.metric
+
+    @property
+    def images(self) -> str:
+        """What it is measured on, as reports call it: `test`, or `test (sex=F)`."""
+        if self.group is None:
+            return self.split
+        ((column, name),) = self.group.items()
+        return images_of(self.split, column, name)
+
+    @property
+    def where(self) -> tuple[str, str]:
+        """Its images and its metric, both as reports call them."""
+        return self.images, self.name
+
+
+def images_of(split: str, column: str, name: str) -> str:
+    """Return what reports call the images of a group in a split: `test (sex=F)`."""
+    return f"{split} ({column}={name})"
 
 
 class Question(Settings):
@@ -125,6 +150,9 @@ class Design(Settings):
         Wanted(f"a list, as {_EXAMPLE}"),
     ] = Field(description="what the study is about; the first is primary")
     splits: Names = Field(description="images that are measured on")
+    subgroups: GroupColumns | None = Field(
+        description="columns of data.table whose groups are measured apart"
+    )
     count: ByClass[Count | None] | Auto = Field(description="images that arms add, of each class")
     unlabelled: Images | None = Field(description="further training images without labels")
     ruler: ByClass[Sizes] | Auto | None = Field(description="arms of so many real images")
@@ -145,7 +173,12 @@ class Design(Settings):
 
     @model_validator(mode="after")
     def _endpoints_differ(self) -> Design:
-        named = [(one.split, one.name) for one in self.endpoints]
+        if self.endpoints[0].group is not None:
+            raise GanAugError(
+                "study.endpoints[0].group: the primary endpoint is of all images of a split; put "
+                "this one after it"
+            )
+        named = [one.where for one in self.endpoints]
         if twice := [name for name in named if named.count(name) > 1]:
             raise GanAugError(
                 f"study.endpoints: {' '.join(twice[0])} is there twice; leave one of them out"
@@ -156,6 +189,12 @@ class Design(Settings):
     def primary(self) -> str:
         """The split of the primary endpoint."""
         return self.endpoints[0].split
+
+    @property
+    def group_columns(self) -> list[str]:
+        """The columns of data.table that tell groups apart, of declared endpoints too."""
+        declared = (column for one in self.endpoints for column in one.group or ())
+        return list(dict.fromkeys([*(self.subgroups or ()), *map(str, declared)]))
 
     @property
     def takes_from_data(self) -> bool:

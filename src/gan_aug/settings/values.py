@@ -14,6 +14,8 @@ from gan_aug.settings.by_name import by_name, names_in
 
 MOST_IMAGES = 100_000
 """Of a class at once: they are held in memory."""
+MOST_COLUMNS = 20
+"""Of a table, whose groups a study measures."""
 AUTO: Final = "auto"
 """Of a number that a study takes from its data."""
 JsonSchema = dict[str, Any]
@@ -91,6 +93,17 @@ _TWO = Field(min_length=2, max_length=2)
 Names = Annotated[list[str], Wanted("a list of names")]
 Pairs = Annotated[
     list[Annotated[list[str], _TWO]], Wanted("a list of pairs of names, as [[classic_gan,classic]]")
+]
+GroupColumns = Annotated[
+    list[str],
+    BeforeValidator(names_in),
+    Field(max_length=MOST_COLUMNS),
+    Wanted(f"a list of at most {MOST_COLUMNS} columns of data.table, as [sex,view]"),
+]
+Group = Annotated[
+    Annotated[dict[Any, Any], Field(min_length=1, max_length=1)] | None,
+    BeforeValidator(by_name),
+    Wanted("a column of data.table and one of its values, as {sex: F}"),
 ]
 Sizes = Annotated[
     list[Positive],

@@ -36,6 +36,7 @@ from gan_aug.settings.study import SettledStudy
 from gan_aug.study import gans
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits
+from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import check_rules, control_of
 from gan_aug.study.settle import numbers_of
@@ -119,6 +120,10 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         fits=results,
         quality=quality,
         checks=[],
+        groups={
+            split: {column: records.ImageGroups.of(one) for column, one in columns.items()}
+            for split, columns in groups_to_keep(study, fits.tables).items()
+        },
     )
     checks = check_rules(settings, splits, result, run.folder)
     result = result.model_copy(update={"checks": checks})

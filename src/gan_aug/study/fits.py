@@ -59,7 +59,7 @@ class DrawFits:
 
     def __init__(self, settings: SettledStudy, splits: Splits, run: Run) -> None:
         self._settings, self._splits, self._run = settings, splits, run
-        self._tables = {name: getattr(splits, name) for name in settings.study.splits}
+        self.tables = {name: getattr(splits, name) for name in settings.study.splits}
         self._study = Path(settings.study_dir).expanduser()
         self._shares = bool(settings.study.condition or settings.study.ruler)
         self._common = self._what_all_depend_on() if self._shares else ""
@@ -104,7 +104,7 @@ class DrawFits:
     ) -> tuple[FitResult, Predictions]:
         arm, splits = self._settings.arms[name], self._splits
         fitted, data = fit_arm(
-            self._settings, arm, real, added, repeat, splits.validation, self._tables
+            self._settings, arm, real, added, repeat, splits.validation, self.tables
         )
         predictions = predict(fitted, data)
         fit = FitResult(
@@ -128,7 +128,7 @@ class DrawFits:
         settings = [plain[key] for key in ("classifier", "trainer", "seed", "draw")]
         settings += [plain["data"]["batch_size"], plain["study"]["steps"]]
         settings += [study.validate_every, study.splits]
-        measured = [_of_table(one) for one in (self._splits.validation, *self._tables.values())]
+        measured = [_of_table(one) for one in (self._splits.validation, *self.tables.values())]
         return json.dumps([_VERSION, settings, measured], sort_keys=True)
 
     def _key(self, name: str, repeat: int, real: ImageTable, added: AddedImages) -> str:

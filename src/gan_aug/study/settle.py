@@ -15,6 +15,7 @@ from gan_aug.settings.design import ruler_arms
 from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
+from gan_aug.study.groups import check_groups, settle_groups
 
 _FEWEST_TRAINING = 25
 """Training images of a class that a study can be cut from."""
@@ -41,9 +42,10 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
         if arm.real is not None:
             arms[name]["real"] = classes.numbers(arm.real, f"arms.{name}.real")
     arms |= ruler_arms(settings, arms, prepared.splits.train.counts(), values["data.subset"])
-    endpoints = [one.model_dump(exclude_unset=True) for one in settings.study.endpoints]
-    values |= {"study.count": usual, "study.endpoints": endpoints, "arms": arms}
-    return settings.changed(SettledStudy, values), prepared
+    values |= {"study.count": usual, "arms": arms} | settle_groups(settings.study, source)
+    settled = settings.changed(SettledStudy, values)
+    check_groups(settled.study, prepared.splits)
+    return settled, prepared
 
 
 def _added(settings: StudySettings, classes: Classes) -> dict[str, int]:

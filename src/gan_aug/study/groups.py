@@ -1,0 +1,106 @@
+"""The groups of images that a study measures apart: which columns there are, who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gan_aug.data.classes import Classes
+from gan_aug.data.groups import FEWEST, MOST_GROUPS, Groups, GroupsByColumn
+from gan_aug.data.image_table import ImageTable
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits
+from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.settings.base import Plain
+from gan_aug.settings.by_name import class_named, normal
+from gan_aug.settings.design import OF_DRAW, Design, Endpoint
+
+NEVER = "validation"
+"""The split whose groups are not measured: it chooses."""
+
+
+def settle_groups(study: Design, source: Source) -> Plain:
+    """Return `study.subgroups` and `study.endpoints` with the columns and names of the data.
+
+    Raises:
+        GanAugError: there is no such column or value, or the column is one of many values.
+    """
+    values: Plain = {}
+    if study.subgroups:
+        setting = f"study.subgroups=[{','.join(study.subgroups)}]"
+        values["study.subgroups"] = [_column(one, source, setting) for one in study.subgroups]
+    endpoints = []
+    for i, one in enumerate(study.endpoints):
+        endpoint = one.model_dump(exclude_unset=True)
+        if one.group is not None:
+            endpoint["group"] = _group(one, source, f"study.endpoints[{i}].group")
+        endpoints.append(endpoint)
+    return values | {"study.endpoints": endpoints}
+
+
+def _column(typed: str, source: Source, setting: str) -> str:
+    column, groups = normal(typed), source.train.groups
+    if column in groups:
+        return column
+    if (why := source.no_groups.get(column)) is not None:
+        raise GanAugError(
+            f"{setting}: the column {column} {why}, which tells no groups; add a column of at most "
+            f"{MOST_GROUPS} short values to data.table, age_group with 0-40 and 41-70 say, and "
+            "name that"
+        )
+    if not groups and not source.no_groups:
+        raise GanAugError(
+            f"{setting}: this data set says nothing of an image but its class and patient; groups "
+            "are further columns of data.table (data=folder)"
+        )
+    others = [f"{name} ({why})" for name, why in source.no_groups.items()]
+    without = f"; without groups: {', '.join(others)}" if others else ""
+    there = ", ".join(groups) or "none of groups"
+    raise GanAugError(f"{setting}: there is no column {column}; data.table has {there}{without}")
+
+
+def _group(endpoint: Endpoint, source: Source, key: str) -> dict[str, str]:
+    assert endpoint.group is not None
+    ((typed, value),) = endpoint.group.items()
+    setting = f"{key}={{{as_typed(typed)}: {as_typed(value)}}}"
+    if endpoint.split == NEVER:
+        raise GanAugError(
+            f"{setting}: {NEVER} chooses, and is not measured by groups; leave it out"
+        )
+    column = _column(as_typed(typed), source, setting)
+    return {column: class_named(value, source.train.groups[column].names, setting, "values")}
+
+
+def check_groups(study: Design, splits: Splits) -> None:
+    """Refuse a declared endpoint of a group with too few images of a class.
+
+    Not where each draw has images of its own: one of too few has no number there.
+    """
+    for i, one in enumerate(study.endpoints):
+        if one.group is None or one.split in OF_DRAW:
+            continue
+        ((column, name),) = one.group.items()
+        table: ImageTable = getattr(splits, one.split)
+        counts = counts_in(table.groups[column], name, table, splits.classes)
+        if (lacking := min(counts, key=lambda each: counts[each])) and counts[lacking] < FEWEST:
+            raise GanAugError(
+                f"study.endpoints[{i}].group={{{column}: {name}}}: {counts[lacking]} of these "
+                f"{one.split} images are {lacking}, {FEWEST} are the fewest; leave it out"
+            )
+
+
+def counts_in(groups: Groups, name: str, table: ImageTable, classes: Classes) -> dict[str, int]:
+    """Return how many images of each class a group has."""
+    inside = groups.of_images == groups.names.index(name)
+    return classes.counts(np.asarray(table.labels[inside]))
+
+
+def groups_to_keep(study: Design, tables: Mapping[str, ImageTable]) -> dict[str, dict[str, Groups]]:
+    """Return what the study's columns say of the images of each split that is measured."""
+    kept: dict[str, dict[str, Groups]] = {}
+    for split, table in tables.items():
+        of_split: GroupsByColumn = {} if split == NEVER else table.groups
+        if found := {name: of_split[name] for name in study.group_columns if name in of_split}:
+            kept[split] = found
+    return kept
