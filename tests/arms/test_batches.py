@@ -178,6 +178,56 @@ def test_mixup_mixes_an_added_image_into_every_real_one(balanced: bool) -> None:
     assert partners == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
+def within(key: str, balanced: bool = False) -> Made:
+    """An arm that mixes its real images with each other: 20 of one value and 12 of another."""
+    made = batches(arm(**{key: 0.8}, balanced=balanced), added_images(0, 0))
+    made.pool.images[N_NORMAL:] = 200
+    return made
+
+
+@pytest.mark.parametrize("key", ["mixup", "cutmix"])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_images_of_a_batch_are_mixed_as_their_targets_are(key: str, balanced: bool) -> None:
+    made, mixed, plain = within(key, balanced), 0, within(key, balanced).pool
+    for k in range(30):
+        batch, found = made.batch(k), made.rows(k)
+        pixels = (batch["image"] + 1) * 127.5
+        of_pneumonia = (pixels.mean(dim=(1, 2, 3)) - 100) / 100
+        assert batch["target"][:, 1].numpy() == pytest.approx(of_pneumonia.numpy(), abs=1e-4)
+        assert batch["target"].sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
+        # As often as they stand in the batch: nothing is lost but to another's place.
+        share = (found >= N_NORMAL).float().mean()
+        assert batch["target"][:, 1].mean().item() == pytest.approx(share.item(), abs=1e-5)
+        assert (batch["weight"] == 1).all()
+        assert sorted(batch["label"].tolist()) == sorted(plain.labels[found].tolist())
+        values = pixels.round().unique().tolist()
+        assert key == "mixup" or set(values) <= {100, 200}  # patches, whole
+        mixed += int(((of_pneumonia > 0.05) & (of_pneumonia < 0.95)).sum())
+        assert batch["image"].stride() == (64, 1, 8, 1)
+    assert mixed > 40  # classes meet, also in balanced batches, which are in their order
+
+
+@pytest.mark.parametrize("key", ["mixup", "cutmix"])
+def test_mixing_within_a_batch_depends_on_its_place_alone(key: str) -> None:
+    torch.manual_seed(1)
+    one = within(key).batch(7)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    two, other = within(key).batch(7), within(key).batch(8)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["image"], other["image"])
+    assert torch.equal(within(key).rows(7), batches(arm(), added_images(0, 0)).rows(7))
+
+
+def test_weights_of_added_images_are_mixed_too() -> None:
+    settings = arm({"weight": 0.5}, mixup=0.8)
+    batch = batches(settings, added_images(20, 12)).batch(1)
+    added = (batch["image"][:, 0, 0, 0] + 1) * 127.5 / 100 - 1  # the share that is no real image
+    assert batch["weight"].numpy() == pytest.approx((1 - 0.5 * added).numpy(), abs=1e-4)
+    assert batch["weight"].unique().numel() > 2
+
+
 def test_mixup_of_a_batch_depends_on_its_place_alone() -> None:
     one, two, other = mixing().batch(7), mixing().batch(7), mixing().batch(8)
     assert torch.equal(one["image"], two["image"])

@@ -17,7 +17,7 @@ from gan_aug.study.settle import settle_study
 
 NAMES = (
     *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain"),
-    *("unlabelled_gan", "self_training"),
+    *("unlabelled_gan", "self_training", "randaugment", "trivialaugment", "cutmix", "mixup_real"),
 )
 
 
@@ -88,6 +88,12 @@ CANNOT_BE = {
     "arms.paired.added.mixup=0.2": "so added.paired has no place",
     "arms.paired.balanced=true": "so balanced has no place; leave one of the two out",
     "arms.pretrain.added.ratio=0.5": "keeps added and real images apart, so added.ratio has no",
+    "arms.cutmix.mixup=0.2": "arms.cutmix.mixup=0.2: mixes the images of a batch with each other, "
+    "so cutmix has no place; leave one of the two out",
+    "arms.mixup.cutmix=1": "with every real one, so cutmix has no place",
+    "arms.mixup_real.pretrain=0.5": "added and real images apart, so mixup has no place",
+    "arms.gan.added.ratio=0.5 arms.gan.mixup=0.2": "with each other, so added.ratio has no place",
+    "arms.mixup_real.mixup=0": "arms.mixup_real.mixup=0: must be a number above 0",
     # What each needs.
     "arms.real.added.mixup=0.2": "arms.real.added.mixup=0.2: this arm adds no images to mix in",
     "arms.mixup.added.count=0": "arms.mixup.added.mixup=0.2: needs added images, there are none",

@@ -564,6 +564,10 @@ def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path
         assert override in result.stderr  # and not the settings of the one before
 
 
+AUGMENT = "+augment@arms.{}.augment=randaugment"
+RANDAUGMENT = AUGMENT.format("gan")
+
+
 @pytest.mark.parametrize(
     ("name", "control"),
     [
@@ -573,6 +577,10 @@ def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path
         ("count_sweep", "duplicate_100"),
         ("seed_protocol ++arms.gan.added.count.pneumonia=400", None),
         ("seed_protocol arms.gan.added.ratio=0.25", None),
+        (f"seed_protocol {RANDAUGMENT}", None),
+        (f"seed_protocol {RANDAUGMENT} {AUGMENT.format('duplicate')}", "duplicate"),
+        ("seed_protocol arms.gan.cutmix=1", None),
+        ("seed_protocol arms.gan.cutmix=1 arms.duplicate.cutmix=1", "duplicate"),
         ("seed_protocol arms.duplicate.pretrain=0.33", None),
     ],
 )

@@ -20,6 +20,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.models.fit import make_trainer
+from gan_aug.models.foreign import try_augment
 from gan_aug.models.generators.fitted import build as build_generator
 from gan_aug.pages.html import png_of, sheet
 from gan_aug.report import records
@@ -153,8 +154,9 @@ def check_first(settings: SettledStudy) -> None:
             _check_quality(settings)
     for name, arm in arms.items():
         for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
-            if node is not None:
-                node.build(f"arms.{name}.{key}")
+            try_augment(
+                node, f"arms.{name}.{key}", settings.data.channels, settings.data.image_size
+            )
 
 
 def _say_not_used(settings: SettledStudy) -> None:

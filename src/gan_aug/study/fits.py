@@ -21,6 +21,7 @@ from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.models.fit import Fit, fit_classifier
+from gan_aug.models.foreign import build_augment
 from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import (
     Predicted,
@@ -47,6 +48,8 @@ purpose of seeds (`run/seeds.py`) and keeps its text: another would give it othe
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"
+_LATER = ("cutmix", "mixup")
+"""Settings of arms that came later: where they are null a fit keeps the key that it had."""
 _VERSION = 1
 """Raised when a change of this code gives another fit with the same settings and images."""
 
@@ -136,6 +139,7 @@ class DrawFits:
         arm = self._settings.arms[name]
         # Title, counts and source are in the images themselves.
         what = arm.model_dump(exclude={"title", "real", "added"})
+        what = {name: v for name, v in what.items() if v is not None or name not in _LATER}
         if len(added.labels):
             of_images = {"source", "dir", "seen", "count", "filter"}
             what["added"] = arm.added.model_dump(exclude=of_images)
@@ -200,8 +204,8 @@ def fit_arm(
         GanAugError: the arm's images cannot be mixed as it says, or training diverged.
     """
     steps, key = settings.study.steps, (settings.seed, settings.draw, repeat)
-    nodes = (arm.augment, arm.added.augment)
-    changes = [None if node is None else node.build() for node in nodes]
+    nodes = {"augment": arm.augment, "added.augment": arm.added.augment}
+    changes = [build_augment(node, f"arm {arm.title!r}: {name}") for name, node in nodes.items()]
     order = stream_seed("order", *key, arm.stream)
     plan = ArmPlan(arm, real, added, settings.data.batch_size, steps.max, order)
     data = DataModule(pool_of(real, added, arm, *changes), plan, steps.max, validation, measured)

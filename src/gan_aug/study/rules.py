@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from gan_aug.arms.base import mixing_of, source_of
+from gan_aug.arms.base import mixing_of, mixings_of, source_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
@@ -159,7 +159,7 @@ def chosen_by_validation(fits: list[FitResult], arms: Mapping[str, ArmSettings])
 def _controls(settings: StudySettings) -> tuple[bool, str]:
     without = [arm for arm in settings.arms.values() if arm.added.source == "none"]
     there = {
-        "real": any(not (arm.augment or arm.balanced) for arm in without),
+        "real": any(not (arm.augment or arm.balanced or mixings_of(arm)) for arm in without),
         "classic": any(arm.augment for arm in without),
         "oversample": any(arm.balanced for arm in without),
     }
