@@ -193,7 +193,7 @@ def test_random_changes_are_drawn_on_the_cpu() -> None:
     assert augmented.on(torch.device("meta")).images.device.type == "cpu"
 
 
-@pytest.mark.parametrize("split", ["test", "internal"])
+@pytest.mark.parametrize("split", ["test", "internal", "nih"])
 def test_a_test_is_read_once_at_the_end(prepared: Prepared, split: str) -> None:
     splits = prepared.splits
     pool = Pool(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64))

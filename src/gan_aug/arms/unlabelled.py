@@ -112,15 +112,14 @@ def unlabelled_of(settings: SettledStudy, splits: Splits) -> ImageTable:
 def of_one_class(splits: Splits, table: ImageTable) -> Splits:
     """Return splits for a GAN that is fitted on `table` and knows no class."""
     classes = Classes((NAME, _NONE), None)
-    tables: dict[str, Any] = {
-        name: getattr(splits, name) for name in ("validation", "test", "development", "internal")
-    }
-    tables |= {"train": table, "unused": splits.unused.take(slice(0, 0))}
-    without_labels = {
-        name: replace(one, labels=np.zeros(len(one), np.int64), classes=classes)
-        for name, one in tables.items()
-    }
-    return replace(splits, **without_labels)
+
+    def without_labels(one: ImageTable) -> ImageTable:
+        return replace(one, labels=np.zeros(len(one), np.int64), classes=classes)
+
+    tables = {"train": table, "unused": splits.unused.take(slice(0, 0)), **splits.held_out}
+    bare: dict[str, Any] = {name: without_labels(one) for name, one in tables.items()}
+    external = {name: bare.pop(name) for name in splits.external}
+    return replace(splits, **bare, external=external)
 
 
 def _by_class(images: Images, draw: Draw) -> dict[str, Images]:

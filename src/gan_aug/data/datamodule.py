@@ -24,8 +24,8 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.run.errors import GanAugError
 
-TESTS = frozenset({"test", "internal"})
-"""Splits that are read once per fit, at its end; the others may choose something."""
+CHOOSING = frozenset({"validation", "development"})
+"""Splits that may choose something; all others are tests, read once per fit, at its end."""
 
 
 class DataModule(LightningDataModule):
@@ -85,7 +85,7 @@ class DataModule(LightningDataModule):
         Raises:
             RuntimeError: it is a test, read before or before the fit ended (measurement rule 5).
         """
-        if split in TESTS:
+        if split not in CHOOSING:
             if split in self._read or not self._fitted:
                 raise RuntimeError(f"the {split} images are read once, at the end of the fit")
             self._read.add(split)
@@ -135,7 +135,7 @@ class Serving:
 def draw_data(
     prepared: Prepared, batch_size: int, seed: int, serving: Serving | None = None
 ) -> DataModule:
-    """Serve a draw: real images, a synthetic set that joins them, validation and test.
+    """Serve a draw: real images, a synthetic set that joins them, validation and tests.
 
     Raises:
         GanAugError: a class to train on has no images.
@@ -152,5 +152,5 @@ def draw_data(
         len(real),
     )
     plan = serving.plan(pool, real, batch_size, seed)
-    measured = {"validation": splits.validation, "test": splits.test}
+    measured = {"validation": splits.validation, "test": splits.test, **splits.external}
     return DataModule(pool, plan, per_epoch(len(real), batch_size), splits.validation, measured)

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_aug.data.cache import default_cache_dir
+from gan_aug.data.cache import default_cache_dir, own_cache
 from gan_aug.data.decode import Decoded, decode_files
 from gan_aug.data.exported import DRAW_FILE, ExportedDraw
 from gan_aug.data.image_table import Images
@@ -31,7 +31,7 @@ from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.prepare import load
 from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import HELD_OUT, held_out_pixels
+from gan_aug.data.synthetic import held_out_pixels
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import sha256_of
 from gan_aug.run.stored_model import Part
@@ -236,8 +236,8 @@ def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) 
             f"{key}='made/draw_${{draw}}'"
         )
     seen_hashes, own = set(told.seen_hashes), set(splits.train.hashes.tolist())
-    for name in HELD_OUT:
-        if leaked := seen_hashes & set(getattr(splits, name).hashes.tolist()):
+    for name, table in splits.held_out.items():
+        if leaked := seen_hashes & set(table.hashes.tolist()):
             raise GanAugError(
                 f"{of} other settings: {len(leaked)} images that the generator saw are {name} "
                 "images here; export the draw again with the settings of this study, and fit the "
@@ -261,9 +261,7 @@ def _decode(
     fit: str,
 ) -> Decoded:
     """Decode a set through the cache; refuse a file that is no sound image."""
-    # The cache knows files by their names, sizes and times: two sets may share all of these.
-    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    cache_dir = cache_dir_of(data) / f"external_{place}"
+    cache_dir = own_cache(cache_dir_of(data), folder)
     decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
     if decoded.bad:
         path, why = next(iter(decoded.bad.items()))
@@ -281,10 +279,8 @@ def _refuse_held_out(folder: Path, decoded: Decoded, splits: Splits) -> None:
     """Refuse images that are held-out ones: the same file, or the same pixels once it is read."""
     by_hash = {
         digest: f"the {name} image {path}"
-        for name in HELD_OUT
-        for digest, path in zip(
-            getattr(splits, name).hashes.tolist(), getattr(splits, name).paths.tolist(), strict=True
-        )
+        for name, table in splits.held_out.items()
+        for digest, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True)
     }
     by_pixels, found = held_out_pixels(splits), dict[str, str]()
     for (path, facts), image in zip(decoded.good.items(), decoded.images, strict=True):
@@ -304,7 +300,7 @@ def _near(
     added: Images, names: list[str], splits: Splits, data: DataSettings
 ) -> list[NearDuplicate]:
     """Find near duplicates of held-out images, in pictures of one size, grey and squeezed."""
-    tables = {name: getattr(splits, name) for name in HELD_OUT}
+    tables = splits.held_out
     of = [name for name, table in tables.items() for _ in range(len(table))]
     paths = [path for table in tables.values() for path in table.paths.tolist()]
     found = nearest_alike(added, _small(splits, data))
@@ -321,17 +317,25 @@ def _near(
 
 def _small(splits: Splits, data: DataSettings) -> Images:
     """Return all held-out images as near duplicates are looked for."""
-    tables = [getattr(splits, name) for name in HELD_OUT]
+    tables = splits.held_out
     if {"image_size": data.image_size, "channels": splits.channels, "fit": data.fit} == _LOOKED_AT:
-        return np.concatenate([table.images for table in tables])
+        return np.concatenate([table.images for table in tables.values()])
     source = data.source
     if "fit" in source.plain():
         source = source.model_copy(update={"fit": _LOOKED_AT["fit"]})
     small = load(data.model_copy(update=_LOOKED_AT | {"source": source}))
+    # Paths are below the root of each test's own folder.
+    of_own = {"": [*small.tables().values()]}
+    there = of_own | {name: [one.table] for name, one in small.external.items()}
     of_path = {
-        path: image
-        for table in small.tables().values()
+        (name, path): image
+        for name, of_root in there.items()
+        for table in of_root
         for path, image in zip(table.paths.tolist(), table.images, strict=True)
     }
-    images = [of_path[path] for table in tables for path in table.paths.tolist()]
+    images = [
+        of_path[name if name in small.external else "", path]
+        for name, table in tables.items()
+        for path in table.paths.tolist()
+    ]
     return np.stack(images) if images else np.zeros((0, 1, 64, 64), np.uint8)

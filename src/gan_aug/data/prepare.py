@@ -8,6 +8,7 @@ from typing import Any
 
 from gan_aug.data.cache import default_cache_dir
 from gan_aug.data.classes import Classes
+from gan_aug.data.external_test import with_external_tests
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
@@ -31,7 +32,7 @@ def load(data: DataSettings) -> Source:
     reader = data.source.build("data.source")
     source: Source = reader.load(data.image_size, data.channels, cache_dir)
     _check_classes(data, source.classes)
-    return source
+    return with_external_tests(data, source, cache_dir)
 
 
 def _check_classes(data: DataSettings, classes: Classes) -> None:

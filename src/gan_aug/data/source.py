@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,17 @@ class Notes:
 
 
 @dataclass(frozen=True)
+class ExternalTest:
+    """A set of `data.external`: its images, with the data set's classes, and what run.json keeps.
+
+    `facts` hold its `fingerprint`, and how many images of which kind were left out.
+    """
+
+    table: ImageTable
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class WithTraining:
     """Images of a data set, among them some to train on."""
 
@@ -68,6 +80,7 @@ class Source(WithTraining):
         patients_known: whether the patients are real ones; else each group of near duplicates, or
             each image, counts as one.
         no_groups: columns of a table whose values are no groups of images, and why.
+        external: further tests by name, which share no image with it.
     """
 
     test: ImageTable
@@ -75,6 +88,7 @@ class Source(WithTraining):
     patients_known: bool = True
     notes: Notes = field(default_factory=Notes)
     no_groups: Mapping[str, str] = field(default_factory=dict)
+    external: Mapping[str, ExternalTest] = field(default_factory=dict)
 
     def tables(self) -> dict[str, ImageTable]:
         """Return the splits that the data set has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -24,6 +24,7 @@ from gan_aug.run.errors import GanAugError
 
 _HOLDOUT_STREAM = 20180222
 """Seeds the holdout, which is the same for every draw (the data set's publication day)."""
+_HELD_OUT = ("test", "validation", "development", "internal")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Splits(WithTraining):
             stay on one side of a cut; the same for every draw.
         fingerprint: of the data set, before any cut.
         notes: counts and facts for run.json.
+        external: further tests by name, the same for every draw; read as `test` is.
     """
 
     validation: ImageTable
@@ -63,6 +65,22 @@ class Splits(WithTraining):
     fingerprint: str
     draw: int
     notes: dict[str, Any]
+    external: Mapping[str, ImageTable] = field(default_factory=dict)
+
+    def table(self, name: str) -> ImageTable:
+        """Return a part, or an external test, by its name."""
+        table: ImageTable = self.external[name] if name in self.external else getattr(self, name)
+        return table
+
+    @property
+    def external_fingerprints(self) -> dict[str, str]:
+        """Hashes of the external tests' content, by name."""
+        return {name: facts["fingerprint"] for name, facts in self.notes["external"].items()}
+
+    @property
+    def held_out(self) -> dict[str, ImageTable]:
+        """Images that no generator may have seen, by the name of their part."""
+        return {name: getattr(self, name) for name in _HELD_OUT} | dict(self.external)
 
 
 def _take_units(
@@ -201,6 +219,9 @@ def make_splits(
             f"the patient of {n} images is not known: leakage between training and test images of "
             "one patient cannot be excluded"
         )
+    external = {name: one.table for name, one in source.external.items()}
+    for one in source.external.values():
+        warnings += one.facts["warnings"]
     notes = asdict(source.notes) | {
         "warnings": warnings,
         "fingerprint": fingerprint,
@@ -209,13 +230,14 @@ def make_splits(
         "patients_known": source.patients_known,
         "draw": draw,
         "available": {"train": train.counts(), "test": test.counts()},
-        "used": {name: table.counts() for name, table in parts.items()},
+        "used": {name: table.counts() for name, table in [*parts.items(), *external.items()]},
         "duplicates": {
             "extra_copies_in_train": int(extra_copies(source.train).sum()),
             "extra_copies_in_test": int(extra_copies(source.test).sum()),
             "train_copies_of_held_out_images": int(crossing.sum()),
             "left_out_of_training": int((~new).sum()),
         },
+        "external": {name: one.facts for name, one in source.external.items()},
     }
     return Splits(
         **parts,
@@ -224,11 +246,14 @@ def make_splits(
         fingerprint=fingerprint,
         draw=draw,
         notes=notes,
+        external=external,
     )
 
 
 def check_disjoint(splits: Splits) -> None:
     """Check that no duplicate crosses a split, and no patient a cut of the training folder.
+
+    Two external tests may share images with each other: nothing is fitted on either.
 
     Raises:
         GanAugError: rule 2 or 3 of measurement (CONTRIBUTING.md) is broken.
@@ -244,6 +269,10 @@ def check_disjoint(splits: Splits) -> None:
     for name, table in named.items():
         for image, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True):
             if seen.setdefault(image, name) != name:
+                raise GanAugError(f"{path}: the same image is in {seen[image]} and in {name}")
+    for name, table in splits.external.items():
+        for image, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True):
+            if image in seen:
                 raise GanAugError(f"{path}: the same image is in {seen[image]} and in {name}")
     if len(splits.train) != len(set(splits.train.hashes.tolist())):
         copies = Counter(splits.train.hashes.tolist()).most_common(1)[0]

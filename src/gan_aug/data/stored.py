@@ -34,7 +34,8 @@ def data_settings(data: Mapping[str, Any], root: str | None, download: bool = Fa
     now = {"root": root, "download": download}
     source = {key: now.get(key, value) for key, value in data["source"].items()}
     no_images = {"dir": None, "count": None}
-    return kept | now | {"source": source, "cache_dir": None, "synthetic": no_images}
+    here = {"cache_dir": None, "synthetic": no_images, "external": None}
+    return kept | now | {"source": source} | here
 
 
 @functools.cache

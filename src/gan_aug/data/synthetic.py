@@ -14,14 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_bytes, refuse_links, sha256_of
-
-HELD_OUT = ("test", "validation", "development", "internal")
-"""Parts of a draw that no generator may have seen."""
 
 
 class DamagedSet(GanAugError):
@@ -194,8 +190,7 @@ def _read_image(folder: Path, file: str, manifest: Manifest) -> NDArray[np.uint8
 def held_out_pixels(splits: Splits) -> dict[bytes, str]:
     """Return held-out images, which are no generated ones, whatever their set says, by pixels."""
     held: dict[bytes, str] = {}
-    for name in HELD_OUT:
-        table: ImageTable = getattr(splits, name)
+    for name, table in splits.held_out.items():
         named = [f"the {name} image {path}" for path in table.paths.tolist()]
         held |= zip((image.tobytes() for image in table.images), named, strict=True)
     return held
@@ -215,8 +210,8 @@ def _check_manifest(where: str, manifest: Manifest, image_size: int, splits: Spl
     if unknown := {file.split("/")[0] for file in manifest.files} - {*splits.classes}:
         known = ", ".join(splits.classes)
         raise GanAugError(f"{where}: has class {min(unknown)}; known are {known}")
-    for name in HELD_OUT:
-        if leaked := manifest.seen & set(getattr(splits, name).hashes.tolist()):
+    for name, table in splits.held_out.items():
+        if leaked := manifest.seen & set(table.hashes.tolist()):
             raise GanAugError(
                 f"{where}: its generator saw {len(leaked)} {name} images of draw={splits.draw}; "
                 f"fit the GAN again with draw={splits.draw} and the same data settings"

@@ -16,7 +16,7 @@ from gan_aug.report.comparisons import (
     equivalence_interval,
     equivalence_p,
 )
-from gan_aug.report.crossed import FIXED
+from gan_aug.report.crossed import fixed
 from gan_aug.report.done import span
 from gan_aug.report.metrics import titles_of
 from gan_aug.report.statistics import LEAST_DRAWS
@@ -130,8 +130,8 @@ def _although(summary: Summary, one: Verdict) -> str:
 
 def _on_these(one: Verdict) -> str:
     """Return of whom alone something is shown, where it is not shown of other patients too."""
-    fixed = one.patients is None and one.endpoint.split in FIXED
-    return f" on these {one.endpoint.images} patients" if fixed else ""
+    of_them = one.patients is None and fixed(one.endpoint.split)
+    return f" on these {one.endpoint.images} patients" if of_them else ""
 
 
 def _numbers(one: Verdict) -> str:
@@ -256,7 +256,7 @@ def _patients(summary: Summary) -> Iterator[str]:
     for images, split in {one.images: one.split for one in summary.endpoints}.items():
         of_images = [one for one in summary.verdicts if one.endpoint.images == images]
         known = {one.patients for one in of_images if one.patients is not None}
-        if split not in FIXED:
+        if not fixed(split):
             yield f"Each draw has {images} patients of its own: intervals are over draws."
         elif known:
             yield (

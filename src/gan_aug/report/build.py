@@ -17,7 +17,7 @@ from gan_aug.pages.figure import figure_png
 from gan_aug.report.answer import answer_of, asked_verdicts, measure_of, points, worth_of
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.comparisons import Verdict, shown_difference
-from gan_aug.report.crossed import FIXED
+from gan_aug.report.crossed import fixed
 from gan_aug.report.done import minutes, what_was_done
 from gan_aug.report.figures import all_figures
 from gan_aug.report.metrics import LOWER_IS_BETTER
@@ -121,7 +121,9 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         declared=declared,
         declared_worth=[m for m in summary.worth if (m.split, m.metric) in declared],
         other_worth=[m for m in summary.worth if (m.split, m.metric) not in declared],
-        fixed=study.primary in FIXED,
+        fixed=fixed(study.primary),
+        tests=study.side_by_side,
+        external=study.jobs[0].data.external,
     )
 
 

@@ -19,9 +19,12 @@ from gan_aug.report.metrics import contributions
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import CONFIDENCE, Error
 from gan_aug.report.study import Condition, FinishedDraw, Study
+from gan_aug.settings.design import OF_DRAW
 
-FIXED = ("test", "development")
-"""Splits of the same patients in every draw; validation chooses, internal ones are drawn anew."""
+
+def fixed(split: str) -> bool:
+    """Tell whether a split holds the same patients in every draw, as external tests do."""
+    return split not in OF_DRAW
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class OverPatients:
         their own, or some of them other ones. Of `last_of` it is of the last step's weights; the
         draws are those that all arms have.
         """
-        if split_of(split) not in FIXED or len(draws) < 2:
+        if not fixed(split_of(split)) or len(draws) < 2:
             return None
         jobs = {job.result.draw: job for job in self._study.of(condition)}
         kept = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]

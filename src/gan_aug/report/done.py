@@ -26,8 +26,10 @@ def what_was_done(study: Study, costs: Costs) -> list[str]:
 def _images(study: Study) -> Iterator[str]:
     draws = len({job.result.draw for job in study.jobs})
     said = f"{draws} draw{'' if draws == 1 else 's'} of the data set {study.first.method.data}"
-    counts = {split: _or(study, lambda job, s=split: _counts(job, s)) for split in SPLITS}  # type: ignore[misc]
-    if named := ", ".join(f"{counts[split]} {SPLITS[split]}" for split in SPLITS if counts[split]):
+    external = {name: f"for the external test {name}" for name in study.jobs[0].data.external}
+    use = SPLITS | external
+    counts = {split: _or(study, lambda job, s=split: _counts(job, s)) for split in use}  # type: ignore[misc]
+    if named := ", ".join(f"{counts[split]} {use[split]}" for split in use if counts[split]):
         said += f", images in each ({' + '.join(study.classes.names)}): {named}"
     size = _or(study, lambda job: f"{job.result.method.image_size}x{job.result.method.image_size}")
     channels = _or(study, lambda job: job.result.method.channels)

@@ -32,6 +32,7 @@ from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import OF_DRAW, Endpoint
+from gan_aug.settings.values import SPLITS
 
 Condition = tuple[Any, ...]
 """The swept settings' values."""
@@ -116,6 +117,13 @@ class Study:
     def endpoints(self) -> list[Endpoint]:
         """What the study is about; the first is the primary one."""
         return self.first.endpoints
+
+    @property
+    def side_by_side(self) -> list[str]:
+        """The internal, the data set's own and the external tests; none without external ones."""
+        external = [name for name in self.first.splits if name not in SPLITS]
+        own = [name for name in ("internal", "test") if name in self.first.splits]
+        return [*own, *external] if external else []
 
     @property
     def primary(self) -> str:
@@ -346,6 +354,12 @@ def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> 
         raise GanAugError(
             f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
             f"({prints[0]}); a study is about one data set"
+        )
+    external = [{n: e.fingerprint for n, e in job.data.external.items()} for job in (one, other)]
+    if external[0] != external[1]:
+        raise GanAugError(
+            f"{other.folder}: was measured on other external tests ({external[1]}) than "
+            f"{one.folder} ({external[0]}); a report needs draws with the same ones"
         )
     if one.result.data_classes != other.result.data_classes:
         raise GanAugError(f"{other.folder}: has other classes than {one.folder}")

@@ -196,6 +196,7 @@ def summarise(study: Study) -> Summary:
     splits: list[str] = [one.split for one in study.endpoints]
     # Beside the endpoints' splits, the test that is like the training images.
     splits = list(dict.fromkeys([*splits, *({"internal"} & study.first.splits.keys())]))
+    splits = list(dict.fromkeys([*splits, *study.side_by_side]))
     of_groups: dict[str, list[str]] = {}  # declared ones, to the metrics that were
     for one in study.endpoints:
         if one.group is not None:

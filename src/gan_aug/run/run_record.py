@@ -37,11 +37,20 @@ _SAY_NOTHING = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.thread
 _REMEDY = "restore it, or choose another hydra.run.dir"
 
 
+class ExternalNotes(BaseModel):
+    """What a run notes of an external test; other facts stand beside its `fingerprint`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    fingerprint: str
+
+
 class DataNotes(BaseModel):
     """What a run notes of its data set; what the data set says of itself stands beside it.
 
     `fingerprint` is that before any cut. `used` is split to the number of images of each class,
-    None of a run that cuts none. `warnings` are what a reader of its numbers must know.
+    None of a run that cuts none. `warnings` are what a reader of its numbers must know, `external`
+    the further tests by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
@@ -49,6 +58,7 @@ class DataNotes(BaseModel):
     fingerprint: str
     used: dict[str, dict[str, int]] | None = None
     warnings: list[str] = []
+    external: dict[str, ExternalNotes] = {}
 
 
 class RunRecord(Stored):

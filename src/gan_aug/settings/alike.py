@@ -32,6 +32,7 @@ _PLACES = (
 """Where images and results lie: images are known by their hashes."""
 _FREE = (
     *("quality", "callbacks", "logger", *MACHINE, *_PLACES),
+    "data.external",  # compared by the fingerprints of its sets
     *("draw", "data.draw", "study.folder", "study.gan_curve_points", "trainer.threads"),
     "data.source.classes",  # as data.classes, which is compared
 )

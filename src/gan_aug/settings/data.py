@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from gan_aug.run.errors import GanAugError
 from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.values import (
+    SPLITS,
     Auto,
     BatchSize,
     Between0And1,
     ByClass,
     ClassList,
+    ClassMap,
     ClassName,
     Columns,
     Count,
@@ -22,6 +26,7 @@ from gan_aug.settings.values import (
     Patterns,
     Positive,
     Window,
+    names_external_test,
 )
 
 
@@ -38,6 +43,54 @@ class SyntheticSettings(Settings):
 
     dir: PathText | None = Field(description="a synthetic set")
     count: Count | None = Field(description="images per class from it; null is all")
+
+
+class ExternalSettings(Settings):
+    """A further test: images of another hospital, say, that only finished fits are measured on.
+
+    A text in its place is the `root` of a folder. Keys are as those of `data=folder`.
+    """
+
+    root: PathText | None = Field(default=None, description="its folder")
+    table: PathText | None = Field(default=None, description="as data.table")
+    columns: Columns | None = Field(default=None, description="as data.columns")
+    exclude: Patterns | None = Field(default=None, description="as data.exclude")
+    patient_regex: str | None = Field(default=None, description="as data.patient_regex")
+    window: Window | None = Field(default=None, description="as data.window")
+    source: Node | None = Field(default=None, description="another data set's class, not a folder")
+    classes: ClassMap | None = Field(
+        default=None, description="its classes to those of the data set; to null: left out"
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ExternalSettings:
+        if (self.root is None) == (self.source is None):
+            raise GanAugError(
+                "data.external: each set needs root=DIR, a folder with a folder for each class, "
+                "or a source (the class of a data set, as in conf/data); set just one"
+            )
+        return self
+
+
+def _root(value: Any) -> Any:
+    return {"root": value} if isinstance(value, str) else value
+
+
+def _named(sets: Any) -> Any:
+    """Refuse names of external tests that something else has, or that are no plain words."""
+    for name in sets if isinstance(sets, Mapping) else ():
+        if not names_external_test(name):
+            raise GanAugError(
+                f"data.external.{name}: names a split, as in results.csv; choose letters and "
+                f"digits, at most 31, and none of {', '.join(SPLITS)}, train"
+            )
+    return sets
+
+
+External = Annotated[
+    Mapping[str, Annotated[ExternalSettings, BeforeValidator(_root)]],
+    BeforeValidator(_named),
+]
 
 
 class DataSettings(Settings):
@@ -62,6 +115,7 @@ class DataSettings(Settings):
     subset: ByClass[Index | None] | Auto = Field(description="training images; null: all left")
     train_class: ClassName | None = Field(description="train on one class alone")
     synthetic: SyntheticSettings
+    external: External | None = Field(default=None, description="further tests, by name")
     batch_size: BatchSize = Field(description="images of a batch")
     source: SourceNode = Field(description="the data set's class")
 

@@ -27,13 +27,13 @@ from gan_aug.settings.values import (
     Pairs,
     Positive,
     Sizes,
+    SplitName,
     Wanted,
 )
 
 if TYPE_CHECKING:
     from gan_aug.settings.study import StudySettings
 
-SPLITS = ("validation", "internal", "development", "test")
 OF_DRAW = ("validation", "internal")
 """Splits that every draw has of its own; the others are the same in all."""
 METRICS = (
@@ -59,7 +59,7 @@ def _metric(name: str) -> str:
 class Endpoint(Settings):
     """A metric on a split, declared before a study runs."""
 
-    split: Literal["validation", "internal", "development", "test"] = Field(description="of images")
+    split: SplitName = Field(description="of images; of data.external too")
     metric: Annotated[str, AfterValidator(_metric), Wanted(f"one of {', '.join(METRICS)}")] = Field(
         description="or sensitivity_CLASS where no class is the positive one"
     )

@@ -11,9 +11,9 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings, SettledArm
 from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData
-from gan_aug.settings.design import SPLITS, Design, SettledDesign
+from gan_aug.settings.design import Design, SettledDesign
 from gan_aug.settings.models import ClassifierSettings, GanSettings, ImageMaker
-from gan_aug.settings.values import Draws, PathText
+from gan_aug.settings.values import SPLITS, Draws, PathText
 
 
 class StudySettings(FittingSettings):
@@ -74,10 +74,19 @@ class StudySettings(FittingSettings):
 
     def _check_splits(self) -> None:
         chosen, data = self.study.splits, self.data
-        if unknown := set(chosen) - set(SPLITS):
-            raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(SPLITS)}")
+        known = (*SPLITS, *(data.external or {}))
+        if unknown := set(chosen) - set(known):
+            raise GanAugError(f"study.splits: {min(unknown)} is none of {', '.join(known)}")
+        for i, one in enumerate(self.study.endpoints):
+            if one.split not in known:
+                raise GanAugError(
+                    f"study.endpoints[{i}].split={one.split}: is none of {', '.join(known)}; a "
+                    f"further test is named in data.external, as in "
+                    f"'data.external={{{one.split}: DIR}}'"
+                )
+        measured = (*chosen, *(data.external or {}))
         for name in ("validation", *(one.split for one in self.study.endpoints)):
-            if name not in chosen:
+            if name not in measured:
                 raise GanAugError(f"study.splits: lacks {name}, which is needed; add it")
         for name, key, number in (
             ("internal", "internal_per_class", data.internal_per_class),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -16,6 +17,9 @@ MOST_IMAGES = 100_000
 """Of a class at once: they are held in memory."""
 MOST_COLUMNS = 20
 """Of a table, whose groups a study measures."""
+SPLITS = ("validation", "internal", "development", "test")
+"""Parts of a draw that a fit can be measured on; `data.external` adds further tests to them."""
+_TAKEN = {*SPLITS, "train", "training", "val", "unused", "unlabelled", "external", "synthetic"}
 AUTO: Final = "auto"
 """Of a number that a study takes from its data."""
 JsonSchema = dict[str, Any]
@@ -35,6 +39,12 @@ class Wanted:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchema:
         return handler(schema) | self._said
+
+
+def names_external_test(name: Any) -> bool:
+    """Tell whether a text can name a set of `data.external`; it also names columns and scalars."""
+    word = isinstance(name, str) and re.fullmatch("[A-Za-z][A-Za-z0-9]{0,30}", name)
+    return bool(word) and name.casefold() not in _TAKEN
 
 
 def _path(value: str) -> bool:
@@ -90,6 +100,11 @@ ClassName = Annotated[
 ByClass = Annotated[T | Mapping[Any, T], BeforeValidator(by_name), Wanted(by_class=True)]
 """One value for all classes, or a mapping from classes, as they were typed, to values."""
 _TWO = Field(min_length=2, max_length=2)
+SplitName = Annotated[
+    str,
+    Predicate(lambda name: name in SPLITS or names_external_test(name)),
+    Wanted(f"one of {', '.join(SPLITS)}, or the name of a set of data.external"),
+]
 Names = Annotated[list[str], Wanted("a list of names")]
 Pairs = Annotated[
     list[Annotated[list[str], _TWO]], Wanted("a list of pairs of names, as [[classic_gan,classic]]")
@@ -134,6 +149,11 @@ Columns = Annotated[
     dict[Any, Any],
     BeforeValidator(by_name),
     Wanted("what columns are called, as {path: image_path, label: diagnosis}"),
+]
+ClassMap = Annotated[
+    dict[Any, Any],
+    BeforeValidator(by_name),
+    Wanted("a mapping of its classes to those of the data set, as {No_findings: normal}"),
 ]
 _ClassNames = Annotated[list[Any], BeforeValidator(names_in)]
 ClassList = Annotated[_ClassNames, Field(min_length=2), Wanted("a list of two classes or more")]

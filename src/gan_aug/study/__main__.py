@@ -41,7 +41,7 @@ def main(settings: StudySettings) -> None:
             settled = settle_precision(settled, chain(run.before, others))
             run.settled(settled)
             check_settled_arms(settled, prepared.splits)
-            check_goes_with(run, prepared.splits.fingerprint, redo)
+            check_goes_with(run, prepared.splits, redo)
             run.record(data=prepared.splits.notes)
             print_data(settled.data, prepared)
             use_threads(run, settled.trainer.threads)

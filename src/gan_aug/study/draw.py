@@ -114,7 +114,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         ),
         classes=list(splits.classes.names),
         positive=splits.classes.positive,
-        splits={name: getattr(splits, name).counts() for name in study.splits},
+        splits={name: splits.table(name).counts() for name in study.splits},
         arms=arms,
         gans=images.gans | images.other_gans,
         ruler=ruler,

@@ -62,7 +62,8 @@ class DrawFits:
 
     def __init__(self, settings: SettledStudy, splits: Splits, run: Run) -> None:
         self._settings, self._splits, self._run = settings, splits, run
-        self.tables = {name: getattr(splits, name) for name in settings.study.splits}
+        self.tables = {name: splits.table(name) for name in settings.study.splits}
+        self._external = splits.external_fingerprints
         self._study = Path(settings.study_dir).expanduser()
         self._shares = bool(settings.study.condition or settings.study.ruler)
         self._common = self._what_all_depend_on() if self._shares else ""
@@ -85,11 +86,17 @@ class DrawFits:
                     f"{path}: was fitted on other data (fingerprint {fit.fingerprint}) than there "
                     f"is now ({now}); remove {path.parents[1]} to run this draw again"
                 )
+            if fit.external != self._external:
+                raise GanAugError(
+                    f"{path}: was measured on other images of data.external than there are now; "
+                    f"remove {path.parents[1]} to run this draw again"
+                )
             return fit, measure_fit(predictions, classes)
         kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
         if self._shares and (shared := _read(kept, sealed=True)) is not None:
             fit, predictions = shared
-            fit = fit.model_copy(update={"arm": arm, "reused": True, "fingerprint": now})
+            own = {"arm": arm, "reused": True, "fingerprint": now, "external": self._external}
+            fit = fit.model_copy(update=own)
             _write(path, fit, predictions)
             print(f"  {arm} {repeat}: has been done before", flush=True)
             return fit, measure_fit(predictions, classes)
@@ -118,6 +125,7 @@ class DrawFits:
             seconds=fitted.seconds,
             initial_weights=fitted.initial_weights,
             fingerprint=splits.fingerprint,
+            external=self._external,
             git_commit=self._run.commit,
             curve=fitted.curve,
             used=used(data.shown, data.pool, splits.classes),

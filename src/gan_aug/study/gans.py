@@ -46,7 +46,7 @@ from gan_aug.training.run import train
 
 _CHANGE_NO_PIXEL = (
     *("root", "download", "on_bad_file", "on_conflict", "cache_dir", "subset", "synthetic"),
-    *("source", "classes", "num_classes", "positive", "target"),
+    *("source", "classes", "num_classes", "positive", "target", "external"),
 )
 """Data settings that change no pixel of a GAN's images; those are known by their hashes."""
 _MAY_DIFFER = ("callbacks", "logger", "quality", *(f"data.{name}" for name in _CHANGE_NO_PIXEL))
@@ -76,6 +76,7 @@ def gan_config(
     kept["data"] |= {
         "train_class": class_name if gan_facts(model).fitted_on == "one" else None,
         "subset": {name: n if name in needed else 0 for name, n in counts.items()},
+        "external": None,  # no GAN has to do with them
     }
     epochs, points = None, None
     if isinstance(model, GanSettings):

@@ -81,7 +81,12 @@ def check_groups(study: Design, splits: Splits) -> None:
         if one.group is None or one.split in OF_DRAW:
             continue
         ((column, name),) = one.group.items()
-        table: ImageTable = getattr(splits, one.split)
+        table = splits.table(one.split)
+        if column not in table.groups or name not in table.groups[column].names:
+            raise GanAugError(  # an external test may have a table without it
+                f"study.endpoints[{i}].group={{{column}: {name}}}: no {one.split} image is of that "
+                "group; leave it out, or add the column to the table of that set"
+            )
         counts = counts_in(table.groups[column], name, table, splits.classes)
         if (lacking := min(counts, key=lambda each: counts[each])) and counts[lacking] < FEWEST:
             raise GanAugError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_aug.data.prepare import load
+from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import ANOTHER_STUDY, Run
@@ -26,7 +27,7 @@ def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
                 yield folder, record
 
 
-def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
+def check_goes_with(run: Run, splits: Splits, redo: tuple[str, ...]) -> None:
     """Check that a draw about to be run goes into one report with those that are finished.
 
     It is compared with the first finished one, and in its settings with the first under its
@@ -35,7 +36,7 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
     Raises:
         GanAugError: it does not: other settings, arms or data.
     """
-    config, first = run.config, True
+    config, fingerprint, first = run.config, splits.fingerprint, True
     for where, record in other_draws(Path(config["study_dir"])):
         if where == run.folder or not record.finished or record.data is None:
             continue
@@ -50,6 +51,14 @@ def check_goes_with(run: Run, fingerprint: str, redo: tuple[str, ...]) -> None:
             if (difference := first_difference(one, other, ("data.subset",))) is not None:
                 raise _other_setting(where, *difference)
             raise _other_images(where, record, config["data"]["root"], fingerprint)
+        then = {name: one.fingerprint for name, one in record.data.external.items()}
+        now = splits.external_fingerprints
+        if first and then != now:
+            name = min(name for name in then | now if then.get(name) != now.get(name))
+            raise GanAugError(
+                f"data.external.{name}: holds other images (fingerprint {now.get(name)}) than "
+                f"{where} was measured on ({then.get(name)}); {ANOTHER_STUDY}"
+            )
         if alike:
             return
         first = False

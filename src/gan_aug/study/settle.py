@@ -43,6 +43,8 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
             arms[name]["real"] = classes.numbers(arm.real, f"arms.{name}.real")
     arms |= ruler_arms(settings, arms, prepared.splits.train.counts(), values["data.subset"])
     values |= {"study.count": usual, "arms": arms} | settle_groups(settings.study, source)
+    if further := [name for name in source.external if name not in settings.study.splits]:
+        values["study.splits"] = [*settings.study.splits, *further]
     settled = settings.changed(SettledStudy, values)
     check_groups(settled.study, prepared.splits)
     return settled, prepared

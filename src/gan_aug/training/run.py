@@ -42,6 +42,7 @@ from gan_aug.run.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.models import GanSettings, GeneratorSettings
+from gan_aug.settings.values import SPLITS
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV, ReportProgress
 from gan_aug.training.generator import SET, fit_generator
 from gan_aug.training.plugins import Fitting, build_all
@@ -204,14 +205,14 @@ def _finish_gan(
 def _finish_classifier(
     module: Classifier, data: DataModule, run: Run, loggers: Sequence[Any]
 ) -> None:
-    """Read the test images, once, with the best checkpoint and the threshold of validation."""
+    """Read the tests' images, once, with the best checkpoint and the threshold of validation."""
     trained, classes = module.batches_done, module.classes
     best = run.folder / "checkpoints" / "best.ckpt"
     content = read_checkpoint(best)
     module.load_state_dict(content["state_dict"])
     module.cpu().eval()
     threshold, measured = None, {}
-    for split in ("validation", "test"):
+    for split in data.measured_on:  # validation first
         batches = data.evaluation(split)
         labels = torch.from_numpy(batches.table.labels)
         predicted = logits(module, (batch["image"] for batch in batches))
@@ -221,6 +222,7 @@ def _finish_classifier(
             threshold = choose_threshold(probabilities, labels, classes)
         measured[split] = measure(probabilities, labels, classes, threshold)
     test = measured["test"]
+    external = {name: one for name, one in measured.items() if name not in SPLITS}
     figure = confusion_figure(test, classes)
     replace_file(
         run.folder / "confusion_matrix.png",
@@ -233,6 +235,10 @@ def _finish_classifier(
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure("test/confusion_matrix", figure, step)
         logger.log_metrics({f"test/{name}": usual[name] for name in metric_names(classes)}, step)
+        for name, one in external.items():  # called tests: none of them may choose anything
+            values = one[decisions(classes)[0]]
+            logged = {f"test_{name}/{metric}": values[metric] for metric in metric_names(classes)}
+            logger.log_metrics(logged, step)
     best_batches = int(content["batches_done"])
     results = {
         "headline": {f"test_{name}": usual[name] for name in metric_names(classes)[:-2]},
@@ -242,14 +248,17 @@ def _finish_classifier(
         "validation": measured["validation"] | {"loss": loss},
         "test": test,
     }
+    if external:
+        results["external"] = external
     write_json(run.folder / "metrics.json", results)
-    table = Table("metric", title="test images")
-    for name in test:
-        table.add_column(name.replace("_", " "), justify="right")
-    for metric in usual:
-        values = [test[name][metric] for name in test]
-        table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in values))
-    console().print(table)
+    for split, of_split in {"test": test, **external}.items():
+        table = Table("metric", title=f"{split} images")
+        for name in of_split:
+            table.add_column(name.replace("_", " "), justify="right")
+        for metric in usual:
+            cells = [of_split[name][metric] for name in of_split]
+            table.add_row(metric, *(str(v) if isinstance(v, int) else f"{v:.4f}" for v in cells))
+        console().print(table)
     print(f"trained     {trained} batches, best after {best_batches}")
     print(f"results     {run.folder / 'metrics.json'}")
     print(f"checkpoint  {best}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.decode import channels_of, decode_files
+from gan_aug.data.decode import Decoded, channels_of, decode_files
 from gan_aug.data.dicom import Window
-from gan_aug.data.groups import ColumnsRead
+from gan_aug.data.groups import ColumnsRead, GroupsByColumn
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.source import Source, units
+from gan_aug.data.source import Notes, Source, units
 from gan_aug.data.sources.entries import (
     Entry,
     PatientPattern,
@@ -77,6 +77,40 @@ class Folder:
         Raises:
             GanAugError: no data, a bad layout or table, or a bad file.
         """
+        read = self._read(image_size, channels, cache_dir)
+        known = [entry.patient for entry in read.entries]
+        has_both = {"test", "val"} <= {entry.split for entry in read.entries}
+        if None not in known and read.one_patient and not has_both:
+            raise GanAugError(f"data.root={self.root}: {read.one_patient}")
+        parts = read.tables()
+        # What splits there are not is cut from train.
+        for number, (name, share) in enumerate(
+            {"test": self.test_share, "val": self.val_share}.items()
+        ):
+            if not len(parts[name]):
+                train, setting = parts["train"], f"data.{name}_share={share}"
+                random = np.random.default_rng([self.split_seed, number])
+                aside = _set_aside(train, share, random, setting, any(known))
+                parts |= {name: train.take(aside), "train": train.take(~aside)}
+        patients_known = None not in known
+        return Source(
+            parts["train"], parts["test"], parts["val"], patients_known, read.notes, read.no_groups
+        )
+
+    def load_whole(
+        self, image_size: int, channels: int, cache_dir: Path
+    ) -> tuple[ImageTable, Notes]:
+        """Decode all images and cut nothing, whatever splits they have.
+
+        Raises:
+            GanAugError: as `load` does.
+        """
+        read = self._read(image_size, channels, cache_dir, whole=True)
+        return read.tables()["train"], read.notes
+
+    def _read(
+        self, image_size: int, channels: int | None, cache_dir: Path, whole: bool = False
+    ) -> _Read:
         if self.root is None:
             raise GanAugError("data=folder needs data.root=DIR, with a folder for each class")
         root = Path(self.root).expanduser()
@@ -85,7 +119,7 @@ class Folder:
         pattern = PatientPattern(self.patient_regex)
         with reading(root):
             tree = find_files(root, self.exclude, self.on_bad_file)
-            entries, further = self._entries(root, pattern, tree)
+            entries, further = self._entries(root, pattern, tree, whole)
             names = [entry.path for entry in entries]
             wanted = channels or channels_of(root, names, self.window)
         decoded = decode_files(
@@ -103,31 +137,17 @@ class Folder:
                 root, names, 64, 1, cache_dir, self.on_bad_file, window=self.window
             )
             patients = grouped(known, small.images)
-        elif one_patient and not {"test", "val"} <= {entry.split for entry in entries}:
-            raise GanAugError(f"data.root={root}: {one_patient}")
         groups = further.of([entry.path for entry in entries]) if further else {}
-        parts = tables(entries, patients, decoded, classes, groups)
-        # What splits there are not is cut from train.
-        for number, (name, share) in enumerate(
-            {"test": self.test_share, "val": self.val_share}.items()
-        ):
-            if not len(parts[name]):
-                train, setting = parts["train"], f"data.{name}_share={share}"
-                random = np.random.default_rng([self.split_seed, number])
-                aside = _set_aside(train, share, random, setting, any(known))
-                parts |= {name: train.take(aside), "train": train.take(~aside)}
         warnings = [
             *warn_of_masks([entry.path for entry in entries]),
             *warn_of_patients(entries, pattern, one_patient),
         ]
         notes = notes_of(root, entries, decoded, tree, *warnings)
         no_groups = further.left_out if further else {}
-        return Source(
-            parts["train"], parts["test"], parts["val"], None not in known, notes, no_groups
-        )
+        return _Read(entries, patients, decoded, classes, groups, no_groups, one_patient, notes)
 
     def _entries(
-        self, root: Path, pattern: PatientPattern, tree: Tree
+        self, root: Path, pattern: PatientPattern, tree: Tree, whole: bool
     ) -> tuple[list[Entry], ColumnsRead | None]:
         where, further = f"data.root={root}", None
         if self.table is not None:
@@ -137,6 +157,8 @@ class Folder:
         else:
             entries = find_entries(root, tree, pattern)
         entries = chosen_classes(entries, self.classes, tree, where)
+        if whole:
+            entries = [replace(entry, split=None) for entry in entries]
         check_splits(f"data.table={self.table}" if self.table else where, entries)
         if pattern and not any(entry.patient for entry in entries):
             raise GanAugError(
@@ -145,6 +167,23 @@ class Folder:
                 "mend it (.*/ before it skips folders), or set it to null"
             )
         return entries, further
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a folder holds, decoded, before anything is cut; `one_patient` is of all its images."""
+
+    entries: list[Entry]
+    patients: list[str]
+    decoded: Decoded
+    classes: Classes
+    groups: GroupsByColumn
+    no_groups: Mapping[str, str]
+    one_patient: str | None
+    notes: Notes
+
+    def tables(self) -> dict[str, ImageTable]:
+        return tables(self.entries, self.patients, self.decoded, self.classes, self.groups)
 
 
 def _set_aside(

@@ -1,0 +1,213 @@
+"""External tests: images of another hospital, say, that finished fits are measured on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_aug.data.cache import own_cache
+from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import ImageTable, concatenate
+from gan_aug.data.near_duplicates import nearest_alike
+from gan_aug.data.source import ExternalTest, Notes, Source, extra_copies
+from gan_aug.data.sources.folder import Folder
+from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.settings.by_name import class_named, normal
+from gan_aug.settings.data import DataSettings, ExternalSettings
+
+_KEYS = "|".join(("root", "table", "columns", "exclude", "patient_regex", "window"))
+_MOST_LISTED = 100
+"""Near duplicates whose paths run.json keeps."""
+
+
+def with_external_tests(data: DataSettings, source: Source, cache_dir: Path) -> Source:
+    """Return a data set with the sets of `data.external`, decoded as its own images are.
+
+    They are taken whole, whatever splits they have. An image that the data set has too, or that is
+    there twice, is left out of the external set: so draws are the same with it and without.
+
+    Raises:
+        GanAugError: one cannot be read, or its classes are not those of the data set.
+    """
+    read = {
+        name: _read(name, one, data, source, cache_dir)
+        for name, one in (data.external or {}).items()
+    }
+    return replace(source, external=read)
+
+
+def _read(
+    name: str, one: ExternalSettings, data: DataSettings, source: Source, cache_dir: Path
+) -> ExternalTest:
+    where = f"data.external.{name}"
+    try:
+        table, notes = _images(where, one, data, source.channels, cache_dir)
+    except GanAugError as error:  # of data=folder, whose settings have these names too
+        said = re.sub(rf"(?<![\w./-])data\.({_KEYS})\b", rf"{where}.\1", str(error))
+        raise GanAugError(said if said.startswith(where) else f"{where}: {said}") from error
+    chosen = _classes(where, one.classes, table.classes, source.classes)
+    left_out = {
+        f"of the class {theirs}": n
+        for theirs, n in table.counts().items()
+        if chosen[theirs] is None
+    }
+    table = _renamed(table, chosen, source.classes)
+    table, left_out["in two of its classes"] = _without_conflicts(where, table, data.on_conflict)
+    own = concatenate(*source.tables().values())
+    known, twice = np.isin(table.hashes, own.hashes), extra_copies(table)
+    left_out |= {
+        "in the data set too": int(known.sum()),
+        "copies of its own images": int((twice & ~known).sum()),
+    }
+    warnings = [f"{where}: {said}" for said in notes.warnings]
+    if known.any():
+        warnings.append(
+            f"{where}: {int(known.sum())} of its images are in the data set too, such as "
+            f"{table.paths[known][0]}; they are left out of {name}"
+        )
+    if notes.files_without_patient_id:
+        warnings.append(
+            f"{where}: the patient of {notes.files_without_patient_id} images is not known; each, "
+            "or each group of near duplicates, counts as one"
+        )
+    table = table.take(~known & ~twice)
+    if lacking := [label for label, n in table.counts().items() if not n]:
+        raise GanAugError(
+            f"{where}: has no images of {lacking[0]}, and a test needs some of each class (AUROC "
+            f"compares them); name its class in {where}.classes, or bring images"
+        )
+    alike = _near_duplicates(table, own, data.fit)
+    if alike:
+        (one_path, other), *_ = alike
+        warnings.append(
+            f"{where}: {len(alike)} of its images look like images of the data set, such as "
+            f"{one_path} like {other}; are they the same pictures? Results on {name} are then too "
+            "good"
+        )
+    facts = {
+        "root": notes.root,
+        "fingerprint": _fingerprint(table),
+        "classes": {theirs: ours for theirs, ours in chosen.items() if ours is not None},
+        "images": table.counts(),
+        "patients": len(set(table.patients.tolist())),
+        "patients_known": not notes.files_without_patient_id,
+        "left_out": {why: n for why, n in left_out.items() if n},
+        "near_duplicates": alike[:_MOST_LISTED],
+        "bad_files_skipped": notes.bad_files_skipped,
+        "files_left_out": notes.files_left_out,
+        "warnings": warnings,
+    }
+    return ExternalTest(table, facts)
+
+
+def _images(
+    where: str, one: ExternalSettings, data: DataSettings, channels: int, cache_dir: Path
+) -> tuple[ImageTable, Notes]:
+    """Return all images of a set, with its own classes, and what it says of itself."""
+    if one.source is not None:
+        source: Source = one.source.build(f"{where}.source").load(
+            data.image_size, channels, cache_dir
+        )
+        notes = source.notes
+        if source.patients_known:
+            notes = replace(notes, files_without_patient_id=0)
+        return concatenate(*source.tables().values()), notes
+    folder = Folder(
+        root=one.root,
+        table=one.table,
+        columns=one.columns,
+        exclude=one.exclude,
+        patient_regex=one.patient_regex,
+        classes=None,
+        positive=None,
+        test_share=0.5,
+        val_share=0.5,
+        split_seed=0,
+        fit=data.fit,
+        on_bad_file=data.on_bad_file,
+        window=one.window,
+    )
+    place = own_cache(cache_dir, Path(one.root or "").expanduser())
+    return folder.load_whole(data.image_size, channels, place)
+
+
+def _classes(
+    where: str, typed: Mapping[Any, Any] | None, there: Classes, own: Classes
+) -> dict[str, str | None]:
+    """Return a set's classes to those of the data set, None to leave one out.
+
+    What `classes` does not say is matched by name, whatever the case of its letters.
+    """
+    chosen: dict[str, str | None] = {}
+    for key, value in (typed or {}).items():
+        setting = f"{where}.classes.{as_typed(key)}"
+        theirs = class_named(key, there.names, setting)
+        if value is None:
+            chosen[theirs] = None
+        else:
+            chosen[theirs] = class_named(value, own.names, f"{setting}={as_typed(value)}")
+    for ours, theirs in product(own, there):
+        if normal(ours).casefold() == normal(theirs).casefold():
+            chosen.setdefault(theirs, ours)
+    if unmatched := [name for name in there if name not in chosen]:
+        left = [name for name in own if name not in chosen.values()]
+        # With more than one left a guess may be the wrong way round.
+        guess = left[0] if len(left) == len(unmatched) == 1 else "CLASS"
+        pairs = ", ".join(f"{name}: {as_typed(chosen.get(name, guess))}" for name in there)
+        name = where.rpartition(".")[2]
+        raise GanAugError(
+            f"{where}: has the classes {', '.join(there)}, the data set {', '.join(own)}; say what "
+            f"{unmatched[0]} is: 'data.external={{{name}: {{root: DIR, classes: {{{pairs}}}}}}}', "
+            "with null for a class to leave out"
+        )
+    return {name: chosen[name] for name in there}
+
+
+def _renamed(table: ImageTable, chosen: Mapping[str, str | None], own: Classes) -> ImageTable:
+    """Return the rows whose class is one of the data set's, with its labels."""
+    ours = [chosen[theirs] for theirs in table.classes]
+    labels = np.array([-1 if name is None else own.label(name) for name in ours], np.int64)
+    table = replace(table, labels=labels[table.labels], classes=own)
+    return table.take(table.labels >= 0)
+
+
+def _without_conflicts(where: str, table: ImageTable, on_conflict: str) -> tuple[ImageTable, int]:
+    """Leave out the images that are in two classes, and say how many; or refuse them."""
+    pairs = np.unique(np.stack([table.hashes, table.labels.astype(str)]), axis=1)[0]
+    hashes, counts = np.unique(pairs, return_counts=True)
+    in_two = np.isin(table.hashes, hashes[counts > 1])
+    if in_two.any() and on_conflict != "drop":
+        same = table.hashes == table.hashes[in_two][0]
+        first = np.unique(table.labels[same], return_index=True)[1]
+        one, other = table.paths[same][first[:2]]
+        raise GanAugError(
+            f"{where}: {one} and {other} are the same image, in two classes; delete the wrong one, "
+            "or leave out all such images with data.on_conflict=drop"
+        )
+    return table.take(~in_two), int(in_two.sum())
+
+
+def _near_duplicates(table: ImageTable, own: ImageTable, fit: str) -> list[tuple[str, str]]:
+    """Return the images that look like one of the data set's, each with that.
+
+    None where images are padded: black bars make any two alike.
+    """
+    if fit == "pad":
+        return []
+    rows, others, _ = nearest_alike(np.asarray(table.images), np.asarray(own.images))
+    return list(zip(table.paths[rows].tolist(), own.paths[others].tolist(), strict=True))
+
+
+def _fingerprint(table: ImageTable) -> str:
+    """Return a hash of the content: class and source hash of every image."""
+    rows = sorted(
+        f"{label} {image}" for label, image in zip(table.labels, table.hashes, strict=True)
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
