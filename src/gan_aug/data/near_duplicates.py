@@ -66,6 +66,8 @@ def nearest_alike(
             # The coarse images first, as above.
             alike = _vectors(own, _COARSE) @ coarse.T >= ALIKE
             rows = np.flatnonzero(alike.any(axis=1))
+            if not len(rows):
+                continue
             same = np.where(alike[rows], _vectors(own[rows], _FINE) @ fine.T, -1)
             value, other = same.max(axis=1, initial=-1), same.argmax(axis=1)
             better = value > best[first + rows]
