@@ -1,0 +1,104 @@
+"""The diffusion model: it learns, a class each or all, and goes on bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gan_aug.models.generators import ddpm
+from gan_aug.models.generators.ddpm import CHECKPOINT, DDPM
+from gan_aug.run.errors import Diverged
+
+pytest.importorskip("diffusers")
+
+SIZE = 16
+
+
+def model(**changed: Any) -> DDPM:
+    settings: dict[str, Any] = dict(
+        widths=[16, 24], patch=2, layers=1, steps=150, batch_size=16, lr=3e-3, ema_decay=0.9,
+        sampling_steps=10, precision="32-true", accelerator="cpu",
+    )  # fmt: skip
+    return DDPM(**(settings | changed))
+
+
+def half_bright(label: int, n: int = 32) -> NDArray[np.uint8]:
+    """Images of a class: its left half is bright, or its right half."""
+    images = np.random.default_rng(label).integers(20, 40, (n, 1, SIZE, SIZE))
+    half = slice(0, SIZE // 2) if label == 0 else slice(SIZE // 2, SIZE)
+    images[..., half] += 180
+    return images.astype(np.uint8)
+
+
+def contrast(images: NDArray[np.uint8]) -> float:
+    """Return how much brighter the left half is than the right one, in grey levels."""
+    left, right = np.split(images.astype(float), 2, axis=-1)
+    return float(left.mean() - right.mean())
+
+
+def test_it_learns_a_class() -> None:
+    fitted = model()
+    fitted.fit(half_bright(0), np.zeros(32, np.int64), seed=0)
+    made = fitted.sample(0, 20, seed=1)
+    assert (made.shape, made.dtype) == ((20, 1, SIZE, SIZE), np.uint8)
+    assert contrast(made) > 120  # real ones: 180
+    assert len(np.unique(made, axis=0)) == 20
+
+
+def test_told_the_class_it_makes_that_one() -> None:
+    images = np.concatenate([half_bright(0), half_bright(1)])
+    fitted = model()
+    fitted.fit(images, np.repeat([0, 1], 32), seed=0)
+    assert contrast(fitted.sample(0, 8, seed=1)) > 60
+    assert contrast(fitted.sample(1, 8, seed=1)) < -60
+
+
+def test_the_first_images_do_not_depend_on_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ddpm, "AT_ONCE", 4)
+    fitted = model(steps=2)
+    fitted.fit(half_bright(0), np.zeros(32, np.int64), seed=0)
+    few, more = fitted.sample(0, 3, seed=1), fitted.sample(0, 7, seed=1)
+    # Convolutions over batches of another size may differ in the last bit.
+    assert np.abs(few.astype(int) - more[:3]).max() <= 1
+    assert not np.array_equal(fitted.sample(0, 3, seed=2), few)
+
+
+def test_a_stopped_fit_goes_on_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = half_bright(0), np.zeros(32, np.int64)
+    whole = model(steps=6)
+    whole.fit(images, labels, seed=0)
+
+    class Killed(Exception):
+        pass
+
+    kept = []
+
+    def keep_and_die(self: DDPM, done: int, *parts: Any) -> None:
+        keep(self, done, *parts)
+        kept.append(done)
+        if done == 4:
+            raise Killed
+
+    keep = DDPM._keep
+    monkeypatch.setattr(DDPM, "_keep", keep_and_die)
+    first = model(steps=6, every_n_seconds=0)
+    first.keep_in(tmp_path)
+    with pytest.raises(Killed):
+        first.fit(images, labels, seed=0)
+    second = model(steps=6, every_n_seconds=0)
+    second.keep_in(tmp_path)
+    second.fit(images, labels, seed=0)
+    assert kept == [1, 2, 3, 4, 5, 6]
+    assert np.array_equal(second.sample(0, 4, seed=1), whole.sample(0, 4, seed=1))
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_a_loss_that_is_not_finite_is_told() -> None:
+    with pytest.raises(Diverged, match="lower lr"):
+        model(steps=30, lr=1e30).fit(half_bright(0), np.zeros(32, np.int64), seed=0)
