@@ -20,8 +20,6 @@ from gan_aug.run.progress import update
 from gan_aug.run.seeds import stream_seed
 
 CHECKPOINT = "ddpm.pt"
-AT_ONCE = 64
-"""Images that are sampled at the same time."""
 
 
 class DDPM:
@@ -63,8 +61,9 @@ class DDPM:
         every_n_seconds: float = 60,
     ) -> None:
         require("diffusers", "diffusion")
-        from diffusers import DDIMScheduler
+        import diffusers
 
+        self._library: Any = diffusers  # it has no types
         self._widths, self._patch, self._layers = list(widths), patch, layers
         self._steps, self._batch_size, self._lr = steps, batch_size, lr
         self._ema_decay, self._sampling_steps = ema_decay, sampling_steps
@@ -72,7 +71,7 @@ class DDPM:
         self._bf16 = precision == "bf16-mixed"
         self._every = every_n_seconds
         self._folder: Path | None = None
-        self._schedule = DDIMScheduler(
+        self._schedule = self._library.DDIMScheduler(
             beta_schedule="squaredcos_cap_v2",
             prediction_type="v_prediction",
             rescale_betas_zero_snr=True,
@@ -130,32 +129,22 @@ class DDPM:
 
     @torch.no_grad()
     def sample(self, label: int, count: int, seed: int) -> NDArray[np.uint8]:
-        """Return `count` images (count, C, H, W) of a class; first ones do not depend on `count`.
-
-        `fit` comes first.
-        """
+        """Return images (count, C, H, W) of a class; `fit` comes first."""
         channels, height, width = self._shape
         shape = (channels * self._patch**2, height // self._patch, width // self._patch)
         random = torch.Generator().manual_seed(seed)
+        images = torch.randn((count, *shape), generator=random).to(self._device)
+        labels = torch.full((count,), label)
         self._schedule.set_timesteps(self._sampling_steps)
-        made = []
-        for start in range(0, count, AT_ONCE):
-            # Whole batches of noise: what a batch needs not does not move the next one's.
-            noise = torch.randn((AT_ONCE, *shape), generator=random)[: count - start]
-            images = noise.to(self._device)
-            labels = torch.full((len(images),), label)
-            for time_step in self._schedule.timesteps:
-                times = torch.full((len(images),), int(time_step), device=self._device)
-                predicted = self._predict(self._averaged.module, images, times, labels)
-                images = self._schedule.step(predicted, time_step, images).prev_sample
-            made.append(to_uint8(F.pixel_shuffle(images, self._patch).float().cpu()))
-        return torch.cat(made).numpy()
+        for time_step in self._schedule.timesteps:
+            times = torch.full((count,), int(time_step), device=self._device)
+            predicted = self._predict(self._averaged.module, images, times, labels)
+            images = self._schedule.step(predicted, time_step, images).prev_sample
+        return to_uint8(F.pixel_shuffle(images, self._patch).float().cpu()).numpy()
 
     def _network(self, classes: int | None) -> Any:
-        from diffusers import UNet2DModel
-
         n, channels = len(self._widths), self._shape[0] * self._patch**2
-        return UNet2DModel(
+        return self._library.UNet2DModel(
             sample_size=self._shape[-1] // self._patch,
             in_channels=channels,
             out_channels=channels,
@@ -178,7 +167,7 @@ class DDPM:
         return predicted.float()
 
     def _rate(self, step: int) -> float:
-        """Return the share of the learning rate: up over 2 % of the steps, then down as a cosine."""
+        """Return the share of the learning rate: up over 2 % of the steps, then a cosine down."""
         warm = max(1, self._steps // 50)
         if step < warm:
             return (step + 1) / warm
@@ -194,9 +183,7 @@ class DDPM:
     def _restore(self, *parts: Any) -> int:
         if self._folder is None or not (self._folder / CHECKPOINT).is_file():
             return 0
-        kept = torch.load(
-            self._folder / CHECKPOINT, map_location=self._device, weights_only=True
-        )
+        kept = torch.load(self._folder / CHECKPOINT, map_location=self._device, weights_only=True)
         for part, state in zip(parts, kept["parts"], strict=True):
             part.load_state_dict(state)
         return int(kept["done"])
