@@ -94,7 +94,8 @@ class DDPM:
         self._shape = images.shape[1:]
         several = len(np.unique(labels)) > 1
         network = self._network(int(labels.max()) + 1 if several else None)
-        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self._ema_decay))
+        average = get_ema_multi_avg_fn(self._ema_decay)  # type: ignore[no-untyped-call]
+        averaged = AveragedModel(network, multi_avg_fn=average)
         optimizer = torch.optim.AdamW(network.parameters(), lr=self._lr, weight_decay=0.0)
         self._averaged, self._several = averaged.eval(), several
         done = self._restore(network, averaged, optimizer)
