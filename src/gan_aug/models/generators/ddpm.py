@@ -41,7 +41,7 @@ class DDPM:
         lr: learning rate of Adam, after a linear warm-up and until a cosine decay to 0.
         ema_decay: of the weights that images are sampled with.
         sampling_steps: evaluations of the network for an image.
-        precision: `bf16-mixed`, or another of the trainer's: then 32 bits.
+        precision: `bf16-mixed` or `32-true`.
         accelerator: `gpu`, or the CPU.
         every_n_seconds: how often the state is kept, to go on from.
     """
