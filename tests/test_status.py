@@ -42,7 +42,7 @@ def test_a_study_is_followed_to_its_end(tmp_path: Path, cache_home: Path, comman
     assert codes == {3}
     names = list(dict.fromkeys(progress.stage for progress in seen))
     assert names[0] == "real, fit 1 of 1"
-    assert names[-1] == "quality of the GANs"
+    assert names[-1] == "quality of the images"
     assert {p.stages for p in seen} == {9}
     assert seen[-1].stage_number == 9, "fewer or more stages than were announced"
     gan_seen = [p for p in seen if p.stage == "GAN of pneumonia" and p.total]

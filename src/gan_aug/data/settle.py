@@ -112,7 +112,7 @@ def _held_out(
             subset[name] = None
         if (kept := subset[name]) is not None:
             print(
-                f"held out: {all_of_it - kept} of {all_of_it} {name} images, to measure the GAN "
+                f"held out: {all_of_it - kept} of {all_of_it} {name} images, to measure it "
                 f"with (data.subset.{name}={kept})"
             )
     return subset
@@ -139,7 +139,7 @@ def say_what_is_left(settings: SettledTrain, source: Source) -> None:
     print(f"  left to measure it with (evaluate, explain), twice: {listed}")
     if few := [name for name, n in left.items() if n < FEWEST]:
         warn(
-            f"evaluate and explain need {FEWEST} {few[0]} images twice that the GAN has not seen, "
+            f"evaluate and explain need {FEWEST} {few[0]} images twice that it has not seen, "
             f"and cannot measure it with fewer; leave it more (data.subset.{few[0]}=NUMBER)"
         )
 

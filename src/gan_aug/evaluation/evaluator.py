@@ -195,7 +195,7 @@ class Evaluator:
             names = self._splits.classes.names
             if empty := [names[k] for k in images if not len(images[k])]:
                 raise GanAugError(
-                    f"quality.use: {purpose} trains a classifier and the GAN's draw has no "
+                    f"quality.use: {purpose} trains a classifier and the generator's draw has no "
                     f"{empty[0]} training images; add data.subset.{empty[0]}=400, or leave "
                     "gan_train and gan_test out of quality.use"
                 )

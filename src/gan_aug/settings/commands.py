@@ -101,7 +101,7 @@ class TrainSettings(FittingSettings):
             )
         if makes_images and data.synthetic.dir is not None:
             raise GanAugError(
-                f"data.synthetic.dir={data.synthetic.dir}: a GAN learns from real images only; "
+                f"data.synthetic.dir={data.synthetic.dir}: it learns from real images only; "
                 "synthetic images join the training of a classifier (model=cnn)"
             )
         if not makes_images and data.train_class is not None:

@@ -147,7 +147,7 @@ class GanSettings(NetworkSettings):
 class GeneratorSettings(Settings):
     """A generator that is fitted in a way of its own (`gan_aug.models.generators`).
 
-    Keys that are none of these are arguments of the class that `_target_` names.
+    Without `module`, keys that are none of these are arguments of the class `_target_`.
     """
 
     name: str = Field(description="for people, and in names of folders")
@@ -159,9 +159,9 @@ class GeneratorSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _rest_is_the_class(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "_target_" not in given:
+        if not isinstance(given, dict) or "module" in given:
             return given
-        if not isinstance(named := given["_target_"], str) or "." not in named.strip("."):
+        if not isinstance(named := given.get("_target_"), str) or "." not in named.strip("."):
             raise GanAugError(
                 f"model._target_={as_typed(named)}: must name a class, as package.module.Class"
             )

@@ -318,7 +318,7 @@ def measure_gans(
     arm's filter comes after); their number is `quality.count`, or that of the unseen real ones.
     `gans` are those that make each class.
     """
-    stage("quality of the GANs", unit="classes")
+    stage("quality of the images", unit="classes")
     evaluator = Evaluator(settings.quality, splits)
     classes: dict[str, ClassQuality] = {}
     for name, fitted in gans.items():

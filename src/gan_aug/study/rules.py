@@ -67,7 +67,10 @@ def saw_only_training_images(
         foreign += len(manifest.seen - (unlabelled if manifest.train_class == NAME else own))
     if not n:
         return True, "the draw has no GAN"
-    return foreign == 0, f"{n} images seen by GANs, {foreign} of them not of this draw's training"
+    return (
+        foreign == 0,
+        f"{n} images seen by generators, {foreign} of them not of this draw's training",
+    )
 
 
 def _duplicates(splits: Splits) -> tuple[bool, str]:

@@ -75,7 +75,7 @@ class FittedGenerator:
 
     def _block(self, label: int, seed: int) -> Images:
         with self._called("sample", seed):
-            made = np.array(self._generator.sample(label, AT_ONCE, seed))
+            made = np.asarray(self._generator.sample(label, AT_ONCE, seed)).copy()
         wanted = (AT_ONCE, *self._shape)
         if made.dtype.kind == "f" and not np.isfinite(made).all():
             raise GanAugError(

@@ -1,0 +1,239 @@
+"""A Python class of one's own in place of a GAN: in a study, in `train`, on its page of docs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import ROOT, TINY_QUALITY, TINY_STUDY, check_study, settings_of
+
+from gan_aug.run.errors import GanAugError
+
+Command = Callable[..., Any]
+
+SPY = '''
+"""Mixes pairs of real images, and writes down what it was given."""
+
+import hashlib
+import json
+import os
+import signal
+
+import numpy as np
+
+
+class Spy:
+    def __init__(self, log, dies=False):
+        self.log, self.dies, self.folder = log, dies, None
+
+    def fit(self, images, labels, seed):
+        saw = [[hashlib.sha256(i.tobytes()).hexdigest(), int(k)] for i, k in zip(images, labels)]
+        began = bool(self.folder) and (self.folder / "half").exists()
+        with open(self.log, "a") as log:
+            log.write(json.dumps({"saw": saw, "seed": seed, "began": began}) + "\\n")
+        if self.dies and not began:
+            (self.folder / "half").write_text("done")
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.images, self.labels = images, labels
+
+    def sample(self, label, count, seed):
+        own = self.images[self.labels == label].astype(float)
+        one, other = np.random.default_rng(seed).integers(len(own), size=(2, count))
+        return ((own[one] + own[other]) / 2).astype(np.uint8)
+
+
+class Going(Spy):
+    def keep_in(self, folder):
+        self.folder = folder
+'''
+ARMS = tuple(f"~arms.{arm}" for arm in ("more_real", "classic", "oversample", "classic_gan"))
+BASE = (
+    "+study=seed_protocol",
+    *(one for one in TINY_STUDY if not one.startswith(("model.width", "study.gan_batches"))),
+    *ARMS,
+    "study.comparisons=[]",
+    "study.count=10",
+    "study.repeats=1",
+    "model=generator",
+)
+STUDY = (*BASE, "model._target_=spy.Spy", "+model.log=log", "quality.use=[]")
+
+
+def refits(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+
+
+def training_images(*overrides: str) -> list[list[Any]]:
+    """Return hash and label of each training image of the draw, as a generator should see them."""
+    from gan_aug.data.prepare import prepare
+
+    train = prepare(settings_of("study", *overrides).data).splits.train
+    hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in np.asarray(train.images)]
+    return [[digest, int(label)] for digest, label in zip(hashes, train.labels, strict=True)]
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return found
+
+
+def test_it_sees_its_draw_alone(command: Command, tmp_path: Path, cache_home: Path) -> None:
+    """Rule 1; and no sentence of the report takes it for a GAN."""
+    (tmp_path / "spy.py").write_text(SPY)
+    first = command("study", *STUDY, "study_dir=one")
+    assert first.returncode == 0, first.stderr
+    (fit,) = refits(tmp_path)
+    assert fit["saw"] == training_images(*STUDY, f"data.cache_dir={cache_home / 'gan_aug'}")
+    draw = result_of(tmp_path / "one" / "draw_0")
+    assert draw["arms"]["gan"]["added"] == {"normal": 10, "pneumonia": 10}
+    assert draw["arms"]["gan"]["title"] == "real images + Spy images"
+    assert all(check["passed"] for check in draw["checks"] if check["rule"] == 1)
+    assert {gan["batches"] for gan in draw["gans"].values()} == {None}
+
+    page = (tmp_path / "one" / "report.html").read_text()
+    said = re.sub(r"data:image[^\"]*|<code>.*?</code>|<!--.*?-->", "", page)
+    assert "Spys: 1 (generator)." in said
+    assert not re.findall(r"[^<>]*\bGANs?\b[^<>]*", said)
+
+
+@pytest.mark.slow
+def test_it_is_fitted_once_until_its_file_changes(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(SPY)
+    draws = []
+    for study in ("one", "two"):
+        assert command("study", *STUDY, f"study_dir={study}").returncode == 0
+        draws.append(result_of(tmp_path / study / "draw_0"))
+    assert len(refits(tmp_path)) == 1
+    assert [draw["gans"]["normal"]["reused"] for draw in draws] == [False, True]
+    for one, two in zip(*(draw["fits"] for draw in draws), strict=True):
+        assert one["predictions"] == two["predictions"]
+
+    (tmp_path / "spy.py").write_text(f"{SPY}\n# mended\n")
+    refused = command("study", *STUDY, "study_dir=two")
+    assert refused.returncode == 1
+    assert "holds a run with other settings (model.source: " in refused.stderr
+    assert command("study", *STUDY, "study_dir=three").returncode == 0
+    assert len(refits(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_one_a_class_goes_on_where_it_was_killed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(SPY)
+    own = ("model._target_=spy.Going", "+model.log=log", "model.fitted_on=one")
+    killed = command("study", *BASE, *own, "+model.dies=true", "quality.use=[]")
+    assert killed.returncode == -9
+    assert command("study", *BASE, *own, "+model.dies=true", "quality.use=[]").returncode == -9
+    done = command("study", *BASE, *own, "+model.dies=true", "quality.use=[]")
+    assert done.returncode == 0, done.stderr
+    fits = refits(tmp_path)
+    assert [fit["began"] for fit in fits] == [False, True, False, True]
+    assert [{label for _, label in fit["saw"]} for fit in fits] == [{0}, {0}, {1}, {1}]
+    assert fits[0]["seed"] == fits[1]["seed"] != fits[2]["seed"] == fits[3]["seed"]
+    assert fits[0]["saw"] == fits[1]["saw"]
+
+
+@pytest.mark.slow
+def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
+    """Quality and larger arms want more than there are: those that were there stay the first."""
+    (tmp_path / "spy.py").write_text(SPY)
+    assert command("study", *STUDY, "study_dir=one").returncode == 0
+    (folder,) = (tmp_path / "runs" / "gans").glob("*/")
+    before = {path.name: path.read_bytes() for path in folder.glob("synthetic/normal/*.png")}
+    assert len(before) == 10
+    use = "quality.use=[kid,membership,memorisation]"
+    more = command("study", *STUDY, "study_dir=two", "study.count=70", use)
+    assert more.returncode == 0, more.stderr
+    after = {path.name: path.read_bytes() for path in folder.glob("synthetic/normal/*.png")}
+    assert len(after) == 70
+    assert {name: after[name] for name in before} == before
+    assert len(refits(tmp_path)) == 2
+    draw = result_of(tmp_path / "two" / "draw_0")
+    generated = draw["quality"]["classes"]["normal"]["values"]["generated"]
+    assert "kid" in generated
+    assert "membership_auc" not in generated  # it has no discriminator
+    one = result_of(tmp_path / "one" / "draw_0")["gans"]["normal"]
+    assert one["checkpoint_sha256"] == draw["gans"]["normal"]["checkpoint_sha256"]
+
+    next(folder.glob("synthetic/normal/00003.png")).write_bytes(b"damaged")
+    third = command("study", *STUDY, "study_dir=three", "study.count=80")
+    assert third.returncode == 0, third.stderr
+    assert "00003.png: is not the file its manifest lists" in third.stderr
+    mended = {path.name: path.read_bytes() for path in folder.glob("synthetic/normal/*.png")}
+    assert {name: mended[name] for name in before} == before
+
+
+@pytest.mark.slow
+def test_train_makes_a_set_that_other_commands_take(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(SPY)
+    data = [one for one in TINY_STUDY if one.startswith(("data.", "data="))]
+    own = ("model=generator", "model._target_=spy.Spy", "+model.log=log", "generate.count=12")
+    made = command("train", *data, *own, "hydra.run.dir=run")
+    assert made.returncode == 0, made.stderr
+    assert command("train", *data, *own, "hydra.run.dir=run").returncode == 0
+    assert len(refits(tmp_path)) == 1
+    manifest = json.loads((tmp_path / "run" / "synthetic" / "manifest.json").read_text())
+    assert manifest["count"] == {"normal": 12, "pneumonia": 12}
+    measured = command(
+        "evaluate", "synthetic.dir=run/synthetic", *TINY_QUALITY, "quality.use=[kid]",
+        "hydra.run.dir=measured",
+    )  # fmt: skip
+    assert measured.returncode == 0, measured.stderr
+    added = ("data.synthetic.dir=run/synthetic", "data.synthetic.count=12")
+    small = ("model.width=4", "model.hidden=16", "trainer.max_epochs=1", "hydra.run.dir=cnn")
+    fitted = command("train", "+experiment=cnn_baseline", *data, *added, *small)
+    assert "synthetic images added to training: 24" in fitted.stdout, fitted.stderr
+    for name in ("generate", "explain"):
+        more = ("count=3", "output_dir=more") if name == "generate" else ()
+        refused = command(name, "checkpoint=run/checkpoints/last.ckpt", *more)
+        assert refused.returncode == 1
+        assert "generators of one's own leave none" in refused.stderr
+
+
+@pytest.mark.slow
+def test_the_page_of_docs_says_what_works(command: Command, tmp_path: Path) -> None:
+    """Its example and its first command, as they are printed."""
+    page = (ROOT / "docs" / "own_generator.md").read_text()
+    example = re.search(r"Save this as `(\w+\.py)`.*?```python\n(.*?)```", page, re.S)
+    printed = re.search(r"```\n(python -m gan_aug\.study \+study=own draw=0.*?)```", page, re.S)
+    assert example is not None
+    assert printed is not None
+    assert len(example[2].strip().splitlines()) <= 30
+    (tmp_path / example[1]).write_text(example[2])
+    typed = shlex.split(printed[1].replace("\\\n", " "))
+    result = command(typed[2].removeprefix("gan_aug."), *typed[3:])
+    assert result.returncode == 0, result.stderr
+    draw = result_of(tmp_path / "runs" / "study" / "own_phantom" / "draw_0")
+    assert draw["method"]["generator"] == "PCAGenerator"
+    assert draw["arms"]["gan"]["added"]["normal"] == draw["arms"]["duplicate"]["added"]["normal"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["model._target_=null"], "model._target_=null: must name a class, as package.module."),
+        (["model._target_=no_such.X"], "model: cannot be built .*No module named 'no_such'"),
+        (["model._target_=pathlib.Path"], "model._target_=pathlib.Path: has no method fit"),
+        (["model.fitted_on=two"], "model.fitted_on=two: must be one of one, all"),
+        (["study.gan_select=kid"], "study.gan_select=kid: .*set study.gan_select=null"),
+        (["+arm@arms.paired=paired"], "arms.paired.added.paired=True: an image is paired with"),
+        (
+            ["+arm@arms.more=unlabelled_gan", "study.unlabelled=10"],
+            "arms.more.added.unlabelled=true: needs a GAN, and model=generator is none",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(overrides: list[str], says: str, cache_home: Path) -> None:
+    with pytest.raises(GanAugError, match=says):
+        check_study(cache_home, *BASE, "model._target_=toy.X", "quality.use=[]", *overrides)
+
+
+def test_a_gan_needs_a_number_of_batches(cache_home: Path) -> None:
+    with pytest.raises(GanAugError, match="study.gan_batches=null: a GAN needs a number"):
+        check_study(cache_home, *TINY_STUDY, "+study=seed_protocol", "study.gan_batches=null")
