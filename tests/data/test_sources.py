@@ -237,6 +237,12 @@ def test_other_sets_of_medmnist_are_refused(name: str, why: str, tmp_path: Path)
         MedMNIST(name, str(tmp_path), download=False).load(28, 1, tmp_path)
 
 
+def test_a_set_of_several_findings_an_image_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    said = "or ask one finding against the rest: save its images as files, with a table of path"
+    with pytest.raises(GanAugError, match=said):
+        MedMNIST("chestmnist", str(tmp_path), download=False).load(28, 1, tmp_path)
+
+
 def load_xrays(root: Path, cache: Path) -> Source:
     return ChestXray(str(root), download=False, on_bad_file="error").load(16, 1, cache)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import write_image
+from support import ROOT, write_image
 
 from gan_aug.data.sources.entries import Entry, PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
@@ -160,6 +161,63 @@ def test_tables_that_are_refused(root: Path, content: bytes | str, message: str)
         read(root, content)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ("A/1.png,Effusion|Mass", "A/2.png,None"),
+            "A/1.png: its label Effusion|Mass is several findings, and a classifier takes one",
+        ),
+        (
+            ("A/1.png,Effusion", "A/2.png,Mass", 'B/3.png,"Effusion, Mass"'),
+            "B/3.png: its label Effusion, Mass is several findings",
+        ),
+        (
+            ("A/1.png,Effusion", "A/1.png,Mass", "A/2.png,None"),
+            "has A/1.png in 2 rows, as Effusion and as Mass, and a classifier takes one label",
+        ),
+    ],
+)
+def test_several_findings_of_an_image_are_refused_with_what_to_do(
+    root: Path, rows: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(GanAugError, match=re.escape(message)) as refused:
+        read(root, "\n".join(["path,label", *rows]))
+    said = str(refused.value)
+    assert "\n" not in said
+    assert "a column that says Effusion where that is found and other where it is not" in said
+
+
+def test_a_comma_alone_makes_no_label_several_findings(root: Path) -> None:
+    rows = ("A/1.png,Effusion", 'A/2.png,"Effusion, left"')
+    assert read(root, "\n".join(["path,label", *rows]))[0][1].label == "Effusion, left"
+
+
+def test_a_column_of_one_finding_may_be_the_label(root: Path) -> None:
+    content = "path,Effusion,Mass\nA/1.png,1,0\nA/2.png,0,0"
+    with pytest.raises(GanAugError, match="of a column for each finding, 0 or 1, one can be the"):
+        read(root, content)
+    found, _ = read(root, content, {"label": "Effusion"})
+    assert [entry.label for entry in found] == ["1", "0"]
+
+
+def test_what_readme_says_makes_a_table_of_one_finding(root: Path) -> None:
+    """Run as it stands there, on a table as NIH's."""
+    (code,) = re.findall(
+        r"```python\n(import polars as pl.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    rows = "Finding Labels,Patient ID,Image Index\nEffusion|Mass,7,A/1.png\nNo Finding,8,A/2.png"
+    (root.parent / "Data_Entry_2017.csv").write_text(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root.parent)
+        exec(code, {})
+    found, _ = read(root, (root.parent / "effusion.csv").read_text())
+    assert found == [
+        Entry("A/1.png", "Effusion", None, "7"),
+        Entry("A/2.png", "other", None, "8"),
+    ]
 
 
 def test_a_huge_table_is_refused_at_once(root: Path) -> None:

@@ -123,12 +123,18 @@ class MedMNIST:
     def _not_taken(self, others: str) -> GanAugError:
         from medmnist import INFO
 
-        why = "is no set of medmnist"
+        why, several = "is no set of medmnist", ""
         if self.set in INFO:
             task = INFO[self.set]["task"]
-            why = f"is {task}" if "multi-label" in task else "is three-dimensional"
+            why = "is three-dimensional"
+            if "multi-label" in task:
+                several = (
+                    "; or ask one finding against the rest: save its images as files, with a table "
+                    "of path and label (FINDING or other), for data=folder data.table=FILE.csv"
+                )
+                why = f"is {task}, an image may have several findings"
         return GanAugError(
-            f"data.set={self.set}: {why}; choose one with one label an image: {others}"
+            f"data.set={self.set}: {why}; choose one with one label an image: {others}{several}"
         )
 
     def _choose(self, image_size: int) -> tuple[Path, int]:

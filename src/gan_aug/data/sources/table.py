@@ -66,14 +66,35 @@ class Table:
             raise self._error("has no rows; it needs one for each image")
         paths = [entry.path for entry in entries]
         self._check_there(paths, on_disk)
-        name, n = Counter(paths).most_common(1)[0]
-        if n > 1:
-            raise self._error(f"has {name} in {n} rows; leave one")
+        self._check_one_label(entries)
         read = {*paths}
         if self.file.resolve().is_relative_to(self.root.resolve()):
             read.add(self.file.resolve().relative_to(self.root.resolve()).as_posix())
         tree.list_unread(read, "not in data.table", lambda _: "not in data.table")
         return entries, further
+
+    def _check_one_label(self, entries: list[Entry]) -> None:
+        """Check that each image has one row, and that its label is one finding."""
+        path, n = Counter(entry.path for entry in entries).most_common(1)[0]
+        labels = sorted({entry.label for entry in entries if entry.path == path})
+        if n > 1 and len(labels) == 1:
+            raise self._error(f"has {path} in {n} rows; leave one")
+        if n > 1:
+            raise self._several(f"has {path} in {n} rows, as {' and as '.join(labels)}", labels[0])
+        alone = {entry.label for entry in entries}
+        for entry in entries:
+            for separator in "|;,":
+                findings = [part.strip() for part in entry.label.split(separator)]
+                if len(findings) > 1 and (separator == "|" or {*findings} <= alone):
+                    said = f"{entry.path}: its label {entry.label} is several findings"
+                    raise self._several(said, findings[0])
+
+    def _several(self, what: str, finding: str) -> GanAugError:
+        return self._error(
+            f"{what}, and a classifier takes one label an image; ask one finding against the rest: "
+            f"one row an image, with a column that says {finding} where that is found and other "
+            "where it is not, and 'data.columns={label: COLUMN}'"
+        )
 
     def _check_there(self, paths: list[str], on_disk: Mapping[str, str]) -> None:
         """Check that not all files are missing: then their folder is, in the paths or the root."""
@@ -110,7 +131,8 @@ class Table:
             raise self._error(
                 f"{has} the column {names[missing[0]]}; it has {', '.join(header)[:200]}. It needs "
                 "path and label, and may have patient, site and split; set other names with "
-                "'data.columns={path: NAME, label: NAME}'"
+                "'data.columns={path: NAME, label: NAME}' (of a column for each finding, 0 or 1, "
+                "one can be the label)"
             )
         return reader, names
 
