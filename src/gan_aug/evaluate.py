@@ -1,4 +1,4 @@
-"""`python -m gan_aug.evaluate`: how good are the images of a GAN or of a synthetic set?"""
+"""`python -m gan_aug.evaluate`: how good are a GAN's images, or those of anybody's generator?"""
 
 from __future__ import annotations
 

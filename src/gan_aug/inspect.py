@@ -1,4 +1,4 @@
-"""`python -m gan_aug.inspect`: what is in a data set, before anything is trained."""
+"""`python -m gan_aug.inspect`: what is in a data set, or in a set of generated images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 def main(settings: InspectSettings) -> None:
     """Read the images and write what is found; no torch is loaded."""
     with Run(settings, anew=True) as run:  # files may have come and gone
-        from gan_aug.inspection.command import inspect
+        if settings.external.dir is not None:
+            from gan_aug.inspection.external import inspect_external
 
-        inspect(settings, run)
+            inspect_external(settings, run)
+        else:
+            from gan_aug.inspection.command import inspect
+
+            inspect(settings, run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 
-from gan_aug.data.near_duplicates import near_duplicates
+from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
 
 
 def test_frames_of_two_films_are_two_groups() -> None:
@@ -30,3 +30,13 @@ def test_frames_of_two_films_are_two_groups() -> None:
     # Numbered by their first image: names of unknown patients, and so every cut, come from these.
     assert groups[np.unique(groups, return_index=True)[1]].tolist() == [0, 1, 2, 3, 4]
     assert np.diff(np.unique(groups, return_index=True)[1]).min() > 0
+
+
+def test_images_that_are_like_none_of_others() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (6, 1, 64, 64), np.uint8)
+    assert [len(part) for part in nearest_alike(images[:3], images[3:])] == [0, 0, 0]
+    others = np.concatenate([images[3:], images[1:2]])
+    rows, other, alike = nearest_alike(images[:3], others)
+    assert (rows.tolist(), other.tolist()) == ([1], [3])
+    assert alike[0] > 0.999

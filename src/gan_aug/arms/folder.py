@@ -9,11 +9,11 @@ from pydantic import Field
 
 from gan_aug.arms.base import AddedFrom, Draw, Taken
 from gan_aug.arms.gan import Filter, GANImages
-from gan_aug.data.external_set import MEANINGS, ExternalSet, Seen, read_external
+from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
-from gan_aug.settings.values import PathText
+from gan_aug.settings.values import MEANINGS, PathText, Seen
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm

@@ -15,11 +15,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from gan_aug.data.exported import DRAW_FILE, ExportedDraw
 from gan_aug.data.image_table import Images
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.prepare import load
+from gan_aug.data.source import Source
 from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import held_out_pixels
@@ -37,15 +38,9 @@ from gan_aug.run.files import sha256_of
 from gan_aug.run.stored_model import Part
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.values import MOST_IMAGES
+from gan_aug.settings.values import MOST_IMAGES, Seen
 
-Seen = Literal["draw", "nothing", "unknown"]
-MEANINGS = (
-    f"draw (the draw's training images alone; its {DRAW_FILE} of gan_aug.export lies beside the "
-    "images), nothing (no image of this data set) or unknown (a report then says first that "
-    "leakage cannot be excluded)"
-)
-_LOOKED_AT: dict[str, Any] = {"image_size": 64, "channels": 1, "fit": "squeeze"}
+LOOKED_AT: dict[str, Any] = {"image_size": 64, "channels": 1, "fit": "squeeze"}
 """How near duplicates are looked for, whatever training uses; see `near_duplicates.ALIKE`."""
 
 
@@ -107,11 +102,11 @@ def read_external(
             held-out one.
     """
     where, folder = f"{key}={folder}", folder.expanduser()
-    tree = _tree(where, folder)
-    files = _by_class(where, tree, splits)
+    tree = find_set(where, folder)
+    files = files_by_class(where, tree, splits.classes)
     _check_seen(where, folder, seen, splits, key)
     names = [path for paths in files.values() for path in paths]
-    decoded = _decode(where, folder, names, data, data.image_size, splits.channels, data.fit)
+    decoded = decode_set(where, folder, names, data, data.image_size, splits.channels, data.fit)
     _refuse_held_out(folder, decoded, splits)
     ends = np.cumsum([len(paths) for paths in files.values()])[:-1]
     images = np.split(decoded.images, ends)
@@ -121,7 +116,7 @@ def read_external(
         pixels.update(np.ascontiguousarray(of_class).tobytes())
 
     def find_near() -> list[NearDuplicate]:
-        small = _decode(where, folder, names, data, **_LOOKED_AT)
+        small = decode_set(where, folder, names, data, **LOOKED_AT)
         return _near(small.images, names, splits, data)
 
     return ExternalSet(
@@ -143,7 +138,7 @@ def digest_of(folder: Path, key: str) -> str:
         GanAugError: it cannot be read.
     """
     root = folder.expanduser()
-    tree = _tree(f"{key}={folder}", root)
+    tree = find_set(f"{key}={folder}", root)
     try:
         return _digest({path: sha256_of(root / path) for path in tree.images if "/" in path})
     except OSError as error:
@@ -157,7 +152,7 @@ def _digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _tree(where: str, folder: Path) -> Tree:
+def find_set(where: str, folder: Path) -> Tree:
     """Find all files of a set; refuse links out of it before any is followed."""
     if not folder.is_dir():
         raise GanAugError(f"{where}: no such folder; name one with a folder of images a class")
@@ -186,9 +181,9 @@ def _unread(tree: Tree) -> dict[str, str]:
     return {path: why for path, why in tree.others.items() if why != HIDDEN}
 
 
-def _by_class(where: str, tree: Tree, splits: Splits) -> dict[str, list[str]]:
+def files_by_class(where: str, tree: Tree, classes: Iterable[str]) -> dict[str, list[str]]:
     """Return the images of each class of the data set; refuse a folder with images of another."""
-    files: dict[str, list[str]] = {name: [] for name in splits.classes}
+    files: dict[str, list[str]] = {name: [] for name in classes}
     called = {normal(name): name for name in files}
     there = Counter(normal(path.partition("/")[0]) for path in tree.images if "/" in path)
     named = f"this data set's classes are {', '.join(files)}"
@@ -251,7 +246,7 @@ def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) 
         )
 
 
-def _decode(
+def decode_set(
     where: str,
     folder: Path,
     names: list[str],
@@ -296,6 +291,14 @@ def _refuse_held_out(folder: Path, decoded: Decoded, splits: Splits) -> None:
         )
 
 
+def load_small(data: DataSettings) -> Source:
+    """Return the data set as near duplicates are looked for."""
+    source = data.source
+    if "fit" in source.plain():
+        source = source.model_copy(update={"fit": LOOKED_AT["fit"]})
+    return load(data.model_copy(update=LOOKED_AT | {"source": source}))
+
+
 def _near(
     added: Images, names: list[str], splits: Splits, data: DataSettings
 ) -> list[NearDuplicate]:
@@ -318,12 +321,9 @@ def _near(
 def _small(splits: Splits, data: DataSettings) -> Images:
     """Return all held-out images as near duplicates are looked for."""
     tables = splits.held_out
-    if {"image_size": data.image_size, "channels": splits.channels, "fit": data.fit} == _LOOKED_AT:
+    if {"image_size": data.image_size, "channels": splits.channels, "fit": data.fit} == LOOKED_AT:
         return np.concatenate([table.images for table in tables.values()])
-    source = data.source
-    if "fit" in source.plain():
-        source = source.model_copy(update={"fit": _LOOKED_AT["fit"]})
-    small = load(data.model_copy(update=_LOOKED_AT | {"source": source}))
+    small = load_small(data)
     # Paths are below the root of each test's own folder.
     of_own = {"": [*small.tables().values()]}
     there = of_own | {name: [one.table] for name, one in small.external.items()}

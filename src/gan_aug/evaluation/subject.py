@@ -1,18 +1,21 @@
-"""What is to be measured or explained: a GAN's checkpoint or a synthetic set, and its draw."""
+"""What is to be measured or explained: a GAN's checkpoint or a set of images, and its draw."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from gan_aug.data.exported import DRAW_FILE, ExportedDraw
+from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.origin import MANIFEST, Manifest, Origin
-from gan_aug.data.prepare import prepare
+from gan_aug.data.prepare import cut, load, prepare
 from gan_aug.data.settle import named, with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_of_file
@@ -26,6 +29,7 @@ from gan_aug.run.hardware import use_threads
 from gan_aug.run.record import Run
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
+from gan_aug.settings.values import Seen
 from gan_aug.settings.whole import Whole
 
 S = TypeVar("S", bound=SubjectSettings | GenerateSettings)
@@ -43,6 +47,8 @@ class Subject:
     """Whether validation images may have chosen the generator's weights."""
     data: DataSettings
     """The settings that the draw was cut with."""
+    external: ExternalSet | None = None
+    """The set that the images are of, where gan_aug did not fit its generator."""
 
     def held_out(self, count: int, needed: Collection[str]) -> HeldOut:
         """Cut the real images to measure with; see `gan_aug.data.held_out.cut_held_out`."""
@@ -70,8 +76,9 @@ def with_subject(
 
 
 def with_data(settings: S, typed: Collection[str]) -> S:
-    """Fill in `data` from the checkpoint or the manifest; what the command line says of it wins.
+    """Fill in `data` from the checkpoint or the set's file; what the command line says of it wins.
 
+    An external set whose generator did not see a draw may have no such file: all is typed then.
     `typed` is from `gan_aug.run.arguments.typed_settings`.
 
     Raises:
@@ -82,6 +89,13 @@ def with_data(settings: S, typed: Collection[str]) -> S:
         path = Path(settings.checkpoint).expanduser()
         file, own = f"checkpoint={settings.checkpoint}", path.suffix != SUFFIX
         where, stored = f"{file}: data", read_config(path)["data"]
+    elif isinstance(settings, EvaluateSettings) and (of := settings.external).dir is not None:
+        folder = Path(of.dir).expanduser()
+        if of.seen != "draw" and not os.path.lexists(folder / DRAW_FILE):
+            return settings
+        file, own = f"external.dir={folder}", False
+        where = f"{folder / DRAW_FILE}: data_settings"
+        stored = ExportedDraw.of(folder, "external.dir").data_settings
     else:
         folder = _synthetic_folder(settings)
         file, own = f"synthetic.dir={folder}", False
@@ -97,6 +111,9 @@ def load_subject(settings: SubjectSettings) -> Subject:
     Raises:
         GanAugError: the data is not what the generator was fitted on, or there are too few images.
     """
+    external = settings.external if isinstance(settings, EvaluateSettings) else None
+    if external is not None and external.dir is not None:
+        return _of_external(Path(external.dir), external.seen, settings)
     data, splits = settings.data, prepare(settings.data).splits
     # Training images of the classes that the GAN was not fitted on, where there are none.
     if (subset := with_other_classes(splits)) is not None:
@@ -115,19 +132,63 @@ def load_subject(settings: SubjectSettings) -> Subject:
     folder = _synthetic_folder(settings)
     kept = read_set(folder, None, data.image_size, splits, "synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", kept.manifest, splits)
-    generated = {}
-    for name in splits.classes:
-        images = kept.by_class[name]
-        if 0 < len(images) < FEWEST:
-            raise GanAugError(
-                f"synthetic.dir={folder}: has only {len(images)} {name} images, {FEWEST} are the "
-                "fewest; generate more, or measure the checkpoint, which makes any number"
-            )
-        if 0 < len(images) < count:
-            warn(f"quality.count={count}: {folder} has only {len(images)} {name} images")
-        if len(images):
-            generated[name] = images.first(count)
+    remedy = "generate more, or measure the checkpoint, which makes any number"
+    generated = _enough(f"synthetic.dir={folder}", kept.by_class, count, remedy)
     return Subject(generated, splits, None, kept.manifest.chosen_by is not None, data)
+
+
+def _enough(
+    where: str, by_class: Mapping[str, Generated], count: int, remedy: str
+) -> dict[str, Generated]:
+    """Return the images to measure of each class that a set has; refuse too few."""
+    there = {name: images for name, images in by_class.items() if len(images)}
+    for name, images in there.items():
+        if len(images) < FEWEST:
+            raise GanAugError(
+                f"{where}: has only {len(images)} {name} images, {FEWEST} are the fewest; {remedy}"
+            )
+        if len(images) < count:
+            warn(f"quality.count={count}: {where} has only {len(images)} {name} images")
+    return {name: images.first(count) for name, images in there.items()}
+
+
+def _of_external(folder: Path, seen: Seen | None, settings: SubjectSettings) -> Subject:
+    """Read an external set, and say what it is compared with."""
+    assert seen is not None  # the settings are refused without it
+    data = _with_a_draw(settings.data)
+    splits = prepare(data).splits
+    kept = read_external(folder, seen, splits, data, "external.dir")
+    images = {name: Generated(np.array(images)) for name, images in kept.by_class.items()}
+    where, count = f"external.dir={folder}", settings.quality.count
+    generated = _enough(where, images, count, "bring more")
+    train = f"the {len(splits.train)} training images of draw {splits.draw}"
+    if seen == "unknown":
+        warn(
+            "external.seen=unknown: that the generator saw the real images which it is compared "
+            f"with cannot be excluded; copies are looked for among {train} alone"
+        )
+    else:
+        which = "which it saw" if seen == "draw" else "of which it saw none, as declared"
+        print(f"external.seen={seen}: copies are looked for among {train}, {which}")
+    if near := kept.near:
+        one, n = near[0], sum(map(len, images.values()))
+        warn(
+            f"{where}: {len(near)} of {n} images are nearly held-out ones, such as {one.added} and "
+            f"the {one.split} image {one.real}; metrics.json lists them"
+        )
+    return Subject(generated, splits, None, seen == "unknown", data, kept)
+
+
+def _with_a_draw(data: DataSettings) -> DataSettings:
+    """Return settings that name a draw, for a set that is of none: a third of the images."""
+    data = data.model_copy(update={"draw": data.draw or 0})
+    if data.subset is not None:
+        return data
+    counts = cut(data, load(data)).train.counts()
+    subset = {name: max(1, n // 3) for name, n in counts.items()}
+    listed = ", ".join(f"{name}: {n}" for name, n in subset.items())
+    print(f"data.subset={{{listed}}}: a third of the training images, to look for copies among")
+    return data.model_copy(update={"subset": subset})
 
 
 def _synthetic_folder(settings: Whole) -> Path:

@@ -20,7 +20,17 @@ from gan_aug.settings.models import (
     TrainerSettings,
 )
 from gan_aug.settings.quality import QualitySettings, SettledQuality
-from gan_aug.settings.values import Above0, Images, Index, Layers, PathText, Positive, Seed
+from gan_aug.settings.values import (
+    MEANINGS,
+    Above0,
+    Images,
+    Index,
+    Layers,
+    PathText,
+    Positive,
+    Seed,
+    Seen,
+)
 from gan_aug.settings.whole import Whole
 
 _CHECKPOINT = "checkpoint=RUN/checkpoints/last.ckpt"
@@ -37,6 +47,18 @@ class SyntheticFolder(Settings):
     """A synthetic set to measure."""
 
     dir: PathText | None = Field(description="its folder")
+
+
+class ExternalFolder(Settings):
+    """Images of a generator that gan_aug did not fit."""
+
+    dir: PathText | None = Field(description="their folder, with a folder for each class")
+
+
+class ExternalSettings(ExternalFolder):
+    """Such images, to measure."""
+
+    seen: Seen | None = Field(description="what their generator saw")
 
 
 class RunSettings(Whole):
@@ -147,15 +169,21 @@ class EvaluateSettings(SubjectSettings):
     """`gan_aug.evaluate`: how good are generated images?"""
 
     synthetic: SyntheticFolder
+    external: ExternalSettings
     controls: bool = Field(description="measure broken generators too")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        folder = self.synthetic.dir
-        if (self.checkpoint is None) == (folder is None):
+        folder, external = self.synthetic.dir, self.external
+        if [self.checkpoint, folder, external.dir].count(None) != 2:
             raise GanAugError(
-                "checkpoint, synthetic.dir: set just one, "
-                f"{_CHECKPOINT} or synthetic.dir=RUN/synthetic"
+                "checkpoint, synthetic.dir, external.dir: set just one, "
+                f"{_CHECKPOINT}, synthetic.dir=RUN/synthetic or external.dir=made/draw_0"
+            )
+        if (external.dir is None) != (external.seen is None):
+            raise GanAugError(
+                f"external.seen={as_typed(external.seen)}: goes with external.dir=DIR, and says "
+                f"what the generator of these images saw: {MEANINGS}"
             )
         self._check_checkpoint()
         if folder is not None and not Path(folder).expanduser().is_dir():
@@ -198,6 +226,7 @@ class InspectSettings(RunSettings):
 
     draw: Index = Field(description="of no consequence")
     images: Positive = Field(description="of each class, on its contact sheet")
+    external: ExternalFolder
 
 
 class ReportSettings(Whole):

@@ -22,6 +22,13 @@ SPLITS = ("validation", "internal", "development", "test")
 _TAKEN = {*SPLITS, "train", "training", "val", "unused", "unlabelled", "external", "synthetic"}
 AUTO: Final = "auto"
 """Of a number that a study takes from its data."""
+Seen = Literal["draw", "nothing", "unknown"]
+"""What the generator of an external set saw, see `gan_aug.data.external_set`."""
+MEANINGS = (
+    "draw (the draw's training images alone; its draw.json of gan_aug.export lies beside the "
+    "images), nothing (no image of this data set) or unknown (a report then says first that "
+    "leakage cannot be excluded)"
+)
 JsonSchema = dict[str, Any]
 T = TypeVar("T")
 

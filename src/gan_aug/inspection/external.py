@@ -1,0 +1,147 @@
+"""What is in a folder of somebody's generated images, and which of them the data set has too."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+from rich import box
+from rich.table import Table
+
+from gan_aug.data.external_set import (
+    LOOKED_AT,
+    decode_set,
+    files_by_class,
+    find_set,
+    load_small,
+)
+from gan_aug.data.image_table import concatenate
+from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import write_text
+from gan_aug.run.record import Run
+from gan_aug.run.stored_model import Stored
+from gan_aug.run.terminal import cell, console, printable
+from gan_aug.settings.commands import InspectSettings
+
+FACTS, COPIES = "inspect.json", "copies.csv"
+
+
+class Copy(BaseModel):
+    """An image of the set that is one picture with an image of the data set."""
+
+    path: str
+    real: str
+    split: str
+    same_bytes: bool
+    correlation: float
+
+
+class ExternalFacts(Stored):
+    """What is in an external set: inspect.json.
+
+    Attributes:
+        images: class to images.
+        alike: class to images that are one picture with an earlier one of the set.
+        sizes: of the files, to how many have it; so are `modes`.
+        unread: file to why it is not read.
+        copies: those of the data set's images, training images among them.
+    """
+
+    images: dict[str, int]
+    alike: dict[str, int]
+    sizes: dict[str, int]
+    modes: dict[str, int]
+    unread: dict[str, str]
+    copies: list[Copy]
+
+
+def inspect_external(settings: InspectSettings, run: Run) -> None:
+    """Write what is in an external set into the run's folder.
+
+    Raises:
+        GanAugError: it, or the data set, cannot be read.
+    """
+    data, where = settings.data, f"external.dir={settings.external.dir}"
+    folder = Path(settings.external.dir or "").expanduser()
+    if data.root is None:
+        raise GanAugError(
+            f"{where}: needs the data set whose copies are looked for, data.root=DIR; what is in "
+            f"the folder alone says data.root={settings.external.dir}"
+        )
+    tree = find_set(where, folder)
+    source = load_small(data)
+    files = files_by_class(where, tree, source.classes)
+    names = [path for paths in files.values() for path in paths]
+    decoded = decode_set(where, folder, names, data, **LOOKED_AT)
+    run.record(data={"root": source.notes.root, "fingerprint": source.fingerprint()})
+
+    every = concatenate(*source.tables().values())
+    splits = np.repeat(list(source.tables()), [len(t) for t in source.tables().values()])
+    hashes = {*every.hashes.tolist()}
+    copies = [
+        Copy(
+            path=names[row],
+            real=str(every.paths[other]),
+            split=str(splits[other]),
+            same_bytes=decoded.good[names[row]]["sha256"] in hashes,
+            correlation=round(float(correlation), 4),
+        )
+        for row, other, correlation in zip(
+            *nearest_alike(decoded.images, np.asarray(every.images)), strict=True
+        )
+    ]
+    groups = near_duplicates(decoded.images)
+    later = np.ones(len(names), bool)
+    later[np.unique(groups, return_index=True)[1]] = False
+    of_class = np.repeat(list(files), [len(paths) for paths in files.values()])
+    known = decoded.good.values()
+    facts = ExternalFacts(
+        images={name: len(paths) for name, paths in files.items()},
+        alike={name: int(later[of_class == name].sum()) for name in files},
+        sizes=dict(Counter("{} x {}".format(*each["size"]) for each in known)),
+        modes=dict(Counter(each["mode"] for each in known)),
+        unread={path: why for path, why in tree.others.items() if "/" in path},
+        copies=copies,
+    )
+    facts.write(run.folder / FACTS)
+    write_text(run.folder / COPIES, _csv(copies))
+    _print(facts, f"{settings.external.dir}, beside {data.name} ({source.notes.root})")
+    print(f"copies      {run.folder / COPIES}")
+    print(f"all facts   {run.folder / FACTS}")
+
+
+def _csv(copies: list[Copy]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["path", "real", "split", "same_bytes", "correlation"])
+    for one in copies:
+        same = str(one.same_bytes).lower()
+        paths = [cell(printable(path)) for path in (one.path, one.real)]
+        writer.writerow([*paths, one.split, same, one.correlation])
+    return buffer.getvalue()
+
+
+def _print(facts: ExternalFacts, title: str) -> None:
+    table = Table(
+        title=printable(title),
+        caption="near duplicates: of an earlier image of the set, and of the data set's images",
+        box=box.SIMPLE,
+    )
+    table.add_column("class")
+    splits = sorted({one.split for one in facts.copies})
+    for column in ("images", "of its own", *(f"of {split}" for split in splits)):
+        table.add_column(column, justify="right")
+    for name, n in facts.images.items():
+        of = Counter(one.split for one in facts.copies if one.path.partition("/")[0] == name)
+        table.add_row(name, str(n), str(facts.alike[name]), *(str(of[s]) for s in splits))
+    console().print(table)
+    for what, counts in (("sizes", facts.sizes), ("file modes", facts.modes)):
+        listed = ", ".join(f"{name} ({n})" for name, n in Counter(counts).most_common(4))
+        print(f"{what:<12}{printable(listed)}")
+    for path, why in list(facts.unread.items())[:20]:
+        print(printable(f"  not read {path}: {why}"))
