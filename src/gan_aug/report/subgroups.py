@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -208,12 +207,11 @@ def _worst(rows: Sequence[GroupRow], metric: str, reference: str) -> Iterator[Wo
     """Yield the worst groups of each column, of those that have numbers, if they are several."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
 
-    def of(row: GroupRow) -> tuple[str, str, str]:
-        return row.label, row.split, row.column or ""
-
-    measured = [row for row in rows if row.metric == metric and row.base is not None and row.column]
-    for (label, split, column), group in groupby(sorted(measured, key=of), key=of):
-        several = list(group)
+    by_column: dict[tuple[str, str, str], list[GroupRow]] = {}
+    for row in rows:
+        if row.metric == metric and row.base is not None and row.column is not None:
+            by_column.setdefault((row.label, row.split, row.column), []).append(row)
+    for (label, split, column), several in by_column.items():
         if len(several) < 2:
             continue
         lowest = min(several, key=lambda row: sign * (row.base or 0.0))
