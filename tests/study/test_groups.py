@@ -12,6 +12,7 @@ from support import FP32, TINY_STUDY, check_study, settings_of, write_image
 
 from gan_aug.data.prepare import load
 from gan_aug.run.errors import GanAugError
+from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.settle import settle_study
 
 DECLARED = "{split: test, metric: auroc, group: {sex: F}}"
@@ -81,7 +82,7 @@ def test_what_cannot_be_told_apart_is_refused_in_a_line(
 
 
 def test_without_a_table_there_are_no_groups(cache_home: Path) -> None:
-    with pytest.raises(GanAugError, match=r"study\.subgroups=\[sex\]: this data set says nothing"):
+    with pytest.raises(GanAugError, match=r"study\.subgroups=\[sex\]: nothing is said of these"):
         check_study(cache_home, "+study=seed_protocol", *TINY_STUDY, "study.subgroups=[sex]")
 
 
@@ -93,6 +94,31 @@ def test_a_value_that_yaml_reads_as_a_number_is_the_table_s(root: Path, cache_ho
     settled, _ = settle_study(settings, load(settings.data))
     assert settled.study.endpoints[1].group == {"code": "0"}
     assert settled.study.endpoints[1].images == "test (code=0)"
+
+
+def test_groups_of_an_external_test_are_those_of_its_own_table(
+    root: Path, cache_home: Path
+) -> None:
+    lines = ["path,label,gender,sex"]
+    lines += [f"{i}.png,{'sick' if i % 2 else 'well'},{'mf'[i // 2 % 2]}," for i in range(200, 260)]
+    for i in range(200, 260):
+        write_image(root / "other" / f"{i}.png", i, (16, 16))
+    (root / "other.csv").write_text("\n".join(lines))
+    external = f"{{root: {root / 'other'}, table: {root / 'other.csv'}}}"
+    override = ENDPOINTS.format("{split: nih, metric: auroc, group: {gender: f}}")
+    more = (f"data.external={{nih: {external}}}", "study.subgroups=[sex]", override)
+    settings = settings_of(
+        "study", *study(root, *more), data__cache_dir=str(cache_home / "gan_aug")
+    )
+    settled, prepared = settle_study(settings, load(settings.data))
+    tables = {name: prepared.splits.table(name) for name in ("internal", "test", "nih")}
+    kept = groups_to_keep(settled.study, tables)
+    assert {split: [*columns] for split, columns in kept.items()} == {
+        "internal": ["sex"], "test": ["sex"], "nih": ["gender"],
+    }  # fmt: skip
+    assert kept["nih"]["gender"].names == ("f", "m")
+    with pytest.raises(GanAugError, match=r"\{sex: F\}: there is no column sex; .* has gender"):
+        check_study(cache_home, *study(root, more[0], override.replace("gender: f", "sex: F")))
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -23,13 +23,19 @@ NEVER = "validation"
 def settle_groups(study: Design, source: Source) -> Plain:
     """Return `study.subgroups` and `study.endpoints` with the columns and names of the data.
 
+    A column that an external test alone has is taken too: its groups are measured there.
+
     Raises:
         GanAugError: there is no such column or value, or the column is one of many values.
     """
     values: Plain = {}
     if study.subgroups:
         setting = f"study.subgroups=[{','.join(study.subgroups)}]"
-        values["study.subgroups"] = [_column(one, source, setting) for one in study.subgroups]
+        tables = [source.train, *(one.table for one in source.external.values())]
+        there = list(dict.fromkeys(column for table in tables for column in table.groups))
+        values["study.subgroups"] = [
+            _column(one, there, source.no_groups, setting) for one in study.subgroups
+        ]
     endpoints = []
     for i, one in enumerate(study.endpoints):
         endpoint = one.model_dump(exclude_unset=True)
@@ -39,37 +45,40 @@ def settle_groups(study: Design, source: Source) -> Plain:
     return values | {"study.endpoints": endpoints}
 
 
-def _column(typed: str, source: Source, setting: str) -> str:
-    column, groups = normal(typed), source.train.groups
-    if column in groups:
+def _column(typed: str, there: Collection[str], no_groups: Mapping[str, str], setting: str) -> str:
+    column = normal(typed)
+    if column in there:
         return column
-    if (why := source.no_groups.get(column)) is not None:
+    if (why := no_groups.get(column)) is not None:
         raise GanAugError(
             f"{setting}: the column {column} {why}, which tells no groups; add a column of at most "
             f"{MOST_GROUPS} short values to data.table, age_group with 0-40 and 41-70 say, and "
             "name that"
         )
-    if not groups and not source.no_groups:
+    if not there and not no_groups:
         raise GanAugError(
-            f"{setting}: this data set says nothing of an image but its class and patient; groups "
-            "are further columns of data.table (data=folder)"
+            f"{setting}: nothing is said of these images but class and patient; groups are further "
+            "columns of data.table (data=folder)"
         )
-    others = [f"{name} ({why})" for name, why in source.no_groups.items()]
+    others = [f"{name} ({why})" for name, why in no_groups.items()]
     without = f"; without groups: {', '.join(others)}" if others else ""
-    there = ", ".join(groups) or "none of groups"
-    raise GanAugError(f"{setting}: there is no column {column}; data.table has {there}{without}")
+    named = ", ".join(there) or "none of groups"
+    raise GanAugError(f"{setting}: there is no column {column}; data.table has {named}{without}")
 
 
 def _group(endpoint: Endpoint, source: Source, key: str) -> dict[str, str]:
     assert endpoint.group is not None
     ((typed, value),) = endpoint.group.items()
-    setting = f"{key}={{{as_typed(typed)}: {as_typed(value)}}}"
-    if endpoint.split == NEVER:
+    setting, split = f"{key}={{{as_typed(typed)}: {as_typed(value)}}}", endpoint.split
+    if split == NEVER:
         raise GanAugError(
             f"{setting}: {NEVER} chooses, and is not measured by groups; leave it out"
         )
-    column = _column(as_typed(typed), source, setting)
-    return {column: class_named(value, source.train.groups[column].names, setting, "values")}
+    table, no_groups = source.train, source.no_groups
+    if split in source.external:
+        table, no_groups = source.external[split].table, {}
+    column = _column(as_typed(typed), table.groups, no_groups, setting)
+    return {column: class_named(value, table.groups[column].names, setting, "values")}
 
 
 def check_groups(study: Design, splits: Splits) -> None:
