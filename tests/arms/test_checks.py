@@ -18,6 +18,7 @@ from gan_aug.study.settle import settle_study
 NAMES = (
     *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain"),
     *("unlabelled_gan", "self_training", "randaugment", "trivialaugment", "cutmix", "mixup_real"),
+    *("sgan", "fixmatch"),
 )
 
 
@@ -116,6 +117,15 @@ CANNOT_BE = {
     "~arms.real arms.gan.added.filter.min_confidence=0.5": "added.filter.min_confidence: needs the",
     "~arms.real": "arms.self_training.added.unlabelled: needs the arm real, whose classifier",
     # Images without labels.
+    "~arms.self_training study.unlabelled=null": "arms.sgan.learner: there are no images to "
+    "learn from; set study.unlabelled=NUMBER",
+    "arms.sgan.added.source=duplicate": "arms.sgan.learner: learns from unlabelled images "
+    "beside the labelled ones, and adds no images; set arms.sgan.added.source=none",
+    "arms.sgan.pretrain=0.5": "so pretrain has no place; leave one of the two out",
+    "arms.fixmatch.learner.threshold=2": "arms.fixmatch.learner.threshold=2: must be a number from "
+    "0 to 1",
+    "arms.fixmatch.learner=fixmatch": "arms.fixmatch.learner=fixmatch: must be one of "
+    "conf/learner, or null",
     "study.unlabelled=null": "added.unlabelled=true: there are none; set study.unlabelled=NUMBER",
     "study.unlabelled=99999": "study.unlabelled=99999: the draw leaves only",
     "arms.self_training.added.source=gan": "model=cyclegan is fitted on classes, which unlabelled",

@@ -178,6 +178,7 @@ class Parts:
 
     Attributes:
         groups: positions that have a shuffled stream of their own, and their number in each batch.
+            Those of unlabelled images, if any, are the last.
         first: likewise, of the first batches (`Mixing.first_steps`).
         partners: for each real image the positions of the added ones made of it; one of these
             stands beside it in a batch.
@@ -196,11 +197,13 @@ class ArmImages:
         real: int64, positions of the real images.
         added: int64, positions of the added ones, which follow them.
         sources: which real image each added one was made of; -1: of none.
+        unlabelled: int64, positions of the unlabelled ones, which come last.
     """
 
     real: Rows
     added: Rows
     sources: Rows
+    unlabelled: Rows
 
 
 class Mixing(Behaviour):
@@ -242,6 +245,11 @@ class Mixing(Behaviour):
     def shown(self, batch_size: int) -> int:
         """Return how many images, real and added, one batch is made of."""
         return batch_size
+
+    @property
+    def unlabelled(self) -> int:
+        """How many unlabelled images come on top of these in each batch."""
+        return 0
 
     @property
     def added_share(self) -> float | None:

@@ -37,11 +37,12 @@ def to_uint8(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pool:
-    """Images, uint8 (N, C, H, W), that batches are taken from; added ones follow the real ones.
+    """Images, uint8 (N, C, H, W), that batches are taken from: real, added, unlabelled ones.
 
     Attributes:
-        labels: int64 (N,).
-        n_real: how many are real; None: all.
+        labels: int64 (N,); -1 of an unlabelled image.
+        n_real: how many are real and labelled; None: all.
+        n_unlabelled: how many, the last, have no label; no augmentation here changes them.
         targets: float (N, K), the probabilities to learn in place of the labels, or None.
         weights: float (N,), of each image in the mean loss; None where `targets` is.
         augment: random changes of the real images, on the CPU, or None.
@@ -51,6 +52,7 @@ class Pool:
     images: Tensor
     labels: Tensor
     n_real: int | None = None
+    n_unlabelled: int = 0
     targets: Tensor | None = None
     weights: Tensor | None = None
     augment: nn.Module | None = None
@@ -67,7 +69,12 @@ class Pool:
     @property
     def added(self) -> Tensor:
         """Rows of the added images."""
-        return torch.arange(len(self.real), len(self))
+        return torch.arange(len(self.real), len(self) - self.n_unlabelled)
+
+    @property
+    def unlabelled(self) -> Tensor:
+        """Rows of the unlabelled images."""
+        return torch.arange(len(self) - self.n_unlabelled, len(self))
 
     def on(self, device: torch.device) -> Pool:
         """Return the pool in a device's memory.
@@ -88,8 +95,9 @@ class Pool:
         """Return these rows; `target` and `weight` too where the pool has them."""
         rows = rows.to(self.images.device)
         images = to_float(self.images.index_select(0, rows), torch.channels_last)
-        added = rows >= len(self.real)
-        for augment, chosen in ((self.augment, ~added), (self.augment_added, added)):
+        real = rows < len(self.real)
+        added = ~real & (rows < len(self) - self.n_unlabelled)
+        for augment, chosen in ((self.augment, real), (self.augment_added, added)):
             if augment is not None and chosen.any():
                 images[chosen] = augment(images[chosen])
         batch = {"image": images, "label": self.labels.index_select(0, rows)}

@@ -31,7 +31,7 @@ class DiffAugment(nn.Module):
         if self.translation > 0:
             images = self._translate(images)
         if self.cutout > 0:
-            images = self._cut(images)
+            images = cut(images, self.cutout)
         return images
 
     def _tone(self, images: Tensor) -> Tensor:
@@ -52,19 +52,9 @@ class DiffAugment(nn.Module):
         # Indexing puts the channels last; moving them back keeps that memory format.
         return padded.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
 
-    def _cut(self, images: Tensor) -> Tensor:
-        side = images.shape[-1]
-        length = int(side * self.cutout + 0.5)
-        # The centre is anywhere in the image, so the square is often cut by the border.
-        low = torch.randint(0, side + 1, (2, len(images), 1), device=images.device) - length // 2
-        steps = torch.arange(side, device=images.device)
-        hit = (steps >= low) & (steps < low + length)
-        keep = ~(hit[0][:, :, None] & hit[1][:, None, :])
-        return images * keep[:, None]
-
 
 class ClassicAugment(nn.Module):
-    """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness.
+    """What is usual for X-rays: flip, rotation, shift, scale, contrast, brightness; and a hole.
 
     Each image of a batch gets changes of its own, uniform in the ranges of
     `gan_aug.settings.models.AugmentNode`. The border is repeated where the image ends; a
@@ -79,11 +69,12 @@ class ClassicAugment(nn.Module):
         scale: Sequence[float],
         contrast: float,
         brightness: float,
+        cutout: float = 0.0,
     ) -> None:
         super().__init__()
         self.flip, self.degrees, self.shift = flip, degrees, shift
         self.smallest, self.largest = scale
-        self.contrast, self.brightness = contrast, brightness
+        self.contrast, self.brightness, self.cutout = contrast, brightness, cutout
 
     def forward(self, images: Tensor) -> Tensor:
         """Change images (B, C, H, W) in [-1, 1]; the result stays in that range."""
@@ -104,4 +95,20 @@ class ClassicAugment(nn.Module):
         mean = moved.mean(dim=(1, 2, 3), keepdim=True)
         gain = uniform(1 - self.contrast, 1 + self.contrast).view(n, 1, 1, 1)
         lift = uniform(-self.brightness, self.brightness).view(n, 1, 1, 1)
-        return ((moved - mean) * gain + mean + lift).clamp(-1, 1)
+        changed = ((moved - mean) * gain + mean + lift).clamp(-1, 1)
+        return cut(changed, self.cutout) if self.cutout > 0 else changed
+
+
+def cut(images: Tensor, share: float) -> Tensor:
+    """Set a square in each of images (B, C, H, W) to 0; its side is a share of the image's.
+
+    After DeVries & Taylor 2017 (arXiv:1708.04552). The centre is anywhere in the image, so the
+    square is often cut by the border.
+    """
+    side = images.shape[-1]
+    length = int(side * share + 0.5)
+    low = torch.randint(0, side + 1, (2, len(images), 1), device=images.device) - length // 2
+    steps = torch.arange(side, device=images.device)
+    hit = (steps >= low) & (steps < low + length)
+    keep = ~(hit[0][:, :, None] & hit[1][:, None, :])
+    return images * keep[:, None]

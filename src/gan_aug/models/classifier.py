@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from gan_aug.metrics.classification import (
     metric_names,
     to_probabilities,
 )
+from gan_aug.models.learners.base import Learner
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.resumable import ResumableModule
 
@@ -36,6 +38,9 @@ class Classifier(ResumableModule):
     their labels. A `cosine` schedule of the learning rate ends at 0 with the last step (Loshchilov
     & Hutter 2017, arXiv:1608.03983, equation 5, without restarts); `constant` is the other.
     `patience` are epochs without a lower validation loss before training stops.
+
+    Attributes:
+        learner: what it learns from unlabelled images with, while it trains; None: labels alone.
     """
 
     monitor = "val/loss"
@@ -54,6 +59,7 @@ class Classifier(ResumableModule):
         self.classes = Classes(tuple(classes), positive)
         self._optimizer, self._schedule = optimizer, schedule
         self.patience = patience
+        self.learner: Learner | None = None
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     def make_optimizer(self) -> Optimizer:
@@ -79,14 +85,22 @@ class Classifier(ResumableModule):
         """Return the mean cross-entropy of a batch of `image` and `label`.
 
         In a study it also has `target` (B, K), the probabilities to learn, and `weight` (B,) of
-        each image in the mean.
+        each image in the mean. With a `learner` it has `unlabelled` (U, C, H, W) too, and the loss
+        of these is added.
         """
-        logits = self.network(batch["image"])
+        learned = None
+        if self.learner is None:
+            logits = self.network(batch["image"])
+        else:
+            learned = self.learner(self.network, batch["image"], batch["unlabelled"])
+            logits = learned.logits
         if "weight" in batch:
             losses = F.cross_entropy(logits, batch["target"], reduction="none")
             loss = (losses * batch["weight"]).sum() / batch["weight"].sum()
         else:
             loss = F.cross_entropy(logits, batch["label"])
+        if learned is not None:
+            loss = loss + learned.loss
         logs = self.logs_this_batch
         self.batches_done += 1
         if logs:
@@ -94,6 +108,10 @@ class Classifier(ResumableModule):
             speed = {"speed/images_per_second": self.images_per_second(len(batch["label"]))}
             self.log_now({"train/loss": loss.item(), "train/accuracy": right.item()} | speed)
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Tell the network that its weights have changed."""
+        self.network.after_step()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Collect logits and labels, in full precision also where training is in less."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from gan_aug.data.datamodule import DataModule
 from gan_aug.models.classifier import Classifier, weights_hash
+from gan_aug.models.learners.base import Learner
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.run.errors import Diverged
 from gan_aug.settings.base import Node, build_plain
@@ -74,7 +75,8 @@ class _Curve(Callback):
         self.points.append({"step": step} | point)
         if self._after is not None and step > self._after and loss < self._lowest:
             self._lowest, self.chosen = loss, step
-            self.best = {k: v.detach().clone() for k, v in pl_module.state_dict().items()}
+            state = pl_module.network.state_dict()
+            self.best = {k: v.detach().clone() for k, v in state.items()}
 
 
 def fit_classifier(
@@ -89,6 +91,7 @@ def fit_classifier(
     validate_every: int | None = None,
     choose_after: int | None = None,
     callbacks: Sequence[Callback] = (),
+    learner: Callable[[], Learner] | None = None,
 ) -> Fit:
     """Fit a classifier for one epoch of its data, in memory: no run folder, no checkpoints.
 
@@ -96,6 +99,7 @@ def fit_classifier(
     None: never; where `choose_after` is given, it takes the weights of the lowest validation loss
     after that step. `seed` is of the initial weights, `noise_seed` of random changes of images,
     None: what the weights leave. Errors name the fit `what`, and the classifier's setting `key`.
+    `learner` makes what the classifier learns from unlabelled images with; it is not kept.
 
     Raises:
         Diverged: weights are not finite.
@@ -106,6 +110,8 @@ def fit_classifier(
     initial = weights_hash(module)[:16]
     if noise_seed is not None:
         torch.manual_seed(noise_seed)
+    if learner is not None:
+        module.learner = learner()
     curve = _Curve(choose_after)
     validation: Mapping[str, Any] = {"limit_val_batches": 0}
     if validate_every is not None:
@@ -123,10 +129,11 @@ def fit_classifier(
     )
     if not module.finite:
         raise Diverged(f"{what}: training diverged, weights are not finite; lower {key}.lr")
+    module.learner = None
     module.cpu().eval()
     last = None
     if curve.best is not None:
         last = copy.deepcopy(module)
-        module.load_state_dict(curve.best)
+        module.network.load_state_dict(curve.best)
     seconds = round(time.monotonic() - started, 3)
     return Fit(module, module.batches_done, curve.chosen, last, seconds, initial, curve.points)

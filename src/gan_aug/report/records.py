@@ -36,11 +36,19 @@ class Shown(Part):
         return sum(self.shown.values())
 
 
+class Unlabelled(Part):
+    """Images without labels that a fit was shown."""
+
+    images: int  # how many were shown at all
+    shown: int  # how often any was
+
+
 class Used(Part):
     """What a fit was trained on, counted batch by batch."""
 
     real: Shown
     added: Shown
+    unlabelled: Unlabelled | None = None  # None: of an arm that learns from labels alone
 
 
 class FitResult(Stored):
@@ -74,6 +82,7 @@ class ArmFacts(Part):
     title: str
     source: str
     added: dict[str, int]
+    unlabelled: int = 0  # images that it learns from without a label
 
 
 class GANFacts(Part):

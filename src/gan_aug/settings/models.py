@@ -69,6 +69,27 @@ Augment = Annotated[_Change | None, Wanted("one of conf/augment, or null")]
 """Random changes of a classifier's images."""
 
 
+class LearnerNode(Node):
+    """What a classifier learns from unlabelled images with, of `gan_aug.models.learners`."""
+
+    batch_size: BatchSize = Field(description="unlabelled images beside a batch of labelled ones")
+    augment: Augment = own("of the unlabelled and generated images")
+    threshold: Probability = own("probability from which a prediction is taken for a label")
+    strong: Augment = own("of the images that have to be predicted alike")
+    weight: From0 = own("of the loss of unlabelled images")
+    width: Annotated[int, Field(ge=1, le=4096)] = own("generator's feature maps next to the image")
+    latent_dim: Units = own("numbers that an image is made from")
+    lr: Above0 = own("learning rate of the generator")
+    betas: Betas = own("of the generator's Adam")
+    feature_weight: From0 = own("of matching features, for the generator")
+    adversarial_weight: From0 = own("of passing for real, for the generator")
+
+    def changes(self) -> dict[str, Node | None]:
+        """Return the random changes of images that it has, by name."""
+        there = {"augment": self.augment, "strong": self.strong}
+        return {name: one for name, one in there.items() if name in self.model_fields_set}
+
+
 class NetworkSettings(Settings):
     """What GANs and classifiers have in common; `own` fields are those of some of them."""
 

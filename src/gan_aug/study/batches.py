@@ -14,7 +14,7 @@ from gan_aug.arms.base import ArmImages, Rows, mixing_of
 from gan_aug.data.batches import Batch, Groups, Plan, Pool, even_shares
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
-from gan_aug.report.records import Shown, Used
+from gan_aug.report.records import Shown, Unlabelled, Used
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
 
@@ -30,6 +30,7 @@ class AddedImages:
         soft: probabilities (N, K) to learn in place of the labels.
         sources: int64 (N,), positions among the arm's real images of those that they were
             translated or copied from; -1, or None for all: of none.
+        unlabelled: uint8 (M, C, H, W), which the arm learns from without a label; None: from none.
     """
 
     images: NDArray[np.uint8]
@@ -37,6 +38,13 @@ class AddedImages:
     classes: Classes
     soft: NDArray[np.float32] | None = None
     sources: Rows | None = None
+    unlabelled: NDArray[np.uint8] | None = None
+
+    @property
+    def all_labels(self) -> Rows:
+        """Labels of the added images, and -1 for each unlabelled one."""
+        n = 0 if self.unlabelled is None else len(self.unlabelled)
+        return np.concatenate([self.labels, np.full(n, -1)])
 
     def counts(self) -> dict[str, int]:
         """Return how many images each class has."""
@@ -51,17 +59,20 @@ def pool_of(
     augment_added: nn.Module | None,
 ) -> Pool:
     """Return an arm's images, with the probabilities to learn and the weight of each."""
-    n_real, k = len(real), len(added.classes)
-    labels = torch.from_numpy(np.concatenate([real.labels, added.labels]))
-    targets = nn.functional.one_hot(labels, k).float()
+    n_real, k, n = len(real), len(added.classes), len(real) + len(added.labels)
+    labels = torch.from_numpy(np.concatenate([real.labels, added.all_labels]))
+    targets = torch.zeros(len(labels), k)  # an unlabelled image has none
+    targets[:n] = nn.functional.one_hot(labels[:n], k).float()
     if added.soft is not None:
-        targets[n_real:] = torch.from_numpy(added.soft)
+        targets[n_real:n] = torch.from_numpy(added.soft)
     is_added = torch.arange(len(labels)) >= n_real
+    unlabelled = real.images[:0] if added.unlabelled is None else added.unlabelled
     smoothing = is_added.float()[:, None] * arm.added.label_smoothing
     return Pool(
-        images=torch.from_numpy(np.concatenate([real.images, added.images])),
+        images=torch.from_numpy(np.concatenate([real.images, added.images, unlabelled])),
         labels=labels,
         n_real=n_real,
+        n_unlabelled=len(unlabelled),
         targets=targets * (1 - smoothing) + smoothing / k,
         weights=torch.where(is_added, float(arm.added.weight), 1.0),
         augment=augment,
@@ -88,10 +99,11 @@ class ArmPlan(Plan):
         seed: int,
     ) -> None:
         self._mixing, self._seed, self._n_real = mixing_of(arm), seed, len(real)
-        labels = np.concatenate([real.labels, added.labels])
-        rows = np.arange(len(labels))
+        labels = np.concatenate([real.labels, added.all_labels])
+        rows, ends = np.arange(len(labels)), [len(real), len(real) + len(added.labels)]
         sources = np.full(len(added.labels), -1) if added.sources is None else added.sources
-        images = ArmImages(rows[: len(real)], rows[len(real) :], sources)
+        of_real, of_added, unlabelled = np.split(rows, ends)
+        images = ArmImages(of_real, of_added, sources, unlabelled)
         parts = self._mixing.parts(images, batch_size, arm.title)
         by_class = labels if arm.balanced else None
         self._n_first = self._mixing.first_steps(steps)
@@ -141,4 +153,10 @@ def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:
             shown={name: int(of_class.sum()) for name, of_class in times.items()},
         )
 
-    return Used(real=tally(pool.real), added=tally(pool.added))
+    of_unlabelled = shown[pool.unlabelled]
+    unlabelled = Unlabelled(images=int((of_unlabelled > 0).sum()), shown=int(of_unlabelled.sum()))
+    return Used(
+        real=tally(pool.real),
+        added=tally(pool.added),
+        unlabelled=unlabelled if pool.n_unlabelled else None,
+    )

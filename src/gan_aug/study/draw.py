@@ -14,11 +14,13 @@ from rich.table import Table
 
 from gan_aug.arms.base import source_of
 from gan_aug.arms.check import predicts
+from gan_aug.arms.learner import Learning
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
+from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import make_trainer
 from gan_aug.models.foreign import try_augment
 from gan_aug.models.generators.fitted import build as build_generator
@@ -36,7 +38,7 @@ from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study import gans
 from gan_aug.study.events import DrawEvents
-from gan_aug.study.fits import DrawFits
+from gan_aug.study.fits import DrawFits, learner_of
 from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import check_rules, control_of
@@ -70,7 +72,10 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
     for name, arm in settings.arms.items():
         real, added = images.real(arm), images.added(arm)
         arms[name] = records.ArmFacts(
-            title=arm.title, source=arm.added.source, added=added.counts()
+            title=arm.title,
+            source=arm.added.source,
+            added=added.counts(),
+            unlabelled=0 if added.unlabelled is None else len(added.unlabelled),
         )
         for repeat in range(study.repeats):
             fit, numbers = fits.find_or_fit(name, repeat, real, added)
@@ -141,8 +146,9 @@ def check_first(settings: SettledStudy) -> None:
     _check_endpoints(settings)
     make_trainer(settings.trainer, max_epochs=1, logger=False)
     with building("classifier"):
-        settings.classifier.module.build("classifier").make_optimizer()
-    arms = settings.arms
+        classifier: Classifier = settings.classifier.module.build("classifier")
+        classifier.make_optimizer()
+    arms, network = settings.arms, classifier.network
     if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
         if isinstance(settings.model, GeneratorSettings):
             build_generator(settings.model)
@@ -157,6 +163,12 @@ def check_first(settings: SettledStudy) -> None:
             try_augment(
                 node, f"arms.{name}.{key}", settings.data.channels, settings.data.image_size
             )
+        if (learner := Learning.of(arm).learner) is not None:
+            key = f"arms.{name}.learner"
+            for part, node in learner.changes().items():
+                data = settings.data
+                try_augment(node, f"{key}.{part}", data.channels, data.image_size)
+            learner_of(learner, settings, key).check(network, key)
 
 
 def _say_not_used(settings: SettledStudy) -> None:

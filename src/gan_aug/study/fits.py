@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from gan_aug.arms.base import mixing_of
+from gan_aug.arms.learner import Learning
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.models.fit import Fit, fit_classifier
 from gan_aug.models.foreign import build_augment
+from gan_aug.models.learners.base import Learner
 from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
 from gan_aug.report.predictions import (
     Predicted,
@@ -38,6 +41,8 @@ from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
+from gan_aug.settings.base import build_plain
+from gan_aug.settings.models import LearnerNode
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
 from gan_aug.training.callbacks import ReportProgress
@@ -48,7 +53,7 @@ purpose of seeds (`run/seeds.py`) and keeps its text: another would give it othe
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"
-_LATER = ("cutmix", "mixup")
+_LATER = ("cutmix", "mixup", "learner")
 """Settings of arms that came later: where they are null a fit keeps the key that it had."""
 _VERSION = 1
 """Raised when a change of this code gives another fit with the same settings and images."""
@@ -153,6 +158,8 @@ class DrawFits:
             what["added"] = arm.added.model_dump(exclude=of_images)
         optional = (np.zeros(0) if x is None else x for x in (added.soft, added.sources))
         arrays = [_of_array(one) for one in (added.images, added.labels, *optional)]
+        if added.unlabelled is not None:
+            arrays.append(_of_array(added.unlabelled))
         content = [self._common, what, repeat, _of_table(real), arrays]
         return sha256_of_json(content)[:32]
 
@@ -216,6 +223,9 @@ def fit_arm(
     changes = [build_augment(node, f"arm {arm.title!r}: {name}") for name, node in nodes.items()]
     order = stream_seed("order", *key, arm.stream)
     plan = ArmPlan(arm, real, added, settings.data.batch_size, steps.max, order)
+    node, learner = Learning.of(arm).learner, None
+    if node is not None:
+        learner = partial(learner_of, node, settings, f"arm {arm.title!r}")
     data = DataModule(pool_of(real, added, arm, *changes), plan, steps.max, validation, measured)
     fit = fit_classifier(
         settings.classifier.module,
@@ -228,8 +238,18 @@ def fit_arm(
         validate_every=settings.study.validate_every,
         choose_after=mixing_of(arm).first_steps(steps.max) if steps.chosen else None,
         callbacks=[ReportProgress()],
+        learner=learner,
     )
     return fit, data
+
+
+def learner_of(node: LearnerNode, settings: SettledStudy, key: str) -> Learner:
+    """Build a learner for a study's images; GanAugError, naming `key`: it cannot be built."""
+    changes = {name: build_augment(one, f"{key}.{name}") for name, one in node.changes().items()}
+    plain = {name: value for name, value in node.plain().items() if name not in changes}
+    of_images = {"image_size": settings.data.image_size, "channels": settings.data.channels}
+    learner: Learner = build_plain(plain, key, **of_images, **changes)
+    return learner
 
 
 @torch.no_grad()

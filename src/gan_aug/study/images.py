@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import Draw, source_of
+from gan_aug.arms.base import Draw, mixing_of, source_of
+from gan_aug.arms.unlabelled import unlabelled_of
 from gan_aug.data.image_table import Images
 from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
@@ -41,7 +42,11 @@ class DrawImages(Draw):
         self._prepared = prepared
 
     def added(self, arm: SettledArm) -> AddedImages:
-        """Return the images that an arm adds; raise GanAugError where there are not as many."""
+        """Return the images that an arm adds, and those that it learns from without a label.
+
+        Raises:
+            GanAugError: there are not as many.
+        """
         source, classes = source_of(arm), self.splits.classes
         images = [np.asarray(self.splits.train.images[:0])]
         labels, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -55,7 +60,12 @@ class DrawImages(Draw):
         pixels = np.concatenate(images)
         predicted = arm.added.labels is not None and len(pixels)
         soft = self.probabilities(pixels) if predicted else None
-        return AddedImages(pixels, np.concatenate(labels), classes, soft, np.concatenate(rows))
+        unlabelled = None
+        if mixing_of(arm).unlabelled:
+            unlabelled = np.asarray(unlabelled_of(self.settings, self.splits).images)
+        return AddedImages(
+            pixels, np.concatenate(labels), classes, soft, np.concatenate(rows), unlabelled
+        )
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""

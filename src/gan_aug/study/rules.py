@@ -10,7 +10,7 @@ from gan_aug.arms.base import mixing_of, mixings_of, source_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
-from gan_aug.report.records import DrawResult, FitResult, RuleCheck, maker_of
+from gan_aug.report.records import DrawResult, FitResult, RuleCheck, Unlabelled, maker_of
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
@@ -120,6 +120,8 @@ def _misused(
     if shown != fit.steps * mixing.shown(batch_size):
         return f"{name} was shown {shown} images in {fit.steps} batches"
     own = {k: (arm.real or {}).get(k) or n for k, n in splits.train.counts().items()}
+    if (wrong := _misused_unlabelled(settings, mixing.unlabelled, fit)) is not None:
+        return f"{name} {wrong}"
     for part, says, images in (
         ("real", own, used.real.images),
         ("added", result.arms[name].added, used.added.images),
@@ -131,6 +133,19 @@ def _misused(
         if abs(share - mixing.added_share) > 0.5 / batch_size:
             return f"{name} was shown {share:.1%} added images, not {mixing.added_share:.1%}"
     return None
+
+
+def _misused_unlabelled(settings: SettledStudy, each: int, fit: FitResult) -> str | None:
+    """Return how unlabelled images were shown otherwise than `each` in a batch; None: they were."""
+    shown, there = fit.steps * each, settings.study.unlabelled or 0
+    says = Unlabelled(images=min(shown, there), shown=shown) if each else None
+    if fit.used.unlabelled == says:
+        return None
+    is_, should = (
+        "none" if one is None else f"{one.images}, {one.shown} times"
+        for one in (fit.used.unlabelled, says)
+    )
+    return f"was shown unlabelled images: {is_}; it should have been {should}"
 
 
 def _decided(settings: SettledStudy, splits: Splits, result: DrawResult) -> tuple[bool, str]:
@@ -160,7 +175,11 @@ def chosen_by_validation(fits: list[FitResult], arms: Mapping[str, ArmSettings])
 
 
 def _controls(settings: StudySettings) -> tuple[bool, str]:
-    without = [arm for arm in settings.arms.values() if arm.added.source == "none"]
+    without = [
+        arm
+        for arm in settings.arms.values()
+        if arm.added.source == "none" and not mixing_of(arm).unlabelled
+    ]
     there = {
         "real": any(not (arm.augment or arm.balanced or mixings_of(arm)) for arm in without),
         "classic": any(arm.augment for arm in without),

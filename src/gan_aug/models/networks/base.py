@@ -23,3 +23,6 @@ class ImageClassifier(nn.Module):
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to what the last linear layer is given (B, F)."""
+
+    def after_step(self) -> None:
+        """Do what is due after each step of the optimizer; here nothing."""

@@ -1,0 +1,1 @@
+"""How a classifier learns from unlabelled images: one way a file."""
