@@ -184,3 +184,21 @@ def test_bad_input_gets_one_line(
     (line,) = result.stderr.strip().splitlines()
     for part in parts:
         assert part in line
+
+
+def test_external_tests_are_shown_beside(
+    kaggle_folder: Path, command: Command, tmp_path: Path
+) -> None:
+    for i, name in enumerate(("Normal", "Normal", "Pneumonia")):
+        write_image(tmp_path / "nih" / name / f"{i}.jpeg", 900 + i)
+    copied = next((kaggle_folder / "train" / "NORMAL").iterdir())
+    shutil.copy(copied, tmp_path / "nih" / "Normal")
+    result = command(
+        "inspect", "data=chest_xray", f"data.root={kaggle_folder}", "data.external={nih: nih}",
+        "hydra.run.dir=out",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    said = "2 normal, 1 pneumonia, patients not known; left out: 1 in the data set too"
+    assert said in " ".join((tmp_path / "out" / "inspect.html").read_text().split())
+    assert "external test nih" in result.stdout
+    assert "warning: data.external.nih: 1 of its images are in the data set too" in result.stderr

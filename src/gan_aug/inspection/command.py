@@ -16,6 +16,7 @@ from rich.table import Table
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.prepare import load
+from gan_aug.data.source import ExternalTest
 from gan_aug.inspection.facts import Facts, Group, Groups, find_facts
 from gan_aug.pages import html
 from gan_aug.run.errors import warn
@@ -47,6 +48,7 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
     facts.write(run.folder / "inspect.json")
     write_text(run.folder / DUPLICATES, _csv(facts))
+    external = {f"external test {name}": _of_test(one) for name, one in source.external.items()}
     groups = [*facts.exact.all, *facts.near.all]
     conflicts = [group for group in groups if group.crosses_classes]
     others = [group for group in groups if not group.crosses_classes][:OTHER_PICTURED]
@@ -70,10 +72,13 @@ def inspect(settings: InspectSettings, run: Run) -> None:
         conflicts=_pictures(every, conflicts),
         others=_pictures(every, others),
         duplicates_file=DUPLICATES,
-        about=_about(facts),
+        about=_about(facts) | external,
     )
     write_text(run.folder / "inspect.html", page)
-    _print(facts, f"{data.name} ({where})")
+    _print(facts, f"{data.name} ({where})", external)
+    for one in source.external.values():
+        for warning in one.facts["warnings"]:
+            warn(warning)
     print(f"page        {run.folder / 'inspect.html'}")
     print(f"duplicates  {run.folder / DUPLICATES}")
     print(f"all facts   {run.folder / 'inspect.json'}")
@@ -122,7 +127,18 @@ def _kinds(facts: Facts) -> dict[str, Groups]:
     return {"same bytes": facts.exact, "nearly the same pixels": facts.near}
 
 
-def _print(facts: Facts, title: str) -> None:
+def _of_test(one: ExternalTest) -> str:
+    """Say what is in a set of `data.external`, and what was left out of it."""
+    facts = one.facts
+    counts = [f"{n} {name}" for name, n in facts["images"].items()]
+    known = f"{facts['patients']} patients" if facts["patients_known"] else "patients not known"
+    left_out = [f"{n} {why}" for why, n in facts["left_out"].items()]
+    near = [f"{n} nearly the same as own images"] if (n := len(facts["near_duplicates"])) else []
+    without = f"; left out: {', '.join(left_out)}" if left_out else ""
+    return ", ".join([*counts, known, *near]) + without
+
+
+def _print(facts: Facts, title: str, external: dict[str, str]) -> None:
     terminal = console()
     counts = Table(title=printable(title), box=box.SIMPLE)
     counts.add_column("images" if facts.patients is None else "images (patients)")
@@ -136,7 +152,7 @@ def _print(facts: Facts, title: str) -> None:
         counts.add_row(name + (" (positive)" if name == facts.positive else ""), *cells)
     terminal.print(counts)
     about = Table(box=box.SIMPLE, show_header=False)
-    for key, value in _about(facts).items():
+    for key, value in (_about(facts) | external).items():
         about.add_row(key, printable(value))
     terminal.print(about)
     for kind, groups in _kinds(facts).items():
