@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from external_images import describe, plant, write
 from PIL import Image
 from support import TINY_STUDY, check_study, settings_of
 
-from gan_aug.data.exported import ExportedDraw
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
 from gan_aug.run.arguments import for_hydra
@@ -34,33 +34,6 @@ TINY = (
 def settle(cache: Path, *overrides: str) -> tuple[SettledStudy, Prepared]:
     settings = settings_of("study", *TINY, *overrides, data__cache_dir=str(cache / "gan_aug"))
     return settle_study(settings, load(settings.data))
-
-
-def write(folder: Path, images: np.ndarray[Any, Any], name: str = "{:03d}.png") -> None:
-    """Write grey images, uint8 (N, 1, H, W)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        Image.fromarray(image[0]).save(folder / name.format(i))
-
-
-def plant(folder: Path, table: ImageTable, count: int = 12) -> None:
-    """Write real images as those of a generator."""
-    for name in table.classes:
-        write(folder / name, np.asarray(table.of_class(name).images[:count]))
-
-
-def describe(folder: Path, splits: Splits, **others: Any) -> None:
-    """Write the draw.json of a draw beside the images."""
-    says: dict[str, Any] = {
-        "data_fingerprint": splits.fingerprint,
-        "draw": splits.draw,
-        "classes": list(splits.classes),
-        "seen_hashes": splits.train.hashes.tolist(),
-        "image_size": 32,
-        "channels": 1,
-        "data_settings": {},
-    }
-    ExportedDraw(**says | others).write(folder / "draw.json")
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +148,64 @@ BAD: dict[str, tuple[Callable[[Path, Splits], object], str, list[str]]] = {
     ),
 }  # fmt: skip
 """What is wrong to how it comes about, settings, and what the line says."""
+
+
+SLOWLY = ("other classes", "fewer images", "a link out", "other channels", "another draw")
+
+
+@pytest.mark.parametrize(
+    "what", ["a test image", *(pytest.param(one, marks=pytest.mark.slow) for one in SLOWLY)]
+)
+def test_a_bad_folder_stops_the_command_before_any_fit(
+    what: str, made: Path, splits: Splits, command: Command
+) -> None:
+    spoil, overrides, parts = BAD[what]
+    spoil(made, splits)
+    result = command("study", *TINY, *overrides.split(), cwd=made.parents[1])
+    assert result.returncode == 1
+    (line,) = (one for one in result.stderr.splitlines() if one.startswith("error: "))
+    for part in parts:
+        assert part in line
+    assert not list(made.parents[1].glob("s/draw_0/fits/*"))
+
+
+def alike(image: np.ndarray[Any, Any]) -> list[Image.Image]:
+    """Return an image as it is after others have used it: brighter; of another size."""
+    brighter = np.clip(image[0].astype(np.float32) * 1.1 + 5, 0, 255).astype(np.uint8)
+    return [Image.fromarray(brighter), Image.fromarray(image[0]).resize((90, 90), 2)]
+
+
+def test_a_set_that_may_have_leaked_is_used_and_said_to_be_that(
+    made: Path, command: Command, splits: Splits
+) -> None:
+    for name, image in zip("ab", alike(splits.test.of_class("normal").images[3]), strict=True):
+        image.save(made / f"normal/{name}.png")
+    typed = ("arms.mine.added.seen=unknown", "data.image_size=48", "quality.use=[ms_ssim]")
+    settings, cwd = (*TINY, *typed, "quality.count=10"), made.parents[1]
+    result = command("study", *settings, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    assert "warning: mine: what the generator of made/draw_0 saw is not known" in result.stderr
+    metrics = json.loads((cwd / "s/draw_0/metrics.json").read_text())
+    (facts,) = metrics["external"]
+    assert (facts["arms"], facts["dir"], facts["seen"]) == (["mine"], "draw_0", "unknown")
+    assert facts["images"] == {"normal": 14, "pneumonia": 12}
+    (test_image,) = {one["real"] for one in facts["near"]}
+    assert test_image == splits.test.of_class("normal").paths[3]
+    assert [one["added"] for one in facts["near"]] == ["normal/a.png", "normal/b.png"]
+    assert f"the test image {test_image}" in result.stderr
+    assert metrics["control"] == "duplicate"
+    assert metrics["quality"]["classes"]["normal"]["images"]["measured"] == 10
+    record = json.loads((cwd / "s/draw_0/run.json").read_text())
+    assert record["synthetic"]["external"] == metrics["external"]
+    careful = json.loads((cwd / "s/summary.json").read_text())["answer"]["careful"]
+    assert "leakage of validation and test images cannot be excluded" in careful[0]
+    assert "2 test images" in careful[1]
+    again = command("report", "study_dir=s", cwd=cwd).stdout
+    assert again.startswith("Careful: what the generator of the images of mine saw")
+    # The same folder with other images is not taken for what the draw had.
+    (made / "normal/a.png").unlink()
+    again = command("study", *settings, cwd=cwd)
+    assert "made/draw_0: holds other files than when" in again.stderr
 
 
 @pytest.mark.parametrize("what", BAD)

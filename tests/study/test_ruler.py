@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from external_images import describe, plant
 from support import FP32, TINY_DATA, check_study, run_command, settings_of
 
 from gan_aug.data.image_table import ImageTable
@@ -123,18 +124,38 @@ def test_a_bad_ruler_gives_one_line(
 def test_planted_images_are_worth_their_number_and_copies_none(
     tmp_path: Path, cache_home: Path
 ) -> None:
-    """A "GAN" that returns real images, and one that returns copies of those it was shown."""
+    """A "GAN" that returns real images, and one that returns copies of those it was shown.
+
+    And generators of somebody else's that do so, whose images lie in folders.
+    """
+    data = (*NO_GAN, "data=phantom", "data.subset=15", "study.count=75")
+    settings = settings_of("study", *data, data__cache_dir=str(cache_home / "gan_aug"))
+    source = load(settings.data)
+    for draw in range(10):
+        of_draw = settings.changed(type(settings), {"draw": draw})
+        splits = settle_study(of_draw, source)[1].splits
+        plant(tmp_path / f"made/draw_{draw}", splits.unused, 75)
+        plant(tmp_path / f"copied/draw_{draw}", splits.train, 75)
+        describe(tmp_path / f"copied/draw_{draw}", splits)
     # 15 + 75 images, in another order: no arm of the ruler's is the same fit.
     arguments = (
-        "-m", *NO_GAN, "data=phantom", "data.subset=15", "study.count=75", "study.repeats=1",
+        "-m", *data, "study.repeats=1",
         "study.ruler=[8,15,30,60,120]", "arms.more_real.stream=1", "draw=range(0,10)",
-        "study_dir=s",
+        "study_dir=s", "+arm@arms.mine=folder", "+arm@arms.copied=folder",
+        "arms.mine.added.dir=made/draw_${draw}", "arms.mine.added.seen=nothing",
+        "arms.copied.added.dir=copied/draw_${draw}", "arms.copied.added.seen=draw",
     )  # fmt: skip
     run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
     summary = json.loads((tmp_path / "s/summary.json").read_text())
     for measure in summary["worth"]:
         assert measure["sensitivity"]["interval"][0] > 0
-        planted, copies = (measure["arms"][arm]["rate"] for arm in ("more_real", "duplicate"))
-        assert (planted["low"] or 0) <= 90 <= (planted["high"] or 1e9)
-        assert (planted["low"] or 0) > 15  # worth some of the 75
-        assert (copies["high"] or 1e9) < 30  # about none: not even as many as it has
+        rates = {arm: measure["arms"][arm]["rate"] for arm in measure["arms"]}
+        for planted in (rates["more_real"], rates["mine"]):
+            assert (planted["low"] or 0) <= 90 <= (planted["high"] or 1e9)
+            assert (planted["low"] or 0) > 15  # worth some of the 75
+        for copies in (rates["duplicate"], rates["copied"]):
+            assert (copies["high"] or 1e9) < 30  # about none: not even as many as it has
+    assert [(one["arms"], one["draws"], one["shared"]) for one in summary["external"]] == [
+        (["mine"], 10, 1),
+        (["copied"], 10, 1),
+    ]

@@ -47,12 +47,12 @@ class FolderImages(AddedFrom):
         if self.dir is None:
             raise GanAugError(
                 f"{where}.added.dir: is missing; name the folder of the images, a folder for each "
-                "class in it"
+                "class in it (in study=external once, as study.added.dir=DIR)"
             )
         if self.seen is None:
             raise GanAugError(
-                f"{where}.added.seen: is missing; declare what the generator of "
-                f"{self.dir} saw: {MEANINGS}"
+                f"{where}.added.seen: is missing; declare what the generator of {self.dir} saw "
+                f"(in study=external once, as study.added.seen=draw): {MEANINGS}"
             )
         if not Path(self.dir).expanduser().is_dir():
             raise GanAugError(

@@ -40,6 +40,12 @@ from gan_aug.settings.by_name import normal
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import MOST_IMAGES, Seen
 
+DECLARED: dict[Seen, str] = {
+    "draw": "the draw.json lists the training images of this draw and no others",
+    "nothing": "it is declared, not checked, that the generator saw nothing of this data set",
+    "unknown": "it is not known what the generator saw",
+}
+"""What is said of a set of each."""
 LOOKED_AT: dict[str, Any] = {"image_size": 64, "channels": 1, "fit": "squeeze"}
 """How near duplicates are looked for, whatever training uses; see `near_duplicates.ALIKE`."""
 
@@ -51,6 +57,18 @@ class NearDuplicate(Part):
     real: str  # that of the held-out image, in the data set
     split: str
     correlation: float  # of their pixels
+
+
+class ExternalFacts(Part):
+    """What a study keeps of an external set."""
+
+    arms: list[str]  # that take images of it
+    dir: str  # the folder's own name, without the path to it
+    seen: Seen  # what is declared
+    sha256: str  # of all pixels
+    files_sha256: str  # of all paths and files
+    images: dict[str, int]  # that are there, of each class
+    near: list[NearDuplicate]
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,18 @@ class ExternalSet:
         They are looked for when this is first asked.
         """
         return self._find_near()
+
+    def facts(self, arms: list[str]) -> ExternalFacts:
+        """Return what a study keeps of it, of which some arms take images."""
+        return ExternalFacts(
+            arms=arms,
+            dir=self.folder.resolve().name,
+            seen=self.seen,
+            sha256=self.sha256,
+            files_sha256=self.files_sha256,
+            images={name: len(images) for name, images in self.by_class.items()},
+            near=self.near,
+        )
 
 
 def read_external(

@@ -18,6 +18,7 @@ from gan_aug.report.comparisons import (
 )
 from gan_aug.report.crossed import fixed
 from gan_aug.report.done import span
+from gan_aug.report.external import careful_of, limits_of
 from gan_aug.report.metrics import titles_of
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, Swept
@@ -30,6 +31,8 @@ BESIDE = ("accuracy", AT_VALIDATION_THRESHOLD, "balanced_accuracy", "auroc")
 """Where a shifted threshold can look like a gain (rule 7), the others stand beside."""
 COPIES = "duplicate"
 """What arms are better than comes last: asked are `real` and the study's own pairs."""
+GENERATED = ("gan", "folder")
+"""Where added images are from that a generator made."""
 MOST_GATES = 6
 """Conditions whose gate has a sentence of its own."""
 
@@ -71,6 +74,7 @@ def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
 
 
 def _careful(summary: Summary) -> Iterator[str]:
+    yield from (f"Careful: {said}" for one in summary.external for said in careful_of(one))
     broken = [f"{r.rule} ({r.title})" for r in summary.rules if not r.passed]
     if broken:
         yield f"Careful: broken or incomplete rules of measurement: {'; '.join(broken)}."
@@ -239,6 +243,7 @@ def _limits(summary: Summary) -> Iterator[str]:
             f"p is after Holm's correction over {', and over '.join(parts)}; equivalence is "
             "corrected apart, over as many."
         )
+    yield from (said for one in summary.external for said in limits_of(one))
     yield from _patients(summary)
     yield from _blind(summary)
     yield from _says_little(summary)
@@ -248,7 +253,7 @@ def _limits(summary: Summary) -> Iterator[str]:
             "No ruler: whether more real images would move these endpoints is not known, and so "
             "what a null means."
         )
-    if summary.control is None and summary.adds == "gan":
+    if summary.control is None and summary.adds in GENERATED:
         yield "No arm of this study adds as many copies of real images, used alike."
 
 

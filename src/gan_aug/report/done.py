@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from gan_aug.report.external import sentences
 from gan_aug.report.records import maker_of
 from gan_aug.report.study import FinishedDraw, Study
 from gan_aug.report.summary import Costs
@@ -19,7 +20,13 @@ _COLOURS = {"1": " in grey", "3": " in colour"}
 
 def what_was_done(study: Study, costs: Costs) -> list[str]:
     """Return what was trained, on what, for how long and where, as far as records tell."""
-    parts = (_images(study), _models(study, costs), _chosen_by(study), _where(study, costs))
+    parts = (
+        _images(study),
+        sentences(study),
+        _models(study, costs),
+        _chosen_by(study),
+        _where(study, costs),
+    )
     return [sentence for part in parts for sentence in part]
 
 

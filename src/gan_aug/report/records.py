@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from gan_aug.data.classes import Classes
+from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.groups import MOST_GROUPS, Groups
 from gan_aug.evaluation.measured import Quality
 from gan_aug.run.errors import GanAugError
@@ -153,7 +154,8 @@ class Method(Part):
     gan: str | None
     gan_batch_size: int | None
     gan_select: str | None  # what GANs' weights were chosen by; None: they were not
-    generator: str | None = None  # class of a generator that is no GAN; None: it is a GAN
+    generator: str | None = None  # class of a generator that is no GAN, or `generator` where no
+    # arm has images but those of an external set; None: it is a GAN
 
 
 def maker_of(methods: Iterable[Method]) -> str:
@@ -188,7 +190,7 @@ class DrawResult(Stored):
     question: Question
     comparisons: list[list[str]]  # further pairs of arms that the study names
     endpoints: list[Endpoint] = Field(min_length=1)  # the first is the primary one
-    control: str | None  # arm that uses copies of real images as the asked one uses GAN images
+    control: str | None  # arm that uses copies of real images as the asked one uses generated ones
     repeats: int  # fits of each arm
     method: Method
     classes: list[str]  # in the order of their labels
@@ -196,8 +198,9 @@ class DrawResult(Stored):
     splits: dict[str, dict[str, int]]  # split to the number of images of each class
     arms: dict[str, ArmFacts]
     gans: dict[str, GANFacts]  # by the class of their images
+    external: list[ExternalFacts] = Field(default_factory=list)  # sets of other generators' images
     fits: list[FitResult]
-    quality: Quality | None  # of the GANs' images, where it was measured
+    quality: Quality | None  # of the GANs' images, else of an external set, where it was measured
     ruler: RulerFacts | None
     checks: list[RuleCheck]  # of the rules that one draw can keep or break
     # By split, then column; none where the study tells no groups apart.

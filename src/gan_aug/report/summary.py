@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, family, verdicts
 from gan_aug.report.crossed import OverPatients
+from gan_aug.report.external import ExternalRow, summarise_external
 from gan_aug.report.groups import last_of
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
 from gan_aug.report.records import DECLARATION, Declaration, GANFacts, maker_of
@@ -168,6 +169,7 @@ class Summary:
     power: list[Power]
     steps: ChosenSteps | None  # where validation chose them
     worth: list[Measure]  # for each condition, split and metric that is looked up on the ruler
+    external: list[ExternalRow]  # sets of images of generators that gan_aug did not fit
     quality: list[QualityRow]
     gate: list[GateRow]
     rules: list[StudyCheck]  # of measurement
@@ -231,6 +233,7 @@ def summarise(study: Study) -> Summary:
         power=power(study, families[0]),
         steps=_chosen_steps(study, over),
         worth=worth,
+        external=summarise_external(study),
         quality=summarise_quality(study),
         gate=summarise_gate(study),
         rules=rules(study),

@@ -147,7 +147,8 @@ class Run:
         kept: dict[str, object] = {}
         if earlier is not None:
             kept = {"started": earlier.started, "resumed": earlier.resumed + 1}
-            kept["threads"] = earlier.threads if self.before else None
+            if self.before:
+                kept |= {"threads": earlier.threads, "synthetic": earlier.synthetic}
         self.record(**kept)
         for name, content in (
             ("config", OmegaConf.create(self.config)),
@@ -195,6 +196,11 @@ class Run:
         """Take over settings that the data has settled; run.json keeps those given beside them."""
         self.config = settings.plain()
         self.record(config=self.config)
+
+    @property
+    def synthetic(self) -> dict[str, Any] | None:
+        """What is known of added images, from an earlier attempt too."""
+        return self._record.synthetic
 
     @property
     def commit(self) -> str | None:

@@ -30,7 +30,8 @@ class StudySettings(FittingSettings):
     def _goes_together(self) -> Self:
         study, model, data = self.study, self.model, self.data
         if isinstance(model, GanSettings):
-            check_model(model, data, "model.batch_size", model.batch_size)
+            if any(arm.added.source == "gan" for arm in self.arms.values()):
+                check_model(model, data, "model.batch_size", model.batch_size)
             if study.gan_batches is None:
                 raise GanAugError(
                     "study.gan_batches=null: a GAN needs a number; set it, to 1000 say"

@@ -25,7 +25,12 @@ def main(settings: StudySettings) -> None:
 
     from gan_aug.arms.check import check_arms, check_settled_arms
     from gan_aug.data.prepare import load, print_data
-    from gan_aug.study.other_draws import check_goes_with, check_same_data, other_draws
+    from gan_aug.study.other_draws import (
+        check_goes_with,
+        check_same_data,
+        check_same_images,
+        other_draws,
+    )
     from gan_aug.study.settle import settle_study
 
     try:
@@ -33,6 +38,7 @@ def main(settings: StudySettings) -> None:
         with Run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
             if run.finished:
                 check_same_data(run.folder, settings.data)
+                check_same_images(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")
                 return
             check_arms(settings)

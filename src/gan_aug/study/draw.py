@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from gan_aug.arms.base import source_of
 from gan_aug.arms.check import predicts
 from gan_aug.arms.learner import Learning
 from gan_aug.data.classes import Classes
+from gan_aug.data.image_table import Images
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
@@ -36,7 +38,7 @@ from gan_aug.settings.base import building
 from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
 from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study import gans
+from gan_aug.study import external, gans
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits, learner_of
 from gan_aug.study.groups import groups_to_keep
@@ -59,11 +61,16 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
     """
     quieten()
     study, splits, model = settings.study, prepared.splits, settings.model
-    held_out = gans.held_out_of(settings, splits)
+    images = DrawImages(settings, prepared, run.folder)
+    sets = external.external_sets(settings, images)
+    external_facts = external.note_sets(run, sets)
+    made = gans.generated_classes(settings)
+    # Of a study with GANs of its own these are measured.
+    measured_sets = {} if made else external.measured_sets(settings, sets)
+    held_out = gans.held_out_of(settings, splits, made or measured_sets)
     check_first(settings)
     declare(settings)
 
-    images = DrawImages(settings, prepared, run.folder)
     fits = DrawFits(settings, splits, run)
     events = DrawEvents(run, settings, splits.classes)
     arms: dict[str, records.ArmFacts] = {}
@@ -84,10 +91,14 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
             measured[name].append(numbers)
         run.record()
 
-    _write_grids(run.folder / "grids", splits, images)
+    shown = {name: images.made(name).images for name in splits.classes if name in images.gans}
+    shown = shown or {name: one.by_class[name] for name, one in measured_sets.items()}
+    _write_grids(run.folder / "grids", splits, shown)
     quality = ruler = None
-    if held_out is not None:
+    if held_out is not None and made:
         quality = gans.measure_gans(settings, splits, held_out, images.gans)
+    elif held_out is not None:
+        quality = external.measure_external(settings, splits, held_out, measured_sets)
     if (has_ruler := ruler_of(settings, list(splits.classes))) is not None:
         sizes, varied = has_ruler
         own = splits.train.counts()[varied[0]]
@@ -114,7 +125,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
             classifier=settings.classifier.name,
             gan=model.name,
             gan_batch_size=model.batch_size if isinstance(model, GanSettings) else None,
-            generator=model.called if isinstance(model, GeneratorSettings) else None,
+            generator=_generator(settings, bool(sets)),
             gan_select=study.gan_select,
         ),
         classes=list(splits.classes.names),
@@ -122,6 +133,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         splits={name: splits.table(name).counts() for name in study.splits},
         arms=arms,
         gans=images.gans | images.other_gans,
+        external=external_facts,
         ruler=ruler,
         fits=results,
         quality=quality,
@@ -141,6 +153,14 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
     print(f"results     {path}")
 
 
+def _generator(settings: SettledStudy, external_set: bool) -> str | None:
+    """Return what made the images, where it is no GAN of gan_aug."""
+    arms = settings.arms.values()
+    if external_set and not any(source_of(arm).fits_gan(arm) for arm in arms):
+        return "generator"
+    return settings.model.called if isinstance(settings.model, GeneratorSettings) else None
+
+
 def check_first(settings: SettledStudy) -> None:
     """Build once, and throw away, all that settings describe; refuse what cannot be built."""
     _check_endpoints(settings)
@@ -156,8 +176,8 @@ def check_first(settings: SettledStudy) -> None:
         else:
             with building("model"):
                 settings.model.module.build("model").configure_optimizers()
-        if settings.quality.use:
-            _check_quality(settings)
+    if settings.quality.use and any(source_of(arm).generated(arm) for arm in arms.values()):
+        _check_quality(settings)
     for name, arm in arms.items():
         for key, node in (("augment", arm.augment), ("added.augment", arm.added.augment)):
             try_augment(
@@ -212,7 +232,8 @@ def stages_of(settings: SettledStudy) -> int:
         source_of(arm).fits_gan(arm) and not source_of(arm).of_own_gans(arm) for arm in arms
     )
     fits = len(arms) * study.repeats + any(map(predicts, arms))
-    measured = bool(settings.quality.use and gans.generated_classes(settings))
+    made = gans.generated_classes(settings) or external.external_classes(settings)
+    measured = bool(settings.quality.use and made)
     return len(own) * (study.gan_fits or 1) + other + fits + measured
 
 
@@ -265,10 +286,10 @@ def _print_table(
     console().print(table)
 
 
-def _write_grids(folder: Path, splits: Splits, images: DrawImages) -> None:
-    """Draw the first real and the first generated images of each class that has a GAN."""
-    for name in (name for name in splits.classes if name in images.gans):
+def _write_grids(folder: Path, splits: Splits, generated: Mapping[str, Images]) -> None:
+    """Draw the first real and the first generated images of each class that has some."""
+    for name, made in generated.items():
         real = splits.train.of_class(name).images
-        for kind, shown in (("real", real), ("synthetic", images.made(name).images)):
+        for kind, shown in (("real", real), ("synthetic", made)):
             png = png_of(sheet(np.asarray(shown[: GRID_SIDE**2]), GRID_SIDE))
             replace_file(folder / f"{kind}_{name}.png", partial(Path.write_bytes, data=png))

@@ -87,8 +87,9 @@ class DrawEvents:
             for metric, value in of_class.values[GENERATED].items()
             if value is not None
         }
+        measured = "gan" if result.gans else "folder"
         for fit in result.fits if quality else ():
-            if self._study.arms[fit.arm].added.source == "gan":
+            if self._study.arms[fit.arm].added.source == measured:
                 at = At(board.scalars(quality), fit.steps, now)
                 board.write_events(self._folder / fit.name / f"{board.LAST}quality", [at])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import reduce
 from itertools import chain
 from operator import getitem
@@ -295,13 +295,12 @@ def generated_classes(settings: SettledStudy) -> list[str]:
     return [name for name in settings.data.classes if name in made]
 
 
-def held_out_of(settings: SettledStudy, splits: Splits) -> HeldOut | None:
-    """Cut the real images to measure with; None where the study measures no quality.
+def held_out_of(settings: SettledStudy, splits: Splits, made: Collection[str]) -> HeldOut | None:
+    """Cut the real images to measure generated ones of some classes with; None: none is measured.
 
     Raises:
         GanAugError: there are hardly any; better now than after the GANs are fitted.
     """
-    made = generated_classes(settings)
     if not settings.quality.use or not made:
         return None
     return cut_held_out(

@@ -8,6 +8,7 @@ from typing import Any
 
 from gan_aug.arms.base import mixing_of, mixings_of, source_of
 from gan_aug.arms.unlabelled import NAME, unlabelled_of
+from gan_aug.data.external_set import DECLARED
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.report.records import DrawResult, FitResult, RuleCheck, Unlabelled, maker_of
@@ -28,8 +29,8 @@ def check_rules(
         beside = "at 0.5 and at the threshold chosen on validation"
     maker = maker_of([result.method])
     titled = {
-        f"A {maker} saw only training images of its own draw": saw_only_training_images(
-            splits, folder, unlabelled
+        f"A {maker} saw only training images of its own draw": _seen(
+            result, *saw_only_training_images(splits, folder, unlabelled)
         ),
         "No exact duplicate crosses a split or counts twice": _duplicates(splits),
         "Validation and internal test are cut by patient": _patients(splits),
@@ -71,6 +72,14 @@ def saw_only_training_images(
         foreign == 0,
         f"{n} images seen by generators, {foreign} of them not of this draw's training",
     )
+
+
+def _seen(result: DrawResult, passed: bool, said: str) -> tuple[bool, str]:
+    """Add what is declared of the generators of external sets."""
+    for one in result.external:
+        passed &= one.seen != "unknown"
+        said += f"; of {one.dir} {DECLARED[one.seen]}"
+    return passed, said
 
 
 def _duplicates(splits: Splits) -> tuple[bool, str]:

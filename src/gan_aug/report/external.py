@@ -1,0 +1,119 @@
+"""What a report says of added images that gan_aug did not make: external sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gan_aug.data.external_set import DECLARED, NearDuplicate, Seen
+from gan_aug.report.study import Study
+
+_EXAMPLES = 5
+"""Near duplicates that a report names; run.json of each draw has all."""
+_MOST_FOLDERS = 3
+
+
+@dataclass(frozen=True)
+class Near:
+    """A near duplicate, and the draw that it was found in."""
+
+    draw: int
+    pair: NearDuplicate
+
+
+@dataclass(frozen=True)
+class ExternalRow:
+    """The sets that some arms take images of, over all draws and conditions."""
+
+    arms: list[str]
+    seen: Seen  # what is declared of the generator
+    folders: list[str]  # their own names
+    images: list[dict[str, int]]  # of each class, every number that occurs
+    draws: int  # that have such a set
+    sets: int  # how many of these sets are different ones, by their pixels
+    shared: int  # the most draws that one of them serves
+    near: dict[str, int]  # split to near duplicates of its images, over all draws
+    near_draws: int  # draws with any
+    examples: list[Near]  # the first of them
+
+
+def summarise_external(study: Study) -> list[ExternalRow]:
+    """Return a row for the arms that share a set in each draw; empty without external sets."""
+    of_arms: dict[tuple[str, ...], list[int]] = {}
+    for number, job in enumerate(study.jobs):
+        for one in job.result.external:
+            of_arms.setdefault(tuple(one.arms), []).append(number)
+    rows = []
+    for arms, numbers in of_arms.items():
+        jobs = [study.jobs[number] for number in dict.fromkeys(numbers)]
+        facts = {
+            (job.result.draw, one.sha256): one
+            for job in jobs
+            for one in job.result.external
+            if tuple(one.arms) == arms
+        }
+        serves = Counter(digest for _, digest in facts)
+        near = [Near(draw, pair) for (draw, _), one in facts.items() for pair in one.near]
+        first = next(iter(facts.values()))
+        rows.append(
+            ExternalRow(
+                arms=list(arms),
+                seen=first.seen,
+                folders=list(dict.fromkeys(one.dir for one in facts.values())),
+                images=list({str(one.images): one.images for one in facts.values()}.values()),
+                draws=len({draw for draw, _ in facts}),
+                sets=len(serves),
+                shared=max(serves.values()),
+                near=dict(Counter(one.pair.split for one in near)),
+                near_draws=len({one.draw for one in near}),
+                examples=near[:_EXAMPLES],
+            )
+        )
+    return rows
+
+
+def careful_of(row: ExternalRow) -> Iterator[str]:
+    """Yield what all else must be read with."""
+    arms = " and ".join(row.arms)
+    if row.seen == "unknown":
+        yield (
+            f"what the generator of the images of {arms} saw is not known (seen: unknown), so "
+            "leakage of validation and test images cannot be excluded."
+        )
+    if row.near:
+        of = " and ".join(f"{n} {split} images" for split, n in row.near.items())
+        draws = f"{row.near_draws} of {row.draws} draws"
+        first = row.examples[0]
+        yield (
+            f"among the images of {arms} are near duplicates of held-out images ({of}, in "
+            f"{draws}); in draw {first.draw} {first.pair.added} is nearly {first.pair.real}."
+        )
+
+
+def limits_of(row: ExternalRow) -> Iterator[str]:
+    """Yield what the images do not let anyone say."""
+    arms = " and ".join(row.arms)
+    if row.seen == "nothing":
+        yield (
+            f"That the generator of the images of {arms} saw nothing of this data set is declared, "
+            "not checked."
+        )
+    if row.shared > 1:
+        all_ = "All draws" if row.shared == row.draws else f"{row.shared} of {row.draws} draws"
+        yield (
+            f"{all_} take the images of {arms} from one set: the interval does not cover another "
+            "training of its generator."
+        )
+
+
+def sentences(study: Study) -> Iterator[str]:
+    """Yield where the images came from."""
+    for row in summarise_external(study):
+        shown, more = row.folders[:_MOST_FOLDERS], len(row.folders) - _MOST_FOLDERS
+        where = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+        counts = " or ".join(" + ".join(map(str, one.values())) for one in row.images[:2])
+        yield (
+            f"Images of {' and '.join(row.arms)}: of a generator that gan_aug did not fit, from "
+            f"{where} ({counts} there); {DECLARED[row.seen].replace('this draw', 'its draw')}."
+        )

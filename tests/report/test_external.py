@@ -1,0 +1,74 @@
+"""What a report says of images of generators that gan_aug did not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_study import change, report_without_figures, write_study
+
+MINE = {"real": 0.0, "duplicate": 0.0, "gan": 0.02}
+NEAR = [
+    {"added": f"normal/{i}.png", "real": f"test/{i}.png", "split": "test", "correlation": 0.99}
+    for i in range(7)
+]
+
+
+def facts(draw: int, **others: Any) -> dict[str, Any]:
+    """Return what a draw says of its external set."""
+    return {
+        "arms": ["gan"], "dir": f"draw_{draw}", "seen": "draw", "sha256": f"{draw:064x}",
+        "files_sha256": f"{draw:064x}", "images": {"normal": 9, "pneumonia": 8}, "near": [],
+    } | others  # fmt: skip
+
+
+def report(folder: Path, **others: Any) -> dict[str, Any]:
+    """Return the summary of a study of three draws, with these facts in all of them."""
+    write_study(folder, MINE, draws=3)
+
+    def edit(metrics: dict[str, Any], draw: int) -> None:
+        metrics["arms"]["gan"]["source"] = "folder"
+        metrics["method"]["generator"] = "generator"
+        metrics["gans"], metrics["external"] = {}, [facts(draw, **others)]
+
+    for draw in range(3):
+        change(folder / f"draw_{draw}/metrics.json", lambda m, d=draw: edit(m, d))  # type: ignore[misc]
+    report_without_figures(folder)
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary
+
+
+@pytest.mark.parametrize("seen", ["draw", "nothing", "unknown"])
+def test_what_is_declared_is_told_where_it_weighs(seen: str, tmp_path: Path) -> None:
+    answer = report(tmp_path, seen=seen)["answer"]
+    careful, limits = ("\n".join(answer[key]) for key in ("careful", "limits"))
+    assert ("leakage of validation and test images cannot be excluded" in careful) == (
+        seen == "unknown"
+    )
+    assert ("is declared, not checked" in limits) == (seen == "nothing")
+    assert "another training of its generator" not in limits
+    (done,) = (one for one in answer["done"] if "a generator that gan_aug did not fit" in one)
+    assert "from draw_0, draw_1, draw_2 (9 + 8 there)" in done
+    assert ("lists the training images of its draw and no others" in done) == (seen == "draw")
+
+
+def test_one_set_for_all_draws_is_said_to_be_that(tmp_path: Path) -> None:
+    summary = report(tmp_path, seen="nothing", dir="made", sha256="0" * 64)
+    assert any(
+        "All draws take the images of gan from one set: the interval does not cover" in one
+        for one in summary["answer"]["limits"]
+    )
+
+
+def test_near_duplicates_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    summary = report(tmp_path, near=NEAR)
+    (row,) = summary["external"]
+    assert (row["near"], row["near_draws"], len(row["examples"])) == ({"test": 21}, 3, 5)
+    (careful,) = (one for one in summary["answer"]["careful"] if "near duplicates" in one)
+    assert "21 test images, in 3 of 3 draws" in careful
+    assert "normal/0.png is nearly test/0.png" in careful
+    page = (tmp_path / "report.html").read_text()
+    assert "normal/4.png of test/4.png" in page
+    assert "normal/5.png" not in page
