@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gan_aug.data.external_set import DECLARED, NearDuplicate, Seen
+from gan_aug.data.external_set import DECLARED, NearDuplicate
 from gan_aug.report.study import Study
+from gan_aug.settings.values import Seen
 
 _EXAMPLES = 5
 """Near duplicates that a report names; run.json of each draw has all."""
