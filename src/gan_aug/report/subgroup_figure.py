@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from gan_aug.report.drawing import palette, panels, tidy
 from gan_aug.report.subgroups import GroupRow, Subgroups
 
+_WIDTH, _MOST = 9.0, 3
+"""Inches of the figure, and panels beside each other."""
 _APART = 0.14
 """Of a row's height: of the marks of two references from its middle."""
 
@@ -29,7 +32,8 @@ def subgroup_figure(
     names = list(dict.fromkeys((row.column, row.name) for row in rows))
     if len(names) < 2:
         return None
-    figure, every = panels(len(splits), 3, 4.2, 0.9 + 0.36 * len(names), 0.3)
+    width = _WIDTH / min(len(splits), _MOST)
+    figure, every = panels(len(splits), _MOST, width, 0.9 + 0.4 * len(names), 0.3)
     colours = palette(colours_of)
     for axes, split in zip(every, splits, strict=True):
         of_split = {(row.column, row.name): row for row in rows if row.split == split}
@@ -39,7 +43,7 @@ def subgroup_figure(
             _draw(axes, [of_split.get(name) for name in names], reference, off, colour, label)
         axes.axvline(0, color="#333", linewidth=1)
         texts = ["all images" if c is None else f"{c} = {n}" for c, n in names]
-        axes.set_yticks(range(len(names)), texts)
+        axes.set_yticks(range(len(names)), [textwrap.fill(text, 30) for text in texts], fontsize=9)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_title(f"{split} images", loc="left", fontsize=10)
         axes.set_xlabel(f"difference in {title}, points", fontsize=9)
