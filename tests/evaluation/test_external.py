@@ -120,6 +120,27 @@ def test_near_duplicates_of_held_out_images_are_named(
 
 
 @pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"source": {"_target_": "os.system"}}, "names 'os.system', which is none of gan_aug's"),
+        ({"image_size": 10**6}, "image_size=1000000: must be a whole number from 8 to 1024"),
+        ({"patient_regex": "(.+)+x"}, "data.patient_regex: is not taken from a file"),
+    ],
+)
+def test_a_draw_json_of_anyone_can_do_nothing(
+    change: dict[str, object], part: str, home: Path, made: Path
+) -> None:
+    content = json.loads((made / "draw.json").read_text())
+    content["data_settings"] |= change
+    (made / "draw.json").write_text(json.dumps(content))
+    with pytest.raises(GanAugError, match=part):
+        subject_of(home, made, "draw")
+    (made / "draw.json").write_text(json.dumps(content | {"seen_hashes": ["x"]}))
+    with pytest.raises(GanAugError, match=r"draw.json: is no description of an exported draw"):
+        subject_of(home, made, "draw")
+
+
+@pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (["external.dir=x"], "external.seen=null: goes with external.dir=DIR, and says what"),

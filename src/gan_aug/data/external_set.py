@@ -139,7 +139,7 @@ def read_external(
     decoded = decode_set(where, folder, names, data, data.image_size, splits.channels, data.fit)
     _refuse_held_out(folder, decoded, splits)
     ends = np.cumsum([len(paths) for paths in files.values()])[:-1]
-    images = np.split(decoded.images, ends)
+    images = np.split(np.array(decoded.images), ends)  # no longer of the cache, read-only
     pixels, digests = hashlib.sha256(), {n: facts["sha256"] for n, facts in decoded.good.items()}
     for name, of_class in zip(files, images, strict=True):
         pixels.update(f"{name} {of_class.shape} ".encode())
