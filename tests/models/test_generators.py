@@ -60,6 +60,16 @@ class Careless(Noise):
         return (np.random.rand(*shape) * 9 + torch.rand(shape).numpy() * 9).astype(np.uint8)
 
 
+class Meddles(Noise):
+    """Sets what all of torch computes with."""
+
+    def fit(self, images: Images, labels: NDArray[np.int64], seed: int) -> None:
+        super().fit(images, labels, seed)
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        torch.set_grad_enabled(False)
+
+
 RETURNS: dict[str, Any] = {
     "floats": lambda made: made / 255.0,
     "nan": lambda made: made * np.nan,
@@ -121,6 +131,13 @@ def test_shared_random_numbers_are_seeded(tmp_path: Path) -> None:
 def test_it_may_keep_files(tmp_path: Path) -> None:
     fitted(tmp_path, Keeps)
     assert (tmp_path / "kept" / "kept").read_text() == "something"
+
+
+def test_the_fits_that_follow_are_as_without_it(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    fitted(tmp_path, Meddles)
+    assert (torch.get_num_threads(), torch.get_default_dtype()) == (before, torch.float32)
+    assert torch.is_grad_enabled()
 
 
 def test_a_tensor_will_do(tmp_path: Path) -> None:

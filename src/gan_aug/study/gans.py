@@ -189,7 +189,9 @@ def _one_gan(
         lock.acquire()
     try:
         record = read_record(folder)
-        reused = record is not None and record.finished and (is_gan or enough(folder, wanted))
+        reused = (
+            record is not None and record.finished and (is_gan or enough(folder, splits, wanted))
+        )
         if not reused:
             print(f"fitting the {class_name} {what} of draw {settings.draw}: {folder}", flush=True)
             free = _MAY_DIFFER if is_gan else (*_MAY_DIFFER, *_NOT_TOLD)

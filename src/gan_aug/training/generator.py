@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from gan_aug.data.image_table import Images
-from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
@@ -104,11 +103,10 @@ def _made_before(folder: Path, splits: Splits) -> tuple[dict[str, Images], str |
     return there, kept.manifest.checkpoint_sha256
 
 
-def enough(folder: Path, wanted: Mapping[str, int]) -> bool:
-    """Tell whether a finished run's folder says that it holds so many images of each class."""
+def enough(folder: Path, splits: Splits, wanted: Mapping[str, int]) -> bool:
+    """Tell whether a finished run's folder holds so many sound images of each class."""
     try:
-        there = Manifest.of(folder / SET, "synthetic set").count
-    except GanAugError as error:
-        warn(f"{error}: fitting again")
+        kept = read_set(folder / SET, None, splits.train.images.shape[-1], splits)
+    except GanAugError:  # `fit_generator` says which
         return False
-    return all(there.get(name, 0) >= count for name, count in wanted.items())
+    return all(len(kept.by_class[name]) >= count for name, count in wanted.items())

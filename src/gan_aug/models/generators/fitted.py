@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
+import torch
 
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.models.generators.base import AT_ONCE, Generator, Resumable
@@ -15,8 +17,20 @@ from gan_aug.run.progress import update
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.models import GeneratorSettings
 
-_LARGEST = 1000
+_MOST = 1000
 """Letters of what an error of somebody else's code says."""
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Undo what somebody else's code sets for the whole process: the arms' fits come after it."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    try:
+        with torch.enable_grad():  # leaves the mode as it was, whatever is set inside
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
 
 
 def build(settings: GeneratorSettings) -> Generator:
@@ -91,16 +105,15 @@ class FittedGenerator:
 
     @contextmanager
     def _called(self, method: str, seed: int | None = None) -> Iterator[None]:
-        import lightning.pytorch as pl
-
         if seed is not None:  # of random numbers that it does not draw from a generator of its own
             pl.seed_everything(seed, verbose=False)
         try:
-            yield
+            with _as_it_was():
+                yield
         except GanAugError:
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {said(error, _LARGEST)}".rstrip(": ")
+            reason = f"{type(error).__name__}: {said(error, _MOST)}".rstrip(": ")
             raise GanAugError(
                 f"{self._where}: {method} raised {reason}; mend the class "
                 "(HYDRA_FULL_ERROR=1 shows where)"
