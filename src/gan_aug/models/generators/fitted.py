@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 
 import lightning.pytorch as pl
 import numpy as np
@@ -35,12 +36,21 @@ def _as_it_was() -> Iterator[None]:
 
 def build(settings: GeneratorSettings) -> Generator:
     """Build a generator; raise GanAugError where that fails, or it is none."""
-    made = settings.module.build("model")
+    where = f"model._target_={settings.module.class_path}"
+    try:
+        resolve_name(settings.module.class_path)
+    except Exception as error:  # of a file of somebody's, almost anything
+        reason = said(error, _MOST)
+        raise GanAugError(
+            f"{where}: cannot be imported ({reason}); name a class that Python finds: in this "
+            "folder (python -m gan_aug.study), in an installed package or on PYTHONPATH"
+        ) from error
+    made = settings.module.build(where)
     for method in ("fit", "sample"):
         if not callable(getattr(made, method, None)):
             raise GanAugError(
-                f"model._target_={settings.module.class_path}: has no method {method}; a generator "
-                "has fit(images, labels, seed) and sample(label, count, seed)"
+                f"{where}: has no method {method}; a generator has fit(images, labels, seed) and "
+                "sample(label, count, seed)"
             )
     generator: Generator = made
     return generator
