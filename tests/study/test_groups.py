@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FP32, TINY_STUDY, check_study, settings_of, write_image
+from support import FP32, check_study, settings_of, write_image
 
 from gan_aug.data.prepare import load
+from gan_aug.data.sources.phantom import Phantom
 from gan_aug.run.errors import GanAugError
-from gan_aug.study.groups import groups_to_keep
+from gan_aug.study.groups import groups_to_keep, settle_groups
 from gan_aug.study.settle import settle_study
 
 DECLARED = "{split: test, metric: auroc, group: {sex: F}}"
@@ -81,9 +82,11 @@ def test_what_cannot_be_told_apart_is_refused_in_a_line(
     assert "\n" not in str(error.value)
 
 
-def test_without_a_table_there_are_no_groups(cache_home: Path) -> None:
+def test_without_a_table_there_are_no_groups(root: Path, tmp_path: Path) -> None:
+    asked = settings_of("study", *study(root, "study.subgroups=[sex]")).study
+    phantoms = Phantom(train_per_class=4, test_per_class=4, seed=0).load(16, 1, tmp_path)
     with pytest.raises(GanAugError, match=r"study\.subgroups=\[sex\]: nothing is said of these"):
-        check_study(cache_home, "+study=seed_protocol", *TINY_STUDY, "study.subgroups=[sex]")
+        settle_groups(asked, phantoms)
 
 
 def test_a_value_that_yaml_reads_as_a_number_is_the_table_s(root: Path, cache_home: Path) -> None:
