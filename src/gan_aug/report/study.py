@@ -28,7 +28,7 @@ from gan_aug.run.errors import GanAugError, one_line
 from gan_aug.run.files import sha256_of
 from gan_aug.run.find import find_runs
 from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RECORD, DataNotes, RunRecord, read_record
+from gan_aug.run.run_record import RECORD, DataNotes, ExternalNotes, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import OF_DRAW, Endpoint
@@ -121,9 +121,16 @@ class Study:
     @property
     def side_by_side(self) -> list[str]:
         """The internal, the data set's own and the external tests; none without external ones."""
-        external = [name for name in self.first.splits if name not in SPLITS]
-        own = [name for name in ("internal", "test") if name in self.first.splits]
+        of_all = [s for s in self.first.splits if all(s in job.result.splits for job in self.jobs)]
+        external = [name for name in of_all if name not in SPLITS]
+        own = [name for name in ("internal", "test") if name in of_all]
         return [*own, *external] if external else []
+
+    @property
+    def external(self) -> dict[str, ExternalNotes]:
+        """What the records say of the external tests that all draws were measured on, by name."""
+        said = self.jobs[0].data.external
+        return {name: said[name] for name in self.side_by_side if name in said}
 
     @property
     def primary(self) -> str:

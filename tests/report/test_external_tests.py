@@ -1,0 +1,77 @@
+"""What a report says of a test of another hospital."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fake_study
+import pytest
+from fake_study import N, change, report_without_figures, write_study
+
+from gan_aug.report.study import read_study
+from gan_aug.run.errors import GanAugError
+
+EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.05}
+ENDPOINTS = [
+    {"split": "nih", "metric": "accuracy", "smallest_effect": 0.01},
+    {"split": "test", "metric": "accuracy"},
+]
+FACTS = {"fingerprint": "f", "patients": N, "patients_known": True}
+
+
+def say(record: dict[str, Any], **facts: Any) -> None:
+    record["data"]["external"] = {"nih": FACTS | facts}
+    record["data"]["used"]["nih"] = {"normal": N, "pneumonia": N}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six draws, measured on a set of another hospital as on the others."""
+    study = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake_study, "SPLITS", (*fake_study.SPLITS, "nih"))
+        write_study(study, EFFECTS, draws=6, endpoints=ENDPOINTS)
+    for record in study.glob("*/run.json"):
+        change(record, say)
+    report_without_figures(study)
+    return study
+
+
+def test_all_tests_stand_side_by_side(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    head, table = page.split("Side by side: accuracy at 0.5 on internal, test, nih")
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = table.split("</table>")[0]
+    for split in ("internal", "test", "nih"):
+        for arm in EFFECTS:
+            mean = summary["splits"][split]["accuracy"][0]["arms"][arm]["mean"]
+            assert f"{100 * mean:.2f}" in rows
+    assert rows.count("not declared") == 1  # of internal
+    assert "What limits it" not in head  # the first screen has it
+    assert f"nih is an external test: {N} normal, {N} pneumonia, {N} patients" in page
+
+
+def test_its_patients_are_the_same_in_all_draws(folder: Path) -> None:
+    answer = json.loads((folder / "summary.json").read_text())["answer"]
+    said = f"All draws have the same {N} nih patients: intervals and p are over draws and patients."
+    assert said in answer["limits"]
+    assert f"{N} + {N} for the external test nih" in answer["done"][0]
+    assert answer["verdicts"][0].startswith("Nih accuracy at 0.5 (primary): gan is better than re")
+    assert "over draws and patients" in answer["verdicts"][0]
+
+
+def test_draws_with_other_images_of_it_are_told(folder: Path) -> None:
+    change(folder / "draw_3" / "run.json", lambda record: say(record, fingerprint="g"))
+    try:
+        with pytest.raises(GanAugError, match="draw_3: was measured on other external tests"):
+            read_study(folder)
+    finally:
+        change(folder / "draw_3" / "run.json", say)
+
+
+def test_a_study_without_one_has_no_such_table(tmp_path: Path) -> None:
+    report_without_figures(write_study(tmp_path, EFFECTS, draws=2))
+    assert "Side by side" not in (tmp_path / "report.html").read_text()
+    assert read_study(tmp_path).side_by_side == []
