@@ -168,7 +168,7 @@ class GanSettings(NetworkSettings):
 class GeneratorSettings(Settings):
     """A generator that is fitted in a way of its own (`gan_aug.models.generators`).
 
-    Without `module`, keys that are none of these are arguments of the class `_target_`.
+    Further keys are arguments of the class `_target_`: with it they make up `module`.
     """
 
     name: str = Field(description="for people, and in names of folders")
@@ -180,7 +180,7 @@ class GeneratorSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _rest_is_the_class(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "module" in given:
+        if not isinstance(given, dict):
             return given
         if not isinstance(named := given.get("_target_"), str) or "." not in named.strip("."):
             raise GanAugError(
