@@ -16,6 +16,8 @@ EXTRA_OF = {
     "submitit": "slurm",
     "optuna": "search",
     "timm": "timm",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
     "torch_fidelity": "extractors",
     "torchxrayvision": "extractors",
 }

@@ -43,6 +43,7 @@ from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits, learner_of
 from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.images import DrawImages
+from gan_aug.study.logged import FitLogs
 from gan_aug.study.rules import check_rules, control_of
 from gan_aug.study.settle import numbers_of
 from gan_aug.training.watching import check_select
@@ -73,6 +74,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
 
     fits = DrawFits(settings, splits, run)
     events = DrawEvents(run, settings, splits.classes)
+    logs = FitLogs(run, settings, events)
     arms: dict[str, records.ArmFacts] = {}
     results: list[records.FitResult] = []
     measured: dict[str, list[MeasuredFit]] = {name: [] for name in settings.arms}
@@ -87,6 +89,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         for repeat in range(study.repeats):
             fit, numbers = fits.find_or_fit(name, repeat, real, added)
             events.write_fit(fit, numbers)
+            logs.write_fit(fit, numbers)
             results.append(fit)
             measured[name].append(numbers)
         run.record()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 from gan_aug.arms.base import mixing_of
 from gan_aug.data.classes import Classes
@@ -25,14 +26,16 @@ from gan_aug.training import tensorboard as board
 from gan_aug.training.tensorboard import At
 
 _DPI = 80
-_CURVE = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
 
 
 class DrawEvents:
     """Writes the event files of one draw; none where `logger.tensorboard` is left out."""
 
+    CURVE: ClassVar = {"train_loss": "train/loss", "val_loss": "val/loss", "val_auroc": "val/auroc"}
+    """What a curve's scalars are called."""
+
     def __init__(self, run: Run, settings: SettledStudy, classes: Classes) -> None:
-        self._folder, self._config, self._classes = run.folder, run.config, classes
+        self._folder, self._config, self.classes = run.folder, run.config, classes
         self._study = settings
         self._wanted = run.config["logger"].get("tensorboard") is not None
         record = read_record(run.folder)
@@ -59,15 +62,18 @@ class DrawEvents:
         started, pace = ended - fit.seconds, fit.seconds / fit.steps
         content = [At(board.layout("classifier"), 0, started)]
         for point in fit.curve:
-            values, step = {tag: point[name] for name, tag in _CURVE.items()}, int(point["step"])
+            values, step = (
+                {tag: point[name] for name, tag in self.CURVE.items()},
+                int(point["step"]),
+            )
             content.append(At(board.scalars(values), step, started + step * pace))
         content.append(At(board.scalars(self._final(measured)), fit.steps, ended))
         split, png = self._study.study.primary, io.BytesIO()
-        confusion_figure(measured.splits[split], self._classes).savefig(png, format="png", dpi=_DPI)
+        confusion_figure(measured.splits[split], self.classes).savefig(png, format="png", dpi=_DPI)
         content.append(
             At(board.picture(f"{split}/confusion_matrix", png.getvalue()), fit.steps, ended)
         )
-        rows = board.session(self._settings(fit.arm, fit.repeat), started)
+        rows = board.session(self.settings(fit.arm, fit.repeat), started)
         return [*content, *(At(summary, 0, started) for summary in rows)]
 
     def write_draw(self, result: DrawResult) -> None:
@@ -99,10 +105,10 @@ class DrawEvents:
         The tab HParams shows the first names of the alphabet, capital letters before others.
         """
         final: dict[str, float] = {}
-        usual, *others = decisions(self._classes)
+        usual, *others = decisions(self.classes)
         for split in self._study.study.splits:
             primary = split == self._study.study.primary
-            names = metric_names(self._classes) if primary else ("accuracy", "auroc")
+            names = metric_names(self.classes) if primary else ("accuracy", "auroc")
             group = "Primary" if primary else split
             final |= {f"{group}/{name}": fit.splits[split][usual][name] for name in names}
             final |= {
@@ -110,7 +116,8 @@ class DrawEvents:
             }
         return final
 
-    def _settings(self, arm: str, repeat: int) -> dict[str, board.Setting]:
+    def settings(self, arm: str, repeat: int) -> dict[str, board.Setting]:
+        """Return what is shown of a fit's settings."""
         study, added = self._study.study, self._study.arms[arm].added
         made = added.source != "none"
         own = {

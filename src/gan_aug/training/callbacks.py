@@ -73,6 +73,10 @@ class MetricsCSV(Logger):
         """Flush; the file stays open, for the test after the fit."""
         self.save()
 
+    def close(self) -> None:
+        """Close the file, after the last row."""
+        self._file.close()
+
 
 def _resumable(module: LightningModule) -> ResumableModule:
     assert isinstance(module, ResumableModule)

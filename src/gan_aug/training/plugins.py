@@ -6,25 +6,89 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gan_aug.data.origin import Origin
 from gan_aug.run.record import Run
+from gan_aug.run.run_record import read_record
 from gan_aug.settings.base import Node, building
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV
-from gan_aug.training.tensorboard import FIRST, At, BoardLogger, layout, write_events
+from gan_aug.training.tensorboard import (
+    FIRST,
+    At,
+    BoardLogger,
+    Setting,
+    layout,
+    settings_of,
+    write_events,
+)
+
+
+@dataclass(frozen=True)
+class StudyFit:
+    """A fit of a study: the study, the name of the fit in it, tags, settings, a folder."""
+
+    study: str
+    name: str
+    tags: dict[str, str]
+    settings: Mapping[str, Setting]
+    folder: Path
 
 
 @dataclass(frozen=True)
 class Fitting:
     """What an entry with `_partial_: true` gets to know: the open run, what the model is fitted on.
 
-    And the batches `done` at the checkpoint that the fit goes on from, 0 at the first.
+    And the batches `done` at the checkpoint that the fit goes on from, 0 at the first. A logger is
+    built for each fit of a study too, once that is done: `of` says which, and there is no origin.
     """
 
     run: Run
-    origin: Origin
+    origin: Origin | None
     done: int
+    of: StudyFit | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where a logger may write."""
+        return self.run.folder if self.of is None else self.of.folder
+
+    @property
+    def group(self) -> str | None:
+        """The study that it is a fit of."""
+        return None if self.of is None else self.of.study
+
+    @property
+    def name(self) -> str:
+        """What a logger calls it: of a study study/draw/arm/fit, else name/folder."""
+        if self.of is not None:
+            return f"{self.of.study}/{self.of.name}"
+        return f"{self.run.config['name']}/{self.run.folder.resolve().name}"
+
+    @property
+    def identity(self) -> str:
+        """What tells it from all others; the same when it is gone on with."""
+        record = read_record(self.run.folder)
+        started = record.started if record else ""
+        return f"{self.run.folder.resolve()} {started} {self.name}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What loggers sort by."""
+        if self.of is not None:
+            return self.of.tags
+        config = self.run.config
+        shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
+        return {key: str(value) for key, value in (shown | {"draw": config["draw"]}).items()}
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """What loggers show of its settings."""
+        if self.of is not None:
+            return self.of.settings
+        record = read_record(self.run.folder)
+        return settings_of(self.run.config, record.overrides if record else [])
 
 
 def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> list[Any]:
@@ -38,24 +102,38 @@ def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> l
         if node is not None:
             made = node.build(f"{key}.{name}")
             with building(f"{key}.{name}"):
-                built.append(made(fitting) if isinstance(made, partial) else made)
+                one = made(fitting) if isinstance(made, partial) else made
+            if one is not None:
+                built.append(one)
     return built
 
 
 def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
     """Return what saves the run's checkpoints."""
     run = fitting.run
+    assert fitting.origin is not None
     content = {"config": run.config, "origin": fitting.origin.model_dump()}
     return Checkpoints(run.folder / "checkpoints", every_n_seconds, content, on_save=run.record)
 
 
-def tensorboard(fitting: Fitting) -> BoardLogger:
-    """Return TensorBoard's logger, without what was logged beyond the last checkpoint."""
+def tensorboard(fitting: Fitting) -> BoardLogger | None:
+    """Return TensorBoard's logger, without what was logged beyond the last checkpoint.
+
+    None for a fit of a study, whose events are written with its draw's (`study/events.py`).
+    """
+    if fitting.of is not None:
+        return None
     charts = layout(fitting.run.config["model"]["kind"])
     write_events(fitting.run.folder / f"{FIRST}layout", [At(charts, 0, time.time())])
     return BoardLogger(fitting.run.folder, name="", version="", purge_step=fitting.done + 1)
 
 
-def metrics_csv(fitting: Fitting) -> MetricsCSV:
-    """Return the logger of metrics.csv, without the rows beyond the last checkpoint."""
-    return MetricsCSV(fitting.run.folder / "metrics.csv", keep_until=fitting.done)
+def metrics_csv(fitting: Fitting, of_fits: bool = False) -> MetricsCSV | None:
+    """Return the logger of metrics.csv, without the rows beyond the last checkpoint.
+
+    None for a fit of a study, unless `of_fits`: its curve is in fits/ anyway.
+    """
+    if fitting.of is not None and not of_fits:
+        return None
+    fitting.folder.mkdir(parents=True, exist_ok=True)
+    return MetricsCSV(fitting.folder / "metrics.csv", keep_until=fitting.done)

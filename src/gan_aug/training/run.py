@@ -45,6 +45,7 @@ from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.values import SPLITS
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV, ReportProgress
 from gan_aug.training.generator import SET, fit_generator
+from gan_aug.training.loggers import close_all
 from gan_aug.training.plugins import Fitting, build_all
 from gan_aug.training.resume import best_score, find_start
 from gan_aug.training.tensorboard import LAST, At, session, settings_of, write_events
@@ -114,8 +115,8 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
     elif isinstance(module, Classifier):
         _finish_classifier(module, data, run, loggers)
     print(f"tensorboard tensorboard --logdir {run.folder}")
+    close_all(loggers)
     for logger in loggers:
-        logger.finalize("success")
         if isinstance(logger, TensorBoardLogger):  # a row of its tab HParams, when resumed too
             record = read_record(run.folder)
             assert record is not None

@@ -1,0 +1,258 @@
+"""Services that follow fits, W&B and MLflow: they can neither change a fit nor lose one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import random
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
+from lightning.pytorch.loggers.logger import Logger
+
+from gan_aug.run.errors import require, said, warn
+from gan_aug.training.callbacks import MetricsCSV
+from gan_aug.training.plugins import Fitting
+
+_SECONDS = 20
+"""How long W&B is waited for, and MLflow for each answer."""
+_NO_NAME = re.compile(r"[^\w/. -]+", re.ASCII)
+"""What MLflow refuses in a metric's name."""
+_TAG = "gan_aug.id"
+
+
+class Service(Logger, ABC):
+    """Sends scalars and settings to a service, over Lightning's logger for it.
+
+    It is opened when there is something to send. What fails then or later is a warning, and nothing
+    more is sent of this fit. Random numbers stay as they are, whatever the service draws.
+
+    Attributes:
+        title: what it is called.
+        key: its setting.
+        lost: whether something could not be sent.
+    """
+
+    title: ClassVar[str]
+    key: ClassVar[str]
+
+    def __init__(self, fitting: Fitting) -> None:
+        super().__init__()
+        self.fitting, self.lost = fitting, False
+        self._logger: Any = None
+
+    @property
+    def name(self) -> str:
+        """The name of the run in the service."""
+        return self.fitting.name
+
+    @property
+    def version(self) -> str:
+        """What the run is known by: the same when it is gone on with."""
+        return hashlib.sha256(self.fitting.identity.encode()).hexdigest()[:16]
+
+    @abstractmethod
+    def open(self) -> Logger:
+        """Return Lightning's logger of the run, begun or gone on with."""
+
+    @abstractmethod
+    def end(self, logger: Any, status: str) -> None:
+        """End the run, as a `success` or `failed`."""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Leave these: the settings are sent when it is opened."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send scalars."""
+        self._try(lambda logger: logger.log_metrics(dict(metrics), step))
+
+    def finalize(self, status: str) -> None:
+        """End a run that failed; one that did not has its test metrics still before it."""
+        if status != "success":
+            self.close(status)
+
+    def close(self, status: str = "success") -> None:
+        """End the run in the service, if it was begun."""
+        logger = self._logger
+        if logger is not None:
+            self._try(lambda _: self.end(logger, status))
+            self._logger = None
+
+    def _try(self, act: Callable[[Any], None]) -> None:
+        if self.lost:
+            return
+        with _same_random_numbers():
+            try:
+                if self._logger is None:
+                    self._logger = self.open()
+                    self._logger.log_hyperparams(self.fitting.settings)
+                act(self._logger)
+            except Exception as error:
+                self.lost = True
+                warn(f"{self.key}: {_reason(error)}; {self.title} lacks {self.name}, which goes on")
+
+
+class WandB(Service):
+    """Weights & Biases; where it cannot be reached, or nobody is logged in, its files stay here."""
+
+    title, key = "W&B", "logger.wandb"
+    _unreachable: ClassVar[bool] = False  # by this process: once is enough to wait
+
+    def __init__(self, fitting: Fitting, project: str, entity: str | None, offline: bool) -> None:
+        super().__init__(fitting)
+        self.project, self.entity, self.offline = project, entity, offline
+
+    def open(self) -> Logger:
+        """Begin a run, or go on with it; offline where there is no other way."""
+        import wandb
+
+        folder = self.fitting.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = {
+            "project": self.project,
+            "entity": self.entity,
+            "name": self.name,
+            "group": self.fitting.group,
+            "tags": [f"{key} {value}"[:64] for key, value in self.fitting.tags.items()],
+            "dir": str(folder),
+            "id": self.version,
+            "resume": "allow",
+            "reinit": "create_new",
+            "settings": wandb.Settings(
+                console="off",
+                silent=True,
+                disable_git=True,
+                init_timeout=_SECONDS,
+                login_timeout=_SECONDS,
+            ),
+        }
+        run = None
+        if not (self.offline or WandB._unreachable):
+            try:
+                run = wandb.init(**options)
+            except Exception as error:
+                WandB._unreachable = True
+                warn(
+                    f"{self.key}: {_reason(error)}; runs are kept in {folder / 'wandb'} and the "
+                    "like, `wandb sync` sends them"
+                )
+        if run is None:
+            run = wandb.init(**options, mode="offline")
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return WandbLogger(experiment=run)
+
+    def end(self, logger: Any, status: str) -> None:
+        """Send the rest and end the run."""
+        logger.experiment.finish(exit_code=int(status != "success"))
+
+
+class MLflow(Service):
+    """MLflow, a server's or a file of one's own."""
+
+    title, key = "MLflow", "logger.mlflow"
+    _away: ClassVar[set[str]] = set()  # addresses where nobody answered this process
+
+    def __init__(self, fitting: Fitting, experiment: str, tracking_uri: str) -> None:
+        super().__init__(fitting)
+        self.experiment_name, self.tracking_uri = experiment, tracking_uri
+        self.lost = tracking_uri in MLflow._away  # was said; waiting at every fit helps nobody
+
+    def open(self) -> Logger:
+        """Begin a run in the experiment, or go on with the one that has this identity."""
+        from mlflow.exceptions import MlflowException
+
+        for name in ("mlflow", "alembic", "urllib3"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        uri = self.tracking_uri
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).absolute().parent.mkdir(
+                parents=True, exist_ok=True
+            )
+
+        tags = self.fitting.tags | {_TAG: self.version}
+        if self.fitting.group:
+            tags |= {"group": self.fitting.group}
+
+        def logger(run_id: str | None) -> MLFlowLogger:
+            return MLFlowLogger(
+                self.experiment_name, self.name, tracking_uri=uri, tags=tags, run_id=run_id
+            )
+
+        new = logger(None)
+        client: Any = new._mlflow_client
+        try:
+            experiment = client.get_experiment_by_name(self.experiment_name)
+        except MlflowException:
+            MLflow._away.add(uri)
+            raise
+        if experiment is None:
+            with suppress(MlflowException):  # another process was faster
+                client.create_experiment(self.experiment_name)
+            return new
+        same = client.search_runs([experiment.experiment_id], f"tags.`{_TAG}` = '{self.version}'")
+        return logger(same[0].info.run_id) if same else new
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send scalars, under names that MLflow takes: D_x for D(x)."""
+        taken = {
+            _NO_NAME.sub("_", k.replace(")", "")): float(value) for k, value in metrics.items()
+        }
+        super().log_metrics(taken, step)
+
+    def end(self, logger: Any, status: str) -> None:
+        """Mark the run as finished or failed."""
+        logger.finalize(status)
+
+
+def wandb(fitting: Fitting, project: str, entity: str | None, offline: bool) -> WandB:
+    """Return a logger of Weights & Biases; GanAugError: it is not installed."""
+    require("wandb", "logger.wandb")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    return WandB(fitting, project, entity, offline)
+
+
+def mlflow(fitting: Fitting, experiment: str, tracking_uri: str | None) -> MLflow:
+    """Return a logger of MLflow; GanAugError: it is not installed.
+
+    An address of the environment is not among the settings, which are kept: it may hold a password.
+    """
+    require("mlflow", "logger.mlflow")
+    # A server that is away must not hold a fit for the minutes that MLflow would try.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_SECONDS))
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
+    return MLflow(fitting, experiment, uri)
+
+
+def _reason(error: Exception) -> str:
+    return said(error, 200).rstrip(".") or type(error).__name__
+
+
+def close_all(loggers: Iterable[Any]) -> None:
+    """Finish loggers after the last that is logged."""
+    for logger in loggers:
+        logger.finalize("success")
+        if isinstance(logger, Service | MetricsCSV):
+            logger.close()
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Leave the random numbers of this process as they were."""
+    python, of_numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(of_numpy)
+        torch.set_rng_state(of_torch)

@@ -1,0 +1,245 @@
+"""Loggers of services follow runs and the fits of studies, and change nothing of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_study import change
+from support import TINY_CNN, TINY_STUDY, run_command, settings_of
+
+from gan_aug.run.errors import GanAugError
+from gan_aug.training.loggers import MLflow, Service, WandB, close_all
+from gan_aug.training.plugins import Fitting, StudyFit, build_all
+
+ARMS = ("real", "duplicate", "trivialaugment", "cutmix")
+STUDY = (
+    *TINY_STUDY,
+    *(f"+arm@arms.{name}={name}" for name in ARMS),
+    "+augment@arms.cutmix.augment=classic",
+    "arms.cutmix.balanced=true",
+    "study.question={arm:duplicate,reference:real}",
+    "quality.use=[]",
+)
+LOGGED = ("logger=many", "logger.wandb.offline=true")
+
+
+def fitting(folder: Path) -> Fitting:
+    of = StudyFit("s", "draw_0/real/0", {"draw": "0"}, {"lr": 0.1}, folder / "real_0")
+    return Fitting(SimpleNamespace(folder=folder), None, 0, of)  # type: ignore[arg-type]
+
+
+class Fails(Service):
+    """Draws random numbers, and then breaks."""
+
+    title, key = "It", "logger.it"
+
+    def open(self) -> Any:
+        random.random(), np.random.rand(), torch.rand(1)
+        raise OSError("nobody there.\nSorry.")
+
+    def end(self, logger: Any, status: str) -> None:
+        raise AssertionError
+
+
+def states() -> list[Any]:
+    return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+
+
+def test_a_service_that_fails_is_one_warning_and_draws_no_random_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger, before = Fails(fitting(tmp_path)), states()
+    for step in range(3):
+        logger.log_metrics({"loss": 0.5}, step)
+    close_all([logger])
+    assert states() == before
+    assert logger.lost
+    assert capsys.readouterr().err == (
+        "warning: logger.it: nobody there. Sorry; It lacks s/draw_0/real/0, which goes on\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_package_that_is_missing_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, name, None)
+    nodes = settings_of("study", *STUDY, "logger=many").logger
+    with pytest.raises(GanAugError, match=f"logger.{name}: needs .*'gan_aug.{name}.'"):
+        build_all({name: nodes[name]}, "logger", fitting(tmp_path))
+
+
+def test_only_what_was_chosen_follows_the_fits_of_a_study(tmp_path: Path) -> None:
+    for group, kinds in (
+        ("default", []),
+        ("csv", ["MetricsCSV"]),
+        ("wandb", ["WandB"]),
+        ("mlflow", ["MLflow"]),
+        ("many", ["MetricsCSV", "MLflow", "WandB"]),
+    ):
+        nodes = settings_of("study", *STUDY, f"logger={group}").logger
+        built = build_all(nodes, "logger", fitting(tmp_path))
+        assert sorted(type(one).__name__ for one in built) == sorted(kinds)
+
+
+def test_a_run_is_known_again_by_its_folder_start_and_name(tmp_path: Path) -> None:
+    one, again = (MLflow(fitting(tmp_path), "e", "u") for _ in range(2))
+    other = MLflow(fitting(tmp_path / "other"), "e", "u")
+    assert one.version == again.version != other.version
+
+
+@pytest.mark.slow
+def test_services_out_of_reach_keep_what_they_can(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in [key for key in os.environ if key.startswith(("WANDB_", "MLFLOW_"))]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://localhost:1")
+    monkeypatch.setattr(WandB, "_unreachable", False)
+    monkeypatch.setattr(MLflow, "_away", set())
+    nodes = settings_of(
+        "study", *STUDY, "logger=many", "logger.mlflow.tracking_uri=http://localhost:1"
+    ).logger
+    for _ in range(2):  # the second fit waits no more, and says nothing
+        loggers = build_all(nodes, "logger", fitting(tmp_path))
+        for logger in loggers:
+            logger.log_metrics({"val/loss": 0.5}, 3)
+        close_all(loggers)
+        assert {type(one).__name__: getattr(one, "lost", None) for one in loggers} == {
+            "MetricsCSV": None,
+            "WandB": False,
+            "MLflow": True,
+        }
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning: " in line]
+    assert len(warnings) == 2
+    assert any("logger.wandb: No API key" in one and "`wandb sync`" in one for one in warnings)
+    assert any("MLflow lacks s/draw_0/real/0, which goes on" in one for one in warnings)
+    assert set(_scalars(tmp_path / "real_0")) == {"val/loss"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
+    folder = tmp_path_factory.mktemp("loggers")
+    arguments = (*TINY_CNN, "trainer.max_epochs=2", "trainer.log_every_n_steps=2")
+    run_command(cache_home, "train", *arguments, "hydra.run.dir=plain", cwd=folder, check=True)
+    for _ in range(2):  # the second time goes on, with nothing to train
+        run_command(
+            cache_home, "train", *arguments, *LOGGED, "hydra.run.dir=logged", cwd=folder, check=True
+        )
+        change(folder / "logged/run.json", lambda record: record.update(status="running"))
+    run_command(cache_home, "study", *STUDY, "study_dir=plain_s", cwd=folder, check=True)
+    for _ in range(2):
+        run_command(cache_home, "study", *STUDY, *LOGGED, "study_dir=s", cwd=folder, check=True)
+        change(folder / "s/draw_0/run.json", lambda record: record.update(status="running"))
+        (folder / "s/draw_0/metrics.json").rename(folder / "first.json")
+    return folder
+
+
+@pytest.mark.slow
+def test_loggers_change_nothing(runs: Path) -> None:
+    weights = []
+    for name in ("plain", "logged"):
+        content = torch.load(runs / name / "checkpoints/last.ckpt", weights_only=True)
+        weights.append(content["state_dict"])
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    one, other = (json.loads((runs / f"{n}/metrics.json").read_text()) for n in ("plain", "logged"))
+    assert one == other
+    for arm in ARMS:
+        both = [runs / study / f"draw_0/fits/{arm}_0.npz" for study in ("plain_s", "s")]
+        assert both[0].read_bytes() == both[1].read_bytes(), arm
+    assert not list((runs / "plain_s").rglob("logged.json"))
+
+
+@pytest.mark.slow
+def test_mlflow_has_curves_and_final_metrics_once(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    client = MlflowClient(f"sqlite:///{runs / 'runs/mlflow.db'}")
+    experiment = client.get_experiment_by_name("gan_aug")
+    found = client.search_runs([experiment.experiment_id])
+    of = {run.info.run_name: run for run in found}
+    names = {f"s/draw_0/{arm}/0" for arm in ARMS}
+    assert sorted(run.info.run_name for run in found) == sorted({*names, "cnn_baseline/logged"})
+    assert {run.info.status for run in found} == {"FINISHED"}
+    for name, run in of.items():
+        metrics = run.data.metrics
+        if name in names:
+            fit = json.loads((runs / f"s/draw_0/fits/{run.data.tags['arm']}_0.json").read_text())
+            curve = [(int(p["step"]), p["val_loss"]) for p in fit["curve"]]
+            assert run.data.tags["draw"] == "0"
+            assert run.data.tags["group"] == "s"
+        else:
+            result = json.loads((runs / "logged/metrics.json").read_text())
+            assert metrics["test/auroc"] == pytest.approx(result["headline"]["test_auroc"])
+            curve = []
+        sent = client.get_metric_history(run.info.run_id, "val/loss")
+        assert len(sent) >= 2
+        assert not curve or [(one.step, pytest.approx(one.value)) for one in sent] == curve
+    headline = json.loads((runs / "first.json").read_text())["headline"]
+    for arm in ARMS:
+        sent = of[f"s/draw_0/{arm}/0"].data.metrics["test/accuracy"]
+        assert sent == pytest.approx(headline[arm])
+    assert of["s/draw_0/cutmix/0"].data.params["arm"] == "cutmix"
+
+
+@pytest.mark.slow
+def test_wandb_has_them_offline_and_metrics_csv_too(runs: Path) -> None:
+    for arm in ARMS:
+        folder = runs / f"s/draw_0/{arm}_0"
+        assert len(list(folder.glob("wandb/offline-run-*"))) == 1  # sent once
+        sent = _scalars(folder)
+        assert len(sent["val/loss"]) == 2
+        assert len(sent["test/accuracy"]) == 1
+        rows = (folder / "metrics.csv").read_text().splitlines()
+        assert sum(",val/loss," in row for row in rows) == 2
+    assert "test/auroc" in _scalars(runs / "logged")
+
+
+@pytest.mark.slow
+def test_arms_of_other_libraries_keep_the_rules(runs: Path) -> None:
+    checks = json.loads((runs / "first.json").read_text())["checks"]
+    assert [check["detail"] for check in checks if not check["passed"]] == []
+
+
+def _scalars(folder: Path) -> dict[str, list[float]]:
+    """Read W&B's own files of a run."""
+    from wandb.proto import wandb_internal_pb2
+
+    found: dict[str, list[float]] = {}
+    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+        for data in _records(path.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            for item in record.history.item:
+                name = item.key or "/".join(item.nested_key)
+                found.setdefault(name, []).append(json.loads(item.value_json))
+    return {name: values for name, values in found.items() if not name.startswith(("_", "trainer"))}
+
+
+def _records(content: bytes) -> Iterator[bytes]:
+    """Read a log of LevelDB's format: blocks of records, each with checksum, length and kind."""
+    at, parts, block = 7, b"", 32768  # after W&B's own header
+    while at + 7 <= len(content):
+        if block - at % block < 7:  # the rest of a block is padding
+            at += block - at % block
+            continue
+        _, length, kind = struct.unpack("<IHB", content[at : at + 7])
+        parts += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
