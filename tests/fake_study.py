@@ -154,9 +154,9 @@ def _fit(arm: str, repeat: int, draw: int, seconds: float, predictions: str) -> 
     shown, none = {"normal": 3, "pneumonia": 4}, {"images": {}, "shown": {}}
     return {
         "format": 1, "arm": arm, "repeat": repeat, "steps": 20, "chosen": None, "seconds": seconds,
-        "initial_weights": f"{draw}-{repeat}", "fingerprint": "f", "external": {},
-        "git_commit": "c0ffee",
-        "reused": False, "used": {"real": {"images": shown, "shown": shown}, "added": none},
+        "initial_weights": f"{draw}-{repeat}", "fingerprint": "f", "external_tests": {},
+        "git_commit": "c0ffee", "reused": False,
+        "used": {"real": {"images": shown, "shown": shown}, "added": none, "unlabelled": None},
         "predictions": predictions,
         "curve": [{"step": s, "train_loss": 1 / s, "val_loss": 2 / s, "val_auroc": 0.9}
                   for s in (10, 20)],

@@ -81,10 +81,10 @@ def test_every_fit_is_measured_on_it(study: Path) -> None:
             assert row["nih_auroc"].item() == pytest.approx(area(logits, labels), abs=1e-6)
             right = ((logits > 0) == labels).mean()
             assert row["nih_accuracy"].item() == pytest.approx(right, abs=1e-6)
-            assert fit["external"].keys() == {"nih"}
+            assert fit["external_tests"].keys() == {"nih"}
         record = read(study / "s" / f"draw_{draw}" / "run.json")["data"]
         assert record["used"]["nih"] == {"normal": N, "pneumonia": N}
-        assert record["external"]["nih"]["fingerprint"] == fit["external"]["nih"]
+        assert record["external"]["nih"]["fingerprint"] == fit["external_tests"]["nih"]
     assert f"nih: {N} normal, {N} pneumonia" in (study / "stdout.txt").read_text()
 
 

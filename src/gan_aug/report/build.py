@@ -123,7 +123,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
         other_worth=[m for m in summary.worth if (m.split, m.metric) not in declared],
         fixed=fixed(study.primary),
         tests=study.side_by_side,
-        external=study.external,
+        external_tests=study.external_tests,
     )
 
 

@@ -33,7 +33,7 @@ def what_was_done(study: Study, costs: Costs) -> list[str]:
 def _images(study: Study) -> Iterator[str]:
     draws = len({job.result.draw for job in study.jobs})
     said = f"{draws} draw{'' if draws == 1 else 's'} of the data set {study.first.method.data}"
-    external = {name: f"for the external test {name}" for name in study.external}
+    external = {name: f"for the external test {name}" for name in study.external_tests}
     use = SPLITS | external
     counts = {split: _or(study, lambda job, s=split: _counts(job, s)) for split in use}  # type: ignore[misc]
     if named := ", ".join(f"{counts[split]} {use[split]}" for split in use if counts[split]):

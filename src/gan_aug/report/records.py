@@ -64,7 +64,7 @@ class FitResult(Stored):
     seconds: float  # wall time
     initial_weights: str  # hash of the weights it started from
     fingerprint: str  # of the data
-    external: dict[str, str] = Field(default_factory=dict)  # external tests to their fingerprints
+    external_tests: dict[str, str] = Field(default_factory=dict)  # to their fingerprints
     git_commit: str | None  # of the code; None of an installed wheel
     reused: bool = False  # whether another job of the study had done it before
     curve: list[dict[str, float]]  # at each validation: step, train_loss, val_loss, val_auroc

@@ -127,7 +127,7 @@ class Study:
         return [*own, *external] if external else []
 
     @property
-    def external(self) -> dict[str, ExternalNotes]:
+    def external_tests(self) -> dict[str, ExternalNotes]:
         """What the records say of the external tests that all draws were measured on, by name."""
         said = self.jobs[0].data.external
         return {name: said[name] for name in self.side_by_side if name in said}

@@ -91,7 +91,7 @@ class DrawFits:
                     f"{path}: was fitted on other data (fingerprint {fit.fingerprint}) than there "
                     f"is now ({now}); remove {path.parents[1]} to run this draw again"
                 )
-            if fit.external != self._external:
+            if fit.external_tests != self._external:
                 raise GanAugError(
                     f"{path}: was measured on other images of data.external than there are now; "
                     f"remove {path.parents[1]} to run this draw again"
@@ -100,7 +100,7 @@ class DrawFits:
         kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
         if self._shares and (shared := _read(kept, sealed=True)) is not None:
             fit, predictions = shared
-            own = {"arm": arm, "reused": True, "fingerprint": now, "external": self._external}
+            own = {"arm": arm, "reused": True, "fingerprint": now, "external_tests": self._external}
             fit = fit.model_copy(update=own)
             _write(path, fit, predictions)
             print(f"  {arm} {repeat}: has been done before", flush=True)
@@ -130,7 +130,7 @@ class DrawFits:
             seconds=fitted.seconds,
             initial_weights=fitted.initial_weights,
             fingerprint=splits.fingerprint,
-            external=self._external,
+            external_tests=self._external,
             git_commit=self._run.commit,
             curve=fitted.curve,
             used=used(data.shown, data.pool, splits.classes),
