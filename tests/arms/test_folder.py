@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from external_images import describe, plant, write
 from PIL import Image
-from support import TINY_STUDY, check_study, settings_of
+from support import FP32, TINY_STUDY, check_study, settings_of
 
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
 from gan_aug.run.arguments import for_hydra
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.images import DrawImages
+from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_study
 
 Command = Callable[..., Any]
@@ -217,3 +219,51 @@ def test_bad_input_gives_one_line(what: str, made: Path, cache_home: Path, split
     assert "\n" not in str(refused.value)
     for part in parts:
         assert part in str(refused.value)
+
+
+def test_a_draw_may_have_its_own_folder_and_not_its_own_declaration(cache_home: Path) -> None:
+    one = settle(cache_home)[0].plain()
+    other = settle(cache_home, "draw=1")[0].plain()
+    assert one["arms"]["mine"]["added"]["dir"] != other["arms"]["mine"]["added"]["dir"]
+    assert first_difference(one, other) is None
+    unlike = settle(cache_home, "draw=1", "arms.mine.added.seen=unknown")[0].plain()
+    assert first_difference(one, unlike) == ("arms.mine.added.seen", "nothing", "unknown")
+
+
+def test_the_filter_leaves_out_copies_of_training_images(
+    made: Path, cache_home: Path, splits: Splits
+) -> None:
+    own = np.asarray(splits.train.of_class("normal").images[:3])
+    write(made / "normal", own, "00{}_copy.png")  # between the first ones
+    settled, prepared = settle(cache_home, "arms.mine.added.filter.min_distance=0.1")
+    added = DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+    copies = {image.tobytes() for image in own}
+    assert len(added.images) == 24
+    assert not copies & {image.tobytes() for image in added.images}
+    settled, prepared = settle(cache_home, "arms.mine.added.filter.min_distance=9")
+    with pytest.raises(GanAugError, match="images of made/draw_0 pass the filter, 12 are wanted"):
+        DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+
+
+STUDY = (
+    *("+study=external", "data=phantom", "data.source.train_per_class=200"),
+    *("data.source.test_per_class=20", "data.image_size=32", "quality.use=[]"),
+    *("data.development_per_class=0", "data.val_per_class=10", FP32),
+)
+
+
+def test_a_study_of_external_images_has_their_folder_once(
+    tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GanAugError, match=r"arms.mine.added.dir: is missing.*study.added.dir"):
+        check_study(cache_home, *STUDY)
+    typed = (*STUDY, "study.added.dir=made/draw_${draw}", "study.added.seen=nothing", "draw=2")
+    settings = settings_of("study", *typed, data__cache_dir=str(cache_home / "gan_aug"))
+    settled, prepared = settle_study(settings, load(settings.data))
+    plant(tmp_path / "made/draw_2", prepared.splits.unused, max(settled.study.count.values()))
+    check_study(cache_home, *typed)
+    for arm, control in (("mine", "duplicate"), ("classic_mine", "classic_duplicate")):
+        assert settled.arms[arm].added.model_dump()["dir"] == "made/draw_2"
+        question = {"study.question": {"arm": arm, "reference": "real"}}
+        assert control_of(settled.changed(SettledStudy, question)) == control

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 from pydantic import Field
 
 from gan_aug.arms.base import AddedFrom, Draw, Taken
@@ -101,6 +102,7 @@ class FolderImages(AddedFrom):
         """Return the first images of the class that pass the filter."""
         made = Generated(self.of_draw(draw).by_class[name])
         if self.filter.on:
+            made = Generated(np.array(made.images))  # torch warns of what it may not write to
             what, remedy = f"images of {self.dir}", "bring more"
             made = self.filter.first(count, made, draw, name, arm.title, what, remedy)
         return Taken(made.first(count).images)
