@@ -20,6 +20,7 @@ from gan_aug.run.arguments import for_hydra
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
+from gan_aug.study.external import external_sets
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_study
@@ -59,9 +60,13 @@ def test_images_are_read_as_the_data_sets_own(made: Path, cache_home: Path, spli
     (made / "normal/b").mkdir(parents=True)
     (made / "a.bmp").rename(made / "normal/a.bmp")
     write(made / "normal/b", np.stack(others), "{:02d}.tiff")
-    (made / "notes.txt").write_text("not an image")
+    (made / "normal/notes.txt").write_text("not an image")
+    write(made, first[None], "loose.png")
     settled, prepared = settle(cache_home)
-    added = DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+    draw = DrawImages(settled, prepared, Path("unused"))
+    added = draw.added(settled.arms["mine"])
+    ((_, there),) = external_sets(settled, draw)
+    assert set(there.unread) == {"normal/notes.txt", "loose.png"}
     own = added.images[added.labels == 0]
     assert own.shape == (12, 1, 32, 32)
     assert np.abs(own[0].astype(int) - first).mean() < 12  # made larger and smaller again

@@ -80,7 +80,7 @@ class ExternalSet:
         paths: likewise to where each lies below the folder.
         sha256: of all pixels.
         files_sha256: of all paths and the bytes of their files, see `digest_of`.
-        unread: path of a file in a class folder to why it is not read.
+        unread: path of a file in a class folder, or of an image beside these, to why not.
     """
 
     folder: Path
@@ -156,7 +156,7 @@ def read_external(
         paths=files,
         sha256=pixels.hexdigest(),
         files_sha256=_digest(digests),
-        unread={path: why for path, why in _unread(tree).items() if "/" in path},
+        unread=_unread(tree),
         _find_near=find_near,
     )
 
@@ -208,7 +208,10 @@ def find_set(where: str, folder: Path) -> Tree:
 
 
 def _unread(tree: Tree) -> dict[str, str]:
-    return {path: why for path, why in tree.others.items() if why != HIDDEN}
+    """Return the files in class folders, and the images beside these, that are not read."""
+    loose = {path: "an image outside the class folders" for path in tree.images if "/" not in path}
+    others = tree.others.items()
+    return loose | {path: why for path, why in others if "/" in path and why != HIDDEN}
 
 
 def files_by_class(where: str, tree: Tree, classes: Iterable[str]) -> dict[str, list[str]]:
