@@ -237,6 +237,7 @@ def test_several_values_of_one_setting_are_a_list() -> None:
         with_list(["seed=1,2"], "draw")
 
 
+@pytest.mark.slow
 def test_the_command_as_typed(cache_home: Path, tmp_path: Path) -> None:
     typed = ("+study=seed_protocol", *TINY_STUDY, "output_dir=draws")
     done = run_command(cache_home, "export", *typed, "draw=range(0,2)", cwd=tmp_path, check=True)
