@@ -169,6 +169,7 @@ def _arm(arm: str) -> dict[str, Any]:
         "title": f"title of {arm}",
         "source": source,
         "added": {"normal": 0, "pneumonia": _added(arm)},
+        "unlabelled": 0,
     }
 
 
