@@ -24,6 +24,8 @@ from gan_aug.training.plugins import Fitting
 
 _SECONDS = 20
 """How long W&B is waited for, and MLflow for each answer."""
+_LONGEST = 128
+"""Characters that W&B takes in a name."""
 _NO_NAME = re.compile(r"[^\w/. -]+", re.ASCII)
 """What MLflow refuses in a metric's name."""
 _TAG = "gan_aug.id"
@@ -119,8 +121,8 @@ class WandB(Service):
         options: dict[str, Any] = {
             "project": self.project,
             "entity": self.entity,
-            "name": self.name,
-            "group": self.fitting.group,
+            "name": self.name[:_LONGEST],  # a folder's may be longer
+            "group": self.fitting.group and self.fitting.group[:_LONGEST],
             "tags": [f"{key} {value}"[:64] for key, value in self.fitting.tags.items()],
             "dir": str(folder),
             "id": self.version,
