@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fake_study import change
 from hydra import compose, initialize_config_dir
 from support import BINARY, ROOT, TINY_STUDY, run_command
 
@@ -207,3 +208,15 @@ def test_a_draw_keeps_the_rules_and_is_found_again(cache_home: Path, tmp_path: P
     again = run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
     for arm in ARMS:
         assert f"{arm} 0: has been done before" in again.stdout
+
+    # Rule 4: an arm that was shown its unlabelled images less often than it says.
+    def less(fit: dict[str, Any]) -> None:
+        fit["used"]["unlabelled"]["shown"] -= 1
+
+    change(tmp_path / "s" / "again" / "fits" / "fixmatch_0.json", less)
+    (tmp_path / "s" / "again" / "metrics.json").unlink()
+    change(tmp_path / "s" / "again" / "run.json", lambda record: record.update(status="running"))
+    run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
+    checks = {check["rule"]: check for check in read(tmp_path / "s/again/metrics.json")["checks"]}
+    assert not checks[4]["passed"]
+    assert "fixmatch was shown unlabelled images: 60, 71 times; it should" in checks[4]["detail"]

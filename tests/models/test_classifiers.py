@@ -26,7 +26,7 @@ from gan_aug.models.networks.timm import TimmClassifier
 from gan_aug.run.errors import GanAugError
 
 KNOWN = ("data.channels=3", "data.num_classes=5", "data.classes=[a,b,c,d,e]")
-NAMES = ("cnn", "resnet18", "timm", "vit")
+NAMES = ("cnn", "cnn4", "resnet18", "timm", "vit")
 
 
 def made(name: str, *overrides: str) -> Any:
@@ -174,7 +174,7 @@ def test_a_name_that_timm_does_not_know(name: str, meant: str) -> None:
         TimmClassifier(name, 64, 3, 2, False, None)
 
 
-@pytest.mark.parametrize("name", ["cnn", "resnet18", "timm"])
+@pytest.mark.parametrize("name", ["cnn", "cnn4", "resnet18", "timm"])
 def test_maps_of_any_convolutional_network(name: str) -> None:
     network = explainable(made(name).network)
     images = torch.rand(2, 3, 64, 64) * 2 - 1

@@ -347,8 +347,9 @@ def test_what_an_arm_used_is_counted_while_it_trains(study: Path) -> None:
         used = fit["used"]
         assert used["real"]["images"] == {"normal": 40, "pneumonia": 36}
         assert used["added"]["images"] == metrics["arms"][fit["arm"]]["added"]
-        shown = [n for part in used.values() for n in part["shown"].values()]
+        shown = [n for part in ("real", "added") for n in used[part]["shown"].values()]
         assert sum(shown) == 12 * 8
+        assert used["unlabelled"] is None
     html = (study / "s" / "report.html").read_text()
     assert "% of the images shown in training, counted" in html
 
