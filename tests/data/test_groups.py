@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,16 @@ def test_tables_with_other_columns_join_by_those_they_share(root: Path) -> None:
     both = concatenate(one, other)
     assert both.groups.keys() == {"sex"}
     assert said(both, "sex") == said(one, "sex") + said(other, "sex")
+
+
+def test_a_name_whose_letters_stand_in_parts_is_the_column_s() -> None:
+    """macOS writes Hangul so: the values are under that name, reports have the usual one."""
+    written = unicodedata.normalize("NFD", "성별")
+    read = ColumnsRead([written])
+    for i, value in enumerate(("남", "여")):
+        read.add(f"{i}.png", {written: value})
+    assert read.of(["1.png", "0.png"])["성별"].of_images.tolist() == [1, 0]
+    assert read.left_out == {}
 
 
 def test_a_column_of_many_values_costs_no_memory() -> None:

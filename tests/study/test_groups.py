@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,23 @@ def test_columns_of_a_table_reach_the_report(
     assert {("test", "sex", "M"), ("internal", "view", "AP"), ("test", "code", "1")} <= found
     page = (tmp_path / "s" / "report.html").read_text()
     assert "sex = F (declared)" in page
+
+
+@pytest.mark.slow
+def test_groups_do_not_go_to_other_images_where_rows_have_moved(
+    root: Path, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A table that was sorted since has the same fingerprint, and fits do not know its order."""
+    table = tmp_path / "table.csv"
+    header, *rows = (root / "table.csv").read_text().splitlines()
+    splits = ("train", "train", "train", "val", "test")  # cut here, so that none is cut anew
+    header, rows = f"{header},split", [f"{r},{splits[i // 2 % 5]}" for i, r in enumerate(rows)]
+    table.write_text("\n".join([header, *rows]))
+    run = ("study", *study(root, "study_dir=s", f"data.table={table}", table=False))
+    assert command(*run).returncode == 0
+    table.write_text("\n".join([header, *reversed(rows)]))
+    again = command(*run, "study.subgroups=[sex]")
+    assert again.returncode == 1
+    assert re.search(r"real_0.json: the \w+ images have another order", again.stderr)
+    table.write_text("\n".join([header, *rows]))
+    assert command(*run, "study.subgroups=[sex]").returncode == 0

@@ -64,7 +64,8 @@ class ColumnsRead:
     """The columns of a table while it is read row by row; a byte is kept of each cell."""
 
     def __init__(self, columns: Iterable[str]) -> None:
-        names = [normal(name) for name in columns]
+        given = list(columns)
+        names = [normal(name) for name in given]
         self.left_out = {
             name: "stands twice in the first line of data.table"
             for name in names
@@ -72,6 +73,7 @@ class ColumnsRead:
         }
         """Columns whose values are no groups, and why."""
         self._codes = {name: bytearray() for name in names if name and name not in self.left_out}
+        self._called = dict(zip(names, given, strict=True))  # in the file
         self._values: dict[str, dict[str, int]] = {name: {} for name in self._codes}
         self._row_of: dict[str, int] = {}
 
@@ -79,7 +81,7 @@ class ColumnsRead:
         """Take in what a row says of the image at a path."""
         self._row_of[path] = len(self._row_of)
         for column, codes in list(self._codes.items()):
-            value, values = normal(cells.get(column, "")), self._values[column]
+            value, values = normal(cells.get(self._called[column], "")), self._values[column]
             if not value:
                 codes.append(_NONE)
                 continue

@@ -96,6 +96,12 @@ class DrawFits:
                     f"{path}: was measured on other images of data.external than there are now; "
                     f"remove {path.parents[1]} to run this draw again"
                 )
+            if moved := [n for n, t in self.tables.items() if not _in_order(predictions.get(n), t)]:
+                raise GanAugError(
+                    f"{path}: the {moved[0]} images have another order or other patients than when "
+                    "they were measured; put back the rows of data.table (new columns may stay), "
+                    f"or remove {path.parents[1]} to run this draw again"
+                )
             return fit, measure_fit(predictions, classes)
         kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
         if self._shares and (shared := _read(kept, sealed=True)) is not None:
@@ -187,9 +193,22 @@ def _read(path: Path, sealed: bool = False) -> tuple[FitResult, Predictions] | N
         return None
 
 
+def _in_order(predicted: Predicted | None, table: ImageTable) -> bool:
+    """Tell whether predictions are of the images of a table one by one, as far as they tell."""
+    own = (table.labels, _numbered(table))
+    return predicted is not None and all(
+        map(np.array_equal, (predicted.labels, predicted.patients), own)
+    )
+
+
+def _numbered(table: ImageTable) -> NDArray[np.int64]:
+    """Return the patients as numbers, which do not say who they are."""
+    return np.unique(table.patients, return_inverse=True)[1].astype(np.int64)
+
+
 def _of_table(table: ImageTable) -> list[str]:
-    patients = np.unique(table.patients, return_inverse=True)[1]
-    return [_of_array(array) for array in (np.asarray(table.images), table.labels, patients)]
+    arrays = (np.asarray(table.images), table.labels, _numbered(table))
+    return [_of_array(array) for array in arrays]
 
 
 def _of_array(array: NDArray[Any]) -> str:
@@ -263,6 +282,5 @@ def predict(fit: Fit, data: DataModule) -> dict[str, Predicted]:
         logits = [to_keep(torch.cat(of_module)) for of_module in zip(*by_batch, strict=True)]
         if not all(np.isfinite(one).all() for one in logits):
             raise GanAugError("training diverged, logits are not finite; lower classifier.lr")
-        patients = np.unique(images.table.patients, return_inverse=True)[1]
-        predicted[split] = Predicted(images.table.labels, patients, *logits)
+        predicted[split] = Predicted(images.table.labels, _numbered(images.table), *logits)
     return predicted
