@@ -174,6 +174,14 @@ def test_a_planted_near_duplicate_is_named(loaded: Any, own: Path, nih: Path) ->
     assert loaded(in_full(nih), data__fit="pad").external["nih"].facts["near_duplicates"] == []
 
 
+def test_where_near_duplicates_are_not_looked_for_that_is_said(
+    loaded: Any, own: Path, nih: Path
+) -> None:
+    source = loaded(in_full(nih), data__fit="pad")
+    (said,) = [one for one in source.external["nih"].facts["warnings"] if "nobody looked" in one]
+    assert said.startswith("data.external.nih: nobody looked whether its images look like")
+
+
 def test_an_image_of_it_in_training_is_found(loaded: Any, nih: Path) -> None:
     splits = splits_of(loaded, loaded(in_full(nih)))
     hashes = splits.train.hashes.copy()
@@ -203,6 +211,9 @@ def test_another_content_has_another_fingerprint(loaded: Any, nih: Path) -> None
 
     first = fingerprint()
     assert fingerprint() == first
+    # Numbers depend on these too, and draws are compared by nothing else of a set.
+    assert fingerprint(window=[40, 400]) != first
+    assert fingerprint(patient_regex=r"(\d)") != first
     swapped = {"No_findings": "pneumonia", "Pneumonia": "normal"}
     assert fingerprint(classes=swapped) != first
     write_image(nih / "Pneumonia" / "0099_000.png", 8000, SIZE)

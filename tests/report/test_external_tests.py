@@ -53,6 +53,20 @@ def test_all_tests_stand_side_by_side(folder: Path) -> None:
     assert f"nih is an external test: {N} normal, {N} pneumonia, {N} patients" in page
 
 
+def test_near_duplicates_are_told_where_it_says_that_nothing_learnt_from_it(folder: Path) -> None:
+    own = "no fit was given any of it to learn from"
+    assert f"{own}. " in (folder / "report.html").read_text()
+    for record in folder.glob("*/run.json"):
+        change(record, lambda one: say(one, nearly_the_same=3))
+    try:
+        report_without_figures(folder)
+        said = f"{own}, but 3 of its images look like images of the data set. "
+        assert said in (folder / "report.html").read_text()
+    finally:
+        for record in folder.glob("*/run.json"):
+            change(record, say)
+
+
 def test_its_patients_are_the_same_in_all_draws(folder: Path) -> None:
     answer = json.loads((folder / "summary.json").read_text())["answer"]
     said = f"All draws have the same {N} nih patients: intervals and p are over draws and patients."

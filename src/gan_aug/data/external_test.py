@@ -91,15 +91,21 @@ def _read(
             f"{one_path} like {other}; are they the same pictures? Results on {name} are then too "
             "good"
         )
+    if data.fit == "pad":
+        warnings.append(
+            f"{where}: nobody looked whether its images look like those of the data set (data.fit="
+            "pad: black bars make any two alike)"
+        )
     facts = {
         "root": notes.root,
-        "fingerprint": _fingerprint(table),
+        "fingerprint": _fingerprint(table, one),
         "classes": {theirs: ours for theirs, ours in chosen.items() if ours is not None},
         "images": table.counts(),
         "patients": len(set(table.patients.tolist())),
         "patients_known": not notes.files_without_patient_id,
         "left_out": {why: n for why, n in left_out.items() if n},
         "near_duplicates": alike[:_MOST_LISTED],
+        "nearly_the_same": len(alike),
         "bad_files_skipped": notes.bad_files_skipped,
         "files_left_out": notes.files_left_out,
         "warnings": warnings,
@@ -205,9 +211,20 @@ def _near_duplicates(table: ImageTable, own: ImageTable, fit: str) -> list[tuple
     return list(zip(table.paths[rows].tolist(), own.paths[others].tolist(), strict=True))
 
 
-def _fingerprint(table: ImageTable) -> str:
-    """Return a hash of the content: class and source hash of every image."""
+def _fingerprint(table: ImageTable, one: ExternalSettings) -> str:
+    """Return a hash of all that numbers depend on: images, classes, patients, a DICOM's window.
+
+    A patient goes by the first hash of their images; draws may read the set from other folders.
+    """
+    hashes, first = table.hashes.tolist(), dict[str, str]()
+    patients = table.patients.tolist()
+    for patient, image in zip(patients, hashes, strict=True):
+        first[patient] = min(image, first.get(patient, image))
     rows = sorted(
-        f"{label} {image}" for label, image in zip(table.labels, table.hashes, strict=True)
+        f"{label} {image} {first[patient]}"
+        for label, image, patient in zip(table.labels, hashes, patients, strict=True)
     )
+    window = one.window if one.source is None else one.source.plain().get("window")
+    if window is not None:
+        rows.append(f"window {window}")
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]

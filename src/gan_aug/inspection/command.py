@@ -133,7 +133,7 @@ def _of_test(one: ExternalTest) -> str:
     counts = [f"{n} {name}" for name, n in facts["images"].items()]
     known = f"{facts['patients']} patients" if facts["patients_known"] else "patients not known"
     left_out = [f"{n} {why}" for why, n in facts["left_out"].items()]
-    near = [f"{n} nearly the same as own images"] if (n := len(facts["near_duplicates"])) else []
+    near = [f"{n} nearly the same as own images"] if (n := facts["nearly_the_same"]) else []
     without = f"; left out: {', '.join(left_out)}" if left_out else ""
     return ", ".join([*counts, known, *near]) + without
 

@@ -38,11 +38,14 @@ _REMEDY = "restore it, or choose another hydra.run.dir"
 
 
 class ExternalNotes(BaseModel):
-    """What a run notes of an external test; other facts stand beside its `fingerprint`."""
+    """What a run notes of an external test that a report tells; other facts stand beside."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     fingerprint: str
+    patients: int | None = None  # or groups of near duplicates, unless all are known
+    patients_known: bool = False
+    nearly_the_same: int = 0  # images that look like one of the data set
 
 
 class DataNotes(BaseModel):
