@@ -89,3 +89,17 @@ def test_a_stopped_fit_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.M
 def test_a_loss_that_is_not_finite_is_told() -> None:
     with pytest.raises(Diverged, match="lower lr"):
         model(steps=30, lr=1e30).fit(half_bright(0), np.zeros(32, np.int64), seed=0)
+
+
+def test_a_damaged_state_is_fitted_again_from_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = half_bright(0), np.zeros(32, np.int64)
+    whole = model(steps=2)
+    whole.fit(images, labels, seed=0)
+    (tmp_path / CHECKPOINT).write_bytes(b"PK damaged")
+    again = model(steps=2)
+    again.keep_in(tmp_path)
+    again.fit(images, labels, seed=0)
+    assert "ddpm.pt: cannot be read" in capsys.readouterr().err
+    assert np.array_equal(again.sample(0, 4, seed=1), whole.sample(0, 4, seed=1))

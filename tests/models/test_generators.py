@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,20 @@ def test_what_it_is_stands_in_its_settings() -> None:
 def test_the_file_of_a_class_is_known_by_its_bytes() -> None:
     assert file_of(f"{__name__}.Keeps") == file_of(f"{__name__}.Noise") != file_of("support.X")
     assert file_of("no_such_module.X") is file_of("sys.X") is file_of(None) is None
+
+
+def test_a_class_that_a_package_takes_from_another_file_is_known_by_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in model._target_=mypackage.MyGenerator: an edit of the class must not go unnoticed."""
+    package = tmp_path / "packed_generator"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from packed_generator.inside import Made, Other as Also\n"
+    )
+    (package / "inside.py").write_text("class Made: pass\nclass Other: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = hashlib.sha256((package / "inside.py").read_bytes()).hexdigest()
+    for name in ("Made", "Also", "inside.Made"):
+        assert file_of(f"packed_generator.{name}") == own
+    assert file_of("packed_generator.NoSuch") == file_of("packed_generator.No") != own

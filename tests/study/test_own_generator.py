@@ -8,13 +8,15 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from support import ROOT, TINY_QUALITY, TINY_STUDY, check_study, settings_of
+from support import ROOT, TINY_QUALITY, TINY_STUDY, check_study, settings_of, write_image
 
 from gan_aug.run.errors import GanAugError
+from gan_aug.study import gans
 
 Command = Callable[..., Any]
 
@@ -137,6 +139,46 @@ def test_one_a_class_goes_on_where_it_was_killed(command: Command, tmp_path: Pat
     assert [{label for _, label in fit["saw"]} for fit in fits] == [{0}, {0}, {1}, {1}]
     assert fits[0]["seed"] == fits[1]["seed"] != fits[2]["seed"] == fits[3]["seed"]
     assert fits[0]["saw"] == fits[1]["saw"]
+
+
+@pytest.mark.slow
+def test_it_does_not_go_on_with_other_images(command: Command, tmp_path: Path) -> None:
+    """What it kept has seen those, and the manifest would not say so."""
+    (tmp_path / "spy.py").write_text(SPY)
+    for i in range(48):
+        name = f"images/{('train', 'val', 'test')[i % 3]}/{'ab'[i // 3 % 2]}/{i}.png"
+        write_image(tmp_path / name, i, (32, 32))
+    run = (
+        "data=folder", "data.root=images", "data.image_size=32", "model=generator",
+        "model._target_=spy.Going", "+model.log=log", "+model.dies=true", "generate.count=4",
+        "hydra.run.dir=run", "data.subset=3",
+    )  # fmt: skip
+    assert command("train", *run).returncode == -9
+    write_image(tmp_path / "images/train/a/0.png", 100, (32, 32))
+    refused = command("train", *run)
+    assert refused.returncode == 1
+    assert "run/kept: was fitted on other images: the data set has changed" in refused.stderr
+    write_image(tmp_path / "images/train/a/0.png", 0, (32, 32))
+    assert command("train", *run).returncode == 0
+
+
+def test_its_images_are_read_while_nobody_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that needs more writes the set anew, while others that had enough read it."""
+    locked = []
+
+    def read(folder: Path) -> Any:
+        locked.append(folder.with_name("key.lease").exists())
+        raise GanAugError("enough")
+
+    monkeypatch.setattr(gans, "read_set", lambda folder, *_: read(folder.parent))
+    whole = SimpleNamespace(model=None, data=SimpleNamespace(image_size=8))
+    fitted = SimpleNamespace(folder=str(tmp_path / "key"))
+    with pytest.raises(GanAugError, match="enough"):
+        gans.made_by(cast(Any, whole), cast(Any, fitted), "a", 1, 0, cast(Any, None))
+    assert locked == [True]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -36,11 +36,11 @@ _FREE = (
     *("draw", "data.draw", "study.folder", "study.gan_curve_points", "trainer.threads"),
     "data.source.classes",  # as data.classes, which is compared
 )
-_FOLDER_OF_IMAGES = ".added.dir"
-"""Ends the settings that name a draw's folder of added images; each draw may have its own."""
 """Settings that may differ between the jobs of a study, unless its GANs are chosen by them.
 Draws of CPUs and GPUs go together, as those of two torch versions do: arms are compared within a
 job, and the report names the machines."""
+_FOLDER_OF_IMAGES = ".added.dir"
+"""Ends the settings that name a draw's folder of added images; each draw may have its own."""
 
 
 def first_difference(

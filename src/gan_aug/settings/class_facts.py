@@ -12,8 +12,11 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -133,19 +136,29 @@ def _parsed(module: str) -> ast.Module:
 def file_of(target: object) -> str | None:
     """Return the SHA-256 of the file that a class lies in; None: there is none that can be read.
 
-    `target` is its dotted name, from the command line; packages around it are imported. The hash
-    stays what it was first, as the class does that a process has loaded.
+    `target` is its dotted name, from the command line; packages around it are imported, and so is
+    its module where that takes the class from another file. The hash stays what it was first, as
+    the class does that a process has loaded.
     """
     module = str(target)
     while "." in module:
-        module = module.rpartition(".")[0]
+        module, _, name = module.rpartition(".")
         try:
             found = importlib.util.find_spec(module)
             if found is not None and found.origin is not None:
-                return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()
+                file = _where_it_is(str(target), name, Path(found.origin))
+                return hashlib.sha256(file.read_bytes()).hexdigest()
         except Exception:  # it raises what it likes, and building it will say so
             continue
     return None
+
+
+def _where_it_is(target: str, name: str, file: Path) -> Path:
+    """Return the file that a class lies in: its module's, or the one that this takes it from."""
+    with suppress(Exception):  # of somebody's module, almost anything
+        if name not in {getattr(node, "name", None) for node in ast.parse(file.read_bytes()).body}:
+            return Path(inspect.getfile(pkgutil.resolve_name(target)))
+    return file
 
 
 OmegaConf.register_new_resolver("file_of", file_of, replace=True)

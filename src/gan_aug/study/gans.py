@@ -181,7 +181,7 @@ def _one_gan(
     wanted = {} if is_gan else _wanted(settings, made, fit_number)
     folder = Path(settings.gans_dir).expanduser() / gan_key(config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock(folder.with_suffix(".lease"), guards=folder)
+    lock = _lease(folder)
     if not lock.acquire(wait=False):
         print(
             f"waiting for the {class_name} {what} that another job is fitting: {folder}", flush=True
@@ -203,12 +203,12 @@ def _one_gan(
                 else:
                     fit_generator(config, Prepared(splits, None), run, wanted)
             record = read_record(folder)
+        remedy = f"remove {folder}, the {what} is then fitted again"
+        if record is None:
+            raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
+        sha256, metrics = (_checked_gan if is_gan else _checked_set)(folder, remedy)
     finally:
         lock.release()
-    remedy = f"remove {folder}, the {what} is then fitted again"
-    if record is None:
-        raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
-    sha256, metrics = (_checked_gan if is_gan else _checked_set)(folder, remedy)
     try:
         facts = GANFacts(
             seconds=record.seconds,
@@ -224,6 +224,11 @@ def _one_gan(
     except (KeyError, TypeError, ValueError) as error:
         reason = said(error)
         raise GanAugError(f"{folder}: its records are damaged ({reason}); {remedy}") from error
+
+
+def _lease(folder: Path) -> Lock:
+    """Return the lock of whoever fits what lies in a folder, or reads what another may rewrite."""
+    return Lock(folder.with_suffix(".lease"), guards=folder)
 
 
 def _checked_gan(folder: Path, remedy: str) -> tuple[str, Plain]:
@@ -285,7 +290,9 @@ def made_by(
         made = images_of(gan, origin, name, count, seed, splits.train)
         head = manifest_head(origin, config, checkpoint_of(fitted.folder), seed)
         return made, head, discriminator_of(gan, splits.classes.label(name))
-    kept = read_set(Path(fitted.folder) / SET, None, settings.data.image_size, splits, "gans_dir")
+    folder = Path(fitted.folder)
+    with _lease(folder):  # another job may be adding images, and then writes the set anew
+        kept = read_set(folder / SET, None, settings.data.image_size, splits, "gans_dir")
     of_set = {"format", "count", "image_size", "channels", "files", "sources"}
     return kept.by_class[name].first(count), kept.manifest.model_dump(exclude=of_set), None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_aug.data.image_table import Images
+from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
@@ -17,7 +18,7 @@ from gan_aug.data.synthetic import Generated, read_set, write_set
 from gan_aug.models.generators.fitted import FittedGenerator
 from gan_aug.models.synthesis import origin_of
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import remove_folder, sha256_of_json, write_json
+from gan_aug.run.files import read_json, remove_folder, sha256_of_json, write_json
 from gan_aug.run.progress import reporting, stage
 from gan_aug.run.record import Run
 from gan_aug.settings.base import Plain
@@ -27,6 +28,8 @@ from gan_aug.settings.models import GeneratorSettings
 
 KEPT = "kept"
 """Folder of a run that its generator writes to."""
+FITTED_ON = "fitted_on.json"
+"""Says which images that is of: a generator of anybody's does not."""
 SET, METRICS = "synthetic", "metrics.json"
 
 
@@ -38,7 +41,8 @@ def fit_generator(
     Images that are there stay the first ones; where they are enough nothing is fitted.
 
     Raises:
-        GanAugError: a class without images, or what its class did wrong.
+        GanAugError: a class without images, what its class did wrong, or other images than those
+            that an earlier attempt was fitted on.
     """
     model, splits, folder = settings.model, prepared.splits, run.folder / SET
     assert isinstance(model, GeneratorSettings)
@@ -53,6 +57,8 @@ def fit_generator(
     lacking = {n: k for n, k in wanted.items() if n not in there or len(there[n]) < k}
     started, facts = time.monotonic(), Plain()
     if lacking:
+        origin = origin_of(run.config, prepared, train)
+        _check_fitted_on(run.folder, origin)
         with reporting(run.folder, stages=2):
             stage(f"{model.called}: fit", unit="")
             generator = FittedGenerator(model, train, splits.draw, settings.seed, run.folder / KEPT)
@@ -64,7 +70,6 @@ def fit_generator(
                     label, len(before), count - len(before), settings.generate.seed
                 )
                 there[name] = np.concatenate([before, more])
-        origin = origin_of(run.config, prepared, train)
         if identity is None:
             first = hashlib.sha256(there[min(there)][:1].tobytes()).hexdigest()
             identity = sha256_of_json([origin.model_dump(), first])
@@ -88,6 +93,19 @@ def fit_generator(
         **facts,
     }
     write_json(run.folder / METRICS, metrics)
+
+
+def _check_fitted_on(folder: Path, origin: Origin) -> None:
+    """Check that what a generator kept is of these images; say so of what it will keep."""
+    file, now = folder / FITTED_ON, sha256_of_json(origin.model_dump())
+    if file.exists() and (folder / KEPT).exists():
+        remedy = "restore the images, or start again in another hydra.run.dir"
+        if read_json(file, remedy).get("origin_sha256") != now:
+            raise GanAugError(
+                f"{folder / KEPT}: was fitted on other images: the data set has changed since; "
+                f"{remedy}"
+            )
+    write_json(file, {"origin_sha256": now})
 
 
 def _made_before(folder: Path, splits: Splits) -> tuple[dict[str, Images], str | None]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_aug.data.batches import to_float, to_uint8
-from gan_aug.run.errors import Diverged, require
+from gan_aug.run.errors import Diverged, require, said, warn
 from gan_aug.run.progress import update
 from gan_aug.run.seeds import stream_seed
 
@@ -184,7 +184,12 @@ class DDPM:
     def _restore(self, *parts: Any) -> int:
         if self._folder is None or not (self._folder / CHECKPOINT).is_file():
             return 0
-        kept = torch.load(self._folder / CHECKPOINT, map_location=self._device, weights_only=True)
+        file = self._folder / CHECKPOINT
+        try:
+            kept = torch.load(file, map_location=self._device, weights_only=True)
+        except Exception as error:  # torch raises almost anything for a damaged file
+            warn(f"{file}: cannot be read ({said(error)}); fitting from the start")
+            return 0
         for part, state in zip(parts, kept["parts"], strict=True):
             part.load_state_dict(state)
         return int(kept["done"])
