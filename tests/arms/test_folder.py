@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ from external_images import describe, plant, write
 from PIL import Image
 from support import FP32, TINY_STUDY, check_study, settings_of
 
+from gan_aug.data.external_set import digest_of, read_external
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
 from gan_aug.run.arguments import for_hydra
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.external import external_sets
+from gan_aug.study.external import _warnings, external_sets
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_study
@@ -71,6 +74,38 @@ def test_images_are_read_as_the_data_sets_own(made: Path, cache_home: Path, spli
     assert own.shape == (12, 1, 32, 32)
     assert np.abs(own[0].astype(int) - first).mean() < 12  # made larger and smaller again
     assert np.array_equal(own[1:], others)
+
+
+def test_files_of_the_same_names_sizes_and_times_are_not_taken_for_the_former_ones(
+    made: Path, cache_home: Path, splits: Splits
+) -> None:
+    """As when an archive that keeps no times is unpacked over another."""
+    settled, _ = settle(cache_home)
+    read = partial(read_external, made, "nothing", splits, settled.data, "x")
+    of_class = np.asarray(splits.unused.of_class("normal").images)
+    shutil.rmtree(made / "normal")
+    for images in (of_class[:12], of_class[12:24]):
+        write(made / "normal", images, "{:03d}.bmp")
+        for path in (made / "normal").iterdir():
+            os.utime(path, ns=(10**18, 10**18))
+        assert np.array_equal(read().by_class["normal"], images)
+        assert read().files_sha256 == digest_of(made, "x")
+
+
+def test_copies_of_training_images_are_counted_and_said(
+    made: Path, cache_home: Path, splits: Splits
+) -> None:
+    settled, _ = settle(cache_home)
+    read = partial(read_external, made, "nothing", splits, settled.data, "x")
+    assert read().copies == {"normal": 0, "pneumonia": 0}
+    for name, image in zip("ab", alike(splits.train.of_class("normal").images[0]), strict=True):
+        image.save(made / f"normal/{name}.png")
+    there = read()
+    facts = there.facts(["mine"])
+    assert (facts.copies, facts.near) == ({"normal": 2, "pneumonia": 0}, [])
+    (said,) = _warnings(facts, there)
+    assert "2 of 26 images of" in said
+    assert "though it is declared that the generator saw nothing of this data set" in said
 
 
 BAD: dict[str, tuple[Callable[[Path, Splits], object], str, list[str]]] = {

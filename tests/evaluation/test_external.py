@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,22 @@ def test_inspect_names_what_the_data_set_has_too(
     assert "benign/7.png" in splits[row["split"]].paths
     bare = run_command(cache_home, "inspect", "external.dir=made", cwd=tmp_path)
     assert bare.stderr.startswith("error: external.dir=made: needs the data set whose copies are")
+
+
+def test_inspect_counts_copies_in_folders_that_macos_named(
+    cache_home: Path, tmp_path: Path
+) -> None:
+    names = [unicodedata.normalize("NFC", name) for name in ("gutartig", "bösartig")]
+    for label, name in enumerate(names):
+        for i in range(12):
+            write_image(tmp_path / "images" / name / f"{i}.png", 1000 * label + i)
+    made = tmp_path / "made" / unicodedata.normalize("NFD", names[1])
+    shutil.copytree(tmp_path / "images" / names[1], made)
+    typed = ("external.dir=made", *of_data(tmp_path), "hydra.run.dir=out")
+    done = run_command(cache_home, "inspect", *typed, cwd=tmp_path, check=True)
+    (row,) = (line.split() for line in done.stdout.splitlines() if line.strip().startswith("bös"))
+    name, images, own, *copies = row
+    assert (name, images, own, sum(map(int, copies))) == (names[1], "12", "0", 12)
 
 
 @pytest.mark.slow

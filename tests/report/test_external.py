@@ -62,6 +62,35 @@ def test_one_set_for_all_draws_is_said_to_be_that(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_declared_of_one_condition_is_not_said_of_another(tmp_path: Path) -> None:
+    """As where `study.added.seen=draw,unknown` stands beside two folders."""
+    write_study(tmp_path, MINE, draws=3)
+    for draw in range(3):
+        seen = "unknown" if draw == 2 else "draw"
+        path = tmp_path / f"draw_{draw}/metrics.json"
+        change(path, lambda m, d=draw, s=seen: m.update(external=[facts(d, seen=s)]))  # type: ignore[misc]
+    report_without_figures(tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [(one["seen"], one["draws"]) for one in summary["external"]] == [
+        ("draw", 2), ("unknown", 1),
+    ]  # fmt: skip
+    assert any("what the generator" in one for one in summary["answer"]["careful"])
+
+
+@pytest.mark.parametrize("seen", ["draw", "nothing"])
+def test_copies_of_training_images_are_told(seen: str, tmp_path: Path) -> None:
+    summary = report(tmp_path, seen=seen, copies={"normal": 4, "pneumonia": 0})
+    (row,) = summary["external"]
+    assert (row["copies"], row["copies_draws"]) == ({"normal": 12}, 3)
+    careful, limits = ("\n".join(summary["answer"][key]) for key in ("careful", "limits"))
+    said = "12 normal images are near duplicates of training images (in 3 of 3 draws)."
+    assert f"Among the images of gan {said}" in limits
+    assert (f"(seen: nothing), and {said}" in careful) == (seen == "nothing")
+    assert (
+        "of training images: 12 normal, in 3 of 3 draws" in (tmp_path / "report.html").read_text()
+    )
+
+
 def test_near_duplicates_are_counted_and_the_first_named(tmp_path: Path) -> None:
     summary = report(tmp_path, near=NEAR)
     (row,) = summary["external"]

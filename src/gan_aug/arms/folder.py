@@ -14,6 +14,7 @@ from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.run.errors import GanAugError
+from gan_aug.settings.by_name import normal
 from gan_aug.settings.values import MEANINGS, PathText, Seen
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ class FolderImages(AddedFrom):
         for name, count in arm.added.count.items():
             have = len(there.by_class[name])
             if count > have:
-                lost = [path for path in there.unread if path.startswith(f"{name}/")]
+                lost = [
+                    path for path in there.unread if normal(path.partition("/")[0]) == normal(name)
+                ]
                 not_read = f" ({lost[0]} is not read: {there.unread[lost[0]]})" if lost else ""
                 raise GanAugError(
                     f"{where}.added.count.{name}={count}: {self.dir} has {have} images of {name}"

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from gan_aug.data.cache import default_cache_dir, own_cache
-from gan_aug.data.decode import Decoded, decode_files
+from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
 from gan_aug.data.exported import DRAW_FILE, ExportedDraw
-from gan_aug.data.image_table import Images
+from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.prepare import load
 from gan_aug.data.source import Source
@@ -34,7 +35,7 @@ from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, fin
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import held_out_pixels
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import sha256_of
+from gan_aug.run.files import open_regular
 from gan_aug.run.stored_model import Part
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.data import DataSettings
@@ -51,10 +52,10 @@ LOOKED_AT: dict[str, Any] = {"image_size": 64, "channels": 1, "fit": "squeeze"}
 
 
 class NearDuplicate(Part):
-    """An added image that is one picture with a held-out one."""
+    """An added image that is one picture with a real one."""
 
     added: str  # its path below the folder
-    real: str  # that of the held-out image, in the data set
+    real: str  # that of the real image, in the data set
     split: str
     correlation: float  # of their pixels
 
@@ -68,7 +69,8 @@ class ExternalFacts(Part):
     sha256: str  # of all pixels
     files_sha256: str  # of all paths and files
     images: dict[str, int]  # that are there, of each class
-    near: list[NearDuplicate]
+    near: list[NearDuplicate]  # those of held-out images
+    copies: dict[str, int] = Field(default_factory=dict)  # of training images, of each class
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class ExternalSet:
     sha256: str
     files_sha256: str
     unread: Mapping[str, str]
-    _find_near: Callable[[], list[NearDuplicate]]
+    _splits: Splits
+    _find_near: Callable[[Mapping[str, ImageTable]], list[NearDuplicate]]
 
     @cached_property
     def near(self) -> list[NearDuplicate]:
@@ -98,7 +101,16 @@ class ExternalSet:
 
         They are looked for when this is first asked.
         """
-        return self._find_near()
+        return self._find_near(self._splits.held_out)
+
+    @cached_property
+    def copies(self) -> dict[str, int]:
+        """How many added images of each class are one picture with a training image of the draw.
+
+        They are looked for when this is first asked.
+        """
+        found = {one.added for one in self._find_near({"training": self._splits.train})}
+        return {name: len(found.intersection(paths)) for name, paths in self.paths.items()}
 
     def facts(self, arms: list[str]) -> ExternalFacts:
         """Return what a study keeps of it, of which some arms take images."""
@@ -110,6 +122,7 @@ class ExternalSet:
             files_sha256=self.files_sha256,
             images={name: len(images) for name, images in self.by_class.items()},
             near=self.near,
+            copies=self.copies,
         )
 
 
@@ -145,9 +158,9 @@ def read_external(
         pixels.update(f"{name} {of_class.shape} ".encode())
         pixels.update(np.ascontiguousarray(of_class).tobytes())
 
-    def find_near() -> list[NearDuplicate]:
+    def find_near(tables: Mapping[str, ImageTable]) -> list[NearDuplicate]:
         small = decode_set(where, folder, names, data, **LOOKED_AT)
-        return _near(small.images, names, splits, data)
+        return _near(small.images, names, tables, splits.channels, data)
 
     return ExternalSet(
         folder=folder,
@@ -157,6 +170,7 @@ def read_external(
         sha256=pixels.hexdigest(),
         files_sha256=_digest(digests),
         unread=_unread(tree),
+        _splits=splits,
         _find_near=find_near,
     )
 
@@ -169,12 +183,20 @@ def digest_of(folder: Path, key: str) -> str:
     """
     root = folder.expanduser()
     tree = find_set(f"{key}={folder}", root)
-    try:
-        return _digest({path: sha256_of(root / path) for path in tree.images if "/" in path})
-    except OSError as error:
-        raise GanAugError(
-            f"{key}={folder}: cannot be read ({error.strerror}); allow reading it"
-        ) from error
+    return _digest_of(f"{key}={folder}", root, [path for path in tree.images if "/" in path])
+
+
+def _digest_of(where: str, folder: Path, names: list[str]) -> str:
+    files = dict[str, str]()
+    for path in names:
+        try:
+            with open_regular(folder / path, MAX_BYTES) as file:
+                files[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise GanAugError(
+                f"{where}: {path}: cannot be read ({error.strerror}); mend it, or take it away"
+            ) from error
+    return _digest(files)
 
 
 def _digest(files: Mapping[str, str]) -> str:
@@ -288,8 +310,13 @@ def decode_set(
     channels: int,
     fit: str,
 ) -> Decoded:
-    """Decode a set through the cache; refuse a file that is no sound image."""
-    cache_dir = own_cache(cache_dir_of(data), folder)
+    """Decode a set through the cache; refuse a file that is no sound image.
+
+    The cache knows files by names, sizes and times. Those of one set may be those of the next, out
+    of archives that keep no times: what is in the files has a cache of its own.
+    """
+    digest = _digest_of(where, folder, names)
+    cache_dir = own_cache(cache_dir_of(data), folder) / digest[:16]
     decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
     if decoded.bad:
         path, why = next(iter(decoded.bad.items()))
@@ -333,13 +360,16 @@ def load_small(data: DataSettings) -> Source:
 
 
 def _near(
-    added: Images, names: list[str], splits: Splits, data: DataSettings
+    added: Images,
+    names: list[str],
+    tables: Mapping[str, ImageTable],
+    channels: int,
+    data: DataSettings,
 ) -> list[NearDuplicate]:
-    """Find near duplicates of held-out images, in pictures of one size, grey and squeezed."""
-    tables = splits.held_out
+    """Find near duplicates of a draw's images, in pictures of one size, grey and squeezed."""
     of = [name for name, table in tables.items() for _ in range(len(table))]
     paths = [path for table in tables.values() for path in table.paths.tolist()]
-    found = nearest_alike(added, _small(splits, data))
+    found = nearest_alike(added, _small(tables, channels, data))
     return [
         NearDuplicate(
             added=names[row],
@@ -351,10 +381,9 @@ def _near(
     ]
 
 
-def _small(splits: Splits, data: DataSettings) -> Images:
-    """Return all held-out images as near duplicates are looked for."""
-    tables = splits.held_out
-    if {"image_size": data.image_size, "channels": splits.channels, "fit": data.fit} == LOOKED_AT:
+def _small(tables: Mapping[str, ImageTable], channels: int, data: DataSettings) -> Images:
+    """Return images of a draw as near duplicates are looked for."""
+    if {"image_size": data.image_size, "channels": channels, "fit": data.fit} == LOOKED_AT:
         return np.concatenate([table.images for table in tables.values()])
     small = load_small(data)
     # Paths are below the root of each test's own folder.

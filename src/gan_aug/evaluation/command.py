@@ -70,7 +70,8 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     numbers = {"headline": headline} | quality.model_dump(exclude_none=True)
     if (external := subject.external) is not None:
         near = [one.model_dump() for one in external.near]
-        numbers["external"] = {"seen": external.seen, "sha256": external.sha256, "near": near}
+        said = {"seen": external.seen, "sha256": external.sha256, "near": near}
+        numbers["external"] = said | {"copies": external.copies}
     write_json(run.folder / "metrics.json", numbers)
     write_text(run.folder / "quality.csv", _csv(quality))
     terminal = console()

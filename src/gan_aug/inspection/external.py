@@ -26,6 +26,7 @@ from gan_aug.run.files import write_text
 from gan_aug.run.record import Run
 from gan_aug.run.stored_model import Stored
 from gan_aug.run.terminal import cell, console, printable
+from gan_aug.settings.by_name import normal
 from gan_aug.settings.commands import InspectSettings
 
 FACTS, COPIES = "inspect.json", "copies.csv"
@@ -137,7 +138,8 @@ def _print(facts: ExternalFacts, title: str) -> None:
     for column in ("images", "of its own", *(f"of {split}" for split in splits)):
         table.add_column(column, justify="right")
     for name, n in facts.images.items():
-        of = Counter(one.split for one in facts.copies if one.path.partition("/")[0] == name)
+        own = [one for one in facts.copies if normal(one.path.partition("/")[0]) == normal(name)]
+        of = Counter(one.split for one in own)
         table.add_row(name, str(n), str(facts.alike[name]), *(str(of[s]) for s in splits))
     console().print(table)
     for what, counts in (("sizes", facts.sizes), ("file modes", facts.modes)):

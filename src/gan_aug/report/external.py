@@ -37,30 +37,32 @@ class ExternalRow:
     near: dict[str, int]  # split to near duplicates of its images, over all draws
     near_draws: int  # draws with any
     examples: list[Near]  # the first of them
+    copies: dict[str, int]  # class to near duplicates of training images, over all draws
+    copies_draws: int  # draws with any
 
 
 def summarise_external(study: Study) -> list[ExternalRow]:
-    """Return a row for the arms that share a set in each draw; empty without external sets."""
-    of_arms: dict[tuple[str, ...], list[int]] = {}
+    """Return a row for the arms that share a set in each draw, and for what is declared of it."""
+    of_arms: dict[tuple[tuple[str, ...], Seen], list[int]] = {}
     for number, job in enumerate(study.jobs):
         for one in job.result.external:
-            of_arms.setdefault(tuple(one.arms), []).append(number)
+            of_arms.setdefault((tuple(one.arms), one.seen), []).append(number)
     rows = []
-    for arms, numbers in of_arms.items():
+    for (arms, seen), numbers in of_arms.items():
         jobs = [study.jobs[number] for number in dict.fromkeys(numbers)]
         facts = {
             (job.result.draw, one.sha256): one
             for job in jobs
             for one in job.result.external
-            if tuple(one.arms) == arms
+            if (tuple(one.arms), one.seen) == (arms, seen)
         }
         serves = Counter(digest for _, digest in facts)
         near = [Near(draw, pair) for (draw, _), one in facts.items() for pair in one.near]
-        first = next(iter(facts.values()))
+        copies = [Counter(one.copies) for one in facts.values()]
         rows.append(
             ExternalRow(
                 arms=list(arms),
-                seen=first.seen,
+                seen=seen,
                 folders=list(dict.fromkeys(one.dir for one in facts.values())),
                 images=list({str(one.images): one.images for one in facts.values()}.values()),
                 draws=len({draw for draw, _ in facts}),
@@ -69,6 +71,10 @@ def summarise_external(study: Study) -> list[ExternalRow]:
                 near=dict(Counter(one.pair.split for one in near)),
                 near_draws=len({one.draw for one in near}),
                 examples=near[:_EXAMPLES],
+                copies=dict(+sum(copies, Counter())),
+                copies_draws=len(
+                    {draw for (draw, _), one in facts.items() if any(one.copies.values())}
+                ),
             )
         )
     return rows
@@ -82,6 +88,11 @@ def careful_of(row: ExternalRow) -> Iterator[str]:
             f"what the generator of the images of {arms} saw is not known (seen: unknown), so "
             "leakage of validation and test images cannot be excluded."
         )
+    if row.seen == "nothing" and row.copies:
+        yield (
+            f"the generator of the images of {arms} is declared to have seen nothing of this data "
+            f"set (seen: nothing), and {_copies(row)}."
+        )
     if row.near:
         of = " and ".join(f"{n} {split} images" for split, n in row.near.items())
         draws = f"{row.near_draws} of {row.draws} draws"
@@ -92,6 +103,12 @@ def careful_of(row: ExternalRow) -> Iterator[str]:
         )
 
 
+def _copies(row: ExternalRow) -> str:
+    of = " and ".join(f"{n} {name}" for name, n in row.copies.items())
+    draws = f"{row.copies_draws} of {row.draws} draws"
+    return f"{of} images are near duplicates of training images (in {draws})"
+
+
 def limits_of(row: ExternalRow) -> Iterator[str]:
     """Yield what the images do not let anyone say."""
     arms = " and ".join(row.arms)
@@ -100,6 +117,8 @@ def limits_of(row: ExternalRow) -> Iterator[str]:
             f"That the generator of the images of {arms} saw nothing of this data set is declared, "
             "not checked."
         )
+    if row.copies:
+        yield f"Among the images of {arms} {_copies(row)}."
     if row.shared > 1:
         all_ = "All draws" if row.shared == row.draws else f"{row.shared} of {row.draws} draws"
         yield (

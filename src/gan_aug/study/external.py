@@ -61,6 +61,12 @@ def _warnings(facts: ExternalFacts, there: ExternalSet) -> list[str]:
             f"{arms}: what the generator of {there.folder} saw is not known (added.seen=unknown), "
             "so leakage of validation and test images cannot be excluded"
         )
+    if n := sum(facts.copies.values()):
+        but = ", though it is declared that the generator saw nothing of this data set"
+        lines.append(
+            f"{arms}: {n} of {sum(facts.images.values())} images of {there.folder} are near "
+            f"duplicates of the draw's training images{but if facts.seen == 'nothing' else ''}"
+        )
     if facts.near:
         first, counts = facts.near[0], Counter(one.split for one in facts.near)
         of = ", ".join(f"{n} {split}" for split, n in counts.items())
