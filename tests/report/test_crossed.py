@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -179,3 +181,16 @@ def test_the_test_goes_with_the_interval() -> None:
         assert found.low is not None
         assert (found.low > 0) == (found.p < 0.05 and found.mean > 0)
         assert found.patients == 60
+
+
+def test_many_patients_take_no_more_memory_than_their_images() -> None:
+    """A set of data.external may have a hundred thousand, each with an image of their own."""
+    images = np.random.default_rng(0).random((2, 2, 4000))
+    tracemalloc.start()
+    try:
+        means = over_patients(images, np.arange(4000))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert means.patients == 4000
+    assert most < 10 * images.nbytes

@@ -108,9 +108,11 @@ def over_patients(by_image: Numbers, patients: NDArray[Any]) -> Means:
     of_draws = by_image.mean(axis=2)
     _, numbers = np.unique(patients, return_inverse=True)
     n_patients = int(numbers.max()) + 1
-    whose = np.zeros((n_images, n_patients))
-    whose[np.arange(n_images), numbers] = 1
-    sums = (by_image - of_draws[..., None]) @ whose / n_images
+    order = np.argsort(numbers, kind="stable")
+    firsts = np.searchsorted(numbers[order], np.arange(n_patients))
+    off_mean = (by_image - of_draws[..., None])[..., order]
+    # Another hospital may have a hundred thousand of either: no matrix of images by patients.
+    sums = np.add.reduceat(off_mean, firsts, axis=2) / n_images
     by_patient = sums.mean(axis=1)
     sampled = n_patients / (n_patients - 1)
     off = sums - by_patient[:, None]
