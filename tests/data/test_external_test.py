@@ -174,6 +174,18 @@ def test_a_planted_near_duplicate_is_named(loaded: Any, own: Path, nih: Path) ->
     assert loaded(in_full(nih), data__fit="pad").external["nih"].facts["near_duplicates"] == []
 
 
+def test_a_patient_that_both_have_is_named(loaded: Any, nih: Path) -> None:
+    def warnings() -> list[str]:
+        facts = loaded(in_full(nih, patient_regex=r"(p?\d+)_")).external["nih"].facts
+        return [one for one in facts["warnings"] if "the same people" in one]
+
+    assert not warnings()
+    write_image(nih / "Pneumonia" / "p3_1.png", 8001, SIZE)
+    (said,) = warnings()
+    assert said.startswith("data.external.nih: 1 of its patients have a name that the data set has")
+    assert "such as p3;" in said
+
+
 def test_where_near_duplicates_are_not_looked_for_that_is_said(
     loaded: Any, own: Path, nih: Path
 ) -> None:

@@ -203,12 +203,23 @@ def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
     one = result_of(tmp_path / "one" / "draw_0")["gans"]["normal"]
     assert one["checkpoint_sha256"] == draw["gans"]["normal"]["checkpoint_sha256"]
 
+    assert "does not make the same" not in more.stderr
+
     next(folder.glob("synthetic/normal/00003.png")).write_bytes(b"damaged")
     third = command("study", *STUDY, "study_dir=three", "study.count=70")
     assert third.returncode == 0, third.stderr
     assert "00003.png: is not the file its manifest lists" in third.stderr
     mended = {path.name: path.read_bytes() for path in folder.glob("synthetic/normal/*.png")}
     assert {name: mended[name] for name in before} == before
+
+
+@pytest.mark.slow
+def test_images_of_two_fits_are_told(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(SPY.replace("default_rng(seed)", "default_rng()"))
+    assert command("study", *STUDY, "study_dir=one").returncode == 0
+    more = command("study", *STUDY, "study_dir=two", "study.count=20")
+    assert more.returncode == 0, more.stderr
+    assert "Spy does not make the same pneumonia images again from the same seed" in more.stderr
 
 
 @pytest.mark.slow

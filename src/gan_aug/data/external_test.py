@@ -78,6 +78,12 @@ def _read(
             "or each group of near duplicates, counts as one"
         )
     table = table.take(~known & ~twice)
+    shared = {*table.patients.tolist()} & {*own.patients.tolist()}
+    if shared and source.patients_known and not notes.files_without_patient_id:
+        warnings.append(
+            f"{where}: {len(shared)} of its patients have a name that the data set has too, such "
+            f"as {min(shared)}; are they the same people? Results on {name} are then too good"
+        )
     if lacking := [label for label, n in table.counts().items() if not n]:
         raise GanAugError(
             f"{where}: has no images of {lacking[0]}, and a test needs some of each class (AUROC "

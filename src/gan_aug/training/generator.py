@@ -15,6 +15,7 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.models.generators.base import AT_ONCE
 from gan_aug.models.generators.fitted import FittedGenerator
 from gan_aug.models.synthesis import origin_of
 from gan_aug.run.errors import GanAugError, warn
@@ -66,10 +67,16 @@ def fit_generator(
             stage(f"{model.called}: images", unit="blocks")
             for name, count in lacking.items():
                 label, before = splits.classes.label(name), there.get(name, train.images[:0])
-                more = generator.sample(
-                    label, len(before), count - len(before), settings.generate.seed
-                )
-                there[name] = np.concatenate([before, more])
+                # Some that are there are made again: are the others of the same fit?
+                first = max(len(before) - 1, 0) // AT_ONCE * AT_ONCE
+                more = generator.sample(label, first, count - first, settings.generate.seed)
+                if not np.array_equal(more[: len(before) - first], before[first:]):
+                    warn(
+                        f"{run.folder}: {model.called} does not make the same {name} images again "
+                        f"from the same seed: the first {len(before)} are of one fit, others of "
+                        f"another; remove {run.folder} to have all of one, and draws that used it"
+                    )
+                there[name] = np.concatenate([before, more[len(before) - first :]])
         if identity is None:
             first = hashlib.sha256(there[min(there)][:1].tobytes()).hexdigest()
             identity = sha256_of_json([origin.model_dump(), first])
