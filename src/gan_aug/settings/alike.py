@@ -23,7 +23,10 @@ from gan_aug.settings.whole import among
 if TYPE_CHECKING:
     from gan_aug.settings.study import StudySettings
 
-MACHINE = ("trainer.accelerator", "trainer.deterministic", "trainer.benchmark")
+MACHINE = (
+    *("trainer.accelerator", "trainer.deterministic", "trainer.benchmark"),
+    "model.accelerator",  # of a generator that is no GAN
+)
 """What a draw is computed on: those of a study may differ in it, the parts of one may not."""
 _PLACES = (
     *("study_dir", "gans_dir", "data.root", "data.source.root", "data.cache_dir", "data.download"),

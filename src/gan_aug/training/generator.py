@@ -68,15 +68,15 @@ def fit_generator(
             for name, count in lacking.items():
                 label, before = splits.classes.label(name), there.get(name, train.images[:0])
                 # Some that are there are made again: are the others of the same fit?
-                first = max(len(before) - 1, 0) // AT_ONCE * AT_ONCE
-                more = generator.sample(label, first, count - first, settings.generate.seed)
-                if not np.array_equal(more[: len(before) - first], before[first:]):
+                start = max(len(before) - 1, 0) // AT_ONCE * AT_ONCE
+                more = generator.sample(label, start, count - start, settings.generate.seed)
+                if not np.array_equal(more[: len(before) - start], before[start:]):
                     warn(
                         f"{run.folder}: {model.called} does not make the same {name} images again "
                         f"from the same seed: the first {len(before)} are of one fit, others of "
                         f"another; remove {run.folder} to have all of one, and draws that used it"
                     )
-                there[name] = np.concatenate([before, more[len(before) - first :]])
+                there[name] = np.concatenate([before, more[len(before) - start :]])
         if identity is None:
             first = hashlib.sha256(there[min(there)][:1].tobytes()).hexdigest()
             identity = sha256_of_json([origin.model_dump(), first])
