@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from fake_study import change, report_without_figures, write_study
 
+from gan_aug.study import ending
+
 MINE = {"real": 0.0, "duplicate": 0.0, "gan": 0.02}
 NEAR = [
     {"added": f"normal/{i}.png", "real": f"test/{i}.png", "split": "test", "correlation": 0.99}
@@ -54,12 +56,28 @@ def test_what_is_declared_is_told_where_it_weighs(seen: str, tmp_path: Path) -> 
     assert ("lists the training images of its draw and no others" in done) == (seen == "draw")
 
 
+def test_a_multirun_says_at_its_end_what_its_jobs_said_in_their_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(tmp_path, seen="unknown")
+    (tmp_path / "report.html").unlink()
+    monkeypatch.setattr(ending, "_study_dir", tmp_path)
+    ending.finish()
+    said = capsys.readouterr()
+    assert "warning: what the generator of the images of gan saw is not known" in said.err
+    assert f"report      {tmp_path / 'report.html'}" in said.out
+
+
 def test_one_set_for_all_draws_is_said_to_be_that(tmp_path: Path) -> None:
     summary = report(tmp_path, seen="nothing", dir="made", sha256="0" * 64)
     assert any(
         "All draws take the images of gan from one set: the interval does not cover" in one
         for one in summary["answer"]["limits"]
     )
+    (rule,) = (one for one in summary["rules"] if one["rule"] == 8)
+    assert rule["title"] == "A generator is fitted for each draw"
+    assert not rule["passed"]
+    assert rule["detail"] == "1 external sets for 3 draws, 1 of them for several"
 
 
 def test_what_is_declared_of_one_condition_is_not_said_of_another(tmp_path: Path) -> None:
@@ -84,8 +102,8 @@ def test_copies_of_training_images_are_told(seen: str, tmp_path: Path) -> None:
     assert (row["copies"], row["copies_draws"]) == ({"normal": 12}, 3)
     careful, limits = ("\n".join(summary["answer"][key]) for key in ("careful", "limits"))
     said = "12 normal images are near duplicates of training images (in 3 of 3 draws)."
-    assert f"Among the images of gan {said}" in limits
-    assert (f"(seen: nothing), and {said}" in careful) == (seen == "nothing")
+    assert f"Among the images of gan, {said}" in limits
+    assert (f"(seen: nothing), yet {said}" in careful) == (seen == "nothing")
     assert (
         "of training images: 12 normal, in 3 of 3 draws" in (tmp_path / "report.html").read_text()
     )

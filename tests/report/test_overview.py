@@ -74,9 +74,9 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
     summary = replace(summary, gate=gate)
     titles = {"gan": "GAN images", "real": "real images"}
     said = (
-        "GAN images pass the gate (as varied as unseen real ones), with hospital = a: normal in "
-        "3 of 10 draws (real images: 39 % of the time), pneumonia in 4 of 10 draws (real images: "
-        "not measured)."
+        "The GAN images pass the gate (as varied as unseen real ones), with hospital = a: normal "
+        "in 3 of 10 draws (real images: 39 % of the time), pneumonia in 4 of 10 draws (real "
+        "images: not measured)."
     )
     assert said in answer_of(summary, titles, []).limits
 

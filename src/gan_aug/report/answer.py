@@ -338,7 +338,7 @@ def _gate(summary: Summary) -> Iterator[str]:
         )
         return
     for condition, classes in by_condition.items():
-        said = f"{summary.maker} images pass the gate (as varied as unseen real ones)"
+        said = f"The {summary.maker} images pass the gate (as varied as unseen real ones)"
         yield f"{said}{condition}: {', '.join(classes)}."
 
 

@@ -19,6 +19,7 @@ from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.comparisons import Verdict, shown_difference
 from gan_aug.report.crossed import fixed
 from gan_aug.report.done import minutes, what_was_done
+from gan_aug.report.external import careful_of
 from gan_aug.report.figures import all_figures
 from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.quality import name_of
@@ -46,10 +47,17 @@ def as_csv(table: pl.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written: where its page lies, and what it says first."""
+    """A report that was written.
+
+    Attributes:
+        page: where it lies.
+        answer: what it says first.
+        of_external: what external sets make all else to be read with.
+    """
 
     page: Path
     answer: Answer
+    of_external: list[str]
 
 
 def write_report(
@@ -90,7 +98,7 @@ def write_report(
     os.utime(page, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
         write_archive(study, kept, archive)
-    return Report(page, answer)
+    return Report(page, answer, [said for one in summary.external for said in careful_of(one)])
 
 
 def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:

@@ -84,7 +84,7 @@ def _chosen_by(study: Study) -> Iterator[str]:
     )
     if fitted_on:
         said.append(
-            f"{_maker(study)} images are measured with a reference classifier fitted on "
+            f"The {_maker(study)} images are measured with a reference classifier fitted on "
             f"{' or '.join(fitted_on)} labelled images."
         )
     if said:

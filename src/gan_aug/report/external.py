@@ -91,7 +91,7 @@ def careful_of(row: ExternalRow) -> Iterator[str]:
     if row.seen == "nothing" and row.copies:
         yield (
             f"the generator of the images of {arms} is declared to have seen nothing of this data "
-            f"set (seen: nothing), and {_copies(row)}."
+            f"set (seen: nothing), yet {_copies(row)}."
         )
     if row.near:
         of = " and ".join(f"{n} {split} images" for split, n in row.near.items())
@@ -104,7 +104,7 @@ def careful_of(row: ExternalRow) -> Iterator[str]:
 
 
 def _copies(row: ExternalRow) -> str:
-    of = " and ".join(f"{n} {name}" for name, n in row.copies.items())
+    of = ", ".join(f"{n} {name}" for name, n in row.copies.items())
     draws = f"{row.copies_draws} of {row.draws} draws"
     return f"{of} images are near duplicates of training images (in {draws})"
 
@@ -118,7 +118,7 @@ def limits_of(row: ExternalRow) -> Iterator[str]:
             "not checked."
         )
     if row.copies:
-        yield f"Among the images of {arms} {_copies(row)}."
+        yield f"Among the images of {arms}, {_copies(row)}."
     if row.shared > 1:
         all_ = "All draws" if row.shared == row.draws else f"{row.shared} of {row.draws} draws"
         yield (

@@ -47,15 +47,20 @@ def _refitted(study: Study) -> StudyCheck:
     for job in study.jobs:
         for gan in job.result.gans.values():
             seen.setdefault(gan.checkpoint_sha256, set()).add(job.result.draw)
+    sets: dict[str, set[int]] = {}  # by the pixels of external sets
+    for job in study.jobs:
+        for one in job.result.external:
+            sets.setdefault(one.sha256, set()).add(job.result.draw)
     maker = maker_of(job.result.method for job in study.jobs)
-    shared = sum(len(draws) > 1 for draws in seen.values())
-    detail = f"{len(seen)} {maker}s for {len({job.result.draw for job in study.jobs})} draws"
-    if not seen:
-        detail = "the study has no GAN"
-    if shared:
-        detail = f"{shared} {maker}s serve several draws"
-    title = f"A {maker} is fitted for each draw"
-    return StudyCheck(rule=8, title=title, passed=not shared, detail=detail, failed_in=[])
+    n, passed, said = len({job.result.draw for job in study.jobs}), True, []
+    for made, what in ((seen, f"{maker}s"), (sets, "external sets")):
+        shared = sum(len(draws) > 1 for draws in made.values())
+        passed &= not shared
+        if made:
+            of_several = f", {shared} of them for several" if shared else ""
+            said.append(f"{len(made)} {what} for {n} draws{of_several}")
+    detail, title = "; ".join(said) or "the study has no GAN", f"A {maker} is fitted for each draw"
+    return StudyCheck(rule=8, title=title, passed=passed, detail=detail, failed_in=[])
 
 
 def _paired(study: Study) -> StudyCheck:

@@ -65,7 +65,10 @@ def finish() -> None:
                 from gan_aug.report.build import write_report
 
                 try:
-                    print(f"report      {write_report(_study_dir).page}")
+                    report = write_report(_study_dir)
+                    for said in report.of_external:  # jobs' own warnings are in their output
+                        warn(said)
+                    print(f"report      {report.page}")
                 except GanAugError as error:
                     if failed is None:
                         raise
