@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gan_aug.models.generators.ddpm import CHECKPOINT, DDPM
-from gan_aug.run.errors import Diverged
+from gan_aug.run.errors import Diverged, GanAugError
 
 pytest.importorskip("diffusers")
 
@@ -103,3 +103,9 @@ def test_a_damaged_state_is_fitted_again_from_the_start(
     again.fit(images, labels, seed=0)
     assert "ddpm.pt: cannot be read" in capsys.readouterr().err
     assert np.array_equal(again.sample(0, 4, seed=1), whole.sample(0, 4, seed=1))
+
+
+def test_a_size_that_its_resolutions_do_not_divide_is_told() -> None:
+    images = np.zeros((4, 1, 18, 18), np.uint8)
+    with pytest.raises(GanAugError, match=r"data\.image_size=18: .* takes multiples of \d+"):
+        model(patch=2, widths=[8, 16]).fit(images, np.zeros(4, np.int64), seed=0)

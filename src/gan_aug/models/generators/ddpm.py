@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_aug.data.batches import to_float, to_uint8
-from gan_aug.run.errors import Diverged, require, said, warn
+from gan_aug.run.errors import Diverged, GanAugError, require, said, warn
 from gan_aug.run.progress import update
 from gan_aug.run.seeds import stream_seed
 
@@ -89,7 +89,14 @@ class DDPM:
 
         Raises:
             Diverged: the loss is not finite.
+            GanAugError: the resolutions do not divide images of this size.
         """
+        if images.shape[-1] % (unit := self._patch * 2 ** (len(self._widths) - 1)):
+            raise GanAugError(
+                f"data.image_size={images.shape[-1]}: model.patch={self._patch} with "
+                f"{len(self._widths)} model.widths takes multiples of {unit}; choose one, or fewer "
+                "widths"
+            )
         torch.manual_seed(seed)
         self._shape = images.shape[1:]
         several = len(np.unique(labels)) > 1
