@@ -26,9 +26,9 @@ def facts(draw: int, **others: Any) -> dict[str, Any]:
     } | others  # fmt: skip
 
 
-def report(folder: Path, **others: Any) -> dict[str, Any]:
+def report(folder: Path, quality: float | None = None, **others: Any) -> dict[str, Any]:
     """Return the summary of a study of three draws, with these facts in all of them."""
-    write_study(folder, MINE, draws=3)
+    write_study(folder, MINE, draws=3, quality=quality)
 
     def edit(metrics: dict[str, Any], draw: int) -> None:
         metrics["arms"]["gan"]["source"] = "folder"
@@ -54,6 +54,16 @@ def test_what_is_declared_is_told_where_it_weighs(seen: str, tmp_path: Path) -> 
     (done,) = (one for one in answer["done"] if "a generator that gan_aug did not fit" in one)
     assert "from draw_0, draw_1, draw_2 (9 + 8 there)" in done
     assert ("lists the training images of its draw and no others" in done) == (seen == "draw")
+
+
+@pytest.mark.parametrize("seen", ["draw", "unknown"])
+def test_real_images_are_not_said_to_be_unseen_where_that_is_not_known(
+    seen: str, tmp_path: Path
+) -> None:
+    report(tmp_path, quality=1.0, seen=seen)
+    page = (tmp_path / "report.html").read_text()
+    assert ("neither the generator nor the classifier has seen" in page) == (seen == "draw")
+    assert ("whether the generator has is not known" in page) == (seen == "unknown")
 
 
 def test_a_multirun_says_at_its_end_what_its_jobs_said_in_their_output(

@@ -67,13 +67,13 @@ def cut_held_out(
         left = min(side.counts()[name] for side in sides)
         if left < FEWEST and name in needed:
             raise GanAugError(
-                f"quality.count={count}: only {left} {name} images that no generator has seen are "
+                f"quality.count={count}: only {left} {name} images to compare with are "
                 f"left on each side, {FEWEST} are the fewest; leave it more of them (a smaller "
                 f"data.subset.{name}), or measure no quality (quality.use=[])"
             )
         if left < count and name in needed:
             warn(
-                f"quality.count={count}: only {left} {name} images that no generator has seen are "
+                f"quality.count={count}: only {left} {name} images to compare with are "
                 f"left on each side{among}; {name} is measured with N = {left}"
             )
         wanted.append(min(count, left) if name in needed else count)
