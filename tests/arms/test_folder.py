@@ -16,6 +16,7 @@ from external_images import describe, plant, write
 from PIL import Image
 from support import FP32, TINY_STUDY, check_study, settings_of
 
+from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.external_set import digest_of, read_external
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
@@ -90,6 +91,16 @@ def test_files_of_the_same_names_sizes_and_times_are_not_taken_for_the_former_on
             os.utime(path, ns=(10**18, 10**18))
         assert np.array_equal(read().by_class["normal"], images)
         assert read().files_sha256 == digest_of(made, "x")
+
+
+def test_a_folder_that_changes_after_the_check_gives_no_fewer_images(
+    made: Path, cache_home: Path
+) -> None:
+    settled, prepared = settle(cache_home)
+    check_settled_arms(settled, prepared.splits)
+    (made / "normal/000.png").unlink()
+    with pytest.raises(GanAugError, match="only 11 images of normal by now, 12 are wanted"):
+        DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
 
 
 def test_copies_of_training_images_are_counted_and_said(

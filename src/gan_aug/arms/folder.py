@@ -104,6 +104,11 @@ class FolderImages(AddedFrom):
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return the first images of the class that pass the filter."""
         made = Generated(self.of_draw(draw).by_class[name])
+        if len(made) < count:
+            raise GanAugError(
+                f"{self.dir}: has only {len(made)} images of {name} by now, {count} are wanted; "
+                "put them back, and repeat the command"
+            )
         if self.filter.on:
             made = Generated(np.array(made.images))  # torch warns of what it may not write to
             what, remedy = f"images of {self.dir}", "bring more"
