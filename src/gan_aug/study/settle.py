@@ -179,7 +179,7 @@ def _without_quality(
         if side < 1.5 * FEWEST:
             print(
                 f"quality.use=[]: about {side:.0f} {name} images on each side are left to measure "
-                f"its GANs with, and draws differ; {FEWEST} are the fewest"
+                f"generated ones with, and draws differ; {FEWEST} are the fewest"
             )
             return {"quality.use": []}
     return {}
