@@ -170,7 +170,8 @@ def test_too_much_asked_gives_what_there_is_and_says_so(
     assert counts == taken.reference.counts()
     assert all(10 <= n < 100 for n in counts.values())
     assert [
-        line.split(": only ")[1].split(" that")[0] for line in capsys.readouterr().err.splitlines()
+        line.split(": only ")[1].split(" to compare")[0]
+        for line in capsys.readouterr().err.splitlines()
     ] == [f"{n} {name} images" for name, n in counts.items()]
     held_out(draw(), 10)
     assert capsys.readouterr().err == ""
