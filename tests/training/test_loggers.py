@@ -6,6 +6,7 @@ import json
 import os
 import random
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,6 +68,79 @@ def test_a_service_that_fails_is_one_warning_and_draws_no_random_number(
     assert capsys.readouterr().err == (
         "warning: logger.it: nobody there. Sorry; It lacks s/draw_0/real/0, which goes on\n"
     )
+
+
+class Breaks(Service):
+    """Is begun, and then breaks at every scalar."""
+
+    title, key = "It", "logger.it"
+    ended: str | None = None
+
+    def open(self) -> Any:
+        def refuse(*_: object) -> None:
+            raise OSError("POST http://me:secret@host:5000/api and https://host/a@b failed")
+
+        return SimpleNamespace(log_metrics=refuse, log_hyperparams=lambda _: None)
+
+    def end(self, logger: Any, status: str) -> None:
+        self.ended = status
+
+
+def test_a_run_that_lacks_something_is_ended_as_failed_and_no_password_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = Breaks(fitting(tmp_path))
+    logger.log_metrics({"loss": 0.5}, 1)
+    close_all([logger])
+    assert logger.ended == "failed"
+    said = capsys.readouterr().err
+    assert "POST http://host:5000/api and https://host/a@b failed" in said
+    assert "secret" not in said
+
+
+def test_wandb_asks_nobody_for_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would in a terminal, and a study would wait there, or lose what it sends."""
+    import wandb
+
+    found: list[bool] = []
+
+    def init(mode: str | None = None, **_: object) -> Any:
+        if mode is None:
+            found.append(sys.stdin.isatty())
+            raise OSError("nobody is logged in")
+        return SimpleNamespace(define_metric=lambda *_, **__: None)
+
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setattr(WandB, "_unreachable", False)
+    monkeypatch.setattr("gan_aug.training.loggers.WandbLogger", lambda experiment: experiment)
+    WandB(fitting(tmp_path), "p", None, offline=False).open()
+    assert found == [False]
+    assert sys.stdin is terminal
+
+
+@pytest.mark.slow
+def test_mlflow_goes_on_where_a_setting_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow takes no other value of a setting; that must not cost the scalars."""
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # which Lightning's logger sets for good
+    for step, settings in enumerate([{"lr": 0.1}, {"lr": 0.2, "new": 1}]):
+        of = StudyFit("s", "draw_0/real/0", {}, settings, tmp_path)
+        one = Fitting(SimpleNamespace(folder=tmp_path), None, 0, of)  # type: ignore[arg-type]
+        logger = MLflow(one, "e", uri)
+        logger.log_metrics({"loss": 0.5}, step)
+        close_all([logger])
+        assert not logger.lost
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
+    assert run.data.params == {"lr": "0.1", "new": "1"}
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == 2
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

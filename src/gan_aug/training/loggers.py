@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ _LONGEST = 128
 _NO_NAME = re.compile(r"[^\w/. -]+", re.ASCII)
 """What MLflow refuses in a metric's name."""
 _TAG = "gan_aug.id"
+_PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
+"""User and password in an address, which libraries repeat in their messages."""
 
 
 class Service(Logger, ABC):
@@ -65,6 +68,10 @@ class Service(Logger, ABC):
     def open(self) -> Logger:
         """Return Lightning's logger of the run, begun or gone on with."""
 
+    def send_settings(self, logger: Any) -> None:
+        """Send the settings of a run that was just opened."""
+        logger.log_hyperparams(self.fitting.settings)
+
     @abstractmethod
     def end(self, logger: Any, status: str) -> None:
         """End the run, as a `success` or `failed`."""
@@ -82,11 +89,14 @@ class Service(Logger, ABC):
             self.close(status)
 
     def close(self, status: str = "success") -> None:
-        """End the run in the service, if it was begun."""
+        """End the run in the service, if it was begun; one that lacks something failed."""
         logger = self._logger
-        if logger is not None:
+        if logger is not None and self.lost:  # which was said
+            with _same_random_numbers(), suppress(Exception):
+                self.end(logger, "failed")
+        elif logger is not None:
             self._try(lambda _: self.end(logger, status))
-            self._logger = None
+        self._logger = None
 
     def _try(self, act: Callable[[Any], None]) -> None:
         if self.lost:
@@ -95,7 +105,7 @@ class Service(Logger, ABC):
             try:
                 if self._logger is None:
                     self._logger = self.open()
-                    self._logger.log_hyperparams(self.fitting.settings)
+                    self.send_settings(self._logger)
                 act(self._logger)
             except Exception as error:
                 self.lost = True
@@ -139,7 +149,8 @@ class WandB(Service):
         run = None
         if not (self.offline or WandB._unreachable):
             try:
-                run = wandb.init(**options)
+                with _nobody_to_ask():
+                    run = wandb.init(**options)
             except Exception as error:
                 WandB._unreachable = True
                 warn(
@@ -166,6 +177,7 @@ class MLflow(Service):
     def __init__(self, fitting: Fitting, experiment: str, tracking_uri: str) -> None:
         super().__init__(fitting)
         self.experiment_name, self.tracking_uri = experiment, tracking_uri
+        self._sent: Mapping[str, str] = {}  # settings that the run has, of an earlier attempt
         self.lost = tracking_uri in MLflow._away  # was said; waiting at every fit helps nobody
 
     def open(self) -> Logger:
@@ -201,7 +213,16 @@ class MLflow(Service):
                 client.create_experiment(self.experiment_name)
             return new
         same = client.search_runs([experiment.experiment_id], f"tags.`{_TAG}` = '{self.version}'")
-        return logger(same[0].info.run_id) if same else new
+        if not same:
+            return new
+        self._sent = same[0].data.params
+        return logger(same[0].info.run_id)
+
+    def send_settings(self, logger: Any) -> None:
+        """Send the settings that the run lacks; of the others MLflow keeps the first value."""
+        settings = {k: v for k, v in self.fitting.settings.items() if k not in self._sent}
+        if settings:
+            logger.log_hyperparams(settings)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send scalars, under names that MLflow takes: D_x for D(x)."""
@@ -237,7 +258,8 @@ def mlflow(fitting: Fitting, experiment: str, tracking_uri: str | None) -> MLflo
 
 
 def _reason(error: Exception) -> str:
-    return said(error, 200).rstrip(".") or type(error).__name__
+    reason = _PASSWORD.sub("", said(error))[:200]
+    return reason.rstrip(".") or type(error).__name__
 
 
 def close_all(loggers: Iterable[Any]) -> None:
@@ -246,6 +268,18 @@ def close_all(loggers: Iterable[Any]) -> None:
         logger.finalize("success")
         if isinstance(logger, Service | MetricsCSV):
             logger.close()
+
+
+@contextmanager
+def _nobody_to_ask() -> Iterator[None]:
+    """Let W&B find no terminal: it would ask there for a login, and a study would wait."""
+    before = sys.stdin
+    with open(os.devnull) as nothing:
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 @contextmanager
