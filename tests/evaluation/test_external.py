@@ -206,6 +206,28 @@ def test_inspect_counts_copies_in_folders_that_macos_named(
     assert (name, images, own, sum(map(int, copies))) == (names[1], "12", "0", 12)
 
 
+def test_inspect_names_the_file_itself_where_the_set_has_it(
+    cache_home: Path, tmp_path: Path
+) -> None:
+    """Of an image in one grey too, which is like no other picture; not one nearly the same."""
+    for label, name in enumerate(CLASSES):
+        for i in range(12):
+            write_image(tmp_path / "images" / name / f"{i}.png", 1000 * label + i)
+    folder, made = tmp_path / "images/benign", tmp_path / "made/benign"
+    Image.new("L", (50, 40), 9).save(folder / "grey.png")
+    with Image.open(folder / "3.png") as image:
+        image.resize((100, 80)).save(folder / "03.png")  # before it by name
+    made.mkdir(parents=True)
+    for name in ("grey.png", "3.png"):
+        shutil.copy(folder / name, made / name)
+    typed = ("external.dir=made", *of_data(tmp_path), "hydra.run.dir=out")
+    run_command(cache_home, "inspect", *typed, cwd=tmp_path, check=True)
+    with (tmp_path / "out" / "copies.csv").open(newline="") as file:
+        rows = [(row["path"], row["real"], row["same_bytes"]) for row in csv.DictReader(file)]
+    own = [("benign/3.png", "benign/3.png", "true"), ("benign/grey.png", "benign/grey.png", "true")]
+    assert rows == own
+
+
 @pytest.mark.slow
 def test_evaluate_as_typed(home: Path, made: Path, cache_home: Path, tmp_path: Path) -> None:
     """A set of the draw's own images copies them all, and is told so."""

@@ -83,18 +83,21 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
 
     every = concatenate(*source.tables().values())
     splits = np.repeat(list(source.tables()), [len(t) for t in source.tables().values()])
-    hashes = {*every.hashes.tolist()}
+    rows = {digest: row for row, digest in enumerate(every.hashes.tolist())}
+    alike = zip(*nearest_alike(decoded.images, np.asarray(every.images)), strict=True)
+    # The file itself, where it is there; of one grey no picture is like any other.
+    same = ((row, rows.get(decoded.good[name]["sha256"])) for row, name in enumerate(names))
+    found = {row: (other, correlation) for row, other, correlation in alike}
+    found |= {row: (other, 1.0) for row, other in same if other is not None}
     copies = [
         Copy(
             path=names[row],
             real=str(every.paths[other]),
             split=str(splits[other]),
-            same_bytes=decoded.good[names[row]]["sha256"] in hashes,
+            same_bytes=decoded.good[names[row]]["sha256"] in rows,
             correlation=round(float(correlation), 4),
         )
-        for row, other, correlation in zip(
-            *nearest_alike(decoded.images, np.asarray(every.images)), strict=True
-        )
+        for row, (other, correlation) in sorted(found.items())
     ]
     groups = near_duplicates(decoded.images)
     later = np.ones(len(names), bool)
