@@ -43,7 +43,7 @@ class CutMix(Mixing):
 
     A patch of each image is replaced by that of another one, and the targets are mixed by its area.
     Its share of the image is from Beta(alpha, alpha), its place from the uniform distribution; both
-    once for each batch.
+    once for each batch. Where it leaves the image it is cut, and the area that is left counts.
     """
 
     of_arm = True

@@ -26,7 +26,7 @@ class SemiSupervisedGAN(Learner):
     (`feature_weight` times the mean square of the differences; section 3.1), and passes for real
     (`adversarial_weight` times -log D). Its images serve the classifier's loss and are not kept.
 
-    Of all images the classifier's step sees the same random changes.
+    The generator's step sees images as they were changed at random for the classifier's step.
 
     Raises:
         GanAugError: the generator makes no images of this size.
