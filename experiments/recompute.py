@@ -105,6 +105,7 @@ def recompute(folder: Path) -> None:
         **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": [], "gate": []}
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
+        | {"external": [], "adds": "gan", "maker": "GAN"}
         | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
         | {"corrected_over": corrected_over, "data_classes": study.classes, "declared": False}
     )
