@@ -179,7 +179,7 @@ def at_home(home: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ("arguments", "part"),
     [
         ([], "checkpoint, synthetic.dir, external.dir: set just one"),
-        (["checkpoint=x", "synthetic.dir=y"], "checkpoint, synthetic.dir, external.dir: set just one"),
+        (["checkpoint=x", "synthetic.dir=y"], "synthetic.dir, external.dir: set just one"),
         (["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: no such file"),
         (["synthetic.dir=nowhere"], "synthetic.dir=nowhere: no such folder"),
         ([LAST, "quality.use=[kidd]"], "quality.use: kidd is none of"),
