@@ -364,6 +364,6 @@ def test_a_behaviour_of_arms_is_a_file_and_an_arm_with_it(copy: Copy) -> None:
         ("arms.beside.added.beside=2", "arms.beside.added.beside=2: must be a number from 0 to"),
         ("arms.beside.added.ratio=0.5", "beside=0.25: shows an added image in every real one, so"),
         ("arms.beside.added.label_smoothing=0.1", "has no place beside grain"),
-        ("arms.beside.added.source=grian", "must be one of none, duplicate, gan, grain, real"),
+        ("arms.beside.added.source=grian", "one of none, duplicate, folder, gan, grain, real"),
     ):
         copy.run("study", *study, wrong, "study_dir=w", refused=line)
