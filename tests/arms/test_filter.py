@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from support import ORIGIN
 
-from gan_aug.arms.gan import far_enough, nearest_distance
+from gan_aug.arms.filter import far_enough, nearest_distance
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.data.synthetic import Generated, write_set

@@ -17,7 +17,8 @@ from PIL import Image
 from support import FP32, TINY_STUDY, check_study, settings_of
 
 from gan_aug.arms.check import check_settled_arms
-from gan_aug.data.external_set import digest_of, read_external
+from gan_aug.data.external_files import digest_of
+from gan_aug.data.external_set import read_external
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
 from gan_aug.run.arguments import for_hydra

@@ -9,6 +9,7 @@ read, and refused, without it.
 from __future__ import annotations
 
 import importlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -161,15 +162,19 @@ class AddedFrom(Behaviour):
         """Return the classes of the real images that its images of a class are made of."""
         return []
 
+    @abstractmethod
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
         """Return `count` images of a class; raise GanAugError where there are not as many."""
-        raise NotImplementedError
 
 
 class Nothing(AddedFrom):
     """No images: the arm trains on real ones alone."""
 
     name = "none"
+
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+        """Return no image, whatever is asked for."""
+        return Taken(np.asarray(draw.splits.train.images)[:0])
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,8 @@ def behaviours() -> tuple[type[Behaviour], ...]:
         for module in modules
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, Behaviour)
-        if kind.__module__ == module.__name__ and kind not in (Behaviour, AddedFrom, Mixing)
+        if kind.__module__ == module.__name__ and kind not in (Behaviour, Mixing)
+        if not inspect.isabstract(kind)
     )
 
 
@@ -289,14 +295,18 @@ def _kinds(kind: type[B]) -> list[type[B]]:
     return [one for one in behaviours() if issubclass(one, kind)]
 
 
+def _sources() -> list[type[AddedFrom]]:
+    return _kinds(AddedFrom)  # type: ignore[type-abstract]
+
+
 def source_of(arm: ArmSettings) -> AddedFrom:
     """Return where an arm's added images come from."""
-    return next(kind for kind in _kinds(AddedFrom) if kind.chosen(arm)).of(arm)
+    return next(kind for kind in _sources() if kind.chosen(arm)).of(arm)
 
 
 def source_names() -> list[str]:
     """Return what `added.source` may be."""
-    return [kind.name for kind in _kinds(AddedFrom) if "name" in vars(kind)]
+    return [kind.name for kind in _sources() if "name" in vars(kind)]
 
 
 def mixings_of(arm: ArmSettings) -> list[Mixing]:

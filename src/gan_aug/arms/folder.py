@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import AddedFrom, Draw, Taken
-from gan_aug.arms.gan import Filter, GANImages
+from gan_aug.arms.base import Draw, Taken
+from gan_aug.arms.filter import Filtered
+from gan_aug.arms.gan import GANImages
 from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
@@ -22,27 +23,16 @@ if TYPE_CHECKING:
     from gan_aug.settings.study import SettledStudy, StudySettings
 
 
-class FolderImages(AddedFrom):
+class FolderImages(Filtered):
     """Images of a folder with a folder for each class, in the order of their names."""
 
     name = "folder"
     dir: PathText | None = Field(default=None, description="a folder with a folder for each class")
     seen: Seen | None = Field(default=None, description=f"what the generator saw: {MEANINGS}")
-    filter: Filter = Field(default=Filter(), description="which images are taken")
 
     def generated(self, arm: ArmSettings) -> bool:
         """Always."""
         return True
-
-    @property
-    def filters(self) -> bool:
-        """Whether its filter is on."""
-        return self.filter.on
-
-    @property
-    def predicts(self) -> bool:
-        """Whether its filter asks how sure a classifier is."""
-        return bool(self.filter.min_confidence)
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that it says which folder, and what the generator saw."""

@@ -13,9 +13,7 @@ Whatever is declared, no added image may be a held-out one, and near duplicates 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,22 +22,19 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from gan_aug.data.cache import default_cache_dir, own_cache
-from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
+from gan_aug.data.decode import Decoded
 from gan_aug.data.exported import DRAW_FILE, ExportedDraw
+from gan_aug.data.external_files import decode_set, digest, files_by_class, find_set, unread_of
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.prepare import load
 from gan_aug.data.source import Source
-from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import held_out_pixels
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import open_regular
 from gan_aug.run.stored_model import Part
-from gan_aug.settings.by_name import normal
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.values import MOST_IMAGES, Seen
+from gan_aug.settings.values import Seen
 
 DECLARED: dict[Seen, str] = {
     "draw": "the draw.json lists the training images of this draw and no others",
@@ -168,101 +163,11 @@ def read_external(
         by_class=dict(zip(files, images, strict=True)),
         paths=files,
         sha256=pixels.hexdigest(),
-        files_sha256=_digest(digests),
-        unread=_unread(tree),
+        files_sha256=digest(digests),
+        unread=unread_of(tree),
         _splits=splits,
         _find_near=find_near,
     )
-
-
-def digest_of(folder: Path, key: str) -> str:
-    """Return the `files_sha256` of the external set in a folder, without decoding any image.
-
-    Raises:
-        GanAugError: it cannot be read.
-    """
-    root = folder.expanduser()
-    tree = find_set(f"{key}={folder}", root)
-    return _digest_of(f"{key}={folder}", root, [path for path in tree.images if "/" in path])
-
-
-def _digest_of(where: str, folder: Path, names: list[str]) -> str:
-    files = dict[str, str]()
-    for path in names:
-        try:
-            with open_regular(folder / path, MAX_BYTES) as file:
-                files[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise GanAugError(
-                f"{where}: {path}: cannot be read ({error.strerror}); mend it, or take it away"
-            ) from error
-    return _digest(files)
-
-
-def _digest(files: Mapping[str, str]) -> str:
-    lines = (f"{digest} {path}\n" for path, digest in sorted(files.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def find_set(where: str, folder: Path) -> Tree:
-    """Find all files of a set; refuse links out of it before any is followed."""
-    if not folder.is_dir():
-        raise GanAugError(f"{where}: no such folder; name one with a folder of images a class")
-    root = folder.resolve()
-    for place, folders, files in os.walk(folder):
-        for path in (Path(place, name) for name in (*folders, *files)):
-            if not path.is_symlink():
-                continue
-            try:
-                inside = path.resolve(strict=True).is_relative_to(root)
-            except (OSError, RuntimeError):  # to nowhere, or to itself
-                inside = False
-            if not inside:
-                raise GanAugError(
-                    f"{where}: {path.relative_to(folder)} is a link that leads out of the folder "
-                    "or to nothing; put the files themselves there"
-                )
-    tree = find_files(folder, None, on_bad_file="skip")
-    for name, why in tree.others.items():
-        if why == NAMED_BADLY or why.startswith(UNREADABLE):
-            raise GanAugError(f"{where}: {name}: {why}; mend it, or take it away")
-    return tree
-
-
-def _unread(tree: Tree) -> dict[str, str]:
-    """Return the files in class folders, and the images beside these, that are not read."""
-    loose = {path: "an image outside the class folders" for path in tree.images if "/" not in path}
-    others = tree.others.items()
-    return loose | {path: why for path, why in others if "/" in path and why != HIDDEN}
-
-
-def files_by_class(where: str, tree: Tree, classes: Iterable[str]) -> dict[str, list[str]]:
-    """Return the images of each class of the data set; refuse a folder with images of another."""
-    files: dict[str, list[str]] = {name: [] for name in classes}
-    called = {normal(name): name for name in files}
-    there = Counter(normal(path.partition("/")[0]) for path in tree.images if "/" in path)
-    named = f"this data set's classes are {', '.join(files)}"
-    if not there:
-        loose = f", and {len(tree.images)} images lie in it itself" if tree.images else ""
-        raise GanAugError(
-            f"{where}: has no folder with images{loose}; it needs one a class, and {named}"
-        )
-    if other := there.keys() - called.keys():
-        raise GanAugError(
-            f"{where}: has images in the folders {', '.join(sorted(there))}, and {named}; rename "
-            f"{min(other)}, letter for letter, or take it away"
-        )
-    for path in tree.images:
-        first, slash, _ = path.partition("/")
-        if slash:
-            files[called[normal(first)]].append(path)
-    for name, paths in files.items():
-        if len(paths) > MOST_IMAGES:
-            raise GanAugError(
-                f"{where}: has {len(paths)} images of {name}, {MOST_IMAGES} are the most; take "
-                "some away"
-            )
-    return files
 
 
 def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) -> None:
@@ -299,35 +204,6 @@ def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) 
             f"draw does not train on, and not {len(own - seen_hashes)} of its {len(own)}; export "
             "the draw again with the settings of this study, and fit the generator on that"
         )
-
-
-def decode_set(
-    where: str,
-    folder: Path,
-    names: list[str],
-    data: DataSettings,
-    image_size: int,
-    channels: int,
-    fit: str,
-) -> Decoded:
-    """Decode a set through the cache; refuse a file that is no sound image.
-
-    The cache knows files by names, sizes and times. Those of one set may be those of the next, out
-    of archives that keep no times: what is in the files has a cache of its own.
-    """
-    digest = _digest_of(where, folder, names)
-    cache_dir = own_cache(cache_dir_of(data), folder) / digest[:16]
-    decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
-    if decoded.bad:
-        path, why = next(iter(decoded.bad.items()))
-        more = f" (and {len(decoded.bad) - 1} more bad files)" if len(decoded.bad) > 1 else ""
-        raise GanAugError(f"{where}: {path}: {why}{more}; mend it, or take it away")
-    return decoded
-
-
-def cache_dir_of(data: DataSettings) -> Path:
-    """Return the folder of decoded images."""
-    return Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
 
 
 def _refuse_held_out(folder: Path, decoded: Decoded, splits: Splits) -> None:

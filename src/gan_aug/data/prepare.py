@@ -26,9 +26,14 @@ class Prepared:
     synthetic: SyntheticSet | None
 
 
+def cache_dir_of(data: DataSettings) -> Path:
+    """Return the folder of decoded images."""
+    return Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
+
+
 def load(data: DataSettings) -> Source:
     """Return the data set that the settings describe; raise GanAugError if it cannot be read."""
-    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
+    cache_dir = cache_dir_of(data)
     reader = data.source.build("data.source")
     source: Source = reader.load(data.image_size, data.channels, cache_dir)
     _check_classes(data, source.classes)

@@ -12,13 +12,8 @@ from pydantic import BaseModel
 from rich import box
 from rich.table import Table
 
-from gan_aug.data.external_set import (
-    LOOKED_AT,
-    decode_set,
-    files_by_class,
-    find_set,
-    load_small,
-)
+from gan_aug.data.external_files import decode_set, files_by_class, find_set
+from gan_aug.data.external_set import LOOKED_AT, load_small
 from gan_aug.data.image_table import concatenate
 from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
 from gan_aug.run.errors import GanAugError

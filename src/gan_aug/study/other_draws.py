@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from gan_aug.arms.base import source_of
 from gan_aug.arms.folder import FolderImages
-from gan_aug.data.external_set import ExternalFacts, digest_of
+from gan_aug.data.external_files import digest_of
+from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, as_typed

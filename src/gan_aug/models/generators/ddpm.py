@@ -28,9 +28,9 @@ class DDPM:
     The network predicts v (Salimans & Ho 2022, arXiv:2202.00512, section 4) on a cosine schedule
     (Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17) that ends without signal (Lin et al.
     2023, arXiv:2305.08891, algorithm 1). It sees each square of `patch` x `patch` pixels as one
-    place with more channels (Luhman & Luhman 2022, arXiv:2207.04316): with 2 a step costs a
-    quarter. Images are sampled by DDIM (Song et al. 2020, arXiv:2010.02502, equation 12, eta 0).
-    Of several classes one network is fitted, which is told the class.
+    place with more channels (Luhman & Luhman 2022, arXiv:2207.04316): with 2 a step costs
+    about a quarter. Images are sampled by DDIM (Song et al. 2020, arXiv:2010.02502, equation 12,
+    eta 0). Of several classes one network is fitted, which is told the class.
 
     Args:
         widths: feature maps at each resolution, each half as large as the one before.
@@ -103,7 +103,7 @@ class DDPM:
         network = self._network(int(labels.max()) + 1 if several else None)
         average = get_ema_multi_avg_fn(self._ema_decay)  # type: ignore[no-untyped-call]
         averaged = AveragedModel(network, multi_avg_fn=average)
-        optimizer = torch.optim.AdamW(network.parameters(), lr=self._lr, weight_decay=0.0)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self._lr)
         self._averaged, self._several = averaged.eval(), several
         done = self._restore(network, averaged, optimizer)
         pixels, classes = torch.from_numpy(images), torch.from_numpy(labels)

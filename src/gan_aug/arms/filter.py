@@ -1,0 +1,119 @@
+"""Which generated images an arm takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.synthetic import Generated
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.base import Settings
+from gan_aug.settings.values import From0, Positive, Share
+
+
+class Filter(Settings):
+    """What a generated image must be to be taken."""
+
+    min_confidence: Share = Field(
+        default=0, description="probability of its class, by a classifier of real images"
+    )
+    min_distance: From0 = Field(
+        default=0, description="to real images, over the median nearest distance between these"
+    )
+    candidates: Positive = Field(default=4, description="GAN images made for each one wanted")
+
+    @property
+    def on(self) -> bool:
+        """Whether it can leave an image out."""
+        return bool(self.min_confidence or self.min_distance)
+
+    def first(
+        self,
+        count: int,
+        made: Generated,
+        draw: Draw,
+        name: str,
+        title: str,
+        what: str = "GAN images",
+        remedy: str = "raise added.filter.candidates",
+    ) -> Generated:
+        """Return the first `count` images that pass; raise GanAugError where fewer do.
+
+        `title` is the arm's; `what` they are and the `remedy` are for messages.
+        """
+        passed = np.ones(len(made), bool)
+        if self.min_confidence:
+            label = draw.splits.classes.label(name)
+            passed &= draw.probabilities(made.images)[:, label] >= self.min_confidence
+        if self.min_distance:
+            passed &= far_enough(made, draw.splits.train, name, self.min_distance)
+        if passed.sum() < count:
+            raise GanAugError(
+                f"arm {title!r}: only {passed.sum()} of {len(made)} {name} {what} pass the "
+                f"filter, {count} are wanted; {remedy} or loosen it"
+            )
+        kept = np.flatnonzero(passed)[:count]
+        sources = None if made.sources is None else [made.sources[i] for i in kept]
+        return Generated(made.images[kept], sources)
+
+
+class Filtered(AddedFrom):
+    """Generated images, of which a filter may leave some out."""
+
+    filter: Filter = Field(default=Filter(), description="which images are taken")
+
+    @property
+    def filters(self) -> bool:
+        """Whether its filter is on."""
+        return self.filter.on
+
+    @property
+    def predicts(self) -> bool:
+        """Whether its filter asks how sure a classifier is."""
+        return bool(self.filter.min_confidence)
+
+
+def far_enough(
+    made: Generated, train: ImageTable, name: str, min_distance: float
+) -> NDArray[np.bool_]:
+    """Tell which generated images are copies neither of training images nor of their own sources.
+
+    `min_distance` is in medians of the distances between real images of the class and their
+    nearest neighbours.
+
+    Returns:
+        (N,), True for an image at least so far from the nearest real one and from its source.
+    """
+    from gan_aug.evaluation.subject import source_images
+
+    real = np.asarray(train.of_class(name).images)
+    least = min_distance * np.median(nearest_distance(real, real, same=True))
+    far = nearest_distance(made.images, real) >= least
+    if (sources := source_images(made, train)) is not None:
+        difference = made.images.astype(np.float64) - sources
+        far &= np.sqrt(np.square(difference).mean(axis=(1, 2, 3))) >= least
+    return far
+
+
+def nearest_distance(images: Images, others: Images, same: bool = False) -> NDArray[np.float64]:
+    """Return each image's root mean square distance to its nearest neighbour.
+
+    They are uint8, (N, C, H, W) and (M, C, H, W); where the two are the `same` images, an image is
+    not its own neighbour.
+
+    Returns:
+        (N,) on the scale of the pixels, 0 to 255.
+    """
+    import torch
+
+    from gan_aug.metrics.precision_recall import distances
+
+    a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
+    between = distances(a, b)
+    if same:
+        between.fill_diagonal_(torch.inf)
+    nearest: NDArray[np.float64] = between.min(dim=1).values.numpy() / a.shape[1] ** 0.5
+    return nearest

@@ -1,0 +1,134 @@
+"""The files of an external set: a folder with a folder of images for each class."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gan_aug.data.cache import own_cache
+from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
+from gan_aug.data.prepare import cache_dir_of
+from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.files import open_regular
+from gan_aug.settings.by_name import normal
+from gan_aug.settings.data import DataSettings
+from gan_aug.settings.values import MOST_IMAGES
+
+
+def find_set(where: str, folder: Path) -> Tree:
+    """Find all files of a set; refuse links out of it before any is followed."""
+    if not folder.is_dir():
+        raise GanAugError(f"{where}: no such folder; name one with a folder of images a class")
+    root = folder.resolve()
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            if not path.is_symlink():
+                continue
+            try:
+                inside = path.resolve(strict=True).is_relative_to(root)
+            except (OSError, RuntimeError):  # to nowhere, or to itself
+                inside = False
+            if not inside:
+                raise GanAugError(
+                    f"{where}: {path.relative_to(folder)} is a link that leads out of the folder "
+                    "or to nothing; put the files themselves there"
+                )
+    tree = find_files(folder, None, on_bad_file="skip")
+    for name, why in tree.others.items():
+        if why == NAMED_BADLY or why.startswith(UNREADABLE):
+            raise GanAugError(f"{where}: {name}: {why}; mend it, or take it away")
+    return tree
+
+
+def files_by_class(where: str, tree: Tree, classes: Iterable[str]) -> dict[str, list[str]]:
+    """Return the images of each class of the data set; refuse a folder with images of another."""
+    files: dict[str, list[str]] = {name: [] for name in classes}
+    called = {normal(name): name for name in files}
+    there = Counter(normal(path.partition("/")[0]) for path in tree.images if "/" in path)
+    named = f"this data set's classes are {', '.join(files)}"
+    if not there:
+        loose = f", and {len(tree.images)} images lie in it itself" if tree.images else ""
+        raise GanAugError(
+            f"{where}: has no folder with images{loose}; it needs one a class, and {named}"
+        )
+    if other := there.keys() - called.keys():
+        raise GanAugError(
+            f"{where}: has images in the folders {', '.join(sorted(there))}, and {named}; rename "
+            f"{min(other)}, letter for letter, or take it away"
+        )
+    for path in tree.images:
+        first, slash, _ = path.partition("/")
+        if slash:
+            files[called[normal(first)]].append(path)
+    for name, paths in files.items():
+        if len(paths) > MOST_IMAGES:
+            raise GanAugError(
+                f"{where}: has {len(paths)} images of {name}, {MOST_IMAGES} are the most; take "
+                "some away"
+            )
+    return files
+
+
+def unread_of(tree: Tree) -> dict[str, str]:
+    """Return the files in class folders, and the images beside these, that are not read."""
+    loose = {path: "an image outside the class folders" for path in tree.images if "/" not in path}
+    others = tree.others.items()
+    return loose | {path: why for path, why in others if "/" in path and why != HIDDEN}
+
+
+def decode_set(
+    where: str,
+    folder: Path,
+    names: list[str],
+    data: DataSettings,
+    image_size: int,
+    channels: int,
+    fit: str,
+) -> Decoded:
+    """Decode a set through the cache; refuse a file that is no sound image.
+
+    The cache knows files by names, sizes and times. Those of one set may be those of the next, out
+    of archives that keep no times: what is in the files has a cache of its own.
+    """
+    digest = _digest_of(where, folder, names)
+    cache_dir = own_cache(cache_dir_of(data), folder) / digest[:16]
+    decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
+    if decoded.bad:
+        path, why = next(iter(decoded.bad.items()))
+        more = f" (and {len(decoded.bad) - 1} more bad files)" if len(decoded.bad) > 1 else ""
+        raise GanAugError(f"{where}: {path}: {why}{more}; mend it, or take it away")
+    return decoded
+
+
+def digest_of(folder: Path, key: str) -> str:
+    """Return the `files_sha256` of the external set in a folder, without decoding any image.
+
+    Raises:
+        GanAugError: it cannot be read.
+    """
+    root = folder.expanduser()
+    tree = find_set(f"{key}={folder}", root)
+    return _digest_of(f"{key}={folder}", root, [path for path in tree.images if "/" in path])
+
+
+def _digest_of(where: str, folder: Path, names: list[str]) -> str:
+    files = dict[str, str]()
+    for path in names:
+        try:
+            with open_regular(folder / path, MAX_BYTES) as file:
+                files[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise GanAugError(
+                f"{where}: {path}: cannot be read ({error.strerror}); mend it, or take it away"
+            ) from error
+    return digest(files)
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """Return the SHA-256 of paths and the hashes of their files."""
+    lines = (f"{digest} {path}\n" for path, digest in sorted(files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
