@@ -256,7 +256,7 @@ def check_disjoint(splits: Splits) -> None:
     Two external tests may share images with each other: nothing is fitted on either.
 
     Raises:
-        GanAugError: rule 2 or 3 of measurement (CONTRIBUTING.md) is broken.
+        GanAugError: rule 2 or 3 of measurement (docs/method/rules.md) is broken.
     """
     named = {
         "training": splits.train,

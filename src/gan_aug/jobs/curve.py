@@ -17,7 +17,7 @@ MOST_BYTES = 256 * 2**20
 
 
 def refuse_test(metric: str) -> None:
-    """Refuse a metric of the test images: they choose nothing (rule 5 of CONTRIBUTING.md)."""
+    """Refuse a metric of the test images: they choose nothing (rule 5 of measurement)."""
     if metric.lower().startswith("test"):
         raise GanAugError(
             f"hydra.sweeper.metric={metric}: test images choose nothing; name a metric of "

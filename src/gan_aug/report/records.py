@@ -135,7 +135,7 @@ class ImageGroups(Part):
 
 
 class RuleCheck(Part):
-    """Whether a rule of measurement was kept (see CONTRIBUTING.md), and what the check saw."""
+    """Whether a rule of measurement was kept (docs/method/rules.md), and what the check saw."""
 
     rule: int
     title: str

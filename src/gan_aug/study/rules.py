@@ -1,4 +1,4 @@
-"""The rules of measurement, checked on what a job has done (see CONTRIBUTING.md)."""
+"""The rules of measurement, checked on what a job has done (docs/method/rules.md)."""
 
 from __future__ import annotations
 
