@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench constraints lint
+.PHONY: help setup demo test test-slow bench constraints lint docs docs-serve
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +32,12 @@ bench: .venv/ready ## Measure speed against a plain PyTorch loop; DATA=DIR adds 
 	$(BIN)/python experiments/speed/quality.py
 	$(BIN)/python experiments/speed/throughput.py
 	$(BIN)/python experiments/speed/family.py
+
+docs: .venv/ready ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+docs-serve: .venv/ready ## Show the documentation on 127.0.0.1:8000, with its search
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 constraints: .venv/ready ## Write the versions that are installed into constraints.txt
 	$(BIN)/pip freeze --exclude-editable > constraints.txt

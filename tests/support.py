@@ -26,6 +26,8 @@ from gan_aug.settings.whole import validate
 BINARY = Classes(("normal", "pneumonia"), "pneumonia")
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "chest_xray"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+"""What tells a user how to use gan_aug."""
 
 TINY_DATA = (
     "data=phantom",
@@ -94,6 +96,12 @@ RUN: dict[str, Any] = {
     "versions": {"torch": "2"}, "given": {}, "config": {},
 }  # fmt: skip
 """A run.json."""
+
+
+def page_with(part: str) -> Path:
+    """Return the one page that says something, whichever of PAGES it is."""
+    (page,) = (page for page in PAGES if part in page.read_text())
+    return page
 
 
 def environment(cache_home: Path) -> dict[str, str]:

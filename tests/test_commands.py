@@ -1,4 +1,4 @@
-"""What README says to type, in a small form."""
+"""What README and docs/ say to type, in a small form."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from support import (
+    PAGES,
     ROOT,
     TINY_CNN,
     TINY_DATA,
@@ -461,7 +462,7 @@ def test_every_model_composes_with_every_data_set() -> None:
 
 
 def test_commands_in_the_readmes_name_things_that_exist() -> None:
-    readmes = [ROOT / "README.md", ROOT / "README.ko.md", *ROOT.glob("experiments/*/README.md")]
+    readmes = [*PAGES, ROOT / "README.ko.md", *ROOT.glob("experiments/*/README.md")]
     text = "\n".join(path.read_text() for path in readmes)
     for group in ("experiment", "study"):
         names = set(re.findall(rf"\+{group}=(\w+)", text))
@@ -473,12 +474,16 @@ def test_commands_in_the_readmes_name_things_that_exist() -> None:
         assert (package / f"{name}.py").exists() or (package / name / "__main__.py").exists()
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
-def test_powershell_reads_the_commands_as_bash_does(name: str) -> None:
+def commands_in(page: Path) -> list[str]:
+    """Return the commands of a page, each on one line, without what is said of them."""
+    text = page.read_text().replace("\\\n", " ")
+    return re.findall(r"^ *((?:python -m gan_aug|gan-aug)\b.*?)(?:  #.*)?$", text, flags=re.M)
+
+
+def test_powershell_reads_the_commands_as_bash_does() -> None:
     """Outside single quotes PowerShell splits at a comma and runs what is in brackets."""
-    text = (ROOT / name).read_text().replace("\\\n", " ")
-    commands = re.findall(r"^ {4}(python -m gan_aug.*?)(?:  #.*)?$", text, flags=re.M)
-    assert commands
+    commands = [one for page in (*PAGES, ROOT / "README.ko.md") for one in commands_in(page)]
+    assert len(commands) > 30
     assert not [one for one in commands if set(re.sub("'[^']*'", "", one)) & set(',(){}[]@$"`;')]
 
 

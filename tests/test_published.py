@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from support import ROOT
+from support import ROOT, page_with
 
 ON_FIRST_SCREEN = {
     "seed_protocol: gan against real, at 0.5",
@@ -89,7 +89,7 @@ def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[st
 
 def test_the_fits_that_share_the_test_images_are_counted(figures: dict[str, str]) -> None:
     number = figures["fits that share the test images"].split()[0]
-    assert f"({number} published" in (ROOT / "README.md").read_text()
+    assert page_with(f"({number} published")
 
 
 def run(folder: Path, *command: str) -> str:

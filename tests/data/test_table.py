@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ROOT, write_image
+from support import page_with, write_image
 
 from gan_aug.data.sources.entries import Entry, PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
@@ -203,10 +203,12 @@ def test_a_column_of_one_finding_may_be_the_label(root: Path) -> None:
     assert [entry.label for entry in found] == ["1", "0"]
 
 
-def test_what_readme_says_makes_a_table_of_one_finding(root: Path) -> None:
+def test_what_a_page_says_makes_a_table_of_one_finding(root: Path) -> None:
     """Run as it stands there, on a table as NIH's."""
     (code,) = re.findall(
-        r"```python\n(import polars as pl.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+        r"```python\n(import polars as pl.*?)```",
+        page_with("import polars as pl").read_text(),
+        re.DOTALL,
     )
     rows = "Finding Labels,Patient ID,Image Index\nEffusion|Mass,7,A/1.png\nNo Finding,8,A/2.png"
     (root.parent / "Data_Entry_2017.csv").write_text(rows)
