@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,14 @@ def test_the_layout_in_contributing_is_this_one() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = [line.split()[0] for line in text.splitlines() if line.startswith("      ")]
     assert [name.rstrip("/") for name in named if name.endswith("/")] == list(ORDER)
+
+
+def test_the_architecture_is_this_one() -> None:
+    """Folders in their order, and no file that is not there."""
+    text = (ROOT / "docs" / "method" / "architecture.md").read_text()
+    start, end = text.index("## Folders"), text.index("## Adding things")
+    _, *sections = text[start:end].split("\n### ")
+    assert [section.split("/")[0] for section in sections] == list(ORDER)
+    for folder, section in zip(ORDER, sections, strict=True):
+        for name in re.findall(r"`(\w+\.py)`", section):
+            assert [*(SOURCE / folder).rglob(name)], f"{folder}/{name}"
