@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gan_aug.models.classifier import weights_hash
 from gan_aug.report.metrics import measure_fit
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.whole import validate
+from gan_aug.study import rules
 from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.fits import fit_arm, predict
 from gan_aug.study.images import DrawImages
@@ -183,6 +185,23 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def test_rule_1_says_what_learners_saw(
+    cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = composed(*CNN4, f"data.cache_dir={cache_home / 'gan_aug'}")
+    settled, prepared = settle_study(settings, load(settings.data))
+    result = SimpleNamespace(external=[])
+    passed, detail = rules._seen(settled, prepared.splits, result, tmp_path)
+    assert passed
+    saw = "fixmatch and classic_sgan saw the draw's training images and 60 unlabelled ones, 0 of"
+    assert f"{saw} them held out" in detail
+    held_out = prepared.splits.internal
+    monkeypatch.setattr(rules, "unlabelled_of", lambda *_: held_out)
+    passed, detail = rules._seen(settled, prepared.splits, result, tmp_path)
+    assert not passed
+    assert f"{len(held_out)} unlabelled ones, {len(held_out)} of them held out" in detail
+
+
 @pytest.mark.slow
 def test_a_draw_keeps_the_rules_and_is_found_again(cache_home: Path, tmp_path: Path) -> None:
     strong = "augment@arms.fixmatch.learner.strong=randaugment"
@@ -195,6 +214,7 @@ def test_a_draw_keeps_the_rules_and_is_found_again(cache_home: Path, tmp_path: P
     assert not metrics["gans"]
     checks = {check["rule"]: check for check in metrics["checks"]}
     assert all(checks[rule]["passed"] for rule in (1, 2, 3, 4, 5)), checks
+    assert "classic_sgan saw the draw's training images" in checks[1]["detail"]
     fits = {fit["arm"]: fit for fit in metrics["fits"]}
     assert len({fit["initial_weights"] for fit in fits.values()}) == 1
     for arm in ARMS:

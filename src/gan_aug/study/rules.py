@@ -16,21 +16,20 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 
+_CLASSIC = "gan_aug.models.augment.ClassicAugment"
+
 
 def check_rules(
     settings: SettledStudy, splits: Splits, result: DrawResult, folder: Path
 ) -> list[RuleCheck]:
     """Check the rules that one draw can keep or break; the report checks those over draws."""
-    unlabelled = set[str]()
-    if settings.study.unlabelled is not None:
-        unlabelled |= set(unlabelled_of(settings, splits).hashes.tolist())
     beside = "by the most probable class"
     if splits.classes.positive is not None:
         beside = "at 0.5 and at the threshold chosen on validation"
     maker = maker_of([result.method])
     titled = {
         f"A {maker} saw only training images of its own draw": _seen(
-            result, *saw_only_training_images(splits, folder, unlabelled)
+            settings, splits, result, folder
         ),
         "No exact duplicate crosses a split or counts twice": _duplicates(splits),
         "Validation and internal test are cut by patient": _patients(splits),
@@ -67,15 +66,29 @@ def saw_only_training_images(
         n += len(manifest.seen)
         foreign += len(manifest.seen - (unlabelled if manifest.train_class == NAME else own))
     if not n:
-        return True, "the draw has no GAN"
+        return True, "the draw keeps no images of a GAN"
     return (
         foreign == 0,
         f"{n} images seen by generators, {foreign} of them not of this draw's training",
     )
 
 
-def _seen(result: DrawResult, passed: bool, said: str) -> tuple[bool, str]:
-    """Add what is declared of the generators of external sets."""
+def _seen(
+    settings: SettledStudy, splits: Splits, result: DrawResult, folder: Path
+) -> tuple[bool, str]:
+    """Check what GANs and learners saw, and what is declared of generators of external sets."""
+    unlabelled = set[str]()
+    if settings.study.unlabelled is not None:
+        unlabelled |= set(unlabelled_of(settings, splits).hashes.tolist())
+    passed, said = saw_only_training_images(splits, folder, unlabelled)
+    learners = [name for name, arm in settings.arms.items() if mixing_of(arm).unlabelled]
+    if learners:
+        held_out = {h for table in splits.held_out.values() for h in table.hashes.tolist()}
+        passed &= not (n := len(unlabelled & held_out))
+        said += (
+            f"; {' and '.join(learners)} saw the draw's training images and {len(unlabelled)} "
+            f"unlabelled ones, {n} of them held out"
+        )
     for one in result.external:
         passed &= one.seen != "unknown"
         said += f"; of {one.dir} {DECLARED[one.seen]}"
@@ -191,7 +204,10 @@ def _controls(settings: StudySettings) -> tuple[bool, str]:
     ]
     there = {
         "real": any(not (arm.augment or arm.balanced or mixings_of(arm)) for arm in without),
-        "classic": any(arm.augment for arm in without),
+        "classic": any(
+            arm.augment is not None and arm.augment.class_path == _CLASSIC and not mixings_of(arm)
+            for arm in without
+        ),
         "oversample": any(arm.balanced for arm in without),
     }
     missing = [name for name, is_there in there.items() if not is_there]
