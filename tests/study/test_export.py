@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,12 @@ def _another(folder: Path) -> None:
     )
 
 
+def _of_smaller_batches(folder: Path) -> None:
+    draw = json.loads((folder / "draw.json").read_text())
+    draw["data_settings"]["batch_size"] = 4
+    (folder / "draw.json").write_text(json.dumps(draw))
+
+
 @pytest.mark.parametrize(
     ("spoil", "part"),
     [
@@ -163,6 +170,8 @@ def _another(folder: Path) -> None:
         (lambda f: (f / "draw.json").unlink(), "it has no sound draw.json"),
         (lambda f: (f / "train.csv").write_text("path"), "train.csv differs"),
         (lambda f: f.rename(f.with_name("o")) and f.with_name("draw_1").rename(f), "draw differs"),
+        # No image tells, and `evaluate external.dir` takes the settings from there.
+        (_of_smaller_batches, "data_settings.batch_size differs"),
     ],
 )
 def test_what_is_there_is_kept_if_it_is_the_draw_and_refused_if_not(
@@ -188,7 +197,7 @@ def test_the_same_command_again_leaves_all_as_it_is(
     typed: dict[str, Any], exported: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = files_of(exported)
-    export(typed, exported, 0, 1, data__batch_size=16)  # which changes no image
+    export(typed, exported, 0, 1)
     assert files_of(exported) == before
     assert capsys.readouterr().out.count("is there already, left as it is") == 2
 

@@ -24,6 +24,7 @@ from gan_aug.data.stored import data_settings
 from gan_aug.pages.html import png_of
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import not_writable, read_bytes, sha256_of
+from gan_aug.run.run_record import differences
 from gan_aug.run.terminal import cell, printable
 from gan_aug.settings.groups import CHOSEN_BY
 from gan_aug.settings.study import ExportSettings, SettledStudy, StudySettings
@@ -187,10 +188,8 @@ class _Export:
             there = ExportedDraw.of(self._folder, "output_dir")
         except GanAugError:
             return f"it has no sound {DRAW_FILE}"
-        for key, value in dict(there).items():
-            # Settings that leave images and hashes as they are may differ.
-            if key != "data_settings" and value != getattr(self._draw, key):
-                return f"{key} differs"
+        for key, *_ in differences(there.plain(), self._draw.plain()):
+            return f"{key} differs"
         wanted = {image.file for image in self._images} | {TABLE, DRAW_FILE}
         found = {path for path in self._folder.rglob("*") if path.is_symlink() or not path.is_dir()}
         names = {path.relative_to(self._folder).as_posix() for path in found}
