@@ -76,6 +76,33 @@ def test_its_patients_are_the_same_in_all_draws(folder: Path) -> None:
     assert "over draws and patients" in answer["verdicts"][0]
 
 
+def test_groups_of_near_duplicates_are_called_no_patients(folder: Path) -> None:
+    groups = "groups of near duplicates"
+
+    def nobody(record: dict[str, Any]) -> None:
+        say(record, patients_known=False)
+        record["data"]["patients_known"] = False
+
+    for record in folder.glob("*/run.json"):
+        change(record, nobody)
+    try:
+        report_without_figures(folder)
+        page = (folder / "report.html").read_text()
+        answer = json.loads((folder / "summary.json").read_text())["answer"]
+        limits = f"All draws have the same {N} nih {groups}: intervals and p are over draws and "
+        assert f"{limits}{groups}." in answer["limits"]
+        assert f"over draws and {groups}" in answer["verdicts"][0]
+        assert (
+            f"Not every image tells its patient: {groups} stand for patients." in answer["limits"]
+        )
+        assert page.count("patient") == page.count("tells its patient: ") + page.count(
+            "stand for patients"
+        ) + page.count("cut by patient")
+    finally:
+        for record in folder.glob("*/run.json"):
+            change(record, lambda one: (one["data"].pop("patients_known", None), say(one)))
+
+
 def test_draws_with_other_images_of_it_are_told(folder: Path) -> None:
     change(folder / "draw_3" / "run.json", lambda record: say(record, fingerprint="g"))
     try:

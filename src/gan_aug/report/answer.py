@@ -21,7 +21,7 @@ from gan_aug.report.done import span
 from gan_aug.report.external import careful_of, limits_of
 from gan_aug.report.metrics import titles_of
 from gan_aug.report.statistics import LEAST_DRAWS
-from gan_aug.report.study import LEFT_OUT, Swept
+from gan_aug.report.study import LEFT_OUT, STAND_INS, Swept
 from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.worth import Measure, measure_on
 from gan_aug.settings.design import AT_VALIDATION_THRESHOLD, Endpoint
@@ -105,7 +105,8 @@ def _verdict_in_words(summary: Summary, one: Verdict) -> str:
     """Return what is said of the asked arm on an endpoint under a condition."""
     start = f"{_endpoint(summary, one.endpoint)}{_under(one.condition)}: {_called(summary, one)}"
     parts = (_copies(summary, one), _worth(summary, one))
-    return " ".join([f"{_capital(start)}, {_numbers(one)}{_meaning(one)}.", *filter(None, parts)])
+    numbers = f"{_numbers(summary, one)}{_meaning(summary, one)}"
+    return " ".join([f"{_capital(start)}, {numbers}.", *filter(None, parts)])
 
 
 def _called(summary: Summary, one: Verdict) -> str:
@@ -120,7 +121,7 @@ def _called(summary: Summary, one: Verdict) -> str:
         INCONCLUSIVE: f"no difference between {one.arm} and {one.reference} is shown",
         TOO_FEW: "too few draws to answer",
     }[one.word]
-    of_whom = _on_these(one) if one.word in (*SHOWN, EQUIVALENT) else ""
+    of_whom = _on_these(summary, one) if one.word in (*SHOWN, EQUIVALENT) else ""
     return f"{said}{of_whom}{_although(summary, one)}"
 
 
@@ -132,19 +133,21 @@ def _although(summary: Summary, one: Verdict) -> str:
     return ", although more real images are not shown to move this endpoint"
 
 
-def _on_these(one: Verdict) -> str:
+def _on_these(summary: Summary, one: Verdict) -> str:
     """Return of whom alone something is shown, where it is not shown of other patients too."""
-    of_them = one.patients is None and fixed(one.endpoint.split)
-    return f" on these {one.endpoint.images} patients" if of_them else ""
+    of_them, split = one.patients is None, one.endpoint.split
+    units = f"{one.endpoint.images} {summary.units[split]}"
+    return f" on these {units}" if of_them and fixed(split) else ""
 
 
-def _numbers(one: Verdict) -> str:
+def _numbers(summary: Summary, one: Verdict) -> str:
     draws = f"{one.draws} draws" if one.draws > 1 else "1 draw"
     if one.interval is None or one.p_holm is None:
         return f"{points(one.mean)} points over {draws}, which noise alone can give"
     over = ""
     if one.over_draws is not None:
-        over = f" over draws and patients, {_to(one.over_draws)} over draws alone"
+        units = summary.units[one.endpoint.split]
+        over = f" over draws and {units}, {_to(one.over_draws)} over draws alone"
     return _difference(one, f"{over}; {draws}; {_p(one)}")
 
 
@@ -159,7 +162,7 @@ def _p(one: Verdict) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def _meaning(one: Verdict) -> str:
+def _meaning(summary: Summary, one: Verdict) -> str:
     """Return what a verdict means beside the numbers."""
     least = one.endpoint.smallest_effect
     if least is None:
@@ -174,8 +177,8 @@ def _meaning(one: Verdict) -> str:
     if one.word == INCONCLUSIVE:
         if one.settles is None and one.limit is not None and one.limit > least:
             return (
-                f"; these {one.patients} {one.endpoint.images} patients show no less than "
-                f"{points(one.limit)[1:]} points, however many draws"
+                f"; these {one.patients} {one.endpoint.images} {summary.units[one.endpoint.split]} "
+                f"show no less than {points(one.limit)[1:]} points, however many draws"
             )
         draws = one.settles or "more than a million"
         return f"; a new study of {draws} draws would show {_effect(least)}"
@@ -219,7 +222,9 @@ def _also_shown(summary: Summary) -> Iterator[str]:
     for one in summary.verdicts:
         if one.word in SHOWN and one not in asked:
             although = _although(summary, one)
-            said = f"{one.arm} is {one.word} than {one.reference}{_on_these(one)}{although}"
+            said = (
+                f"{one.arm} is {one.word} than {one.reference}{_on_these(summary, one)}{although}"
+            )
             rank = summary.endpoints.index(one.endpoint)
             groups.setdefault((rank, one.reference == COPIES, said), []).append(one)
     for (rank, _, said), group in sorted(groups.items(), key=lambda group: group[0][:2]):
@@ -261,18 +266,21 @@ def _patients(summary: Summary) -> Iterator[str]:
     for images, split in {one.images: one.split for one in summary.endpoints}.items():
         of_images = [one for one in summary.verdicts if one.endpoint.images == images]
         known = {one.patients for one in of_images if one.patients is not None}
+        units = summary.units[split]
         if not fixed(split):
-            yield f"Each draw has {images} patients of its own: intervals are over draws."
+            yield f"Each draw has {images} {units} of its own: intervals are over draws."
         elif known:
             yield (
-                f"All draws have the same {span(known)} {images} patients: intervals and p are "
-                "over draws and patients."
+                f"All draws have the same {span(known)} {images} {units}: intervals and p are "
+                f"over draws and {units}."
             )
         elif len(summary.draws) >= LEAST_DRAWS:
             yield (
                 f"All draws have the same {images} images, and who is on them is not kept: what is "
-                "shown is shown of these patients alone."
+                f"shown is shown of these {units} alone."
             )
+    if any(summary.units[one.split] == STAND_INS for one in summary.endpoints):
+        yield f"Not every image tells its patient: {STAND_INS} stand for patients."
 
 
 def _blind(summary: Summary) -> Iterator[str]:

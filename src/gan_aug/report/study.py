@@ -40,6 +40,8 @@ Swept = Plain
 """A condition: the swept settings to their values."""
 LEFT_OUT = "left out"
 """The status of a draw that cannot be read, or whose files disagree."""
+STAND_INS = "groups of near duplicates"
+"""What counts as a patient where not all are known."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,13 @@ class Study:
         """What the records say of the external tests that all draws were measured on, by name."""
         said = self.jobs[0].data.external
         return {name: said[name] for name in self.side_by_side if name in said}
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Of each split: patients, or what stands for them where not all are known."""
+        data = self.jobs[0].data
+        known = {s: data.external.get(s, data).patients_known for s in self.first.splits}
+        return {split: "patients" if yes else STAND_INS for split, yes in known.items()}
 
     @property
     def primary(self) -> str:

@@ -161,6 +161,7 @@ class Summary:
     shown_added: dict[str, float]  # arm to the share of added images among those it was shown
     control: str | None  # arm that uses copies of real images as the asked one uses GAN images
     primary: str  # the split that conclusions are about
+    units: dict[str, str]  # split to "patients", or to what stands for them
     classes: list[str]  # in the order of their labels
     positive: str | None
     draws: list[int]
@@ -220,6 +221,7 @@ def summarise(study: Study) -> Summary:
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
         primary=study.primary,
+        units=study.units,
         classes=list(study.classes.names),
         positive=study.classes.positive,
         draws=sorted({job.result.draw for job in study.jobs}),

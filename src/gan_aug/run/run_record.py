@@ -53,7 +53,7 @@ class DataNotes(BaseModel):
 
     `fingerprint` is that before any cut. `used` is split to the number of images of each class,
     None of a run that cuts none. `warnings` are what a reader of its numbers must know, `external`
-    the further tests by name.
+    the further tests by name. Without `patients_known` groups of near duplicates are the patients.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
@@ -61,6 +61,7 @@ class DataNotes(BaseModel):
     fingerprint: str
     used: dict[str, dict[str, int]] | None = None
     warnings: list[str] = []
+    patients_known: bool = True
     external: dict[str, ExternalNotes] = {}
 
 
