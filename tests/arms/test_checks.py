@@ -141,3 +141,9 @@ def test_what_cannot_be_is_one_line(composed: DictConfig, overrides: str) -> Non
         check(changed(composed, overrides))
     assert CANNOT_BE[overrides] in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_no_title_tells_of_another_arm() -> None:
+    for path in sorted((ROOT / "conf" / "arm").glob("*.yaml")):
+        (title,) = (line for line in path.read_text().splitlines() if line.startswith("title:"))
+        assert " arm" not in title, path

@@ -17,3 +17,6 @@ def test_draws_of_cpus_and_gpus_go_together_whatever_makes_their_images() -> Non
         assert first_difference(one, other) is None
         other["model"]["lr" if model == "ddpm" else "lr_g"] = 0.5
         assert first_difference(one, other) is not None
+        other["model"] = one["model"]
+        other["arms"]["real"]["title"] = "what people read"
+        assert first_difference(one, other) is None

@@ -42,8 +42,8 @@ _FREE = (
 """Settings that may differ between the jobs of a study, unless its GANs are chosen by them.
 Draws of CPUs and GPUs go together, as those of two torch versions do: arms are compared within a
 job, and the report names the machines."""
-_FOLDER_OF_IMAGES = ".added.dir"
-"""Ends the settings that name a draw's folder of added images; each draw may have its own."""
+_OF_ARMS = (".added.dir", ".title")
+"""Ends of settings that may: a draw's own folder of added images, and what people read."""
 
 
 def first_difference(
@@ -61,7 +61,7 @@ def first_difference(
         decides = ["study.gan_curve_points", *of_quality]
     for key in sorted(before.keys() | after.keys()):
         free = among(key, _FREE) and not among(key, tuple(decides))
-        free |= key.endswith(_FOLDER_OF_IMAGES)
+        free |= key.endswith(_OF_ARMS)
         if before.get(key) != after.get(key) and not (free or among(key, open_)):
             return key, before.get(key), after.get(key)
     return None
