@@ -53,8 +53,6 @@ purpose of seeds (`run/seeds.py`) and keeps its text: another would give it othe
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"
-_LATER = ("cutmix", "mixup", "learner")
-"""Settings of arms that came later: where they are null a fit keeps the key that it had."""
 _VERSION = 1
 """Raised when a change of this code gives another fit with the same settings and images."""
 
@@ -158,7 +156,8 @@ class DrawFits:
         arm = self._settings.arms[name]
         # Title, counts and source are in the images themselves.
         what = arm.model_dump(exclude={"title", "real", "added"})
-        what = {name: v for name, v in what.items() if v is not None or name not in _LATER}
+        # A behaviour that is off is no part of the key: one that joins gan_aug leaves keys alone.
+        what = {name: v for name, v in what.items() if v is not None or name == "augment"}
         if len(added.labels):
             of_images = {"source", "dir", "seen", "count", "filter"}
             what["added"] = arm.added.model_dump(exclude=of_images)
