@@ -1,4 +1,4 @@
-"""Recompute what README's first screen says from committed results: experiments/published.py [DIR].
+"""Recompute what docs/index.md says from committed results: experiments/published.py [DIR].
 
 With DIR, a copy of the X-rays, also how many test files have the patient number of a training file.
 

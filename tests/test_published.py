@@ -1,4 +1,4 @@
-"""README's first screen says what the committed results give."""
+"""The answer in README and docs/index.md is what the committed results give."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from support import ROOT, page_with
 
-ON_FIRST_SCREEN = {
+IN_THE_ANSWER = {
     "seed_protocol: gan against real, at 0.5",
     "seed_protocol: gan against real, at the validation threshold",
     "seed_protocol: gan against real, AUROC",
@@ -68,18 +68,22 @@ def test_summaries_follow_from_the_committed_results(study: str, tmp_path: Path)
             assert {k: pytest.approx(v) for k, v in one.items()} == other
 
 
-def first_screen(name: str) -> str:
-    """Return a README down to its commands, on one line and in English words for intervals."""
-    text = (ROOT / name).read_text()
-    screen = re.sub(r"\s+", " ", text[: text.index("## 실행" if "ko" in name else "## Try it")])
-    return re.sub(r"점\(", " (", screen).replace(" ~ ", " to ")
+ANSWER = ROOT / "docs" / "index.md"
+"""Where the whole answer stands, with all its numbers."""
+READMES = (ROOT / "README.md", ROOT / "README.ko.md")
+"""Where the shortest form of it stands."""
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
-def test_the_first_screen_says_what_the_results_give(name: str, figures: dict[str, str]) -> None:
-    screen = first_screen(name)
-    assert figures.keys() >= ON_FIRST_SCREEN
-    for title in ON_FIRST_SCREEN:
+def words_of(page: Path) -> str:
+    """Return a page on one line, with English words for intervals."""
+    text = re.sub(r"\s+", " ", page.read_text()).replace("점 (", " (").replace("점(", " (")
+    return text.replace(" ~ ", " to ").replace(" 이상", " or more").replace(" 이하", " or less")
+
+
+def test_the_answer_says_what_the_results_give(figures: dict[str, str]) -> None:
+    screen = words_of(ANSWER)
+    assert figures.keys() >= IN_THE_ANSWER
+    for title in IN_THE_ANSWER:
         figure = figures[title].replace("+0.0 (", "0.0 (")
         assert figure in screen, f"{title}: {figures[title]}"
     for title in ("sensitivity", "specificity"):
@@ -202,16 +206,16 @@ def test_what_images_are_worth_is_what_the_script_prints(study: str, tables: Any
     expected = worth_of(study, tables)
     assert [*expected] == ([50, 200] if study == "worth" else [50, 150])
     mine = slice(2) if study == "worth" else slice(2, 4)  # the rows of children come first
-    for name in ("README.md", "README.ko.md"):
-        text = (ROOT / name).read_text().replace(" ~ ", " to ")
+    for page in (ANSWER, *READMES):
+        text = page.read_text().replace(" ~ ", " to ")
         lines = text.replace(" 이상", " or more").replace(" 이하", " or less").splitlines()
         (head,) = (i for i, line in enumerate(lines) if line.startswith("|") and "CycleGAN" in line)
         rows = [line.split("|")[2:-1] for line in lines[head + 2 :][:4]][mine]
         rows = [[cell.strip() for cell in row] for row in rows]
         told = [[re.sub(r", \*(uncorrected|보정 전)\*$", "", cell) for cell in row] for row in rows]
-        assert told == [*expected.values()], name
+        assert told == [*expected.values()], page
         marked = [[cell.endswith("*") for cell in row] for row in rows]
-        assert marked == uncorrected(tables), name
+        assert marked == uncorrected(tables), page
 
 
 def uncorrected(tables: Any) -> list[list[bool]]:
@@ -228,7 +232,7 @@ def uncorrected(tables: Any) -> list[list[bool]]:
 
 
 def facts(study: str, tables: Any) -> dict[str, str]:
-    """Return what the first screen says in words of a study, by what it is."""
+    """Return what the answer says in words of a study, by what it is."""
     found: dict[str, str] = {}
     conditions = {tuple(tables.study.named(c).values()): c for c in tables.study.conditions}
     for size, model, arm, reference, in_words in COMPARED[study]:
@@ -276,9 +280,8 @@ def interval_of(mean: float, ends: tuple[float, float]) -> str:
     return f"{100 * mean:+.2f} ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f})"
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
-def test_the_sentences_say_what_the_archives_give(name: str, study: str, tables: Any) -> None:
-    screen = first_screen(name)
+def test_the_sentences_say_what_the_archives_give(study: str, tables: Any) -> None:
+    screen = words_of(ANSWER)
     for title, fact in facts(study, tables).items():
         assert fact in screen, f"{title}: {fact}"
     assert tables.families[0].size == 72
@@ -287,7 +290,7 @@ def test_the_sentences_say_what_the_archives_give(name: str, study: str, tables:
 def test_test_files_share_patient_numbers_with_training(real_xrays: Path) -> None:
     shared = script("published").patients_of_both(real_xrays)
     assert shared == "416 of 624"
-    assert "416 of its 624 files" in first_screen("README.md")
+    assert "416 of its 624 files" in words_of(ANSWER)
 
 
 def test_the_gan_familys_tables_are_what_the_script_prints() -> None:
