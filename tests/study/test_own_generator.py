@@ -252,7 +252,7 @@ def test_train_makes_a_set_that_other_commands_take(command: Command, tmp_path: 
 @pytest.mark.slow
 def test_the_page_of_docs_says_what_works(command: Command, tmp_path: Path) -> None:
     """Its example and its first command, as they are printed."""
-    page = (ROOT / "docs" / "own_generator.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "own_generator.md").read_text()
     example = re.search(r"Save this as `(\w+\.py)`.*?```python\n(.*?)```", page, re.S)
     printed = re.search(r"```\n(python -m gan_aug\.study \+study=own draw=0.*?)```", page, re.S)
     assert example is not None
