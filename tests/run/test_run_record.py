@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from support import RUN
 
 from gan_aug.run import record as module
 from gan_aug.run.errors import GanAugError
-from gan_aug.run.record import status_of
+from gan_aug.run.progress import PROGRESS
+from gan_aug.run.record import seconds_of, status_of
 from gan_aug.run.run_record import RECORD, read_record
 
 RUNNING = RUN | {"status": "running"}
@@ -53,6 +55,23 @@ def test_a_run_that_ends_after_its_record_was_read_was_not_killed(
 
     monkeypatch.setattr(module, "is_busy", ends)
     assert status_of(tmp_path, record) == status
+
+
+@pytest.mark.parametrize(
+    ("status", "told_after", "seconds"),
+    [("running", 600, 630), ("running", -5, 30), ("running", None, 30), ("interrupted", 600, 30)],
+)
+def test_the_time_of_a_killed_attempt_counts_up_to_the_last_progress_that_it_told(
+    status: str, told_after: int | None, seconds: float, tmp_path: Path
+) -> None:
+    write(tmp_path, RUN | {"status": status, "seconds": 30.0})
+    record = read_record(tmp_path)
+    assert record is not None
+    if told_after is not None:
+        (tmp_path / PROGRESS).touch()
+        written = (tmp_path / RECORD).stat().st_mtime
+        os.utime(tmp_path / PROGRESS, (written, written + told_after))
+    assert seconds_of(record, tmp_path) == pytest.approx(seconds)
 
 
 def test_a_run_that_failed_for_its_settings_is_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ class Run:
         self.before: list[Plain] = []
         self.threads: int | None = None
         self._earlier: RunRecord | None = None
+        self._seconds_before = 0.0
         self._record: RunRecord
 
     def __enter__(self) -> Run:
@@ -128,6 +130,7 @@ class Run:
     def _open(self) -> None:
         earlier = self._earlier = read_record(self.folder)
         if earlier is not None:
+            self._seconds_before = seconds_of(earlier, self.folder)
             self._go_on_with(earlier)
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
@@ -209,8 +212,7 @@ class Run:
 
     def record(self, **facts: Any) -> None:
         """Add facts, as plain containers, to run.json."""
-        before = self._earlier.seconds if self._earlier is not None else 0.0
-        seconds = round(before + time.monotonic() - self._started, 3)
+        seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
         self._record = self._record.with_facts(**facts, seconds=seconds)
         self._record.write(self.folder / RECORD)
 
@@ -270,6 +272,15 @@ def new_record(
         given=config,
         config=config,
     )
+
+
+def seconds_of(record: RunRecord, folder: Path) -> float:
+    """Return the time of a run's attempts; of one that was killed, up to its last sign of life."""
+    lived = 0.0
+    if record.status == "running":
+        with suppress(OSError):  # killed before it told of any progress
+            lived = (folder / PROGRESS).stat().st_mtime - (folder / RECORD).stat().st_mtime
+    return record.seconds + max(lived, 0.0)
 
 
 def _in_sweep() -> bool:

@@ -75,7 +75,7 @@ class RunRecord(Stored):
         overrides: the settings among it that are this run's.
         job: its number in a multirun, which wrote to `sweep_folder`.
         started: ISO 8601, UTC, of the first attempt.
-        seconds: wall time of all attempts.
+        seconds: wall time of all attempts; of a killed one up to the last progress that it told.
         git_commit: of the code; None of an installed wheel.
         given: the configuration before the data settled it; `config` after.
         threads: that torch computes with in the latest attempt: results depend on it in the last
