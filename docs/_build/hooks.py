@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import commands_page
+import settings_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -22,6 +24,9 @@ _LINK = re.compile(r"(?<!\\)(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _FROM = {"CONTRIBUTING.md": "contributing.md", "README.md": "index.md"}
 """Files of the repository that a page stands for."""
+
+MADE = {"reference/settings.md": settings_page.page, "reference/commands.md": commands_page.page}
+"""Pages that are made of code and conf/."""
 
 
 def page_of(path: str) -> str:
@@ -59,6 +64,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(ROOT.glob("experiments/**/*.png")):
         place = path.relative_to(ROOT).as_posix()
         files.append(File.generated(config, place, abs_src_path=str(path)))
+    for place, made in MADE.items():
+        files.append(File.generated(config, place, content=made()))
     for place in _listed(config.nav):  # pages that nobody has written yet
         if files.get_file_from_path(place) is None:
             files.append(File.generated(config, place, content=f"# {place}\n\nTo be written.\n"))

@@ -258,5 +258,5 @@ def test_the_command_as_typed(cache_home: Path, tmp_path: Path) -> None:
     bad = run_command(cache_home, "export", *typed, "draw=x", cwd=tmp_path)
     assert (
         bad.stderr == "error: draw=x: must be a whole number from 0, or several that differ, "
-        "as range(0,10)\n"
+        "as range(0,10) (see docs: when_it_stops#settings)\n"
     )

@@ -18,12 +18,14 @@ class Filter(Settings):
     """What a generated image must be to be taken."""
 
     min_confidence: Share = Field(
-        default=0, description="probability of its class, by a classifier of real images"
+        default=0, description="least probability of its class, by a classifier of real images"
     )
     min_distance: From0 = Field(
-        default=0, description="to real images, over the median nearest distance between these"
+        default=0, description="least distance to real images, over their median nearest distance"
     )
-    candidates: Positive = Field(default=4, description="GAN images made for each one wanted")
+    candidates: Positive = Field(
+        default=4, description="GAN images to make for each one that is wanted"
+    )
 
     @property
     def on(self) -> bool:

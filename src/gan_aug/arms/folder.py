@@ -27,8 +27,10 @@ class FolderImages(Filtered):
     """Images of a folder with a folder for each class, in the order of their names."""
 
     name = "folder"
-    dir: PathText | None = Field(default=None, description="a folder with a folder for each class")
-    seen: Seen | None = Field(default=None, description=f"what the generator saw: {MEANINGS}")
+    dir: PathText | None = Field(
+        default=None, description="folder of the images, with a folder for each class"
+    )
+    seen: Seen | None = Field(default=None, description=f"what their generator saw: {MEANINGS}")
 
     def generated(self, arm: ArmSettings) -> bool:
         """Always."""

@@ -23,7 +23,7 @@ class GANImages(Filtered):
 
     name = "gan"
     replicate: int = Field(
-        default=0, ge=0, le=100, description="1 ...: another GAN, of other first weights; for A/A"
+        default=0, ge=0, le=100, description="1, 2 ...: another GAN, of other first weights"
     )
 
     def check_settled(

@@ -30,7 +30,7 @@ class Learning(Mixing):
     of_arm = True
     alone = "learns from unlabelled images beside the labelled ones"
     learner: Annotated[LearnerNode | None, Wanted("one of conf/learner, or null")] = Field(
-        default=None, description="null: it learns from labels alone"
+        default=None, description="how it learns from images without labels; null: it does not"
     )
 
     @property

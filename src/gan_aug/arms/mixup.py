@@ -26,7 +26,7 @@ class MixUp(Mixing):
 
     alone = "puts an added image with every real one"
     mixup: Above0 | None = Field(
-        default=None, description="alpha of mixup; null: images stand apart"
+        default=None, description="alpha of mixup of added and real images; null: none"
     )
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:

@@ -21,7 +21,9 @@ class Paired(Mixing):
 
     alone = "puts an added image with every real one"
     excludes = ("balanced",)
-    paired: bool = Field(default=False, description="each image beside a translation or copy of it")
+    paired: bool = Field(
+        default=False, description="each image stands beside a translation or a copy of it"
+    )
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""

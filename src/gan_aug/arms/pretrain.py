@@ -21,7 +21,9 @@ class Pretrain(Mixing):
 
     of_arm = True
     alone = "keeps added and real images apart"
-    pretrain: Share = Field(default=0, description="this share of the steps on added images")
+    pretrain: Share = Field(
+        default=0, description="share of the steps that come first, on added images alone"
+    )
 
     def first_steps(self, steps: int) -> int:
         """Return how many of all steps are on added images."""

@@ -18,7 +18,7 @@ class Ratio(Mixing):
     """Real and added images have streams of their own, and shares of each batch."""
 
     ratio: Share | None = Field(
-        default=None, description="share of each batch that is added; null: shuffled"
+        default=None, description="share of added images in each batch; null: as shuffled"
     )
 
     @property

@@ -28,7 +28,7 @@ class MixUpWithin(Mixing):
     of_arm = True
     alone = _ALONE
     mixup: Above0 | None = Field(
-        default=None, description="alpha, of mixup of a batch's images with each other; null: none"
+        default=None, description="alpha of mixup of a batch's images with each other; null: none"
     )
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
@@ -49,7 +49,7 @@ class CutMix(Mixing):
     of_arm = True
     alone = _ALONE
     cutmix: Above0 | None = Field(
-        default=None, description="alpha, of patches of a batch's other images; null: none"
+        default=None, description="alpha of CutMix, patches of a batch's other images; null: none"
     )
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:

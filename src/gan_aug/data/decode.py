@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.dicom import Window
 from gan_aug.data.picture import decode
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.run.files import open_regular, read_bytes
 from gan_aug.run.progress import track
 
@@ -68,6 +68,7 @@ def channels_of(root: Path, names: Sequence[str], window: Window | None = None) 
     return 1
 
 
+@see("disk")
 def decode_files(
     root: Path,
     names: Sequence[str],

@@ -31,7 +31,7 @@ from gan_aug.data.prepare import load
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import held_out_pixels
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.run.stored_model import Part
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import Seen
@@ -170,6 +170,7 @@ def read_external(
     )
 
 
+@see("held-out")
 def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) -> None:
     """Compare what is declared with the draw.json that lies beside the images."""
     if seen != "draw":
@@ -206,6 +207,7 @@ def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) 
         )
 
 
+@see("held-out")
 def _refuse_held_out(folder: Path, decoded: Decoded, splits: Splits) -> None:
     """Refuse images that are held-out ones: the same file, or the same pixels once it is read."""
     by_hash = {

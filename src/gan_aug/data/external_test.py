@@ -18,7 +18,7 @@ from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.source import ExternalTest, Notes, Source, extra_copies
 from gan_aug.data.sources.folder import Folder
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.run.errors import GanAugError, as_typed, see
 from gan_aug.settings.by_name import class_named, normal
 from gan_aug.settings.data import DataSettings, ExternalSettings
 
@@ -150,6 +150,7 @@ def _images(
     return folder.load_whole(data.image_size, channels, place)
 
 
+@see("classes")
 def _classes(
     where: str, typed: Mapping[Any, Any] | None, there: Classes, own: Classes
 ) -> dict[str, str | None]:
@@ -190,6 +191,7 @@ def _renamed(table: ImageTable, chosen: Mapping[str, str | None], own: Classes) 
     return table.take(table.labels >= 0)
 
 
+@see("two-classes")
 def _without_conflicts(where: str, table: ImageTable, on_conflict: str) -> tuple[ImageTable, int]:
     """Leave out the images that are in two classes, and say how many; or refuse them."""
     pairs = np.unique(np.stack([table.hashes, table.labels.astype(str)]), axis=1)[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError, see, warn
 
 _HALVES_STREAM = 20200216
 _SIDES_STREAM = 20200217
@@ -48,6 +48,7 @@ def reference_classifier_images(splits: Splits) -> ImageTable:
     return table.take(_in_reference_half(splits, table))
 
 
+@see("held-out")
 def cut_held_out(
     splits: Splits, count: int, needed: Collection[str], validation: bool = False
 ) -> HeldOut:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import connected, firsts
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def units(table: ImageTable) -> NDArray[np.int64]:
     return connected(len(table), np.tile(np.arange(len(table)), 2), np.concatenate(links))
 
 
+@see("two-classes")
 def without_conflicts(source: Source, on_conflict: str) -> Source:
     """Return a data set in which no image is in two classes, in one split or in several.
 

@@ -20,7 +20,7 @@ from gan_aug.data.source import (
     units,
     without_conflicts,
 )
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 
 _HOLDOUT_STREAM = 20180222
 """Seeds the holdout, which is the same for every draw (the data set's publication day)."""
@@ -141,6 +141,7 @@ def _last_units(
     return chosen
 
 
+@see("too-few")
 def make_splits(
     source: Source,
     draw: int,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError, see, warn
 from gan_aug.run.files import not_writable, read_bytes, refuse_links, sha256_of
 
 
@@ -116,6 +116,7 @@ def _write_files(folder: Path, images: Mapping[str, Generated], origin: Mapping[
     manifest.write(folder / MANIFEST)
 
 
+@see("held-out")
 def read_set(
     folder: Path,
     count: int | None,

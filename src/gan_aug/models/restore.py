@@ -29,7 +29,7 @@ from gan_aug.models.weights_file import (
     shapes_of,
     write_weights,
 )
-from gan_aug.run.errors import GanAugError, said
+from gan_aug.run.errors import GanAugError, said, see
 from gan_aug.run.files import read_json, sha256_of
 from gan_aug.run.stored_model import Part, Stored, first_fault
 from gan_aug.settings.base import Plain, Settings
@@ -86,6 +86,7 @@ class Description(Stored):
         return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
+@see("checkpoint")
 def read_checkpoint(checkpoint: Path) -> Mapping[str, Any]:
     """Read a checkpoint that a run wrote, whole or not at all; `gan_aug` says what it is.
 
@@ -142,6 +143,7 @@ def checkpoint_sha256(path: Path) -> str:
     return sha256_of(path)
 
 
+@see("checkpoint")
 def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
     """Load a GAN on the CPU, from a run's checkpoint or as it travels, in evaluation mode.
 
@@ -208,6 +210,7 @@ def write_shared(
     ).write(path.with_suffix(".json"))
 
 
+@see("checkpoint")
 def read_description(path: Path, where: str) -> Description:
     """Read what a GAN that travels is; `path` is of its weights, `where` names it in messages.
 

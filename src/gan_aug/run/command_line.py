@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.arguments import for_hydra, quoting, with_list
-from gan_aug.run.errors import Diverged, GanAugError, one_line
+from gan_aug.run.errors import Diverged, GanAugError, innermost, one_line, pointer, see
 from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
 from gan_aug.run.record import Busy
 from gan_aug.run.sweep_table import print_table
@@ -84,12 +84,12 @@ def command(
                     if not is_job():
                         at_end()
             except KeyboardInterrupt:
-                _fail(f"stopped by hand; {to_go_on}", 130)
+                _fail(f"stopped by hand; {to_go_on}", 130, "stopped")
             except SystemExit as error:
                 if type(error) is SystemExit:
                     raise
                 # Lightning's SIGTERMException, like ours, would exit with 0.
-                _fail(f"stopped by SIGTERM; {to_go_on}", 143)
+                _fail(f"stopped by SIGTERM; {to_go_on}", 143, "stopped")
             except BrokenPipeError:
                 raise
             except Exception as error:
@@ -97,7 +97,7 @@ def command(
                     raise
                 # What tells a launcher how its job failed; a person's command fails with 1.
                 codes = {Busy: BUSY, Diverged: DIVERGED} if is_job() else {}
-                _fail(message_of(error), codes.get(type(error), 1))
+                _fail(message_of(error), codes.get(type(error), 1), _paragraph_of(error))
 
         return main
 
@@ -186,7 +186,9 @@ def _run_hydra(task: Callable[[Any], object], config_name: str) -> None:
         try:
             from gan_aug.settings.commands import kind_of  # of no use to --help
 
-            return task(validate(cfg, kind_of(config_name)))
+            with see("settings"):
+                settings = validate(cfg, kind_of(config_name))
+            return task(settings)
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -203,8 +205,18 @@ def _run_hydra(task: Callable[[Any], object], config_name: str) -> None:
         raise failure[0]
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {printable(message)}", file=sys.stderr)
+def _paragraph_of(error: Exception) -> str | None:
+    """Return the paragraph of the documentation that says more of an error; None: none does."""
+    if (ours := innermost(error)) is not None:
+        return ours.paragraph
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return "settings"
+    return "disk" if _lacks_memory(error) or _refused_file(error) else None
+
+
+def _fail(message: str, code: int, paragraph: str | None) -> NoReturn:
+    more = "" if paragraph is None else pointer(paragraph)
+    print(f"error: {printable(message)}{more}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from gan_aug.run.terminal import printable
@@ -29,11 +31,36 @@ class GanAugError(Exception):
 
     The message is one line: which file or key, what is wrong, what to do. The command line prints
     it without a traceback and exits with a code that is not 0.
+
+    Attributes:
+        paragraph: of docs/how-to/when_it_stops.md, which says more; see `see`.
     """
+
+    paragraph: str | None = None
 
 
 class Diverged(GanAugError):
     """Training came to nothing with these settings, and would again."""
+
+    paragraph = "stopped"
+
+
+@contextmanager
+def see(paragraph: str) -> Iterator[None]:
+    """Name the paragraph of the documentation that errors raised in here, or in a function, have.
+
+    The innermost one that is named counts.
+    """
+    try:
+        yield
+    except GanAugError as error:
+        error.paragraph = error.paragraph or paragraph
+        raise
+
+
+def pointer(paragraph: str) -> str:
+    """Return what ends an error line: where the documentation says more."""
+    return f" (see docs: when_it_stops#{paragraph})"
 
 
 def one_line(error: BaseException) -> str:

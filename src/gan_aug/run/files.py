@@ -19,7 +19,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.run.lock import Lock, check_held, guard_of, patiently
 
 MOST_JSON = 64 * 2**20
@@ -32,6 +32,7 @@ _AS_IT_IS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_
 _HALF = re.compile("[\ud800-\udfff]")
 
 
+@see("disk")
 def replace_file(path: Path, write: Callable[[Path], object], within: Path | None = None) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk and rename it.
 

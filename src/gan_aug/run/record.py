@@ -60,6 +60,8 @@ def _git_commit() -> str | None:
 class Busy(GanAugError):
     """Another process works in the folder."""
 
+    paragraph = "stopped"
+
     def __init__(self, folder: Path, owner: str, elsewhere: str) -> None:
         super().__init__(
             f"{folder}: another process is running in this folder ({owner}, by {folder / LOCK}); "

@@ -19,23 +19,31 @@ from gan_aug.settings.values import Above0, ByClass, Count, Index, Positive, Sha
 class AddedSettings(Settings):
     """The images that join the real ones."""
 
-    source: str = Field(description="where they come from")
-    unlabelled: bool = Field(default=False, description="whether their classes are predicted")
-    count: ByClass[Count | None] = Field(description="of each class; null: study.count")
-    weight: Above0 = Field(description="of an added image in the loss; a real one has 1")
-    label_smoothing: Share = Field(description="of added images")
-    labels: Literal[None, "predicted"] = Field(description="null: their class")
+    source: str = Field(description="where the added images come from")
+    unlabelled: bool = Field(
+        default=False, description="whether their classes are predicted, not known"
+    )
+    count: ByClass[Count | None] = Field(
+        description="added images of each class; null: study.count"
+    )
+    weight: Above0 = Field(description="weight of an added image in the loss; a real one has 1")
+    label_smoothing: Share = Field(description="label smoothing of added images")
+    labels: Literal[None, "predicted"] = Field(
+        description="null: their class; predicted: by a classifier of real images"
+    )
     augment: Augment = Field(description="random changes of the added images")
 
 
 class ArmSettings(Settings):
     """An arm, as typed."""
 
-    title: str = Field(description="for people")
+    title: str = Field(description="title in reports")
     balanced: bool = Field(description="as many images of each class in every batch")
     augment: Augment = Field(description="random changes of the real images")
-    real: ByClass[Positive | None] = Field(description="the first so many of the draw's images")
-    stream: Index = Field(description="another number: another order and other random changes")
+    real: ByClass[Positive | None] = Field(
+        description="use only so many of the draw's images; null: all"
+    )
+    stream: Index = Field(description="another number gives another order and other random changes")
     added: AddedSettings
 
 

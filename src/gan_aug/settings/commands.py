@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.run.errors import GanAugError, as_typed, see
 from gan_aug.settings.base import Node, Settings
 from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.settings.data import DataSettings, SettledData
@@ -39,20 +39,20 @@ _CHECKPOINT = "checkpoint=RUN/checkpoints/last.ckpt"
 class GenerateSet(Settings):
     """The synthetic set at the end of a GAN's run."""
 
-    count: Images = Field(description="images per class")
-    seed: Index = Field(description="of the latents")
+    count: Images = Field(description="images to make of each class")
+    seed: Index = Field(description="seed of the latents that the images are made from")
 
 
 class SyntheticFolder(Settings):
     """A synthetic set to measure."""
 
-    dir: PathText | None = Field(description="its folder")
+    dir: PathText | None = Field(description="folder of a synthetic set to measure")
 
 
 class ExternalFolder(Settings):
     """Images of a generator that gan_aug did not fit."""
 
-    dir: PathText | None = Field(description="their folder, with a folder for each class")
+    dir: PathText | None = Field(description="images of another generator: a folder for each class")
 
 
 class ExternalSettings(ExternalFolder):
@@ -64,8 +64,8 @@ class ExternalSettings(ExternalFolder):
 class RunSettings(Whole):
     """What commands have that read a data set and write a run folder."""
 
-    name: str = Field(description="of the run, and of its folder")
-    seed: Seed = Field(description="of all that is random, but for the draw")
+    name: str = Field(description="name of the run and of its folder")
+    seed: Seed = Field(description="seed of all that is random, except for the draw")
     verbose: bool = Field(default=False, description="print all settings before the start")
     data: DataSettings
 
@@ -73,9 +73,9 @@ class RunSettings(Whole):
 class FittingSettings(RunSettings):
     """What commands have that train networks."""
 
-    draw: Index = Field(description="which random choice of images")
+    draw: Index = Field(description="number of the random choice of images")
     trainer: TrainerSettings
-    callbacks: dict[str, CallbackNode | None] = Field(description="of the trainer")
+    callbacks: dict[str, CallbackNode | None] = Field(description="callbacks of the trainer")
     logger: dict[str, Node | None] = Field(description="where scalars go")
     quality: QualitySettings
 
@@ -144,19 +144,22 @@ class SettledTrain(TrainSettings):
 class GenerateSettings(Whole):
     """`gan_aug.generate`: a synthetic set from a checkpoint."""
 
-    checkpoint: PathText = Field(description="of a GAN, or a generator.safetensors")
-    count: Images = Field(description="images per class")
-    output_dir: PathText = Field(description="must not exist yet")
-    seed: Index = Field(description="of the latents")
+    checkpoint: PathText = Field(description="checkpoint of a GAN, or its generator.safetensors")
+    count: Images = Field(description="images to make of each class")
+    output_dir: PathText = Field(description="folder for the images; must not exist yet")
+    seed: Index = Field(description="seed of the latents that the images are made from")
     data: DataSettings
 
 
 class SubjectSettings(RunSettings):
     """What commands have that measure or explain generated images."""
 
-    checkpoint: PathText | None = Field(description="of a GAN, or a generator.safetensors")
+    checkpoint: PathText | None = Field(
+        description="checkpoint of a GAN, or its generator.safetensors"
+    )
     quality: QualitySettings
 
+    @see("checkpoint")
     def _check_checkpoint(self) -> None:
         if self.checkpoint is not None and not Path(self.checkpoint).expanduser().is_file():
             raise GanAugError(
@@ -202,10 +205,12 @@ class SettledEvaluate(EvaluateSettings):
 class ExplainSettings(SubjectSettings):
     """`gan_aug.explain`: what did the networks learn?"""
 
-    layers: Layers | None = Field(description="convolutions of the discriminator; null: all from 1")
-    filters: Positive = Field(description="of each layer")
-    patches: Positive = Field(description="of each filter, one an image")
-    images: Positive = Field(description="of each group, in the mean maps")
+    layers: Layers | None = Field(
+        description="convolutions of the discriminator to show; null: all from 1"
+    )
+    filters: Positive = Field(description="filters to show of each layer")
+    patches: Positive = Field(description="image patches to show for each filter")
+    images: Positive = Field(description="images of each group that the mean maps are of")
 
     @model_validator(mode="after")
     def _is_a_gan(self) -> Self:
@@ -224,24 +229,28 @@ class SettledExplain(ExplainSettings):
 class InspectSettings(RunSettings):
     """`gan_aug.inspect`: what is in a data set?"""
 
-    draw: Index = Field(description="of no consequence")
-    images: Positive = Field(description="of each class, on its contact sheet")
+    draw: Index = Field(description="has no effect here")
+    images: Positive = Field(description="images of each class on its contact sheet")
     external: ExternalFolder
 
 
 class ReportSettings(Whole):
     """`gan_aug.report`: the report of a study."""
 
-    study_dir: PathText = Field(description="of a study")
-    archive: PathText | None = Field(description="a zip of all that the report is made from")
+    study_dir: PathText = Field(description="folder of a study")
+    archive: PathText | None = Field(
+        description="zip file to write: all that the report is made from"
+    )
 
 
 class StatusSettings(Whole):
     """`gan_aug.status`: how jobs stand."""
 
-    study_dir: PathText = Field(description="of a study, a multirun, a run, or many of these")
-    watch: bool = Field(description="on a terminal: again and again until nothing runs")
-    refresh_seconds: Above0 = Field(description="between two looks")
+    study_dir: PathText = Field(
+        description="folder of a study, a multirun, a run, or many of these"
+    )
+    watch: bool = Field(description="whether a terminal shows it again until nothing runs")
+    refresh_seconds: Above0 = Field(description="seconds between two looks")
 
 
 def kind_of(command: str) -> type[Whole]:

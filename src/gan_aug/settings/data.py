@@ -35,14 +35,14 @@ class SourceNode(Node):
 
     train_per_class: Images = own("phantoms of each class in the training folder")
     test_per_class: Images = own("phantoms of each class in the test folder")
-    seed: Index = own("of the phantoms")
+    seed: Index = own("seed of the phantoms")
 
 
 class SyntheticSettings(Settings):
     """Generated images that join the training of a classifier."""
 
-    dir: PathText | None = Field(description="a synthetic set")
-    count: Count | None = Field(description="images per class from it; null is all")
+    dir: PathText | None = Field(description="a synthetic set whose images join training")
+    count: Count | None = Field(description="images of each class to take from it; null: all")
 
 
 class ExternalSettings(Settings):
@@ -51,15 +51,17 @@ class ExternalSettings(Settings):
     A text in its place is the `root` of a folder. Keys are as those of `data=folder`.
     """
 
-    root: PathText | None = Field(default=None, description="its folder")
+    root: PathText | None = Field(default=None, description="folder of the further test")
     table: PathText | None = Field(default=None, description="as data.table")
     columns: Columns | None = Field(default=None, description="as data.columns")
     exclude: Patterns | None = Field(default=None, description="as data.exclude")
     patient_regex: str | None = Field(default=None, description="as data.patient_regex")
     window: Window | None = Field(default=None, description="as data.window")
-    source: Node | None = Field(default=None, description="another data set's class, not a folder")
+    source: Node | None = Field(
+        default=None, description="class of another data set, in place of a folder"
+    )
     classes: ClassMap | None = Field(
-        default=None, description="its classes to those of the data set; to null: left out"
+        default=None, description="its classes by those of the data set; null leaves one out"
     )
 
     @model_validator(mode="after")
@@ -96,39 +98,59 @@ External = Annotated[
 class DataSettings(Settings):
     """The images, as typed."""
 
-    name: str = Field(description="of the data set, for people")
+    name: str = Field(description="name of the data set")
     root: PathText | None = Field(description="the data set's folder")
     download: bool = Field(description="whether to fetch the data set where it is not")
-    on_bad_file: Literal["error", "skip"] = Field(description="about files that nothing can decode")
-    on_conflict: Literal["stop", "drop"] = Field(description="about an image in two classes")
-    cache_dir: PathText | None = Field(description="decoded images; null is ~/.cache/gan_aug")
-    image_size: int = Field(ge=8, le=1024, description="pixels of a side")
-    fit: Literal["squeeze", "pad", "crop"] = Field(description="how images become square")
+    on_bad_file: Literal["error", "skip"] = Field(
+        description="what to do about files that cannot be decoded"
+    )
+    on_conflict: Literal["stop", "drop"] = Field(
+        description="what to do about an image in two classes; drop leaves it out"
+    )
+    cache_dir: PathText | None = Field(
+        description="folder of decoded images; null: ~/.cache/gan_aug"
+    )
+    image_size: int = Field(ge=8, le=1024, description="pixels along each side of an image")
+    fit: Literal["squeeze", "pad", "crop"] = Field(
+        description="how images that are not square become square"
+    )
     channels: Literal[None, 1, 3] = Field(description="1 grey, 3 RGB; null: what the data set has")
-    classes: ClassList | None = Field(description="those to take; `other`: all that are not named")
-    num_classes: int | None = Field(description="how many; null: the data set says")
-    positive: ClassName | None = Field(description="of two classes the one sensitivity is about")
-    draw: Index | None = Field(description="which random choice of images")
-    development_per_class: Index = Field(description="images set aside, the same for every draw")
-    val_per_class: Positive = Field(description="validation images, cut by patient")
-    internal_per_class: Index | Auto = Field(description="a test from the training images")
-    subset: ByClass[Index | None] | Auto = Field(description="training images; null: all left")
-    train_class: ClassName | None = Field(description="train on one class alone")
+    classes: ClassList | None = Field(
+        description="classes to take; `other`: all that are not named"
+    )
+    num_classes: int | None = Field(description="number of classes; null: the data set says")
+    positive: ClassName | None = Field(
+        description="of two classes the one that sensitivity is about"
+    )
+    draw: Index | None = Field(description="number of the random choice of images")
+    development_per_class: Index = Field(
+        description="training and test images of each class set aside"
+    )
+    val_per_class: Positive = Field(description="validation images of each class, cut by patient")
+    internal_per_class: Index | Auto = Field(
+        description="images of each class for the internal test"
+    )
+    subset: ByClass[Index | None] | Auto = Field(
+        description="training images; null: all that are left"
+    )
+    train_class: ClassName | None = Field(description="the one class to train a GAN on; null: all")
     synthetic: SyntheticSettings
-    external: External | None = Field(default=None, description="further tests, by name")
-    batch_size: BatchSize = Field(description="images of a batch")
+    external: External | None = Field(
+        default=None, description="further tests, as of other hospitals, by name"
+    )
+    batch_size: BatchSize = Field(description="images in a batch")
     source: SourceNode = Field(description="the data set's class")
 
     target: Literal["class", "subtype"] = own("normal and pneumonia, or the kind of pneumonia too")
     set: str = own("which set of MedMNIST")
-    table: PathText | None = own("a CSV with path, label and, if need be, patient, site, split")
-    columns: Columns | None = own("names of the table's columns, where they are others")
+    table: PathText | None = own("CSV with path, label and, where known, patient, site, split")
+    columns: Columns | None = own("names of the table's columns, where they differ")
     exclude: Patterns | None = own("patterns of paths below root that are not read")
-    patient_regex: str | None = own("finds the patient in the path below the class folder")
-    window: Window | None = own("how grey DICOM is shown")
-    test_share: Between0And1 = own("of each class, where there is no test split")
-    val_share: Between0And1 = own("of what is left, where there is no validation split")
-    split_seed: Index = own("of these cuts, the same for every draw")
+    patient_regex: str | None = own("pattern that finds the patient in the path below the class")
+    window: Window | None = own("window of grey DICOM; null: as each file says")
+    test_share: Between0And1 = own("share of each class for the test, where there is no test split")
+    val_share: Between0And1 = own("share of the rest for validation, where there is no such split")
+    split_seed: Index = own("seed of these cuts, the same for every draw")
 
 
 class SettledData(DataSettings):

@@ -59,21 +59,19 @@ def _metric(name: str) -> str:
 class Endpoint(Settings):
     """A metric on a split, declared before a study runs."""
 
-    split: SplitName = Field(description="of images; of data.external too")
+    split: SplitName = Field(description="images that it is measured on")
     metric: Annotated[str, AfterValidator(_metric), Wanted(f"one of {', '.join(METRICS)}")] = Field(
-        description="or sensitivity_CLASS where no class is the positive one"
+        description="metric; sensitivity_CLASS where no class is the positive one"
     )
     at: Annotated[
         float | Literal["validation"] | None,
         Predicate(lambda at: at in (None, 0.5, CHOSEN_ON_VALIDATION)),
         Wanted("0.5 or, of the accuracy, validation"),
-    ] = Field(default=None, description="threshold of the accuracy; null is 0.5")
+    ] = Field(default=None, description="threshold of the accuracy; null: 0.5")
     smallest_effect: Annotated[
         float | None, Field(gt=0, lt=1), Wanted("a share above 0 and below 1, or null")
-    ] = Field(default=None, description="the smallest difference that matters, as a share")
-    group: Group = Field(
-        default=None, description="column of data.table to its value: of these images alone"
-    )
+    ] = Field(default=None, description="smallest difference that matters, as a share")
+    group: Group = Field(default=None, description="measure it on this group of images alone")
 
     @model_validator(mode="after")
     def _has_a_threshold(self) -> Endpoint:
@@ -110,16 +108,16 @@ def images_of(split: str, column: str, name: str) -> str:
 class Question(Settings):
     """The arm that a study asks about, and the one that it is compared with."""
 
-    arm: str
-    reference: str
+    arm: str = Field(description="the arm that the study asks about")
+    reference: str = Field(description="the arm that it is compared with")
 
 
 class Steps(Settings):
     """A budget of optimizer steps, the same for every fit."""
 
-    max: Positive = Field(description="what every fit takes")
+    max: Positive = Field(description="optimizer steps of every fit")
     choose: Literal[None, "validation"] = Field(
-        default=None, description="validation: weights of its lowest loss; null: of the last step"
+        default=None, description="validation: weights of the lowest loss; null: the last"
     )
 
     @property
@@ -139,37 +137,51 @@ def _steps(value: Any) -> Any:
 class Design(Settings):
     """What all draws of a study share, as typed."""
 
-    folder: str = Field(description="of this job, inside study_dir")
-    condition: dict[str, Any] = Field(description="settings that differ between jobs")
+    folder: str = Field(description="folder of this job, inside study_dir")
+    condition: dict[str, Any] = Field(
+        description="settings that differ between jobs, apart from the draw"
+    )
     question: Question
-    comparisons: Pairs = Field(description="further pairs of arms")
+    comparisons: Pairs = Field(description="further pairs of arms to compare")
     endpoints: Annotated[
         list[Endpoint],
         BeforeValidator(by_name),
         Field(min_length=1),
         Wanted(f"a list, as {_EXAMPLE}"),
-    ] = Field(description="what the study is about; the first is primary")
-    splits: Names = Field(description="images that are measured on")
+    ] = Field(description="what the study declares; the first is primary")
+    splits: Names = Field(description="parts of a draw that every fit is measured on")
     subgroups: GroupColumns | None = Field(
         description="columns of data.table whose groups are measured apart"
     )
-    count: ByClass[Count | None] | Auto = Field(description="images that arms add, of each class")
-    unlabelled: Images | None = Field(description="further training images without labels")
-    ruler: ByClass[Sizes] | Auto | None = Field(description="arms of so many real images")
+    count: ByClass[Count | None] | Auto = Field(description="images of each class that arms add")
+    unlabelled: Images | None = Field(
+        description="further training images whose labels nothing reads"
+    )
+    ruler: ByClass[Sizes] | Auto | None = Field(
+        description="numbers of real images that arms of their own have"
+    )
     rare: ClassName | None = Field(
         default=None, description="the scarce class, which GAN images fill up"
     )
-    repeats: Annotated[int, Field(ge=1, le=1000)] = Field(description="fits per arm")
+    repeats: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="fits of every arm, each from other initial weights"
+    )
     steps: Annotated[
         Steps,
         BeforeValidator(_steps),
         Wanted("a whole number from 1, or {max: NUMBER, choose: validation}"),
-    ] = Field(description="of the classifier, in every arm")
-    validate_every: Positive = Field(description="steps")
-    gan_batches: Positive | None = Field(description="that a GAN is trained on")
-    gan_curve_points: Positive | None = Field(description="how often a GAN's quality is measured")
-    gan_select: str | None = Field(description="what chooses a GAN's weights; null: the last")
-    gan_fits: Annotated[int, Field(ge=1, le=100)] | None = Field(description="GANs to choose from")
+    ] = Field(description="optimizer steps of the classifier in every arm")
+    validate_every: Positive = Field(description="steps from one validation to the next")
+    gan_batches: Positive | None = Field(description="batches that a GAN is trained on")
+    gan_curve_points: Positive | None = Field(
+        description="times that a GAN's quality is measured in training"
+    )
+    gan_select: str | None = Field(
+        description="metric that chooses a GAN's weights; null: the last ones"
+    )
+    gan_fits: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        description="GANs to fit and choose from"
+    )
 
     @model_validator(mode="after")
     def _endpoints_differ(self) -> Design:

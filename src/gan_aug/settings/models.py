@@ -31,21 +31,23 @@ Units = Annotated[int, Field(ge=1, le=65536)]
 class AugmentNode(Node):
     """Random changes of `gan_aug.models.augment`."""
 
-    brightness: Annotated[float, Field(ge=0, le=2)] = own("added, on the [-1, 1] scale")
-    contrast: Probability = own("factor about the mean, 1 -+ this")
-    translation: Share = own("of the side, each way")
-    cutout: Share = own("side of the hole, as a share")
-    flip: Probability = own("probability of left-right")
-    degrees: Annotated[float, Field(ge=0, le=180)] = own("rotation, each way")
-    shift: Share = own("of the side, each way")
+    brightness: Annotated[float, Field(ge=0, le=2)] = own(
+        "largest change of brightness, on the [-1, 1] scale"
+    )
+    contrast: Probability = own("largest change of contrast, as a factor about the mean")
+    translation: Share = own("largest shift each way, as a share of the side")
+    cutout: Share = own("side of a grey square, as a share of the side")
+    flip: Probability = own("probability of a left-right flip")
+    degrees: Annotated[float, Field(ge=0, le=180)] = own("largest rotation each way, in degrees")
+    shift: Share = own("largest shift each way, as a share of the side")
     scale: Magnifications = own("smallest and largest magnification")
 
 
 class AdaptiveNode(Node):
     """Random changes of `gan_aug.models.adaptive_augment`."""
 
-    target: Share = own("of E[sign(D(real))], beyond which the strength rises")
-    ramp_images: Positive = own("real images that the strength needs from 0 to 1")
+    target: Share = own("value of E[sign(D(real))] above which the strength rises")
+    ramp_images: Positive = own("real images in which the strength can rise from 0 to 1")
     most: Probability = own("the largest strength")
 
 
@@ -73,16 +75,18 @@ class LearnerNode(Node):
     """What a classifier learns from unlabelled images with, of `gan_aug.models.learners`."""
 
     batch_size: BatchSize = Field(description="unlabelled images beside a batch of labelled ones")
-    augment: Augment = own("of the unlabelled and generated images")
+    augment: Augment = own("random changes of the unlabelled and generated images")
     threshold: Probability = own("probability from which a prediction is taken for a label")
-    strong: Augment = own("of the images that have to be predicted alike")
-    weight: From0 = own("of the loss of unlabelled images")
-    width: Annotated[int, Field(ge=1, le=4096)] = own("generator's feature maps next to the image")
-    latent_dim: Units = own("numbers that an image is made from")
+    strong: Augment = own("random changes of the images to predict alike")
+    weight: From0 = own("weight of the loss of unlabelled images")
+    width: Annotated[int, Field(ge=1, le=4096)] = own(
+        "feature maps of the generator next to the image"
+    )
+    latent_dim: Units = own("latent numbers that the generator makes an image from")
     lr: Above0 = own("learning rate of the generator")
-    betas: Betas = own("of the generator's Adam")
-    feature_weight: From0 = own("of matching features, for the generator")
-    adversarial_weight: From0 = own("of passing for real, for the generator")
+    betas: Betas = own("betas of the generator's Adam")
+    feature_weight: From0 = own("weight of matching features, for the generator")
+    adversarial_weight: From0 = own("weight of passing for real, for the generator")
 
     def changes(self) -> dict[str, Node | None]:
         """Return the random changes of images that it has, by name."""
@@ -93,29 +97,31 @@ class LearnerNode(Node):
 class NetworkSettings(Settings):
     """What GANs and classifiers have in common; `own` fields are those of some of them."""
 
-    name: str = Field(description="for people, and in names of folders")
+    name: str = Field(description="name in reports and folders")
     module: Node = Field(description="what is trained")
-    batch_size: BatchSize = own("images of a batch, in studies")
-    width: Annotated[int, Field(ge=1, le=4096)] = own("feature maps next to the image")
+    batch_size: BatchSize = own("images in a batch, in studies")
+    width: Annotated[int, Field(ge=1, le=4096)] = own("feature maps of the layer next to the image")
     hidden: Units = own("units of the hidden layer")
-    latent_dim: Units = own("numbers that an image is made from")
+    latent_dim: Units = own("latent numbers that an image is made from")
     blocks: Annotated[int, Field(ge=1, le=64)] = own("residual blocks")
-    dropout: Share = own("share of the units that are left out")
+    dropout: Share = own("share of the units that are left out in training")
     spectral_norm: bool = own("whether the discriminator's weights are normalised")
 
 
 class R1Settings(Settings):
     """The penalty on the discriminator's gradient at real images."""
 
-    gamma: From0 = Field(description="weight; 0: none")
-    every: Positive = Field(description="how many discriminator steps apart")
+    gamma: From0 = Field(description="weight of the R1 penalty; 0: none")
+    every: Positive = Field(description="discriminator steps from one penalty to the next")
 
 
 class GrowthSettings(Settings):
     """How networks grow from 4x4."""
 
-    fade: Annotated[float, Field(gt=0, lt=1)] = own("share of training of each fade")
-    stable: Share = own("share of training of each resolution but the last")
+    fade: Annotated[float, Field(gt=0, lt=1)] = own(
+        "share of training that each fade of a resolution takes"
+    )
+    stable: Share = own("share of training of each resolution except the last")
 
 
 class GanSettings(NetworkSettings):
@@ -123,37 +129,49 @@ class GanSettings(NetworkSettings):
 
     kind: Literal["gan"]
     balanced: bool = Field(description="as many images of each class in every batch")
-    batch_size: BatchSize = Field(description="images of a batch, in studies")
-    batches: Positive = Field(description="trained on, in studies")
+    batch_size: BatchSize = Field(description="images in a batch, in studies")
+    batches: Positive = Field(description="batches that a GAN is trained on, in studies")
     d_steps: Positive = Field(description="discriminator steps in a cycle")
     g_steps: Positive = Field(description="generator steps that follow")
     lr_g: Above0 = Field(description="learning rate of the generator")
     lr_d: Above0 = Field(description="learning rate of the discriminator")
-    betas: Betas = Field(description="of Adam")
-    decay_from: Probability = Field(description="share of training after which rates fall to 0")
+    betas: Betas = Field(description="betas of Adam")
+    decay_from: Probability = Field(
+        description="share of training after which learning rates fall; 1: never"
+    )
     spectral_norm: bool = Field(description="whether the discriminator's weights are normalised")
     r1: R1Settings
-    ema_decay: Share = Field(description="of the generator that samples come from; 0: none")
-    sample_every_n_epochs: Positive = Field(description="sample grids")
-    augment: GanAugment = Field(description="of all that the discriminator sees")
-
-    pair: ClassPair | None = own("two classes; null: the data set's two")
-    loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = own(
-        "of both networks"
+    ema_decay: Share = Field(
+        description="decay of the averaged generator that samples come from; 0: none"
     )
-    real_label: RealLabel = own("below 1: one-sided label smoothing")
-    truncation: Annotated[float, Field(ge=0.1, le=10)] | None = own("of latents, deviations")
+    sample_every_n_epochs: Positive = Field(
+        description="epochs from one grid of samples to the next"
+    )
+    augment: GanAugment = Field(description="random changes of all that the discriminator sees")
+
+    pair: ClassPair | None = own("two classes to translate between; null: the data set's two")
+    loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = own(
+        "loss of generator and discriminator"
+    )
+    real_label: RealLabel = own("target of real images; below 1: one-sided label smoothing")
+    truncation: Annotated[float, Field(ge=0.1, le=10)] | None = own(
+        "limit of latents, in standard deviations"
+    )
     growth: GrowthSettings = own("how the networks grow")
     penalty: From0 = own("weight of the gradient penalty")
     drift: From0 = own("weight of the squared logits of real images")
     gamma: From0 = own("weight of R1 and R2")
-    patch_layers: Annotated[int, Field(ge=1, le=3)] = own("of the discriminator of patches")
-    pool: Annotated[int, Field(ge=1, le=10_000)] = own("generated images that are shown again")
-    cycle_weight: From0 = own("of getting the image back")
-    identity_weight: From0 = own("of leaving an image of the class as it is")
-    class_weight: From0 = own("of telling the classes apart")
-    condition: Literal["lung_mask", "blur", "edges"] = own("what is shown of an image")
-    l1_weight: From0 = own("of the distance to the image")
+    patch_layers: Annotated[int, Field(ge=1, le=3)] = own("layers of the patch discriminator")
+    pool: Annotated[int, Field(ge=1, le=10_000)] = own(
+        "generated images that are kept and shown again"
+    )
+    cycle_weight: From0 = own("weight of the cycle loss: getting the image back")
+    identity_weight: From0 = own("weight of leaving an image of the class as it is")
+    class_weight: From0 = own("weight of telling the classes apart")
+    condition: Literal["lung_mask", "blur", "edges"] = own(
+        "what the generator is shown of an image"
+    )
+    l1_weight: From0 = own("weight of the L1 distance to the image")
 
     @model_validator(mode="after")
     def _can_be_balanced(self) -> Self:
@@ -171,10 +189,12 @@ class GeneratorSettings(Settings):
     Further keys are arguments of the class `_target_`: with it they make up `module`.
     """
 
-    name: str = Field(description="for people, and in names of folders")
+    name: str = Field(description="name in reports and folders")
     kind: Literal["generator"]
-    fitted_on: Literal["one", "all"] = Field(description="of the classes, at once")
-    source: str | None = Field(default=None, description="SHA-256 of the file that it lies in")
+    fitted_on: Literal["one", "all"] = Field(
+        description="one: a generator for each class; all: one for all classes"
+    )
+    source: str | None = Field(default=None, description="SHA-256 of the file of the class")
     module: Node = Field(description="what is fitted")
 
     @model_validator(mode="before")
@@ -201,11 +221,13 @@ class ClassifierSettings(NetworkSettings):
 
     kind: Literal["classifier"]
     lr: Above0 = Field(description="learning rate")
-    weight_decay: From0 = Field(description="of the optimiser")
-    schedule: Literal["constant", "cosine"] = Field(description="of the learning rate")
-    patience: Positive | None = Field(description="epochs without a lower validation loss")
+    weight_decay: From0 = Field(description="weight decay of the optimizer")
+    schedule: Literal["constant", "cosine"] = Field(description="course of the learning rate")
+    patience: Positive | None = Field(
+        description="epochs without a lower validation loss that end training"
+    )
     pretrained: bool = own("whether to begin with weights that the library downloads")
-    weights: PathText | None = own("or with those of a file")
+    weights: PathText | None = own("file of weights to begin with")
 
 
 class FixedStepsClassifier(ClassifierSettings):
@@ -224,18 +246,18 @@ class TrainerSettings(Node):
     """Lightning's trainer; any of its arguments may be added."""
 
     accelerator: str = Field(description="cpu or gpu")
-    devices: Literal[1] = Field(description="how many")
+    devices: Literal[1] = Field(description="number of devices")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        description="of floating-point numbers; auto: bf16 where the hardware computes in it"
+        description="of the computation; auto: bf16 where the hardware has it"
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(
-        default="auto", description="of the CPU; auto: as many as are free"
+        default="auto", description="CPU threads; auto: as many as find an idle core"
     )
-    max_epochs: Positive | None = Field(description="passes over the images")
-    log_every_n_steps: Positive = Field(description="scalars")
+    max_epochs: Positive | None = Field(description="passes over the real training images")
+    log_every_n_steps: Positive = Field(description="steps from one logged value to the next")
 
 
 class CallbackNode(Node):
     """A callback of the trainer."""
 
-    every_n_seconds: From0 = own("how often checkpoints are written")
+    every_n_seconds: From0 = own("seconds from one checkpoint to the next")

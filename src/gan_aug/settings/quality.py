@@ -15,37 +15,45 @@ from gan_aug.settings.values import MOST_IMAGES, Auto, From0, Index, Names, Path
 class MetricNode(Node):
     """The function of a metric."""
 
-    k: Positive = own("neighbours")
-    pairs: Positive = own("pairs of images")
+    k: Positive = own("nearest neighbours")
+    pairs: Positive = own("pairs of images to compare")
 
 
 class MetricSettings(Settings):
     """A metric of images."""
 
     good: dict[str, Literal["lower", "higher", "baseline"]] = Field(
-        description="of each value: what is good"
+        description="of each value of the metric: what is good"
     )
-    cheap: bool = Field(default=False, description="costs little enough for curves in studies")
+    cheap: bool = Field(
+        default=False, description="whether it costs little enough for curves in studies"
+    )
     function: MetricNode = Field(description="`f(real, fake, context) -> {value: number}`")
 
 
 class QualitySettings(Settings):
     """How generated images are measured."""
 
-    extractor: Node = Field(description="what gives features")
+    extractor: Node = Field(description="what gives features of images")
     classifier: FixedStepsClassifier = Field(description="the reference classifier")
-    count: Annotated[int, Field(ge=10, le=MOST_IMAGES)] = Field(description="images of each side")
-    seed: Index = Field(description="of latents, pairs and projections")
-    reference_dir: PathText = Field(description="reference classifiers, each fitted once")
-    reference_steps: Positive = Field(description="batches that it is fitted for")
+    count: Annotated[int, Field(ge=10, le=MOST_IMAGES)] = Field(
+        description="generated, and as many real, images of each class"
+    )
+    seed: Index = Field(description="seed of latents, pairs and projections")
+    reference_dir: PathText = Field(description="folder of reference classifiers, each fitted once")
+    reference_steps: Positive = Field(
+        description="batches that the reference classifier is fitted for"
+    )
     fit_steps: Positive = Field(description="batches for the classifiers of gan_train and gan_test")
-    gate: dict[str, From0] = Field(description="how far values may be from the baseline, to pass")
+    gate: dict[str, From0] = Field(
+        description="how far values may be from the baseline for a GAN to pass"
+    )
     use: Names = Field(description="metrics to compute")
     metrics: dict[str, MetricSettings] = Field(description="every file of conf/metric")
     every_n_epochs: Positive | Auto | None = Field(
-        default=None, description="curves in training; auto: nine times"
+        default=None, description="epochs between points of the curves; auto: nine points"
     )
-    select: str | None = Field(default=None, description="what chooses a GAN's weights")
+    select: str | None = Field(default=None, description="metric that chooses a GAN's weights")
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:

@@ -21,10 +21,10 @@ class StudySettings(FittingSettings):
 
     model: ImageMaker
     classifier: ClassifierSettings
-    study_dir: PathText = Field(description="the study's folder")
-    gans_dir: PathText = Field(description="fitted GANs, shared by all studies")
+    study_dir: PathText = Field(description="folder of the study")
+    gans_dir: PathText = Field(description="folder of fitted GANs, shared by all studies")
     study: Design
-    arms: Mapping[str, ArmSettings] = Field(description="by name")
+    arms: Mapping[str, ArmSettings] = Field(description="arms by name")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -127,9 +127,9 @@ class SettledStudy(StudySettings):
 class ExportSettings(StudySettings):
     """`gan_aug.export`: the training images of a study's draws, as files."""
 
-    draw: Draws = Field(description="which random choices of images")  # type: ignore[assignment]
-    output_dir: PathText = Field(description="gets a folder for each draw")
-    originals: bool = Field(description="the files as they are, by link")
+    draw: Draws = Field(description="numbers of the random choices of images")  # type: ignore[assignment]
+    output_dir: PathText = Field(description="folder that gets a folder for each draw")
+    originals: bool = Field(description="whether to link the files as they are")
 
     def of_draw(self, draw: int) -> StudySettings:
         """Return the settings of the study's own command for one of the draws."""

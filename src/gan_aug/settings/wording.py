@@ -105,28 +105,29 @@ class _Fault:
         is_group = groups and all(one.get("type") == "object" for one in groups)
         if is_group and "wanted" not in self._schema and not isinstance(self._value, dict):
             return no_group(self.key, self._value)
-        words = self._in_words(self._schema)
+        words = in_words(self._schema)
         return GanAugError(f"{self.key}={as_typed(self._value)}: must be {words}")
 
-    def _in_words(self, schema: _Schema) -> str:
-        """Return what a value is called: a whole number from 1, or null."""
-        if "wanted" in schema:
-            return str(schema["wanted"])
-        choices = schema.get("anyOf", ())
-        if "by_class" in schema:
-            numbers = [one for one in choices if "additionalProperties" not in one]
-            either = self._in_words({"anyOf": numbers})
-            return f"{either}, for all classes or as {{CLASS: NUMBER}}"
-        if choices:
-            null = [{"type": "null"}] if {"type": "null"} in choices else []
-            words = [self._in_words(one) for one in [*(c for c in choices if c not in null), *null]]
-            return ", or ".join([words[0], *(word.removeprefix("one of ") for word in words[1:])])
-        if "const" in schema or "enum" in schema:
-            names = schema.get("enum") or [schema["const"]]
-            return f"one of {', '.join(map(as_typed, names))}"
-        if (kind := schema.get("type", "")) in ("integer", "number"):
-            return _number(schema, "a whole number" if kind == "integer" else "a number")
-        return _CALLED.get(kind, "a group of settings" if schema else "anything")
+
+def in_words(schema: _Schema) -> str:
+    """Return what a value of a JSON schema is called: a whole number from 1, or null."""
+    if "wanted" in schema:
+        return str(schema["wanted"])
+    choices = schema.get("anyOf", ())
+    if "by_class" in schema:
+        numbers = [one for one in choices if "additionalProperties" not in one]
+        either = in_words({"anyOf": numbers})
+        return f"{either}, for all classes or as {{CLASS: NUMBER}}"
+    if choices:
+        null = [{"type": "null"}] if {"type": "null"} in choices else []
+        words = [in_words(one) for one in [*(c for c in choices if c not in null), *null]]
+        return ", or ".join([words[0], *(word.removeprefix("one of ") for word in words[1:])])
+    if "const" in schema or "enum" in schema:
+        names = schema.get("enum") or [schema["const"]]
+        return f"one of {', '.join(map(as_typed, names))}"
+    if (kind := schema.get("type", "")) in ("integer", "number"):
+        return _number(schema, "a whole number" if kind == "integer" else "a number")
+    return _CALLED.get(kind, "a group of settings" if schema else "anything")
 
 
 def _number(schema: _Schema, what: str) -> str:

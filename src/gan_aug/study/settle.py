@@ -9,7 +9,7 @@ from gan_aug.data.held_out import FEWEST
 from gan_aug.data.prepare import Prepared, prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import ruler_arms
 from gan_aug.settings.models import GanSettings, GeneratorSettings
@@ -65,6 +65,7 @@ def numbers_of(settings: StudySettings) -> Plain:
     }
 
 
+@see("too-few")
 def derive(settings: StudySettings, source: Source) -> StudySettings:
     """Return a study's settings with a number wherever they say `auto`.
 

@@ -11,7 +11,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.run.errors import GanAugError, see, warn
 from gan_aug.run.files import keep_again
 from gan_aug.training.callbacks import Checkpoints
 
@@ -32,6 +32,7 @@ class Start:
     rows: int = 0
 
 
+@see("checkpoint")
 def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
     """Find the newest sound checkpoint.
 

@@ -21,7 +21,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Notes
 from gan_aug.data.sources.tree import Tree
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.run.errors import GanAugError, as_typed, see
 from gan_aug.settings.by_name import class_named, names_in, normal
 
 SPLITS = {
@@ -47,6 +47,7 @@ class Entry:
     patient: str | None
 
 
+@see("classes")
 def chosen_classes(entries: list[Entry], classes: Any, tree: Tree, where: str) -> list[Entry]:
     """Return the files of the classes that `data.classes` takes, those of `REST` with that label.
 
@@ -78,6 +79,7 @@ def chosen_classes(entries: list[Entry], classes: Any, tree: Tree, where: str) -
     return kept
 
 
+@see("classes")
 def check_splits(where: str, entries: list[Entry]) -> None:
     """Raise GanAugError unless all images have splits or none, and each split all classes."""
     classes: dict[str | None, set[str]] = {}
@@ -112,6 +114,7 @@ def reading(root: Path) -> Iterator[None]:
         ) from error
 
 
+@see("disk")
 def readable(root: Path, entries: Sequence[Entry], decoded: Decoded) -> list[Entry]:
     """Return the entries whose files were decoded, with the patients that their headers name.
 
@@ -178,6 +181,7 @@ class PatientPattern:
         GanAugError: it is none, or has no group.
     """
 
+    @see("patients")
     def __init__(self, pattern: str | None) -> None:
         self.setting = f"data.patient_regex={pattern}"
         self._pattern: re.Pattern[str] | None = None

@@ -32,7 +32,7 @@ from gan_aug.data.sources.entries import (
 from gan_aug.data.sources.layout import find_entries, warn_of_masks
 from gan_aug.data.sources.table import Table
 from gan_aug.data.sources.tree import Tree, find_files
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.settings.by_name import by_name
 
 
@@ -81,7 +81,8 @@ class Folder:
         known = [entry.patient for entry in read.entries]
         has_both = {"test", "val"} <= {entry.split for entry in read.entries}
         if None not in known and read.one_patient and not has_both:
-            raise GanAugError(f"data.root={self.root}: {read.one_patient}")
+            with see("patients"):
+                raise GanAugError(f"data.root={self.root}: {read.one_patient}")
         parts = read.tables()
         # What splits there are not is cut from train.
         for number, (name, share) in enumerate(
@@ -160,13 +161,19 @@ class Folder:
         if whole:
             entries = [replace(entry, split=None) for entry in entries]
         check_splits(f"data.table={self.table}" if self.table else where, entries)
-        if pattern and not any(entry.patient for entry in entries):
-            raise GanAugError(
-                f"{pattern.setting}: matches the start of no path below a class folder"
-                f"{' or in data.table' if self.table else ''}, such as that of {entries[0].path}; "
-                "mend it (.*/ before it skips folders), or set it to null"
-            )
+        _check_pattern(pattern, entries, bool(self.table))
         return entries, further
+
+
+@see("patients")
+def _check_pattern(pattern: PatientPattern, entries: list[Entry], of_table: bool) -> None:
+    """Check that the pattern, where there is one, finds the patient of some image."""
+    if pattern and not any(entry.patient for entry in entries):
+        raise GanAugError(
+            f"{pattern.setting}: matches the start of no path below a class folder"
+            f"{' or in data.table' if of_table else ''}, such as that of {entries[0].path}; "
+            "mend it (.*/ before it skips folders), or set it to null"
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, Tree
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.settings.by_name import normal
 
 _PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
@@ -82,6 +82,7 @@ class _Class(NamedTuple):
     folder: _Folder
 
 
+@see("classes")
 def find_entries(root: Path, tree: Tree, pattern: PatientPattern) -> list[Entry]:
     """Find the images of class folders; the tree lists every other file below the root.
 

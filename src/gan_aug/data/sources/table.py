@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from gan_aug.data.groups import ColumnsRead
 from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import Tree
-from gan_aug.run.errors import GanAugError
+from gan_aug.run.errors import GanAugError, see
 from gan_aug.run.files import open_regular
 from gan_aug.settings.by_name import normal
 
@@ -73,6 +73,7 @@ class Table:
         tree.list_unread(read, "not in data.table", lambda _: "not in data.table")
         return entries, further
 
+    @see("multi-label")
     def _check_one_label(self, entries: list[Entry]) -> None:
         """Check that each image has one row, and that its label is one finding."""
         path, n = Counter(entry.path for entry in entries).most_common(1)[0]
