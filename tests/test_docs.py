@@ -132,5 +132,5 @@ def test_error_lines_point_to_paragraphs_that_are_there() -> None:
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     """As a forge shows it; anchors, and links between pages, are mkdocs' to check."""
     for target in re.findall(r"\]\(([^()\s#]+)[^()\s]*\)", page.read_text()):
-        made = page.is_relative_to(DOCS) and target.endswith(".md")
+        made = (page.parent / target).is_relative_to(DOCS) and target.endswith(".md")
         assert ":" in target or made or (page.parent / target).exists(), target
