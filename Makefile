@@ -42,9 +42,10 @@ docs-serve: .venv/ready ## Show the documentation on 127.0.0.1:8000, with its se
 constraints: .venv/ready ## Write the versions that are installed into constraints.txt
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
-lint: .venv/ready ## Check style, and types as Linux, Windows and macOS have them
+lint: .venv/ready ## Check style, of pages too, and types as Linux, Windows and macOS have them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	find docs -name '*.md' | xargs $(BIN)/python docs/_build/style.py
 	for system in linux win32 darwin; do \
 	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
 	done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from support import (
     PAGES,
     ROOT,
@@ -24,11 +28,15 @@ from support import (
     composed,
     environment,
     run_command,
+    settings_of,
     start,
     wait_for,
 )
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import ImageFolder
+
+from gan_aug.__main__ import COMMANDS
+from gan_aug.run.arguments import for_hydra, with_list
 
 Command = Callable[..., Any]
 SHORT = "trainer.max_epochs=4"
@@ -485,6 +493,58 @@ def test_powershell_reads_the_commands_as_bash_does() -> None:
     commands = [one for page in (*PAGES, ROOT / "README.ko.md") for one in commands_in(page)]
     assert len(commands) > 30
     assert not [one for one in commands if set(re.sub("'[^']*'", "", one)) & set(',(){}[]@$"`;')]
+
+
+def first_of(argument: str) -> str:
+    """Return an argument with the first of its values, where it sweeps over several."""
+    one = OverridesParser.create().parse_override(argument)
+    if not one.is_sweep_override():
+        return argument
+    sweep = one.value()
+    if isinstance(sweep, IntervalSweep):
+        return f"{one.key_or_group}={sweep.start}"
+    return f"{one.key_or_group}={next(one.sweep_string_iterator())}"
+
+
+PATHS = r"(?:\w+\.)*(?:root|dir|checkpoint|weights|table|output_dir|study_dir)"
+
+
+def check_taken(typed: list[str]) -> None:
+    """Compose and check a command as it does itself, up to the data; its files are made."""
+    name, *arguments = typed
+    for path in re.findall(rf"(?:^|[ {{]){PATHS}[=:] ?([\w./]+)", " ".join(arguments)):
+        is_file = Path(path).suffix in (".ckpt", ".csv", ".safetensors") or path == "FILE"
+        folder = Path(path).parent if is_file else Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_file:
+            Path(path).touch()
+    taken = [one for one in for_hydra(arguments, "resume=true") if one != "-m"]
+    # export takes several draws at once
+    taken = with_list(taken, "draw") if name == "export" else [first_of(one) for one in taken]
+    if of_hydra := [one for one in taken if one.startswith("hydra")]:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            compose(name, of_hydra, return_hydra_config=True)
+    settings_of(name, *(one for one in taken if one not in of_hydra))
+
+
+@pytest.mark.slow
+def test_commands_in_the_pages_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few are run elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    commands = dict.fromkeys(one for page in PAGES for one in commands_in(page))
+    refused, number = {}, 0
+    for text in commands:
+        typed = shlex.split(re.sub(r"^python -m gan_aug\.?|^gan-aug", "", text))
+        own = any(word in text for word in ("model=mynet", "model._target_=", "--", "..."))
+        if not typed or typed[0] not in {*COMMANDS} - {"demo"} or own:
+            continue  # of somebody's own code, which the pages of it test
+        number += 1
+        try:
+            check_taken(typed)
+        except Exception as error:
+            refused[text] = f"{type(error).__name__}: {error}"
+    assert refused == {}
+    assert number > 25
 
 
 @pytest.mark.slow
