@@ -18,8 +18,8 @@ PRIVATE = ("ruler", "gate", "arm", "arms", "phantom", "phantoms", "draw", "draws
 _CLIPPED = ("e.g.", "i.e.", "resp.", "w.r.t.", "cf.")
 _NOT_READ = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|^(?: {4}|\t)(?![-*\d ]).*?$", re.M | re.S)
 _PASSIVE = r"\b(?:is|are|was|were|be|been|being) (?:\w+ly |not )?(?:\w+ed|taken|made|given|found|known)\b"
-_CHAIN = re.compile(rf"{_PASSIVE}(?: \w+){{0,2}} {_PASSIVE}")
-_END = re.compile(r"(?<=[.!?])(?<!\b\w\.)(?<!al\.)(?<!vs\.)[\"')*_]*\s+(?=[\"'(*_`]*[A-Z`\d])")
+_CHAIN = re.compile(rf"{_PASSIVE}(?: \w+)? {_PASSIVE}")
+_END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)(?<! al\.)(?<!vs\.)[\"')*_]*\s+(?=[\"'(*_`]*[A-Z`\d+-]|\*\w+\*)")
 
 
 def paragraphs(text: str) -> Iterator[tuple[int, str]]:
@@ -68,5 +68,5 @@ def faults(page: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = [fault for name in sys.argv[1:] for fault in faults(Path(name))]
-    print("\n".join(found))
+    sys.stdout.writelines(f"{fault}\n" for fault in found)
     sys.exit(bool(found))
