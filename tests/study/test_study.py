@@ -596,6 +596,22 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
     assert passed or "copies of real images, used just as gan" in detail
 
 
+@pytest.mark.parametrize(
+    ("changed", "missing"),
+    [
+        ("augment@arms.classic.augment=randaugment", "missing: classic"),
+        ("arms.classic.mixup=0.2", "missing: classic"),
+        ("arms.classic.augment.degrees=20", None),
+    ],
+)
+def test_only_the_classic_changes_are_the_control_that_rule_6_asks_for(
+    changed: str, missing: str | None
+) -> None:
+    passed, detail = rules._controls(settings_of("study", "+study=seed_protocol", changed))
+    assert passed == (missing is None)
+    assert passed or detail == missing
+
+
 def test_images_that_do_not_tell_their_patient_break_rule_3() -> None:
     splits = prepare(settings_of("study", *STUDY).data).splits
     assert rules._patients(splits)[0]
