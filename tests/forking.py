@@ -2,11 +2,13 @@
 
 Each command is still a process of its own, as `python -m gan_aug.NAME` is: its own folder,
 environment, arguments, streams, exit code and end. The module of the command itself is run afresh.
+So are the jobs of a multirun.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import io
@@ -14,15 +16,17 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 LIBRARIES = (
@@ -39,42 +43,37 @@ FIGURES, LEFT_OUT = "FIGURES_OF_REPORTS", "left out"
 class Forked:
     """A command that runs in a fork, with what `subprocess.Popen` has of a process."""
 
-    def __init__(self, forker: Forker, pid: int, arguments: list[str], streams: Path) -> None:
-        self.pid = pid
-        self.args = [sys.executable, "-m", *arguments]
+    def __init__(self, address: str, request: dict[str, Any]) -> None:
+        self.args = [sys.executable, "-m", *request["arguments"]]
         self.returncode: int | None = None
-        self._forker, self._streams = forker, streams
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(address)
+        self._lines = connection.makefile("rw")
+        print(json.dumps(request), file=self._lines, flush=True)
+        self.pid = int(self._lines.readline())
+        self._ended = threading.Event()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        self.returncode = int(self._lines.readline())
+        self._ended.set()
 
     def poll(self) -> int | None:
         """Return the exit code of what has ended, minus the signal that ended it."""
-        if self.returncode is None:
-            self.returncode = self._forker.ask({"poll": self.pid})
-            if self.returncode is not None:
-                self.stdout, self.stderr = (
-                    (self._streams / name).read_text(errors="replace") for name in STREAMS
-                )
-                shutil.rmtree(self._streams)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; subprocess.TimeoutExpired if it takes longer."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while self.poll() is None:
-            if end is not None and time.monotonic() > end:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            time.sleep(0.005)
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
         assert self.returncode is not None
         return self.returncode
-
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end and return what it printed."""
-        self.wait(timeout)
-        return self.stdout, self.stderr
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -83,26 +82,44 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class ForkedCommand(Forked):
+    """One that a test starts; what it prints is kept in a folder."""
+
+    def __init__(self, address: str, request: dict[str, Any], streams: Path) -> None:
+        self._streams = {name: str(streams / name) for name in STREAMS}
+        super().__init__(address, request | self._streams)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end and return what it printed."""
+        self.wait(timeout)
+        out, errors = (Path(path).read_text(errors="replace") for path in self._streams.values())
+        return out, errors
+
+
 class Forker:
     """A process that forks commands; started at the first one."""
 
     def __init__(self) -> None:
-        self._server: subprocess.Popen[str] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
 
-    def start(self, arguments: list[str], cwd: Path, env: dict[str, str]) -> Forked:
+    def start(self, arguments: list[str], cwd: Path, env: dict[str, str]) -> ForkedCommand:
         """Start `python -m ARGUMENTS` and go on."""
         if self._server is None:
-            self._server = subprocess.Popen(
-                [sys.executable, __file__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=env,
-            )
+            self._folder = Path(tempfile.mkdtemp())
+            self._address = str(self._folder / "socket")
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(self._address)
+                listening.listen()
+                self._server = subprocess.Popen(
+                    [sys.executable, __file__, str(listening.fileno())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[listening.fileno()],
+                    env=env,
+                )
             atexit.register(self.close)
-        streams = Path(tempfile.mkdtemp())
-        request = {"arguments": arguments, "cwd": str(cwd), "env": env, "streams": str(streams)}
-        return Forked(self, self.ask(request), arguments, streams)
+        request = {"arguments": arguments, "cwd": str(cwd), "env": env}
+        return ForkedCommand(self._address, request, Path(tempfile.mkdtemp(dir=self._folder)))
 
     def run(
         self, arguments: list[str], cwd: Path, env: dict[str, str], timeout: int
@@ -117,40 +134,36 @@ class Forker:
             code = forked.wait(timeout)
         finally:
             forked.kill()
-        return subprocess.CompletedProcess(forked.args, code, forked.stdout, forked.stderr)
-
-    def ask(self, request: dict[str, Any]) -> Any:
-        """Send a line to the process; return what it answers."""
-        assert self._server is not None
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        print(json.dumps(request), file=self._server.stdin, flush=True)
-        return json.loads(self._server.stdout.readline())
+        return subprocess.CompletedProcess(forked.args, code, *forked.communicate())
 
     def close(self) -> None:
         """End the process, and what it has started."""
         if self._server is not None:
             self._server.communicate()
             self._server = None
+            shutil.rmtree(self._folder)
 
 
-def become(request: dict[str, Any]) -> None:
-    """Turn this fork into the command."""
+def become(request: dict[str, Any], address: str) -> None:
+    """Turn this fork into the command; at the address it may ask for forks of its own."""
     # A background job of a script is started with SIGINT ignored; a person's is not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    paths = [os.devnull, *(str(Path(request["streams"]) / name) for name in STREAMS)]
-    for number, path in enumerate(paths):
-        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    for number, path in enumerate((os.devnull, *(request[name] for name in STREAMS))):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    if request.get("new_session"):
+        os.setsid()
     module, *arguments = request["arguments"]
     if (Path(request["cwd"]) / PACKAGE).exists():  # another one, which is meant
-        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
-            del sys.modules[name]
+        forget_own()
     leave_out(request)
+    fork_jobs(address)
     sys.path[0] = request["cwd"]
     sys.argv = [module, *arguments]
     code: object = 0
@@ -172,16 +185,40 @@ def become(request: dict[str, Any]) -> None:
     os._exit(code)
 
 
+def forget_own() -> None:
+    """Forget the package, and what Hydra knows of its plugins."""
+    from hydra.core.plugins import Plugins
+    from hydra.core.singleton import Singleton
+
+    own = (PACKAGE, "hydra_plugins")
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+    Singleton._instances.pop(Plugins, None)
+
+
 def leave_out(request: dict[str, Any]) -> None:
     """Leave out what takes much of a command's time and few tests look at."""
     from hydra._internal.hydra import Hydra
 
-    if not any("hydra.mode" in one or one.startswith("--config") for one in request["arguments"]):
+    telling = {one for one in request["arguments"] if one.startswith(("--config", "hydra.mode"))}
+    if telling <= {"hydra.mode=RUN"}:
         # Hydra composes all once more to see whether a file sets hydra.mode; conf/ does not.
         Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     build = sys.modules.get(f"{PACKAGE}.report.build")
     if build is not None and request["env"].get(FIGURES) == LEFT_OUT:
         build.all_figures = lambda *_: {}  # type: ignore[attr-defined]
+
+
+def fork_jobs(address: str) -> None:
+    """Let the jobs of a multirun be forks too, where they would be processes that begin anew."""
+
+    def popen(command: list[str], env: dict[str, str], stdout: Any, **_: object) -> Forked:
+        job = {"arguments": command[2:], "cwd": os.getcwd(), "env": env, "new_session": True}
+        return Forked(address, job | dict.fromkeys(STREAMS, stdout.name))
+
+    pool: Any = sys.modules.get(f"{PACKAGE}.jobs.pool")
+    if pool is not None:
+        pool.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": popen})
 
 
 def own_modules() -> list[str]:
@@ -193,12 +230,11 @@ def own_modules() -> list[str]:
     return [name for name in names if name not in commands and not name.endswith("__main__")]
 
 
-def warm_up() -> None:
+def warm_up(conf: Path) -> None:
     """Do once what every command would do for the first time: parse settings, look at fonts."""
     from hydra import compose, initialize_config_dir
     from matplotlib.figure import Figure
 
-    conf = Path(importlib.import_module(PACKAGE).__path__[0]).parents[1] / "conf"
     with initialize_config_dir(str(conf), version_base="1.3"):
         compose("study", ["+study=own", "data.root=x", "study.splits=[test]"])
     figure = Figure(layout="constrained")
@@ -206,28 +242,60 @@ def warm_up() -> None:
     figure.savefig(io.BytesIO(), format="png")
 
 
+def keep_compiled(package: Path, folder: Path) -> None:
+    """Let all forks have the templates of pages that the first of them compiles."""
+    from jinja2 import FileSystemBytecodeCache
+
+    pages = importlib.import_module(f"{PACKAGE}.pages.html")
+    for holds in {path.parent for path in package.rglob("*.html.j2")}:
+        pages._environment(holds).bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+
 def main() -> None:
-    """Answer each line of JSON: with the id of a command's fork, or whether one has ended."""
+    """Fork a command for each connection, which is told its process id and then its exit code."""
     for name in (*LIBRARIES, *own_modules()):
         importlib.import_module(name)
-    warm_up()
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    address = listening.getsockname()
+    package = Path(importlib.import_module(PACKAGE).__path__[0])
+    warm_up(package.parents[1] / "conf")
+    keep_compiled(package, Path(address).parent)
     gc.freeze()  # a fork's garbage collector would touch, and so copy, what is shared
-    running = set()
-    for line in iter(sys.stdin.readline, ""):
-        request = json.loads(line)
-        if "poll" in request:
-            pid, status = os.waitpid(request["poll"], os.WNOHANG)
-            running.discard(pid)
-            print(json.dumps(os.waitstatus_to_exitcode(status) if pid else None), flush=True)
-            continue
-        child = os.fork()
-        if child == 0:
-            become(request)
-            return
-        running.add(child)
-        print(child, flush=True)
+    woken, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes.fileno())
+    running: dict[int, socket.socket] = {}
+    while sys.stdin not in (ready := select.select([sys.stdin, listening, woken], [], [])[0]):
+        if woken in ready:
+            woken.recv(4096)
+            tell_ends(running)
+        if listening in ready:
+            connection, _ = listening.accept()
+            request = json.loads(connection.makefile().readline())
+            child = os.fork()
+            if child == 0:
+                become(request, address)
+                return
+            tell(connection, child)
+            running[child] = connection
     for child in running:
         os.kill(child, signal.SIGKILL)
+
+
+def tell_ends(running: dict[int, socket.socket]) -> None:
+    """Tell of each command that has ended how it did."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with running.pop(pid) as connection:
+            tell(connection, os.waitstatus_to_exitcode(status))
+
+
+def tell(connection: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # whoever asked was killed
+        connection.sendall(f"{number}\n".encode())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forking import FIGURES, LEFT_OUT, Forked, Forker
+from forking import FIGURES, LEFT_OUT, ForkedCommand, Forker
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -128,13 +128,13 @@ def run_command(
 
 def start(
     cache_home: Path, *arguments: str, cwd: Path | None = None, name: str = "train"
-) -> Forked:
+) -> ForkedCommand:
     """Start `python -m gan_aug.NAME ARGUMENTS` and go on."""
     where = cwd or Path.cwd()
     return _forker.start([f"gan_aug.{name}", *arguments], where, environment(cache_home))
 
 
-def wait_for(process: Forked, folder: Path, pattern: str) -> Path:
+def wait_for(process: ForkedCommand, folder: Path, pattern: str) -> Path:
     """Wait until the process has written a file."""
     while not (found := next(folder.glob(pattern), None)):
         assert process.poll() is None, process.communicate()[1]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from forking import Forked
+from forking import ForkedCommand
 from support import TINY_CNN, TINY_GAN, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -70,7 +70,7 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert json.loads((b / "run.json").read_text())["status"] == "finished"
 
 
-def kill_while_training(process: Forked, folder: Path, chance: float) -> bool:
+def kill_while_training(process: ForkedCommand, folder: Path, chance: float) -> bool:
     """Wait for this process's first checkpoint, then a random while, then kill -9."""
     last = folder / "checkpoints" / "last.ckpt"
     before = last.stat().st_mtime_ns if last.exists() else 0
