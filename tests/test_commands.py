@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,14 @@ from support import (
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import ImageFolder
 
+from gan_aug import demo
 from gan_aug.__main__ import COMMANDS
 from gan_aug.run.arguments import for_hydra, with_list
 
 Command = Callable[..., Any]
 SHORT = "trainer.max_epochs=4"
 IN_ONE_PROCESS = "hydra/launcher=basic"
-"""A multirun whose jobs need no process each: 4 s less for a job."""
+"""A multirun whose jobs need no process each: 1 s less for a job."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -554,8 +556,9 @@ def test_the_three_commands_on_real_xrays(
     """README's commands, with fewer GAN epochs."""
     root = f"data.root={real_xrays}"
     gan = command(
-        "train", "+experiment=dcgan_pneumonia", root, "trainer.max_epochs=3", "hydra.run.dir=gan"
-    )
+        "train", "+experiment=dcgan_pneumonia", root, "trainer.max_epochs=3",
+        "quality.reference_steps=20", "hydra.run.dir=gan",
+    )  # fmt: skip
     assert gan.returncode == 0, gan.stderr
     assert "available for training: 1311 normal, 3845 pneumonia" in gan.stdout
     assert "test: 204 normal, 360 pneumonia" in gan.stdout
@@ -609,18 +612,29 @@ def test_a_wheel_works_in_another_environment(tmp_path: Path, cache_home: Path) 
 
 
 @pytest.mark.slow
-def test_demo(tmp_path: Path, cache_home: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "gan_aug.demo"],
-        cwd=tmp_path,
-        env=environment(cache_home) | {"OMP_NUM_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    assert "data=phantom" in lines[0]
-    summary = result.stdout[result.stdout.rindex("data=phantom") :]
+def test_demo(
+    tmp_path: Path,
+    cache_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The commands that it starts, for fewer epochs."""
+
+    def run(command: list[str], stdout: Any, check: bool) -> Any:
+        name = command[2].removeprefix("gan_aug.")
+        less = ("trainer.max_epochs=2", "quality.reference_steps=20")
+        done = run_command(cache_home, name, *command[3:], *less, cwd=tmp_path, check=True)
+        stdout.write(done.stdout)
+        return done
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run))
+    demo.main()
+    printed = capsys.readouterr().out
+    assert "data=phantom" in printed.splitlines()[0]
+    summary = printed[printed.rindex("data=phantom") :]
     for part in ("samples", "checkpoint", "TensorBoard", "real + 100 generated"):
         assert part in summary
+    named = re.findall(r"(?:samples|synthetic|checkpoint|logdir) +(\S+)", summary)
+    assert len(named) == 4
+    assert all((tmp_path / path).exists() for path in named)

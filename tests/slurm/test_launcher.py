@@ -25,7 +25,7 @@ SLURM = (
     "-m", *STUDY, "hydra/launcher=submitit_slurm", "hydra.launcher.mem_gb=1",
     "hydra.launcher.timeout_min=5",
 )  # fmt: skip
-DRAWS = 6
+DRAWS = 4
 pytestmark = pytest.mark.slow
 
 

@@ -397,7 +397,7 @@ def test_the_protocol_on_phantoms_as_a_new_user_types_it(command: Command, tmp_p
     """With fewer steps, but the images, arms and metrics of the default."""
     result = command(
         "study", "+study=seed_protocol", "data=phantom", "study.steps=20", "study.gan_batches=10",
-        "study.validate_every=20", "study.repeats=1",
+        "study.validate_every=20", "study.repeats=1", "quality.reference_steps=20",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     folder = tmp_path / "runs" / "study" / "seed_protocol_phantom"
@@ -748,10 +748,11 @@ def test_every_study_composes_with_every_data_set(name: str, data: str) -> None:
 
 @pytest.mark.slow
 def test_a_draw_of_real_xrays(real_xrays: Path, command: Command, tmp_path: Path) -> None:
-    """README's command, with fewer GAN batches and one repeat."""
+    """README's command, with fewer GAN batches, arms and repeats."""
+    others = (f"~arms.{arm}" for arm in ("oversample", "more_real", "classic_gan"))
     result = command(
         "study", "+study=seed_protocol", f"data.root={real_xrays}", "study.gan_batches=20",
-        "study.repeats=1",
+        "study.repeats=1", *others, "study.comparisons=[]", "quality.reference_steps=20",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     folder = tmp_path / "runs" / "study" / "seed_protocol_chest_xray"

@@ -20,6 +20,7 @@ WORTH = (
     "study.ruler=[5,10,20,40]",
     "study.steps.max=40",
     "study.gan_curve_points=2",
+    "quality.use=[kid]",
 )
 
 
