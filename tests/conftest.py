@@ -13,9 +13,27 @@ from support import REAL, run_command, write_image
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+LONGEST = (
+    "test_launcher.py", "test_study.py", "test_commands.py", "test_local.py", "test_worth_study.py",
+    "test_resume.py", "test_own_data.py", "test_loggers.py",
+)  # fmt: skip
+"""Files of tests that take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: of two workers neither is to wait for the other at the end."""
+    places = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    """All workers have the same: none draws or decodes images that another one has."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    (folder / "cache").mkdir(exist_ok=True)
+    return folder / "cache"
 
 
 @pytest.fixture
