@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, TINY_DATA, TINY_QUALITY, TINY_STUDY, environment
+from support import ROOT, TINY_DATA, TINY_QUALITY, TINY_STUDY, run_command
 
 DATA_SET = '''
 """Stripes in three directions."""
@@ -239,42 +236,42 @@ added: {source: grain, grain: 30, beside: 0.25}
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the program, and a folder to run it in."""
+    """A copy of the program; its commands run in its own folder `src`."""
 
     home: Path
     cache_home: Path
 
     @property
+    def src(self) -> Path:
+        return self.home / "src"
+
+    @property
     def package(self) -> Path:
-        return self.home / "copy" / "src" / "gan_aug"
+        return self.src / "gan_aug"
 
     @property
     def conf(self) -> Path:
-        return self.home / "copy" / "conf"
+        return self.home / "conf"
 
     def run(self, name: str, *arguments: str, refused: str = "") -> None:
-        kept = environment(self.cache_home) | {"PYTHONPATH": str(self.package.parent)}
-        command = [sys.executable, "-m", f"gan_aug.{name}", *arguments]
-        done = subprocess.run(
-            command, cwd=self.home, env=os.environ | kept, capture_output=True, text=True
-        )
+        done = run_command(self.cache_home, name, *arguments, cwd=self.src)
         assert done.returncode == bool(refused), done.stdout + done.stderr
         assert refused in done.stderr
 
     def json(self, path: str) -> Any:
-        return json.loads((self.home / path).read_text())
+        return json.loads((self.src / path).read_text())
 
 
 @pytest.fixture
 def copy(tmp_path: Path, cache_home: Path) -> Copy:
     for folder in ("src", "conf"):
         hidden = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, ignore=hidden)
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=hidden)
     return Copy(tmp_path, cache_home)
 
 
 @pytest.mark.slow
-def test_a_data_set_a_metric_and_a_classifier(copy: Copy, tmp_path: Path) -> None:
+def test_a_data_set_a_metric_and_a_classifier(copy: Copy) -> None:
     package, conf, run = copy.package, copy.conf, copy.run
     (package / "data" / "sources" / "stripes.py").write_text(DATA_SET)
     (conf / "data" / "stripes.yaml").write_text(DATA_YAML)
@@ -307,14 +304,14 @@ def test_a_data_set_a_metric_and_a_classifier(copy: Copy, tmp_path: Path) -> Non
     metrics = copy.json("s/draw_0/metrics.json")
     values = metrics["quality"]["classes"]["lying"]["values"]
     assert 0 < values["generated"]["brightness"] < 255
-    gan = next((tmp_path / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
+    gan = next((copy.src / "runs" / "gans").glob("*/checkpoints/last.ckpt"))
     asked = (*TINY_QUALITY, "quality.use=[brightness]")
     run("evaluate", f"checkpoint={gan}", *asked, "hydra.run.dir=e")
-    assert (tmp_path / "e" / "quality.csv").read_text().count("brightness") == 2
+    assert (copy.src / "e" / "quality.csv").read_text().count("brightness") == 2
 
 
 @pytest.mark.slow
-def test_a_gan_is_a_file_and_its_settings(copy: Copy, tmp_path: Path) -> None:
+def test_a_gan_is_a_file_and_its_settings(copy: Copy) -> None:
     (copy.package / "models" / "gans" / "flat.py").write_text(GAN)
     (copy.conf / "model" / "flat.yaml").write_text(GAN_YAML)
     copy.run(
@@ -333,12 +330,12 @@ def test_a_gan_is_a_file_and_its_settings(copy: Copy, tmp_path: Path) -> None:
     assert own["count"] == {"normal": 6, "pneumonia": 6}
     assert own["files"].items() <= again["files"].items()
     assert again["makes"] == {"normal": [], "pneumonia": []}
-    assert (tmp_path / "e" / "explain.html").is_file()
+    assert (copy.src / "e" / "explain.html").is_file()
     classes = copy.json("s/draw_0/metrics.json")["quality"]["classes"]
     assert classes.keys() == {"normal", "pneumonia"}
     for name in classes:
         assert {"kid", "membership_auc"} <= classes[name]["values"]["generated"].keys()
-    assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 1  # fitted once for both
+    assert len(list((copy.src / "runs" / "gans").glob("*/run.json"))) == 1  # fitted once for both
 
 
 @pytest.mark.slow
