@@ -324,7 +324,7 @@ def test_sigterm_between_fits_is_recorded(tmp_path: Path, cache_home: Path) -> N
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     (line,) = [x for x in errors.splitlines() if "first use" not in x]
-    assert line == "error: stopped by SIGTERM; repeat the command to go on"
+    assert line.startswith("error: stopped by SIGTERM; repeat the command to go on (see docs: ")
     assert read(tmp_path / "s/draw_0/run.json")["status"] == "interrupted"
 
 
