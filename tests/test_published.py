@@ -91,6 +91,19 @@ def test_the_answer_says_what_the_results_give(figures: dict[str, str]) -> None:
         assert alone in screen
 
 
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_readmes_say_nothing_that_the_answer_does_not(readme: Path) -> None:
+    end = r"[-+][\d.]+(?: or (?:less|more))?"
+    told = re.findall(
+        rf"[-+]?[\d.]+(?: or more)? \({end} to {end}\)",
+        words_of(readme).replace(" points (", " ("),
+    )
+    assert len(told) > 18
+    answer = words_of(ANSWER).replace(" points (", " (")
+    for figure in told:
+        assert figure in answer, figure
+
+
 def test_the_fits_that_share_the_test_images_are_counted(figures: dict[str, str]) -> None:
     number = figures["fits that share the test images"].split()[0]
     assert page_with(f"({number} published")
