@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
+from rich import box
+from rich.table import Column, Table
 
 from gan_aug.arms.base import source_of
 from gan_aug.arms.check import predicts
@@ -283,7 +284,10 @@ def _print_table(
     decided = decisions(classes)[0].replace("_", " ")
     shown = metric_names(classes)[:-2]  # accuracy and what it is made of, then AUROC
     title = f"draw {settings.draw}, {split} images, {decided}, mean of {repeats}"
-    table = Table("arm", *shown, title=title)
+    # Whole on 80 columns: names of arms may differ in their ends alone.
+    first = Column("arm", min_width=min(22, max(map(len, measured))), overflow="fold")
+    titles = [name.replace("_", "\n") for name in shown]
+    table = Table(first, *titles, title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for arm, fits in measured.items():
         table.add_row(arm, *(f"{_mean(fits, split, name):.4f}" for name in shown))
     console().print(table)
