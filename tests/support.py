@@ -126,6 +126,12 @@ def run_command(
     return result
 
 
+def run_python(cache_home: Path, code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script in `cwd`; what it imports is loaded already."""
+    (cwd / "script.py").write_text(code)
+    return _forker.run(["script"], cwd, environment(cache_home), timeout=3600)
+
+
 def start(
     cache_home: Path, *arguments: str, cwd: Path | None = None, name: str = "train"
 ) -> ForkedCommand:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,13 @@ if TYPE_CHECKING:
 
 
 @command("status", to_go_on="repeat the command")
-def main(settings: StatusSettings) -> None:
-    """Read the files of all jobs in `study_dir`; no torch is loaded and nothing is written."""
+def main(settings: StatusSettings) -> int:
+    """Read the files of all jobs in `study_dir`; return the exit code that says how they stand.
+
+    No torch is loaded and nothing is written.
+    """
     follower = Follower(Path(settings.study_dir).expanduser())
-    sys.exit(exit_code(show(follower, settings.refresh_seconds if settings.watch else None)))
+    return exit_code(show(follower, settings.refresh_seconds if settings.watch else None))
 
 
 if __name__ == "__main__":

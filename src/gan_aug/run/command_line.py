@@ -8,10 +8,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from errno import ENOMEM
+from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,13 +29,13 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.run.arguments import for_hydra, quoting, with_list
-from gan_aug.run.errors import Diverged, GanAugError, innermost, one_line, pointer, see
-from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, is_job, take_over_errors
+from gan_aug.run.errors import Diverged, GanAugError, error_line, innermost, one_line, see
+from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, errors_taken_over, is_job
 from gan_aug.run.record import Busy
 from gan_aug.run.sweep_table import print_table
-from gan_aug.run.terminal import ends_with_its_reader, printable
+from gan_aug.run.terminal import ends_with_its_reader
 from gan_aug.settings.groups import conf_dir
-from gan_aug.settings.whole import validate
+from gan_aug.settings.whole import Whole, validate
 from gan_aug.settings.wording import unknown
 
 _MERGING = "Error merging override "
@@ -47,49 +50,42 @@ class Terminated(SystemExit):
     """SIGTERM came: a Slurm time limit, say."""
 
 
-def command(
-    config_name: str,
-    at_end: Callable[[], None] = print_table,
-    to_go_on: str = "repeat the command with resume=true to go on",
-    several: str | None = None,
-) -> Callable[[Callable[[Any], object]], Callable[[], None]]:
-    """Make a Hydra command of a task, with errors on one line and an exit code that is not 0.
+class Outcome(NamedTuple):
+    """The folder of what a command left, and its exit code."""
 
-    The task is given the validated settings (`gan_aug.settings.commands`) of a configuration in
-    conf/. `at_end` is called when all jobs are done, also when some failed. `to_go_on` is what a
-    user does after the command was stopped. Of a setting that may have `several` values the task
-    is given a list, with -m and without. HYDRA_FULL_ERROR=1 shows tracebacks.
+    folder: Path
+    code: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """A Hydra command, whose errors are one line each; `command` makes it of a task.
+
+    Called, as the command line does, it ends the process where it fails. HYDRA_FULL_ERROR=1 shows
+    tracebacks.
     """
 
-    def decorate(task: Callable[[Any], object]) -> Callable[[], None]:
-        @ends_with_its_reader()
-        def main() -> None:
-            show_traceback = take_over_errors()
-            # Threads that spin while they wait starve each other when the machine is shared: a
-            # DCGAN step beside one busy process took 0.48 s with the default and 0.30 s with this.
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-            # Of fonts that matter pages/figure.py speaks itself.
-            logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    task: Callable[[Any], int | None]
+    config_name: str
+    at_end: Callable[[], Path | None]
+    to_go_on: str
+    several: str | None
+
+    def __call__(self) -> None:
+        """Run what stands on the command line; exit with a code that is not 0 where that fails."""
+        with ends_with_its_reader(), errors_taken_over() as show_traceback:
             # Without this SIGTERM would end the process between two fits with nothing recorded.
             signal.signal(signal.SIGTERM, _terminate)
             end_with_launcher()
             try:
-                try:
-                    _check_encoding()
-                    sys.argv[1:] = for_hydra(sys.argv[1:], to_go_on)
-                    if several is not None:
-                        sys.argv[1:] = with_list(sys.argv[1:], several)
-                    _run_hydra(task, config_name)
-                finally:
-                    if not is_job():
-                        at_end()
+                code = self._run().code
             except KeyboardInterrupt:
-                _fail(f"stopped by hand; {to_go_on}", 130, "stopped")
+                _fail(f"stopped by hand; {self.to_go_on}", 130, "stopped")
             except SystemExit as error:
                 if type(error) is SystemExit:
                     raise
                 # Lightning's SIGTERMException, like ours, would exit with 0.
-                _fail(f"stopped by SIGTERM; {to_go_on}", 143, "stopped")
+                _fail(f"stopped by SIGTERM; {self.to_go_on}", 143, "stopped")
             except BrokenPipeError:
                 raise
             except Exception as error:
@@ -98,10 +94,67 @@ def command(
                 # What tells a launcher how its job failed; a person's command fails with 1.
                 codes = {Busy: BUSY, Diverged: DIVERGED} if is_job() else {}
                 _fail(message_of(error), codes.get(type(error), 1), _paragraph_of(error))
+        if code:
+            sys.exit(code)
 
-        return main
+    def run(self, arguments: Sequence[str]) -> Path:
+        """Run it within a process that goes on; return the folder of what it leaves.
 
-    return decorate
+        `arguments` are what stands after the command on the command line.
+
+        Raises:
+            GanAugError: what the command line would print after "error:".
+        """
+        with _command_line(arguments), errors_taken_over() as show_traceback:
+            try:
+                return self._run().folder
+            except GanAugError:
+                raise
+            except SystemExit as error:
+                if type(error) is not SystemExit:  # SIGTERM came
+                    raise
+                typed = " ".join(arguments)
+                raise GanAugError(f"{typed}: runs nothing; type it on the command line") from error
+            except Exception as error:
+                if show_traceback:
+                    raise
+                ours = GanAugError(message_of(error))
+                ours.paragraph = _paragraph_of(error)
+                raise ours from error
+
+    def _run(self) -> Outcome:
+        """Run what sys.argv says."""
+        # Threads that spin while they wait starve each other when the machine is shared: a DCGAN
+        # step beside one busy process took 0.48 s with the default and 0.30 s with this.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        # Of fonts that matter pages/figure.py speaks itself.
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+        try:
+            _check_encoding()
+            sys.argv[1:] = for_hydra(sys.argv[1:], self.to_go_on)
+            if self.several is not None:
+                sys.argv[1:] = with_list(sys.argv[1:], self.several)
+            outcome = _run_hydra(self.task, self.config_name)
+        finally:
+            of_all = None if is_job() else self.at_end()
+        return outcome if of_all is None else outcome._replace(folder=of_all.absolute())
+
+
+def command(
+    config_name: str,
+    at_end: Callable[[], Path | None] = print_table,
+    to_go_on: str = "repeat the command with resume=true to go on",
+    several: str | None = None,
+) -> Callable[[Callable[[Any], int | None]], Command]:
+    """Make a command of a task.
+
+    The task is given the validated settings (`gan_aug.settings.commands`) of a configuration in
+    conf/, and may return an exit code. `at_end` is called when all jobs are done, also when some
+    failed; it returns their common folder, if they have one. `to_go_on` is what a user does after
+    the command was stopped. Of a setting that may have `several` values the task is given a list,
+    with -m and without.
+    """
+    return lambda task: Command(task, config_name, at_end, to_go_on, several)
 
 
 def message_of(error: Exception) -> str:
@@ -178,17 +231,34 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated(143)
 
 
-def _run_hydra(task: Callable[[Any], object], config_name: str) -> None:
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Lend a command this process' arguments, and take back what Hydra changes beside them."""
+    root = logging.getLogger()
+    typed, handlers, level = sys.argv, root.handlers[:], root.level
+    sys.argv = ["gan-aug", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv, root.handlers[:] = typed, handlers
+        root.setLevel(level)
+
+
+def _run_hydra(task: Callable[[Any], int | None], config_name: str) -> Outcome:
+    """Run the task, unless that is done by other processes; of several runs the last one counts."""
     failure: list[Exception] = []
+    outcome = Outcome(Path.cwd(), 0)
 
     @functools.wraps(task)
     def quiet(cfg: DictConfig) -> object:
+        nonlocal outcome
         try:
             from gan_aug.settings.commands import kind_of  # of no use to --help
 
             with see("settings"):
                 settings = validate(cfg, kind_of(config_name))
-            return task(settings)
+            outcome = Outcome(_folder_of(settings).absolute(), task(settings) or 0)
+            return None
         except SystemExit as error:
             # Lightning turns Ctrl-C into exit(1).
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -203,6 +273,15 @@ def _run_hydra(task: Callable[[Any], object], config_name: str) -> None:
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(quiet)()
     if failure:
         raise failure[0]
+    return outcome
+
+
+def _folder_of(settings: Whole) -> Path:
+    """Return the folder that a command's settings name, else the one that Hydra chose for it."""
+    for key in ("output_dir", "study_dir"):
+        if (named := getattr(settings, key, None)) is not None:
+            return Path(named).expanduser()
+    return Path(HydraConfig.get().runtime.output_dir)
 
 
 def _paragraph_of(error: Exception) -> str | None:
@@ -215,8 +294,7 @@ def _paragraph_of(error: Exception) -> str | None:
 
 
 def _fail(message: str, code: int, paragraph: str | None) -> NoReturn:
-    more = "" if paragraph is None else pointer(paragraph)
-    print(f"error: {printable(message)}{more}", file=sys.stderr)
+    print(error_line(message, paragraph), file=sys.stderr)
     sys.exit(code)
 
 

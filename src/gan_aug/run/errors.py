@@ -17,6 +17,7 @@ EXTRA_OF = {
     "pydicom": "dicom",
     "submitit": "slurm",
     "optuna": "search",
+    "pandas": "notebook",
     "timm": "timm",
     "wandb": "wandb",
     "mlflow": "mlflow",
@@ -30,13 +31,17 @@ class GanAugError(Exception):
     """Bad input or a run that cannot go on.
 
     The message is one line: which file or key, what is wrong, what to do. The command line prints
-    it without a traceback and exits with a code that is not 0.
+    it without a traceback and exits with a code that is not 0; a notebook shows that line alone.
 
     Attributes:
         paragraph: of docs/how-to/when_it_stops.md, which says more; see `see`.
     """
 
     paragraph: str | None = None
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback."""
+        return [error_line(one_line(self), self.paragraph)]
 
 
 class Diverged(GanAugError):
@@ -58,9 +63,10 @@ def see(paragraph: str) -> Iterator[None]:
         raise
 
 
-def pointer(paragraph: str) -> str:
-    """Return what ends an error line: where the documentation says more."""
-    return f" (see docs: when_it_stops#{paragraph})"
+def error_line(message: str, paragraph: str | None) -> str:
+    """Return what a terminal or notebook shows of an error, and where the documentation says more."""
+    more = "" if paragraph is None else f" (see docs: when_it_stops#{paragraph})"
+    return f"error: {printable(message)}{more}"
 
 
 def one_line(error: BaseException) -> str:

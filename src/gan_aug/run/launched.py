@@ -26,24 +26,33 @@ _TRACEBACKS = "HYDRA_FULL_ERROR"
 _users_choice: str | None = None
 
 
-def take_over_errors() -> bool:
-    """Make Hydra raise errors instead of printing several lines; return what the user wanted."""
+@contextmanager
+def errors_taken_over() -> Iterator[bool]:
+    """Make Hydra raise errors instead of printing several lines; yield what the user wanted."""
     global _users_choice
     _users_choice = os.environ.get(_TRACEBACKS)
     os.environ[_TRACEBACKS] = "1"
-    return _users_choice == "1"
+    try:
+        yield _users_choice == "1"
+    finally:
+        _give_back()
 
 
 @contextmanager
 def users_environment() -> Iterator[None]:
     """Give what starts jobs the environment that the user's command had."""
-    del os.environ[_TRACEBACKS]
-    if _users_choice is not None:
-        os.environ[_TRACEBACKS] = _users_choice
+    _give_back()
     try:
         yield
     finally:
         os.environ[_TRACEBACKS] = "1"
+
+
+def _give_back() -> None:
+    if _users_choice is None:
+        del os.environ[_TRACEBACKS]
+    else:
+        os.environ[_TRACEBACKS] = _users_choice
 
 
 def is_job() -> bool:

@@ -20,6 +20,8 @@ from gan_aug.run.terminal import printable, wide_console
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
 _folder: Path | None = None
+"""Of the multirun that runs now; a process may run several, one after the other."""
+_left_to_others = False
 _finished_before: set[Path] = set()
 
 
@@ -31,8 +33,9 @@ class RememberSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the sweep's folder."""
-        global _folder
-        _folder = Path(config.hydra.sweep.dir)
+        global _folder, _left_to_others
+        _folder, _left_to_others = Path(config.hydra.sweep.dir), False
+        _finished_before.clear()
         for folder in find_runs(_folder).runs:
             with suppress(GanAugError):  # the table names it
                 record = read_record(folder)
@@ -42,16 +45,22 @@ class RememberSweep(Callback):
 
 def leave_table_to_others() -> None:
     """Print no table at the end: the jobs go on without this process."""
+    global _left_to_others
+    _left_to_others = True
+
+
+def print_table() -> Path | None:
+    """Print a row for each job of the multirun that ends, if one does; return its folder."""
     global _folder
-    _folder = None
+    ended, _folder = _folder, None
+    if ended is not None and not _left_to_others:
+        _print_table_of(ended)
+    return ended
 
 
-def print_table() -> None:
-    """Print a row for each job of the multirun this process started, if it started one."""
-    if _folder is None:
-        return
+def _print_table_of(sweep: Path) -> None:
     rows: list[tuple[RunRecord, str, dict[_Column, float]]] = []
-    for folder in find_runs(_folder).runs:
+    for folder in find_runs(sweep).runs:
         try:
             record = read_record(folder)
         except GanAugError as error:
@@ -68,7 +77,7 @@ def print_table() -> None:
     common = set.intersection(*(set(r.overrides) for r, *_ in rows)) if rows else set()
     measures = {measure for measure, _ in names}
     one = measures.pop() if len(measures) == 1 else None
-    table = Table(title=printable(str(_folder)), caption=f"numbers: {one}" if one else None)
+    table = Table(title=printable(str(sweep)), caption=f"numbers: {one}" if one else None)
     for title in ("job", "overrides", "status"):
         table.add_column(title)
     for measure, name in names:

@@ -47,25 +47,32 @@ def leave_to_the_other(busy: Busy) -> None:
     _with_others.append(busy.folder)
 
 
-def finish() -> None:
+def finish() -> Path | None:
     """Wait for draws that others run, print the table and, with new results, write the report.
+
+    Returns:
+        The study's folder; None where the settings were refused before it was known.
 
     Raises:
         GanAugError: another process stopped before the end of its draw.
     """
+    global _study_dir
+    study_dir, _study_dir = _study_dir, None  # a process may run several studies
     failed = sys.exception()
     stopped = isinstance(failed, KeyboardInterrupt | SystemExit)
-    for folder in [] if stopped else _with_others:
+    with_others = [] if stopped else _with_others[:]
+    _with_others.clear()
+    for folder in with_others:
         print(f"{folder}: waiting for the other process", flush=True)
         wait_until_free(folder)
     print_table()
-    if _study_dir is not None and not stopped:
-        with report_due(_study_dir) as due:
+    if study_dir is not None and not stopped:
+        with report_due(study_dir) as due:
             if due:
                 from gan_aug.report.build import write_report
 
                 try:
-                    report = write_report(_study_dir)
+                    report = write_report(study_dir)
                     for said in report.of_external:  # jobs' own warnings are in their output
                         warn(said)
                     print(f"report      {report.page}")
@@ -73,7 +80,8 @@ def finish() -> None:
                     if failed is None:
                         raise
                     warn(f"no report: {error}")  # the command ends with what failed first
-    for folder in [] if stopped else _with_others:
+    for folder in with_others:
         record = read_record(folder)
         if record is None or not record.finished:
             raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
+    return study_dir

@@ -1,0 +1,165 @@
+"""The commands for Python: `gan_aug.run`."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_study import write_study
+from support import TINY_CNN, TINY_GAN, run_python
+
+import gan_aug
+from gan_aug.settings.commands import COMMANDS
+
+Command = Callable[..., Any]
+SHORT = "trainer.max_epochs=1"
+FOLDERS = ("gan", "typed")
+
+
+@pytest.fixture
+def script(tmp_path: Path, cache_home: Path) -> Callable[[str], str]:
+    """Run Python code in an empty folder; return what it prints."""
+
+    def run(code: str) -> str:
+        result = run_python(cache_home, f"import gan_aug\n{code}", tmp_path)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    return run
+
+
+def test_it_gives_what_the_command_line_gives(
+    script: Callable[[str], str], command: Command, tmp_path: Path
+) -> None:
+    gan = [*TINY_GAN, SHORT, "model.sample_every_n_epochs=1", "trainer.log_every_n_steps=1"]
+    printed = script(
+        f"cnn = gan_aug.run('train', {[*TINY_CNN, SHORT, 'hydra.run.dir=cnn']})\n"
+        f"gan = gan_aug.run('train', {[*gan, 'hydra.run.dir=gan']})\n"
+        "made = gan_aug.run('generate', ['checkpoint=gan/checkpoints/last.ckpt', 'count=2',\n"
+        "                                'output_dir=made'])\n"
+        "print([cnn.folder, gan.folder, made.folder], cnn.figures, gan.figures, sep='\\n')\n"
+        "print(dict(gan.metrics.dtypes.astype(str)))\n"
+        f"assert gan_aug.run('train', {[*gan, 'hydra.run.dir=gan']}) == gan\n"
+    )
+    command("train", *gan, "hydra.run.dir=typed")
+    here, typed = ((tmp_path / name / "metrics.csv").read_text().splitlines() for name in FOLDERS)
+    assert [row for row in here if "per_second" not in row] == [
+        row for row in typed if "per_second" not in row
+    ]
+    records = [json.loads((tmp_path / name / "run.json").read_text()) for name in FOLDERS]
+    assert records[0]["command"][:-1] == records[1]["command"][:-1]
+    assert str([tmp_path / name for name in ("cnn", "gan", "made")]) in printed
+    assert str([tmp_path / "cnn" / "confusion_matrix.png"]) in printed
+    assert str([tmp_path / "gan" / "samples" / "epoch_00001.png"]) in printed
+    assert "{'batch': 'int64', 'name': 'str', 'value': 'float64'}" in printed
+    assert "finished already, nothing to do" in printed
+    assert len(list((tmp_path / "made").glob("*/*.png"))) == 2
+
+
+def test_it_leaves_the_process_as_it_was(script: Callable[[str], str]) -> None:
+    """A second multirun prints one table, its own; a command after it prints none."""
+    phantoms = ["-m", "data=phantom", "data.source.train_per_class=20", "seed=1", "images=2",
+               "data.source.test_per_class=10", "data.image_size=32", "hydra/launcher=basic",
+               "hydra.sweep.dir="]  # fmt: skip
+    printed = script(
+        "import logging, os, signal, sys\n"
+        "def state():\n"
+        "    return (sys.argv[:], os.getcwd(), os.environ.get('HYDRA_FULL_ERROR'),\n"
+        "            logging.root.handlers[:], logging.root.level, signal.getsignal(15))\n"
+        "logging.basicConfig(level=logging.ERROR)\n"
+        "before = state()\n"
+        f"arguments = {phantoms}\n"
+        "for name in 'ab':\n"
+        "    result = gan_aug.run('inspect', [*arguments[:-1], arguments[-1] + name])\n"
+        "    print('folder', result.folder.name)\n"
+        "    assert state() == before\n"
+        "status = gan_aug.run('status', ['study_dir=a', 'watch=false'])\n"
+        "print(status, status.page)\n"
+        "assert state() == before\n"
+        "try: gan_aug.run('inspect', ['data=phantom', 'images=0'])\n"
+        "except gan_aug.GanAugError: pass\n"
+        "assert state() == before\n"
+    )
+    assert printed.count("folder a") == printed.count("folder b") == 1
+    first, second = printed.split("folder a")
+    second, last = second.split("folder b")
+    assert all(part.count("finished") == 1 for part in (first, second))
+    assert "1 job: 1 done" in last
+    assert "finished" not in last
+
+
+WRONG = (
+    ("train", ["data=nothing"], "data=nothing: is none of"),
+    ("train", ["data.root=/no such folder"], "data.root=/no such folder: "),
+    ("train", ["data=phantom", "model.widht=3"], "model.widht=3: "),
+    ("report", ["study_dir=nowhere"], "study_dir=nowhere: no such folder"),
+    ("report", ["resume=true"], "resume=true: is no setting of this command"),
+    ("trian", [], "trian: is no command; choose one of study, "),
+    ("train", "data=phantom", "data=phantom: is no list; "),
+    ("train", ["--no-such-option"], "unrecognized arguments: --no-such-option"),
+    ("train", ["--help"], "--help: runs nothing; "),
+)
+
+
+def test_what_is_wrong_is_raised_in_a_line(script: Callable[[str], str], command: Command) -> None:
+    code = (
+        "for command, arguments in CASES:\n"
+        "    try: print('done', gan_aug.run(command, arguments))\n"
+        "    except gan_aug.GanAugError as error: print(*error._render_traceback_())\n"
+    )
+    printed = script(code.replace("CASES", str([case[:2] for case in WRONG])))
+    raised = [line for line in printed.splitlines() if line.startswith(("error:", "done"))]
+    assert len(raised) == len(WRONG)
+    for line, (_, _, start) in zip(raised, WRONG, strict=True):
+        assert line.startswith(f"error: {start}")
+    assert command("train", "data=nothing").stderr.splitlines() == raised[:1]
+
+
+def test_a_report_is_a_page_a_table_and_figures(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    arms = {"duplicate": 0.0, "gan": 0.02, "real": 0.0}
+    write_study(tmp_path / "s", arms, draws=3)
+    printed = script(
+        "result = gan_aug.run('report', ['study_dir=s'])\n"
+        "print('rows', len(result.metrics), sorted(set(result.metrics.arm)))\n"
+    )
+    assert f"rows 9 {list(arms)}" in printed
+    result = gan_aug.Result(tmp_path / "s")
+    assert result.page == tmp_path / "s" / "report.html"
+    shown = result._repr_html_()
+    assert shown is not None
+    assert shown.startswith('<iframe srcdoc="')
+    framed = html.unescape(shown.split('"')[1])
+    assert framed.replace('<base href="about:srcdoc">', "") == result.page.read_text()
+    assert framed.index("<head><base") < framed.index("<title>")
+    (tmp_path / "s" / "figures").mkdir(exist_ok=True)
+    (tmp_path / "s" / "figures" / "effects.png").touch()
+    assert result.figures == [tmp_path / "s" / "figures" / "effects.png"]
+
+
+def test_a_folder_without_results(tmp_path: Path) -> None:
+    result = gan_aug.Result(tmp_path)
+    assert (result.page, result.figures, result._repr_html_()) == (None, [], None)
+    with pytest.raises(gan_aug.GanAugError, match="holds no table of metrics"):
+        _ = result.metrics
+
+
+def test_the_package_is_loaded_at_once() -> None:
+    heavy = ("torch", "lightning", "hydra", "pandas", "matplotlib", "pydantic", "numpy")
+    code = f"import sys, gan_aug; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_its_help_names_the_arguments_and_every_command() -> None:
+    assert list(inspect.signature(gan_aug.run).parameters) == ["command", "arguments"]
+    said = gan_aug.run.__call__.__doc__ or ""
+    assert all(command in said for command in COMMANDS)
