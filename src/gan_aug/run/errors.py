@@ -64,7 +64,7 @@ def see(paragraph: str) -> Iterator[None]:
 
 
 def error_line(message: str, paragraph: str | None) -> str:
-    """Return what a terminal or notebook shows of an error, and where the documentation says more."""
+    """Return what a person sees of an error, and where the documentation says more."""
     more = "" if paragraph is None else f" (see docs: when_it_stops#{paragraph})"
     return f"error: {printable(message)}{more}"
 
