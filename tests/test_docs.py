@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,13 @@ def test_every_choice_and_every_command_is_listed(made: dict[str, str]) -> None:
         assert names == {*re.findall(rf"^\| `{typed}=(\w+)` \|", made["settings"], flags=re.M)}
     for name in COMMANDS:
         assert f"\n## {name}\n" in made["commands"]
+
+
+def test_every_extra_is_listed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (DOCS / "how-to" / "install.md").read_text()
+    listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, flags=re.M)))
+    assert {*listed} == project["optional-dependencies"].keys() - {"dev"}  # what a clone has
 
 
 def test_every_metric_is_listed_with_what_is_good() -> None:
