@@ -1,4 +1,4 @@
-"""CONTRIBUTING's "Adding things", followed in a copy of the program: only the files it names."""
+"""The architecture page on adding things, followed in a copy: only the files that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of README.md and experiments/ that no script prints follow from the files beside them.
+"""The tables of docs/ and experiments/ that no script prints follow from the files beside them.
 
 Those that a script prints are in tests/test_published.py. Tables of times, of machines and of runs
 whose files are not here (own_data, robustness, speed) cannot be computed again.
