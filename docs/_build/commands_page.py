@@ -25,7 +25,7 @@ What all commands share:
 - `--help` prints the text below and all settings with their values.
 - `-m` starts a job for each combination of values: `draw=0,1` or `'draw=range(0,10)'`.
 - `--cfg job` prints the settings that a command would run with, and runs nothing.
-- `verbose=true` prints all settings before the start.
+- `verbose=true` prints all settings before the start. `generate`, `report` and `status` do not have it.
 - An error is one line on the terminal: which file or key, what is wrong, what to do. `HYDRA_FULL_ERROR=1` shows where
   in the code it arose.
 - `eval "$(gan-aug completion)"` completes commands and settings in bash.

@@ -94,7 +94,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             relative = posixpath.relpath(page_of(path), posixpath.dirname(place) or ".")
             return f"{mark}[{text}]({relative}{'#' * bool(anchor)}{anchor})"
         if (ROOT / path).exists() and not path.startswith("docs/"):
-            return text if f"`{path}`" == text else f"{text} (`{path}`)"
+            return f"`{path}`" if text.strip("`") == path else f"{text} (`{path}`)"
         return link[0]
 
     parts = _CODE.split(markdown)
