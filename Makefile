@@ -45,7 +45,7 @@ constraints: .venv/ready ## Write the versions that are installed into constrain
 lint: .venv/ready ## Check style, of pages too, and types as Linux, Windows and macOS have them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	find README.md CONTRIBUTING.md docs -name '*.md' | xargs $(BIN)/python docs/_build/style.py
+	find README.md CONTRIBUTING.md docs -name '*.md' | xargs $(BIN)/python docs/_make/style.py
 	for system in linux win32 darwin; do \
 	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
 	done

@@ -34,7 +34,7 @@ PLACES = {
 def made() -> Iterator[dict[str, str]]:
     """The pages that mkdocs makes while it builds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS / "_build"))
+        patch.syspath_prepend(str(DOCS / "_make"))
         import commands_page
         import settings_page
 
@@ -142,3 +142,21 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^()\s#]+)[^()\s]*\)", page.read_text()):
         made = (page.parent / target).is_relative_to(DOCS) and target.endswith(".md")
         assert ":" in target or made or (page.parent / target).exists(), target
+
+
+def test_the_checker_of_style_finds_faults_and_leaves_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_make"))
+    from style import faults
+
+    page = tmp_path / "page.md"
+    long = "One " + "word " * 25
+    sound = f"# Title\n\n```\n{long}\n```\n\nIt gave +1.4 (+0.8 to +2.0). Then {'word ' * 24}.\n"
+    page.write_text(sound)
+    assert list(faults(page)) == []
+    page.write_text(f"{sound}\n{long}.\n\n- It was found to be used.\n- An arm, e.g. one.\n")
+    found = [fault.removeprefix(str(page)) for fault in faults(page)]
+    starts = (":9: 26 words", ":11: one passive", ":12: e.g. in place", ": says arm")
+    assert len(found) == len(starts)
+    assert all(map(str.startswith, found, starts))

@@ -1,6 +1,6 @@
-"""Check the English of pages: sentences of 25 words at most, few passives, words that are explained.
+"""Check the English of pages: length of sentences, passive on passive, words of our own.
 
-    python docs/_build/style.py PAGE.md ...
+    python docs/_make/style.py PAGE.md ...
 
 Code, tables and quoted output are not read. An interval counts as no word, code in a line as one.
 """
@@ -17,9 +17,13 @@ PRIVATE = ("ruler", "gate", "arm", "arms", "phantom", "phantoms", "draw", "draws
 """Words that have a meaning of their own here: a page that uses one links to the glossary."""
 _CLIPPED = ("e.g.", "i.e.", "resp.", "w.r.t.", "cf.")
 _NOT_READ = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|^(?: {4}|\t)(?![-*\d ]).*?$", re.M | re.S)
-_PASSIVE = r"\b(?:is|are|was|were|be|been|being) (?:\w+ly |not )?(?:\w+ed|taken|made|given|found|known)\b"
+_PASSIVE = (
+    r"\b(?:is|are|was|were|be|been|being) (?:\w+ly |not )?(?:\w+ed|taken|made|given|found|known)\b"
+)
 _CHAIN = re.compile(rf"{_PASSIVE}(?: \w+)? {_PASSIVE}")
-_END = re.compile(r"(?<=[.!?])(?<!\b[A-Za-z]\.)(?<! al\.)(?<!vs\.)[\"')*_]*\s+(?=[\"'(*_`]*[A-Z`\d+-]|\*\w+\*)")
+_END = re.compile(
+    r"(?<=[.!?])(?<!\b[A-Za-z]\.)(?<! al\.)(?<!vs\.)[\"')*_]*\s+(?=[\"'(*_`]*[A-Z`\d+-]|\*\w+\*)"
+)
 
 
 def paragraphs(text: str) -> Iterator[tuple[int, str]]:
@@ -43,7 +47,7 @@ def words_of(sentence: str) -> list[str]:
     plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", sentence)
     plain = re.sub(r"`[^`]*`", "code", plain)
     plain = re.sub(r"\([^()]*\d[^()]*\bto\b[^()]*\)", "", plain)  # an interval
-    return re.findall(r"[^\W\d_][\w'’-]*|[+-]?\d[\d.,:%]*", plain)
+    return re.findall(r"[^\W\d_][\w'\u2019-]*|[+-]?\d[\d.,:%]*", plain)
 
 
 def faults(page: Path) -> Iterator[str]:

@@ -60,7 +60,7 @@ _WIRING = {"defaults", "hydra", "kind", "module", "_target_", "_partial_", "_rec
 _ONE_VALUE = {"condition", "count", "gate", "good", "subset"}
 """Mappings that are one setting."""
 _SHORTER = {
-    "the path of a file or folder, as text (in quotes where it is a number: \"5\")": "a path",
+    'the path of a file or folder, as text (in quotes where it is a number: "5")': "a path",
     MEANINGS: "draw, nothing or unknown",
 }
 CHOICES = {
@@ -115,7 +115,13 @@ class Row:
         for text, shorter in _SHORTER.items():
             may_be = may_be.replace(text, shorter)
         of = [", ".join(dict.fromkeys(self.commands))] if self.section == "" else []
-        return [f"`{self.key}=`", *of, _plain(may_be), self.default(), _plain(_sentence(self.means))]
+        return [
+            f"`{self.key}=`",
+            *of,
+            _plain(may_be),
+            self.default(),
+            _plain(_sentence(self.means)),
+        ]
 
 
 def _is_base(names: list[str]) -> bool:
@@ -177,8 +183,7 @@ def about(path: Path) -> str:
                 break
         else:
             said.append(line[2:])
-    first, _, rest = " ".join(said).partition(". ")
-    return first.rstrip(".") + "."
+    return " ".join(said).partition(". ")[0].rstrip(".") + "."
 
 
 def _files() -> Iterator[tuple[str, Path]]:
@@ -276,17 +281,19 @@ def page() -> str:
 INTRODUCTION = """\
 # Settings
 
-Every setting is typed as `KEY=VALUE`, after the command. Each stands here once. The page is made from the code that
-checks the settings, and from the files of `conf/` that hold the defaults.
+Every setting is typed as `KEY=VALUE`, after the command. Each stands here once. The page is made
+from the code that checks the settings, and from the files of `conf/` that hold the defaults.
 
 - A default in brackets belongs to the choice or command that is named beside it.
-- `null` means "not set". A list is typed as `[a,b]`, a mapping as `{a: 1}`. Put both in quotes for the shell.
+- `null` means "not set". A list is typed as `[a,b]`, a mapping as `{a: 1}`. Put both in quotes for
+  the shell.
 - `${...}` takes the value of another setting.
 - A key that is not there yet is added with a `+`: `+trainer.gradient_clip_val=1`.
-- `hydra.run.dir=DIR` names the folder of a run, `hydra.sweep.dir=DIR` the folder of a multirun.
+- `hydra.run.dir=DIR` names the folder of a run, `hydra.sweep.dir=DIR` that of a multirun.
 - A wrong value ends the command with one line, before anything is computed.
 
-The [choices](#choices) set many values at once. They come first in a command's effect: what you type beside them counts."""
+A [choice](#choices) sets many values at once. What you type beside it counts."""
 CHOSEN = """\
-Each of these sets a group of settings at once. A file of your own in `conf/` is one more choice. `model@classifier=`
-chooses the classifier of a study, `model@quality.classifier=` the reference classifier; both take the classifiers below."""
+Each of these sets a group of settings at once. A file of your own in `conf/` is one more choice.
+`model@classifier=` chooses the classifier of a study, `model@quality.classifier=` the reference
+classifier. Both take the classifiers that stand below."""

@@ -13,8 +13,8 @@ from gan_aug.settings.groups import conf_dir
 INTRODUCTION = """\
 # Commands
 
-`python -m gan_aug COMMAND` and `gan-aug COMMAND` are the same. A command takes its [settings](settings.md) as
-`KEY=VALUE`, in any order.
+`python -m gan_aug COMMAND` and `gan-aug COMMAND` are the same. A command takes its
+[settings](settings.md) as `KEY=VALUE`, in any order.
 
 | Command | What it does |
 | --- | --- |
@@ -25,9 +25,10 @@ What all commands share:
 - `--help` prints the text below and all settings with their values.
 - `-m` starts a job for each combination of values: `draw=0,1` or `'draw=range(0,10)'`.
 - `--cfg job` prints the settings that a command would run with, and runs nothing.
-- `verbose=true` prints all settings before the start. `generate`, `report` and `status` do not have it.
-- An error is one line on the terminal: which file or key, what is wrong, what to do. `HYDRA_FULL_ERROR=1` shows where
-  in the code it arose.
+- `verbose=true` prints all settings before the start. `generate`, `report` and `status` do not
+  have it.
+- An error is one line on the terminal: which file or key, what is wrong, what to do.
+  `HYDRA_FULL_ERROR=1` shows where in the code it arose.
 - `eval "$(gan-aug completion)"` completes commands and settings in bash.
 
 | Exit code | Meaning |
@@ -35,7 +36,7 @@ What all commands share:
 | 0 | Done. |
 | 1 | Failed, or some job of several failed. |
 | 3 | Only `status`: some job still waits or runs. |
-| 130, 143 | Stopped by Ctrl-C, or by SIGTERM. The same command goes on, `train` with `resume=true`. |
+| 130, 143 | Stopped by Ctrl-C, or by SIGTERM. Repeat the command; `train` with `resume=true`. |
 | 141 | Nobody reads the output any more. |"""
 
 
@@ -62,6 +63,9 @@ def page() -> str:
         parts.append(f"## {name}")
         if (path := conf_dir() / f"{name}.yaml").exists():
             told = yaml.safe_load(path.read_text("utf-8"))["hydra"]["help"]
-            parts += [_said(told["header"]), re.sub(r"\b(conf/\w+)", r"`\1`", told["footer"]).strip()]
+            parts += [
+                _said(told["header"]),
+                re.sub(r"\b(conf/\w+)", r"`\1`", told["footer"]).strip(),
+            ]
     parts.append("```bash\npython -m gan_aug.demo\n```\n\nIt takes no settings, and needs no data.")
     return "\n\n".join(part for part in parts if part) + "\n"
