@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import unicodedata
-import warnings
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-import matplotlib
-from matplotlib import font_manager
+from matplotlib import font_manager, rc_context
+from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -16,28 +17,25 @@ from matplotlib.text import Text
 
 from gan_aug.run.errors import warn
 
-FALLBACKS = (
-    *("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo"),
-    *("AppleGothic", "UnDotum", "Baekmuk Gulim", "Noto Sans CJK JP", "Noto Sans CJK SC"),
-    *("Microsoft YaHei", "PingFang SC", "Hiragino Sans", "Yu Gothic", "WenQuanYi Micro Hei"),
-    *("Droid Sans Fallback", "Arial Unicode MS", "Noto Sans", "Noto Sans Arabic"),
-    *("Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Hebrew"),
-)
-"""Fonts for letters that matplotlib's own has not, those for Korean first."""
+_SANS = re.compile("Sans|Gothic|Hei")
+_NO_CHARACTER = 0xFDD0
+"""By Unicode, and for ever: a font that has it draws the same box for everything."""
+_CANNOT_BE_READ = (OSError, RuntimeError, ValueError)
 
-_warned: set[str] = set()
+_families = ["DejaVu Sans"]
+"""What figures are written with: matplotlib's own, then what names have needed so far."""
+_without_font: set[str] = set()
+"""Letters that were looked for in every font of this machine."""
+_numbers: dict[str, str] = {}
+"""Names with such letters, and what figures show in their place."""
 
 
 def new_figure(**settings: Any) -> Figure:
-    """Return a matplotlib figure whose text falls back to the fonts that are installed.
+    """Return a matplotlib figure that writes every name with a font that has its letters.
 
-    It warns once of letters that none of them has.
+    Where no font of this machine has them, it shows a number in place of the name, as in [1], and
+    a warning says so, once a name.
     """
-    _use_installed()
-    # Names are text: $a$ is no formula.
-    matplotlib.rcParams["text.parse_math"] = False
-    # Said once for all letters, below.
-    warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
     return _Figure(**settings)
 
 
@@ -48,41 +46,103 @@ def figure_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def numbered_names(figures: Iterable[Figure]) -> str:
+    """Return which names these figures, once drawn, show numbers for, in a sentence; else ''."""
+    found: dict[str, str] = {}
+    for figure in figures:
+        if isinstance(figure, _Figure):
+            found |= figure.numbers
+    return _sentence(found) if found else ""
+
+
 class _Figure(Figure):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.numbers: dict[str, str] = {}
+
     def draw(self, renderer: RendererBase) -> None:
-        super().draw(renderer)
-        if not _missing(self):
+        # A name is text: $a$ is no formula.
+        with rc_context({"text.parse_math": False, "font.family": _families}):
+            self._make_readable()
+            super().draw(renderer)
+
+    def _make_readable(self) -> None:
+        all_axes = [axis for axis in self.findobj(Axis) if isinstance(axis, Axis)]
+        for axis in all_axes:
+            axis.get_ticklabels()  # which writes them
+        texts = [text for text in self.findobj(Text) if isinstance(text, Text)]
+        letters = {letter for text in texts for letter in text.get_text() if not letter.isspace()}
+        missing = _missing(letters)
+        for text in texts:
+            text.set_fontfamily(_families)
+            text.set_parse_math(False)
+        if not missing:
             return
-        known = {font.fname for font in font_manager.fontManager.ttflist}
-        for path in font_manager.findSystemFonts():
-            if path not in known:  # matplotlib keeps a list of its own, which may be older
+        # A name ends where other text begins, and may go on in the next line.
+        part = rf"[^\s:;,()\[\]]*[{re.escape(''.join(missing))}][^\s:;,()\[\]]*"
+        name = re.compile(rf"{part}(?:\s+{part})*")
+        known = set(_numbers)
+        for axis in all_axes:  # which will write its labels again
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            numbers = [name.sub(self._number, label) for label in labels]
+            if numbers != labels:
+                axis.set_ticks(axis.get_ticklocs(), numbers)
+        for text in texts:
+            text.set_text(name.sub(self._number, text.get_text()))
+        if new := {name: shown for name, shown in self.numbers.items() if name not in known}:
+            warn(_sentence(new))
+
+    def _number(self, found: re.Match[str]) -> str:
+        name = " ".join(found[0].split())
+        self.numbers[name] = _numbers.setdefault(name, f"[{len(_numbers) + 1}]")
+        return self.numbers[name]
+
+
+def _sentence(numbers: Mapping[str, str]) -> str:
+    names = ", ".join(f"{number} is {name}" for name, number in numbers.items())
+    return (
+        "this machine has no font for the letters of some names, so figures show numbers in their "
+        f"place: {names}; to see the names, install a package of fonts (fonts-noto-cjk for Korean, "
+        "Chinese and Japanese, fonts-noto-core for others) and repeat the command"
+    )
+
+
+def _missing(letters: set[str]) -> set[str]:
+    """Return the letters that no font here has; fonts for the others join `_families`."""
+    for family in _families:
+        letters = letters - _had_by(family, letters)
+    wanted = letters - _without_font
+    if not wanted:
+        return letters
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in font_manager.findSystemFonts():
+        if path not in known:  # matplotlib keeps a list of its own, which may be older
+            with suppress(*_CANNOT_BE_READ):
                 font_manager.fontManager.addfont(path)
-        _use_installed()
-        for text in self.findobj(Text):
-            text.set_fontfamily(matplotlib.rcParams["font.family"])
-        super().draw(renderer)
-        if unseen := _missing(self) - _warned:
-            _warned.update(unseen)
-            scripts = {unicodedata.name(letter, "?").split()[0].lower() for letter in unseen}
-            warn(
-                f"no installed font has the letters {' '.join(sorted(unseen)[:10])} "
-                f"({', '.join(sorted(scripts))}): figures show boxes in their place; install a "
-                "package of fonts (fonts-noto-cjk or fonts-nanum for Korean, fonts-noto for "
-                "others) and repeat the command"
-            )
-
-
-def _use_installed() -> None:
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in FALLBACKS if name in installed)]
-    matplotlib.rcParams["font.family"] = families
-
-
-def _missing(figure: Figure) -> set[str]:
-    """Return the letters of a drawn figure that none of its fonts has."""
-    texts = "".join(text.get_text() for text in figure.findobj(Text))
-    letters = {letter for letter in texts if letter.isprintable() and ord(letter) > 127}
-    for family in matplotlib.rcParams["font.family"] if letters else []:
-        font = font_manager.get_font(font_manager.findfont(FontProperties(family=[family])))
-        letters = {letter for letter in letters if not font.get_char_index(ord(letter))}
+    names = {font.name for font in font_manager.fontManager.ttflist}
+    had = {name: _had_by(name, wanted) for name in sorted(names, key=_plainest)}
+    while wanted and (best := max(had, key=lambda name: len(had[name] & wanted), default=None)):
+        if not had[best] & wanted:
+            break
+        _families.append(best)
+        wanted = wanted - had[best]
+        letters = letters - had[best]
+    _without_font.update(wanted)
     return letters
+
+
+def _plainest(family: str) -> tuple[bool, int, str]:
+    """Return what to sort fonts by: of two with the same letters the first is taken."""
+    return _SANS.search(family) is None, len(family), family
+
+
+def _had_by(family: str, letters: set[str]) -> set[str]:
+    """Return which letters a font has."""
+    try:
+        path = font_manager.findfont(FontProperties(family=[family]), fallback_to_default=False)
+        font = font_manager.get_font(path)
+    except _CANNOT_BE_READ:
+        return set()
+    if font.get_char_index(_NO_CHARACTER):
+        return set()
+    return {letter for letter in letters if font.get_char_index(ord(letter))}
