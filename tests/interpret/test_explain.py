@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from pages_check import check_contents
 from PIL import Image
 from support import TINY_GAN, TINY_QUALITY, environment, run_command, settings_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -128,6 +129,7 @@ def test_the_page_needs_no_other_file(home: Path) -> None:
     assert len(sources) == len(SHEETS)
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert check_contents(page)[0] == "Where they look on average"
     assert "A map that looks the same when the weights are random explains nothing" in page
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_tests_stand_side_by_side(folder: Path) -> None:
     page = (folder / "report.html").read_text()
-    head, table = page.split("Side by side: accuracy at 0.5 on internal, test, nih")
+    head, table = page.split(">Side by side: accuracy at 0.5 on internal, test, nih</h2>")
     summary = json.loads((folder / "summary.json").read_text())
     rows = table.split("</table>")[0]
     for split in ("internal", "test", "nih"):
@@ -49,7 +49,8 @@ def test_all_tests_stand_side_by_side(folder: Path) -> None:
             mean = summary["splits"][split]["accuracy"][0]["arms"][arm]["mean"]
             assert f"{100 * mean:.2f}" in rows
     assert rows.count("not declared") == 1  # of internal
-    assert "What limits it" not in head  # the first screen has it
+    assert "The declared endpoints</h2>" not in head
+    assert "What was done</h2>" not in head
     assert f"nih is an external test: {N} normal, {N} pneumonia, {N} patients" in page
 
 

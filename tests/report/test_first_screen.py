@@ -13,6 +13,7 @@ import pytest
 from fake_study import change, write_study
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from pages_check import check_contents, overlapping, wider_than_a_phone
 from PIL import Image
 
 from gan_aug.report.__main__ import Patience, print_answer
@@ -51,9 +52,9 @@ def answer(folder: Path) -> dict[str, Any]:
 
 
 def first_screen(folder: Path) -> str:
-    """Return the words of the page above its first figure."""
+    """Return the words of the page above its tables."""
     page = (folder / "report.html").read_text()
-    page = page[page.index("<body>") : page.index("<figure>")]
+    page = page[page.index("<h1>") : page.index('<h2 id="the-declared-endpoints">')]
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
@@ -62,10 +63,20 @@ def test_declared_endpoints_are_answered_in_their_order(mri: Path) -> None:
         "Internal AUROC (primary)", "Internal accuracy at 0.5 (secondary)"
     ]  # fmt: skip
     screen = first_screen(mri)
-    order = ["Is gan (title of gan) better than real", *answer(mri)["verdicts"], "Also shown"]
-    order += [*answer(mri)["shown"], "What limits it", "What was done"]
+    order = ["Is gan (title of gan) better than real", *answer(mri)["verdicts"], "What limits it"]
+    order += [*answer(mri)["limits"], "Also shown", *answer(mri)["shown"], "What was done"]
     places = [screen.index(part) for part in order]
     assert places == sorted(places)
+
+
+def test_the_contents_lead_to_every_part(mri: Path) -> None:
+    titles = check_contents((mri / "report.html").read_text())
+    assert {"What limits it", "The arms", "Rules of measurement"} <= set(titles)
+
+
+@pytest.mark.slow
+def test_a_phone_shows_the_page(mri: Path, tmp_path: Path) -> None:
+    assert wider_than_a_phone((mri / "report.html").read_text(), tmp_path) == []
 
 
 def test_a_difference_on_a_blind_endpoint_is_told_with_both_facts(mri: Path) -> None:
@@ -121,7 +132,7 @@ def test_exploratory_numbers_stand_under_that_heading_alone(tmp_path: Path) -> N
     assert undeclared
     worths = [line for line in answer(folder)["exploratory"] if "would be worth" in line]
     assert all(any(worth in line for line in worths) for worth in undeclared)
-    before, _, after = page.partition("<h2>Exploratory: not declared</h2>")
+    before, _, after = page.partition(">Exploratory: not declared</h2>")
     for line in answer(folder)["exploratory"]:
         assert line.startswith("Not declared: ")
         assert html.escape(line, quote=False) not in before
@@ -174,6 +185,8 @@ def test_figures_are_of_what_was_declared_with_nothing_written_over_data(mri: Pa
     written = [text.get_text() for figure in drawn.values() if figure for text in texts_of(figure)]
     assert not any("`" in text for text in written)
     assert "`" not in (mri / "report.html").read_text()
+    for name, figure in drawn.items():
+        assert figure is None or overlapping(figure) == [], name
     ruler = drawn["ruler"]
     assert ruler is not None
     panels = [axes.get_ylabel() for axes in ruler.axes if axes.get_ylabel()]

@@ -44,7 +44,7 @@ def summary(two: Path) -> Summary:
 
 def table_of(page: str) -> str:
     """Return the table of the first screen."""
-    return page[page.index('<table class="overview"') : page.index("What limits it")]
+    return page[page.index('<table class="overview"') : page.index(">What limits it</h2>")]
 
 
 def test_each_condition_has_its_numbers(summary: Summary) -> None:
@@ -104,7 +104,7 @@ def test_the_page_begins_with_the_table(two: Path, summary: Summary) -> None:
         assert f">{row.verdict.word}<" in table
         assert row.verdict.over_draws is not None
         assert f"{100 * row.verdict.over_draws[0]:+.2f} to" in table
-    in_words = page[page.index("In words") : page.index("The declared endpoints</h2>")]
+    in_words = page[page.index(">In words</h2>") : page.index("The declared endpoints</h2>")]
     assert re.findall(r"with hospital = (\w):", in_words) == ["a", "b"]
 
 

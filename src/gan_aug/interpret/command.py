@@ -38,7 +38,7 @@ from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_config
 from gan_aug.pages import html
-from gan_aug.pages.figure import figure_png
+from gan_aug.pages.figure import figure_png, numbered_names
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
@@ -201,7 +201,8 @@ def _write(folder: Path, numbers: Plain, figures: Mapping[str, Figure], checkpoi
         }
     write_json(folder / "explain.json", numbers)
     write_json(folder / "metrics.json", {"headline": headline})
-    write_text(folder / "explain.html", render(checkpoint, numbers, pngs))
+    of_figures = numbered_names(figures.values())
+    write_text(folder / "explain.html", render(checkpoint, numbers, pngs, of_figures))
     for name, value in headline.items():
         print(f"{name:<52}{value:8.3f}")
     print(f"page        {folder / 'explain.html'}")
@@ -209,7 +210,7 @@ def _write(folder: Path, numbers: Plain, figures: Mapping[str, Figure], checkpoi
     print(f"numbers     {folder / 'explain.json'}")
 
 
-def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes]) -> str:
+def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes], of_figures: str = "") -> str:
     """Return the page, whose words are in explain.html.j2, of explain.json and sheets as PNG."""
     filters = {
         f"filters_{layer}": f"Discriminator, layer {layer[5:]}: what excites its filters"
@@ -218,6 +219,7 @@ def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes]) -> str:
     return html.render(
         Path(__file__).with_name("explain.html.j2"),
         {"one": "{:.1f}".format, "two": "{:.2f}".format},
+        of_figures,
         checkpoint=checkpoint,
         numbers=numbers,
         methods=METHODS,
@@ -225,5 +227,6 @@ def render(checkpoint: str, numbers: Plain, pngs: Mapping[str, bytes]) -> str:
         cells=CELLS,
         largest_difference=LARGEST_DIFFERENCE,
         titles=TITLES | filters,
-        sheets={name: html.data_uri(png) for name, png in pngs.items()},
+        # The first screen shows what all images together say.
+        sheets={n: html.data_uri(pngs[n]) for n in sorted(pngs, key=lambda n: n != "mean_maps")},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -11,28 +12,51 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
 
 def render(
-    template: Path, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any
+    template: Path,
+    filters: Mapping[str, Callable[..., Any]] | None = None,
+    of_figures: str = "",
+    **values: Any,
 ) -> str:
-    """Return a page from a .html.j2 file; a value that it needs and does not get is an error."""
+    """Return a page from a .html.j2 file that extends page.html.j2.
+
+    `of_figures` is what must be known to read its figures, see `numbered_names`. A value that the
+    template needs and does not get is an error.
+    """
     environment = _environment(template.parent)
     environment.filters |= filters or {}
-    return environment.get_template(template.name).render(**values)
+    return environment.get_template(template.name).render(of_figures=of_figures, **values)
 
 
 @cache
 def _environment(folder: Path) -> Environment:
-    return Environment(  # which keeps what it has compiled
+    environment = Environment(  # which keeps what it has compiled
         loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_anchors"] = _with_anchors
+    return environment
+
+
+def _with_anchors(body: Markup) -> tuple[Markup, dict[str, Markup]]:
+    """Give every <h2> an id, and return these ids too, each with its title."""
+    sections: dict[str, Markup] = {}
+
+    def anchored(heading: re.Match[str]) -> str:
+        title = Markup(heading[1])
+        anchor = re.sub(r"\W+", "-", title.striptags().lower()).strip("-")
+        sections[anchor] = title
+        return f'<h2 id="{anchor}">{title}</h2>'
+
+    return Markup(re.sub(r"<h2>(.*?)</h2>", anchored, body)), sections
 
 
 def data_uri(png: bytes) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from PIL import Image
 
 from gan_aug.pages import html
-from gan_aug.pages.figure import figure_png
+from gan_aug.pages.figure import figure_png, numbered_names
 from gan_aug.report.answer import answer_of, asked_verdicts, measure_of, points, worth_of
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.comparisons import Verdict, shown_difference
@@ -82,8 +82,8 @@ def write_report(
     for left_out in (u for u in study.unfinished if u["status"] == LEFT_OUT):
         warn(f"left out of the report: {left_out['reason']}")
     say("drawing the figures")
-    figures = {}
-    for name, figure in all_figures(study, summary).items():
+    drawn, figures = all_figures(study, summary), {}
+    for name, figure in drawn.items():
         path = study_dir / "figures" / f"{name}.png"
         refuse_links(path, study_dir)  # nothing is removed through one either
         if figure is None:
@@ -94,14 +94,15 @@ def write_report(
     write_text(study_dir / "results.csv", as_csv(study.table))
     write_json(study_dir / "summary.json", plain(summary))
     page = study_dir / "report.html"
-    write_text(page, render(study, summary, figures))
+    of_figures = numbered_names(figure for figure in drawn.values() if figure is not None)
+    write_text(page, render(study, summary, figures, of_figures))
     os.utime(page, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
         write_archive(study, kept, archive)
     return Report(page, answer, [said for one in summary.external for said in careful_of(one)])
 
 
-def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
+def render(study: Study, summary: Summary, figures: dict[str, bytes], of_figures: str) -> str:
     """Return the page as HTML, from a summary with `answer` and figures, name to PNG."""
     filters: dict[str, Callable[..., str]] = {
         "percent": lambda share: "" if share is None else f"{100 * share:.2f}",
@@ -115,6 +116,7 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes]) -> str:
     return html.render(
         Path(__file__).with_name("report.html.j2"),
         filters,
+        of_figures,
         shown_difference=shown_difference,
         study=study,
         summary=summary,

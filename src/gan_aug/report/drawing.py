@@ -52,6 +52,8 @@ def panels(
     every = list(figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=True).flat)
     for axes in every[number:]:
         axes.set_visible(False)
+    for axes in every[:number][-columns:]:  # the lowest of its column
+        axes.tick_params(labelbottom=True)
     return figure, every[:number]
 
 

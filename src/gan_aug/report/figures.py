@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,8 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
         return None  # a sweep of many settings has a table instead
     arms = [arm for arm in study.arms if arm != "real"]
     colours = palette(study.first.arms)
-    figure = canvas(9, 1.1 + len(blocks) * (0.5 + 0.34 * len(arms)))
-    every = figure.subplots(len(blocks), 1, squeeze=False, sharex=True)[:, 0]
+    width = 6.2 / min(2, len(blocks))
+    figure, every = panels(len(blocks), 2, width, 0.4 + 0.26 * len(arms), 0.6, share_x=True)
     for axes, block, condition in zip(every, blocks, study.conditions, strict=True):
         values = study.main_by_draw(condition)
         for row, arm in enumerate(arms):
@@ -85,15 +86,14 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
                 axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt")
             axes.plot(100 * pair.mean, row, "D", color=colour, markersize=6, mec="white")
         axes.axvline(0, color="#333", linewidth=1)
-        axes.set_yticks(range(len(arms)), arms)
+        axes.set_yticks(range(len(arms)), arms, fontsize=9)
         axes.set_ylim(len(arms) - 0.5, -0.5)
         tidy(axes, "x")
         if label := study.label(condition):
-            axes.set_title(label, loc="left", fontsize=10)
-    every[-1].set_xlabel(
-        f"difference from real in {study.title}, points\n"
-        "(dots: draws; diamond and bar: mean, 95% interval)"
-    )
+            axes.set_title(textwrap.fill(label, 36), loc="left", fontsize=9)
+    of_what = textwrap.fill(f"difference from real in {study.title}, points", 70)
+    shown = "(dots: draws; diamond and bar: mean, 95% interval)"
+    figure.supxlabel(f"{of_what}\n{shown}", fontsize=9)
     return figure
 
 
@@ -120,8 +120,8 @@ def accuracy_by_count(study: Study) -> Figure | None:
     axes.set_xticks(range(len(totals)), map(str, totals))
     axes.set_xlabel("images added (both classes together)")
     axes.set_ylabel(f"{study.title}, %")
-    axes.legend(frameon=False)
     tidy(axes, "y")
+    figure.legend(loc="outside upper center", ncols=6, frameon=False, fontsize=9)
     return figure
 
 
@@ -263,7 +263,8 @@ def quality_against_gain(study: Study, summary: Summary) -> Figure | None:
             if row.baseline is not None:
                 axes.axvline(row.baseline, color=colour, linewidth=1, linestyle="--")
             if row.rho is not None:
-                notes.append(f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}")
+                note = f"{row.class_}: rho = {row.rho:+.2f}, p = {row.p_holm:.2g}"
+                notes.append(textwrap.fill(note, 44))
         axes.axhline(0, color="#333", linewidth=0.8)
         axes.set_xlabel(name_of(value), fontsize=9)
         axes.set_title("\n".join(notes), fontsize=8, loc="left")
