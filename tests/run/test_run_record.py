@@ -36,7 +36,7 @@ def test_what_a_data_set_says_of_itself_is_kept(tmp_path: Path) -> None:
     assert (record.data.fingerprint, record.data.used) == ("f", None)
     record.with_facts(status="finished", metrics_sha256="0").write(tmp_path / RECORD)
     written = json.loads((tmp_path / RECORD).read_text())
-    assert written["data"] == notes | {"used": None, "external": {}}
+    assert written["data"] == notes | {"used": None, "external": {}, "patients_known": True}
     expected = RUN | {"metrics_sha256": "0"}
     assert {key: written[key] for key in expected} == expected
 
