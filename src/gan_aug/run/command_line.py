@@ -233,12 +233,15 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def _command_line(arguments: Sequence[str]) -> Iterator[None]:
-    """Lend a command this process' arguments, and take back what Hydra changes beside them."""
+    """Lend a command this process' arguments, and take back what it changes beside them."""
+    import matplotlib  # figures choose fonts for all that follow
+
     root = logging.getLogger()
     typed, handlers, level = sys.argv, root.handlers[:], root.level
     sys.argv = ["gan-aug", *arguments]
     try:
-        yield
+        with matplotlib.rc_context():
+            yield
     finally:
         sys.argv, root.handlers[:] = typed, handlers
         root.setLevel(level)
