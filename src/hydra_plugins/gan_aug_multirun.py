@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from gan_aug.jobs.compose import Composer
@@ -24,16 +25,29 @@ class GridSweeper(BasicSweeper):
     """
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run all jobs.
+        """Run all jobs, or print what they would do (`plan=true` of a study).
 
         Raises:
             GanAugError: a setting is swept over no value, so that there are none.
         """
-        from gan_aug.jobs.compose import refuse_empty
+        from gan_aug.jobs.compose import Composer, refuse_empty
 
         assert self.hydra_context is not None
-        refuse_empty([*self._parse_config(), *arguments], self.hydra_context.config_loader)
+        loader, every = self.hydra_context.config_loader, [*self._parse_config(), *arguments]
+        refuse_empty(every, loader)
         assert self.config is not None
+        if OmegaConf.select(self.config, "plan"):  # of a study: nothing is started or written
+            from gan_aug.run.errors import require
+
+            require("polars", "study")
+            from gan_aug.study.plan import plan_multirun
+
+            overrides = OverridesParser.create(config_loader=loader).parse_overrides(every)
+            ((*batch,),) = self.split_arguments(overrides, None)
+            self.validate_batch_is_legal(batch)
+            composer = Composer(loader, self.config)
+            plan_multirun(composer, batch, getattr(self.launcher, "settings", {}))
+            return []
         # Hydra writes it in place, and would follow a link that was planted.
         written = Path(str(self.config.hydra.sweep.dir)) / "multirun.yaml"
         if written.is_symlink():

@@ -119,7 +119,7 @@ def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path)
                 OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]),
                 resolve=True,
             )
-            for key in ("verbose", "resume"):
+            for key in ("verbose", "resume", "plan"):
                 given.pop(key, None)
             write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
         missing = [job.folder for job in Composer(loader, master).missing(swept, 0)]

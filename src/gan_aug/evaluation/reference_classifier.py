@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_aug.data.batches import Pool, in_order, shuffled
@@ -56,7 +57,11 @@ class ReferenceClassifier:
 
 
 def fit_on_images(
-    quality: QualitySettings, images: Mapping[int, Images], steps: int, purpose: str
+    quality: QualitySettings,
+    images: Mapping[int, Images],
+    steps: int,
+    purpose: str,
+    callbacks: Sequence[Callback] = (),
 ) -> Classifier:
     """Fit the classifier on images by label, each class equally often.
 
@@ -85,10 +90,23 @@ def fit_on_images(
                 stream_seed("classifier", purpose),
                 what=f"the classifier for {purpose}",
                 key="quality.classifier",
+                callbacks=callbacks,
             ).module
     finally:
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+
+
+def reference_path(quality: QualitySettings, table: ImageTable, fingerprint: str) -> Path:
+    """Return where the reference classifier of a data set is kept; see `find_or_fit_reference`."""
+    settings, steps = quality.classifier.module.plain(), quality.reference_steps
+    # A file is other pixels with another data.fit or data.window.
+    pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
+    for i in np.argsort(table.hashes):
+        pixels.update(np.asarray(table.images[i]).tobytes())
+    hashes = sorted(table.hashes.tolist())
+    key = sha256_of_json([settings, steps, BATCH, fingerprint, hashes, pixels.hexdigest()])[:20]
+    return Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
 
 
 def find_or_fit_reference(
@@ -108,15 +126,7 @@ def find_or_fit_reference(
         raise GanAugError(
             f"the reference classifier needs images of each class, there are no {empty[0]} ones"
         )
-    settings = quality.classifier.module.plain()
-    steps = quality.reference_steps
-    # A file is other pixels with another data.fit or data.window.
-    pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
-    for i in np.argsort(table.hashes):
-        pixels.update(np.asarray(table.images[i]).tobytes())
-    hashes = sorted(table.hashes.tolist())
-    key = sha256_of_json([settings, steps, BATCH, fingerprint, hashes, pixels.hexdigest()])[:20]
-    path = Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
+    path = reference_path(quality, table, fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
         module: Classifier = quality.classifier.module.build("quality.classifier")
@@ -132,7 +142,7 @@ def find_or_fit_reference(
             label: np.asarray(table.of_class(name).images)
             for label, name in enumerate(table.classes)
         }
-        fitted = fit_on_images(quality, images, steps, _PURPOSE)
+        fitted = fit_on_images(quality, images, quality.reference_steps, _PURPOSE)
         features = fitted.network.features
         with torch.no_grad():
             means = [features(x).square().mean(dim=1) for x in in_order(table.images)]

@@ -21,7 +21,7 @@ from gan_aug.jobs.submission import Job
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.run_record import RECORD, is_finished
 from gan_aug.settings.commands import COMMANDS, kind_of
-from gan_aug.settings.whole import plain_of, validate
+from gan_aug.settings.whole import Whole, plain_of, validate
 
 _NUMBER = re.compile(r"(draw|seed)=\d+")
 """An override that only numbers a job, so that jobs are composed alike but for it."""
@@ -87,6 +87,11 @@ class Composer:
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         return self._loader.load_sweep_config(self.master, overrides)
+
+    def settings(self, job: Job) -> Whole:
+        """Return a job's settings, as its own command would have them."""
+        config = self.config(job.number, job.overrides)
+        return validate(_without_hydra(config), kind_of(str(config.hydra.job.config_name)))
 
     def job(self, number: int, overrides: Sequence[str]) -> Job:
         """Return a job with its run folder."""

@@ -124,7 +124,7 @@ def what_happened(job: Followed) -> str:
     """Return a job's state as a line of plain text."""
     text = f"{job.folder}: {job.state}"
     if job.state is State.DONE:
-        text += f" after {_span(job.seconds)}"
+        text += f" after {span(job.seconds)}"
     if job.state in ENDED_BADLY:
         text += f", {job.reason or 'no reason is noted'}"
         text += f"; its output: {job.log}" if job.log else ""
@@ -175,7 +175,7 @@ def _sums(sweep: Sweep) -> str:
     text = f"{len(sweep.jobs)} {'job' if len(sweep.jobs) == 1 else 'jobs'}: {states}"
     left, usual = sweep.seconds_left(), sweep.usual_seconds()
     if left is not None and usual is not None:
-        text += f"; about {_span(left)} left (a job takes {_span(usual)}, the median)"
+        text += f"; about {span(left)} left (a job takes {span(usual)}, the median)"
     return text
 
 
@@ -193,14 +193,14 @@ def _cells(job: Followed, common: set[str]) -> list[Text]:
         if progress.images_per_second is not None:
             speed = f"{progress.images_per_second:.0f}"
         if progress.seconds_left is not None:
-            left = _span(progress.seconds_left)
-    took = _span(job.seconds) if job.seconds else ""
+            left = span(progress.seconds_left)
+    took = span(job.seconds) if job.seconds else ""
     texts = (took, stage, done, speed, left, progress.host if progress else "")
     # As text: rich would take [kid] for a style and leave it out.
     return [Text(printable(name)), state, *(Text(printable(text)) for text in texts)]
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Return a time as people say it."""
     if not math.isfinite(seconds):
         return ""

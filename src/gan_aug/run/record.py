@@ -129,11 +129,21 @@ class Run:
                 raise
         return self
 
+    def look(self) -> None:
+        """Find what an earlier command left there, and refuse another run; nothing is written.
+
+        Raises:
+            GanAugError: the folder holds a run with other settings.
+        """
+        self._earlier = read_record(self.folder)
+        if self._earlier is not None:
+            self._go_on_with(self._earlier)
+
     def _open(self) -> None:
-        earlier = self._earlier = read_record(self.folder)
+        self.look()
+        earlier = self._earlier
         if earlier is not None:
             self._seconds_before = seconds_of(earlier, self.folder)
-            self._go_on_with(earlier)
         elif self._resume and not _in_sweep():
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,7 @@ class StudySettings(FittingSettings):
     gans_dir: PathText = Field(description="folder of fitted GANs, shared by all studies")
     study: Design
     arms: Mapping[str, ArmSettings] = Field(description="arms by name")
+    plan: bool = Field(default=False, description="whether to say what would run instead of it")
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -128,6 +129,7 @@ class ExportSettings(StudySettings):
     """`gan_aug.export`: the training images of a study's draws, as files."""
 
     draw: Draws = Field(description="numbers of the random choices of images")  # type: ignore[assignment]
+    plan: Literal[False] = Field(default=False, description="not of this command")
     output_dir: PathText = Field(description="folder that gets a folder for each draw")
     originals: bool = Field(description="whether to link the files as they are")
 

@@ -20,7 +20,7 @@ from gan_aug.settings.wording import line_of, missing, no_such_setting
 _READS = re.compile(r"\$\{(?:oc\.select:)?(\.*)([A-Za-z_]\w*(?:\.\w+)*)")
 _NO_GROUP = re.compile(r"node `([\w.]+)` is not a container")
 _ABSENT = re.compile(r"key '(\w+)[\w.]*' not found")
-NOT_RECORDED = ("resume", "verbose")
+NOT_RECORDED = ("resume", "verbose", "plan")
 """Settings that say nothing about what a run is."""
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_aug.run.command_line import command
 from gan_aug.run.errors import require
-from gan_aug.run.hardware import settle_precision, use_threads
+from gan_aug.run.hardware import AUTO, take_threads, use_threads
 from gan_aug.run.progress import reporting
 from gan_aug.run.record import Busy, Run
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
@@ -23,16 +21,17 @@ def main(settings: StudySettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
     require("polars", "study")
 
-    from gan_aug.arms.check import check_arms, check_settled_arms
     from gan_aug.data.prepare import load, print_data
-    from gan_aug.study.other_draws import (
-        check_goes_with,
-        check_same_data,
-        check_same_images,
-        other_draws,
-    )
-    from gan_aug.study.settle import settle_study
+    from gan_aug.study.other_draws import check_same_data, check_same_images
+    from gan_aug.study.settle import settle_draw
 
+    if settings.plan:
+        from gan_aug.study.plan import plan_jobs
+
+        threads = settings.trainer.threads
+        take_threads(None if threads == AUTO else int(threads))
+        plan_jobs(settings, [settings], at_once=1)
+        return
     try:
         redo = may_be_redone(settings)
         with Run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
@@ -41,13 +40,8 @@ def main(settings: StudySettings) -> None:
                 check_same_images(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")
                 return
-            check_arms(settings)
-            settled, prepared = settle_study(settings, load(settings.data))
-            others = (record.config for _, record in other_draws(Path(settings.study_dir)))
-            settled = settle_precision(settled, chain(run.before, others))
+            settled, prepared = settle_draw(settings, load, run.folder, run.before, redo)
             run.settled(settled)
-            check_settled_arms(settled, prepared.splits)
-            check_goes_with(run, prepared.splits, redo)
             run.record(data=prepared.splits.notes)
             print_data(settled.data, prepared)
             use_threads(run, settled.trainer.threads)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.find import report_due
@@ -22,17 +22,25 @@ _with_others: list[Path] = []
 
 
 class RememberStudy(RememberSweep):
-    """A Hydra callback that notes which study the command belongs to."""
+    """A Hydra callback that notes which study the command belongs to.
+
+    Of one that is only planned it notes nothing: no table and no report come at the end.
+    """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the study's folder."""
         global _study_dir
+        if config.plan:
+            with open_dict(config.hydra.run):
+                config.hydra.run.dir = "."  # Hydra makes this folder
+            return
         _study_dir = Path(config.study_dir)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the study's folder."""
-        super().on_multirun_start(config, **kwargs)
-        self.on_run_start(config)
+        if not config.plan:
+            super().on_multirun_start(config, **kwargs)
+            self.on_run_start(config)
 
 
 def leave_to_the_other(busy: Busy) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from numpy.typing import NDArray
 
 from gan_aug.arms.base import mixing_of
@@ -38,7 +39,6 @@ from gan_aug.report.records import FitResult
 from gan_aug.run.errors import GanAugError, warn
 from gan_aug.run.files import read_json, sha256_of_json, write_json
 from gan_aug.run.progress import stage
-from gan_aug.run.record import Run
 from gan_aug.run.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.base import build_plain
@@ -63,13 +63,26 @@ class DrawFits:
     With neither a condition nor a ruler no fit stands twice, and none is kept for other jobs.
     """
 
-    def __init__(self, settings: SettledStudy, splits: Splits, run: Run) -> None:
-        self._settings, self._splits, self._run = settings, splits, run
+    def __init__(
+        self, settings: SettledStudy, splits: Splits, folder: Path, commit: str | None = None
+    ) -> None:
+        self._settings, self._splits = settings, splits
+        self._folder, self._commit = folder, commit
         self.tables = {name: splits.table(name) for name in settings.study.splits}
         self._external = splits.external_fingerprints
         self._study = Path(settings.study_dir).expanduser()
         self._shares = bool(settings.study.condition or settings.study.ruler)
         self._common = self._what_all_depend_on() if self._shares else ""
+
+    def own(self, arm: str, repeat: int) -> Path:
+        """Return the file that holds a fit in the draw's folder, once it is done."""
+        return self._folder / "fits" / f"{arm}_{repeat}.json"
+
+    def shared(self, arm: str, repeat: int, real: ImageTable, added: AddedImages) -> Path | None:
+        """Return the file that holds it for all jobs of the study; None: for no other job."""
+        if not self._shares:
+            return None
+        return self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
 
     def find_or_fit(
         self, arm: str, repeat: int, real: ImageTable, added: AddedImages
@@ -80,7 +93,7 @@ class DrawFits:
             GanAugError: a fit of an earlier attempt is of other data, or training diverged.
         """
         stage(f"{arm}, fit {repeat + 1} of {self._settings.study.repeats}")
-        path = self._run.folder / "fits" / f"{arm}_{repeat}.json"
+        path = self.own(arm, repeat)
         classes, now = self._splits.classes, self._splits.fingerprint
         if (finished := _read(path)) is not None:
             fit, predictions = finished
@@ -101,8 +114,8 @@ class DrawFits:
                     f"or remove {path.parents[1]} to run this draw again"
                 )
             return fit, measure_fit(predictions, classes)
-        kept = self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
-        if self._shares and (shared := _read(kept, sealed=True)) is not None:
+        kept = self.shared(arm, repeat, real, added)
+        if kept is not None and (shared := _read(kept, sealed=True)) is not None:
             fit, predictions = shared
             own = {"arm": arm, "reused": True, "fingerprint": now, "external_tests": self._external}
             fit = fit.model_copy(update=own)
@@ -111,7 +124,7 @@ class DrawFits:
             return fit, measure_fit(predictions, classes)
         fit, predictions = self._fit(arm, repeat, real, added)
         _write(path, fit, predictions)
-        if self._shares:
+        if kept is not None:
             _write(kept, fit, predictions, self._study)
         numbers, first = measure_fit(predictions, classes), self._settings.study.endpoints[0]
         measured = f"{titles_of(classes)[first.name]} {numbers.value(first.split, first.name):.4f}"
@@ -135,7 +148,7 @@ class DrawFits:
             initial_weights=fitted.initial_weights,
             fingerprint=splits.fingerprint,
             external_tests=self._external,
-            git_commit=self._run.commit,
+            git_commit=self._commit,
             curve=fitted.curve,
             used=used(data.shown, data.pool, splits.classes),
             predictions=hash_of(predictions),
@@ -224,6 +237,7 @@ def fit_arm(
     repeat: int | Literal["judge"],
     validation: ImageTable,
     measured: Mapping[str, ImageTable] | None = None,
+    watch: Callback | None = None,
 ) -> tuple[Fit, DataModule]:
     """Fit the classifier for `study.steps`; return the fit and what it was trained on.
 
@@ -232,6 +246,7 @@ def fit_arm(
     are those of the lowest validation loss after any pretraining.
 
     `repeat` says which of the arm's fits it is; `measured` are the splits that it is measured on.
+    `watch` is called while it trains, None: what reports its progress.
 
     Raises:
         GanAugError: the arm's images cannot be mixed as it says, or training diverged.
@@ -255,7 +270,7 @@ def fit_arm(
         noise_seed=stream_seed("noise", *key, arm.stream),
         validate_every=settings.study.validate_every,
         choose_after=mixing_of(arm).first_steps(steps.max) if steps.chosen else None,
-        callbacks=[ReportProgress()],
+        callbacks=[watch or ReportProgress()],
         learner=learner,
     )
     return fit, data

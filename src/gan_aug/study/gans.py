@@ -135,6 +135,18 @@ def gan_key(gan: SettledTrain, splits: Splits) -> str:
     return sha256_of_json([settings, splits.fingerprint, seen])[:20]
 
 
+def folder_of(settings: SettledStudy, gan: SettledTrain, splits: Splits) -> Path:
+    """Return the folder of a GAN, which all jobs with the same one share."""
+    return Path(settings.gans_dir).expanduser() / gan_key(gan, splits)
+
+
+def is_there(study: SettledStudy, folder: Path, splits: Splits, wanted: Mapping[str, int]) -> bool:
+    """Tell whether a GAN has been fitted, or a generator has made as many images as are wanted."""
+    record = read_record(folder)
+    finished = record is not None and record.finished
+    return finished and (isinstance(study.model, GanSettings) or enough(folder, splits, wanted))
+
+
 def find_or_fit(
     settings: SettledStudy, prepared: Prepared, class_name: str, replicate: int = 0
 ) -> GANFacts:
@@ -178,20 +190,16 @@ def _one_gan(
     stage(f"{what} of {class_name}{which}")
     made = made_with(model, class_name, splits.classes.names)
     config = gan_config(settings, class_name, splits.train.counts(), fit_number)
-    wanted = {} if is_gan else _wanted(settings, made, fit_number)
-    folder = Path(settings.gans_dir).expanduser() / gan_key(config, splits)
+    wanted = needed_in_set(settings, made, fit_number)
+    folder = folder_of(settings, config, splits)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = _lease(folder)
-    if not lock.acquire(wait=False):
+    if not (lock := _lease(folder)).acquire(wait=False):
         print(
             f"waiting for the {class_name} {what} that another job is fitting: {folder}", flush=True
         )
         lock.acquire()
     try:
-        record = read_record(folder)
-        reused = (
-            record is not None and record.finished and (is_gan or enough(folder, splits, wanted))
-        )
+        reused = is_there(settings, folder, splits, wanted)
         if not reused:
             print(f"fitting the {class_name} {what} of draw {settings.draw}: {folder}", flush=True)
             free = _MAY_DIFFER if is_gan else (*_MAY_DIFFER, *_NOT_TOLD)
@@ -202,7 +210,7 @@ def _one_gan(
                     train(config, Prepared(splits, None), run, keep_chosen=True)
                 else:
                     fit_generator(config, Prepared(splits, None), run, wanted)
-            record = read_record(folder)
+        record = read_record(folder)
         remedy = f"remove {folder}, the {what} is then fitted again"
         if record is None:
             raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
@@ -260,8 +268,10 @@ def wanted_of(settings: SettledStudy, name: str, replicate: int) -> int:
     )
 
 
-def _wanted(settings: SettledStudy, names: Iterable[str], replicate: int) -> dict[str, int]:
-    """Return how many images arms and measures need of each class, where any does."""
+def needed_in_set(settings: SettledStudy, names: Iterable[str], replicate: int) -> dict[str, int]:
+    """Return how many images of each class a generator's set must hold; of a GAN none need be."""
+    if isinstance(settings.model, GanSettings):
+        return {}
     counts = {name: wanted_of(settings, name, replicate) for name in names}
     measured = settings.quality.count if settings.quality.use and not replicate else 0
     return {name: max(count, measured) for name, count in counts.items() if count}

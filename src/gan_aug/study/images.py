@@ -130,7 +130,12 @@ class DrawImages(Draw):
 
         Its last weights are taken: what would choose others knows the draw's classes.
         """
-        by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
-        settings = self.settings.changed(SettledStudy, by_nothing)
+        settings = with_last_weights(self.settings)
         gan = self.other_gans[name] = find_or_fit(settings, Prepared(splits, None), name)
         return checkpoint_of(gan.folder)
+
+
+def with_last_weights(settings: SettledStudy) -> SettledStudy:
+    """Return settings by which nothing chooses the weights of a GAN."""
+    by_nothing = dict.fromkeys(f"study.gan_{key}" for key in ("select", "curve_points", "fits"))
+    return settings.changed(SettledStudy, by_nothing)

@@ -17,7 +17,7 @@ from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, as_typed
 from gan_aug.run.find import find_runs
-from gan_aug.run.record import ANOTHER_STUDY, Run
+from gan_aug.run.record import ANOTHER_STUDY
 from gan_aug.run.run_record import RECORD, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
@@ -37,18 +37,19 @@ def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
                 yield folder, record
 
 
-def check_goes_with(run: Run, splits: Splits, redo: tuple[str, ...]) -> None:
+def check_goes_with(folder: Path, config: Plain, splits: Splits, redo: tuple[str, ...]) -> None:
     """Check that a draw about to be run goes into one report with those that are finished.
 
-    It is compared with the first finished one, and in its settings with the first under its
-    condition; those of `redo` may be changed on finished draws, one after another.
+    `config` is its own, settled. It is compared with the first finished one, and in its settings
+    with the first under its condition; those of `redo` may be changed on finished draws, one after
+    another.
 
     Raises:
         GanAugError: it does not: other settings, arms or data.
     """
-    config, fingerprint, first = run.config, splits.fingerprint, True
+    fingerprint, first = splits.fingerprint, True
     for where, record in other_draws(Path(config["study_dir"])):
-        if where == run.folder or not record.finished or record.data is None:
+        if where == folder or not record.finished or record.data is None:
             continue
         if first:
             _check_arms(where, record.config, config)

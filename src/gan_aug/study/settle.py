@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from pathlib import Path
 
+from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST
 from gan_aug.data.prepare import Prepared, prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
 from gan_aug.run.errors import GanAugError, see
+from gan_aug.run.hardware import settle_precision
 from gan_aug.settings.base import Plain
+from gan_aug.settings.data import DataSettings
 from gan_aug.settings.design import ruler_arms
 from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
 from gan_aug.study.groups import check_groups, settle_groups
+from gan_aug.study.other_draws import check_goes_with, other_draws
 
 _FEWEST_TRAINING = 25
 """Training images of a class that a study can be cut from."""
@@ -47,6 +53,31 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
         values["study.splits"] = [*settings.study.splits, *further]
     settled = settings.changed(SettledStudy, values)
     check_groups(settled.study, prepared.splits)
+    return settled, prepared
+
+
+def settle_draw(
+    settings: StudySettings,
+    read: Callable[[DataSettings], Source],
+    folder: Path,
+    before: Iterable[Plain],
+    redo: tuple[str, ...],
+) -> tuple[SettledStudy, Prepared]:
+    """Return what a draw is run with; refuse what does not fit its data or the study's other draws.
+
+    Args:
+        settings: as typed.
+        read: gives the data set, once the arms are sound.
+        folder: of the draw.
+        before: configuration of an earlier part of it, if there is one.
+        redo: settings that may change on finished draws.
+    """
+    check_arms(settings)
+    settled, prepared = settle_study(settings, read(settings.data))
+    others = (record.config for _, record in other_draws(Path(settings.study_dir)))
+    settled = settle_precision(settled, chain(before, others))
+    check_settled_arms(settled, prepared.splits)
+    check_goes_with(folder, settled.plain(), prepared.splits, redo)
     return settled, prepared
 
 

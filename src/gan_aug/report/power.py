@@ -1,0 +1,93 @@
+"""How many draws the smallest effect needs, before a study is run or while it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from scipy import stats
+
+from gan_aug.report.comparisons import LEVEL, Pair, family
+from gan_aug.report.crossed import OverPatients
+from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
+from gan_aug.report.study import read_study
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.find import find_runs
+from gan_aug.run.run_record import read_record
+from gan_aug.settings.design import Endpoint, Question
+
+FIRST = 5
+"""Draws whose standard deviation (SD) is worth a look."""
+_SDS = (0.5, 1.0, 2.0, 3.0)
+"""In smallest effects, where no SD is known."""
+
+
+def lines_on_power(folder: Path, endpoint: Endpoint, question: Question) -> Iterator[str]:
+    """Yield lines on the draws that show the smallest effect of the primary endpoint.
+
+    The SD of the paired differences is that of the finished draws in a study's folder, under each
+    condition; its interval takes them for normal. Without two of them there is none.
+    """
+    effect, asked = endpoint.smallest_effect, f"{question.arm} less {question.reference}"
+    if effect is None:
+        yield ("draws needed: not known; study.endpoints[0] declares no smallest_effect, set it")
+        return
+    points = f"{100 * effect:g} point{'' if effect == 0.01 else 's'}"
+    yield (
+        f"draws needed to show {points} of {endpoint.images} {endpoint.name}, {asked} "
+        "(paired t-test, two-sided 5 %, 80 % power):"
+    )
+    try:
+        known = _pairs(folder, endpoint, question)
+    except GanAugError as error:
+        yield f"  not known, for the draws of this study cannot be read: {error}"
+        return
+    for pair, comparisons in known:
+        yield f"  {pair.label}{': ' if pair.label else ''}{_of_pair(pair, effect, comparisons)}"
+    if not known:
+        needed = ", ".join(f"{draws_needed(sd, 1.0)}" for sd in _SDS)
+        sds = ", ".join(f"{100 * effect * sd:g}" for sd in _SDS)
+        yield "  nothing is known yet: no two draws of this study are finished"
+        yield f"  if the standard deviation (SD) between draws is {sds} points: {needed} draws"
+        yield f"  run {FIRST} draws and plan again; their SD tells"
+
+
+def _pairs(folder: Path, endpoint: Endpoint, question: Question) -> list[tuple[Pair, int]]:
+    """Return the asked arms under each condition with two draws or more; and the comparisons."""
+    if not any(_is_finished(run) for run in find_runs(folder).runs):
+        return []
+    study = read_study(folder)
+    every = family(study, [endpoint.where], OverPatients(study))
+    asked = (question.arm, question.reference)
+    pairs = [one for one in every.pairs if (one.arm, one.reference) == asked]
+    return [(one, every.planned) for one in pairs if one.sd is not None]
+
+
+def _is_finished(run: Path) -> bool:
+    with suppress(GanAugError):  # a report names what is damaged
+        record = read_record(run)
+        return record is not None and record.finished
+    return False
+
+
+def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
+    assert pair.sd is not None
+    freedom = pair.draws - 1
+    tails = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], freedom)
+    sds = [pair.sd, *(float(pair.sd * (freedom / tail) ** 0.5) for tail in tails)]
+    sd, low, high = (f"{100 * one:.2f}" for one in sds)
+    said = f"SD {sd} points (95 % interval {low} to {high}) over {pair.draws} draws: "
+    levels = {"": LEVEL, f"; corrected for {comparisons} comparisons ": LEVEL / comparisons}
+    for title, level in levels.items():
+        number, least, most = (draws_needed(one, effect, level, pair.of_patients) for one in sds)
+        if number is None and pair.of_patients is not None:
+            limit = 100 * visible_difference(pair.of_patients, level)
+            said += f"{title}no number: these test patients show {limit:.2f} points at best"
+        else:
+            said += f"{title}{_number(number)} ({_number(least)} to {_number(most)})"
+    return said
+
+
+def _number(draws: int | None) -> str:
+    return "more than a million" if draws is None else str(draws)

@@ -1,0 +1,250 @@
+"""What a study's jobs would do, printed before any of them starts (`plan=true`).
+
+Each job is settled and checked as its own command does it, and a few real steps tell how long the
+rest takes. Nothing is written to the study's folder.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from gan_aug.arms.base import mixing_of, source_of
+from gan_aug.arms.check import check_arms, predicts
+from gan_aug.arms.unlabelled import NAME, of_one_class, unlabelled_of
+from gan_aug.data.batches import per_epoch
+from gan_aug.data.held_out import reference_classifier_images
+from gan_aug.data.prepare import load
+from gan_aug.data.source import Source
+from gan_aug.data.splits import Splits
+from gan_aug.evaluation.reference_classifier import reference_path
+from gan_aug.jobs.compose import Composer
+from gan_aug.jobs.launching import slots_of
+from gan_aug.report.power import lines_on_power
+from gan_aug.run.errors import warn
+from gan_aug.run.hardware import take_threads
+from gan_aug.run.record import Run
+from gan_aug.run.terminal import printable, quieten
+from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
+from gan_aug.settings.class_facts import made_with
+from gan_aug.settings.data import DataSettings
+from gan_aug.settings.models import GeneratorSettings
+from gan_aug.settings.study import SettledStudy, StudySettings
+from gan_aug.study import external, gans
+from gan_aug.study.draw import GRID_SIDE, check_first
+from gan_aug.study.fits import DrawFits
+from gan_aug.study.images import DrawImages, with_last_weights
+from gan_aug.study.other_draws import check_same_data, check_same_images
+from gan_aug.study.planned import Kind, Planned, PlannedJob
+from gan_aug.study.settle import settle_draw
+from gan_aug.study.timing import time_arm, time_gan, time_reference
+
+_OF_A_DRAW = {"draw", "subset", "development_per_class", "val_per_class", "internal_per_class"}
+"""Settings of the data that say what is cut from it, not what it is."""
+_PER_FIT, _PER_PREDICTION, _PNG = 22_000, 8, 0.7
+"""Bytes of a fit's records and of a prediction; and of a PNG, as a share of its pixels'."""
+
+
+def plan_multirun(
+    composer: Composer, batch: Sequence[Sequence[str]], launcher: Mapping[str, Any]
+) -> None:
+    """Print what the jobs of a multirun would do; `launcher` are its settings. See `plan_jobs`."""
+    missing, at_once = composer.missing(batch, 0), None
+    if "array_parallelism" in launcher:  # a cluster
+        take_threads(launcher["cpus_per_task"])
+    else:
+        slots = slots_of(composer.master, launcher.get("jobs", 1), launcher.get("threads"))
+        take_threads(int(slots[0]["OMP_NUM_THREADS"]))
+        at_once = len(slots)
+    every = [composer.settings(job) for job in missing or [composer.job(0, batch[0])]]
+    jobs = cast("list[StudySettings]", every)
+    plan_jobs(jobs[0], jobs[: len(missing)], at_once, len(batch) - len(missing))
+
+
+def plan_jobs(
+    study: StudySettings, jobs: Sequence[StudySettings], at_once: int | None, finished: int = 0
+) -> None:
+    """Print what jobs of a study would do, how long it takes, and how many draws it needs.
+
+    `study` is the settings of any job, `jobs` those of each that is not done, and `finished` the
+    number of the others. `at_once` jobs run side by side; None: a cluster decides.
+
+    Raises:
+        GanAugError: a job cannot run, for the reason that its own command would give.
+    """
+    quieten()
+    planned(jobs, finished).show(study.study_dir, at_once)
+    folder, design = Path(study.study_dir).expanduser(), study.study
+    for line in lines_on_power(folder, design.endpoints[0], design.question):
+        print(printable(line))
+
+
+def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
+    """Return what jobs have to do; see `plan_jobs`. Nothing is timed yet."""
+    plan = _Plan(finished)
+    for settings in jobs:
+        plan.add(settings)
+    return plan.planned
+
+
+class _Plan:
+    def __init__(self, finished: int) -> None:
+        self.planned = Planned(finished)
+        self._coming = set[Path]()  # what earlier jobs leave for later ones
+        self._sources: dict[str, Source] = {}
+        self._said = set[str]()
+
+    def add(self, settings: StudySettings) -> None:
+        """Look at a job; GanAugError: it cannot run."""
+        folder = Path(settings.study_dir).expanduser() / settings.study.folder
+        redo = may_be_redone(settings)
+        run = Run(settings, may_differ(settings), redo, once_finished=MACHINE, folder=folder)
+        run.look()
+        if run.finished:
+            check_same_data(folder, settings.data)
+            check_same_images(folder, settings)
+            self.planned.finished += 1
+            return
+        check_arms(settings)
+        self._read(settings.data)  # which shows how far it is
+        with _each_line_once(self._said):
+            settled, prepared = settle_draw(settings, self._read, folder, run.before, redo)
+            splits, images = prepared.splits, DrawImages(settled, prepared, folder)
+            for warning in splits.notes["warnings"]:
+                warn(warning)
+            made, sets = gans.generated_classes(settled), {}
+            if not made:
+                sets = external.measured_sets(settled, external.external_sets(settled, images))
+            held_out = gans.held_out_of(settled, splits, made or sets)
+            check_first(settled)
+        job, self.planned.example = PlannedJob(settled.study.folder), settled
+        self.planned.jobs.append(job)
+        self._add_gans(job, settled, splits)
+        self._add_fits(job, settled, splits, images)
+        self._count_images(settled, splits)
+        if held_out is not None:
+            n, there = settled.quality.count, held_out.reference.counts()
+            title = "unseen, to measure made ones with"
+            self.planned.count(title, {name: (n, there[name]) for name in made or sets})
+            self._add_reference(job, settled, splits)
+
+    def _read(self, data: DataSettings) -> Source:
+        key = json.dumps(data.model_dump(mode="json", exclude=_OF_A_DRAW), sort_keys=True)
+        if key not in self._sources:
+            self._sources[key] = load(data)
+        return self._sources[key]
+
+    def _add_gans(self, job: PlannedJob, settings: SettledStudy, splits: Splits) -> None:
+        each, arms, seen = settings.study.gan_fits or 1, settings.arms.values(), set[Path]()
+        own = sorted({gan for arm in arms for gan in source_of(arm).of_own_gans(arm)})
+        wanted = [(settings, splits, n, r * each + k) for n, r in own for k in range(each)]
+        if any(source_of(a).fits_gan(a) and not source_of(a).of_own_gans(a) for a in arms):
+            bare = of_one_class(splits, unlabelled_of(settings, splits))
+            wanted.append((with_last_weights(settings), bare, NAME, 0))
+        for study, table, name, number in wanted:
+            model, counts = study.model, table.train.counts()
+            made = made_with(model, name, table.classes.names)
+            config = gans.gan_config(study, name, counts, number)
+            folder = gans.folder_of(study, config, table)
+            if folder in seen:  # it makes several classes
+                continue
+            seen.add(folder)
+            images = gans.needed_in_set(study, made, number)
+            if folder in self._coming or gans.is_there(study, folder, table, images):
+                job.gans_there += 1
+                continue
+            self._coming.add(folder)
+            job.gans += 1
+            kind, batches = Kind(f"GAN {model.name}", partial(time_gan, config, table)), 0
+            if isinstance(model, GeneratorSettings):
+                kind = Kind(model.called, None)
+            else:
+                epoch = per_epoch(sum(counts[one] for one in made), config.data.batch_size)
+                batches = (config.trainer.max_epochs or 0) * epoch
+            what = [model, config.trainer.precision, config.data.image_size, config.data.channels]
+            self._work(job, kind, what, batches)
+
+    def _add_fits(
+        self, job: PlannedJob, settings: SettledStudy, splits: Splits, images: DrawImages
+    ) -> None:
+        study, fits = settings.study, DrawFits(settings, splits, images.folder)
+        kept = sum(map(len, fits.tables.values())) * (2 if study.steps.chosen else 1)
+        predicted = kept + study.steps.max // study.validate_every * len(splits.validation)
+        data, to_do = settings.data, list[str]()
+        for name, arm in settings.arms.items():
+            # Which images a GAN makes, or a classifier picks, nobody knows before.
+            known = not (source_of(arm).fits_gan(arm) or predicts(arm))
+            real, added = images.real(arm), images.added(arm) if known else None
+            for repeat in range(study.repeats):
+                shared = fits.shared(name, repeat, real, added) if added is not None else None
+                there = shared is not None and (shared in self._coming or shared.exists())
+                if there or fits.own(name, repeat).exists():
+                    job.fits_there += 1
+                else:
+                    to_do.append(name)
+                if shared is not None:
+                    self._coming.add(shared)
+        if any(map(predicts, settings.arms.values())):
+            to_do.append("real")  # once more, to judge added images
+        for name in to_do:
+            mixing = mixing_of(arm := settings.arms[name])
+            added_augment = arm.augment if arm.added.source == "none" else arm.added.augment
+            what = [settings.classifier, settings.trainer, data.batch_size, data.image_size]
+            what += [data.channels, arm.augment, added_augment]
+            what += [type(mixing).__name__, mixing.of_arm and mixing]
+            kind = Kind(f"classifier, arms like {name}", partial(time_arm, settings, name, splits))
+            self._work(job, kind, what, study.steps.max, predicted)
+        job.fits = len(to_do)
+        of_gans = [source_of(arm).of_own_gans(arm) for arm in settings.arms.values()]
+        most = {gan: max(one.get(gan, 0) for one in of_gans) for gan in set().union(*of_gans)}
+        shown = 4 * GRID_SIDE**2 * len(most)  # real and made, as files and in TensorBoard
+        pixels = (sum(most.values()) + shown) * data.channels * data.image_size**2
+        job.size = len(settings.arms) * study.repeats * (_PER_FIT + kept * _PER_PREDICTION)
+        job.size += int(pixels * _PNG)
+
+    def _add_reference(self, job: PlannedJob, settings: SettledStudy, splits: Splits) -> None:
+        quality, table = settings.quality, reference_classifier_images(splits)
+        path = reference_path(quality, table, splits.fingerprint)
+        if path not in self._coming and not path.exists():
+            self._coming.add(path)
+            kind = Kind("reference classifier", partial(time_reference, quality, table))
+            self._work(job, kind, [str(path)], quality.reference_steps)
+
+    def _work(
+        self, job: PlannedJob, kind: Kind, what: list[Any], steps: int, images: int = 0
+    ) -> None:
+        """Note a fit; what is of the same kind differs in nothing of `what`."""
+        key = json.dumps(what, default=lambda one: one.model_dump(mode="json"), sort_keys=True)
+        kind = self.planned.kinds.setdefault(key, kind)
+        kind.fits += 1
+        job.work.append((kind, steps, images))
+
+    def _count_images(self, settings: SettledStudy, splits: Splits) -> None:
+        train, unused = splits.train.counts(), splits.unused.counts()
+        self.planned.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
+        added = [arm.added for arm in settings.arms.values() if arm.added.source == "real"]
+        more = {n: max((one.count[n] for one in added), default=0) for n in unused}
+        self.planned.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
+        for name in settings.study.splits:
+            self.planned.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
+
+
+@contextmanager
+def _each_line_once(said: set[str]) -> Iterator[None]:
+    """Print no line that another job has led to before."""
+    streams, kept = (sys.stdout, sys.stderr), (io.StringIO(), io.StringIO())
+    try:
+        with redirect_stdout(kept[0]), redirect_stderr(kept[1]):
+            yield
+    finally:
+        for stream, text in zip(streams, kept, strict=True):
+            for line in text.getvalue().splitlines():
+                if line not in said:
+                    print(line, file=stream, flush=True)
+                    said.add(line)

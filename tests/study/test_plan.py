@@ -1,0 +1,156 @@
+"""`plan=true`: what it says is what a study does, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_study import ENDPOINT, write_study
+from support import FP32, TINY_DATA, TINY_QUALITY, settings_of
+
+from gan_aug.report.power import lines_on_power
+from gan_aug.report.statistics import draws_needed
+from gan_aug.run.errors import GanAugError
+from gan_aug.settings.design import Endpoint, Question
+from gan_aug.study import timing
+from gan_aug.study.plan import planned
+
+Command = Callable[..., Any]
+TINY = (
+    "+study=worth",
+    *(one for one in TINY_DATA if "subset" not in one),
+    *TINY_QUALITY,
+    FP32,
+    "data.source.train_per_class=200",
+    "data.internal_per_class=10",
+    "model.width=4",
+    "model.batch_size=8",
+    "classifier.width=4",
+    "classifier.hidden=16",
+    "study.count=10",
+    "study.ruler=[20,30]",
+    "study.repeats=1",
+    "study.steps=12",
+    "study.validate_every=6",
+    "study.gan_batches=8",
+    "study.gan_curve_points=null",
+    "study.gan_select=null",
+    "quality.use=[kid]",
+    "logger.tensorboard=null",
+    "study_dir=s",
+)
+SIZES = ("study.per_class=20", "study.per_class=25")
+ASKED = Question(arm="gan", reference="real")
+
+
+def jobs_of(tmp_path: Path, cache: Path, **changes: Any) -> list[Any]:
+    """Return the settings of a job for each size."""
+    where = {"study_dir": str(tmp_path / "s"), "gans_dir": str(tmp_path / "runs/gans")}
+    where |= {"quality__reference_dir": str(tmp_path / "runs/reference")}
+    where |= {"data__cache_dir": str(cache / "gan_aug")}
+    return [settings_of("study", *TINY, size, **where, **changes) for size in SIZES]
+
+
+def test_jobs_leave_fits_to_later_ones(tmp_path: Path, cache_home: Path) -> None:
+    plan = planned(jobs_of(tmp_path, cache_home))
+    first, second = plan.jobs
+    # 9 arms, and two of the ruler; that of 20 images is `real`.
+    assert (first.gans, first.gans_there, first.fits, first.fits_there) == (2, 0, 10, 1)
+    assert (second.gans, second.fits, second.fits_there) == (2, 11, 0)
+    again = planned([*jobs_of(tmp_path, cache_home), jobs_of(tmp_path, cache_home)[0]]).jobs[2]
+    assert (again.gans, again.gans_there) == (0, 2)
+    assert (again.fits, again.fits_there) == (3, 8), "images of GANs are not known before"
+    titles = {kind.title: kind.fits for kind in plan.kinds.values()}
+    assert titles["GAN dcgan"] == 4
+    assert titles["reference classifier"] == 1
+    assert {n for kind, n, _ in first.work if kind.title == "GAN dcgan"} == {8}
+    assert plan.images["training"]["normal"] == (25, 175)
+    assert plan.images["further, for arms"]["normal"] == (10, 150)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_job_that_cannot_run_ends_the_plan(tmp_path: Path, cache_home: Path) -> None:
+    jobs = jobs_of(tmp_path, cache_home, study__ruler=[20, 1000])
+    with pytest.raises(GanAugError, match=r"leaves only \d+ normal training images over.*ruler"):
+        planned(jobs)
+
+
+def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: Command) -> None:
+    without_gans = (*TINY, "study.per_class=20", "quality.use=[]", "~arms.mixup", "~arms.gan")
+    without_gans += ("~arms.classic_gan", "study.question.arm=classic", "study.comparisons=[]")
+    for more, jobs in ((["draw=3"], 1), (["-m", "model=dcgan", "draw=range(0,2)"], 2)):
+        result = command("study", *without_gans, *more, "plan=true")
+        assert result.returncode == 0, result.stderr
+        assert f"s: {jobs} job{'s' * (jobs > 1)} would run; 0 finished before" in result.stdout
+        for said in ("GANs to fit", "core-hours", "not in it:", "are free", "run 5 draws"):
+            assert said in result.stdout
+        assert not list(tmp_path.iterdir())
+    refused = command("study", *without_gans, "study.per_class=1000", "plan=true")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: data.subset.normal=1000: only")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> None:
+    """Every look at the time is a second after the one before; two seconds are a place's share."""
+    seconds = itertools.count()
+    monkeypatch.setattr(timing, "_now", lambda: np.array([next(seconds), 0.0]))
+    clock, module = timing.Clock(4.0, (0.5, 0.0)), type("M", (), {"batches_done": 0})()
+    trainer = type("T", (), {"num_training_batches": 10, "max_epochs": 2, "should_stop": False})()
+    clock._go_to_next(trainer, module)
+    places = []
+    while not trainer.should_stop:
+        places.append(module.batches_done)
+        clock.on_train_batch_end(trainer, module)  # type: ignore[arg-type]
+    assert places == [10, 10, 10, 0, 0, 0]  # the first of each place is not counted
+    assert clock.step.tolist() == [1.0, 0.0]
+
+
+def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", {"real": 0, "duplicate": 0, "gan": 0.01}, 8, noise=0.01)
+    heading, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED)
+    assert "1 point of test accuracy, gan less real" in heading
+    values = [json.loads(path.read_text()) for path in sorted(folder.glob("draw_*/run.json"))]
+    assert len(values) == 8
+    assert "over 8 draws: " in line
+    assert "corrected for 3 comparisons" in line
+    (low, high) = (float(x) for x in line.partition("interval ")[2].partition(")")[0].split(" to "))
+    sd = float(line.partition("SD ")[2].partition(" ")[0])
+    assert low < sd < high
+    assert high / sd == pytest.approx(np.sqrt(7 / 1.6899), rel=0.01)  # chi-squared, 2.5 %
+
+
+def test_without_draws_it_says_so(tmp_path: Path) -> None:
+    endpoint = Endpoint.model_validate(ENDPOINT)
+    _, nothing, table, advice = lines_on_power(tmp_path / "none", endpoint, ASKED)
+    assert "nothing is known yet" in nothing
+    assert table.endswith("0.5, 1, 2, 3 points: 6, 10, 34, 73 draws")
+    assert [draws_needed(sd, 1.0) for sd in (0.5, 1, 2, 3)] == [6, 10, 34, 73]
+    assert "run 5 draws" in advice
+    without = endpoint.model_copy(update={"smallest_effect": None})
+    assert "smallest_effect" in next(lines_on_power(tmp_path, without, ASKED))
+
+
+@pytest.mark.slow
+def test_what_was_planned_is_what_is_done(tmp_path: Path, command: Command) -> None:
+    cache = tmp_path / "cache"
+    plan = planned(jobs_of(tmp_path, cache))
+    sweep = ("-m", *TINY, f"study.per_class={','.join(s.split('=')[1] for s in SIZES)}")
+    sweep += ("model=dcgan", "hydra/launcher=basic", f"data.cache_dir={cache / 'gan_aug'}")
+    shown = command("study", *sweep, "plan=true")
+    assert shown.returncode == 0, shown.stderr
+    done = command("study", *sweep)
+    assert done.returncode == 0, done.stderr
+    for job in plan.jobs:
+        result = json.loads((tmp_path / "s" / job.name / "metrics.json").read_text())
+        new = [fit for fit in result["fits"] if not fit.get("reused")]
+        assert (len(new), len(result["fits"])) == (job.fits, job.fits + job.fits_there)
+        assert sum(not gan["reused"] for gan in result["gans"].values()) == job.gans
+    again = command("study", *sweep, "plan=true")
+    assert "s: 0 jobs would run; 2 finished before" in again.stdout
+    assert "nothing is known yet" in again.stdout  # of one draw
