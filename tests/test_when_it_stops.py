@@ -24,7 +24,7 @@ def test_the_lines_are_those_that_commands_print() -> None:
 
 
 def test_error_lines_can_name_their_paragraph() -> None:
-    """By the names that they end with: (see docs: data/patients)."""
+    """By the names that they end with: (see docs: when_it_stops#patients)."""
     headings = re.findall(r"^## (.*)$", PAGE.read_text(), flags=re.M)
     assert {one.lower().replace(" ", "-") for one in headings} >= {
         *("patients", "classes", "two-classes", "too-few", "multi-label", "held-out"),
