@@ -20,8 +20,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-_LINK = re.compile(r"(?<!\\)(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
-_CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(
+    r"^```.*?^```|(?<!\\)(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)|`[^`\n]+`",
+    re.DOTALL | re.MULTILINE,
+)
+"""Code, which is left alone, or a link, whose text may hold code."""
 _FROM = {"CONTRIBUTING.md": "contributing.md", "README.md": "index.md"}
 """Files of the repository that a page stands for."""
 
@@ -86,6 +89,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def mend(link: re.Match[str]) -> str:
         mark, text, target = link.groups()
+        if target is None:  # code
+            return link[0]
         name, _, anchor = target.partition("#")
         if not name or ":" in name:
             return link[0]
@@ -97,5 +102,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"`{path}`" if text.strip("`") == path else f"{text} (`{path}`)"
         return link[0]
 
-    parts = _CODE.split(markdown)
-    return "".join(part if i % 2 else _LINK.sub(mend, part) for i, part in enumerate(parts))
+    return _LINK.sub(mend, markdown)
