@@ -25,7 +25,7 @@ from gan_aug.run.arguments import for_hydra
 from gan_aug.run.errors import GanAugError
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.external import _warnings, external_sets
+from gan_aug.study.external import external_sets
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_study
@@ -115,7 +115,7 @@ def test_copies_of_training_images_are_counted_and_said(
     there = read()
     facts = there.facts(["mine"])
     assert (facts.copies, facts.near) == ({"normal": 2, "pneumonia": 0}, [])
-    (said,) = _warnings(facts, there)
+    (said,) = there.warnings("run.json")
     assert "2 of 26 images of" in said
     assert "though it is declared that the generator saw nothing of this data set" in said
 

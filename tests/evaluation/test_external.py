@@ -110,8 +110,8 @@ def test_near_duplicates_of_held_out_images_are_named(
     Image.fromarray(darker.astype(np.uint8)).save(made / "benign" / "dark.png")
     capsys.readouterr()
     subject = subject_of(home, made, "draw")
-    (said,) = (line for line in capsys.readouterr().err.splitlines() if "nearly held-out" in line)
-    assert "1 of 25 images are nearly held-out ones" in said
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if "held-out" in line)
+    assert f"1 of 25 images of {made} are near duplicates of held-out ones (1 test)" in said
     assert f"such as benign/dark.png and the test image {path}" in said
     assert subject.external is not None
     assert [(one.split, one.real) for one in subject.external.near] == [("test", path)]

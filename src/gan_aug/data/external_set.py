@@ -13,7 +13,8 @@ Whatever is declared, no added image may be a held-out one, and near duplicates 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +107,27 @@ class ExternalSet:
         """
         found = {one.added for one in self._find_near({"training": self._splits.train})}
         return {name: len(found.intersection(paths)) for name, paths in self.paths.items()}
+
+    def warnings(self, listed_in: str) -> Iterator[str]:
+        """Yield what is wrong with the images; `listed_in` is the file that has all of it."""
+        n, folder = sum(map(len, self.by_class.values())), self.folder
+        if copies := sum(self.copies.values()):
+            but = ", though it is declared that the generator saw nothing of this data set"
+            yield (
+                f"{copies} of {n} images of {folder} are near duplicates of the draw's training "
+                f"images{but if self.seen == 'nothing' else ''}"
+            )
+        if near := self.near:
+            first, counts = near[0], Counter(one.split for one in near)
+            of = ", ".join(f"{k} {split}" for split, k in counts.items())
+            yield (
+                f"{len(near)} of {n} images of {folder} are near duplicates of held-out ones "
+                f"({of}), such as {first.added} and the {first.split} image {first.real} "
+                f"(correlation {first.correlation:.3f}); look at them, {listed_in} lists all"
+            )
+        if self.unread:
+            path, why = next(iter(self.unread.items()))
+            yield f"{folder}: {len(self.unread)} files are not read: {path} ({why})"
 
     def facts(self, arms: list[str]) -> ExternalFacts:
         """Return what a study keeps of it, of which some arms take images."""

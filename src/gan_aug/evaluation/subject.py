@@ -170,16 +170,8 @@ def _of_external(folder: Path, seen: Seen | None, settings: SubjectSettings) -> 
     else:
         which = "which it saw" if seen == "draw" else "of which it saw none, as declared"
         print(f"external.seen={seen}: copies are looked for among {train}, {which}")
-    n = sum(map(len, images.values()))
-    if copies := sum(kept.copies.values()):
-        but = ", though external.seen=nothing" if seen == "nothing" else ""
-        warn(f"{where}: {copies} of {n} images are nearly training images{but}")
-    if near := kept.near:
-        one = near[0]
-        warn(
-            f"{where}: {len(near)} of {n} images are nearly held-out ones, such as {one.added} and "
-            f"the {one.split} image {one.real}; metrics.json lists them"
-        )
+    for said in kept.warnings("metrics.json"):
+        warn(said)
     return Subject(generated, splits, None, seen == "unknown", data, kept)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from gan_aug.arms.base import Draw, source_of
 from gan_aug.arms.folder import FolderImages
 from gan_aug.data.external_set import ExternalFacts, ExternalSet
@@ -14,6 +12,7 @@ from gan_aug.evaluation.measured import GENERATED, Quality
 from gan_aug.run.errors import warn
 from gan_aug.run.progress import stage
 from gan_aug.run.record import Run
+from gan_aug.run.run_record import RECORD
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.other_draws import EXTERNAL, check_same_files, files_of_arms
 
@@ -49,36 +48,15 @@ def note_sets(run: Run, sets: list[tuple[list[str], ExternalSet]]) -> list[Exter
     if facts:
         run.record(synthetic={EXTERNAL: [one.model_dump(mode="json") for one in facts]})
     for one, (_, there) in zip(facts, sets, strict=True):
-        for line in _warnings(one, there):
-            warn(line)
+        arms = " and ".join(one.arms)
+        if one.seen == "unknown":
+            warn(
+                f"{arms}: what the generator of {there.folder} saw is not known "
+                "(added.seen=unknown), so leakage of validation and test images cannot be excluded"
+            )
+        for said in there.warnings(RECORD):
+            warn(f"{arms}: {said}")
     return facts
-
-
-def _warnings(facts: ExternalFacts, there: ExternalSet) -> list[str]:
-    arms, lines = " and ".join(facts.arms), list[str]()
-    if facts.seen == "unknown":
-        lines.append(
-            f"{arms}: what the generator of {there.folder} saw is not known (added.seen=unknown), "
-            "so leakage of validation and test images cannot be excluded"
-        )
-    if n := sum(facts.copies.values()):
-        but = ", though it is declared that the generator saw nothing of this data set"
-        lines.append(
-            f"{arms}: {n} of {sum(facts.images.values())} images of {there.folder} are near "
-            f"duplicates of the draw's training images{but if facts.seen == 'nothing' else ''}"
-        )
-    if facts.near:
-        first, counts = facts.near[0], Counter(one.split for one in facts.near)
-        of = ", ".join(f"{n} {split}" for split, n in counts.items())
-        lines.append(
-            f"{arms}: near duplicates of held-out images among those of {there.folder}: {of}; "
-            f"{first.added} is nearly the {first.split} image {first.real} (correlation "
-            f"{first.correlation:.3f}); look at them, run.json has all"
-        )
-    if there.unread:
-        path, why = next(iter(there.unread.items()))
-        lines.append(f"{there.folder}: {len(there.unread)} files are not read: {path} ({why})")
-    return lines
 
 
 def measured_sets(
