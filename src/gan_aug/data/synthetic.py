@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
 from gan_aug.run.errors import GanAugError, see, warn
-from gan_aug.run.files import not_writable, read_bytes, refuse_links, sha256_of
+from gan_aug.run.files import new_folder, read_bytes, refuse_links, sha256_of
 
 
 class DamagedSet(GanAugError):
@@ -73,7 +72,7 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
         GanAugError: the folder exists already, or cannot be written.
     """
     refuse_links(folder)
-    try:
+    with new_folder(folder) as whole:
         if folder.exists():
             raise GanAugError(f"{folder}: exists already; choose another folder or remove it")
         for name, generated in images.items():
@@ -82,15 +81,7 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
                     f"{folder}: {len(generated)} {name} images are made from {there} real ones, "
                     "some from the same one: translations without noise are then copies"
                 )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
-        ) as temporary:
-            whole = Path(temporary) / folder.name
-            _write_files(whole, images, origin)
-            whole.rename(folder)
-    except OSError as error:
-        raise not_writable(folder, error) from error
+        _write_files(whole, images, origin)
 
 
 def _write_files(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -20,7 +19,7 @@ from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
 from gan_aug.run.files import replace_file, write_json, write_text
 from gan_aug.run.record import Run
-from gan_aug.run.terminal import cell, console, quieten
+from gan_aug.run.terminal import console, csv_of, quieten
 from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}
@@ -150,16 +149,14 @@ def _verdict(quality: Quality, name: str) -> str:
 
 def _csv(quality: Quality) -> str:
     """Return a row for each class, set of images and value, each with what it depends on."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["class", "images", "metric", "value", "good", "n", "extractor"])
-    for name, measured in quality.classes.items():
-        n = measured.images["measured"]
-        for title, values in measured.values.items():
-            for metric, value in values.items():
-                good = quality.good.get(metric, "lower")
-                writer.writerow([cell(name), title, metric, value, good, n, quality.extractor])
-    return buffer.getvalue()
+    rows: list[Sequence[object]] = [
+        [name, title, metric, value, quality.good.get(metric, "lower"), n, quality.extractor]
+        for name, measured in quality.classes.items()
+        for n in [measured.images["measured"]]
+        for title, values in measured.values.items()
+        for metric, value in values.items()
+    ]
+    return csv_of(["class", "images", "metric", "value", "good", "n", "extractor"], *rows)
 
 
 def table_of(quality: Quality, name: str) -> Table:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from gan_aug.pages import html
 from gan_aug.run.errors import warn
 from gan_aug.run.files import write_text
 from gan_aug.run.record import Run
-from gan_aug.run.terminal import cell, console, printable
+from gan_aug.run.terminal import console, csv_of, printable
 from gan_aug.settings.commands import InspectSettings
 
 COLUMNS = 8
@@ -112,15 +110,13 @@ def _csv(facts: Facts) -> str:
     """Return a row for each file of each group of duplicates; those across classes come first."""
     groups = [(kind, group) for kind, alike in _kinds(facts).items() for group in alike.all]
     groups.sort(key=lambda item: not item[1].crosses_classes)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     crosses = ("in_several_classes", "in_several_splits")
-    writer.writerow(["group", "alike", *crosses, "class", "split", "path"])
+    rows: list[Sequence[object]] = [["group", "alike", *crosses, "class", "split", "path"]]
     for number, (kind, group) in enumerate(groups, start=1):
         several = [str(x).lower() for x in (group.crosses_classes, group.crosses_splits)]
         for name, split, path in zip(group.classes, group.splits, group.paths, strict=True):
-            writer.writerow([number, kind, *several, cell(name), split, cell(printable(path))])
-    return buffer.getvalue()
+            rows.append([number, kind, *several, name, split, printable(path)])
+    return csv_of(*rows)
 
 
 def _kinds(facts: Facts) -> dict[str, Groups]:

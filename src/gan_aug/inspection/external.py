@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from gan_aug.run.errors import GanAugError
 from gan_aug.run.files import write_text
 from gan_aug.run.record import Run
 from gan_aug.run.stored_model import Stored
-from gan_aug.run.terminal import cell, console, printable
+from gan_aug.run.terminal import console, csv_of, printable
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.commands import InspectSettings
 
@@ -115,14 +114,12 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
 
 
 def _csv(copies: list[Copy]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["path", "real", "split", "same_bytes", "correlation"])
+    header = ["path", "real", "split", "same_bytes", "correlation"]
+    rows: list[Sequence[object]] = []
     for one in copies:
-        same = str(one.same_bytes).lower()
-        paths = [cell(printable(path)) for path in (one.path, one.real)]
-        writer.writerow([*paths, one.split, same, one.correlation])
-    return buffer.getvalue()
+        paths = [printable(path) for path in (one.path, one.real)]
+        rows.append([*paths, one.split, str(one.same_bytes).lower(), one.correlation])
+    return csv_of(header, *rows)
 
 
 def _print(facts: ExternalFacts, title: str) -> None:

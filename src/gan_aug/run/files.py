@@ -174,6 +174,25 @@ def _printable(node: Any, depth: int) -> Any:
     return {_printable(key, 0): _printable(value, depth - 1) for key, value in node.items()}
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `folder` at the end: it appears whole or not at all.
+
+    Raises:
+        GanAugError: it cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
+        ) as temporary:
+            whole = Path(temporary) / folder.name
+            yield whole
+            whole.rename(folder)
+    except OSError as error:
+        raise not_writable(folder, error) from error
+
+
 def keep_again(path: Path, other: Path) -> None:
     """Give a file a second name, in one step; what had that name is replaced."""
     temporary = _new_file_beside(other)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,6 +57,15 @@ def cell(text: str) -> str:
     The rule for every CSV that a person may open. It is for texts: -0.5 as a number stays one.
     """
     return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def csv_of(*rows: Sequence[object]) -> str:
+    """Return rows as a CSV that a person may open: every text is a `cell`."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(
+        [cell(value) if isinstance(value, str) else value for value in row] for row in rows
+    )
+    return buffer.getvalue()
 
 
 @contextmanager

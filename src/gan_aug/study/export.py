@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,9 +19,9 @@ from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
 from gan_aug.pages.html import png_of
 from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import not_writable, read_bytes, sha256_of
+from gan_aug.run.files import new_folder, read_bytes, sha256_of
 from gan_aug.run.run_record import differences
-from gan_aug.run.terminal import cell, printable
+from gan_aug.run.terminal import csv_of, printable
 from gan_aug.settings.groups import CHOSEN_BY
 from gan_aug.settings.study import ExportSettings, SettledStudy, StudySettings
 from gan_aug.study.settle import settle_study
@@ -79,14 +75,6 @@ def _say_what_varies(typed: StudySettings, varied: Mapping[str, str]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Image:
-    """A row of the draw's training images, and its file below the draw's folder."""
-
-    file: str
-    row: int
-
-
 class _Export:
     """One draw and its folder."""
 
@@ -96,7 +84,7 @@ class _Export:
         self._train: ImageTable = splits.train
         self._root = Path(splits.notes["root"])
         self._source = f"data={settled.data.name}"
-        self._images = list(self._files())
+        self._files = list(self._names())
         self._table = self._csv(splits)
         self._draw = ExportedDraw(
             data_fingerprint=splits.fingerprint,
@@ -119,25 +107,17 @@ class _Export:
                 )
             print(f"{folder}: is there already, left as it is")
             return
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(
-                dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
-            ) as temporary:
-                whole = Path(temporary) / folder.name
-                for name in counts:
-                    (whole / TRAIN / name).mkdir(parents=True)
-                for image in self._images:
-                    self._write_image(whole / image.file, image.row)
-                (whole / TABLE).write_text(self._table, "utf-8", newline="\n")
-                self._draw.write(whole / DRAW_FILE)
-                whole.rename(folder)
-        except OSError as error:
-            raise not_writable(folder, error) from error
+        with new_folder(folder) as whole:
+            for name in counts:
+                (whole / TRAIN / name).mkdir(parents=True)
+            for row, file in enumerate(self._files):
+                self._write_image(whole / file, row)
+            (whole / TABLE).write_text(self._table, "utf-8", newline="\n")
+            self._draw.write(whole / DRAW_FILE)
         print(f"{folder}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
 
-    def _files(self) -> Iterator[_Image]:
-        """Yield each image's file, of each class in the order of the draw; no name is its own."""
+    def _names(self) -> Iterator[str]:
+        """Yield each image's file below the draw's folder; none is named as in the data set."""
         next_of = dict.fromkeys(self._train.classes, 0)
         for row, label in enumerate(self._train.labels.tolist()):
             name = self._train.classes.names[label]
@@ -145,21 +125,18 @@ class _Export:
             if self._originals:
                 ending = PurePosixPath(self._train.paths[row]).suffix.lower()
                 ending = ending if ending in IMAGES else ".dcm"  # DICOM may have any name
-            yield _Image(f"{TRAIN}/{name}/{next_of[name]:05d}{ending}", row)
+            yield f"{TRAIN}/{name}/{next_of[name]:05d}{ending}"
             next_of[name] += 1
 
     def _csv(self, splits: Splits) -> str:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["path", "label", "patient", "sha256"])
         train = self._train
-        for image in self._images:
-            label = train.classes.names[int(train.labels[image.row])]
+        rows: list[Sequence[object]] = [["path", "label", "patient", "sha256"]]
+        for row, file in enumerate(self._files):
+            label = train.classes.names[int(train.labels[row])]
             # Not the patient's name; images that must stay on one side of a cut have one number.
-            patient = splits.patient_units[str(train.patients[image.row])]
-            digest = str(train.hashes[image.row])
-            writer.writerow([cell(image.file), cell(label), patient, digest])
-        return buffer.getvalue()
+            patient = splits.patient_units[str(train.patients[row])]
+            rows.append([file, label, patient, str(train.hashes[row])])
+        return csv_of(*rows)
 
     def _png(self, row: int) -> bytes:
         pixels = np.asarray(self._train.images[row])
@@ -190,14 +167,13 @@ class _Export:
             return f"it has no sound {DRAW_FILE}"
         for key, *_ in differences(there.plain(), self._draw.plain()):
             return f"{key} differs"
-        wanted = {image.file for image in self._images} | {TABLE, DRAW_FILE}
+        wanted = {*self._files} | {TABLE, DRAW_FILE}
         found = {path for path in self._folder.rglob("*") if path.is_symlink() or not path.is_dir()}
         names = {path.relative_to(self._folder).as_posix() for path in found}
         if names != wanted:
             odd = min(names ^ wanted)
             return f"{odd} is {'one file too many' if odd in names else 'missing'}"
-        contents = ((image.file, image.row) for image in self._images)
-        for file, row in contents:
+        for row, file in enumerate(self._files):
             if not self._is_image(self._folder / file, row):
                 return f"{file} is another image"
         return (
