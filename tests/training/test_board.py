@@ -96,7 +96,7 @@ class Own(Callback):
 
 def build_callbacks(run: Any, **nodes: dict[str, object] | None) -> list[Own]:
     typed = {k: None if node is None else Node.model_validate(node) for k, node in nodes.items()}
-    return build_all(typed, "callbacks", Fitting(run, {}, 7))
+    return build_all(typed, "callbacks", Fitting(run, None, 7, Path(), "", {}, {}))
 
 
 def test_entries_of_ones_own_are_built_and_null_leaves_one_out() -> None:

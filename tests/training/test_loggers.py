@@ -20,7 +20,7 @@ from support import TINY_CNN, TINY_STUDY, run_command, settings_of
 
 from gan_aug.run.errors import GanAugError
 from gan_aug.training.loggers import MLflow, Service, WandB, close_all
-from gan_aug.training.plugins import Fitting, StudyFit, build_all
+from gan_aug.training.plugins import Fitting, build_all
 
 ARMS = ("real", "duplicate", "trivialaugment", "cutmix")
 STUDY = (
@@ -34,9 +34,11 @@ STUDY = (
 LOGGED = ("logger=many", "logger.wandb.offline=true")
 
 
-def fitting(folder: Path) -> Fitting:
-    of = StudyFit("s", "draw_0/real/0", {"draw": "0"}, {"lr": 0.1}, folder / "real_0")
-    return Fitting(SimpleNamespace(folder=folder), None, 0, of)  # type: ignore[arg-type]
+def fitting(folder: Path, **settings: Any) -> Fitting:
+    run: Any = SimpleNamespace(folder=folder)
+    shown = settings or {"lr": 0.1}
+    name = "s/draw_0/real/0"
+    return Fitting(run, None, 0, folder / "real_0", name, {"draw": "0"}, shown, group="s")
 
 
 class Fails(Service):
@@ -131,9 +133,7 @@ def test_mlflow_goes_on_where_a_setting_has_changed(
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # which Lightning's logger sets for good
     for step, settings in enumerate([{"lr": 0.1}, {"lr": 0.2, "new": 1}]):
-        of = StudyFit("s", "draw_0/real/0", {}, settings, tmp_path)
-        one = Fitting(SimpleNamespace(folder=tmp_path), None, 0, of)  # type: ignore[arg-type]
-        logger = MLflow(one, "e", uri)
+        logger = MLflow(fitting(tmp_path, **settings), "e", uri)
         logger.log_metrics({"loss": 0.5}, step)
         close_all([logger])
         assert not logger.lost

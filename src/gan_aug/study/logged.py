@@ -18,7 +18,7 @@ from gan_aug.run.record import Run
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.events import DrawEvents
 from gan_aug.training.loggers import Service, close_all
-from gan_aug.training.plugins import Fitting, StudyFit, build_all
+from gan_aug.training.plugins import Fitting, build_all
 
 NOTE = "logged.json"
 """In a fit's folder: which loggers have it."""
@@ -64,18 +64,17 @@ class FitLogs:
     def _of(self, fit: FitResult | None = None) -> Fitting:
         study, folder = self._settings.study, self._run.folder
         arm, repeat = ("", 0) if fit is None else (fit.arm, fit.repeat)
+        group = Path(self._settings.study_dir).name
         return Fitting(
             self._run,
             None,
             0,
-            StudyFit(
-                study=Path(self._settings.study_dir).name,
-                name=f"{study.folder}/{arm}/{repeat}",
-                tags={"draw": str(self._settings.draw), "arm": arm}
-                | {key: str(value) for key, value in study.condition.items()},
-                settings={} if fit is None else self._events.settings(arm, repeat),
-                folder=folder if fit is None else folder / fit.name,
-            ),
+            folder if fit is None else folder / fit.name,
+            name=f"{group}/{study.folder}/{arm}/{repeat}",
+            tags={"draw": str(self._settings.draw), "arm": arm}
+            | {key: str(value) for key, value in study.condition.items()},
+            settings={} if fit is None else self._events.settings(arm, repeat),
+            group=group,
         )
 
     def _final(self, measured: MeasuredFit) -> Mapping[str, float]:

@@ -113,12 +113,18 @@ class Service(Logger, ABC):
 
 
 class WandB(Service):
-    """Weights & Biases; where it cannot be reached, or nobody is logged in, its files stay here."""
+    """Weights & Biases; where it cannot be reached, or nobody is logged in, its files stay here.
+
+    Raises:
+        GanAugError: it is not installed.
+    """
 
     title, key = "W&B", "logger.wandb"
     _unreachable: ClassVar[bool] = False  # by this process: once is enough to wait
 
     def __init__(self, fitting: Fitting, project: str, entity: str | None, offline: bool) -> None:
+        require("wandb", self.key)
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         super().__init__(fitting)
         self.project, self.entity, self.offline = project, entity, offline
 
@@ -169,16 +175,28 @@ class WandB(Service):
 
 
 class MLflow(Service):
-    """MLflow, a server's or a file of one's own."""
+    """MLflow, a server's or a file of one's own.
+
+    An address of the environment is not among the settings, which are kept: it may hold a password.
+
+    Raises:
+        GanAugError: it is not installed.
+    """
 
     title, key = "MLflow", "logger.mlflow"
     _away: ClassVar[set[str]] = set()  # addresses where nobody answered this process
 
-    def __init__(self, fitting: Fitting, experiment: str, tracking_uri: str) -> None:
+    def __init__(self, fitting: Fitting, experiment: str, tracking_uri: str | None) -> None:
+        require("mlflow", self.key)
+        # A server that is away must not hold a fit for the minutes that MLflow would try.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_SECONDS))
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         super().__init__(fitting)
-        self.experiment_name, self.tracking_uri = experiment, tracking_uri
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
+        self.experiment_name, self.tracking_uri = experiment, uri
         self._sent: Mapping[str, str] = {}  # settings that the run has, of an earlier attempt
-        self.lost = tracking_uri in MLflow._away  # was said; waiting at every fit helps nobody
+        self.lost = uri in MLflow._away  # was said; waiting at every fit helps nobody
 
     def open(self) -> Logger:
         """Begin a run in the experiment, or go on with the one that has this identity."""
@@ -234,27 +252,6 @@ class MLflow(Service):
     def end(self, logger: Any, status: str) -> None:
         """Mark the run as finished or failed."""
         logger.finalize(status)
-
-
-def wandb(fitting: Fitting, project: str, entity: str | None, offline: bool) -> WandB:
-    """Return a logger of Weights & Biases; GanAugError: it is not installed."""
-    require("wandb", "logger.wandb")
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    return WandB(fitting, project, entity, offline)
-
-
-def mlflow(fitting: Fitting, experiment: str, tracking_uri: str | None) -> MLflow:
-    """Return a logger of MLflow; GanAugError: it is not installed.
-
-    An address of the environment is not among the settings, which are kept: it may hold a password.
-    """
-    require("mlflow", "logger.mlflow")
-    # A server that is away must not hold a fit for the minutes that MLflow would try.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(_SECONDS))
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
-    return MLflow(fitting, experiment, uri)
 
 
 def _reason(error: Exception) -> str:

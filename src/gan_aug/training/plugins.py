@@ -26,45 +26,41 @@ from gan_aug.training.tensorboard import (
 
 
 @dataclass(frozen=True)
-class StudyFit:
-    """A fit of a study: the study, the name of the fit in it, tags, settings, a folder."""
-
-    study: str
-    name: str
-    tags: dict[str, str]
-    settings: Mapping[str, Setting]
-    folder: Path
-
-
-@dataclass(frozen=True)
 class Fitting:
     """What an entry with `_partial_: true` gets to know: the open run, what the model is fitted on.
 
     And the batches `done` at the checkpoint that the fit goes on from, 0 at the first. A logger is
-    built for each fit of a study too, once that is done: `of` says which, and there is no origin.
+    built for each fit of a study too, once that is done: it is of a `group`, and has no origin.
     """
 
     run: Run
     origin: Origin | None
     done: int
-    of: StudyFit | None = None
+    folder: Path
+    """Where a logger may write."""
+    name: str
+    """What a logger calls it."""
+    tags: dict[str, str]
+    """What loggers sort by."""
+    settings: Mapping[str, Setting]
+    """What loggers show of its settings."""
+    group: str | None = None
+    """The study that it is a fit of."""
 
-    @property
-    def folder(self) -> Path:
-        """Where a logger may write."""
-        return self.run.folder if self.of is None else self.of.folder
-
-    @property
-    def group(self) -> str | None:
-        """The study that it is a fit of."""
-        return None if self.of is None else self.of.study
-
-    @property
-    def name(self) -> str:
-        """What a logger calls it: of a study study/draw/arm/fit, else name/folder."""
-        if self.of is not None:
-            return f"{self.of.study}/{self.of.name}"
-        return f"{self.run.config['name']}/{self.run.folder.resolve().name}"
+    @classmethod
+    def of_run(cls, run: Run, origin: Origin, done: int) -> Fitting:
+        """Return what is known of a run of its own."""
+        config, record = run.config, read_record(run.folder)
+        shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
+        return cls(
+            run,
+            origin,
+            done,
+            run.folder,
+            name=f"{config['name']}/{run.folder.resolve().name}",
+            tags={key: str(value) for key, value in (shown | {"draw": config["draw"]}).items()},
+            settings=settings_of(config, record.overrides if record else []),
+        )
 
     @property
     def identity(self) -> str:
@@ -72,23 +68,6 @@ class Fitting:
         record = read_record(self.run.folder)
         started = record.started if record else ""
         return f"{self.run.folder.resolve()} {started} {self.name}"
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """What loggers sort by."""
-        if self.of is not None:
-            return self.of.tags
-        config = self.run.config
-        shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
-        return {key: str(value) for key, value in (shown | {"draw": config["draw"]}).items()}
-
-    @property
-    def settings(self) -> Mapping[str, Setting]:
-        """What loggers show of its settings."""
-        if self.of is not None:
-            return self.of.settings
-        record = read_record(self.run.folder)
-        return settings_of(self.run.config, record.overrides if record else [])
 
 
 def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> list[Any]:
@@ -121,7 +100,7 @@ def tensorboard(fitting: Fitting) -> BoardLogger | None:
 
     None for a fit of a study, whose events are written with its draw's (`study/events.py`).
     """
-    if fitting.of is not None:
+    if fitting.group is not None:
         return None
     charts = layout(fitting.run.config["model"]["kind"])
     write_events(fitting.run.folder / f"{FIRST}layout", [At(charts, 0, time.time())])
@@ -133,7 +112,7 @@ def metrics_csv(fitting: Fitting, of_fits: bool = False) -> MetricsCSV | None:
 
     None for a fit of a study, unless `of_fits`: its curve is in fits/ anyway.
     """
-    if fitting.of is not None and not of_fits:
+    if fitting.group is not None and not of_fits:
         return None
     fitting.folder.mkdir(parents=True, exist_ok=True)
     return MetricsCSV(fitting.folder / "metrics.csv", keep_until=fitting.done)

@@ -73,7 +73,7 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
     data = draw_data(prepared, settings.data.batch_size, settings.seed, serving)
     origin = origin_of(run.config, prepared, serving.real(prepared.splits.train))
     start = find_start(run.folder / "checkpoints", module, origin)
-    fitting = Fitting(run, origin, start.done)
+    fitting = Fitting.of_run(run, origin, start.done)
     loggers = build_all(settings.logger, "logger", fitting)
     for log in loggers:
         if isinstance(log, MetricsCSV) and (lost := start.rows - log.rows) > 0:
