@@ -8,7 +8,7 @@ the draw trains or validates on. The test images stay unread.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +25,15 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Real images by what they are for; no patient is in two of these, nor in the draw's training.
+    """Real images by what they are for; no patient is in both, nor in the draw's training.
 
     Attributes:
-        classifier: fit the reference classifier; may hold images of the draw.
         reference: what generated images are compared with.
         baseline: real images measured in place of generated ones: the best that a metric can read.
     """
 
-    classifier: ImageTable
     reference: ImageTable
     baseline: ImageTable
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return images by part and class."""
-        return {part.name: getattr(self, part.name).counts() for part in fields(self)}
 
 
 def reference_classifier_images(splits: Splits) -> ImageTable:
@@ -83,7 +77,7 @@ def cut_held_out(
         rows = [np.flatnonzero(side.labels == label)[:n] for label, n in enumerate(wanted)]
         return side.take(np.concatenate(rows))
 
-    return HeldOut(reference_classifier_images(splits), *map(first, sides))
+    return HeldOut(*map(first, sides))
 
 
 def left_to_measure(splits: Splits, needed: Collection[str], validation: bool) -> dict[str, int]:
