@@ -15,7 +15,8 @@ import polars as pl
 import pytest
 from support import ROOT
 
-from gan_aug.report.study import Study, read_study
+from gan_aug.report.read import read_study
+from gan_aug.report.study import Study
 
 FACTS = json.loads((Path(__file__).parent / "archive_facts.json").read_text())
 

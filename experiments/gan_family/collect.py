@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_aug.evaluation.measured import misses
+from gan_aug.report.read import read_study
 from gan_aug.report.records import DrawResult
-from gan_aug.report.study import FinishedDraw, Study, read_study
+from gan_aug.report.study import FinishedDraw, Study
 
 CLASS = "pneumonia"
 REAL = "unseen real"

@@ -16,8 +16,9 @@ import numpy as np
 from gan_aug.report.comparisons import BETTER, WORSE, Verdict, Where, verdicts
 from gan_aug.report.crossed import Means, OverPatients, over_patients
 from gan_aug.report.metrics import LAST
+from gan_aug.report.read import read_study
 from gan_aug.report.statistics import Comparison, compare
-from gan_aug.report.study import Condition, Study, read_study
+from gan_aug.report.study import Condition, Study
 from gan_aug.report.summary import declared_families
 from gan_aug.report.worth import Measure, measure_on, measure_worth
 

@@ -11,7 +11,7 @@ import pytest
 from fake_study import change
 from support import TINY_STUDY, run_command
 
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 
 STUDY = (
     *TINY_STUDY,

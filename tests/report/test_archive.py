@@ -17,7 +17,7 @@ from fake_study import change, write_study
 from gan_aug.report import predictions
 from gan_aug.report.archive import files_to_keep
 from gan_aug.report.build import write_report
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 from gan_aug.run.errors import GanAugError
 
 Command = Callable[..., Any]

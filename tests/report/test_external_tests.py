@@ -10,7 +10,7 @@ import fake_study
 import pytest
 from fake_study import N, change, report_without_figures, write_study
 
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 from gan_aug.run.errors import GanAugError
 
 EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.05}

@@ -20,8 +20,8 @@ from gan_aug.report.__main__ import Patience, print_answer
 from gan_aug.report.build import _made_from, answered, write_report
 from gan_aug.report.drawing import COLOURS, palette
 from gan_aug.report.figures import all_figures
+from gan_aug.report.read import read_study
 from gan_aug.report.ruler_figure import _apart
-from gan_aug.report.study import read_study
 from gan_aug.report.summary import Answer, summarise
 
 ENDPOINTS = [

@@ -14,7 +14,7 @@ from fake_study import change, write_study
 from gan_aug.report import study as studies
 from gan_aug.report.build import write_report
 from gan_aug.report.predictions import PredictionTables
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 from gan_aug.run.errors import GanAugError
 
 

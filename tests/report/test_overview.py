@@ -14,7 +14,7 @@ from fake_study import report_without_figures, write_study
 from gan_aug.report.answer import answer_of
 from gan_aug.report.build import overview, write_report
 from gan_aug.report.quality import GateRow
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 from gan_aug.report.summary import Summary, summarise
 
 BASE = {"real": 0.0, "duplicate": 0.0}

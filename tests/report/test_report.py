@@ -21,10 +21,10 @@ from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report import build
-from gan_aug.report.answer import points
 from gan_aug.report.build import as_csv, write_report
 from gan_aug.report.figures import roc_curve
 from gan_aug.report.metrics import AT_VALIDATION_THRESHOLD
+from gan_aug.report.phrases import points
 from gan_aug.report.predictions import Predicted, hash_of, write_predictions
 from gan_aug.run.errors import GanAugError
 

@@ -14,12 +14,12 @@ from fake_study import change, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from gan_aug.report.answer import points
 from gan_aug.report.build import answered, write_report
 from gan_aug.report.comparisons import equivalence_p
+from gan_aug.report.phrases import points
 from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
+from gan_aug.report.read import read_study
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
-from gan_aug.report.study import read_study
 from gan_aug.report.summary import plain
 
 ENDPOINTS = [

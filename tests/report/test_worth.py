@@ -11,9 +11,9 @@ from fake_study import write_study
 
 from gan_aug.report.build import answered, write_report
 from gan_aug.report.crossed import OverPatients
+from gan_aug.report.read import read_study
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.ruler_figure import ruler_figure
-from gan_aug.report.study import read_study
 from gan_aug.report.summary import plain
 from gan_aug.report.worth import Measure, Rate, measure_worth, words
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support import TINY_STUDY, run_command
 
-from gan_aug.report.study import read_study
+from gan_aug.report.read import read_study
 from gan_aug.report.summary import summarise
 
 Command = Callable[..., Any]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
-from gan_aug.report.answer import answer_of, asked_verdicts, measure_of, points, worth_of
+from gan_aug.report.answer import answer_of, asked_verdicts, measure_of, worth_of
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.comparisons import Verdict, shown_difference
 from gan_aug.report.crossed import fixed
@@ -22,9 +22,11 @@ from gan_aug.report.done import minutes, what_was_done
 from gan_aug.report.external import careful_of
 from gan_aug.report.figures import all_figures
 from gan_aug.report.metrics import LOWER_IS_BETTER
+from gan_aug.report.phrases import points
 from gan_aug.report.quality import name_of
+from gan_aug.report.read import read_study
 from gan_aug.report.statistics import LEAST_DRAWS
-from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study, read_study
+from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study
 from gan_aug.report.summary import Answer, Summary, plain, summarise
 from gan_aug.run.errors import warn
 from gan_aug.run.files import refuse_links, replace_file, write_json, write_text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from gan_aug.report.costs import Costs
 from gan_aug.report.external import sentences
 from gan_aug.report.records import maker_of
 from gan_aug.report.study import FinishedDraw, Study
-from gan_aug.report.summary import Costs
 
 SPLITS = {
     "train": "for training",

@@ -10,8 +10,8 @@ from scipy import stats
 
 from gan_aug.report.comparisons import LEVEL, Pair, family
 from gan_aug.report.crossed import OverPatients
+from gan_aug.report.read import read_study
 from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
-from gan_aug.report.study import read_study
 from gan_aug.run.errors import GanAugError
 from gan_aug.run.find import find_runs
 from gan_aug.run.run_record import read_record

@@ -1,11 +1,8 @@
-"""Reading a study's folder: its finished draws with their metrics, and what became of the others.
-
-The folder may come from anyone: a draw whose files disagree is left out, with a line that says why.
-"""
+"""A study in memory: its finished draws with their metrics, as `gan_aug.report.read` reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,22 +13,18 @@ import polars as pl
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.groups import by_group, last_of
-from gan_aug.report.metrics import MeasuredFit, measure_fit, titles_of
+from gan_aug.report.metrics import MeasuredFit, titles_of
 from gan_aug.report.predictions import (
     Predicted,
     Predictions,
     PredictionTables,
     read_predictions,
 )
-from gan_aug.report.records import REMEDY, RESULT, DrawResult, FitResult
-from gan_aug.run.errors import GanAugError, one_line
-from gan_aug.run.files import sha256_of
-from gan_aug.run.find import find_runs
-from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RECORD, DataNotes, ExternalNotes, RunRecord, read_record
-from gan_aug.settings.alike import first_difference
+from gan_aug.report.records import REMEDY, DrawResult, FitResult
+from gan_aug.run.errors import GanAugError
+from gan_aug.run.run_record import DataNotes, ExternalNotes, RunRecord
 from gan_aug.settings.base import Plain
-from gan_aug.settings.design import OF_DRAW, Endpoint
+from gan_aug.settings.design import Endpoint
 from gan_aug.settings.values import SPLITS
 
 Condition = tuple[Any, ...]
@@ -249,156 +242,3 @@ class Study:
     def main_by_draw(self, condition: Condition) -> pl.DataFrame:
         """Return the primary endpoint as `by_draw` does."""
         return self.by_draw(condition, self.primary, self.endpoints[0].name)
-
-
-def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_: None) -> Study:
-    """Read all jobs under a folder, also those that it links to.
-
-    `progress` is told how many draws have been read, and of how many.
-
-    Raises:
-        GanAugError: no such folder, no sound finished draw, jobs that do not belong together, or
-            an arm without any fit.
-    """
-    if not folder.is_dir():
-        raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
-    runs, tables = find_runs(folder), PredictionTables(folder)
-    study = Study(folder, [], [])
-    for path, reason in runs.unread.items():
-        _leave_out(study, path, f"{path}: cannot be read ({reason}); make it readable again")
-    read: list[FinishedDraw] = []
-    for i, path in enumerate(runs.runs):
-        progress(i, len(runs.runs))
-        try:
-            record = read_record(path)
-            if record is None:
-                raise GanAugError(f"{path / RECORD}: cannot be read; restore it")
-            if record.finished:
-                job = _read_job(path, record, tables)
-                _measure(job, study.measured)
-                read.append(job)
-            else:
-                _leave_out(study, path, record.reason or "", status_of(path, record))
-        except (GanAugError, OSError) as error:
-            _leave_out(study, path, str(error))
-    study.jobs.extend(_without_copies(study, read))
-    if not study.jobs:
-        reason = f" ({study.unfinished[0]['reason']})" if study.unfinished else ""
-        raise GanAugError(
-            f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
-        )
-    first: dict[Condition, FinishedDraw] = {}
-    for job in study.jobs:
-        _check_same(study.jobs[0], job, first.setdefault(job.condition, job))
-    for arm in study.first.arms:
-        for condition, job in first.items():
-            if not any(one.result.fits_of(arm) for one in study.of(condition)):
-                raise GanAugError(f"{job.folder / RESULT}: no draw has a fit of {arm}; {REMEDY}")
-    order = {condition: i for i, condition in enumerate(study.conditions)}
-    study.jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
-    return study
-
-
-def _leave_out(study: Study, path: Path, reason: str, status: str = LEFT_OUT) -> None:
-    name = str(path.relative_to(study.folder))
-    study.unfinished.append({"job": name, "status": status, "reason": reason})
-
-
-def _read_job(folder: Path, record: RunRecord, tables: PredictionTables) -> FinishedDraw:
-    if record.data is None:
-        raise GanAugError(f"{folder / RECORD}: says nothing of the data; {REMEDY}")
-    result = DrawResult.of(folder)
-    path = folder / RESULT
-    if record.metrics_sha256 != sha256_of(path):
-        raise GanAugError(f"{path}: is not the file that its run wrote; {REMEDY}")
-    return FinishedDraw(folder, record, record.data, result, tables)
-
-
-def _measure(
-    job: FinishedDraw, measured: dict[str, tuple[MeasuredFit, MeasuredFit | None]]
-) -> None:
-    """Measure a draw's fits, each once, however many arms and conditions share it."""
-    images: dict[str, bytes] = {}
-    classes, last_too = job.result.data_classes, job.result.last_too
-    for fit in job.result.fits:
-        predictions = job.predictions(fit)
-        for split, one in predictions.items():
-            labels = one.labels.tobytes()
-            if images.setdefault(split, labels) != labels:
-                raise GanAugError(
-                    f"{job.folder / RESULT}: its fits have different {split} images; {REMEDY}"
-                )
-        if fit.predictions not in measured:
-            try:
-                every = job.with_groups(predictions)
-                last = measure_fit(every, classes, last=True) if last_too else None
-                measured[fit.predictions] = (measure_fit(every, classes), last)
-            except Exception as error:  # torchmetrics raises almost anything
-                raise GanAugError(
-                    f"{job.folder}: {fit.name} cannot be measured ({one_line(error)}); {REMEDY}"
-                ) from error
-
-
-def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw]:
-    """Return the jobs without those that hold another one's results, which are listed instead."""
-    draws: dict[Any, FinishedDraw] = {}
-    predictions: dict[str, FinishedDraw] = {}
-    # The one that lies where it was run comes first, and is kept.
-    for job in sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder):
-        name, draw = job.folder.relative_to(study.folder), job.result.draw
-        hashes = [fit.predictions for fit in job.result.fits]
-        other, what = draws.get((job.condition, draw)), f"is draw {draw} once more"
-        if other is None:
-            # Under another condition the same draw may have the same fits, of `real` say.
-            sharing = (predictions[one] for one in hashes if one in predictions)
-            other = next((one for one in sharing if one.result.draw != draw), None)
-            what = "has predictions of another draw"
-        if other is not None:
-            where = other.folder.relative_to(study.folder)
-            reason = f"{name}: {what}, as {where} has it; remove one of the two"
-            _leave_out(study, job.folder, reason)
-            continue
-        draws[job.condition, draw] = job
-        predictions |= dict.fromkeys(hashes, job)
-    return [job for job in jobs if job in draws.values()]
-
-
-def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> None:
-    """Check that a job belongs to the study of `one` and has the settings of `alike`."""
-    prints = [job.data.fingerprint for job in (one, other)]
-    if prints[0] != prints[1]:
-        raise GanAugError(
-            f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
-            f"({prints[0]}); a study is about one data set"
-        )
-    external = [{n: e.fingerprint for n, e in job.data.external.items()} for job in (one, other)]
-    if external[0] != external[1]:
-        raise GanAugError(
-            f"{other.folder}: was measured on other external tests ({external[1]}) than "
-            f"{one.folder} ({external[0]}); a report needs draws with the same ones"
-        )
-    if one.result.data_classes != other.result.data_classes:
-        raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
-    if list(one.result.arms) != list(other.result.arms):
-        raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    if list(one.result.condition) != list(other.result.condition):
-        raise GanAugError(f"{other.folder}: sweeps other settings than {one.folder}")
-    if (differs := first_difference(alike.record.config, other.record.config)) is not None:
-        key, before, after = differs
-        raise GanAugError(
-            f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
-            "needs draws with the same settings"
-        )
-    for split in one.result.splits:
-        of_split = (one.result.groups.get(split), other.result.groups.get(split))
-        if split not in OF_DRAW and of_split[0] != of_split[1]:
-            raise GanAugError(
-                f"{other.folder}: has other groups of the {split} images than {one.folder}; was "
-                "data.table changed? Run the draws of all conditions with the same one"
-            )
-    for key in ("endpoints", "question", "comparisons"):
-        if getattr(one.result, key) != getattr(other.result, key):
-            raise GanAugError(
-                f"{other.folder}: has other study.{key} than {one.folder}; run the draws of all "
-                "conditions with the same ones, their fits are kept"
-            )

@@ -12,14 +12,15 @@ from pydantic import TypeAdapter
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, family, verdicts
+from gan_aug.report.costs import Costs, costs_of
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.external import ExternalRow, summarise_external
 from gan_aug.report.groups import last_of
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
-from gan_aug.report.records import DECLARATION, Declaration, GANFacts, maker_of
+from gan_aug.report.records import DECLARATION, Declaration, maker_of
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import draws_needed, visible_difference
-from gan_aug.report.study import FinishedDraw, Study, Swept
+from gan_aug.report.study import Study, Swept
 from gan_aug.report.subgroups import Subgroups, subgroups_of
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.base import Plain
@@ -88,31 +89,6 @@ class ChosenSteps:
     budget: int  # the steps that every fit took
     arms: list[StepsOfArm]  # for each condition and arm, of the ruler too
     last: list[list[Block]]  # of each declared endpoint, in their order, a block a condition
-
-
-@dataclass(frozen=True)
-class GANCosts:
-    """What the GANs of a condition took."""
-
-    condition: Swept
-    gans: int  # those that `study.gan_fits` fits for one count as one
-    seconds: float  # mean of each
-    batches: float | None  # mean that each was trained on; None of generators that are no GANs
-    diverged: int  # how many diverged after their weights had been chosen
-    chosen: float | None  # mean after which the weights were taken, where that was chosen
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds: of each GAN, counted once, in all and by condition, and of each arm's fits."""
-
-    gans: int
-    gan_seconds_mean: float
-    gan_seconds_total: float
-    by_condition: list[GANCosts]
-    fit_seconds_mean: dict[str, float]
-    fits: int
-    fit_seconds_total: float
 
 
 @dataclass(frozen=True)
@@ -239,7 +215,7 @@ def summarise(study: Study) -> Summary:
         quality=summarise_quality(study),
         gate=summarise_gate(study),
         rules=rules(study),
-        costs=_costs(study),
+        costs=costs_of(study),
         provenance=_provenance(study),
         unfinished=study.unfinished,
         warnings=sorted({w for job in study.jobs for w in job.data.warnings or []}),
@@ -337,48 +313,6 @@ def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
     places = [(last_of(one.images), one.name) for one in study.endpoints]
     last = [blocks(study, where, [], over) for where in places]
     return ChosenSteps(max(fit.steps for fit in fits), arms, last)
-
-
-def _costs(study: Study) -> Costs:
-    by_condition = []
-    for condition in study.conditions:
-        if of_condition := _gans(study.of(condition)):
-            chosen = [gan.chosen for gan in of_condition if gan.chosen is not None]
-            batches = [gan.batches for gan in of_condition if gan.batches is not None]
-            by_condition.append(
-                GANCosts(
-                    condition=study.named(condition),
-                    gans=len(of_condition),
-                    seconds=float(np.mean([gan.seconds for gan in of_condition])),
-                    batches=float(np.mean(batches)) if batches else None,
-                    diverged=sum(gan.diverged for gan in of_condition),
-                    chosen=float(np.mean(chosen)) if chosen else None,
-                )
-            )
-    gans = [gan.seconds for gan in _gans(study.jobs)]
-    fits = [fit for job in study.jobs for fit in job.result.fits]
-    done = [fit for fit in fits if not fit.reused]
-    there = {fit.predictions for fit in done}
-    # Of one that another job did and that is not in the report, too: the time was spent.
-    done += {fit.predictions: fit for fit in fits if fit.predictions not in there}.values()
-    return Costs(
-        gans=len(gans),
-        gan_seconds_mean=float(np.mean(gans)) if gans else 0.0,
-        gan_seconds_total=float(sum(gans)),
-        by_condition=by_condition,
-        fit_seconds_mean={
-            arm: float(np.mean([fit.seconds for fit in fits if fit.arm == arm]))
-            for arm in study.arms
-        },
-        fits=len(done),
-        fit_seconds_total=float(sum(fit.seconds for fit in done)),
-    )
-
-
-def _gans(jobs: list[FinishedDraw]) -> list[GANFacts]:
-    """Return the GANs of some draws, each once."""
-    gans = (gan for job in jobs for gan in job.result.gans.values())
-    return list({gan.checkpoint_sha256: gan for gan in gans}.values())
 
 
 def _provenance(study: Study) -> Provenance:
