@@ -11,7 +11,6 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 import commands_page
 import settings_page
@@ -69,17 +68,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place, abs_src_path=str(path)))
     for place, made in MADE.items():
         files.append(File.generated(config, place, content=made()))
-    for place in _listed(config.nav):  # pages that nobody has written yet
-        if files.get_file_from_path(place) is None:
-            files.append(File.generated(config, place, content=f"# {place}\n\nTo be written.\n"))
     return files
-
-
-def _listed(nav: Any) -> list[str]:
-    if isinstance(nav, str):
-        return [nav]
-    inner = nav.values() if isinstance(nav, dict) else nav
-    return [place for one in inner for place in _listed(one)]
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
