@@ -1,7 +1,6 @@
 """What a study's jobs would do, printed before any of them starts (`plan=true`).
 
-Each job is settled and checked as its own command does it, and a few real steps tell how long the
-rest takes. Nothing is written to the study's folder.
+Each job is settled and checked as by its own command. Nothing is written to the study's folder.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from gan_aug.study.draw import GRID_SIDE, check_first
 from gan_aug.study.fits import DrawFits
 from gan_aug.study.images import DrawImages, with_last_weights
 from gan_aug.study.other_draws import check_same_data, check_same_images
-from gan_aug.study.planned import Kind, Planned, PlannedJob
+from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob
 from gan_aug.study.settle import settle_draw
 from gan_aug.study.timing import time_arm, time_gan, time_reference
 
@@ -72,8 +71,8 @@ def plan_jobs(
 ) -> None:
     """Print what jobs of a study would do, how long it takes, and how many draws it needs.
 
-    `study` is the settings of any job, `jobs` those of each that is not done, and `finished` the
-    number of the others. `at_once` jobs run side by side; None: a cluster decides.
+    `study` is any job, `jobs` are those that are not done, `finished` the number of the others.
+    `at_once` of them run side by side; None: a cluster decides.
 
     Raises:
         GanAugError: a job cannot run, for the reason that its own command would give.
@@ -130,8 +129,7 @@ class _Plan:
         self._count_images(settled, splits)
         if held_out is not None:
             n, there = settled.quality.count, held_out.reference.counts()
-            title = "unseen, to measure made ones with"
-            self.planned.count(title, {name: (n, there[name]) for name in made or sets})
+            self.planned.count("unseen, to measure with", {k: (n, there[k]) for k in made or sets})
             self._add_reference(job, settled, splits)
 
     def _read(self, data: DataSettings) -> Source:
@@ -190,8 +188,7 @@ class _Plan:
                     to_do.append(name)
                 if shared is not None:
                     self._coming.add(shared)
-        if any(map(predicts, settings.arms.values())):
-            to_do.append("real")  # once more, to judge added images
+        to_do += ["real"] * any(map(predicts, settings.arms.values()))  # to judge added images
         for name in to_do:
             mixing = mixing_of(arm := settings.arms[name])
             added_augment = arm.augment if arm.added.source == "none" else arm.added.augment
@@ -228,9 +225,12 @@ class _Plan:
     def _count_images(self, settings: SettledStudy, splits: Splits) -> None:
         train, unused = splits.train.counts(), splits.unused.counts()
         self.planned.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
-        added = [arm.added for arm in settings.arms.values() if arm.added.source == "real"]
+        every = [arm.added for arm in settings.arms.values()]
+        added = [one for one in every if one.source == "real" and not one.unlabelled]
         more = {n: max((one.count[n] for one in added), default=0) for n in unused}
         self.planned.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
+        if unlabelled := settings.study.unlabelled:
+            self.planned.count("unlabelled", {ANY: (unlabelled, sum(unused.values()))})
         for name in settings.study.splits:
             self.planned.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
 

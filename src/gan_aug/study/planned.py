@@ -18,6 +18,8 @@ from gan_aug.study.timing import NONE, Cost, Seconds
 
 SECONDS = 24.0
 """Of training in all, to see how long it takes."""
+ANY = "any class"
+"""In place of a class, of images whose labels nobody reads."""
 LEFT_OUT = (
     "reading images, making and measuring generated ones, the report, and jobs that slow each "
     "other down"
@@ -116,12 +118,12 @@ class Planned:
         return cost.size * kind.fits
 
     def _of_images(self, classes: list[str]) -> Table:
-        table = Table("images needed", *map(printable, classes))
+        names = [*classes, *(ANY for row in self.images.values() if ANY in row)]
+        table = Table("images needed", *map(printable, names))
         for title, row in self.images.items():
             if any(needed for needed, _ in row.values()):
-                cells = (row.get(name, (0, 0)) for name in classes)
-                shown = (f"{n} of {there}" if n != there else f"{n}" for n, there in cells)
-                table.add_row(printable(title), *shown)
+                pairs = (row.get(name) for name in names)
+                table.add_row(printable(title), *("" if p is None else _of(*p) for p in pairs))
         return table
 
     def _of_jobs(self) -> Table:
@@ -139,8 +141,8 @@ class Planned:
         for kind in self.kinds.values():
             clock = kind.seconds[0]
             each = span(clock / kind.fits) if kind.time else "not known"
-            row = (printable(kind.title), str(kind.fits), each, span(clock))
-            table.add_row(*row)
+            every = span(clock) if kind.time else ""
+            table.add_row(printable(kind.title), str(kind.fits), each, every)
         return table
 
     def _print_sums(self, settings: SettledStudy, of_gans: int, at_once: int | None) -> None:
@@ -155,8 +157,10 @@ class Planned:
                 ends[ends.index(min(ends))] += job.seconds[0]
             took = f"{span(max(ends))} with {len(ends)} at a time"
         threads = torch.get_num_threads()
-        each = f"{threads} thread{'s' if threads > 1 else ''}"
-        print(f"time, estimated: {hours}; {took}, {each} each, with this machine as busy as now")
+        each = f"{threads} thread{'s' if threads > 1 else ''} each"
+        print(f"time, estimated: {hours}; {took}, {each}, with this machine as busy as now")
+        if settings.trainer.accelerator == "cpu" and clock:
+            print(f"  busy: a thread has {min(1.0, cores / clock / threads):.0%} of a core now")
         print(f"  not in it: {LEFT_OUT}")
         for kind in self.kinds.values():
             if kind.time is None:
@@ -168,6 +172,10 @@ class Planned:
             f"of new GANs in {printable(settings.gans_dir)}; "
             f"{_bytes(shutil.disk_usage(there).free)} are free"
         )
+
+
+def _of(needed: int, there: int) -> str:
+    return f"{needed}" if needed == there else f"{needed} of {there}"
 
 
 def _bytes(number: int) -> str:
