@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData
 from gan_aug.settings.design import Design, SettledDesign
 from gan_aug.settings.models import ClassifierSettings, GanSettings, ImageMaker
-from gan_aug.settings.values import SPLITS, Draws, PathText
+from gan_aug.settings.values import SPLITS, Draws, PathText, Wanted
 
 
 class StudySettings(FittingSettings):
@@ -129,7 +129,9 @@ class ExportSettings(StudySettings):
     """`gan_aug.export`: the training images of a study's draws, as files."""
 
     draw: Draws = Field(description="numbers of the random choices of images")  # type: ignore[assignment]
-    plan: Literal[False] = Field(default=False, description="not of this command")
+    plan: Annotated[Literal[False], Wanted("false; gan_aug.study has plans")] = Field(
+        default=False, description="of no use here"
+    )
     output_dir: PathText = Field(description="folder that gets a folder for each draw")
     originals: bool = Field(description="whether to link the files as they are")
 
