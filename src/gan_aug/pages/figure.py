@@ -78,9 +78,9 @@ class _Figure(Figure):
             text.set_parse_math(False)
         if not missing:
             return
-        # A name ends where other text begins, and may go on in the next line.
+        # A name ends where other text begins, and may go on in brackets or in the next line.
         part = rf"[^\s:;,()\[\]]*[{re.escape(''.join(missing))}][^\s:;,()\[\]]*"
-        name = re.compile(rf"{part}(?:\s+{part})*")
+        name = re.compile(rf"{part}(?:\s+{part}|\s*\({part}\))*")
         known = set(_numbers)
         for axis in all_axes:  # which will write its labels again
             labels = [label.get_text() for label in axis.get_ticklabels()]
