@@ -46,6 +46,5 @@ lint: .venv/ready ## Check style, of pages too, and types as Linux, Windows and 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	find README.md CONTRIBUTING.md docs -name '*.md' | xargs $(BIN)/python docs/_make/style.py
-	for system in linux win32 darwin; do \
-	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
-	done
+	printf '%s\n' linux win32 darwin | xargs -P 2 -I {} \
+	  $(BIN)/mypy --platform {} --cache-dir .mypy_cache/{}
