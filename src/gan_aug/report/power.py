@@ -78,14 +78,14 @@ def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
     sds = [pair.sd, *(float(pair.sd * (freedom / tail) ** 0.5) for tail in tails)]
     sd, low, high = (f"{100 * one:.2f}" for one in sds)
     said = f"SD {sd} points (95 % interval {low} to {high}) over {pair.draws} draws: "
-    levels = {"": LEVEL, f"; corrected for {comparisons} comparisons ": LEVEL / comparisons}
+    levels = {"": LEVEL, f"; corrected for {comparisons} comparisons: ": LEVEL / comparisons}
     for title, level in levels.items():
         number, least, most = (draws_needed(one, effect, level, pair.of_patients) for one in sds)
         if number is None and pair.of_patients is not None:
             limit = 100 * visible_difference(pair.of_patients, level)
             said += f"{title}no number: these test patients show {limit:.2f} points at best"
         else:
-            said += f"{title}{_number(number)} ({_number(least)} to {_number(most)})"
+            said += f"{title}{_number(number)} draws ({_number(least)} to {_number(most)})"
     return said
 
 
