@@ -23,8 +23,8 @@ from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.predictions import Predicted, Predictions, hash_of, write_predictions
 from gan_aug.report.read import read_study
 from gan_aug.report.records import DECLARATION, RESULT, Declaration, DrawResult
-from gan_aug.run.files import sha256_of
-from gan_aug.run.run_record import RECORD, RunRecord
+from gan_aug.runtime.files import sha256_of
+from gan_aug.runtime.run_record import RECORD, RunRecord
 from gan_aug.settings.class_facts import classes_made, gan_facts
 
 KEYS = {

@@ -27,7 +27,7 @@ from gan_aug.report.answer import answer_of
 from gan_aug.report.comparisons import Verdict, verdicts
 from gan_aug.report.study import Study
 from gan_aug.report.summary import Block, blocks, declared_families, power
-from gan_aug.run.files import write_json
+from gan_aug.runtime.files import write_json
 from gan_aug.settings.design import Endpoint
 
 OVER_DRAWS: Any = SimpleNamespace(means=lambda *_: None)

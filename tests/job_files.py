@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from support import RUN
 
-from gan_aug.run.lock import _place
+from gan_aug.runtime.lock import _place
 
 HERE = platform.node()
 LONG_AGO = 1_700_000_000.0

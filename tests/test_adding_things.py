@@ -181,7 +181,7 @@ import numpy as np
 from pydantic import Field
 
 from gan_aug.arms.base import AddedFrom, Draw, Taken
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 class Grain(AddedFrom):

@@ -30,9 +30,9 @@ from support import (
 
 from gan_aug.data.prepare import load
 from gan_aug.data.settle import settle_training
-from gan_aug.run.arguments import for_hydra
-from gan_aug.run.command_line import message_of
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import for_hydra
+from gan_aug.runtime.command_line import message_of
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.whole import validate
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from support import composed, settings_of
 
 from gan_aug.arms.check import check_arms
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
 

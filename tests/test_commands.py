@@ -38,7 +38,7 @@ from torchvision.datasets import ImageFolder
 
 from gan_aug import demo
 from gan_aug.__main__ import COMMANDS
-from gan_aug.run.arguments import for_hydra, with_list
+from gan_aug.runtime.arguments import for_hydra, with_list
 
 Command = Callable[..., Any]
 SHORT = "trainer.max_epochs=4"

@@ -15,7 +15,7 @@ from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.data.synthetic import Generated, SyntheticSet
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 4), (12, 4), (3, 8), (7, 7)])

@@ -19,7 +19,7 @@ from gan_aug.models.gans.dcgan import DCGAN
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.rebuild import known_classes, rebuild
 from gan_aug.models.restore import load_gan, read_checkpoint
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 Command = Callable[..., Any]
 GAN = (*TINY_GAN, *TINY_QUALITY, "data.source.train_per_class=200", "trainer.max_epochs=3",
@@ -111,7 +111,7 @@ def test_a_manifest_runs_no_code(home: Path, command: Command, tmp_path: Path) -
         {"_target_": "hydra.utils.instantiate"},
         {"_target_": "hydra._internal.instantiate._instantiate2.instantiate"},
         {"_target_": "torch.load", "f": "x"},
-        {"_target_": "gan_aug.run.command_line.subprocess.run"},
+        {"_target_": "gan_aug.runtime.command_line.subprocess.run"},
         {"_target_": "gan_aug.models.rebuild.importlib.import_module", "name": "antigravity"},
         {"_target_": "gan_aug.models.gans.dcgan.torch.load"},
         {"_target_": "gan_aug.models.gans.base.GAN"},

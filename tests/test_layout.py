@@ -12,10 +12,10 @@ from support import ROOT
 SOURCE = ROOT / "src" / "gan_aug"
 ORDER = (
     "study", "arms", "report", "interpret", "inspection", "training", "evaluation", "models",
-    "pages", "metrics", "data", "jobs", "run", "settings",
+    "pages", "metrics", "data", "jobs", "runtime", "settings",
 )  # fmt: skip
 """A folder imports those after it, never one before; the commands at the top import any."""
-SHARED = "gan_aug.run.errors"
+SHARED = "gan_aug.runtime.errors"
 """What every folder may import."""
 
 

@@ -83,7 +83,8 @@ def test_train_a_study_and_status_do_without_what_only_linux_has(
         return result.stdout
 
     check = (
-        "from gan_aug.run import lock; assert not hasattr(lock.os, 'fork'); print(lock._place())"
+        "from gan_aug.runtime import lock\n"
+        "assert not hasattr(lock.os, 'fork'); print(lock._place())"
     )
     place = subprocess.run([sys.executable, "-c", check], env=env, capture_output=True, text=True)
     assert place.stdout == f"{platform.node()}\n", place.stderr

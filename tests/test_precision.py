@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from support import TINY_CNN, settings_of
 
 from gan_aug.jobs.launching import slots_of
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import FULL, MIXED, choose_precision, settle_precision
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import FULL, MIXED, choose_precision, settle_precision
 from gan_aug.study.other_draws import other_draws
 
 Command = Callable[..., Any]

@@ -15,7 +15,7 @@ from support import TINY_GAN, TINY_STUDY, start, wait_for
 
 from gan_aug.jobs.follow import Follower
 from gan_aug.jobs.show import exit_code
-from gan_aug.run.progress import Progress
+from gan_aug.runtime.progress import Progress
 
 Command = Callable[..., Any]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from gan_aug.run.errors import as_typed
+from gan_aug.runtime.errors import as_typed
 from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.groups import conf_dir
 from gan_aug.settings.models import ClassifierSettings, FixedStepsClassifier

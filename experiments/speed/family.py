@@ -30,7 +30,7 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.fastgan import GatedLinearUnit
 from gan_aug.models.gans.pggan import PGGAN
 from gan_aug.models.networks.blocks import InstanceNorm
-from gan_aug.run.hardware import choose_precision
+from gan_aug.runtime.hardware import choose_precision
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.groups import conf_dir
 

@@ -6,7 +6,7 @@ import difflib
 import runpy
 import sys
 
-from gan_aug.run.terminal import ends_with_its_reader
+from gan_aug.runtime.terminal import ends_with_its_reader
 
 COMMANDS = {
     "inspect": "what is in a data set: classes, splits, patients, duplicates, skipped files",

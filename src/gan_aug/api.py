@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_aug.run.errors import GanAugError, require
+from gan_aug.runtime.errors import GanAugError, require
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
+from gan_aug.runtime.command_line import command
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import EvaluateSettings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
-from gan_aug.run.errors import require
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.errors import require
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import ExplainSettings

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 
-from gan_aug.run.arguments import typed_settings
-from gan_aug.run.command_line import command
+from gan_aug.runtime.arguments import typed_settings
+from gan_aug.runtime.command_line import command
 
 if TYPE_CHECKING:
     from gan_aug.settings.study import ExportSettings

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_aug.run.arguments import typed_settings
-from gan_aug.run.command_line import command
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import take_threads
-from gan_aug.run.terminal import printable
+from gan_aug.runtime.arguments import typed_settings
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import take_threads
+from gan_aug.runtime.terminal import printable
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import GenerateSettings

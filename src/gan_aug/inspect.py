@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
-from gan_aug.run.record import Run
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.record import Run
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import InspectSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gan_aug.jobs.follow import Follower
 from gan_aug.jobs.show import exit_code, show
-from gan_aug.run.command_line import command
+from gan_aug.runtime.command_line import command
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import StatusSettings

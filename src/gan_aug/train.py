@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
-from gan_aug.run.hardware import settle_precision, use_threads
-from gan_aug.run.record import Run
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.hardware import settle_precision, use_threads
+from gan_aug.runtime.record import Run
 
 if TYPE_CHECKING:
     from gan_aug.settings.commands import TrainSettings

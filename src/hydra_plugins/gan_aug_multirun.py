@@ -37,7 +37,7 @@ class GridSweeper(BasicSweeper):
         refuse_empty(every, loader)
         assert self.config is not None
         if OmegaConf.select(self.config, "plan"):  # of a study: nothing is started or written
-            from gan_aug.run.errors import require
+            from gan_aug.runtime.errors import require
 
             require("polars", "study")
             from gan_aug.study.plan import plan_multirun
@@ -122,7 +122,7 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run the search."""
         from gan_aug.jobs.search import Settings, search
-        from gan_aug.run.errors import GanAugError
+        from gan_aug.runtime.errors import GanAugError
 
         if not isinstance(self.launcher, LocalLauncher):
             raise GanAugError(

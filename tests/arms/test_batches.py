@@ -14,7 +14,7 @@ from torch import nn
 
 from gan_aug.data.batches import Batches, Plan, Pool
 from gan_aug.data.image_table import ImageTable
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
 

@@ -10,7 +10,7 @@ from support import ROOT, TINY_STUDY
 
 from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.prepare import load
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.settings.whole import validate
 from gan_aug.study.settle import settle_study

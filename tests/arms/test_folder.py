@@ -21,8 +21,8 @@ from gan_aug.data.external_files import digest_of
 from gan_aug.data.external_set import read_external
 from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
-from gan_aug.run.arguments import for_hydra
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import for_hydra
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.external import external_sets

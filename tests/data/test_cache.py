@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from gan_aug.data.cache import FILES, default_cache_dir, load_or_build
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import sha256_of
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import sha256_of
 
 KEY = {"files": ["a"]}
 

@@ -16,7 +16,7 @@ from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, chosen_classes
 from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import make_splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import InspectSettings
 
 

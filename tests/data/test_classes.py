@@ -10,7 +10,7 @@ from support import BINARY, settings_of
 from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import load
 from gan_aug.data.settle import settle_training
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study.settle import settle_study
 
 

@@ -19,8 +19,8 @@ from support import ROOT, write_image
 from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.picture import decode as decode_picture
 from gan_aug.data.picture import read_picture
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_bytes
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import read_bytes
 
 
 def decode(*arguments: Any) -> np.ndarray:

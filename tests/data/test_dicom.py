@@ -25,7 +25,7 @@ from pydicom.uid import (
 from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import is_dicom, read_dicom
 from gan_aug.data.picture import decode as decode_picture
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 RAMP = np.linspace(0, 4095, 48 * 64).reshape(48, 64).astype(np.uint16)
 

@@ -17,7 +17,7 @@ from gan_aug.data.prepare import load, prepare
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.data.synthetic import Generated, read_set, write_set
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 
 SIZE = (32, 32)

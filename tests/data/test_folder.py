@@ -16,7 +16,7 @@ from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Source
 from gan_aug.data.sources.folder import Folder
 from gan_aug.data.splits import check_disjoint, make_splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 SETTINGS = {
     "table": None,

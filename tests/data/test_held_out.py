@@ -18,7 +18,7 @@ from gan_aug.data.held_out import (
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, make_splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 PARTS = ("classifier", "reference", "baseline")
 SUBSET = {"normal": 40, "pneumonia": 40}

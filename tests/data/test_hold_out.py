@@ -13,7 +13,7 @@ from gan_aug.data.held_out import left_to_measure
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import say_what_is_left, settle_training
 from gan_aug.data.source import Source
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 
 

@@ -33,8 +33,8 @@ from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.tree import Tree
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
-from gan_aug.run.arguments import _in_grammar
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import _in_grammar
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import InspectSettings
 from gan_aug.settings.whole import validate
 

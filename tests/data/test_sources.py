@@ -19,7 +19,7 @@ from gan_aug.data.sources.medmnist import MedMNIST, classes_of, file_name, singl
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.sources.tree import find_files
 from gan_aug.data.splits import check_disjoint, make_splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support import BINARY
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint, make_splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 SUBSET = {"normal": 30, "pneumonia": 30}
 

@@ -13,7 +13,7 @@ from support import ORIGIN, settings_of
 
 from gan_aug.data.stored import check_stored_data, data_of_file
 from gan_aug.evaluation.subject import with_data
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 ENDLESS = "(a+)+$"
 

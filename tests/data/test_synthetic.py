@@ -21,7 +21,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
 from gan_aug.data.synthetic import Generated, read_set, write_set
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 @pytest.fixture(scope="module")

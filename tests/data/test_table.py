@@ -14,7 +14,7 @@ from support import page_with, write_image
 from gan_aug.data.sources.entries import Entry, PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
 from gan_aug.data.sources.tree import Tree, find_files
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 ROWS = ("A/1.png,폐렴,p1", "A/2.png,정상,p2", "B/3.png,폐렴,p1", "B/4.png,정상,p3")
 FOUND = [

@@ -22,7 +22,7 @@ from gan_aug.evaluation.command import table_of
 from gan_aug.evaluation.evaluator import Evaluator
 from gan_aug.evaluation.subject import load_subject, with_data
 from gan_aug.metrics.memorisation import OF_SOURCES
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import SettledEvaluate
 from gan_aug.training.watching import check_select
 

@@ -20,7 +20,7 @@ from gan_aug.evaluation.extractors import Extractor
 from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.models.classifier import Classifier, weights_hash
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.errors import GanAugError, one_line
+from gan_aug.runtime.errors import GanAugError, one_line
 from gan_aug.settings.base import Node
 
 WIDTH, HIDDEN, SCALE = 4, 16, 0.25

@@ -10,7 +10,7 @@ import pytest
 from support import settings_of
 
 from gan_aug.evaluation import subject
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 TRAINED = ("data.root=was/there", "data.image_size=32", "data.train_class=a")
 

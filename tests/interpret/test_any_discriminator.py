@@ -19,7 +19,7 @@ from gan_aug.interpret.maps import METHODS, logit, map_sheets, methods_for
 from gan_aug.models.gans.dcgan import Discriminator
 from gan_aug.models.networks.blocks import InstanceNorm
 from gan_aug.pages.figure import figure_png
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 SIDE, CHANNELS = 32, 3
 

@@ -42,7 +42,7 @@ from gan_aug.interpret.maps import (
 from gan_aug.interpret.sheets import heat
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 Command = Callable[..., Any]
 SHEETS = {

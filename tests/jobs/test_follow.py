@@ -13,8 +13,8 @@ from job_files import HERE, submit, work_in, write, write_progress, write_run
 
 from gan_aug.jobs import follow as module
 from gan_aug.jobs.follow import SILENT_SECONDS, Followed, Follower, State, Sweep
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock import STALE
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.lock import STALE
 
 
 def look(root: Path) -> Sweep:

@@ -35,10 +35,10 @@ from gan_aug.jobs.launching import (
 from gan_aug.jobs.pool import Ended, JobPool, reason_of
 from gan_aug.jobs.slurm import Queued, _report_if_last, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import cores
-from gan_aug.run.launched import BUSY, PARENT, WAIT
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import cores
+from gan_aug.runtime.launched import BUSY, PARENT, WAIT
+from gan_aug.runtime.run_record import read_record
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
 
@@ -286,7 +286,7 @@ def test_a_job_ends_when_its_launcher_is_gone(tmp_path: Path) -> None:
     """Here the kernel would tell it, too; elsewhere nothing does."""
     launcher = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     code = (
-        "import time; from gan_aug.run.launched import end_with_launcher as end; end(); "
+        "import time; from gan_aug.runtime.launched import end_with_launcher as end; end(); "
         "print('on', flush=True); time.sleep(60)"
     )
     job = subprocess.Popen(

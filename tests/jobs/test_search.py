@@ -32,9 +32,9 @@ from gan_aug.jobs.journal import Space, StoredStudy, space_of
 from gan_aug.jobs.pool import Ended
 from gan_aug.jobs.search import Settings, search
 from gan_aug.jobs.submission import Job, Submission
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.folder_names import folder_name
-from gan_aug.run.launched import DIVERGED
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.folder_names import folder_name
+from gan_aug.runtime.launched import DIVERGED
 
 LR = "model.lr=tag(log, interval(1e-5, 1e-1))"
 LOADER: Any = None  # only glob(*) asks it

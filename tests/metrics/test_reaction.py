@@ -35,7 +35,7 @@ from gan_aug.metrics.memorisation import flat
 from gan_aug.metrics.precision_recall import distances, precision_recall
 from gan_aug.metrics.sample import Sample
 from gan_aug.models.classifier import weights_hash
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.quality import QualitySettings
 

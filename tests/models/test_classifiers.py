@@ -23,7 +23,7 @@ from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.networks.pretrained import read_state
 from gan_aug.models.networks.resnet import ResNet18
 from gan_aug.models.networks.timm import TimmClassifier
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 KNOWN = ("data.channels=3", "data.num_classes=5", "data.classes=[a,b,c,d,e]")
 NAMES = ("cnn", "cnn4", "resnet18", "timm", "vit")

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_aug.models.gans.pix2pix import CONDITIONS, condition_of, hidden
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def images(n: int = 3, channels: int = 1, size: int = 64) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gan_aug.data.batches import Batches, Pool, shuffled, to_float
 from gan_aug.models.gans.base import Request
 from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.callbacks import Checkpoints
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gan_aug.models.generators.ddpm import CHECKPOINT, DDPM
-from gan_aug.run.errors import Diverged, GanAugError
+from gan_aug.runtime.errors import Diverged, GanAugError
 
 pytest.importorskip("diffusers")
 

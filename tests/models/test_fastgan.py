@@ -18,7 +18,7 @@ from gan_aug.models.gans.fastgan import (
     Generator,
     SkipExcitation,
 )
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def make(*overrides: str, **shape: int) -> FastGAN:

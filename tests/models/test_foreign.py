@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from gan_aug.models.augment import ClassicAugment
 from gan_aug.models.foreign import Foreign, build_augment, try_augment
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Node
 
 

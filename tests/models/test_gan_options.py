@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan_aug.models.adaptive_augment import ADJUST_EVERY, AdaptiveAugment
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.callbacks import Checkpoints
 
 

@@ -15,7 +15,7 @@ from support import BINARY
 from gan_aug.data.image_table import ImageTable
 from gan_aug.models.generators.base import AT_ONCE, Generator, Resumable
 from gan_aug.models.generators.fitted import FittedGenerator, build
-from gan_aug.run.errors import Diverged, GanAugError
+from gan_aug.runtime.errors import Diverged, GanAugError
 from gan_aug.settings.class_facts import file_of, gan_facts
 from gan_aug.settings.models import GeneratorSettings
 

@@ -17,7 +17,7 @@ from gan_aug.models.learners.sgan import SemiSupervisedGAN, evidence
 from gan_aug.models.losses import adversarial_loss
 from gan_aug.models.networks.cnn4 import PooledCNN
 from gan_aug.models.networks.resnet import ResNet18
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 KEY = "arms.sgan.learner"
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan_aug.models.losses import adversarial_loss, gradient_penalty
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 LOGITS = torch.tensor([-1.5, 0.0, 2.0], dtype=torch.float64)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256])

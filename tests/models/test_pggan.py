@@ -28,7 +28,7 @@ from gan_aug.models.gans.pggan import (
     growth_at,
 )
 from gan_aug.models.restore import rebuild_gan
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.callbacks import Checkpoints
 
 NO_AUGMENT = "model.augment=null"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.gans.pix2pix import CONDITIONS, Generator, condition_of
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 PLAIN = "model.augment=null"
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.r3gan import R3GAN, Block, Discriminator, Generator
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 GAMMA = 0.7
 

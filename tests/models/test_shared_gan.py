@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from gan_aug.data.origin import Origin
 from gan_aug.models import restore
 from gan_aug.models.restore import NAME, checkpoint_sha256, load_gan, write_shared
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import sha256_of
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import sha256_of
 
 
 def share(model: str, folder: Path, *overrides: str) -> tuple[Any, Any, Path]:

@@ -18,7 +18,7 @@ from gan_aug.data.splits import make_splits
 from gan_aug.models import synthesis
 from gan_aug.models.gans.base import Request, Synthesised
 from gan_aug.models.synthesis import images_by_class, images_of, translates
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 CLASSES = ["normal", "bacteria", "virus"]
 

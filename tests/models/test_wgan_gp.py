@@ -10,7 +10,7 @@ from torch import nn
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.base import GAN, Batch
 from gan_aug.models.gans.wgan_gp import Critic, LayerNorm
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def first_step(*overrides: str) -> tuple[GAN, Batch, torch.Tensor]:

@@ -18,7 +18,7 @@ from gan_aug.report import predictions
 from gan_aug.report.archive import files_to_keep
 from gan_aug.report.build import write_report
 from gan_aug.report.read import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 Command = Callable[..., Any]
 EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.02}

@@ -11,7 +11,7 @@ import pytest
 from fake_study import N, change, report_without_figures, write_study
 
 from gan_aug.report.read import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 EFFECTS = {"real": 0.0, "duplicate": 0.0, "gan": 0.05}
 ENDPOINTS = [

@@ -15,7 +15,7 @@ from gan_aug.report import study as studies
 from gan_aug.report.build import write_report
 from gan_aug.report.predictions import PredictionTables
 from gan_aug.report.read import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def fifo(path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from gan_aug.metrics.classification import to_probabilities
 from gan_aug.report.predictions import Predicted, to_keep, write_predictions
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def probabilities_of(kept: np.ndarray) -> np.ndarray:

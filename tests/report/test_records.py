@@ -10,7 +10,7 @@ import pytest
 from fake_study import ARMS, change, write_study
 
 from gan_aug.report.records import DrawResult, FitResult
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 @pytest.fixture

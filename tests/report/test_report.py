@@ -26,7 +26,7 @@ from gan_aug.report.figures import roc_curve
 from gan_aug.report.metrics import AT_VALIDATION_THRESHOLD
 from gan_aug.report.phrases import points
 from gan_aug.report.predictions import Predicted, hash_of, write_predictions
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 Command = Callable[..., Any]
 NONE = dict.fromkeys(ARMS, 0.0)

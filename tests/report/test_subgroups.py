@@ -15,7 +15,7 @@ from gan_aug.report import build
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.predictions import Predicted, hash_of, read_predictions, write_predictions
 from gan_aug.report.read import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 EFFECTS = {"real": 0.0, "classic": 0.0, "duplicate": 0.0, "gan": 0.0}
 DECLARED = {"split": "test", "metric": "auroc", "group": {"sex": "F"}, "smallest_effect": 0.01}

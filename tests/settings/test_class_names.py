@@ -16,8 +16,8 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import settle_training
 from gan_aug.data.source import Source
-from gan_aug.run.arguments import _in_grammar, joined
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import _in_grammar, joined
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.by_name import by_name
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.study import StudySettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings import class_facts
 from gan_aug.settings.class_facts import GanFacts, class_constants, classes_made, classes_of
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from support import TINY_STUDY, settings_of
 
-from gan_aug.run.arguments import for_hydra
-from gan_aug.run.command_line import message_of
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import for_hydra
+from gan_aug.runtime.command_line import message_of
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.whole import of_plain
 

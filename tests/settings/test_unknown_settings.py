@@ -10,7 +10,7 @@ import pytest
 from support import settings_of
 
 from gan_aug.arms.check import check_arms
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import kind_of
 from gan_aug.settings.study import StudySettings
 

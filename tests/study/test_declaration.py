@@ -10,7 +10,7 @@ import pytest
 from support import settings_of
 
 from gan_aug.report.records import DECLARATION
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.study.draw import declare
 

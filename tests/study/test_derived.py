@@ -16,7 +16,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.source import Source
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 from gan_aug.study.draw import declare
 from gan_aug.study.settle import derive, settle_study

@@ -16,8 +16,8 @@ from gan_aug.data.exported import ExportedDraw
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
-from gan_aug.run.arguments import with_list
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import with_list
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import ExportSettings
 from gan_aug.study.export import export_draws
 from gan_aug.study.settle import settle_study

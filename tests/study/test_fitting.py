@@ -15,7 +15,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.fit import Fit
 from gan_aug.models.networks.cnn import SmallCNN
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study.fits import predict
 
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from support import TINY_STUDY, check_study, run_command
 
 from gan_aug.report.records import GANFacts
-from gan_aug.run.errors import Diverged, GanAugError
-from gan_aug.run.files import sha256_of
+from gan_aug.runtime.errors import Diverged, GanAugError
+from gan_aug.runtime.files import sha256_of
 from gan_aug.study import gans
 
 STUDY = (

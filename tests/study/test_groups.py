@@ -13,7 +13,7 @@ from support import FP32, check_study, settings_of, write_image
 
 from gan_aug.data.prepare import load
 from gan_aug.data.sources.phantom import Phantom
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study.groups import groups_to_keep, settle_groups
 from gan_aug.study.settle import settle_study
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import ROOT, TINY_QUALITY, TINY_STUDY, check_study, settings_of, write_image
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study import gans
 
 Command = Callable[..., Any]

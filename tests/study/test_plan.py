@@ -15,7 +15,7 @@ from support import FP32, TINY_DATA, TINY_QUALITY, settings_of
 
 from gan_aug.report.power import lines_on_power
 from gan_aug.report.statistics import draws_needed
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.study import timing
 from gan_aug.study.plan import planned

@@ -13,8 +13,8 @@ from support import FP32, TINY_DATA, check_study, run_command, settings_of
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load
-from gan_aug.run.arguments import for_hydra
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.arguments import for_hydra
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study.images import DrawImages
 from gan_aug.study.settle import settle_study
 

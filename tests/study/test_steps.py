@@ -14,7 +14,7 @@ from support import TINY_DATA, run_command, settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.report.read import read_study
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.study import rules
 
 STUDY = (

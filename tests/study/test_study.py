@@ -31,8 +31,8 @@ from support import (
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.prepare import load, prepare
 from gan_aug.metrics.memorisation import OF_SOURCES
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import settle_precision
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import settle_precision
 from gan_aug.study import rules
 from gan_aug.study.draw import check_first
 from gan_aug.study.gans import generated_classes, held_out_of

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from support import TINY_CNN, TINY_GAN, run_command
 from tensorboard_view import View
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Node
 from gan_aug.training.plugins import Fitting, build_all
 

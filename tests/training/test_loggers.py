@@ -18,7 +18,7 @@ import torch
 from fake_study import change
 from support import TINY_CNN, TINY_STUDY, run_command, settings_of
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.loggers import MLflow, Service, WandB, close_all
 from gan_aug.training.plugins import Fitting, build_all
 

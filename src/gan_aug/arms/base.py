@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gan_aug.arms.base import mixing_of, mixings_of, source_of
 from gan_aug.arms.folder import FolderImages
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings

@@ -9,7 +9,7 @@ from pydantic import Field
 from gan_aug.arms.base import AddedFrom, Draw
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.synthetic import Generated
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Settings
 from gan_aug.settings.values import From0, Positive, Share
 

@@ -14,7 +14,7 @@ from gan_aug.arms.gan import GANImages
 from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.values import MEANINGS, PathText, Seen
 

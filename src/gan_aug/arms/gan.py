@@ -10,7 +10,7 @@ from pydantic import Field
 from gan_aug.arms.base import Draw, Taken
 from gan_aug.arms.filter import Filtered
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.class_facts import made_with
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pydantic import Field
 from gan_aug.arms.base import ArmImages, Mixing, Parts
 from gan_aug.arms.unlabelled import unlabelled_of
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.models import LearnerNode
 from gan_aug.settings.values import Wanted
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_aug.arms.base import AddedFrom, Draw, Taken
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import ARM
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.values import Share
 
 if TYPE_CHECKING:

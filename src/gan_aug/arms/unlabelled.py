@@ -13,9 +13,9 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated, read_set, write_set
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import remove_folder
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import remove_folder
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.class_facts import GanFacts, gan_facts
 from gan_aug.settings.models import GeneratorSettings
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_aug.data.image_table import ImageTable
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.seeds import stream_seed
 
 AT_ONCE = 256
 """Images of an evaluation batch."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import MOST_JSON, read_bytes, remove_folder, sha256_of, sha256_of_json
-from gan_aug.run.lock import Lock
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import MOST_JSON, read_bytes, remove_folder, sha256_of, sha256_of_json
+from gan_aug.runtime.lock import Lock
 
 Index = dict[str, Any]
 """What is known of the images, or what they depend on, as JSON takes it."""

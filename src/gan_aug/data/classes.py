@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.settings.by_name import by_name, class_named, names_in, normal, values_by_class
 
 LONGEST_NAME = 100

@@ -22,7 +22,7 @@ from gan_aug.data.batches import (
 )
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 CHOOSING = frozenset({"validation", "development"})
 """Splits that may choose something; all others are tests, read once per fit, at its end."""

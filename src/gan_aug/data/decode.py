@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.dicom import Window
 from gan_aug.data.picture import decode
-from gan_aug.run.errors import GanAugError, see
-from gan_aug.run.files import open_regular, read_bytes
-from gan_aug.run.progress import track
+from gan_aug.runtime.errors import GanAugError, see
+from gan_aug.runtime.files import open_regular, read_bytes
+from gan_aug.runtime.progress import track
 
 MAX_BYTES = 2**30
 """Larger files are refused unread: `MAX_PIXELS` of 16-bit RGBA take no more, uncompressed."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
-from gan_aug.run.errors import require, said_of_file
+from gan_aug.runtime.errors import require, said_of_file
 
 # They name no file; what is wrong with one is said below.
 warnings.filterwarnings("ignore", module=r"pydicom\.")

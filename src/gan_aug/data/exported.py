@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from gan_aug.data.origin import MOST_CLASSES, ClassName, Sha256
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.stored_model import Stored
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.stored_model import Stored
 
 DRAW_FILE = "draw.json"
 _MOST = 256 * 2**20

@@ -12,8 +12,8 @@ from gan_aug.data.cache import own_cache
 from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
 from gan_aug.data.prepare import cache_dir_of
 from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import open_regular
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import open_regular
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import MOST_IMAGES

@@ -32,8 +32,8 @@ from gan_aug.data.prepare import load
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import held_out_pixels
-from gan_aug.run.errors import GanAugError, see
-from gan_aug.run.stored_model import Part
+from gan_aug.runtime.errors import GanAugError, see
+from gan_aug.runtime.stored_model import Part
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import Seen
 

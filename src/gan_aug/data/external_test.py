@@ -18,7 +18,7 @@ from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.source import ExternalTest, Notes, Source, extra_copies
 from gan_aug.data.sources.folder import Folder
-from gan_aug.run.errors import GanAugError, as_typed, see
+from gan_aug.runtime.errors import GanAugError, as_typed, see
 from gan_aug.settings.by_name import class_named, normal
 from gan_aug.settings.data import DataSettings, ExternalSettings
 

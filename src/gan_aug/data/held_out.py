@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, see, warn
+from gan_aug.runtime.errors import GanAugError, see, warn
 
 _HALVES_STREAM = 20200216
 _SIDES_STREAM = 20200217

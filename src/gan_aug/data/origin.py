@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gan_aug.data.classes import is_class_name
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.stored_model import Part, Stored
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.stored_model import Part, Stored
 
 MANIFEST = "manifest.json"
 AGAIN = "generate the set again"

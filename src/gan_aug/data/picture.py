@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from gan_aug.data.complete import Refused, lacks_pixels
 from gan_aug.data.dicom import Window, is_dicom, read_dicom
-from gan_aug.run.errors import said_of_file
+from gan_aug.runtime.errors import said_of_file
 
 MAX_PIXELS = 89_478_485
 """Larger images are refused as decompression bombs; the size Pillow starts to warn at."""

@@ -12,8 +12,8 @@ from gan_aug.data.external_test import with_external_tests
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint, make_splits
 from gan_aug.data.synthetic import SyntheticSet, read_set
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.terminal import printable
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.terminal import printable
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import AUTO
 

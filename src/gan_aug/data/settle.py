@@ -11,7 +11,7 @@ from gan_aug.data.held_out import FEWEST, left_to_measure
 from gan_aug.data.prepare import Prepared, cut, prepare
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, warn
+from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 from gan_aug.settings.commands import SettledTrain, TrainSettings

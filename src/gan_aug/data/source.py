@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import connected, firsts
-from gan_aug.run.errors import GanAugError, see
+from gan_aug.runtime.errors import GanAugError, see
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gan_aug.data.source import (
     units,
     without_conflicts,
 )
-from gan_aug.run.errors import GanAugError, see
+from gan_aug.runtime.errors import GanAugError, see
 
 _HOLDOUT_STREAM = 20180222
 """Seeds the holdout, which is the same for every draw (the data set's publication day)."""

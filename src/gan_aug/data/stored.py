@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import gan_aug.data.sources
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.wording import line_of

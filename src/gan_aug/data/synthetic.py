@@ -15,8 +15,8 @@ from PIL import Image
 
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, see, warn
-from gan_aug.run.files import new_folder, read_bytes, refuse_links, sha256_of
+from gan_aug.runtime.errors import GanAugError, see, warn
+from gan_aug.runtime.files import new_folder, read_bytes, refuse_links, sha256_of
 
 
 class DamagedSet(GanAugError):

@@ -17,9 +17,9 @@ from gan_aug.evaluation.subject import Subject, source_images
 from gan_aug.metrics.memorisation import closest_pairs
 from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
-from gan_aug.run.files import replace_file, write_json, write_text
-from gan_aug.run.record import Run
-from gan_aug.run.terminal import console, csv_of, quieten
+from gan_aug.runtime.files import replace_file, write_json, write_text
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.terminal import console, csv_of, quieten
 from gan_aug.settings.commands import EvaluateSettings
 
 GOOD = {"lower": "↓", "higher": "↑", "baseline": "="}

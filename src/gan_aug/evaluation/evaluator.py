@@ -32,7 +32,7 @@ from gan_aug.evaluation.reference_classifier import (
 from gan_aug.metrics.sample import Context, Metric, Predict, Sample
 from gan_aug.models.classifier import probabilities
 from gan_aug.models.gans.base import GAN
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.quality import QualitySettings
 
 HALVINGS = 5

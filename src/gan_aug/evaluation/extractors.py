@@ -20,7 +20,7 @@ from gan_aug.evaluation.reference_classifier import ReferenceClassifier
 from gan_aug.models.classifier import weights_hash
 from gan_aug.models.networks.pretrained import fetched
 from gan_aug.models.networks.resnet import IMAGENET
-from gan_aug.run.errors import GanAugError, require
+from gan_aug.runtime.errors import GanAugError, require
 
 BATCH = 100
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gan_aug.run.stored_model import Part
+from gan_aug.runtime.stored_model import Part
 
 Values = dict[str, float]
 BASELINE, GENERATED = "real", "generated"

@@ -19,10 +19,10 @@ from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.models.classifier import Classifier, probabilities, weights_hash
 from gan_aug.models.fit import fit_classifier
 from gan_aug.models.weights_file import Damaged, read_weights, write_weights
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import sha256_of_json
-from gan_aug.run.lock import Lock
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import sha256_of_json
+from gan_aug.runtime.lock import Lock
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import Node
 from gan_aug.settings.quality import QualitySettings
 

@@ -23,10 +23,10 @@ from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import SUFFIX, load_gan, read_config
 from gan_aug.models.synthesis import images_by_class
-from gan_aug.run.arguments import typed_settings
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.hardware import use_threads
-from gan_aug.run.record import Run
+from gan_aug.runtime.arguments import typed_settings
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.hardware import use_threads
+from gan_aug.runtime.record import Run
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import Seen
@@ -79,7 +79,7 @@ def with_data(settings: S, typed: Collection[str]) -> S:
     """Fill in `data` from the checkpoint or the set's file; what the command line says of it wins.
 
     An external set whose generator did not see a draw may have no such file: all is typed then.
-    `typed` is from `gan_aug.run.arguments.typed_settings`.
+    `typed` is from `gan_aug.runtime.arguments.typed_settings`.
 
     Raises:
         GanAugError: no checkpoint, or no synthetic set, of gan_aug; or settings that its data set

@@ -17,10 +17,10 @@ from gan_aug.data.prepare import load
 from gan_aug.data.source import ExternalTest
 from gan_aug.inspection.facts import Facts, Group, Groups, find_facts
 from gan_aug.pages import html
-from gan_aug.run.errors import warn
-from gan_aug.run.files import write_text
-from gan_aug.run.record import Run
-from gan_aug.run.terminal import console, csv_of, printable
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.files import write_text
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.terminal import console, csv_of, printable
 from gan_aug.settings.commands import InspectSettings
 
 COLUMNS = 8

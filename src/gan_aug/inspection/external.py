@@ -15,11 +15,11 @@ from gan_aug.data.external_files import decode_set, files_by_class, find_set
 from gan_aug.data.external_set import LOOKED_AT, load_small
 from gan_aug.data.image_table import concatenate
 from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import write_text
-from gan_aug.run.record import Run
-from gan_aug.run.stored_model import Stored
-from gan_aug.run.terminal import console, csv_of, printable
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import write_text
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.stored_model import Stored
+from gan_aug.runtime.terminal import console, csv_of, printable
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.commands import InspectSettings
 

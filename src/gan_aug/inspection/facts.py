@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Source
-from gan_aug.run.stored_model import Stored
+from gan_aug.runtime.stored_model import Stored
 
 FEW = 30
 """Images of a class in a split, below which that is said."""

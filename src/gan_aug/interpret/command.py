@@ -39,10 +39,10 @@ from gan_aug.models.rebuild import untrained_gan
 from gan_aug.models.restore import read_config
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
-from gan_aug.run.files import replace_file, write_json, write_text
-from gan_aug.run.record import Run
-from gan_aug.run.seeds import stream_seed
-from gan_aug.run.terminal import quieten
+from gan_aug.runtime.files import replace_file, write_json, write_text
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.seeds import stream_seed
+from gan_aug.runtime.terminal import quieten
 from gan_aug.settings.base import Node, Plain, build_plain
 from gan_aug.settings.commands import SettledExplain
 

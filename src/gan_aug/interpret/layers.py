@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 ENLARGED = (1, 2, 4)
 """Sides of the images that receptive fields are measured in, until no border hides them."""

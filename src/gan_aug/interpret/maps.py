@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from gan_aug.interpret.copies import Explained, Versions
 from gan_aug.interpret.layers import recorded
 from gan_aug.interpret.sheets import maps_figure, mean_maps_figure
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Plain
 
 LEAST_SIDE = 8

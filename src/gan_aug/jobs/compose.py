@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.jobs.submission import Job
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.run_record import RECORD, is_finished
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.run_record import RECORD, is_finished
 from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.whole import Whole, plain_of, validate
 

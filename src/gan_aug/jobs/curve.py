@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import read_bytes, read_json
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import read_bytes, read_json
 
 Rows = list[tuple[int, str, float]]
 MOST_BYTES = 256 * 2**20

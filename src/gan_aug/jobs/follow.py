@@ -17,11 +17,11 @@ from statistics import median
 from typing import Any, TypeVar
 
 from gan_aug.jobs.submission import ASKED, Submission, submissions
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.find import find_runs
-from gan_aug.run.progress import PROGRESS, Progress
-from gan_aug.run.record import LOCK, is_busy
-from gan_aug.run.run_record import RECORD, read_record
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.progress import PROGRESS, Progress
+from gan_aug.runtime.record import LOCK, is_busy
+from gan_aug.runtime.run_record import RECORD, read_record
 
 SILENT_SECONDS = 600.0
 """How long a cluster may take to run a job again that it has stopped."""
@@ -35,7 +35,7 @@ _Asked = tuple[Submission, int]
 
 
 class State(StrEnum):
-    """How a job stands; what run.json says then stands beside `Status` (run/run_record.py)."""
+    """How a job stands; what run.json says then stands beside `Status` (runtime/run_record.py)."""
 
     WAITING = "waiting"
     RUNNING = "running"

@@ -16,9 +16,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Sweep
 
-from gan_aug.run.errors import GanAugError, said
-from gan_aug.run.files import claim, not_writable
-from gan_aug.run.lock import Lock
+from gan_aug.runtime.errors import GanAugError, said
+from gan_aug.runtime.files import claim, not_writable
+from gan_aug.runtime.lock import Lock
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -18,10 +18,10 @@ from gan_aug.jobs.follow import Follower, State
 from gan_aug.jobs.pool import Ended, JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
-from gan_aug.run.errors import GanAugError, require
-from gan_aug.run.hardware import allowed, check_gpu, cores, free
-from gan_aug.run.launched import users_environment
-from gan_aug.run.sweep_table import leave_table_to_others
+from gan_aug.runtime.errors import GanAugError, require
+from gan_aug.runtime.hardware import allowed, check_gpu, cores, free
+from gan_aug.runtime.launched import users_environment
+from gan_aug.runtime.sweep_table import leave_table_to_others
 
 if TYPE_CHECKING:
     from gan_aug.jobs.slurm import Queued

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from gan_aug.jobs.submission import Submission
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.launched import BUSY, PARENT, WAIT
-from gan_aug.run.record import STOPPED, note_end
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.launched import BUSY, PARENT, WAIT
+from gan_aug.runtime.record import STOPPED, note_end
+from gan_aug.runtime.run_record import read_record
 
 GRACE_SECONDS = 20.0
 """How long a job that was told to stop may take, before it is killed."""
@@ -27,7 +27,7 @@ _KILLED = 9
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job's process ended; the words of a run.json stand beside `Status` (run/run_record.py).
+    """How a job's process ended; a run.json's words stand beside `Status` (runtime/run_record.py).
 
     It is `busy` where another process works in its folder, and can go on where it was `stopped`. A
     negative `exit` code is the signal that ended it.

@@ -17,10 +17,10 @@ from gan_aug.jobs.journal import Space, StoredStudy, space_of
 from gan_aug.jobs.launching import run_here, slots_of, submission_of
 from gan_aug.jobs.pool import JobPool
 from gan_aug.jobs.submission import Job
-from gan_aug.run.errors import GanAugError, require
-from gan_aug.run.launched import DIVERGED, users_environment
-from gan_aug.run.run_record import RECORD, read_record
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError, require
+from gan_aug.runtime.launched import DIVERGED, users_environment
+from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import build_plain
 
 if TYPE_CHECKING:

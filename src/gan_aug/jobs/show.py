@@ -15,8 +15,8 @@ from rich.text import Text
 
 from gan_aug.jobs.follow import ENDED_BADLY, Followed, Follower, State, Sweep
 from gan_aug.jobs.submission import Job
-from gan_aug.run.errors import warn
-from gan_aug.run.terminal import console, printable, wide_console
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.terminal import console, printable, wide_console
 
 COLOURS = {
     State.RUNNING: "cyan",

@@ -30,10 +30,10 @@ from submitit.helpers import DelayedSubmission
 from gan_aug.jobs.pool import JobPool, check_numbers, threads_of
 from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission, submissions
-from gan_aug.run.errors import GanAugError, said, warn
-from gan_aug.run.files import not_writable, write_text
-from gan_aug.run.find import report_due
-from gan_aug.run.stored_model import Stored
+from gan_aug.runtime.errors import GanAugError, said, warn
+from gan_aug.runtime.files import not_writable, write_text
+from gan_aug.runtime.find import report_due
+from gan_aug.runtime.stored_model import Stored
 
 TASKS = "slurm.json"
 REQUEUES = 1000

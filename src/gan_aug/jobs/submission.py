@@ -17,13 +17,13 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import PrivateAttr, field_validator
 
-from gan_aug.run.arguments import quoted
-from gan_aug.run.find import JOBS
-from gan_aug.run.launched import COMMAND
-from gan_aug.run.lock import Lock, is_held
-from gan_aug.run.record import new_record
-from gan_aug.run.run_record import RunRecord
-from gan_aug.run.stored_model import Part, Stored
+from gan_aug.runtime.arguments import quoted
+from gan_aug.runtime.find import JOBS
+from gan_aug.runtime.launched import COMMAND
+from gan_aug.runtime.lock import Lock, is_held
+from gan_aug.runtime.record import new_record
+from gan_aug.runtime.run_record import RunRecord
+from gan_aug.runtime.stored_model import Part, Stored
 
 ASKED = "jobs.json"
 _REMEDY = "remove it and repeat the command of its jobs"

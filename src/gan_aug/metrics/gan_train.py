@@ -6,7 +6,7 @@ import torch
 
 from gan_aug.metrics.classification import decisions, measure
 from gan_aug.metrics.sample import Context, Sample
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 def gan_train(real: Sample, fake: Sample, context: Context) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 ADJUST_EVERY = 4
 """Discriminator steps from one adjustment to the next, as in the paper."""

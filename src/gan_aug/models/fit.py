@@ -18,7 +18,7 @@ from gan_aug.data.datamodule import DataModule
 from gan_aug.models.classifier import Classifier, weights_hash
 from gan_aug.models.learners.base import Learner
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.errors import Diverged
+from gan_aug.runtime.errors import Diverged
 from gan_aug.settings.base import Node, build_plain
 
 
@@ -26,7 +26,7 @@ def make_trainer(settings: Node, **own: Any) -> Trainer:
     """Build the trainer of conf/trainer, with what a fit adds; GanAugError: it describes none.
 
     It takes no notice of a cluster. Within a Slurm job Lightning would take over its signals and
-    count its tasks; what goes on after a requeue is the run folder's matter (`gan_aug.run.record`).
+    count its tasks; what goes on after a requeue is the run folder's (`gan_aug.runtime.record`).
     """
     plain = {k: v for k, v in settings.plain().items() if k != "threads"}  # the whole process's
     trainer: Trainer = build_plain(plain, "trainer", plugins=[LightningEnvironment()], **own)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan_aug.run.errors import GanAugError, innermost, said
+from gan_aug.runtime.errors import GanAugError, innermost, said
 from gan_aug.settings.base import Node
 
 

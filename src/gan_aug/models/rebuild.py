@@ -27,7 +27,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
-from gan_aug.run.errors import GanAugError, said
+from gan_aug.runtime.errors import GanAugError, said
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made, gan_facts
 

@@ -29,9 +29,9 @@ from gan_aug.models.weights_file import (
     shapes_of,
     write_weights,
 )
-from gan_aug.run.errors import GanAugError, said, see
-from gan_aug.run.files import read_json, sha256_of
-from gan_aug.run.stored_model import Part, Stored, first_fault
+from gan_aug.runtime.errors import GanAugError, said, see
+from gan_aug.runtime.files import read_json, sha256_of
+from gan_aug.runtime.stored_model import Part, Stored, first_fault
 from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.wording import line_of

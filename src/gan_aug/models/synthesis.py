@@ -17,9 +17,9 @@ from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN, Request, Sources
 from gan_aug.models.restore import checkpoint_sha256
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import track
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.progress import track
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import open_regular, replace_file
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import open_regular, replace_file
 
 MOST_BYTES = 2 * 2**30
 MOST_HEADER = 4 * 2**20

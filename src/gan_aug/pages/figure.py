@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
-from gan_aug.run.errors import warn
+from gan_aug.runtime.errors import warn
 
 _SANS = re.compile("Sans|Gothic|Hei")
 _NO_CHARACTER = 0xFDD0

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
-from gan_aug.run.errors import require
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.errors import require
 
 if TYPE_CHECKING:
     from gan_aug.report.summary import Answer

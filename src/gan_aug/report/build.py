@@ -28,9 +28,9 @@ from gan_aug.report.read import read_study
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study
 from gan_aug.report.summary import Answer, Summary, plain, summarise
-from gan_aug.run.errors import warn
-from gan_aug.run.files import refuse_links, replace_file, write_json, write_text
-from gan_aug.run.terminal import cell
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.files import refuse_links, replace_file, write_json, write_text
+from gan_aug.runtime.terminal import cell
 
 
 def answered(study: Study) -> tuple[Summary, Answer]:
@@ -42,7 +42,7 @@ def answered(study: Study) -> tuple[Summary, Answer]:
 
 
 def as_csv(table: pl.DataFrame) -> str:
-    """Return a table as CSV that spreadsheets may open: see `gan_aug.run.terminal`."""
+    """Return a table as CSV that spreadsheets may open: see `gan_aug.runtime.terminal`."""
     texts = pl.col(pl.String).map_elements(cell, return_dtype=pl.String)
     return table.with_columns(texts).rename(cell).write_csv()
 

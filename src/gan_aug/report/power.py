@@ -12,9 +12,9 @@ from gan_aug.report.comparisons import LEVEL, Pair, family
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.read import read_study
 from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.find import find_runs
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.design import Endpoint, Question
 
 FIRST = 5

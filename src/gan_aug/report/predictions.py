@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_aug.metrics.classification import to_probabilities
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import open_regular, read_bytes, replace_file
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import open_regular, read_bytes, replace_file
 
 MOST_BYTES = 256 * 2**20
 """Of the arrays of one fit, packed or not."""

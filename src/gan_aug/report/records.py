@@ -12,8 +12,8 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.groups import MOST_GROUPS, Groups
 from gan_aug.evaluation.measured import Quality
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.stored_model import Part, Stored
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.stored_model import Part, Stored
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.settings.values import MOST_COLUMNS

@@ -21,8 +21,8 @@ from gan_aug.report.predictions import (
     read_predictions,
 )
 from gan_aug.report.records import REMEDY, DrawResult, FitResult
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.run_record import DataNotes, ExternalNotes, RunRecord
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.run_record import DataNotes, ExternalNotes, RunRecord
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint
 from gan_aug.settings.values import SPLITS

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gan_aug.run.errors import GanAugError, innermost, said
+from gan_aug.runtime.errors import GanAugError, innermost, said
 
 Plain = dict[str, Any]
 """Plain containers by key, as JSON and configurations hold them."""

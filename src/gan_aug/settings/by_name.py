@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 
 
 def normal(name: str) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 _MODULE = re.compile(r"gan_aug\.models\.(gans|networks)\.([a-z0-9_]+)")
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gan_aug.run.errors import GanAugError, as_typed, see
+from gan_aug.runtime.errors import GanAugError, as_typed, see
 from gan_aug.settings.base import Node, Settings
 from gan_aug.settings.class_facts import gan_facts, image_sizes
 from gan_aug.settings.data import DataSettings, SettledData

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.values import (
     SPLITS,

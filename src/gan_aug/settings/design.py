@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Predicate
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.by_name import by_name, normal, values_by_class
 from gan_aug.settings.values import (

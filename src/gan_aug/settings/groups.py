@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 
 CHOSEN_BY = {
     **{group: group for group in ("data", "model", "trainer", "callbacks", "logger", "quality")},

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.class_facts import gan_facts
 from gan_aug.settings.values import (

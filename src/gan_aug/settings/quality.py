@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Node, Settings, own
 from gan_aug.settings.models import FixedStepsClassifier
 from gan_aug.settings.values import MOST_IMAGES, Auto, From0, Index, Names, PathText, Positive

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings, SettledArm
 from gan_aug.settings.commands import FittingSettings, check_model
 from gan_aug.settings.data import SettledData

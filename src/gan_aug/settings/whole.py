@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 from pydantic import PrivateAttr, ValidationError
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.groups import no_group
 from gan_aug.settings.wording import line_of, missing, no_such_setting

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.settings.groups import CHOSEN_BY, choose, no_group
 
 _CALLED = {"boolean": "true or false", "string": "text", "null": "null", "array": "a list"}

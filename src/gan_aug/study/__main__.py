@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.run.command_line import command
-from gan_aug.run.errors import require
-from gan_aug.run.hardware import AUTO, take_threads, use_threads
-from gan_aug.run.progress import reporting
-from gan_aug.run.record import Busy, Run
+from gan_aug.runtime.command_line import command
+from gan_aug.runtime.errors import require
+from gan_aug.runtime.hardware import AUTO, take_threads, use_threads
+from gan_aug.runtime.progress import reporting
+from gan_aug.runtime.record import Busy, Run
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
 

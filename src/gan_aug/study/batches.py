@@ -15,7 +15,7 @@ from gan_aug.data.batches import Batch, Groups, Plan, Pool, even_shares
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.report.records import Shown, Unlabelled, Used
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
 
 

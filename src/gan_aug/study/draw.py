@@ -30,11 +30,11 @@ from gan_aug.models.generators.fitted import build as build_generator
 from gan_aug.pages.html import png_of, sheet
 from gan_aug.report import records
 from gan_aug.report.metrics import MeasuredFit, titles_of
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import not_writable, replace_file, sha256_of
-from gan_aug.run.find import find_runs
-from gan_aug.run.record import Run
-from gan_aug.run.terminal import console, quieten
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import not_writable, replace_file, sha256_of
+from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.terminal import console, quieten
 from gan_aug.settings.base import building
 from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
 from gan_aug.settings.models import GanSettings, GeneratorSettings

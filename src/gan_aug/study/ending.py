@@ -10,11 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.find import report_due
-from gan_aug.run.record import Busy, wait_until_free
-from gan_aug.run.run_record import read_record
-from gan_aug.run.sweep_table import RememberSweep, print_table
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.find import report_due
+from gan_aug.runtime.record import Busy, wait_until_free
+from gan_aug.runtime.run_record import read_record
+from gan_aug.runtime.sweep_table import RememberSweep, print_table
 
 _study_dir: Path | None = None
 _with_others: list[Path] = []

@@ -18,9 +18,9 @@ from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.pages.confusion import confusion_figure
 from gan_aug.report.metrics import MeasuredFit
 from gan_aug.report.records import DrawResult, FitResult
-from gan_aug.run.errors import warn
-from gan_aug.run.record import Run
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.study import SettledStudy
 from gan_aug.training import tensorboard as board
 from gan_aug.training.tensorboard import At

@@ -18,10 +18,10 @@ from gan_aug.data.sources.tree import IMAGES
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
 from gan_aug.pages.html import png_of
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import new_folder, read_bytes, sha256_of
-from gan_aug.run.run_record import differences
-from gan_aug.run.terminal import csv_of, printable
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import new_folder, read_bytes, sha256_of
+from gan_aug.runtime.run_record import differences
+from gan_aug.runtime.terminal import csv_of, printable
 from gan_aug.settings.groups import CHOSEN_BY
 from gan_aug.settings.study import ExportSettings, SettledStudy, StudySettings
 from gan_aug.study.settle import settle_study

@@ -9,10 +9,10 @@ from gan_aug.data.held_out import FEWEST, HeldOut
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator
 from gan_aug.evaluation.measured import GENERATED, Quality
-from gan_aug.run.errors import warn
-from gan_aug.run.progress import stage
-from gan_aug.run.record import Run
-from gan_aug.run.run_record import RECORD
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.progress import stage
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RECORD
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.other_draws import EXTERNAL, check_same_files, files_of_arms
 

@@ -36,10 +36,10 @@ from gan_aug.report.predictions import (
     write_predictions,
 )
 from gan_aug.report.records import FitResult
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json, sha256_of_json, write_json
-from gan_aug.run.progress import stage
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import read_json, sha256_of_json, write_json
+from gan_aug.runtime.progress import stage
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.base import build_plain
 from gan_aug.settings.models import LearnerNode
@@ -49,7 +49,7 @@ from gan_aug.training.callbacks import ReportProgress
 
 FOR_ADDED_IMAGES: Final = "judge"
 """In place of a repeat: the fit on a draw's real images that is asked about added ones. It is a
-purpose of seeds (`run/seeds.py`) and keeps its text: another would give it other weights."""
+purpose of seeds (`runtime/seeds.py`) and keeps its text: another would give it other weights."""
 SHARED = ".fits"
 """In a study's folder."""
 _AGAIN = "fitting again"

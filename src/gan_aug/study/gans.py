@@ -26,14 +26,14 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import NAME, load_gan, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
-from gan_aug.run.errors import Diverged, GanAugError, said, warn
-from gan_aug.run.files import read_json, sha256_of, sha256_of_json
-from gan_aug.run.hardware import record_threads
-from gan_aug.run.lock import Lock
-from gan_aug.run.progress import stage, update
-from gan_aug.run.record import Run
-from gan_aug.run.run_record import RECORD, read_record
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import Diverged, GanAugError, said, warn
+from gan_aug.runtime.files import read_json, sha256_of, sha256_of_json
+from gan_aug.runtime.hardware import record_threads
+from gan_aug.runtime.lock import Lock
+from gan_aug.runtime.progress import stage, update
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.alike import deciding
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import gan_facts, made_with

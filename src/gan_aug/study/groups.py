@@ -11,7 +11,7 @@ from gan_aug.data.groups import FEWEST, MOST_GROUPS, Groups, GroupsByColumn
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, as_typed
+from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.settings.base import Plain
 from gan_aug.settings.by_name import class_named, normal
 from gan_aug.settings.design import OF_DRAW, Design, Endpoint

@@ -16,9 +16,9 @@ from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
 from gan_aug.models.classifier import Classifier, probabilities
 from gan_aug.report.records import GANFacts
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import remove_folder
-from gan_aug.run.progress import stage
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import remove_folder
+from gan_aug.runtime.progress import stage
 from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages

@@ -12,9 +12,9 @@ from pathlib import Path
 from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.report.metrics import MeasuredFit
 from gan_aug.report.records import FitResult
-from gan_aug.run.errors import GanAugError, said, warn
-from gan_aug.run.files import read_json, write_json
-from gan_aug.run.record import Run
+from gan_aug.runtime.errors import GanAugError, said, warn
+from gan_aug.runtime.files import read_json, write_json
+from gan_aug.runtime.record import Run
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.events import DrawEvents
 from gan_aug.training.loggers import Service, close_all

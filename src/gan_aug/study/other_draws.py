@@ -15,10 +15,10 @@ from gan_aug.data.external_files import digest_of
 from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
-from gan_aug.run.errors import GanAugError, as_typed
-from gan_aug.run.find import find_runs
-from gan_aug.run.record import ANOTHER_STUDY
-from gan_aug.run.run_record import RECORD, RunRecord, read_record
+from gan_aug.runtime.errors import GanAugError, as_typed
+from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.record import ANOTHER_STUDY
+from gan_aug.runtime.run_record import RECORD, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings

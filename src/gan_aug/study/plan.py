@@ -26,10 +26,10 @@ from gan_aug.evaluation.reference_classifier import reference_path
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.launching import slots_of
 from gan_aug.report.power import lines_on_power
-from gan_aug.run.errors import warn
-from gan_aug.run.hardware import take_threads
-from gan_aug.run.record import Run
-from gan_aug.run.terminal import printable, quieten
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.hardware import take_threads
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.terminal import printable, quieten
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
 from gan_aug.settings.class_facts import made_with
 from gan_aug.settings.data import DataSettings

@@ -12,7 +12,7 @@ import torch
 from rich.table import Table
 
 from gan_aug.jobs.show import ROWS, span
-from gan_aug.run.terminal import printable, wide_console
+from gan_aug.runtime.terminal import printable, wide_console
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.timing import NONE, Cost, Seconds
 

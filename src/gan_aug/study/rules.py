@@ -12,7 +12,7 @@ from gan_aug.data.external_set import DECLARED
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits, check_disjoint
 from gan_aug.report.records import DrawResult, FitResult, RuleCheck, Unlabelled, maker_of
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 

@@ -12,8 +12,8 @@ from gan_aug.data.held_out import FEWEST
 from gan_aug.data.prepare import Prepared, prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
-from gan_aug.run.errors import GanAugError, see
-from gan_aug.run.hardware import settle_precision
+from gan_aug.runtime.errors import GanAugError, see
+from gan_aug.runtime.hardware import settle_precision
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.design import ruler_arms

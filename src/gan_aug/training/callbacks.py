@@ -21,11 +21,11 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, Time
 
 from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.errors import Diverged
-from gan_aug.run.files import keep_again, replace_file, write_text
-from gan_aug.run.lock import check_held
-from gan_aug.run.progress import update
-from gan_aug.run.terminal import console
+from gan_aug.runtime.errors import Diverged
+from gan_aug.runtime.files import keep_again, replace_file, write_text
+from gan_aug.runtime.lock import check_held
+from gan_aug.runtime.progress import update
+from gan_aug.runtime.terminal import console
 
 HEADER = "batch,name,value\n"
 _SOUND = re.compile(r"([0-9]+),[^,]*,[^,]+")
@@ -251,7 +251,7 @@ class ProgressBar(Callback):
 
 
 class ReportProgress(Callback):
-    """Tells `gan_aug.run.progress` of every batch."""
+    """Tells `gan_aug.runtime.progress` of every batch."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where training begins, in a resumed run after its checkpoint."""

@@ -18,10 +18,10 @@ from gan_aug.data.synthetic import Generated, read_set, write_set
 from gan_aug.models.generators.base import AT_ONCE
 from gan_aug.models.generators.fitted import FittedGenerator
 from gan_aug.models.synthesis import origin_of
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json, remove_folder, sha256_of_json, write_json
-from gan_aug.run.progress import reporting, stage
-from gan_aug.run.record import Run
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import read_json, remove_folder, sha256_of_json, write_json
+from gan_aug.runtime.progress import reporting, stage
+from gan_aug.runtime.record import Run
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 from gan_aug.settings.commands import SettledTrain

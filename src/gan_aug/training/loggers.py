@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 
-from gan_aug.run.errors import require, said, warn
+from gan_aug.runtime.errors import require, said, warn
 from gan_aug.training.callbacks import MetricsCSV
 from gan_aug.training.plugins import Fitting
 

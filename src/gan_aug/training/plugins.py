@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gan_aug.data.origin import Origin
-from gan_aug.run.record import Run
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.base import Node, building
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV
 from gan_aug.training.tensorboard import (

@@ -11,8 +11,8 @@ from gan_aug.data.origin import Origin
 from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
-from gan_aug.run.errors import GanAugError, see, warn
-from gan_aug.run.files import keep_again
+from gan_aug.runtime.errors import GanAugError, see, warn
+from gan_aug.runtime.files import keep_again
 from gan_aug.training.callbacks import Checkpoints
 
 _NEEDED = frozenset(

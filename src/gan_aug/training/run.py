@@ -33,12 +33,12 @@ from gan_aug.models.restore import NAME, read_checkpoint, write_shared
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
 from gan_aug.pages.confusion import confusion_figure
-from gan_aug.run.errors import Diverged, GanAugError, warn
-from gan_aug.run.files import replace_file, sha256_of, write_json
-from gan_aug.run.progress import reporting, stage
-from gan_aug.run.record import Run
-from gan_aug.run.run_record import read_record
-from gan_aug.run.terminal import console, quieten
+from gan_aug.runtime.errors import Diverged, GanAugError, warn
+from gan_aug.runtime.files import replace_file, sha256_of, write_json
+from gan_aug.runtime.progress import reporting, stage
+from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import read_record
+from gan_aug.runtime.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.models import GanSettings, GeneratorSettings

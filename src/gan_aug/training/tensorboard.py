@@ -21,7 +21,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import custom_scalars, hparams
 
-from gan_aug.run.files import replace_file
+from gan_aug.runtime.files import replace_file
 
 Setting = float | str | bool
 FIRST, LAST = "events.out.tfevents.0.", "events.out.tfevents.9999999999."

@@ -20,8 +20,8 @@ from gan_aug.evaluation.subject import source_images
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.synthesis import images_by_class, images_of
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import replace_file
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import replace_file
 from gan_aug.settings.quality import QualitySettings
 
 GRID_SIDE = 6

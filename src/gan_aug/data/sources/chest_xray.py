@@ -13,7 +13,7 @@ from gan_aug.data.decode import decode_files
 from gan_aug.data.source import Source
 from gan_aug.data.sources.entries import Entry, notes_of, readable, reading, tables
 from gan_aug.data.sources.tree import find_files
-from gan_aug.run.errors import GanAugError, require
+from gan_aug.runtime.errors import GanAugError, require
 
 KAGGLE_NAME = "paultimothymooney/chest-xray-pneumonia"
 FOLDERS = ("normal", "pneumonia")

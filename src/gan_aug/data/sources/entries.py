@@ -21,7 +21,7 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import near_duplicates
 from gan_aug.data.source import Notes
 from gan_aug.data.sources.tree import Tree
-from gan_aug.run.errors import GanAugError, as_typed, see
+from gan_aug.runtime.errors import GanAugError, as_typed, see
 from gan_aug.settings.by_name import class_named, names_in, normal
 
 SPLITS = {

@@ -32,7 +32,7 @@ from gan_aug.data.sources.entries import (
 from gan_aug.data.sources.layout import find_entries, warn_of_masks
 from gan_aug.data.sources.table import Table
 from gan_aug.data.sources.tree import Tree, find_files
-from gan_aug.run.errors import GanAugError, see
+from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.settings.by_name import by_name
 
 

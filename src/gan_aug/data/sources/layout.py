@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, Tree
-from gan_aug.run.errors import GanAugError, see
+from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.settings.by_name import normal
 
 _PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}

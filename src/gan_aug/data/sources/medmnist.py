@@ -17,7 +17,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.picture import square
 from gan_aug.data.source import Notes, Source
-from gan_aug.run.errors import GanAugError, require, said
+from gan_aug.runtime.errors import GanAugError, require, said
 
 SIZES = (28, 64, 128, 224)
 SPLITS = ("train", "val", "test")

@@ -18,8 +18,8 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Notes, Source
 from gan_aug.data.sources.chest_xray import FOLDERS, TARGETS
 from gan_aug.data.sources.radiograph import MIN_SIZE, render
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import track
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.progress import track
 
 VERSION = 1
 """Part of the cache key: change it whenever `render` draws other pixels."""

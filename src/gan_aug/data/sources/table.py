@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from gan_aug.data.groups import ColumnsRead
 from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
 from gan_aug.data.sources.tree import Tree
-from gan_aug.run.errors import GanAugError, see
-from gan_aug.run.files import open_regular
+from gan_aug.runtime.errors import GanAugError, see
+from gan_aug.runtime.files import open_regular
 from gan_aug.settings.by_name import normal
 
 NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")

@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gan_aug.data.dicom import is_dicom
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import open_regular
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import open_regular
 from gan_aug.settings.by_name import normal
 
 IMAGES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom"})

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.losses import AdversarialLoss, squared_gradient
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.run.errors import Diverged
+from gan_aug.runtime.errors import Diverged
 
 Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]

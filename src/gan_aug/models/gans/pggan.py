@@ -18,7 +18,7 @@ from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.wgan_gp import WGANGP
 from gan_aug.models.losses import gradient_penalty
 from gan_aug.models.networks.blocks import SMALLEST, sides, widths
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 MAX_MULTIPLE = 8
 """Feature maps stop doubling at this multiple of the width."""

@@ -23,7 +23,7 @@ from gan_aug.models.networks.blocks import (
     sides,
     widths,
 )
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 DROPPED_LAYERS = 2
 """Decoder layers with dropout, the ones next to the bottleneck; the paper has 3 of 8."""

@@ -14,7 +14,7 @@ from gan_aug.models.gans.base import Batch, Losses
 from gan_aug.models.gans.latent import LatentGAN
 from gan_aug.models.losses import squared_gradient
 from gan_aug.models.networks.blocks import SMALLEST, Residual, sides, widths
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 MAX_MULTIPLE = 8
 """Feature maps stop doubling at this multiple of the width."""

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_aug.data.batches import to_float, to_uint8
-from gan_aug.run.errors import Diverged, GanAugError, require, said, warn
-from gan_aug.run.progress import update
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import Diverged, GanAugError, require, said, warn
+from gan_aug.runtime.progress import update
+from gan_aug.runtime.seeds import stream_seed
 
 CHECKPOINT = "ddpm.pt"
 

@@ -13,9 +13,9 @@ import torch
 
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.models.generators.base import AT_ONCE, Generator, Resumable
-from gan_aug.run.errors import GanAugError, said
-from gan_aug.run.progress import update
-from gan_aug.run.seeds import stream_seed
+from gan_aug.runtime.errors import GanAugError, said
+from gan_aug.runtime.progress import update
+from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.models import GeneratorSettings
 
 _MOST = 1000

@@ -13,7 +13,7 @@ from gan_aug.models.gans.dcgan import Generator
 from gan_aug.models.learners.base import Learned, Learner, together
 from gan_aug.models.losses import adversarial_loss
 from gan_aug.models.networks.base import ImageClassifier
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 
 class SemiSupervisedGAN(Learner):

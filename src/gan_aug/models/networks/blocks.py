@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 SMALLEST, MIN_SIZE = 4, 32
 """Side of the smallest maps, and of the smallest images, of networks that halve or double it."""

@@ -12,7 +12,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, nn
 
-from gan_aug.run.errors import GanAugError, said
+from gan_aug.runtime.errors import GanAugError, said
 
 _OF_TENSORS = re.compile(
     r"collections OrderedDict|torch (\w+Storage|Size|device|b?float\d+|u?int\d+|bool)"

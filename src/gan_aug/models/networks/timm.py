@@ -17,7 +17,7 @@ from gan_aug.models.networks.pretrained import (
     give,
     read_state,
 )
-from gan_aug.run.errors import GanAugError, require, said
+from gan_aug.runtime.errors import GanAugError, require, said
 
 
 class TimmClassifier(ImageClassifier):

@@ -12,8 +12,8 @@ while the lock is held, and every few seconds its owner touches it. Whoever find
 Two never own a lock: whoever succeeds the owner with token T first creates LOCK.T, which only one
 can, looks again whether T still stands in LOCK, and renames LOCK.T to LOCK. An owner that was
 suspended elsewhere and taken for gone is fenced off: `check_held` compares the token before every
-rename of a whole file (`gan_aug.run.files`) and raises `Lost`. A rename that had passed this check
-already still happens.
+rename of a whole file (`gan_aug.runtime.files`) and raises `Lost`. A rename that had passed this
+check already still happens.
 
 Why no flock: Windows has none, NFS mounted with `nolock` keeps it to one computer, and some file
 systems accept it and do nothing. It would only make a `kill -9` in another container of the same
@@ -42,7 +42,7 @@ from typing import Literal, NamedTuple
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gan_aug.run.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError
 
 STALE = 45.0
 """Seconds without a touch after which an owner elsewhere counts as gone."""

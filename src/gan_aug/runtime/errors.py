@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from gan_aug.run.terminal import printable
+from gan_aug.runtime.terminal import printable
 
 EXTRA_OF = {
     "polars": "study",

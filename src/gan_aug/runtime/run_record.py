@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import AUTO
-from gan_aug.run.stored_model import Stored
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import AUTO
+from gan_aug.runtime.stored_model import Stored
 from gan_aug.settings.base import Plain
 
 RECORD = "run.json"
@@ -31,7 +31,7 @@ Status = Literal["running", "finished", "failed", "interrupted"]
 more, and stopped of one without a run.json whose launcher has gone.
 `Ended` is of processes: of one that failed or was stopped and could not say so in run.json, its
 launcher does. A multirun's table and a report have run.json's words, and killed
-(`status_of` of run/record.py).
+(`status_of` of runtime/record.py).
 """
 _SAY_NOTHING = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
 _REMEDY = "restore it, or choose another hydra.run.dir"
@@ -130,7 +130,7 @@ def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str,
     """Yield the settings that differ: key, value then, value now.
 
     One that only leaves open now what was chosen then does not. Nor does the number of threads,
-    which the record has: `gan_aug.run.hardware` warns of another.
+    which the record has: `gan_aug.runtime.hardware` warns of another.
     """
     for name in sorted(then.keys() | now.keys()):
         key, before, after = f"{below}{name}", then.get(name), now.get(name)

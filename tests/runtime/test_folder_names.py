@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gan_aug.run.folder_names import LONGEST, folder_name
+from gan_aug.runtime.folder_names import LONGEST, folder_name
 
 LEFT_OUT = ("experiment", "callbacks*", "data.root")
 

@@ -15,9 +15,9 @@ import psutil
 from rich.markup import escape
 from rich.progress import track as rich_track
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.stored_model import Stored
-from gan_aug.run.terminal import console
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.stored_model import Stored
+from gan_aug.runtime.terminal import console
 
 FIRST_SECONDS, EVERY_SECONDS = 10.0, 30.0
 PROGRESS = "progress.json"

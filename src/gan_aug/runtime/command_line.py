@@ -28,12 +28,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_aug.run.arguments import for_hydra, quoting, with_list
-from gan_aug.run.errors import Diverged, GanAugError, error_line, innermost, one_line, see
-from gan_aug.run.launched import BUSY, DIVERGED, end_with_launcher, errors_taken_over, is_job
-from gan_aug.run.record import Busy
-from gan_aug.run.sweep_table import print_table
-from gan_aug.run.terminal import ends_with_its_reader
+from gan_aug.runtime.arguments import for_hydra, quoting, with_list
+from gan_aug.runtime.errors import Diverged, GanAugError, error_line, innermost, one_line, see
+from gan_aug.runtime.launched import BUSY, DIVERGED, end_with_launcher, errors_taken_over, is_job
+from gan_aug.runtime.record import Busy
+from gan_aug.runtime.sweep_table import print_table
+from gan_aug.runtime.terminal import ends_with_its_reader
 from gan_aug.settings.groups import conf_dir
 from gan_aug.settings.whole import Whole, validate
 from gan_aug.settings.wording import unknown

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_aug.run import progress
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import PROGRESS, Progress, reporting, stage, update
+from gan_aug.runtime import progress
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.progress import PROGRESS, Progress, reporting, stage, update
 
 
 def written(folder: Path) -> Progress:

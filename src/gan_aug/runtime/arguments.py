@@ -16,8 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import HydraException, OverrideParseException
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.run_record import runs_of
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.run_record import runs_of
 from gan_aug.settings.groups import CHOSEN_BY, choose, conf_dir, folder_of
 
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")

@@ -18,13 +18,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan_aug.run.errors import GanAugError, one_line, warn
-from gan_aug.run.files import claim, not_writable, write_text
-from gan_aug.run.launched import COMMAND, WAIT, is_job
-from gan_aug.run.lock import Lock, Lost, is_held
-from gan_aug.run.progress import PROGRESS
-from gan_aug.run.run_record import RECORD, RunRecord, Status, differences, read_record
-from gan_aug.run.terminal import console, printable
+from gan_aug.runtime.errors import GanAugError, one_line, warn
+from gan_aug.runtime.files import claim, not_writable, write_text
+from gan_aug.runtime.launched import COMMAND, WAIT, is_job
+from gan_aug.runtime.lock import Lock, Lost, is_held
+from gan_aug.runtime.progress import PROGRESS
+from gan_aug.runtime.run_record import RECORD, RunRecord, Status, differences, read_record
+from gan_aug.runtime.terminal import console, printable
 from gan_aug.settings.base import Plain
 from gan_aug.settings.whole import Whole, among
 

@@ -10,12 +10,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.files import read_json
-from gan_aug.run.find import find_runs
-from gan_aug.run.record import status_of
-from gan_aug.run.run_record import RunRecord, read_record
-from gan_aug.run.terminal import printable, wide_console
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.files import read_json
+from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.record import status_of
+from gan_aug.runtime.run_record import RunRecord, read_record
+from gan_aug.runtime.terminal import printable, wide_console
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""

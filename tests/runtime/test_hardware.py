@@ -17,10 +17,10 @@ import torch
 from omegaconf import OmegaConf
 from support import TINY_CNN, settings_of
 
-from gan_aug.run import hardware as module
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.hardware import allowed, cores, free, use_threads
-from gan_aug.run.launched import COMMAND
+from gan_aug.runtime import hardware as module
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.hardware import allowed, cores, free, use_threads
+from gan_aug.runtime.launched import COMMAND
 
 Command = Callable[..., Any]
 
@@ -175,7 +175,7 @@ def test_the_environment_of_mkl_changes_nothing() -> None:
     """MKL_NUM_THREADS made torch compute with two threads while run.json said one."""
     code = """
 import torch
-from gan_aug.run.hardware import use_threads
+from gan_aug.runtime.hardware import use_threads
 class Run:
     threads = None
     def record(self, **facts):

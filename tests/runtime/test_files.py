@@ -17,11 +17,18 @@ from omegaconf import OmegaConf
 from gan_aug.data.synthetic import Generated, write_set
 from gan_aug.report import predictions
 from gan_aug.report.predictions import read_arrays
-from gan_aug.run import files
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import keep_again, read_json, replace_file, sha256_of, write_json, write_text
-from gan_aug.run.lock import Lock
-from gan_aug.run.run_record import read_record
+from gan_aug.runtime import files
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import (
+    keep_again,
+    read_json,
+    replace_file,
+    sha256_of,
+    write_json,
+    write_text,
+)
+from gan_aug.runtime.lock import Lock
+from gan_aug.runtime.run_record import read_record
 from hydra_plugins.gan_aug_multirun import GridSweeper
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fake_study import change, write_study
 
-from gan_aug.run import sweep_table
+from gan_aug.runtime import sweep_table
 
 
 @pytest.mark.parametrize(

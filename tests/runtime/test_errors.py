@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from support import ROOT
 
-from gan_aug.run.errors import EXTRA_OF, GanAugError, require, see
+from gan_aug.runtime.errors import EXTRA_OF, GanAugError, require, see
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]

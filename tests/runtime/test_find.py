@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from job_files import write_run
 
-from gan_aug.run.find import find_runs, report_due
+from gan_aug.runtime.find import find_runs, report_due
 
 
 def run_in(folder: Path) -> Path:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
-from gan_aug.run.errors import GanAugError, warn
-from gan_aug.run.launched import is_job
+from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.launched import is_job
 
 if TYPE_CHECKING:
-    from gan_aug.run.record import Run
+    from gan_aug.runtime.record import Run
     from gan_aug.settings.commands import FittingSettings
     from gan_aug.settings.models import TrainerSettings
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.lock import Lock
-from gan_aug.run.run_record import RECORD, read_record
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.lock import Lock
+from gan_aug.runtime.run_record import RECORD, read_record
 
 JOBS = ".jobs"
 """In the folder of a multirun: what its commands asked for."""

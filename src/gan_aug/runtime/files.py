@@ -19,8 +19,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
-from gan_aug.run.errors import GanAugError, see
-from gan_aug.run.lock import Lock, check_held, guard_of, patiently
+from gan_aug.runtime.errors import GanAugError, see
+from gan_aug.runtime.lock import Lock, check_held, guard_of, patiently
 
 MOST_JSON = 64 * 2**20
 """Bytes of a JSON file, unless its kind may have more."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from gan_aug.run.errors import warn
-from gan_aug.run.progress import track
-from gan_aug.run.terminal import console, printable
+from gan_aug.runtime.errors import warn
+from gan_aug.runtime.progress import track
+from gan_aug.runtime.terminal import console, printable
 
 
 def test_brackets_and_colons_are_text() -> None:
@@ -46,7 +46,7 @@ def test_a_warning_obeys_no_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_shows_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     terminal = console(file=out, force_terminal=True, width=100)
-    monkeypatch.setattr("gan_aug.run.progress.console", lambda **_: terminal)
+    monkeypatch.setattr("gan_aug.runtime.progress.console", lambda **_: terminal)
     assert list(track(range(2), "Reading [A]", 2)) == [0, 1]
     assert "Reading [A]" in out.getvalue()
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from support import RUN
 
-from gan_aug.run import record as module
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.progress import PROGRESS
-from gan_aug.run.record import seconds_of, status_of
-from gan_aug.run.run_record import RECORD, read_record
+from gan_aug.runtime import record as module
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.progress import PROGRESS
+from gan_aug.runtime.record import seconds_of, status_of
+from gan_aug.runtime.run_record import RECORD, read_record
 
 RUNNING = RUN | {"status": "running"}
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gan_aug.run.errors import GanAugError
-from gan_aug.run.files import MOST_JSON, read_json, write_json
+from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.files import MOST_JSON, read_json, write_json
 
 
 class Part(BaseModel):
@@ -51,7 +51,7 @@ class Stored(Part):
             raise GanAugError(f"{where}: is no {cls.WHAT} ({fault}); {remedy}") from error
 
     def write(self, path: Path) -> None:
-        """Write the file in one step; see `gan_aug.run.files.replace_file`."""
+        """Write the file in one step; see `gan_aug.runtime.files.replace_file`."""
         write_json(path, self.plain())
 
     def plain(self) -> dict[str, Any]:

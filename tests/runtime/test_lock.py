@@ -25,9 +25,9 @@ from lightning.pytorch import Trainer
 from support import TINY_GAN, environment, wait_for
 
 from gan_aug.data.cache import load_or_build
-from gan_aug.run import lock as module
-from gan_aug.run.files import replace_file, write_json
-from gan_aug.run.lock import STALE, Lock, Lost, Owner, check_held, is_held
+from gan_aug.runtime import lock as module
+from gan_aug.runtime.files import replace_file, write_json
+from gan_aug.runtime.lock import STALE, Lock, Lost, Owner, check_held, is_held
 from gan_aug.training.callbacks import Checkpoints
 
 FORK = multiprocessing.get_context("fork")
@@ -188,7 +188,8 @@ def test_a_fork_does_not_give_the_lock_back(path: Path) -> None:
 
 
 def test_a_process_that_forgets_its_lock_ends_all_the_same(path: Path) -> None:
-    code = f"from pathlib import Path; from gan_aug.run.lock import Lock; p = Path({str(path)!r})\n"
+    code = "from pathlib import Path; from gan_aug.runtime.lock import Lock\n"
+    code += f"p = Path({str(path)!r}); "
     code += "held = Lock(p, p.parent); held.acquire()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert path.exists()
@@ -465,7 +466,7 @@ def test_a_command_that_was_suspended_stops_with_a_line(tmp_path: Path, cache_ho
     ]  # fmt: skip
     code = f"""
 import os, runpy, signal, sys
-from gan_aug.run import lock
+from gan_aug.runtime import lock
 from gan_aug.training.callbacks import Checkpoints
 lock._place = lambda: 'elsewhere'
 save = Checkpoints._save_last
@@ -585,7 +586,7 @@ def test_what_is_waited_for_is_said(
 
 
 def test_a_busy_folder_names_its_process(path: Path) -> None:
-    from gan_aug.run.record import Busy
+    from gan_aug.runtime.record import Busy
 
     holder = lock(path)
     holder.acquire()
