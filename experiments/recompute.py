@@ -106,6 +106,7 @@ def recompute(folder: Path) -> None:
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
         | {"external": [], "adds": "gan", "maker": "GAN"}
+        | {"units": dict.fromkeys(splits, "patients")}  # file names tell them
         | {"endpoints": study.endpoints, "title": study.title, "verdicts": judged}
         | {"corrected_over": corrected_over, "data_classes": study.classes, "declared": False}
     )

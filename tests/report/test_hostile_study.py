@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from fake_study import change, write_study
 
-from gan_aug.report import study as studies
+from gan_aug.report import read as reading
 from gan_aug.report.build import write_report
 from gan_aug.report.predictions import PredictionTables
 from gan_aug.report.read import read_study
@@ -82,14 +82,14 @@ def test_a_draw_that_cannot_be_measured_is_left_out(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A split without a class, say: torchmetrics and numpy raise errors of their own."""
-    real, calls = studies.measure_fit, iter(range(99))
+    real, calls = reading.measure_fit, iter(range(99))
 
     def measure(*arguments: Any, **more: Any) -> Any:
         if next(calls) == 2:  # the first fit of the second draw
             raise IndexError("index 0 is out of bounds")
         return real(*arguments, **more)
 
-    monkeypatch.setattr(studies, "measure_fit", measure)
+    monkeypatch.setattr(reading, "measure_fit", measure)
     found = read_study(study)
     assert [job.folder.name for job in found.jobs] == ["draw_0", "draw_2"]
     (left_out,) = found.unfinished
