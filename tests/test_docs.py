@@ -103,6 +103,15 @@ def test_every_choice_and_every_command_is_listed(made: dict[str, str]) -> None:
         assert f"\n## {name}\n" in made["commands"]
 
 
+def test_a_default_names_the_protocol_and_a_choice_its_whole_first_sentence(
+    made: dict[str, str],
+) -> None:
+    row = r"^\| `data\.development_per_class=` \|.*`30` \(protocol=original\)"
+    assert re.search(row, made["settings"], flags=re.M)
+    assert "`{normal: 0, pneumonia: 100}` (protocol=original)" in made["settings"]
+    assert not re.search(r"et al\. \|$|\?\. \|$", made["settings"], flags=re.M)
+
+
 def test_every_extra_is_listed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     text = (DOCS / "how-to" / "install.md").read_text()

@@ -140,7 +140,7 @@ def _plain(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    is_name = re.match(r"(null|true|cpu|one)\b|\w*[A-Z]", text)
+    is_name = re.match(r"(null|true|cpu|one|sbatch)\b|\w*[A-Z]", text)
     return text if is_name else text[:1].upper() + text[1:]
 
 
@@ -183,7 +183,8 @@ def about(path: Path) -> str:
                 break
         else:
             said.append(line[2:])
-    return " ".join(said).partition(". ")[0].rstrip(".") + "."
+    first = re.split(r"(?<! al)\. ", " ".join(said), maxsplit=1)[0]
+    return first if first.endswith("?") else first.rstrip(".") + "."
 
 
 def _files() -> Iterator[tuple[str, Path]]:
@@ -246,14 +247,26 @@ def rows() -> list[Row]:
         for key, said in leaves(path).items():
             if key.startswith("study.") and (key not in found or not found[key].commands):
                 _add(found, key, f"+study={path.stem}", said)
+    for key, said in _of_the_protocol():
+        _add(found, key, "protocol=original", said)
     return [row for row in found.values() if row.values or not row.of_some]
+
+
+def _of_the_protocol() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the numbers of images as the original project had them."""
+    name = "original_chest_xray.yaml"
+    for key, said in leaves(CONF / "protocol" / "draw" / name).items():
+        yield f"data.{key}", said
+    counts = leaves(CONF / "protocol" / "count" / name)
+    yield "study.count", (f"{{{', '.join(f'{k}: {n}' for k, (n, _) in counts.items())}}}", "")
 
 
 def _add(found: dict[str, Row], key: str, name: str, said: tuple[str, str]) -> None:
     value, comment = said
     if key not in found and (value.startswith("${") or key == "arms"):
         return  # how the parts fit together: it takes its value from a setting
-    row = found.setdefault(key, Row(key.partition(" ")[0], means=comment))
+    row = found.setdefault(key, Row(key.partition(" ")[0]))
+    row.means = row.means or comment
     row.values[name] = value
 
 
@@ -291,6 +304,8 @@ from the code that checks the settings, and from the files of `conf/` that hold 
 - A key that is not there yet is added with a `+`: `+trainer.gradient_clip_val=1`.
 - `hydra.run.dir=DIR` names the folder of a run, `hydra.sweep.dir=DIR` that of a multirun.
 - A wrong value ends the command with one line, before anything is computed.
+- `protocol=original` applies to the data sets `chest_xray`, `phantom` and `pneumoniamnist` alone. It
+  is the default of `study` and `export`, and of the experiments with X-rays.
 
 A [choice](#choices) sets many values at once. What you type beside it counts."""
 CHOSEN = """\
