@@ -304,8 +304,8 @@ from the code that checks the settings, and from the files of `conf/` that hold 
 - A key that is not there yet is added with a `+`: `+trainer.gradient_clip_val=1`.
 - `hydra.run.dir=DIR` names the folder of a run, `hydra.sweep.dir=DIR` that of a multirun.
 - A wrong value ends the command with one line, before anything is computed.
-- `protocol=original` applies to the data sets `chest_xray`, `phantom` and `pneumoniamnist` alone. It
-  is the default of `study` and `export`, and of the experiments with X-rays.
+- `protocol=original` applies to the data sets `chest_xray`, `phantom` and `pneumoniamnist` alone.
+  It is the default of `study` and `export`, and of the experiments with X-rays.
 
 A [choice](#choices) sets many values at once. What you type beside it counts."""
 CHOSEN = """\
