@@ -72,6 +72,11 @@ def test_jobs_leave_fits_to_later_ones(tmp_path: Path, cache_home: Path) -> None
     assert plan.images["training"]["normal"] == (25, 175)
     assert plan.images["further, for arms"]["normal"] == (10, 150)
     assert not list(tmp_path.iterdir())
+    # Each pair once under each size; arms of the ruler are compared with none.
+    pairs = {pair for _, pair in plan.compared}
+    assert len(plan.compared) == 2 * len(pairs)
+    assert {("gan", "real"), ("gan", "duplicate")} < pairs
+    assert not any("ruler" in arm for pair in pairs for arm in pair)
 
 
 def test_a_job_that_cannot_run_ends_the_plan(tmp_path: Path, cache_home: Path) -> None:
@@ -113,12 +118,17 @@ def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> N
 
 def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", {"real": 0, "duplicate": 0, "gan": 0.01}, 8, noise=0.01)
-    heading, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED)
+    endpoint, own = Endpoint.model_validate(ENDPOINT), ((), ("gan", "real"))
+    heading, line = lines_on_power(folder, endpoint, ASKED, {own})
     assert "1 point of test accuracy, gan less real" in heading
     values = [json.loads(path.read_text()) for path in sorted(folder.glob("draw_*/run.json"))]
     assert len(values) == 8
     assert "over 8 draws: " in line
-    assert "corrected for 3 comparisons" in line
+    assert "corrected for up to 3 comparisons" in line
+    # Of conditions that have no draws yet: the report will correct over them too.
+    coming = {((size,), pair) for size in (25, 50) for pair in (("gan", "real"), ("a", "real"))}
+    (_, line_of_all) = lines_on_power(folder, endpoint, ASKED, {own} | coming)
+    assert "corrected for up to 7 comparisons" in line_of_all
     (low, high) = (float(x) for x in line.partition("interval ")[2].partition(")")[0].split(" to "))
     sd = float(line.partition("SD ")[2].partition(" ")[0])
     assert low < sd < high
@@ -127,13 +137,18 @@ def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
 
 def test_without_draws_it_says_so(tmp_path: Path) -> None:
     endpoint = Endpoint.model_validate(ENDPOINT)
-    _, nothing, table, advice = lines_on_power(tmp_path / "none", endpoint, ASKED)
+    asked = {((), ("gan", "real"))}
+    _, nothing, table, advice = lines_on_power(tmp_path / "none", endpoint, ASKED, asked)
     assert "nothing is known yet" in nothing
     assert table.endswith("0.5, 1, 2, 3 points: 6, 10, 34, 73 draws")
     assert [draws_needed(sd, 1.0) for sd in (0.5, 1, 2, 3)] == [6, 10, 34, 73]
     assert "run 5 draws" in advice
+    several = {((size,), ("gan", "real")) for size in range(20)}
+    table = [*lines_on_power(tmp_path / "none", endpoint, ASKED, several)][2]
+    needed = ", ".join(str(draws_needed(sd, 1.0, 0.05 / 20)) for sd in (0.5, 1, 2, 3))
+    assert table.endswith(f"73 draws; corrected for up to 20 comparisons: {needed} draws")
     without = endpoint.model_copy(update={"smallest_effect": None})
-    assert "smallest_effect" in next(lines_on_power(tmp_path, without, ASKED))
+    assert "smallest_effect" in next(lines_on_power(tmp_path, without, ASKED, asked))
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from gan_aug.report.statistics import (
 )
 from gan_aug.report.study import Study, Swept
 from gan_aug.report.worth import Measure, measure_on
-from gan_aug.settings.design import Endpoint
+from gan_aug.settings.design import Endpoint, Question
 
 LEVEL = 0.05
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
@@ -69,17 +69,18 @@ class Family:
         return max(1, len({one.tests for one in self.pairs}))
 
 
-def to_compare(study: Study) -> list[tuple[str, str]]:
+def to_compare(
+    arms: Sequence[str], asked: Question, named: Sequence[Sequence[str]], control: str | None
+) -> list[tuple[str, str]]:
     """Return the pairs: every arm with `real` and with `duplicate`, and those the study names."""
-    asked, control = study.first.question, study.first.control
     pairs: list[tuple[str, str]] = [
         (arm, reference)
         for reference in ("real", "duplicate")
-        if reference in study.arms
-        for arm in study.arms
+        if reference in arms
+        for arm in arms
         if arm not in (reference, "real")
     ]
-    pairs += [(asked.arm, asked.reference), *((a, r) for a, r in study.first.comparisons)]
+    pairs += [(asked.arm, asked.reference), *((a, r) for a, r in named)]
     if control is not None and control != asked.arm:
         pairs.append((asked.arm, control))
     return list(dict.fromkeys(pairs))
@@ -90,7 +91,8 @@ def family(study: Study, places: Sequence[Where], over: OverPatients) -> Family:
 
     What conditions share, a fit of `real` and `classic` say, is one hypothesis and counts once.
     """
-    to = to_compare(study)
+    first = study.first
+    to = to_compare(study.arms, first.question, first.comparisons, first.control)
     pairs = [pair for where in places for pair in compare_on(study, where, over, to)]
     return Family(correct(pairs, [one.tests for one in pairs]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from gan_aug.report.comparisons import LEVEL, Pair, family
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.read import read_study
 from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
+from gan_aug.report.study import Condition
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.run_record import read_record
@@ -23,11 +24,18 @@ _SDS = (0.5, 1.0, 2.0, 3.0)
 """In smallest effects, where no SD is known."""
 
 
-def lines_on_power(folder: Path, endpoint: Endpoint, question: Question) -> Iterator[str]:
+Compared = tuple[Condition, tuple[str, str]]
+"""A comparison: under which condition, and of which arms."""
+
+
+def lines_on_power(
+    folder: Path, endpoint: Endpoint, question: Question, planned: Collection[Compared]
+) -> Iterator[str]:
     """Yield lines on the draws that show the smallest effect of the primary endpoint.
 
     The SD of the paired differences is that of the finished draws in a study's folder, under each
-    condition; its interval takes them for normal. Without two of them there is none.
+    condition; its interval takes them for normal. Without two of them there is none. The report
+    will correct over the comparisons of these draws and over those that are `planned`, once each.
     """
     effect, asked = endpoint.smallest_effect, f"{question.arm} less {question.reference}"
     if effect is None:
@@ -39,29 +47,42 @@ def lines_on_power(folder: Path, endpoint: Endpoint, question: Question) -> Iter
         "(paired t-test, two-sided 5 %, 80 % power):"
     )
     try:
-        known = _pairs(folder, endpoint, question)
+        known, comparisons = _known(folder, endpoint, question, planned)
     except GanAugError as error:
         yield f"  not known, for the draws of this study cannot be read: {error}"
         return
-    for pair, comparisons in known:
+    for pair in known:
         yield f"  {pair.label}{': ' if pair.label else ''}{_of_pair(pair, effect, comparisons)}"
     if not known:
-        needed = ", ".join(f"{draws_needed(sd, 1.0)}" for sd in _SDS)
         sds = ", ".join(f"{100 * effect * sd:g}" for sd in _SDS)
+        said = "; ".join(
+            title + ", ".join(f"{draws_needed(sd, 1.0, level)}" for sd in _SDS) + " draws"
+            for title, level in _levels(comparisons).items()
+        )
         yield "  nothing is known yet: no two draws of this study are finished"
-        yield f"  if the standard deviation (SD) between draws is {sds} points: {needed} draws"
+        yield f"  if the standard deviation (SD) between draws is {sds} points: {said}"
         yield f"  run {FIRST} draws and plan again; their SD tells"
 
 
-def _pairs(folder: Path, endpoint: Endpoint, question: Question) -> list[tuple[Pair, int]]:
-    """Return the asked arms under each condition with two draws or more; and the comparisons."""
+def _known(
+    folder: Path, endpoint: Endpoint, question: Question, planned: Collection[Compared]
+) -> tuple[list[Pair], int]:
+    """Return the asked arms under each condition with two draws or more; and all comparisons."""
     if not any(_is_finished(run) for run in find_runs(folder).runs):
-        return []
+        return [], len(set(planned))
     study = read_study(folder)
     every = family(study, [endpoint.where], OverPatients(study))
     asked = (question.arm, question.reference)
     pairs = [one for one in every.pairs if (one.arm, one.reference) == asked]
-    return [(one, every.planned) for one in pairs if one.sd is not None]
+    more = {one for one in planned if one[0] not in study.conditions}
+    return [one for one in pairs if one.sd is not None], every.planned + len(more)
+
+
+def _levels(comparisons: int) -> dict[str, float]:
+    """Return what is said before numbers of draws, and the level that they are for."""
+    # Conditions may have fits in common, which the report counts once.
+    corrected = f"corrected for up to {comparisons} comparisons: "
+    return {"": LEVEL} | ({corrected: LEVEL / comparisons} if comparisons > 1 else {})
 
 
 def _is_finished(run: Path) -> bool:
@@ -77,16 +98,16 @@ def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
     tails = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], freedom)
     sds = [pair.sd, *(float(pair.sd * (freedom / tail) ** 0.5) for tail in tails)]
     sd, low, high = (f"{100 * one:.2f}" for one in sds)
-    said = f"SD {sd} points (95 % interval {low} to {high}) over {pair.draws} draws: "
-    levels = {"": LEVEL, f"; corrected for {comparisons} comparisons: ": LEVEL / comparisons}
-    for title, level in levels.items():
+    said = []
+    for title, level in _levels(comparisons).items():
         number, least, most = (draws_needed(one, effect, level, pair.of_patients) for one in sds)
         if number is None and pair.of_patients is not None:
             limit = 100 * visible_difference(pair.of_patients, level)
-            said += f"{title}no number: these test patients show {limit:.2f} points at best"
+            said.append(f"{title}no number: these test patients show {limit:.2f} points at best")
         else:
-            said += f"{title}{_number(number)} draws ({_number(least)} to {_number(most)})"
-    return said
+            said.append(f"{title}{_number(number)} draws ({_number(least)} to {_number(most)})")
+    start = f"SD {sd} points (95 % interval {low} to {high}) over {pair.draws} draws"
+    return f"{start}: {'; '.join(said)}"
 
 
 def _number(draws: int | None) -> str:

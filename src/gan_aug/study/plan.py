@@ -25,6 +25,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.evaluation.reference_classifier import reference_path
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.launching import slots_of
+from gan_aug.report.comparisons import to_compare
 from gan_aug.report.power import lines_on_power
 from gan_aug.runtime.errors import warn
 from gan_aug.runtime.hardware import take_threads
@@ -41,6 +42,7 @@ from gan_aug.study.fits import DrawFits
 from gan_aug.study.images import DrawImages, with_last_weights
 from gan_aug.study.other_draws import check_same_data, check_same_images
 from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob
+from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_draw
 from gan_aug.study.timing import time_arm, time_gan, time_reference
 
@@ -78,9 +80,10 @@ def plan_jobs(
         GanAugError: a job cannot run, for the reason that its own command would give.
     """
     quieten()
-    planned(jobs, finished).show(study.study_dir, at_once)
+    plan = planned(jobs, finished)
+    plan.show(study.study_dir, at_once)
     folder, design = Path(study.study_dir).expanduser(), study.study
-    for line in lines_on_power(folder, design.endpoints[0], design.question):
+    for line in lines_on_power(folder, design.endpoints[0], design.question, plan.compared):
         print(printable(line))
 
 
@@ -123,6 +126,10 @@ class _Plan:
             held_out = gans.held_out_of(settled, splits, made or sets)
             check_first(settled)
         job, self.planned.example = PlannedJob(settled.study.folder), settled
+        design, condition = settled.study, tuple(settled.study.condition.values())
+        arms = [name for name in settled.arms if name in settings.arms]  # none of the ruler
+        pairs = to_compare(arms, design.question, design.comparisons, control_of(settled))
+        self.planned.compared |= {(condition, pair) for pair in pairs}
         self.planned.jobs.append(job)
         self._add_gans(job, settled, splits)
         self._add_fits(job, settled, splits, images)

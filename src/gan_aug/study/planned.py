@@ -12,6 +12,7 @@ import torch
 from rich.table import Table
 
 from gan_aug.jobs.show import ROWS, span
+from gan_aug.report.power import Compared
 from gan_aug.runtime.terminal import printable, wide_console
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.timing import NONE, Cost, Seconds
@@ -71,6 +72,7 @@ class Planned:
         finished: how many others are done.
         kinds: of their fits, by what makes them differ.
         images: what they need and what is there, by class; of several jobs the most and the fewest.
+        compared: what a report of them compares on an endpoint.
         example: the settings of one of them; None: there is none.
     """
 
@@ -78,6 +80,7 @@ class Planned:
     jobs: list[PlannedJob] = field(default_factory=list)
     kinds: dict[str, Kind] = field(default_factory=dict)
     images: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    compared: set[Compared] = field(default_factory=set)
     example: SettledStudy | None = None
 
     def count(self, title: str, of_class: Mapping[str, tuple[int, int]]) -> None:
