@@ -13,7 +13,7 @@ from support import RUN
 from gan_aug.runtime import record as module
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.progress import PROGRESS
-from gan_aug.runtime.record import seconds_of, status_of
+from gan_aug.runtime.record import note_end, seconds_of, status_of
 from gan_aug.runtime.run_record import RECORD, read_record
 
 RUNNING = RUN | {"status": "running"}
@@ -72,6 +72,10 @@ def test_the_time_of_a_killed_attempt_counts_up_to_the_last_progress_that_it_tol
         written = (tmp_path / RECORD).stat().st_mtime
         os.utime(tmp_path / PROGRESS, (written, written + told_after))
     assert seconds_of(record, tmp_path) == pytest.approx(seconds)
+    note_end(tmp_path, None, "failed", "killed", record)  # as the launcher of a job does
+    noted = read_record(tmp_path)
+    assert noted is not None
+    assert noted.seconds == pytest.approx(seconds)
 
 
 def test_a_run_that_failed_for_its_settings_is_read(tmp_path: Path) -> None:

@@ -321,7 +321,8 @@ def note_end(
     try:
         record = read_record(folder) or unborn
         if record.status == "running" or (record == before and not record.finished):
-            record.with_facts(status=status, reason=reason).write(folder / RECORD)
+            seconds = round(seconds_of(record, folder), 3)
+            record.with_facts(status=status, reason=reason, seconds=seconds).write(folder / RECORD)
     except GanAugError as error:
         warn(str(error))
     finally:
