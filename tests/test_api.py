@@ -38,12 +38,15 @@ def test_it_gives_what_the_command_line_gives(
 ) -> None:
     cnn = [*TINY_CNN, "trainer.max_epochs=1", "trainer.log_every_n_steps=1"]
     printed = script(
-        "import matplotlib\n"
+        "import matplotlib, torch\n"
+        "torch.set_num_threads(3)\n"
         f"arguments = {[*cnn, 'hydra.run.dir=here']}\n"
         "result = gan_aug.run('train', arguments)\n"
         "print(result.folder, result.figures, dict(result.metrics.dtypes.astype(str)), sep='\\n')\n"
         "assert gan_aug.run('train', arguments) == result\n"
         "assert matplotlib.rcParams['text.parse_math']\n"  # which figures turn off
+        "assert torch.get_num_threads() == 3\n"
+        "assert not torch.are_deterministic_algorithms_enabled()\n"
     )
     command("train", *cnn, "hydra.run.dir=typed")
     folders = [tmp_path / name for name in ("here", "typed")]
@@ -126,7 +129,7 @@ def test_a_report_is_a_page_a_table_and_figures(
     assert result.page == tmp_path / "s" / "report.html"
     shown = result._repr_html_()
     assert shown is not None
-    assert shown.startswith('<iframe srcdoc="')
+    assert shown.startswith('<iframe sandbox srcdoc="'), "no script of the page may run"
     framed = html.unescape(shown.split('"')[1])
     assert framed.replace('<base href="about:srcdoc">', "") == result.page.read_text()
     assert framed.index("<head><base") < framed.index("<title>")

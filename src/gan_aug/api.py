@@ -73,7 +73,8 @@ class Result:
         # Else links within the page would open the notebook itself in the frame.
         page = html.escape(page.replace("<head>", '<head><base href="about:srcdoc">', 1))
         style = f"width: 100%; height: {_PAGE_HEIGHT}px; border: 1px solid #ccc"
-        return f'<iframe srcdoc="{page}" style="{style}"></iframe>'
+        # The folder may come from anyone: no script of its page may run in the notebook's name.
+        return f'<iframe sandbox srcdoc="{page}" style="{style}"></iframe>'
 
 
 def run(command: str, arguments: Sequence[str] = ()) -> Result:

@@ -240,11 +240,29 @@ def _command_line(arguments: Sequence[str]) -> Iterator[None]:
     typed, handlers, level = sys.argv, root.handlers[:], root.level
     sys.argv = ["gan-aug", *arguments]
     try:
-        with matplotlib.rc_context():
+        with matplotlib.rc_context(), _torch_as_it_was():
             yield
     finally:
         sys.argv, root.handlers[:] = typed, handlers
         root.setLevel(level)
+
+
+@contextmanager
+def _torch_as_it_was() -> Iterator[None]:
+    """Take back what fits set of torch for the whole process; it need not be loaded yet."""
+    threads, exact, warns, fastest = None, False, False, False  # as it comes
+    if (torch := sys.modules.get("torch")) is not None:
+        threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        fastest = torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.use_deterministic_algorithms(exact, warn_only=warns)
+            torch.backends.cudnn.benchmark = fastest
+            if threads is not None:
+                torch.set_num_threads(threads)
 
 
 def _run_hydra(task: Callable[[Any], int | None], config_name: str) -> Outcome:
