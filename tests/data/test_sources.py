@@ -70,6 +70,17 @@ def test_a_name_that_tells_no_kind_of_pneumonia(kaggle_folder: Path, tmp_path: P
         source.load(16, 1, tmp_path / "cache")
 
 
+def test_an_xray_whose_name_tells_no_patient(kaggle_folder: Path, tmp_path: Path) -> None:
+    """Else a report would speak of patients, and a run warn of nothing."""
+    xrays = ChestXray(str(kaggle_folder), False, "error")
+    assert xrays.load(16, 1, tmp_path / "cache").patients_known
+    path = next((kaggle_folder / "test" / "PNEUMONIA").iterdir())
+    path.rename(path.with_name("scan7.jpeg"))
+    source = xrays.load(16, 1, tmp_path / "cache")
+    assert source.notes.files_without_patient_id == 1
+    assert not source.patients_known
+
+
 def test_phantoms_of_three_classes_are_the_same_pictures(tmp_path: Path) -> None:
     two, three = (
         Phantom(20, 4, 0, target).load(32, 1, tmp_path) for target in ("class", "subtype")

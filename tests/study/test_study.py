@@ -620,6 +620,7 @@ def test_images_that_do_not_tell_their_patient_break_rule_3() -> None:
     )
     assert not passed
     assert "3 images of the data set do not tell their patient" in detail
+    assert " patients, groups of near duplicates or single images, 0 on both sides" in detail
 
 
 def test_a_half_fitted_gan_is_gone_on_with_whatever_its_checkpoints_say(

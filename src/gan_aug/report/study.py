@@ -33,7 +33,7 @@ Swept = Plain
 """A condition: the swept settings to their values."""
 LEFT_OUT = "left out"
 """The status of a draw that cannot be read, or whose files disagree."""
-STAND_INS = "groups of near duplicates"
+STAND_INS = "images or groups of near duplicates"
 """What counts as a patient where not all are known."""
 
 

@@ -53,7 +53,8 @@ class DataNotes(BaseModel):
 
     `fingerprint` is that before any cut. `used` is split to the number of images of each class,
     None of a run that cuts none. `warnings` are what a reader of its numbers must know, `external`
-    the further tests by name. Without `patients_known` groups of near duplicates are the patients.
+    the further tests by name. Without `patients_known` some patients are groups of near duplicates,
+    or single images.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)

@@ -107,7 +107,7 @@ def _patients(splits: Splits) -> tuple[bool, str]:
     groups = [set(t.patients.tolist()) for t in (splits.train, splits.validation, splits.internal)]
     common = len(groups[0] & groups[1]) + len(groups[0] & groups[2]) + len(groups[1] & groups[2])
     unknown = splits.notes["files_without_patient_id"]
-    what = "groups of near duplicates or of a known patient" if unknown else "patients"
+    what = "patients, groups of near duplicates or single images" if unknown else "patients"
     detail = f"{sum(map(len, groups))} {what}, {common} on both sides of a cut"
     if unknown:
         detail += f"; {unknown} images of the data set do not tell their patient"
