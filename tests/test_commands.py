@@ -526,7 +526,10 @@ def check_taken(typed: list[str]) -> None:
     if of_hydra := [one for one in taken if one.startswith("hydra")]:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             compose(name, of_hydra, return_hydra_config=True)
-    settings_of(name, *(one for one in taken if one not in of_hydra))
+    settings = settings_of(name, *(one for one in taken if one not in of_hydra))
+    if name == "study" and settings.study.takes_from_data:  # no class of which is the positive one
+        ats = [one.at for one in settings.study.endpoints]
+        assert settings.data.positive or "validation" not in ats, "needs data.positive"
 
 
 @pytest.mark.slow
