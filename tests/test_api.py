@@ -129,7 +129,8 @@ def test_a_report_is_a_page_a_table_and_figures(
     assert result.page == tmp_path / "s" / "report.html"
     shown = result._repr_html_()
     assert shown is not None
-    assert shown.startswith('<iframe sandbox srcdoc="'), "no script of the page may run"
+    assert shown.startswith('<iframe srcdoc="')
+    assert shown.split('"', 2)[2].startswith(' sandbox="allow-same-origin" '), "a script would run"
     framed = html.unescape(shown.split('"')[1])
     assert framed.replace('<base href="about:srcdoc">', "") == result.page.read_text()
     assert framed.index("<head><base") < framed.index("<title>")

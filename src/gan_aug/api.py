@@ -74,7 +74,8 @@ class Result:
         page = html.escape(page.replace("<head>", '<head><base href="about:srcdoc">', 1))
         style = f"width: 100%; height: {_PAGE_HEIGHT}px; border: 1px solid #ccc"
         # The folder may come from anyone: no script of its page may run in the notebook's name.
-        return f'<iframe sandbox srcdoc="{page}" style="{style}"></iframe>'
+        safe = 'sandbox="allow-same-origin"'  # with an origin its own links work
+        return f'<iframe srcdoc="{page}" {safe} style="{style}"></iframe>'
 
 
 def run(command: str, arguments: Sequence[str] = ()) -> Result:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_study import ENDPOINT, write_study
+from omegaconf import OmegaConf
 from support import FP32, TINY_DATA, TINY_QUALITY, settings_of
 
 from gan_aug.report.power import lines_on_power
@@ -18,6 +19,7 @@ from gan_aug.report.statistics import draws_needed
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.study import timing
+from gan_aug.study.ending import RememberStudy, finish
 from gan_aug.study.plan import planned
 
 Command = Callable[..., Any]
@@ -99,6 +101,17 @@ def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: C
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: data.subset.normal=1000: only")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_plan_is_the_studys(tmp_path: Path) -> None:
+    """Not the one that Python runs in, whose report a notebook would show."""
+    write_study(tmp_path / "s", {"real": 0, "gan": 0.01}, 2)
+    hydra = {"run": {"dir": "x"}, "sweep": {"dir": "x"}}
+    config = {"plan": True, "study_dir": str(tmp_path / "s"), "hydra": hydra}
+    RememberStudy().on_multirun_start(OmegaConf.create(config))
+    assert finish() == tmp_path / "s"
+    assert not (tmp_path / "s" / "report.html").exists()
+    assert finish() is None
 
 
 def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> None:

@@ -17,6 +17,7 @@ from gan_aug.runtime.run_record import read_record
 from gan_aug.runtime.sweep_table import RememberSweep, print_table
 
 _study_dir: Path | None = None
+_only_planned = False
 _with_others: list[Path] = []
 """Draws that other processes were running when their turn came here."""
 
@@ -24,23 +25,22 @@ _with_others: list[Path] = []
 class RememberStudy(RememberSweep):
     """A Hydra callback that notes which study the command belongs to.
 
-    Of one that is only planned it notes nothing: no table and no report come at the end.
+    Of one that is only planned no table and no report come at the end.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the study's folder."""
-        global _study_dir
+        global _study_dir, _only_planned
+        _study_dir, _only_planned = Path(config.study_dir), bool(config.plan)
         if config.plan:
             with open_dict(config.hydra.run):
                 config.hydra.run.dir = "."  # Hydra makes this folder
-            return
-        _study_dir = Path(config.study_dir)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the study's folder."""
         if not config.plan:
             super().on_multirun_start(config, **kwargs)
-            self.on_run_start(config)
+        self.on_run_start(config)
 
 
 def leave_to_the_other(busy: Busy) -> None:
@@ -66,6 +66,8 @@ def finish() -> Path | None:
     """
     global _study_dir
     study_dir, _study_dir = _study_dir, None  # a process may run several studies
+    if _only_planned:
+        return study_dir
     failed = sys.exception()
     stopped = isinstance(failed, KeyboardInterrupt | SystemExit)
     with_others = [] if stopped else _with_others[:]
