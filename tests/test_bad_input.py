@@ -314,7 +314,7 @@ def test_a_failure_is_recorded_with_its_reason(command: Command, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "value", ["/home/김/x", "/a/it's", "/a=b", "/a{b", "/a(b)", 'say "a\\b"', "[a", "a}"]
+    "value", ["/home/김=/x", "/a/it's", "/a=b", "/a{b", "/a(b)", 'say "a\\b"', "[a", "a}"]
 )
 def test_a_path_that_needs_quotes_is_told_how(value: str) -> None:
     """And what is told works, as the shell would pass it on."""
@@ -322,6 +322,12 @@ def test_a_path_that_needs_quotes_is_told_how(value: str) -> None:
     assert line.startswith(f"data.root={value}: its value has letters that need quotes")
     (told,) = shlex.split(line.split("; type ")[1])
     assert composed("train", *for_hydra([told], "")).data.root == value
+
+
+@pytest.mark.parametrize("value", ["/home/김/x", "흉부 X선", "../données", "데이터"])
+def test_a_path_in_any_letters_needs_no_quotes(value: str) -> None:
+    """Hydra's grammar has none but English ones."""
+    assert composed("train", *for_hydra([f"data.root={value}"], "")).data.root == value
 
 
 def test_what_is_no_setting(command: Command) -> None:

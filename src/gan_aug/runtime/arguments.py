@@ -1,6 +1,6 @@
 r"""What is typed after a command, as Hydra's grammar takes it (facebookresearch/hydra 1.3).
 
-It has no Korean letters, and needs quotes around much that people type: data.patient_regex=(\d+)_.*
+It has no Korean letters, and needs quotes around much that people type: data.root=데이터
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _NAMES = (
     r"arms\.[^.=]+\.real)"
 )
 """Settings that count by class, and others that name classes, or columns of a table."""
+_WORDS = re.compile(r"[\w ./~-]+")
+"""A name or path with no mark that Hydra's grammar reads."""
 _NEEDED = re.compile(
     r"generate|synthetic|study(\.question|\.condition)?|data\.(source|synthetic)|"
     r"(model|classifier)\.module|quality\.(metrics|gate)"
@@ -104,7 +106,7 @@ def quoting(argument: str) -> str:
     if not equals or not key.isascii() or " " in key:
         return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
     return (
-        f"{argument}: its value has letters that need quotes (spaces, Korean, ' = {{ }} and the "
+        f"{argument}: its value has letters that need quotes (spaces, ' = {{ }} and the "
         f"like), or lacks a closing bracket; type {shlex.quote(quoted(key, value))}"
     )
 
@@ -183,7 +185,7 @@ def _in_grammar(argument: str) -> str:
 
     data.subset.CLASS=N may name any class: which there are, only the data set knows. A mapping
     takes the place of the one there was and may name classes in any letters, as data.positive=NAME
-    may, and data.patient_regex=(\d+)_.* may be typed as it is.
+    may. data.patient_regex=(\d+)_.* may be typed as it is, and a name or path in any letters too.
     """
     key, _, value = argument.partition("=")
     if re.fullmatch(rf"{_COUNTS}\.[^.]+", key) and key.isascii():
@@ -194,6 +196,8 @@ def _in_grammar(argument: str) -> str:
         # As text, which replaces a mapping that was there; of a sweep there are several.
         return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in _choices(value))
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
+        return quoted(key, value)
+    if key.isascii() and not value.isascii() and _WORDS.fullmatch(value):
         return quoted(key, value)
     return argument
 
