@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from support import ROOT
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
-from gan_aug.models.gans.base import GAN, Request, Sources
+from gan_aug.models.gans.base import GAN, Request
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.training.callbacks import Checkpoints
 
@@ -144,8 +144,7 @@ def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
         images, labels = toy_images(cfg, names=classes)
         rows = torch.isin(labels, torch.tensor([classes.index(n) for n in wanted]))
         order = np.resize(np.flatnonzero(rows.numpy()), count)
-        images = images[order].float().div(127.5).sub(1.0)
-        sources = Sources(images, labels[order], [f"{i:064x}" for i in order])
+        sources = images[order].float().div(127.5).sub(1.0)
     return Request(classes.index(name), count, torch.Generator().manual_seed(seed), sources)
 
 
@@ -167,6 +166,6 @@ class KillAfter(pl.Callback):
 def distance_to_mean(cfg: DictConfig, gan: GAN) -> float:
     """Return how far the mean of what a GAN makes is from that of its toy images, in [0, 2]."""
     mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
-    made = gan.eval().synthesise(request(cfg, "class0", 64)).images
+    made = gan.eval().synthesise(request(cfg, "class0", 64))
     gan.train()
     return float((made.mean(dim=0) - mean).abs().mean())

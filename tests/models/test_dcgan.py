@@ -44,7 +44,7 @@ def make(lr: float = 2e-4, **changes: Any) -> DCGAN:
 
 def synthesise(gan: DCGAN, count: int, seed: int) -> torch.Tensor:
     request = Request(0, count, torch.Generator().manual_seed(seed))
-    return gan.synthesise(request).images
+    return gan.synthesise(request)
 
 
 class Spy(pl.Callback):

@@ -228,7 +228,7 @@ def test_it_learns() -> None:
     batch = {"image": real, "label": torch.zeros(len(real), dtype=torch.int64)}
 
     def made() -> Tensor:
-        return gan.eval().synthesise(request(cfg, "class0", 64)).images
+        return gan.eval().synthesise(request(cfg, "class0", 64))
 
     def errors() -> Tensor:
         with torch.no_grad():

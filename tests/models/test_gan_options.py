@@ -209,7 +209,7 @@ def test_truncated_latents_stay_within_bounds(monkeypatch: pytest.MonkeyPatch) -
     cfg = settings("dcgan")
     gans = {bound: make(truncation=bound).eval() for bound in (None, 0.7)}
     made = {
-        (bound, count): gan.synthesise(request(cfg, "class0", count, seed=5)).images
+        (bound, count): gan.synthesise(request(cfg, "class0", count, seed=5))
         for bound, gan in gans.items()
         for count in (10, 150)
     }

@@ -248,7 +248,7 @@ def test_it_learns() -> None:
     mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
 
     def made() -> Tensor:
-        return gan.eval().synthesise(request(cfg, "class0", 64)).images
+        return gan.eval().synthesise(request(cfg, "class0", 64))
 
     start = (made().mean(dim=0) - mean).abs().mean()
     train(cfg, gan.train(), 40)

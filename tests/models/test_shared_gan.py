@@ -52,7 +52,7 @@ def test_a_gan_that_travelled_is_the_same(model: str, tmp_path: Path) -> None:
     again, origin, config = load_gan(path)
     assert type(again) is type(gan)
     for name in made_by(cfg):
-        here, there = (g.synthesise(request(cfg, name, 4)).images for g in (gan, again))
+        here, there = (g.synthesise(request(cfg, name, 4)) for g in (gan, again))
         assert torch.equal(here, there)
         label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))

@@ -143,7 +143,7 @@ def _of_gan(draw: Draw) -> dict[str, Images]:
         for arm in settings.arms.values()
         if arm.added.unlabelled and arm.added.source == "gan"
     ]
-    gan, origin, config = load_gan(checkpoint, lambda: settings.model.module.build("model"))
+    gan, origin, config = load_gan(checkpoint)
     seed = stream_seed("latents", settings.seed, settings.draw, NAME)
     made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
     by_class = _by_class(made.images, draw)

@@ -8,7 +8,7 @@ of what. What that asks for is checked before memory or time is spent on it.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gan_aug.data.origin import Origin, Sha256
 from gan_aug.data.stored import check_plain, check_stored_data, data_settings
-from gan_aug.models.gans.base import GAN, Request, Sources
+from gan_aug.models.gans.base import GAN, Request
 from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
 from gan_aug.models.weights_file import (
     Damaged,
@@ -144,11 +144,10 @@ def checkpoint_sha256(path: Path) -> str:
 
 
 @see("checkpoint")
-def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, Origin, Plain]:
+def load_gan(path: Path) -> tuple[GAN, Origin, Plain]:
     """Load a GAN on the CPU, from a run's checkpoint or as it travels, in evaluation mode.
 
-    `build` makes the GAN where its configuration is the user's own. Without it the file says what
-    it is, and can only name classes of gan_aug.
+    The file says what it is, and can only name classes of gan_aug.
 
     Returns:
         The GAN, what it was fitted on (`models.synthesis.origin_of`), its run's configuration.
@@ -159,30 +158,22 @@ def load_gan(path: Path, build: Callable[[], GAN] | None = None) -> tuple[GAN, O
     where = f"checkpoint={path}"
     if path.suffix == SUFFIX:
         described = read_description(path, where)
-        return _read_shared(path, where, described, build), described.origin, described.config
+        return _read_shared(path, where, described), described.origin, described.config
     content = read_checkpoint(path)
     own = content["gan_aug"]
-    gan = rebuild_gan(own["config"], content["state_dict"], where, build)
+    gan = rebuild_gan(own["config"], content["state_dict"], where)
     return gan, Origin(**own["origin"]), own["config"]
 
 
-def rebuild_gan(
-    config: Plain, state: Mapping[str, Tensor], where: str, build: Callable[[], GAN] | None = None
-) -> GAN:
+def rebuild_gan(config: Plain, state: Mapping[str, Tensor], where: str) -> GAN:
     """Build the GAN of a checkpoint's configuration and give it its weights; see `load_gan`."""
-
-    def lasting(gan: GAN) -> dict[str, Tensor]:
-        kept = {n: t for n, t in state.items() if not n.startswith(gan.ONLY_TRAINED_WITH)}
-        check_fits(gan.lasting_state(), shapes_of(kept), where)
-        check_finite(kept, where)
-        return kept
-
-    if build is None:
-        with torch.device("meta"):  # widths that do not fit take no memory
-            sketch = untrained_gan(config, where)
-        lasting(sketch)
-    gan = untrained_gan(config, where) if build is None else build()
-    gan.load_state_dict(lasting(gan), strict=False)
+    with torch.device("meta"):  # widths that do not fit take no memory
+        sketch = untrained_gan(config, where)
+    kept = {n: t for n, t in state.items() if not n.startswith(sketch.ONLY_TRAINED_WITH)}
+    check_fits(sketch.lasting_state(), shapes_of(kept), where)
+    check_finite(kept, where)
+    gan = untrained_gan(config, where)
+    gan.load_state_dict(kept, strict=False)
     return gan.eval()
 
 
@@ -242,26 +233,20 @@ def read_description(path: Path, where: str) -> Description:
     return described
 
 
-def _read_shared(
-    path: Path, where: str, described: Description, build: Callable[[], GAN] | None
-) -> GAN:
-    if build is None:  # on the device `meta` no weight takes memory
-        saved = read_shapes(path, where)
-        with torch.device("meta"), at_most(20 * len(saved) + 100):
-            sketch = untrained_gan(described.config, where)
-        lasting = sketch.lasting_state()
-        check_fits(lasting, saved, where)
-        others = sum(t.numel() for n, t in sketch.state_dict().items() if n not in lasting)
-        if others > MOST_NUMBERS:
-            raise Damaged(where, f"asks for {others} numbers beside its weights")
-    gan = untrained_gan(described.config, where) if build is None else build()
-    weights, _ = read_weights(path, where, gan.lasting_state())
+def _read_shared(path: Path, where: str, described: Description) -> GAN:
+    saved = read_shapes(path, where)
+    with torch.device("meta"), at_most(20 * len(saved) + 100):
+        sketch = untrained_gan(described.config, where)
+    lasting = sketch.lasting_state()
+    weights, _ = read_weights(path, where, lasting)
+    others = sum(t.numel() for n, t in sketch.state_dict().items() if n not in lasting)
+    if others > MOST_NUMBERS:
+        raise Damaged(where, f"asks for {others} numbers beside its weights")
     if sha256_of(path) != described.weights_sha256:
         raise Damaged(where, "is not the file that its .json was written with")
+    gan = untrained_gan(described.config, where)
     gan.load_state_dict(weights, strict=False)
-    gan.eval()
-    if build is None:
-        _try(gan, described, where)
+    _try(gan.eval(), described, where)
     return gan
 
 
@@ -272,10 +257,10 @@ def _try(gan: GAN, described: Description, where: str) -> None:
     shape = (1, channels, size, size)
     for name, sources in described.origin.makes.items():
         label = described.origin.classes.index(name)
-        given = Sources(torch.zeros(shape), torch.zeros(1, dtype=torch.int64), [""])
+        given = torch.zeros(shape) if sources else None
         random = torch.Generator().manual_seed(0)
         try:
-            made = gan.synthesise(Request(label, 1, random, given if sources else None)).images
+            made = gan.synthesise(Request(label, 1, random, given))
             logits: Tensor = gan.critic(label).eval()(made)
         except Exception as error:  # networks that do not go together raise almost anything
             reason = said(error, 200)

@@ -15,7 +15,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import Generated
-from gan_aug.models.gans.base import GAN, Request, Sources
+from gan_aug.models.gans.base import GAN, Request
 from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.progress import track
@@ -103,18 +103,16 @@ def images_of(
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
-    images, hashes = [], []
+    images = []
     for start in starts:
         end = min(start + AT_ONCE, count)
         part = None
         if sources is not None:
-            table = sources.take(slice(start, end))
-            pixels = to_float(torch.tensor(np.asarray(table.images)), torch.channels_last)
-            part = Sources(pixels, torch.tensor(table.labels), table.hashes.tolist())
-        made = gan.synthesise(Request(origin.classes.index(name), end - start, random, part))
-        images.append(to_uint8(made.images))
-        hashes += made.sources or []
-    return Generated(torch.cat(images).numpy(), hashes if sources is not None else None)
+            part = to_float(torch.tensor(sources.images[start:end]), torch.channels_last)
+        request = Request(origin.classes.index(name), end - start, random, part)
+        images.append(to_uint8(gan.synthesise(request)))
+    hashes = None if sources is None else sources.hashes.tolist()
+    return Generated(torch.cat(images).numpy(), hashes)
 
 
 def manifest_head(origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int) -> Plain:

@@ -15,14 +15,13 @@ from gan_aug.arms.base import source_of
 from gan_aug.data.batches import epochs_of
 from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.image_table import Images
-from gan_aug.data.origin import Manifest, Origin
+from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated, read_set
 from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
 from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
 from gan_aug.evaluation.subject import source_images
-from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import NAME, load_gan, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
 from gan_aug.report.records import GANFacts
@@ -282,11 +281,6 @@ def checkpoint_of(folder: str | Path) -> Path:
     return Path(folder) / "checkpoints" / NAME
 
 
-def load(settings: SettledStudy, gan: GANFacts) -> tuple[GAN, Origin, Plain]:
-    """Return a fitted GAN, where it comes from and its configuration."""
-    return load_gan(checkpoint_of(gan.folder), lambda: settings.model.module.build("model"))
-
-
 def made_by(
     settings: SettledStudy, fitted: GANFacts, name: str, count: int, seed: int, splits: Splits
 ) -> tuple[Generated, Plain, Callable[[Images], Tensor] | None]:
@@ -296,9 +290,10 @@ def made_by(
         Images; what a manifest says of their generator; its discriminator of the class, if any.
     """
     if isinstance(settings.model, GanSettings):
-        gan, origin, config = load(settings, fitted)
+        checkpoint = checkpoint_of(fitted.folder)
+        gan, origin, config = load_gan(checkpoint)
         made = images_of(gan, origin, name, count, seed, splits.train)
-        head = manifest_head(origin, config, checkpoint_of(fitted.folder), seed)
+        head = manifest_head(origin, config, checkpoint, seed)
         return made, head, discriminator_of(gan, splits.classes.label(name))
     folder = Path(fitted.folder)
     with _lease(folder):  # another job may be adding images, and then writes the set anew

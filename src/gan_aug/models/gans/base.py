@@ -33,15 +33,6 @@ AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Real images to translate: (N, C, H, W) in [-1, 1], int64 labels, SHA-256 of their files."""
-
-    images: Tensor
-    labels: Tensor
-    hashes: list[str]
-
-
-@dataclass(frozen=True)
 class Request:
     """What a GAN is asked for: `count` images of the class `label`."""
 
@@ -49,17 +40,8 @@ class Request:
     count: int
     random: torch.Generator
     """On the CPU; what latents are drawn from."""
-    sources: Sources | None = None
-    """As many images to translate; None for a GAN that makes images from nothing."""
-
-
-@dataclass(frozen=True)
-class Synthesised:
-    """What a GAN gives: images (N, C, H, W) in [-1, 1], on the CPU."""
-
-    images: Tensor
-    sources: list[str] | None = None
-    """(N,) SHA-256 of the image that each was made from; None: made from nothing."""
+    sources: Tensor | None = None
+    """(count, C, H, W) in [-1, 1], to translate; None for a GAN that makes images from nothing."""
 
 
 class GAN(ResumableModule):
@@ -168,10 +150,11 @@ class GAN(ResumableModule):
         return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
     @abstractmethod
-    def synthesise(self, request: Request) -> Synthesised:
-        """Return images from the EMA generator in evaluation mode, sources in their order.
+    def synthesise(self, request: Request) -> Tensor:
+        """Return images (count, C, H, W) in [-1, 1] of the EMA generator in evaluation mode.
 
-        Calls of 1024 and a last of fewer, with the same random generator, give what one call would.
+        They are on the CPU, those made from sources in the order of these. Calls of 1024 and a last
+        of fewer, with the same random generator, give what one call would.
         """
 
     def lasting_state(self) -> dict[str, Tensor]:

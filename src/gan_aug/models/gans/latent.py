@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Request, Synthesised
+from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Request
 from gan_aug.models.losses import adversarial_loss
 
 
@@ -72,7 +72,7 @@ class LatentGAN(GAN):
         return scores
 
     @torch.no_grad()
-    def synthesise(self, request: Request) -> Synthesised:
+    def synthesise(self, request: Request) -> Tensor:
         """Generate from fresh latents; there are no sources."""
         self.ema_generator.eval()
         images, random, truncation = [], request.random, self.truncation
@@ -82,7 +82,7 @@ class LatentGAN(GAN):
             while truncation is not None and (beyond := latents.abs() > truncation).any():
                 latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
             images.append(decode(latents.to(self.device))[: request.count - start].cpu())
-        return Synthesised(torch.cat(images))
+        return torch.cat(images)
 
     def decoder(self, label: int) -> nn.Module:
         """Return the EMA generator for one class."""

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from gan_aug.models.gans.base import AT_ONCE, GAN, Request, Synthesised
+from gan_aug.models.gans.base import AT_ONCE, GAN, Request
 
 
 class TranslationGAN(GAN):
@@ -25,12 +25,12 @@ class TranslationGAN(GAN):
         """
 
     @torch.no_grad()
-    def synthesise(self, request: Request) -> Synthesised:
+    def synthesise(self, request: Request) -> Tensor:
         """Translate the sources."""
         assert request.sources is not None
         generator = self.ema_generator.eval()
         made = [
             self.translate(generator, part.to(self.device), request.label, request.random).cpu()
-            for part in torch.split(request.sources.images, AT_ONCE)
+            for part in torch.split(request.sources, AT_ONCE)
         ]
-        return Synthesised(torch.cat(made), request.sources.hashes)
+        return torch.cat(made)
