@@ -10,7 +10,7 @@ from gan_training import build, request, settings, toy_images, train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.gans.pix2pix import CONDITIONS, Generator, condition_of
+from gan_aug.models.gans.pix2pix import CONDITIONS, Generator
 from gan_aug.runtime.errors import GanAugError
 
 PLAIN = "model.augment=null"
@@ -26,7 +26,7 @@ def test_losses_by_hand(condition: str) -> None:
     """Equations 1 and 4; the discriminator's is halved (section 3.3)."""
     gan: Any = build(settings("pix2pix", PLAIN, f"model.condition={condition}"))
     batch = a_batch()
-    x = condition_of(condition)(batch["image"])
+    x = CONDITIONS[condition](batch["image"])
     fakes = gan.fake(batch).detach()
 
     def cross_entropy(images: Tensor, real: float) -> Tensor:
@@ -92,28 +92,28 @@ def test_noise_of_synthesis_comes_from_the_request_alone() -> None:
     cfg = settings("pix2pix")
     gan = build(cfg).eval()
     torch.manual_seed(1)
-    first = gan.synthesise(request(cfg, "class0", 8, seed=3)).images
+    first = gan.synthesise(request(cfg, "class0", 8, seed=3))
     before = torch.get_rng_state()
-    again = gan.synthesise(request(cfg, "class0", 8, seed=3)).images
+    again = gan.synthesise(request(cfg, "class0", 8, seed=3))
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), before)
-    other = gan.synthesise(request(cfg, "class0", 8, seed=4)).images
+    other = gan.synthesise(request(cfg, "class0", 8, seed=4))
     assert not torch.equal(first, other)  # the same sources
 
 
 def test_a_source_that_comes_twice_gives_two_images() -> None:
     cfg = settings("pix2pix")
     asked = request(cfg, "class0", 48)
+    assert asked.sources is not None
+    assert torch.equal(asked.sources[:24], asked.sources[24:])
     made = build(cfg).eval().synthesise(asked)
-    assert made.sources is not None
-    assert made.sources[:24] == made.sources[24:]
-    assert not torch.equal(made.images[:24], made.images[24:])
+    assert not torch.equal(made[:24], made[24:])
 
 
 def test_the_critic_derives_the_condition_from_the_image() -> None:
     gan: Any = build(settings("pix2pix"))
     images = a_batch()["image"]
-    pairs = torch.cat([condition_of("lung_mask")(images), images], dim=1)
+    pairs = torch.cat([CONDITIONS["lung_mask"](images), images], dim=1)
     expected = gan.discriminator.layers(pairs).mean(dim=(1, 2, 3))
     critic = gan.critic(0)
     torch.testing.assert_close(critic(images), expected)
@@ -141,8 +141,8 @@ def test_it_fills_in_what_is_hidden_in_the_manner_of_its_class() -> None:
     train(cfg, gan, 60)
     asked = request(cfg, "class0", 24)
     assert asked.sources is not None
-    made = gan.eval().synthesise(asked).images
+    made = gan.eval().synthesise(asked)
     images, _ = toy_images(cfg)
     real = images.float() / 127.5 - 1
-    sources = asked.sources.images
+    sources = asked.sources
     assert (made.mean() - real.mean()).abs() < 0.5 * (sources.mean() - real.mean())

@@ -23,7 +23,6 @@ from gan_aug.models.networks.blocks import (
     sides,
     widths,
 )
-from gan_aug.runtime.errors import GanAugError
 
 DROPPED_LAYERS = 2
 """Decoder layers with dropout, the ones next to the bottleneck; the paper has 3 of 8."""
@@ -57,14 +56,11 @@ class Pix2Pix(TranslationGAN):
     weights.
 
     `condition` is one of `CONDITIONS`, `l1_weight` lambda of eq. 4.
-
-    Raises:
-        GanAugError: an unknown condition.
     """
 
     def __init__(self, condition: str, l1_weight: float, **players: Any) -> None:
         super().__init__(**players)
-        self.condition = condition_of(condition)
+        self.condition = CONDITIONS[condition]
         self.l1_weight = l1_weight
         self.loss = adversarial_loss("non_saturating", 1.0)
         self.noise_dim = int(self.generator.noise_dim)  # type: ignore[arg-type]
@@ -226,14 +222,4 @@ def edges(images: Tensor) -> Tensor:
 
 
 CONDITIONS = {"lung_mask": lung_mask, "blur": blur, "edges": edges}
-
-
-def condition_of(kind: str) -> Callable[[Tensor], Tensor]:
-    """Return a function from images (B, C, H, W) in [-1, 1] to such conditions, float32.
-
-    Raises:
-        GanAugError: `kind` is none of `CONDITIONS`.
-    """
-    if kind not in CONDITIONS:
-        raise GanAugError(f"model.condition={kind}: choose {', '.join(CONDITIONS)}")
-    return lambda images: CONDITIONS[kind](images.float())
+"""What is derived from images (B, C, H, W) in [-1, 1]: such conditions, float32."""
