@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Collection, Mapping
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,19 +39,26 @@ def data_settings(data: Mapping[str, Any], root: str | None, download: bool = Fa
     return kept | now | {"source": source} | here
 
 
+def classes_in(*packages: ModuleType) -> dict[str, type[Any]]:
+    """Return the classes that the files of some packages define, by their dotted names."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{info.name}")
+        for package in packages
+        for info in pkgutil.iter_modules(package.__path__)
+    ]
+    return {
+        f"{module.__name__}.{kind.__qualname__}": kind
+        for module in modules
+        for kind in vars(module).values()
+        if inspect.isclass(kind) and kind.__module__ == module.__name__
+    }
+
+
 @functools.cache
 def known_sources() -> frozenset[str]:
     """Return the dotted names of gan_aug's own data sets: classes of data.sources with `load`."""
-    modules = [
-        importlib.import_module(f"{gan_aug.data.sources.__name__}.{info.name}")
-        for info in pkgutil.iter_modules(gan_aug.data.sources.__path__)
-    ]
-    return frozenset(
-        f"{module.__name__}.{kind.__qualname__}"
-        for module in modules
-        for kind in vars(module).values()
-        if inspect.isclass(kind) and hasattr(kind, "load") and kind.__module__ == module.__name__
-    )
+    kinds = classes_in(gan_aug.data.sources)
+    return frozenset(name for name, kind in kinds.items() if hasattr(kind, "load"))
 
 
 def check_stored_data(settings: Any, where: str, own: bool) -> Plain:

@@ -8,9 +8,7 @@ of them reads a file or fetches weights; classifiers, which do, are not among th
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +22,7 @@ from torch.nn.modules.module import (
 import gan_aug.models.gans
 import gan_aug.models.networks
 from gan_aug.data.origin import Origin
+from gan_aug.data.stored import classes_in
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
@@ -40,19 +39,11 @@ _REMEDY = "the file was changed, or another version wrote it; use one that this 
 @functools.cache
 def known_classes() -> Mapping[str, type[nn.Module]]:
     """Return all that a file may name: gan_aug's own GANs, and networks but for classifiers."""
-    modules = [
-        importlib.import_module(f"{package.__name__}.{info.name}")
-        for package in (gan_aug.models.gans, gan_aug.models.networks)
-        for info in pkgutil.iter_modules(package.__path__)
-    ]
     return {
-        f"{kind.__module__}.{kind.__qualname__}": kind
-        for module in modules
-        for kind in vars(module).values()
-        if inspect.isclass(kind)
-        and issubclass(kind, nn.Module)
+        name: kind
+        for name, kind in classes_in(gan_aug.models.gans, gan_aug.models.networks).items()
+        if issubclass(kind, nn.Module)
         and not issubclass(kind, ImageClassifier)
-        and kind.__module__ == module.__name__
         and not inspect.isabstract(kind)
     }
 
