@@ -16,7 +16,6 @@ from PIL import Image
 from scipy import ndimage
 
 from gan_aug.data.sources.anatomy import (
-    PATTERNS,
     Body,
     Field,
     Pose,
@@ -40,13 +39,10 @@ BENIGN_RATE = 0.4  # chance of small benign shadows
 BENIGN_FILL = (0.08, 0.35)
 
 
-def _streams(seed: int | tuple[int, ...], count: int) -> list[np.random.Generator]:
-    """Independent generators of one seed; the length is hashed too, so (1,) and (1, 0) differ."""
-    words = (seed,) if isinstance(seed, int | np.integer) else tuple(seed)
-    if any(w < 0 for w in words):
-        raise ValueError(f"seeds must not be negative, not {seed}")
-    sequence = np.random.SeedSequence((len(words), *(int(w) for w in words)))
-    return [np.random.Generator(np.random.PCG64(child)) for child in sequence.spawn(count)]
+def _streams(seed: tuple[int, ...]) -> list[np.random.Generator]:
+    """Five independent generators; the length is hashed too, so (1,) and (1, 0) differ."""
+    sequence = np.random.SeedSequence((len(seed), *seed))
+    return [np.random.Generator(np.random.PCG64(child)) for child in sequence.spawn(5)]
 
 
 def _attenuation(
@@ -198,10 +194,7 @@ def _extras(grey: Field, rng: np.random.Generator, work: int) -> Field:
 
 
 def render(
-    pattern: str,
-    seed: int | tuple[int, ...],
-    image_size: int,
-    anatomy: int | tuple[int, ...] | None = None,
+    pattern: str, seed: tuple[int, ...], image_size: int, anatomy: tuple[int, ...]
 ) -> NDArray[np.uint8]:
     """Draw one frontal chest radiograph: grey (image_size, image_size) uint8, 0 black to 255 white.
 
@@ -210,21 +203,13 @@ def render(
     different seeds for the classes of a data set.
 
     Args:
-        pattern: "none" is a normal chest, the others are kinds of pneumonia.
+        pattern: of `anatomy.PATTERNS`; "none" is a normal chest, the others are pneumonias.
         seed: pose, breath, exposure, noise, opacities; not negative.
-        image_size: Side in pixels, at least 16.  The picture is the same at every size.
-        anatomy: the patient's body, not negative; taken from `seed` when None.
-
-    Raises:
-        ValueError: On an unknown pattern, an image_size below 16 or a negative seed.
+        image_size: side in pixels, at least `MIN_SIZE`. The picture is the same at every size.
+        anatomy: of the patient's body, not negative.
     """
-    if pattern not in PATTERNS:
-        raise ValueError(f"pattern must be one of {', '.join(PATTERNS)}, not {pattern!r}")
-    if image_size < MIN_SIZE:
-        raise ValueError(f"image_size must be at least {MIN_SIZE}, not {image_size}")
-    pose_rng, scene_rng, ill_rng, film_rng, body_rng = _streams(seed, 5)
-    if anatomy is not None:
-        body_rng = _streams(anatomy, 5)[4]
+    pose_rng, scene_rng, ill_rng, film_rng, _ = _streams(seed)
+    *_, body_rng = _streams(anatomy)
     factor = -(-WORK_SIZE // image_size)
     work = image_size * factor
     body, pose = Body(body_rng), Pose(pose_rng)
