@@ -228,7 +228,7 @@ def through(mode: str) -> bytes:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "I;16"])
 def test_what_lies_beneath_transparency_does_not_show(mode: str) -> None:
-    found = read_picture(through(mode), 64, 3).image
+    found = read_picture(through(mode), 64, 3)[0]
     assert not np.asarray(found)[OPACITY == 0].any()
     assert np.asarray(found)[30:40, 30:40].std() > 10
 
@@ -236,7 +236,7 @@ def test_what_lies_beneath_transparency_does_not_show(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_what_is_half_transparent_is_half_as_bright(mode: str) -> None:
     beneath = np.asarray(Image.fromarray(COLOUR).convert(mode[:-1]).convert("RGB")).astype(int)
-    found = np.asarray(read_picture(through(mode), 64, 3).image).astype(int)
+    found = np.asarray(read_picture(through(mode), 64, 3)[0]).astype(int)
     assert np.abs(found[:5, :5] - beneath[:5, :5] * 128 / 255).max() <= 1
     np.testing.assert_array_equal(found[20:50, 20:60], beneath[20:50, 20:60])
 
@@ -248,7 +248,7 @@ def test_a_transparent_grey_of_few_bits(bits: int) -> None:
     values = np.array([0, 1, largest, largest, 1, 0, 1, 1], np.uint8)
     row = np.packbits(np.unpackbits(values[:, None], axis=1)[:, -bits:]).tobytes()
     data = chunks((8, 1, bits, 0), b"\0" + row, (b"tRNS", struct.pack(">H", largest)))
-    found = np.asarray(read_picture(data, 64, 1).image)[0]
+    found = np.asarray(read_picture(data, 64, 1)[0])[0]
     assert found.tolist() == [0 if v in (0, largest) else 255 // largest for v in values.tolist()]
 
 

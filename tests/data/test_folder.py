@@ -18,25 +18,12 @@ from gan_aug.data.sources.folder import Folder
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.runtime.errors import GanAugError
 
-SETTINGS = {
-    "table": None,
-    "columns": None,
-    "exclude": None,
-    "classes": None,
-    "patient_regex": None,
-    "positive": None,
-    "test_share": 0.2,
-    "val_share": 0.25,
-    "split_seed": 0,
-    "fit": "squeeze",
-    "on_bad_file": "error",
-}
 PATIENTS = r"(p\d+)_"
 
 
 def load(root: Path, channels: int | None = None, size: int = 16, **changes: Any) -> Source:
-    settings = SETTINGS | changes
-    return Folder(str(root), **settings).load(size, channels, root.parent / "cache")  # type: ignore[arg-type]
+    folder = Folder(str(root), **{"val_share": 0.25} | changes)
+    return folder.load(size, channels, root.parent / "cache")
 
 
 @pytest.fixture

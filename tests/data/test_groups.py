@@ -42,11 +42,8 @@ def load(root: Path, header: str = COLUMNS, test: bool = True) -> Source:
         row["split"] = ("test" if i % 3 == 0 else "train") if test else ""
         lines.append(",".join(row[name] for name in names))
     (root.parent / "table.csv").write_text("\n".join(lines))
-    reader = Folder(
-        str(root), table=str(root.parent / "table.csv"), columns=None, exclude=["7.png"],
-        patient_regex=None, classes=None, positive=None, test_share=0.3, val_share=0.25,
-        split_seed=0, fit="squeeze", on_bad_file="error",
-    )  # fmt: skip
+    table = str(root.parent / "table.csv")
+    reader = Folder(str(root), table=table, exclude=["7.png"], test_share=0.3, val_share=0.25)
     return reader.load(8, 1, root.parent / "cache")
 
 

@@ -26,7 +26,7 @@ def table(split: str, counts: dict[str, int]) -> ImageTable:
 
 def source(train: dict[str, int], validation: int) -> Source:
     test, val = (table(name, dict.fromkeys(train, validation)) for name in ("test", "val"))
-    return Source(table("train", train), test, val, False)
+    return Source(table("train", train), test, val)
 
 
 def gan(model: str = "dcgan", **changes: Any) -> TrainSettings:

@@ -36,7 +36,7 @@ def source(**counts: int) -> Source:
         split: table(split, {name: n // part for name, n in counts.items()})
         for split, part in (("train", 1), ("test", 5), ("val", 10))
     }
-    return Source(parts["train"], parts["test"], parts["val"], False)
+    return Source(parts["train"], parts["test"], parts["val"])
 
 
 def own(**changes: Any) -> StudySettings:

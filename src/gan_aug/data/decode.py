@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.cache import Built, load_or_build
 from gan_aug.data.dicom import Window
-from gan_aug.data.picture import decode
+from gan_aug.data.picture import FileFacts, decode
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.runtime.files import open_regular, read_bytes
 from gan_aug.runtime.progress import track
@@ -29,15 +27,6 @@ PREPROCESSING = "bilinear resize, 16-bit divided by 257, turned as EXIF says, ve
 COLOUR_LOOKED_AT = 64
 _COLOURED = 2.0
 """Mean difference of channels, of 255, from which an image counts as coloured."""
-
-
-class FileFacts(TypedDict):
-    """What is known of a decoded file; the patient is what a DICOM header names."""
-
-    sha256: str
-    mode: str
-    size: tuple[int, int]
-    patient: str | None
 
 
 @dataclass(frozen=True)
@@ -107,17 +96,11 @@ def decode_files(
         """Return an image and what is known of it, or what is wrong with its file."""
         try:
             data = read_bytes(root / name, MAX_BYTES)
-            image, picture = decode(data, image_size, channels, fit, window)
+            return decode(data, image_size, channels, fit, window)
         except OSError as error:
             return error
         except ValueError as error:
             return str(error)
-        return image, {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "mode": picture.mode,
-            "size": picture.size,
-            "patient": picture.patient,
-        }
 
     def build() -> Built:
         # Threads are enough: Pillow releases the GIL while it decodes and resizes.

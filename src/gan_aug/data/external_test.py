@@ -16,7 +16,7 @@ from gan_aug.data.cache import own_cache
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import nearest_alike
-from gan_aug.data.source import ExternalTest, Notes, Source, extra_copies
+from gan_aug.data.source import ExternalTest, Source, extra_copies, in_two_classes
 from gan_aug.data.sources.folder import Folder
 from gan_aug.runtime.errors import GanAugError, as_typed, see
 from gan_aug.settings.by_name import class_named, normal
@@ -48,10 +48,11 @@ def _read(
 ) -> ExternalTest:
     where = f"data.external.{name}"
     try:
-        table, notes = _images(where, one, data, source.channels, cache_dir)
+        whole = _load(where, one, data, source.channels, cache_dir)
     except GanAugError as error:  # of data=folder, whose settings have these names too
         said = re.sub(rf"(?<![\w./-])data\.({_KEYS})\b", rf"{where}.\1", str(error))
         raise GanAugError(said if said.startswith(where) else f"{where}: {said}") from error
+    table, notes = concatenate(*whole.tables().values()), whole.notes
     chosen = _classes(where, one.classes, table.classes, source.classes)
     left_out = {
         f"of the class {theirs}": n
@@ -89,18 +90,20 @@ def _read(
             f"{where}: has no images of {lacking[0]}, and a test needs some of each class (AUROC "
             f"compares them); name its class in {where}.classes, or bring images"
         )
-    alike = _near_duplicates(table, own, data.fit)
-    if alike:
-        (one_path, other), *_ = alike
-        warnings.append(
-            f"{where}: {len(alike)} of its images look like images of the data set, such as "
-            f"{one_path} like {other}; are they the same pictures? Results on {name} are then too "
-            "good"
-        )
+    alike: list[tuple[str, str]] = []
     if data.fit == "pad":
         warnings.append(
             f"{where}: nobody looked whether its images look like those of the data set (data.fit="
             "pad: black bars make any two alike)"
+        )
+    else:
+        rows, others, _ = nearest_alike(table.images, own.images)
+        alike += zip(table.paths[rows].tolist(), own.paths[others].tolist(), strict=True)
+    if alike:
+        warnings.append(
+            f"{where}: {len(alike)} of its images look like images of the data set, such as "
+            f"{' like '.join(alike[0])}; are they the same pictures? Results on {name} are then "
+            "too good"
         )
     facts = {
         "root": notes.root,
@@ -119,35 +122,26 @@ def _read(
     return ExternalTest(table, facts)
 
 
-def _images(
+def _load(
     where: str, one: ExternalSettings, data: DataSettings, channels: int, cache_dir: Path
-) -> tuple[ImageTable, Notes]:
-    """Return all images of a set, with its own classes, and what it says of itself."""
+) -> Source:
+    """Return a set with its own classes; whatever splits it has count for nothing."""
     if one.source is not None:
-        source: Source = one.source.build(f"{where}.source").load(
-            data.image_size, channels, cache_dir
-        )
-        notes = source.notes
-        if source.patients_known:
-            notes = replace(notes, files_without_patient_id=0)
-        return concatenate(*source.tables().values()), notes
+        reader: Any = one.source.build(f"{where}.source")
+        other: Source = reader.load(data.image_size, channels, cache_dir)
+        return other
     folder = Folder(
         root=one.root,
         table=one.table,
         columns=one.columns,
         exclude=one.exclude,
         patient_regex=one.patient_regex,
-        classes=None,
-        positive=None,
-        test_share=0.5,
-        val_share=0.5,
-        split_seed=0,
         fit=data.fit,
         on_bad_file=data.on_bad_file,
         window=one.window,
     )
     place = own_cache(cache_dir, Path(one.root or "").expanduser())
-    return folder.load_whole(data.image_size, channels, place)
+    return folder.load(data.image_size, channels, place, whole=True)
 
 
 @see("classes")
@@ -194,29 +188,14 @@ def _renamed(table: ImageTable, chosen: Mapping[str, str | None], own: Classes) 
 @see("two-classes")
 def _without_conflicts(where: str, table: ImageTable, on_conflict: str) -> tuple[ImageTable, int]:
     """Leave out the images that are in two classes, and say how many; or refuse them."""
-    pairs = np.unique(np.stack([table.hashes, table.labels.astype(str)]), axis=1)[0]
-    hashes, counts = np.unique(pairs, return_counts=True)
-    in_two = np.isin(table.hashes, hashes[counts > 1])
-    if in_two.any() and on_conflict != "drop":
-        same = table.hashes == table.hashes[in_two][0]
-        first = np.unique(table.labels[same], return_index=True)[1]
-        one, other = table.paths[same][first[:2]]
+    conflicts, shown = in_two_classes([table])
+    if conflicts and on_conflict != "drop":
         raise GanAugError(
-            f"{where}: {one} and {other} are the same image, in two classes; delete the wrong one, "
-            "or leave out all such images with data.on_conflict=drop"
+            f"{where}: {shown} are the same image, in two classes; delete the wrong one, or leave "
+            "out all such images with data.on_conflict=drop"
         )
+    in_two = np.isin(table.hashes, list(conflicts))
     return table.take(~in_two), int(in_two.sum())
-
-
-def _near_duplicates(table: ImageTable, own: ImageTable, fit: str) -> list[tuple[str, str]]:
-    """Return the images that look like one of the data set's, each with that.
-
-    None where images are padded: black bars make any two alike.
-    """
-    if fit == "pad":
-        return []
-    rows, others, _ = nearest_alike(np.asarray(table.images), np.asarray(own.images))
-    return list(zip(table.paths[rows].tolist(), own.paths[others].tolist(), strict=True))
 
 
 def _fingerprint(table: ImageTable, one: ExternalSettings) -> str:

@@ -95,8 +95,10 @@ class ColumnsRead:
 
     def of(self, paths: Sequence[str]) -> dict[str, Groups]:
         """Return the groups of these images, in their order, by column."""
+        found: dict[str, Groups] = {}
+        if not self._codes:
+            return found
         rows = np.array([self._row_of[path] for path in paths], np.int64)
-        found = {}
         for column, codes in self._codes.items():
             values = self._values[column]
             if not values:

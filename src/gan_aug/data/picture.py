@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +41,13 @@ _LEAST_BRIGHT = 2**14
 """16-bit samples that are all below this use less than a quarter of their range."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A decoded file: in mode L or RGB, with the mode (Pillow's, or DICOM) and size of the file.
+class FileFacts(TypedDict):
+    """What is known of a decoded file: its mode is Pillow's, or DICOM, whose header may tell more.
 
-    A DICOM file may tell the patient.
+    The patient is the one that this header names.
     """
 
-    image: Image.Image
+    sha256: str
     mode: str
     size: tuple[int, int]
     patient: str | None
@@ -60,7 +59,7 @@ def decode(
     channels: int,
     fit: str = "squeeze",
     window: Window | None = None,
-) -> tuple[NDArray[np.uint8], Picture]:
+) -> tuple[NDArray[np.uint8], FileFacts]:
     """Decode one encoded image: JPEG, PNG, BMP, TIFF, WebP or DICOM, of any size.
 
     16-bit samples are divided by 257, since PNG scales them to the full range (PNG specification,
@@ -68,7 +67,7 @@ def decode(
     put onto black. See `square` and `read_dicom` for the arguments.
 
     Returns:
-        uint8 (C, image_size, image_size), and the picture that it was made from.
+        uint8 (C, image_size, image_size), and what is known of the file.
 
     Raises:
         ValueError: not such an image, truncated or with fewer pixels than its header claims, of
@@ -76,37 +75,39 @@ def decode(
             or with samples whose range the file does not say: floats, signed and 32-bit integers,
             and 16-bit ones that look like unscaled 10- to 14-bit values.
     """
-    picture = read_picture(data, image_size, channels, window)
+    picture, facts = read_picture(data, image_size, channels, window)
     try:
-        return square(picture.image, image_size, channels, fit), picture
+        return square(picture, image_size, channels, fit), facts
     except Exception as error:  # no memory, say
         raise ValueError(f"cannot be scaled ({said_of_file(error)})") from error
 
 
 def read_picture(
     data: bytes, image_size: int, channels: int, window: Window | None = None
-) -> Picture:
+) -> tuple[Image.Image, FileFacts]:
     """Decode an image at its size, or a JPEG at a fraction that loses nothing; see `decode`."""
     if not data:
         raise ValueError("the file is empty")
+    digest = hashlib.sha256(data).hexdigest()
     if is_dicom(data):
         picture, patient = read_dicom(data, MAX_PIXELS, window)
-        return Picture(picture, "DICOM", picture.size, patient)
+        return picture, FileFacts(sha256=digest, mode="DICOM", size=picture.size, patient=patient)
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
-            kind, size = image.mode, image.size
+            facts = FileFacts(sha256=digest, mode=image.mode, size=image.size, patient=None)
             # JPEG only: decodes at a fraction of the size where that loses nothing.
             image.draft(mode, (2 * image_size, 2 * image_size))
             image.load()
             if lacks_pixels(data, image):
-                raise Refused(f"the file does not hold the {size[0]}x{size[1]} pixels it claims")
+                width, height = facts["size"]
+                raise Refused(f"the file does not hold the {width}x{height} pixels it claims")
             picture = _shown(image, data)
             turned = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         if turned is not None:
             picture = picture.transpose(turned)
-        return Picture(picture.convert(mode), kind, size, None)
+        return picture.convert(mode), facts
     except Refused:
         raise
     except UnidentifiedImageError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,18 +77,20 @@ class Source(WithTraining):
 
     Attributes:
         validation: an official split to use as it is; None cuts one by patient.
-        patients_known: whether the patients are real ones; else each group of near duplicates, or
-            each image, counts as one.
         no_groups: columns of a table whose values are no groups of images, and why.
         external: further tests by name, which share no image with it.
     """
 
     test: ImageTable
     validation: ImageTable | None = None
-    patients_known: bool = True
     notes: Notes = field(default_factory=Notes)
     no_groups: Mapping[str, str] = field(default_factory=dict)
     external: Mapping[str, ExternalTest] = field(default_factory=dict)
+
+    @property
+    def patients_known(self) -> bool:
+        """Whether all patients are real ones; else groups of near duplicates, or images, count."""
+        return not self.notes.files_without_patient_id
 
     def tables(self) -> dict[str, ImageTable]:
         """Return the splits that the data set has."""
@@ -115,6 +117,26 @@ def units(table: ImageTable) -> NDArray[np.int64]:
     return connected(len(table), np.tile(np.arange(len(table)), 2), np.concatenate(links))
 
 
+def in_two_classes(tables: Iterable[ImageTable]) -> tuple[dict[str, list[str]], str]:
+    """Find images that are in two classes.
+
+    Returns:
+        The hash of each such image to the paths of its copies, sorted; and the first one's paths,
+        as a message names them: "ONE and OTHER", one of either class.
+    """
+    copies = defaultdict[str, list[tuple[int, str]]](list)
+    for table in tables:
+        rows = zip(table.labels.tolist(), table.paths.tolist(), strict=True)
+        for image, row in zip(table.hashes.tolist(), rows, strict=True):
+            copies[image].append(row)
+    conflicts = {h: rows for h, rows in copies.items() if len({label for label, _ in rows}) > 1}
+    if not conflicts:
+        return {}, ""
+    paths = {image: sorted(path for _, path in rows) for image, rows in conflicts.items()}
+    shown = conflicts[min(conflicts, key=lambda image: paths[image])]
+    return paths, " and ".join(path for _, path in sorted(dict(reversed(shown)).items())[:2])
+
+
 @see("two-classes")
 def without_conflicts(source: Source, on_conflict: str) -> Source:
     """Return a data set in which no image is in two classes, in one split or in several.
@@ -123,20 +145,12 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
         GanAugError: there are such images and `on_conflict` is `stop`; or `drop`, which leaves out
             all their copies, leaves a class without others in some split.
     """
-    copies = defaultdict[str, list[tuple[int, str]]](list)
-    for table in source.tables().values():
-        rows = zip(table.labels.tolist(), table.paths.tolist(), strict=True)
-        for image, row in zip(table.hashes.tolist(), rows, strict=True):
-            copies[image].append(row)
-    conflicts = {h: rows for h, rows in copies.items() if len({label for label, _ in rows}) > 1}
+    conflicts, shown = in_two_classes(source.tables().values())
     if not conflicts:
         return source
-    paths = {image: sorted(path for _, path in rows) for image, rows in conflicts.items()}
-    shown = conflicts[min(conflicts, key=lambda image: paths[image])]
-    one, other = (path for _, path in sorted(dict(reversed(shown)).items())[:2])
     if on_conflict != "drop":
         raise GanAugError(
-            f"{one} and {other}: are the same image, in two classes ({len(conflicts)} such "
+            f"{shown}: are the same image, in two classes ({len(conflicts)} such "
             f"image{'s' * (len(conflicts) > 1)} in all); delete the wrong ones, which inspect "
             "lists, or leave out all of them with data.on_conflict=drop"
         )
@@ -151,10 +165,10 @@ def without_conflicts(source: Source, on_conflict: str) -> Source:
                 "class too; mend the folders"
             )
     said = (
-        f"images that are in two classes: {len(conflicts)}, such as {one} and {other}; their "
+        f"images that are in two classes: {len(conflicts)}, such as {shown}; their "
         f"{sum(map(len, conflicts.values()))} files are left out (data.on_conflict=drop)"
     )
-    warnings, left_out = [*source.notes.warnings, said], sorted(paths.values())
+    warnings, left_out = [*source.notes.warnings, said], sorted(conflicts.values())
     notes = replace(source.notes, warnings=warnings, conflicts_left_out=left_out)
     train, test, validation = kept["train"], kept["test"], kept.get("validation")
     return replace(source, train=train, test=test, validation=validation, notes=notes)

@@ -267,14 +267,12 @@ def check_disjoint(splits: Splits) -> None:
         "internal test": splits.internal,
     }
     seen: dict[str, str] = {}
-    for name, table in named.items():
+    for name, table in {**named, **splits.external}.items():
         for image, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True):
-            if seen.setdefault(image, name) != name:
+            if seen.get(image, name) != name:
                 raise GanAugError(f"{path}: the same image is in {seen[image]} and in {name}")
-    for name, table in splits.external.items():
-        for image, path in zip(table.hashes.tolist(), table.paths.tolist(), strict=True):
-            if image in seen:
-                raise GanAugError(f"{path}: the same image is in {seen[image]} and in {name}")
+            if name in named:
+                seen[image] = name
     if len(splits.train) != len(set(splits.train.hashes.tolist())):
         copies = Counter(splits.train.hashes.tolist()).most_common(1)[0]
         raise GanAugError(f"image {copies[0][:12]} counts {copies[1]} times in training")

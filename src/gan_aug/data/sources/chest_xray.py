@@ -162,8 +162,7 @@ class ChestXray:
         patients = [entry.patient or entry.path for entry in entries]
         parts = tables(entries, patients, decoded, classes)
         notes = notes_of(root, entries, decoded, tree, *said)
-        known = not notes.files_without_patient_id
-        return Source(parts["train"], parts["test"], patients_known=known, notes=notes)
+        return Source(parts["train"], parts["test"], notes=notes)
 
 
 def _with_subtype(root: Path, entry: Entry) -> Entry:

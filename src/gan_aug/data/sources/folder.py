@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_aug.data.classes import Classes
-from gan_aug.data.decode import Decoded, channels_of, decode_files
+from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import Window
-from gan_aug.data.groups import ColumnsRead, GroupsByColumn
+from gan_aug.data.groups import ColumnsRead
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.source import Notes, Source, units
+from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
     PatientPattern,
@@ -56,62 +56,30 @@ class Folder:
     """
 
     root: str | None
-    table: str | None
-    columns: Mapping[str, str] | str | None
-    exclude: Sequence[str] | str | None
-    patient_regex: str | None
-    classes: Any
-    positive: Any
-    test_share: float
-    val_share: float
-    split_seed: int
-    fit: str
-    on_bad_file: str
+    table: str | None = None
+    columns: Mapping[str, str] | str | None = None
+    exclude: Sequence[str] | str | None = None
+    patient_regex: str | None = None
+    classes: Any = None
+    positive: Any = None
+    test_share: float = 0.2
+    val_share: float = 0.2
+    split_seed: int = 0
+    fit: str = "squeeze"
+    on_bad_file: str = "error"
     window: Window | None = None
 
-    def load(self, image_size: int, channels: int | None, cache_dir: Path) -> Source:
+    def load(
+        self, image_size: int, channels: int | None, cache_dir: Path, whole: bool = False
+    ) -> Source:
         """Decode (or map from the cache) all images and cut what splits there are not.
 
-        Where `channels` is None there are 3 if some image looked at has colours, else 1.
+        Where `channels` is None there are 3 if some image looked at has colours, else 1. `whole`
+        puts all images into train and cuts nothing, whatever splits they have.
 
         Raises:
             GanAugError: no data, a bad layout or table, or a bad file.
         """
-        read = self._read(image_size, channels, cache_dir)
-        known = [entry.patient for entry in read.entries]
-        has_both = {"test", "val"} <= {entry.split for entry in read.entries}
-        if None not in known and read.one_patient and not has_both:
-            with see("patients"):
-                raise GanAugError(f"data.root={self.root}: {read.one_patient}")
-        parts = read.tables()
-        # What splits there are not is cut from train.
-        for number, (name, share) in enumerate(
-            {"test": self.test_share, "val": self.val_share}.items()
-        ):
-            if not len(parts[name]):
-                train, setting = parts["train"], f"data.{name}_share={share}"
-                random = np.random.default_rng([self.split_seed, number])
-                aside = _set_aside(train, share, random, setting, any(known))
-                parts |= {name: train.take(aside), "train": train.take(~aside)}
-        patients_known = None not in known
-        return Source(
-            parts["train"], parts["test"], parts["val"], patients_known, read.notes, read.no_groups
-        )
-
-    def load_whole(
-        self, image_size: int, channels: int, cache_dir: Path
-    ) -> tuple[ImageTable, Notes]:
-        """Decode all images and cut nothing, whatever splits they have.
-
-        Raises:
-            GanAugError: as `load` does.
-        """
-        read = self._read(image_size, channels, cache_dir, whole=True)
-        return read.tables()["train"], read.notes
-
-    def _read(
-        self, image_size: int, channels: int | None, cache_dir: Path, whole: bool = False
-    ) -> _Read:
         if self.root is None:
             raise GanAugError("data=folder needs data.root=DIR, with a folder for each class")
         root = Path(self.root).expanduser()
@@ -120,49 +88,65 @@ class Folder:
         pattern = PatientPattern(self.patient_regex)
         with reading(root):
             tree = find_files(root, self.exclude, self.on_bad_file)
-            entries, further = self._entries(root, pattern, tree, whole)
+            entries, columns = self._entries(root, pattern, tree, whole)
             names = [entry.path for entry in entries]
             wanted = channels or channels_of(root, names, self.window)
         decoded = decode_files(
             root, names, image_size, wanted, cache_dir, self.on_bad_file, self.fit, self.window
         )
         classes = Classes.of({entry.label for entry in entries}, self.positive)
-        by_path = any(entry.patient for entry in entries)
+        told_by = "patient" if any(entry.patient for entry in entries) else "PatientID"
         entries = readable(root, entries, decoded)
         known = [entry.patient for entry in entries]
+        one_patient = the_one_patient(known, told_by)
+        to_cut = not whole and not {"test", "val"} <= {entry.split for entry in entries}
+        if None not in known and one_patient and to_cut:
+            with see("patients"):
+                raise GanAugError(f"data.root={root}: {one_patient}")
         patients = [patient for patient in known if patient is not None]
-        one_patient = the_one_patient(known, "patient" if by_path else "PatientID")
         if len(patients) < len(known):
             # Always looked at in one way, the one that `ALIKE` was measured in.
             small = decode_files(
                 root, names, 64, 1, cache_dir, self.on_bad_file, window=self.window
             )
             patients = grouped(known, small.images)
-        groups = further.of([entry.path for entry in entries]) if further else {}
+        groups = columns.of([entry.path for entry in entries])
         warnings = [
             *warn_of_masks([entry.path for entry in entries]),
             *warn_of_patients(entries, pattern, one_patient),
         ]
         notes = notes_of(root, entries, decoded, tree, *warnings)
-        no_groups = further.left_out if further else {}
-        return _Read(entries, patients, decoded, classes, groups, no_groups, one_patient, notes)
+        parts = tables(entries, patients, decoded, classes, groups)
+        if to_cut:
+            self._cut(parts, any(known))
+        return Source(parts["train"], parts["test"], parts["val"], notes, columns.left_out)
+
+    def _cut(self, parts: dict[str, ImageTable], patients_known: bool) -> None:
+        """Cut the splits that there are not from train."""
+        shares = {"test": self.test_share, "val": self.val_share}
+        for number, (name, share) in enumerate(shares.items()):
+            if not len(parts[name]):
+                train, setting = parts["train"], f"data.{name}_share={share}"
+                random = np.random.default_rng([self.split_seed, number])
+                aside = _set_aside(train, share, random, setting, patients_known)
+                parts |= {name: train.take(aside), "train": train.take(~aside)}
 
     def _entries(
         self, root: Path, pattern: PatientPattern, tree: Tree, whole: bool
-    ) -> tuple[list[Entry], ColumnsRead | None]:
-        where, further = f"data.root={root}", None
+    ) -> tuple[list[Entry], ColumnsRead]:
+        where = f"data.root={root}"
         if self.table is not None:
-            columns = {name: str(called) for name, called in (by_name(self.columns) or {}).items()}
-            table = Table(Path(self.table).expanduser(), root, columns)
-            entries, further = table.read(tree, pattern)
+            names = {name: str(called) for name, called in (by_name(self.columns) or {}).items()}
+            table = Table(Path(self.table).expanduser(), root, names)
+            entries, columns = table.read(tree, pattern)
         else:
-            entries = find_entries(root, tree, pattern)
+            entries, columns = find_entries(root, tree, pattern), ColumnsRead(())
         entries = chosen_classes(entries, self.classes, tree, where)
         if whole:
             entries = [replace(entry, split=None) for entry in entries]
         check_splits(f"data.table={self.table}" if self.table else where, entries)
         _check_pattern(pattern, entries, bool(self.table))
-        return entries, further
+        return entries, columns
 
 
 @see("patients")
@@ -174,23 +158,6 @@ def _check_pattern(pattern: PatientPattern, entries: list[Entry], of_table: bool
             f"{' or in data.table' if of_table else ''}, such as that of {entries[0].path}; "
             "mend it (.*/ before it skips folders), or set it to null"
         )
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What a folder holds, decoded, before anything is cut; `one_patient` is of all its images."""
-
-    entries: list[Entry]
-    patients: list[str]
-    decoded: Decoded
-    classes: Classes
-    groups: GroupsByColumn
-    no_groups: Mapping[str, str]
-    one_patient: str | None
-    notes: Notes
-
-    def tables(self) -> dict[str, ImageTable]:
-        return tables(self.entries, self.patients, self.decoded, self.classes, self.groups)
 
 
 def _set_aside(

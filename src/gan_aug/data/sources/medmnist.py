@@ -118,7 +118,7 @@ class MedMNIST:
             files_without_patient_id=sum(map(len, tables)),
             scaled=None if size == image_size else scaled,
         )
-        return Source(train, test, validation, False, notes)
+        return Source(train, test, validation, notes)
 
     def _not_taken(self, others: str) -> GanAugError:
         from medmnist import INFO
