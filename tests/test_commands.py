@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shlex
 import signal
@@ -266,7 +267,8 @@ def test_two_processes_never_share_a_folder(
         wait_for(first, tmp_path, "run/run.json")
         second = command("train", *arguments)
         assert second.returncode != 0
-        assert "another process is running in this folder" in second.stderr
+        owner = f"process {first.pid} on {platform.node()}, by {tmp_path / 'run' / '.lease'}"
+        assert f"another process is running in this folder ({owner})" in second.stderr
     finally:
         first.kill()
         first.wait()

@@ -35,7 +35,7 @@ LOGGED = ("logger=many", "logger.wandb.offline=true")
 
 
 def fitting(folder: Path, **settings: Any) -> Fitting:
-    run: Any = SimpleNamespace(folder=folder)
+    run: Any = SimpleNamespace(folder=folder, facts=SimpleNamespace(started=""))
     shown = settings or {"lr": 0.1}
     name = "s/draw_0/real/0"
     return Fitting(run, None, 0, folder / "real_0", name, {"draw": "0"}, shown, group="s")

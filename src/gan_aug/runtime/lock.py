@@ -95,12 +95,11 @@ class Lock:
     """A lock; one thread of one process takes it, and not twice.
 
     Its file is `path`, in a folder that must be there. Nobody else writes meanwhile what it
-    `guards`, a folder or file. `stale` is the same for all who share it; see `STALE`. `owner` is
-    who was seen to hold it last, for people.
+    `guards`, a folder or file. `owner` is who was seen to hold it last, for people.
     """
 
-    def __init__(self, path: Path, guards: Path, stale: float = STALE) -> None:
-        self.path, self.guards, self.stale = path, guards, stale
+    def __init__(self, path: Path, guards: Path) -> None:
+        self.path, self.guards = path, guards
         self.owner = "an unknown process"
         self._token = ""
         self._pid = -1
@@ -111,7 +110,7 @@ class Lock:
     def acquire(self, wait: bool = True) -> bool:
         """Take the lock, or raise OSError; return whether it is held now.
 
-        `wait` is for a living owner. A dead one elsewhere takes `stale` seconds either way.
+        `wait` is for a living owner. A dead one elsewhere takes `STALE` seconds either way.
         """
         self._token = secrets.token_hex(16)
         started = monotonic()
@@ -150,32 +149,25 @@ class Lock:
         self.release()
 
     def check(self) -> None:
-        """Raise `Lost` where it is another's, or that could not be told for `stale` seconds."""
+        """Raise `Lost` where it is another's, or that could not be told for `STALE` seconds."""
         if not self._lost:
             try:
                 self._lost = not self._is_mine()
             except OSError:  # a server that does not answer, say
-                self._lost = monotonic() - self._sure > self.stale
+                self._lost = monotonic() - self._sure > STALE
         if self._lost:
             raise Lost(
-                f"{self.guards}: this process stood still for more than {self.stale:g} s, so "
+                f"{self.guards}: this process stood still for more than {STALE:g} s, so "
                 f"another may have gone on here, or {self.path} was removed; nothing more is "
                 "written; repeat the command once the other has ended"
             )
 
-    def wait_until_free(self) -> None:
-        """Wait while another process holds the lock, without taking it."""
-        started = monotonic()
-        while (seen := look(self.path)) is not None and not self._is_gone(self.path, seen):
-            self._say(started)
-            sleep(POLL)
-
     def _say(self, started: float) -> None:
         """Say once, when it lasts, what is waited for and how to end that."""
-        if self._said or monotonic() - started <= self.stale / _TOUCHES:
+        if self._said or monotonic() - started <= STALE / _TOUCHES:
             return
         self._said = True
-        how = f"waiting up to {self.stale:g} s to see whether that still runs; to go on at once"
+        how = f"waiting up to {STALE:g} s to see whether that still runs; to go on at once"
         if self._live:
             how = "waiting for it to end; to end it, stop that process; if it is none of gan_aug"
         print(f"{self.guards}: in use by {self.owner}; {how}, remove {self.path}", flush=True)
@@ -188,7 +180,7 @@ class Lock:
         return True
 
     def _touch(self) -> None:
-        while not self._stop.wait(self.stale / _TOUCHES):
+        while not self._stop.wait(STALE / _TOUCHES):
             with suppress(OSError):  # the next time, maybe; `check` counts the seconds
                 if not self._is_mine():
                     self._lost = True
@@ -228,7 +220,7 @@ class Lock:
             self._live = True
         quiet = quiet + min(now - at, _LONGEST_GAP) if before == seen else 0.0
         self._watched[path] = (seen, now, quiet)
-        return quiet >= self.stale
+        return quiet >= STALE
 
 
 def look(path: Path) -> Seen | None:
@@ -254,7 +246,7 @@ def look(path: Path) -> Seen | None:
     return Seen(owner.token, status.st_mtime_ns, _is_alive(owner), who)
 
 
-def is_held(path: Path, stale: float = STALE) -> bool:
+def is_held(path: Path) -> bool:
     """Tell whether a living process holds a lock, at once and without touching it.
 
     Of an owner elsewhere the time of its last touch is compared with the time that the file system
@@ -271,7 +263,7 @@ def is_held(path: Path, stale: float = STALE) -> bool:
             now = os.fstat(file.fileno()).st_mtime_ns
     except OSError:
         return True
-    return abs(now - seen.touched) < stale * 1e9
+    return abs(now - seen.touched) < STALE * 1e9
 
 
 def check_held(path: Path) -> None:

@@ -84,7 +84,10 @@ class Run:
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
         threads: that this earlier part computed with.
+        facts: what run.json says of it now; there once it is entered.
     """
+
+    facts: RunRecord
 
     def __init__(
         self,
@@ -110,7 +113,6 @@ class Run:
         self.threads: int | None = None
         self._earlier: RunRecord | None = None
         self._seconds_before = 0.0
-        self._record: RunRecord
 
     def __enter__(self) -> Run:
         """Claim the folder, or raise `Busy`; refuse a run with other settings."""
@@ -148,11 +150,11 @@ class Run:
             raise GanAugError(f"resume=true: {self.folder} holds no run to go on with")
         self._started = time.monotonic()
         if earlier is not None and self.finished:
-            self._record = earlier
+            self.facts = earlier
             return
         hydra, swept = HydraConfig.get(), _in_sweep()
         own = ["python", "-m", f"gan_aug.{hydra.job.name}", *sys.argv[1:]]
-        self._record = new_record(
+        self.facts = new_record(
             shlex.split(os.environ[COMMAND]) if is_job() else own,
             list(hydra.overrides.task),
             hydra.job.num if swept else None,
@@ -200,7 +202,7 @@ class Run:
 
     def _show(self) -> None:
         """Say in a line what is run; with verbose=true all settings."""
-        print(f"{self.folder}: {' '.join(self._record.overrides) or self.config['name']}")
+        print(f"{self.folder}: {' '.join(self.facts.overrides) or self.config['name']}")
         if self._verbose:
             from rich.syntax import Syntax
 
@@ -212,21 +214,11 @@ class Run:
         self.config = settings.plain()
         self.record(config=self.config)
 
-    @property
-    def synthetic(self) -> dict[str, Any] | None:
-        """What is known of added images, from an earlier attempt too."""
-        return self._record.synthetic
-
-    @property
-    def commit(self) -> str | None:
-        """The commit of the code that is running."""
-        return self._record.git_commit
-
     def record(self, **facts: Any) -> None:
         """Add facts, as plain containers, to run.json."""
         seconds = round(self._seconds_before + time.monotonic() - self._started, 3)
-        self._record = self._record.with_facts(**facts, seconds=seconds)
-        self._record.write(self.folder / RECORD)
+        self.facts = self.facts.with_facts(**facts, seconds=seconds)
+        self.facts.write(self.folder / RECORD)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Record how it ended, unless another process has taken the folder over.
@@ -331,7 +323,8 @@ def note_end(
 
 def wait_until_free(folder: Path) -> None:
     """Wait while some process works in a run's folder."""
-    _lock(folder).wait_until_free()
+    with _lock(folder):
+        pass
 
 
 def is_busy(folder: Path) -> bool:

@@ -73,7 +73,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
     check_first(settings)
     declare(settings)
 
-    fits = DrawFits(settings, splits, run.folder, run.commit)
+    fits = DrawFits(settings, splits, run.folder, run.facts.git_commit)
     events = DrawEvents(run, settings, splits.classes)
     logs = FitLogs(run, settings, events)
     arms: dict[str, records.ArmFacts] = {}

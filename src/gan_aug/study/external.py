@@ -40,7 +40,7 @@ def note_sets(run: Run, sets: list[tuple[list[str], ExternalSet]]) -> list[Exter
         GanAugError: an earlier attempt of the draw had other images.
     """
     facts = [there.facts(arms) for arms, there in sets]
-    before = files_of_arms(run.folder, run.synthetic)
+    before = files_of_arms(run.folder, run.facts.synthetic)
     for one, (_, there) in zip(facts, sets, strict=True):
         for arm in one.arms:
             now = one.files_sha256

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
-from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
@@ -52,30 +51,17 @@ class MetricsCSV(Logger):
         kept = [row[0] for row in sound if int(row[1]) <= keep_until]
         self.rows = len(kept)
         write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
-        self._file = path.open("a", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._path = path
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Leave these to .hydra/config.yaml."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append a row for each scalar."""
+        """Append a row for each scalar; a search reads them meanwhile."""
         self.rows += len(metrics)
-        self._writer.writerows([step, name, repr(float(value))] for name, value in metrics.items())
-        self._file.flush()  # a search reads it meanwhile
-
-    def save(self) -> None:
-        """Flush to disk."""
-        if not self._file.closed:
-            self._file.flush()
-
-    def finalize(self, status: str) -> None:
-        """Flush; the file stays open, for the test after the fit."""
-        self.save()
-
-    def close(self) -> None:
-        """Close the file, after the last row."""
-        self._file.close()
+        rows = ([step, name, repr(float(value))] for name, value in metrics.items())
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _resumable(module: LightningModule) -> ResumableModule:
@@ -188,8 +174,6 @@ class Checkpoints(Checkpoint):
         # A log that lagged behind the checkpoint would have a hole after a kill.
         for logger in trainer.loggers:
             logger.save()
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.flush()
 
         def save(temporary: Path) -> None:
             trainer.save_checkpoint(temporary)
@@ -213,27 +197,25 @@ class ProgressBar(Callback):
     def __init__(self) -> None:
         self._console = console(stderr=True)
         self._printed_at = time.monotonic()
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
+        self._bar = Progress(
+            *Progress.get_default_columns(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
         self._total = total_batches(trainer)
-        if self._console.is_terminal:
-            self._bar = Progress(
-                *Progress.get_default_columns(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[numbers]}"),
-                console=self._console,
-            )
-            self._task = self._bar.add_task("training", total=self._total, numbers="")
-            self._bar.start()
+        self._task = self._bar.add_task("training", total=self._total, numbers="")
+        self._bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Move on."""
         module = _resumable(pl_module)
-        if self._bar is not None:
+        if self._console.is_terminal:
             numbers = _numbers(module.latest)
             self._bar.update(self._task, completed=module.batches_done, numbers=numbers)
         elif time.monotonic() - self._printed_at >= PLAIN_SECONDS:
@@ -244,8 +226,7 @@ class ProgressBar(Callback):
 
     def on_train_end(self, *_: object) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
+        self._bar.stop()
 
     on_exception = on_train_end  # type: ignore[assignment]
 

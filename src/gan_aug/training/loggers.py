@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import random
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -14,13 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from lightning.pytorch.loggers import MLFlowLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_aug.runtime.errors import require, said, warn
-from gan_aug.training.callbacks import MetricsCSV
 from gan_aug.training.plugins import Fitting
 
 _SECONDS = 20
@@ -92,7 +89,7 @@ class Service(Logger, ABC):
         """End the run in the service, if it was begun; one that lacks something failed."""
         logger = self._logger
         if logger is not None and self.lost:  # which was said
-            with _same_random_numbers(), suppress(Exception):
+            with isolate_rng(include_cuda=False), suppress(Exception):
                 self.end(logger, "failed")
         elif logger is not None:
             self._try(lambda _: self.end(logger, status))
@@ -101,7 +98,7 @@ class Service(Logger, ABC):
     def _try(self, act: Callable[[Any], None]) -> None:
         if self.lost:
             return
-        with _same_random_numbers():
+        with isolate_rng(include_cuda=False):
             try:
                 if self._logger is None:
                     self._logger = self.open()
@@ -263,7 +260,7 @@ def close_all(loggers: Iterable[Any]) -> None:
     """Finish loggers after the last that is logged."""
     for logger in loggers:
         logger.finalize("success")
-        if isinstance(logger, Service | MetricsCSV):
+        if isinstance(logger, Service):
             logger.close()
 
 
@@ -277,15 +274,3 @@ def _nobody_to_ask() -> Iterator[None]:
             yield
         finally:
             sys.stdin = before
-
-
-@contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    """Leave the random numbers of this process as they were."""
-    python, of_numpy, of_torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(of_numpy)
-        torch.set_rng_state(of_torch)

@@ -11,7 +11,6 @@ from typing import Any
 
 from gan_aug.data.origin import Origin
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.base import Node, building
 from gan_aug.training.callbacks import Checkpoints, MetricsCSV
 from gan_aug.training.tensorboard import (
@@ -50,7 +49,7 @@ class Fitting:
     @classmethod
     def of_run(cls, run: Run, origin: Origin, done: int) -> Fitting:
         """Return what is known of a run of its own."""
-        config, record = run.config, read_record(run.folder)
+        config = run.config
         shown = {"model": config["model"]["name"], "data": config["data"]["name"]}
         return cls(
             run,
@@ -59,15 +58,13 @@ class Fitting:
             run.folder,
             name=f"{config['name']}/{run.folder.resolve().name}",
             tags={key: str(value) for key, value in (shown | {"draw": config["draw"]}).items()},
-            settings=settings_of(config, record.overrides if record else []),
+            settings=settings_of(config, run.facts.overrides),
         )
 
     @property
     def identity(self) -> str:
         """What tells it from all others; the same when it is gone on with."""
-        record = read_record(self.run.folder)
-        started = record.started if record else ""
-        return f"{self.run.folder.resolve()} {started} {self.name}"
+        return f"{self.run.folder.resolve()} {self.run.facts.started} {self.name}"
 
 
 def build_all(nodes: Mapping[str, Node | None], key: str, fitting: Fitting) -> list[Any]:

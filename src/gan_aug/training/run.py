@@ -37,7 +37,6 @@ from gan_aug.runtime.errors import Diverged, GanAugError, warn
 from gan_aug.runtime.files import replace_file, sha256_of, write_json
 from gan_aug.runtime.progress import reporting, stage
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import read_record
 from gan_aug.runtime.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
@@ -48,7 +47,7 @@ from gan_aug.training.generator import SET, fit_generator
 from gan_aug.training.loggers import close_all
 from gan_aug.training.plugins import Fitting, build_all
 from gan_aug.training.resume import best_score, find_start
-from gan_aug.training.tensorboard import LAST, At, session, settings_of, write_events
+from gan_aug.training.tensorboard import LAST, At, session, write_events
 from gan_aug.training.watching import QualityCurves, SampleGrids
 
 
@@ -118,11 +117,8 @@ def train(settings: SettledTrain, prepared: Prepared, run: Run, keep_chosen: boo
     close_all(loggers)
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):  # a row of its tab HParams, when resumed too
-            record = read_record(run.folder)
-            assert record is not None
-            shown = settings_of(run.config, record.overrides) | {"batches": trained}
-            now = time.time()
-            rows = session(shown, now - (record.seconds or 0.0))
+            now, shown = time.time(), {**fitting.settings, "batches": trained}
+            rows = session(shown, now - run.facts.seconds)
             write_events(run.folder / f"{LAST}hparams", [At(row, 0, now) for row in rows])
 
 
