@@ -29,7 +29,7 @@ def test_it_names_the_endpoint(
     for draw, measure in enumerate((of, "internal AUROC")):
         numbers = {"headline": {"real": 0.91, "gan": 0.9}, "headline_of": measure}
         change(tmp_path / f"draw_{draw}" / "metrics.json", lambda m, n=numbers: m.update(n))
-    monkeypatch.setattr(sweep_table, "_folder", tmp_path)
+    monkeypatch.setattr(sweep_table, "_running", (tmp_path, 0.0))
     sweep_table.print_table()
     printed = capsys.readouterr().out
     for part in said:

@@ -105,8 +105,8 @@ class Sweep:
 class _Run:
     """What is followed of a run.json: thousands of whole ones would fill the memory.
 
-    `written` is when, in seconds since 1970. `below` is the folder of a study's draw within the
-    study; empty of other runs.
+    `status` is "damaged", too, of one that cannot be read, for a `reason`. `written` is when, in
+    seconds since 1970. `below` is the folder of a study's draw within the study; empty of others.
     """
 
     status: str
@@ -129,11 +129,10 @@ class Follower:
         if not self._root.is_dir():
             raise GanAugError(f"study_dir={self._root}: no such folder; name a study's, or a run's")
         below = find_runs(self._root)
-        runs: dict[Path, dict[str, _Run | GanAugError]] = {folder: {} for folder in below.multiruns}
+        runs: dict[Path, dict[str, _Run]] = {folder: {} for folder in below.multiruns}
         # A run that was named has no others below it.
         for folder in [self._root] if self._root in below.runs else below.runs:
-            run = self._get(folder / RECORD, _read_run)
-            if run is not None:
+            if (run := self._run(folder)) is not None:
                 around = (f for f in (folder, *folder.parents) if f in below.multiruns)
                 above = next(around, None) or self._above(folder, run)
                 runs.setdefault(above, {})[str(folder.relative_to(above))] = run
@@ -141,15 +140,18 @@ class Follower:
             raise GanAugError(f"study_dir={self._root}: holds no run; name another folder")
         return [self._sweep(folder, runs[folder]) for folder in sorted(runs, key=_natural)]
 
-    def _above(self, folder: Path, run: _Run | GanAugError) -> Path:
+    def _above(self, folder: Path, run: _Run) -> Path:
         """Return the folder of a run's multirun, as far as it is below the root."""
-        below = () if isinstance(run, GanAugError) else Path(run.below).parts
+        below = Path(run.below).parts
         depth = len(below) if below and folder.parts[-len(below) :] == below else 1
         most = len(folder.relative_to(self._root).parts)
         return (folder, *folder.parents)[min(depth, most)]
 
-    def _get(self, path: Path, read: Callable[[Path], T]) -> T | GanAugError | None:
-        """Return what a file holds, None where there is none, or why it cannot be read.
+    def _run(self, folder: Path) -> _Run | None:
+        return self._get(folder / RECORD, _read_run, [])
+
+    def _get(self, path: Path, read: Callable[[Path], T], damaged: list[str]) -> T | None:
+        """Return what a file holds; None where there is none, or it is damaged: that is noted.
 
         It is read again only when it has been replaced.
         """
@@ -168,38 +170,32 @@ class Follower:
             except OSError:  # removed a moment ago
                 return None
             self._read[path] = before
-        kept: T | GanAugError = before[1]
+        if isinstance(before[1], GanAugError):
+            damaged.append(str(before[1]))
+            return None
+        kept: T = before[1]
         return kept
 
-    def _sweep(self, folder: Path, runs: dict[str, _Run | GanAugError]) -> Sweep:
+    def _sweep(self, folder: Path, runs: dict[str, _Run]) -> Sweep:
         damaged: list[str] = []
-
-        def sound(read: T | GanAugError | None) -> T | None:
-            if isinstance(read, GanAugError):
-                damaged.append(str(read))
-                return None
-            return read
-
         asked: dict[str, _Asked] = {}
         for path in submissions(folder):
-            submission = sound(self._get(path / ASKED, lambda p: Submission.load(p.parent)))
+            submission = self._get(path / ASKED, lambda p: Submission.load(p.parent), damaged)
             if submission is not None:
                 asked |= {job.folder: (submission, k) for k, job in enumerate(submission.jobs)}
         jobs = []
         for name in (*asked, *sorted(runs.keys() - asked.keys(), key=_natural)):
             job = self._job(folder, name, runs.get(name), asked.get(name))
             if job.state is State.RUNNING:
-                progress = sound(self._get(folder / name / PROGRESS, Progress.read))
+                progress = self._get(folder / name / PROGRESS, Progress.read, damaged)
                 job = replace(job, progress=progress)
             jobs.append(job)
         return Sweep(folder, tuple(jobs), tuple(damaged))
 
-    def _job(
-        self, sweep: Path, name: str, run: _Run | GanAugError | None, asked: _Asked | None
-    ) -> Followed:
+    def _job(self, sweep: Path, name: str, run: _Run | None, asked: _Asked | None) -> Followed:
         state, reason = _state_of(sweep / name, run, asked[0] if asked else None)
         if state is State.KILLED:  # or at its end, between a look at run.json and one at the lease
-            again = self._get(sweep / name / RECORD, _read_run)
+            again = self._run(sweep / name)
             if again is not None and again != run:
                 return self._job(sweep, name, again, asked)
         overrides: tuple[str, ...] = ()
@@ -209,7 +205,7 @@ class Follower:
             overrides = tuple(submission.jobs[k].overrides)
             if state in ENDED_BADLY and submission.log_path(k).exists():
                 log = submission.log_path(k)
-        if isinstance(run, _Run):
+        if run is not None and run.status != "damaged":
             overrides, seconds = run.overrides, run.seconds
             if state is State.RUNNING:
                 seconds += max(time.time() - run.written, 0.0)
@@ -217,11 +213,11 @@ class Follower:
 
 
 def _state_of(
-    folder: Path, run: _Run | GanAugError | None, submission: Submission | None
+    folder: Path, run: _Run | None, submission: Submission | None
 ) -> tuple[State, str | None]:
     """Return how a job stands, and why it failed, stopped or was killed."""
-    if isinstance(run, GanAugError):
-        return State.RUNNING if is_busy(folder) else State.FAILED, str(run)
+    if run is not None and run.status == "damaged":
+        return State.RUNNING if is_busy(folder) else State.FAILED, run.reason
     if run is not None and run.status == "finished":
         return State.DONE, None
     if run is not None and run.status == "running" and is_busy(folder):
@@ -244,7 +240,10 @@ def _state_of(
 
 
 def _read_run(path: Path) -> _Run:
-    record = read_record(path.parent)
+    try:
+        record = read_record(path.parent)
+    except GanAugError as error:
+        return _Run("damaged", str(error), (), 0.0, path.stat().st_mtime, "")
     if record is None:
         raise FileNotFoundError(path)
     study = record.config.get("study")

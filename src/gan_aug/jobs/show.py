@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -71,40 +71,33 @@ def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
 
     On a terminal it is a table of all, elsewhere a line each time that one of `jobs` goes on.
     """
-    follower, terminal = Follower(sweep), console()
-    if terminal.is_terminal:
-        with Live(console=terminal, auto_refresh=False) as live:
-            yield from _harmless(
-                lambda: live.update(live_page(follower.look(), terminal.height), refresh=True)
-            )
-        return
-    own, shown = {job.folder for job in jobs}, dict[str, str]()
+    follower, terminal, warned = Follower(sweep), console(), False
+    shown: dict[str, str] = {job.folder: State.WAITING for job in jobs}
 
     def tell() -> None:
-        for multirun in follower.look():
+        sweeps = follower.look()
+        if live is not None:
+            live.update(live_page(sweeps, terminal.height), refresh=True)
+            return
+        for multirun in sweeps:
             for job in multirun.jobs:
-                if job.folder in own and shown.get(job.folder, "waiting") != job.state:
+                if shown.get(job.folder, job.state) != job.state:
                     shown[job.folder] = job.state
                     print(f"{what_happened(job)} ({line(multirun)})", flush=True)
 
-    yield from _harmless(tell)
-
-
-def _harmless(show: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Yield what shows the jobs, but never ends them: what it reads may be anybody's."""
-    warned = False
-
-    def safely() -> None:
+    def safely() -> None:  # it never ends the jobs: what it reads may be anybody's
         nonlocal warned
         try:
-            show()
+            tell()
         except Exception as error:
             if not warned:
                 warn(f"the jobs go on, but cannot be shown ({type(error).__name__}: {error})")
             warned = True
 
-    yield safely
-    safely()
+    on_terminal = Live(console=terminal, auto_refresh=False) if terminal.is_terminal else None
+    with on_terminal or nullcontext() as live:
+        yield safely
+        safely()
 
 
 def page(sweeps: Sequence[Sweep], rows: int = ROWS) -> RenderableType:

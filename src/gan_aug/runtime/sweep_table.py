@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +14,26 @@ from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import read_json
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import status_of
-from gan_aug.runtime.run_record import RunRecord, read_record
+from gan_aug.runtime.run_record import RECORD, RunRecord, read_record
 from gan_aug.runtime.terminal import printable, wide_console
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
-_folder: Path | None = None
-"""Of the multirun that runs now; a process may run several, one after the other."""
+_running: tuple[Path, float] | None = None
+"""Folder and start of the multirun that runs now; a process may run several, one after another."""
 _left_to_others = False
-_finished_before: set[Path] = set()
 
 
 class RememberSweep(Callback):
-    """A Hydra callback that notes where a multirun writes.
+    """A Hydra callback that notes where a multirun writes, and when it began.
 
     The table is not printed from `on_multirun_end`: Hydra skips that when a job failed.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note the sweep's folder."""
-        global _folder, _left_to_others
-        _folder, _left_to_others = Path(config.hydra.sweep.dir), False
-        _finished_before.clear()
-        for folder in find_runs(_folder).runs:
-            with suppress(GanAugError):  # the table names it
-                record = read_record(folder)
-                if record is not None and record.finished:
-                    _finished_before.add(folder)
+        """Note the sweep's folder, and the time."""
+        global _running, _left_to_others
+        _running, _left_to_others = (Path(config.hydra.sweep.dir), time.time()), False
 
 
 def leave_table_to_others() -> None:
@@ -51,14 +44,16 @@ def leave_table_to_others() -> None:
 
 def print_table() -> Path | None:
     """Print a row for each job of the multirun that ends, if one does; return its folder."""
-    global _folder
-    ended, _folder = _folder, None
-    if ended is not None and not _left_to_others:
-        _print_table_of(ended)
-    return ended
+    global _running
+    ended, _running = _running, None
+    if ended is None:
+        return None
+    if not _left_to_others:
+        _print_table_of(*ended)
+    return ended[0]
 
 
-def _print_table_of(sweep: Path) -> None:
+def _print_table_of(sweep: Path, began: float) -> None:
     rows: list[tuple[RunRecord, str, dict[_Column, float]]] = []
     for folder in find_runs(sweep).runs:
         try:
@@ -67,7 +62,7 @@ def _print_table_of(sweep: Path) -> None:
             warn(str(error))
             continue
         if record is not None:
-            before = folder in _finished_before
+            before = record.finished and (folder / RECORD).stat().st_mtime < began
             status = "skipped, finished before" if before else status_of(folder, record)
             rows.append((record, status, _headline(folder)))
     # A study's folder may hold draws that were run alone, without a job number.
