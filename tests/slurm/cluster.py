@@ -63,27 +63,14 @@ class SlurmCluster:
     Partitions: cpu (the default), short (2 minutes at most), high (pre-empts the others' jobs).
     Nodes: n1 and n2, 4 CPUs and 8000 MB each, whatever the machine has.
 
-    Args:
-        max_array_size: no task of an array has this index or a higher one.
-        node_timeout: seconds until a silent node is taken for dead.
-        kill_wait: seconds between SIGTERM and SIGKILL.
+    No task of an array has the index `max_array_size` or a higher one.
 
     Raises:
         RuntimeError: a daemon ended or was not ready within a minute; with the end of its log.
     """
 
-    def __init__(
-        self,
-        *,
-        max_array_size: int = 1001,
-        node_timeout: int = 10,
-        kill_wait: int = 2,
-    ) -> None:
-        self._settings = {
-            "max_array_size": max_array_size,
-            "node_timeout": node_timeout,
-            "kill_wait": kill_wait,
-        }
+    def __init__(self, max_array_size: int = 1001) -> None:
+        self._max_array_size = max_array_size
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> SlurmCluster:
@@ -127,32 +114,18 @@ class SlurmCluster:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def sbatch(self, *arguments: str) -> str:
-        """Submit a batch job and return its id; what it prints is lost."""
-        quiet = ("--parsable", "--output=/dev/null", "--chdir=/")
-        return self.run("sbatch", *quiet, *arguments).strip()
-
     def squeue(self) -> dict[str, str]:
         """Return the state of each job that has not ended, by id; an array's tasks one by one."""
         lines = self.run("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-    def sacct(self, job: str, *, lives: bool = False) -> list[dict[str, str]]:
-        """Return JobID, State, ExitCode and NodeList of a job or of an array's tasks.
+    def sacct(self, job: str) -> list[str]:
+        """Return the state in which each life of a job ended, as in a requeue; the last one's last.
 
         It lags seconds behind squeue: wait until it says what is asserted.
-
-        Args:
-            job: the id.
-            lives: whether what ended in a requeue is there too, earlier lives first.
         """
-        columns = ("JobID", "State", "ExitCode", "NodeList")
-        more = ["--duplicates"] if lives else []
-        printed = self.run(
-            *("sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2"),
-            *("--format", ",".join(columns), *more),
-        )
-        return [dict(zip(columns, line.split("|"), strict=True)) for line in printed.splitlines()]
+        asked = ("--allocations", "--duplicates", "--noheader", "--parsable2", "--format=State")
+        return self.run("sacct", "--jobs", job, *asked).splitlines()
 
     def stop_node(self, name: str) -> None:
         """Let a node die, its jobs with it. Slurm notices after the node's time-out."""
@@ -180,7 +153,7 @@ class SlurmCluster:
 
     def _configure(self) -> None:
         ports = dict(zip(("slurmdbd", "slurmctld", *NODES), _free_ports(4), strict=True))
-        values = {"folder": self.folder, **ports, **self._settings}
+        values = {"folder": self.folder, **ports, "max_array_size": self._max_array_size}
         for name, text in {
             "slurm.conf": SLURM.format(**values),
             "slurmdbd.conf": SLURMDBD.format(**values),

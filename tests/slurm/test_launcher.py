@@ -142,10 +142,7 @@ def test_a_study_outlives_a_time_limit_a_requeue_and_the_end_of_a_node(
 
     assert [job.state for job in jobs_of(folder)] == [State.DONE] * DRAWS
     assert rows(folder) == rows(plain)
-    lives = {
-        k: [life["State"] for life in slurm_cluster.sacct(task_of(folder, k), lives=True)]
-        for k in range(DRAWS)
-    }
+    lives = {k: slurm_cluster.sacct(task_of(folder, k)) for k in range(DRAWS)}
     assert all(found[-1] == "COMPLETED" for found in lives.values()), lives
     assert len(lives[0]) > 1
     assert len(lives[1]) > 1
@@ -167,7 +164,7 @@ def test_a_failed_job_is_failed_in_sacct_and_has_its_reason_in_the_study(
     assert (done.state, failed.state) == (State.DONE, State.FAILED)
     assert str(failed.reason).startswith("data.val_per_class=5000: ")
     task = task_of(tmp_path, 1)
-    assert wait_until(lambda: slurm_cluster.sacct(task)[0]["State"] == "FAILED")
+    assert wait_until(lambda: slurm_cluster.sacct(task) == ["FAILED"])
     # Only what failed is submitted again, to another partition as well.
     other = ended(slurm_cluster, cache_home, tmp_path, *arguments, "hydra.launcher.partition=high",
                   code=1)  # fmt: skip
