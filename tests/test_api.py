@@ -71,8 +71,9 @@ def test_it_leaves_the_process_as_it_was(script: Callable[[str], str], tmp_path:
     export = ["+study=own", *phantoms, "draw=0,1", "output_dir=made"]
     printed = script(
         "import logging, os, signal, sys\n"
+        "from hydra._internal import utils\n"
         "def state():\n"
-        "    return (sys.argv[:], os.getcwd(), os.environ.get('HYDRA_FULL_ERROR'),\n"
+        "    return (sys.argv[:], os.getcwd(), utils.run_and_report,\n"
         "            logging.root.handlers[:], logging.root.level, signal.getsignal(15))\n"
         "logging.basicConfig(level=logging.ERROR)\n"
         "before = state()\n"

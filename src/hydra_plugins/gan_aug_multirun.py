@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's own sweeper; it refuses an empty sweep, and composes each kind of job once, before.
-
-    Before means before the first job starts.
-    """
+    """Hydra's own sweeper; it refuses an empty sweep, and plans one (`plan=true` of a study)."""
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run all jobs, or print what they would do (`plan=true` of a study).
+        """Run all jobs, or print what they would do.
 
         Raises:
             GanAugError: a setting is swept over no value, so that there are none.
@@ -44,7 +41,6 @@ class GridSweeper(BasicSweeper):
 
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(every)
             ((*batch,),) = self.split_arguments(overrides, None)
-            self.validate_batch_is_legal(batch)
             composer = Composer(loader, self.config)
             plan_multirun(composer, batch, getattr(self.launcher, "settings", {}))
             return []
@@ -55,10 +51,15 @@ class GridSweeper(BasicSweeper):
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Compose one job of each kind; jobs of a kind differ by draw= and seed= alone."""
-        from gan_aug.jobs.compose import one_of_each_kind
+        """Compose each kind of job once; the launchers of this package do so themselves."""
+        from gan_aug.jobs.compose import Composer
 
-        super().validate_batch_is_legal(one_of_each_kind(batch))
+        if not isinstance(self.launcher, _Launcher):
+            assert self.hydra_context is not None
+            assert self.config is not None
+            composer = Composer(self.hydra_context.config_loader, self.config)
+            for number, overrides in enumerate(batch):
+                composer.config(number, overrides)
 
 
 class _Launcher(Launcher):
@@ -111,10 +112,9 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what composing the jobs takes, and the launcher."""
+        """Keep the launcher."""
         from hydra.core.plugins import Plugins
 
-        self.loader, self._multirun = hydra_context.config_loader, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -131,4 +131,4 @@ class OptunaSweeper(Sweeper):
             )
         overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         settings = Settings(**self.settings)
-        search(self.loader, self._multirun, overrides, settings, **self.launcher.settings)
+        search(self.launcher.composer(), overrides, settings, **self.launcher.settings)

@@ -17,27 +17,27 @@ from typing import Any
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobStatus
 from hydra.types import RunMode
 from job_files import submit, write_run
 from omegaconf import DictConfig, OmegaConf
 from support import ROOT, TINY_STUDY, run_command
 
 from gan_aug.jobs import compose, launching
-from gan_aug.jobs.compose import Composer, one_of_each_kind, refuse_empty
+from gan_aug.jobs.compose import Composer, refuse_empty
 from gan_aug.jobs.launching import (
     _is_of_the_multirun,
     _not_done,
     _refuse_other_settings,
-    returns,
+    failures,
     slots_of,
 )
-from gan_aug.jobs.pool import Ended, JobPool, reason_of
+from gan_aug.jobs.pool import Ended, JobPool
 from gan_aug.jobs.slurm import Queued, _report_if_last, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.hardware import cores
 from gan_aug.runtime.launched import BUSY, PARENT, WAIT
+from gan_aug.runtime.record import STOPPED
 from gan_aug.runtime.run_record import read_record
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
@@ -98,19 +98,11 @@ def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: 
 
 
 def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
-    batch = [["draw=0", "a=1"], ["draw=1", "a=1"], ["draw=0", "a=2"], ["draw=-1", "a=1"]]
-    assert one_of_each_kind(batch) == [batch[0], batch[2], batch[3]]
-
-
-def test_two_jobs_of_one_folder_are_refused(tmp_path: Path) -> None:
-    swept = [[*STUDY, f"model.lr_g={rate}"] for rate in ("1e-4", "2e-4")]
-    with composing(f"study_dir={tmp_path}") as (loader, master):
-        message = r"draw_0: is the folder of job 0 .*model.lr_g=1e-4\) and of job 1"
-        with pytest.raises(GanAugError, match=message):
-            Composer(loader, master).missing(swept, 0)
+    assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")
 
 
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
+    """And two of one folder are refused; numbers go on where the batch before ended."""
     swept = [[*STUDY, f"draw={i}"] for i in range(3)]
     with composing(f"study_dir={tmp_path}") as (loader, master):
         for draw, status in ((0, "finished"), (1, "failed")):
@@ -122,10 +114,14 @@ def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path)
             for key in ("verbose", "resume", "plan"):
                 given.pop(key, None)
             write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
-        missing = [job.folder for job in Composer(loader, master).missing(swept, 0)]
-        assert missing == ["draw_1", "draw_2"]
+        composer = Composer(loader, master)
+        missing = [(job.number, job.folder) for job in composer.missing(swept, 3)]
+        assert missing == [(4, "draw_1"), (5, "draw_2")]
         longer = [[*job, "study.steps=21"] for job in swept]
-        assert len(Composer(loader, master).missing(longer, 0)) == 3
+        assert len(composer.missing(longer, 0)) == 3
+        message = r"draw_0: is the folder of job 0 .*seed_.*\) and of job 1 .*study.steps=21\)"
+        with pytest.raises(GanAugError, match=message):
+            composer.missing([swept[0], longer[0]], 0)
 
 
 def test_which_settings_of_hydra_a_job_is_given() -> None:
@@ -159,34 +155,30 @@ def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "log", "stopping", "state", "reason"),
     [
-        (0, "", False, "done", None),
+        (0, "", False, "finished", None),
         (1, "x\nerror: data.root=y: no folder\n", False, "failed", "data.root=y: no folder"),
         (1, "Fatal Python error\nlast words\n\n", False, "failed", "exit code 1: last words"),
+        (1, f"error: old\n{'x' * 50_000}\nerror: 새 것\n", False, "failed", "새 것"),
         (-9, "", False, "failed", "ended by signal 9 (Killed); out of memory?"),
-        (-9, "", True, "stopped", None),
-        (143, "error: stopped by SIGTERM\n", False, "stopped", None),
+        (-9, "", True, "interrupted", STOPPED),
+        (143, "error: stopped by SIGTERM\n", False, "interrupted", STOPPED),
         (75, "error: busy\n", False, "busy", None),
     ],
 )  # fmt: skip
 def test_how_a_job_ended(
-    code: int, log: str, stopping: bool, state: str, reason: str | None, tmp_path: Path
+    code: int, log: str, stopping: bool, state: Any, reason: str | None, tmp_path: Path
 ) -> None:
+    """What an earlier attempt has said does not count."""
     path = tmp_path / "0.log"
-    path.write_text(log)
-    assert Ended.of(code, path, stopping) == Ended(state, code, reason)
-
-
-def test_reason_of_a_long_log_is_found_at_its_end(tmp_path: Path) -> None:
-    path = tmp_path / "0.log"
-    path.write_text("error: an old one\n" + "x" * 50_000 + "\nerror: 새 것\n")
-    assert reason_of(1, path) == "새 것"
+    earlier = "error: stopped by SIGTERM\n"
+    path.write_text(earlier + log)
+    assert Ended.of(code, path, stopping, len(earlier)) == Ended(state, code, reason)
 
 
 def test_hydra_is_told_of_every_failure() -> None:
-    found = returns([job("draw_0"), job("draw_1")], {"draw_1": "why"})
-    assert [result.status for result in found] == [JobStatus.COMPLETED, JobStatus.FAILED]
+    (found,) = failures([job("draw_0"), job("draw_1")], {"draw_1": "why"})
     with pytest.raises(GanAugError, match=r"^draw_1: why$"):
-        _ = found[1].return_value
+        _ = found.return_value
 
 
 def test_jobs_that_a_cluster_did_not_finish_are_told(tmp_path: Path) -> None:
@@ -253,7 +245,7 @@ def test_what_a_job_could_not_say_of_its_end_is_noted(tmp_path: Path) -> None:
         ("failed", "its own"),
     ]
     states = [pool.ended[k].state for k in range(6)]
-    assert states == ["failed", "failed", "failed", "done", "failed", "failed"]
+    assert states == ["failed", "failed", "failed", "finished", "failed", "failed"]
     assert not (tmp_path / "draw_3").exists()
     unborn = read_record(tmp_path / "draw_0")
     assert unborn is not None
@@ -265,7 +257,7 @@ def test_a_job_whose_folder_is_in_use_is_put_off_and_waits(tmp_path: Path) -> No
     code = f"import os, sys; sys.exit(0 if {WAIT!r} in os.environ else {BUSY})"
     order = f"open({str(tmp_path / 'order')!r}, 'a').write(str(K))"
     pool = run_scripts(tmp_path, f"{order}; {code}", order, order, at_once=1)
-    assert {ended.state for ended in pool.ended.values()} == {"done"}
+    assert {ended.state for ended in pool.ended.values()} == {"finished"}
     assert (tmp_path / "order").read_text() == "0120"
 
 
@@ -277,7 +269,8 @@ def test_jobs_that_are_stopped_are_noted_and_no_other_starts(tmp_path: Path) -> 
     while not all((tmp_path / str(k)).exists() for k in range(2)):
         time.sleep(0.01)
     pool.stop()
-    assert {k: ended.state for k, ended in pool.ended.items()} == {0: "stopped", 1: "stopped"}
+    states = {k: ended.state for k, ended in pool.ended.items()}
+    assert states == {0: "interrupted", 1: "interrupted"}
     assert status_of_draw(tmp_path, 0) == ("interrupted", "stopped from outside; can go on")
     assert not (tmp_path / "2").exists()
 
@@ -336,10 +329,6 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
             slots_of(cpu, None, threads)  # type: ignore[arg-type]
 
 
-def test_kinds_are_told_by_number_alone() -> None:
-    assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")
-
-
 def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> None:
     swept = [[*STUDY, f"draw={i}"] for i in range(2)]
     named = ("hydra.sweep.subdir=${hydra.job.override_dirname}", f"hydra.sweep.dir={tmp_path}")
@@ -349,25 +338,11 @@ def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> No
         assert [job.folder.rpartition("draw=")[2] for job in jobs] == ["0", "1"]
 
 
-def test_numbers_go_on_where_the_batch_before_ended(tmp_path: Path) -> None:
-    with composing(f"study_dir={tmp_path}") as (loader, master):
-        jobs = Composer(loader, master).missing([[*STUDY, "draw=5"]], 3)
-        assert [job.number for job in jobs] == [3]
-
-
 def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path) -> None:
     write_run(tmp_path / "draw_0")
     with composing(f"study_dir={tmp_path}", "++seed=${hydra:job.num}") as (loader, master):
         swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
         assert len(Composer(loader, master).missing(swept, 0)) == 1
-
-
-def test_the_reason_of_an_earlier_attempt_is_not_taken(tmp_path: Path) -> None:
-    path = tmp_path / "0.log"
-    path.write_text("error: stopped by SIGTERM\n")
-    start = path.stat().st_size
-    path.write_text(path.read_text() + "Segmentation fault\n")
-    assert reason_of(1, path, start) == "exit code 1: Segmentation fault"
 
 
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
@@ -463,11 +438,11 @@ def test_the_last_task_writes_a_report_of_new_results(
 
     assert not after(1, "failed", "failed")  # there is no result
     (tmp_path / "draw_0" / "metrics.json").touch()
-    assert not after(2, "done")
-    assert after(2, "done", "failed")
+    assert not after(2, "finished")
+    assert after(2, "finished", "failed")
     assert begun == [[sys.executable, "-m", "gan_aug.report", f"study_dir={tmp_path}"]]
     for again in (True, True, False):  # an attempt may have met the time limit, but not for ever
         (tmp_path / "report.html").unlink(missing_ok=True)
-        assert after(2, "done", "failed") is again
+        assert after(2, "finished", "failed") is again
     assert after(3, "failed", "failed")  # an older draw is in no report yet
-    assert not after(4, "done", "done")  # another command has written it
+    assert not after(4, "finished", "finished")  # another command has written it

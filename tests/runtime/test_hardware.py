@@ -123,17 +123,34 @@ def test_limits_of_a_cgroup(
     assert module._cgroup_limit(tmp_path) == limit
 
 
-def test_auto_takes_what_is_free_and_records_it(eight: None) -> None:
-    run = FakeRun()
-    use_threads(run, "auto")  # type: ignore[arg-type]
-    assert (torch.get_num_threads(), run.recorded) == (3, {"threads": 3})
-
-
-def test_a_number_is_taken(eight: None, capsys: pytest.CaptureFixture[str]) -> None:
-    run = FakeRun()
-    use_threads(run, 5)  # type: ignore[arg-type]
-    assert (torch.get_num_threads(), run.recorded) == (5, {"threads": 5})
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize(
+    ("before", "asked", "most", "taken", "warned"),
+    [
+        (None, "auto", None, 3, None),
+        (None, 5, None, 5, None),
+        (2, "auto", None, 2, None),
+        (2, "auto", 1, 2, "keeps them, though only 1 may be used now; trainer.threads=1 "),
+        (2, 1, None, 1, "goes on with 1: its weights will be those of neither; trainer.threads=2 "),
+    ],
+)
+def test_how_many_are_taken_and_recorded(
+    before: int | None,
+    asked: int | str,
+    most: int | None,
+    taken: int,
+    warned: str | None,
+    eight: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As many as are free, or as were typed; a run that is gone on with keeps its number."""
+    if most is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(most))
+    run = FakeRun(threads=before)
+    use_threads(run, asked)  # type: ignore[arg-type]
+    assert (torch.get_num_threads(), run.recorded) == (taken, {"threads": taken})
+    said = capsys.readouterr().err
+    assert said == "" if warned is None else f"was begun with 2 threads and {warned}" in said
 
 
 def test_a_job_takes_what_its_launcher_gave(eight: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,32 +160,6 @@ def test_a_job_takes_what_its_launcher_gave(eight: None, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "_idle_cores", lambda: 0.0)
     use_threads(FakeRun(), "auto")  # type: ignore[arg-type]
     assert torch.get_num_threads() == 4
-
-
-def test_a_run_that_is_gone_on_with_keeps_its_number(
-    eight: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = FakeRun(threads=2)
-    use_threads(run, "auto")  # type: ignore[arg-type]
-    assert (torch.get_num_threads(), run.recorded) == (2, {"threads": 2})
-    assert capsys.readouterr().err == ""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    use_threads(run, "auto")  # type: ignore[arg-type]
-    assert torch.get_num_threads() == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "was begun with 2 threads and keeps them, though only 1 may be used now" in line
-    assert "trainer.threads=1" in line
-
-
-def test_another_number_is_warned_of(eight: None, capsys: pytest.CaptureFixture[str]) -> None:
-    run = FakeRun(threads=2)
-    use_threads(run, 1)  # type: ignore[arg-type]
-    assert (torch.get_num_threads(), run.recorded) == (1, {"threads": 1})
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "was begun with 2 threads and goes on with 1: its weights will be those of neither" in (
-        line
-    )
-    assert "trainer.threads=2" in line
 
 
 def test_the_environment_of_mkl_changes_nothing() -> None:

@@ -6,7 +6,6 @@ that differ in nothing but draw= and seed= need one composition: these two are s
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,17 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.jobs.submission import Job
 from gan_aug.runtime.errors import GanAugError
-from gan_aug.runtime.run_record import RECORD, is_finished
+from gan_aug.runtime.run_record import differences, read_record
 from gan_aug.settings.commands import COMMANDS, kind_of
 from gan_aug.settings.whole import Whole, plain_of, validate
 
 _NUMBER = re.compile(r"(draw|seed)=\d+")
 """An override that only numbers a job, so that jobs are composed alike but for it."""
-
-
-def one_of_each_kind(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Return one job of each kind; jobs of a kind differ by draw= and seed= alone."""
-    return list({_kind(overrides): overrides for overrides in reversed(batch)}.values())[::-1]
 
 
 def refuse_empty(overrides: Sequence[str], loader: ConfigLoader) -> None:
@@ -58,7 +52,7 @@ class Composer:
     """Composes the jobs of a multirun, whose configuration is `master`, once for each kind."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self._loader, self.master = loader, master
+        self.loader, self.master = loader, master
         self.sweep = Path(master.hydra.sweep.dir)
         named = OmegaConf.to_container(master.hydra.sweep, resolve=False)
         self._alone = "hydra.job.override_dirname" in str(named)  # Hydra makes it while composing
@@ -86,7 +80,7 @@ class Composer:
         return config
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        return self._loader.load_sweep_config(self.master, overrides)
+        return self.loader.load_sweep_config(self.master, overrides)
 
     def settings(self, job: Job) -> Whole:
         """Return a job's settings, as its own command would have them."""
@@ -100,13 +94,14 @@ class Composer:
 
     def is_finished(self, job: Job) -> bool:
         """Tell whether the job's run folder holds it, finished, with these very settings."""
-        if not os.path.exists(self.sweep / job.folder / RECORD):
+        record = read_record(self.sweep / job.folder)
+        if record is None or not record.finished:
             return False
-        config = self.config(job.number, job.overrides)
         try:
-            return is_finished(self.sweep / job.folder, plain_of(_without_hydra(config)))
+            given = plain_of(_without_hydra(self.config(job.number, job.overrides)))
         except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
             return False
+        return not any(differences(record.given, given))
 
     def missing(self, batch: Sequence[Sequence[str]], first: int) -> list[Job]:
         """Return the jobs not finished with these very settings; refuse two of one folder.

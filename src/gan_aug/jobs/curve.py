@@ -16,15 +16,6 @@ MOST_BYTES = 256 * 2**20
 """Of a metrics.csv."""
 
 
-def refuse_test(metric: str) -> None:
-    """Refuse a metric of the test images: they choose nothing (rule 5 of measurement)."""
-    if metric.lower().startswith("test"):
-        raise GanAugError(
-            f"hydra.sweeper.metric={metric}: test images choose nothing; name a metric of "
-            "validation, as val/loss or quality/kid"
-        )
-
-
 def curve(folder: Path, metric: str, ended: bool) -> list[tuple[int, float]]:
     """Return batches and values of a metric of metrics.csv, in the order they were logged.
 

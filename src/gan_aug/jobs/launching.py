@@ -20,7 +20,6 @@ from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.runtime.errors import GanAugError, require
 from gan_aug.runtime.hardware import allowed, check_gpu, cores, free
-from gan_aug.runtime.launched import users_environment
 from gan_aug.runtime.sweep_table import leave_table_to_others
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def launch_locally(
     slots = slots_of(composer.master, jobs, threads)
     missing = composer.missing(batch, first)
     if not missing:
-        return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+        return []
     submission = submission_of(composer.master, missing, "local")
     each = slots[0]["OMP_NUM_THREADS"]
     print(
@@ -54,14 +53,13 @@ def launch_locally(
         + _finished_before(len(batch) - len(missing)),
         flush=True,
     )
-    with users_environment():
-        ended = run_here(submission, slots)
+    ended = run_here(submission, slots)
     failed = {
-        job.folder: f"{ended[k].reason or ended[k].state} (its output: {submission.log_path(k)})"
+        job.folder: f"{ended[k].reason} (its output: {submission.log_path(k)})"
         for k, job in enumerate(missing)
-        if ended[k].state != "done"
+        if ended[k].state != "finished"
     }
-    return returns(missing, failed)
+    return failures(missing, failed)
 
 
 def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
@@ -142,8 +140,7 @@ def launch_on_slurm(
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
         submission = submission_of(composer.master, new, "slurm")
-        with users_environment():
-            made = cluster.submit(submission, pack, cpus_per_task, settings)
+        made = cluster.submit(submission, pack, cpus_per_task, settings)
         arrays |= set(made)
         print(
             f"{submission.sweep}: submitted {len(new)} jobs, {pack} to a task, as Slurm's "
@@ -152,13 +149,13 @@ def launch_on_slurm(
         )
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
-        return returns(missing, _not_done(composer.sweep))
+        return failures(missing, _not_done(composer.sweep))
     if missing:
         leave_table_to_others()
         print(f"follow them: python -m gan_aug.status study_dir={composer.sweep}")
     else:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
-    return [JobReturn(status=JobStatus.COMPLETED) for _ in batch]
+    return []
 
 
 def _refuse_other_settings(sweep: Path, jobs: Sequence[Job], queued: Mapping[str, Queued]) -> None:
@@ -219,13 +216,14 @@ def _not_done(sweep: Path) -> dict[str, str]:
     }
 
 
-def returns(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
+def failures(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
     """Return what Hydra, which raises the first failure, is told; `failed` is folder to reason."""
-    told = []
-    for job in jobs:
-        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
-        if job.folder in failed:
-            result.status = JobStatus.FAILED
-            result.return_value = GanAugError(f"{job.folder}: {failed[job.folder]}")
-        told.append(result)
-    return told
+    return [
+        JobReturn(
+            overrides=job.overrides,
+            status=JobStatus.FAILED,
+            _return_value=GanAugError(f"{job.folder}: {failed[job.folder]}"),
+        )
+        for job in jobs
+        if job.folder in failed
+    ]

@@ -27,13 +27,13 @@ _KILLED = 9
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job's process ended; a run.json's words stand beside `Status` (runtime/run_record.py).
+    """How a job's process ended, in run.json's words.
 
-    It is `busy` where another process works in its folder, and can go on where it was `stopped`. A
-    negative `exit` code is the signal that ended it.
+    It is `busy` where another process works in its folder, and can go on where it was
+    `interrupted`. A negative `exit` code is the signal that ended it.
     """
 
-    state: Literal["done", "failed", "busy", "stopped"]
+    state: Literal["finished", "failed", "interrupted", "busy"]
     exit: int
     reason: str | None = None
 
@@ -41,9 +41,9 @@ class Ended:
     def of(cls, code: int, log: Path, stopping: bool = False, start: int = 0) -> Ended:
         """Tell how a process ended; see `subprocess.Popen.returncode` and `reason_of`."""
         if code in (0, BUSY):
-            return cls("busy" if code else "done", code)
+            return cls("busy" if code else "finished", code)
         if stopping or code in _STOPPED:
-            return cls("stopped", code)
+            return cls("interrupted", code, STOPPED)
         return cls("failed", code, reason_of(code, log, start))
 
 
@@ -145,10 +145,8 @@ class JobPool:
             with self._lock:
                 del self._processes[k]
         ended = Ended.of(code, log_path, self._stopping, start)
-        if ended.state == "failed":
-            note_end(folder, before, "failed", ended.reason, submission.unborn(k))
-        elif ended.state == "stopped":
-            note_end(folder, before, "interrupted", STOPPED, submission.unborn(k))
+        if ended.state in ("failed", "interrupted"):
+            note_end(folder, before, ended.state, ended.reason, submission.unborn(k))
         self.ended[k] = ended
         if ended.state == "busy":
             self._waiting.append((k, True))

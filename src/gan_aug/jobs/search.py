@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from gan_aug.jobs.compose import Composer
-from gan_aug.jobs.curve import curve, refuse_test, result
+from gan_aug.jobs.curve import curve, result
 from gan_aug.jobs.journal import Space, StoredStudy, space_of
 from gan_aug.jobs.launching import run_here, slots_of, submission_of
 from gan_aug.jobs.pool import JobPool
 from gan_aug.jobs.submission import Job
 from gan_aug.runtime.errors import GanAugError, require
-from gan_aug.runtime.launched import DIVERGED, users_environment
+from gan_aug.runtime.launched import DIVERGED
 from gan_aug.runtime.run_record import RECORD, read_record
 from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import build_plain
@@ -44,8 +43,7 @@ class Settings:
 
 
 def search(
-    loader: ConfigLoader,
-    config: DictConfig,
+    composer: Composer,
     overrides: Sequence[str],
     settings: Settings,
     jobs: int | None,
@@ -53,8 +51,9 @@ def search(
 ) -> None:
     """Run trials on this machine until there are as many as are wanted; print the best.
 
-    `overrides` are those of hydra.sweeper.params and of the command line. Of `jobs` and `threads`
-    see `slots_of`: a trial is a job. Trials that failed are an error at the end.
+    `composer` makes their jobs. `overrides` are those of hydra.sweeper.params and of the command
+    line. Of `jobs` and `threads` see `slots_of`: a trial is a job. Trials that failed are an error
+    at the end.
     """
     require("optuna", "hydra/sweeper=optuna")
     import optuna
@@ -64,15 +63,13 @@ def search(
         raise GanAugError(f"hydra.sweeper.n_trials={n}: must be 1 or more")
     if direction not in ("minimize", "maximize"):
         raise GanAugError(f"hydra.sweeper.direction={direction}: must be minimize or maximize")
-    refuse_test(settings.metric)
-    if config.hydra.job.name != "train":
+    if (command := composer.master.hydra.job.name) != "train":
         raise GanAugError(
-            f"hydra/sweeper=optuna: searches with gan_aug.train; {config.hydra.job.name} logs no "
-            "metric while it runs"
+            f"hydra/sweeper=optuna: searches with gan_aug.train; {command} logs no metric while it "
+            "runs"
         )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = space_of(overrides, loader)
-    composer = Composer(loader, config)
+    space = space_of(overrides, composer.loader)
     example = composer.config(0, space.example())
     _check_metric(settings.metric, example)
     slots = slots_of(example, jobs, threads)
@@ -80,11 +77,16 @@ def search(
     pruner = settings.pruner and build_plain(settings.pruner, "hydra.sweeper.pruner")
     stored = StoredStudy(path, settings.study_name, direction, settings.metric, space)
     with stored.opened(pruner or optuna.pruners.NopPruner()) as study:
-        _Search(study, space, composer, config, settings, slots).run()
+        _Search(study, space, composer, settings, slots).run()
 
 
 def _check_metric(metric: str, config: DictConfig) -> None:
-    """Refuse what the model will not log, before hours are spent on it."""
+    """Refuse what the model will not log, before hours are spent, and what may choose nothing."""
+    if metric.lower().startswith("test"):  # rule 5 of measurement
+        raise GanAugError(
+            f"hydra.sweeper.metric={metric}: test images choose nothing; name a metric of "
+            "validation, as val/loss or quality/kid"
+        )
     gan = config.model.kind == "gan"
     if config.model.kind == "generator":
         raise GanAugError(
@@ -122,7 +124,6 @@ class _Search:
     study: Study
     space: Space
     composer: Composer
-    config: DictConfig
     settings: Settings
     slots: list[dict[str, str]]
     failures: list[str] = field(default_factory=list)
@@ -201,7 +202,7 @@ class _Search:
         """Run jobs to their end, or until they are hopeless; note how each ended."""
         if not missing:
             return
-        submission = submission_of(self.config, [tried.job for tried in missing], "local")
+        submission = submission_of(self.composer.master, [tried.job for tried in missing], "local")
 
         def look(pool: JobPool) -> None:
             for k, tried in enumerate(missing):
@@ -210,15 +211,13 @@ class _Search:
                     tried.stopped = True
                     pool.end(k)
 
-        with users_environment():
-            ended = run_here(submission, self.slots, look)
+        ended = run_here(submission, self.slots, look)
         for k, tried in enumerate(missing):
             how = ended[k]
-            if how.exit == DIVERGED or (tried.stopped and how.state == "stopped"):
+            if how.exit == DIVERGED or (tried.stopped and how.state == "interrupted"):
                 tried.hopeless = True
-            elif how.state != "done":
-                why = how.reason or how.state
-                tried.problem = f"{why} (its output: {submission.log_path(k)})"
+            elif how.state != "finished":
+                tried.problem = f"{how.reason} (its output: {submission.log_path(k)})"
 
     def _report(self, trial: Trial, folder: Path, ended: bool) -> bool:
         """Report what a run has logged since; return whether the trial is to be pruned.

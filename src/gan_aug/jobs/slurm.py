@@ -87,7 +87,7 @@ class Pack:
             raise not_writable(self._folder, error) from error
 
     def _run(self, submission: Submission) -> None:
-        missing = [k for k in self._numbers if _end_of(submission, k) != "done"]
+        missing = [k for k in self._numbers if _end_of(submission, k) != "finished"]
         self._pool = JobPool(submission, missing, [threads_of(self._threads)])
         # submitit ignores TERM, which is all that a requeued or pre-empted task is sent.
         signal.signal(signal.SIGTERM, self._terminate)
@@ -105,7 +105,7 @@ class Pack:
         if self._pool.faults:
             raise self._pool.faults[0]
         _report_if_last(submission)
-        bad = [e.reason or e.state for e in self._pool.ended.values() if e.state != "done"]
+        bad = [e.reason for e in self._pool.ended.values() if e.state != "finished"]
         if bad:
             raise GanAugError(f"{len(bad)} of {len(self._numbers)} jobs failed: {bad[0]}")
 
@@ -122,7 +122,7 @@ class Pack:
     def _note(self) -> None:
         assert self._pool is not None
         for k, ended in self._pool.ended.items():
-            if ended.state in ("done", "failed"):
+            if ended.state in ("finished", "failed"):
                 write_text(self._folder / f"{k}.ended", ended.state)
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
 import hydra
+from hydra._internal import utils as hydra_utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     ConfigCompositionException,
@@ -30,7 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_aug.runtime.arguments import for_hydra, quoting, with_list
 from gan_aug.runtime.errors import Diverged, GanAugError, error_line, innermost, one_line, see
-from gan_aug.runtime.launched import BUSY, DIVERGED, end_with_launcher, errors_taken_over, is_job
+from gan_aug.runtime.launched import BUSY, DIVERGED, end_with_launcher, is_job
 from gan_aug.runtime.record import Busy
 from gan_aug.runtime.sweep_table import print_table
 from gan_aug.runtime.terminal import ends_with_its_reader
@@ -63,17 +64,26 @@ class Command:
 
     Called, as the command line does, it ends the process where it fails. HYDRA_FULL_ERROR=1 shows
     tracebacks.
+
+    Attributes:
+        task: is given the validated settings, and may return an exit code.
+        config_name: of a configuration in conf/, whose settings they are.
+        at_end: is called when all jobs are done, also when some failed; returns their common
+            folder, if they have one.
+        to_go_on: what a user does after the command was stopped.
+        several: a setting that may have several values; the task is given a list, with -m and
+            without.
     """
 
     task: Callable[[Any], int | None]
     config_name: str
-    at_end: Callable[[], Path | None]
-    to_go_on: str
-    several: str | None
+    at_end: Callable[[], Path | None] = print_table
+    to_go_on: str = "repeat the command with resume=true to go on"
+    several: str | None = None
 
     def __call__(self) -> None:
         """Run what stands on the command line; exit with a code that is not 0 where that fails."""
-        with ends_with_its_reader(), errors_taken_over() as show_traceback:
+        with ends_with_its_reader():
             # Without this SIGTERM would end the process between two fits with nothing recorded.
             signal.signal(signal.SIGTERM, _terminate)
             end_with_launcher()
@@ -89,7 +99,7 @@ class Command:
             except BrokenPipeError:
                 raise
             except Exception as error:
-                if show_traceback:
+                if _shows_tracebacks():
                     raise
                 # What tells a launcher how its job failed; a person's command fails with 1.
                 codes = {Busy: BUSY, Diverged: DIVERGED} if is_job() else {}
@@ -105,7 +115,7 @@ class Command:
         Raises:
             GanAugError: what the command line would print after "error:".
         """
-        with _command_line(arguments), errors_taken_over() as show_traceback:
+        with _command_line(arguments):
             try:
                 return self._run().folder
             except GanAugError:
@@ -116,7 +126,7 @@ class Command:
                 typed = " ".join(arguments)
                 raise GanAugError(f"{typed}: runs nothing; type it on the command line") from error
             except Exception as error:
-                if show_traceback:
+                if _shows_tracebacks():
                     raise
                 ours = GanAugError(message_of(error))
                 ours.paragraph = _paragraph_of(error)
@@ -140,21 +150,13 @@ class Command:
         return outcome if of_all is None else outcome._replace(folder=of_all.absolute())
 
 
-def command(
-    config_name: str,
-    at_end: Callable[[], Path | None] = print_table,
-    to_go_on: str = "repeat the command with resume=true to go on",
-    several: str | None = None,
-) -> Callable[[Callable[[Any], int | None]], Command]:
-    """Make a command of a task.
+def command(config_name: str, **more: Any) -> Callable[[Callable[[Any], int | None]], Command]:
+    """Make a command of a task; `more` are attributes of `Command`."""
+    return lambda task: Command(task, config_name, **more)
 
-    The task is given the validated settings (`gan_aug.settings.commands`) of a configuration in
-    conf/, and may return an exit code. `at_end` is called when all jobs are done, also when some
-    failed; it returns their common folder, if they have one. `to_go_on` is what a user does after
-    the command was stopped. Of a setting that may have `several` values the task is given a list,
-    with -m and without.
-    """
-    return lambda task: Command(task, config_name, at_end, to_go_on, several)
+
+def _shows_tracebacks() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def message_of(error: Exception) -> str:
@@ -291,7 +293,13 @@ def _run_hydra(task: Callable[[Any], int | None], config_name: str) -> Outcome:
             failure.append(error)  # past Hydra, which would print lines of its own
             return None
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(quiet)()
+    with_hydra = hydra.main(str(conf_dir()), config_name, version_base="1.3")(quiet)
+    report = hydra_utils.run_and_report
+    hydra_utils.run_and_report = lambda func: func()  # it would print several lines, and exit
+    try:
+        with_hydra()
+    finally:
+        hydra_utils.run_and_report = report
     if failure:
         raise failure[0]
     return outcome

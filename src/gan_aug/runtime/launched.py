@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import psutil
 
@@ -22,37 +21,6 @@ DIVERGED = 76
 """Exit code of a job whose training came to nothing."""
 
 _LOOK_SECONDS = 1.0
-_TRACEBACKS = "HYDRA_FULL_ERROR"
-_users_choice: str | None = None
-
-
-@contextmanager
-def errors_taken_over() -> Iterator[bool]:
-    """Make Hydra raise errors instead of printing several lines; yield what the user wanted."""
-    global _users_choice
-    _users_choice = os.environ.get(_TRACEBACKS)
-    os.environ[_TRACEBACKS] = "1"
-    try:
-        yield _users_choice == "1"
-    finally:
-        _give_back()
-
-
-@contextmanager
-def users_environment() -> Iterator[None]:
-    """Give what starts jobs the environment that the user's command had."""
-    _give_back()
-    try:
-        yield
-    finally:
-        os.environ[_TRACEBACKS] = "1"
-
-
-def _give_back() -> None:
-    if _users_choice is None:
-        del os.environ[_TRACEBACKS]
-    else:
-        os.environ[_TRACEBACKS] = _users_choice
 
 
 def is_job() -> bool:

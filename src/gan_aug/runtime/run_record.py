@@ -16,22 +16,20 @@ from gan_aug.settings.base import Plain
 
 RECORD = "run.json"
 Status = Literal["running", "finished", "failed", "interrupted"]
-"""How a run stands, as its run.json says. A job's state has other words elsewhere:
+"""How a run stands, as its run.json says. `status` has other words (State of jobs/follow.py):
 
-| run.json             | jobs/follow.py: State (`status`) | jobs/pool.py: Ended.state |
-|----------------------|----------------------------------|---------------------------|
-| none yet             | waiting                          |                           |
-| running              | running                          | busy: in another process  |
-| running, nobody does | killed                           |                           |
-| finished             | done                             | done                      |
-| failed               | failed                           | failed                    |
-| interrupted          | stopped                          | stopped                   |
+| run.json             | status  |
+|----------------------|---------|
+| none yet             | waiting |
+| running              | running |
+| running, nobody does | killed  |
+| finished             | done    |
+| failed               | failed  |
+| interrupted          | stopped |
 
-`State` is waiting, too, of a run that Slurm will go on with or a later command has asked for once
-more, and stopped of one without a run.json whose launcher has gone.
-`Ended` is of processes: of one that failed or was stopped and could not say so in run.json, its
-launcher does. A multirun's table and a report have run.json's words, and killed
-(`status_of` of runtime/record.py).
+It is waiting, too, of a run that Slurm will go on with or a later command has asked for once more,
+and stopped of one without a run.json whose launcher has gone. All else has run.json's words, and
+killed (`status_of` of runtime/record.py).
 """
 _SAY_NOTHING = ("resume=", "hydra.run.dir=", "hydra.sweep.dir=", "trainer.threads=")
 _REMEDY = "restore it, or choose another hydra.run.dir"
@@ -140,12 +138,6 @@ def differences(then: Plain, now: Plain, below: str = "") -> Iterator[tuple[str,
             yield from differences(before, after, f"{key}.")
         elif before != after and not left_open:
             yield key, before, after
-
-
-def is_finished(folder: Path, given: Plain) -> bool:
-    """Tell whether a folder holds a finished run of just these settings."""
-    record = read_record(folder)
-    return record is not None and record.finished and not any(differences(record.given, given))
 
 
 def runs_of(command: list[str], root: Path) -> Iterator[tuple[float, Path, RunRecord]]:
