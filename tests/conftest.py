@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,25 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(tmp_path: Path, cache_home: Path) -> Any:
-    """Run `python -m gan_aug.NAME ARGUMENTS` in an empty folder."""
+    """Run `python -m gan_aug.NAME ARGUMENTS` in an empty folder.
 
-    def run(name: str, *arguments: object, cwd: Path = tmp_path) -> Any:
-        return run_command(cache_home, name, *arguments, cwd=cwd)
+    `check`: it must succeed; `refused`: it must fail, with one error that has all these parts.
+    """
+
+    def run(
+        name: str,
+        *arguments: object,
+        cwd: Path = tmp_path,
+        check: bool = False,
+        refused: Sequence[str] = (),
+    ) -> Any:
+        result = run_command(cache_home, name, *arguments, cwd=cwd, check=check)
+        if refused:
+            assert result.returncode == 1
+            (line,) = (x for x in result.stderr.splitlines() if x.startswith("error: "))
+            for part in [refused] if isinstance(refused, str) else refused:
+                assert part in line
+        return result
 
     return run
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from forking import FIGURES, LEFT_OUT, ForkedCommand, Forker
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -20,8 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from gan_aug.data.classes import Classes
+from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import kind_of
 from gan_aug.settings.whole import validate
+
+if TYPE_CHECKING:
+    from gan_aug.data.splits import Splits
+    from gan_aug.settings.study import SettledStudy, StudySettings
 
 BINARY = Classes(("normal", "pneumonia"), "pneumonia")
 ROOT = Path(__file__).resolve().parents[1]
@@ -188,16 +197,42 @@ def composed(command: str, *overrides: str, **changes: Any) -> DictConfig:
 def check_study(cache_home: Path, *overrides: str, **changes: Any) -> None:
     """Check a study's settings as the command does, up to the first fit; see `composed`."""
     from gan_aug.arms.check import check_arms, check_settled_arms
-    from gan_aug.data.prepare import load
     from gan_aug.study.draw import check_first
+
+    settled, splits = settled_study(cache_home, *overrides, checked_by=check_arms, **changes)
+    check_settled_arms(settled, splits)
+    check_first(settled)
+
+
+def settled_study(
+    cache_home: Path,
+    *overrides: str,
+    checked_by: Callable[[StudySettings], None] = lambda _: None,
+    **changes: Any,
+) -> tuple[SettledStudy, Splits]:
+    """Return what a study's command settles, and the images of its draw; see `composed`."""
+    from gan_aug.data.prepare import load
     from gan_aug.study.settle import settle_study
 
-    where = str(cache_home / "gan_aug")
-    settings = settings_of("study", *overrides, **changes, data__cache_dir=where)
-    check_arms(settings)
-    settled, prepared = settle_study(settings, load(settings.data))
-    check_settled_arms(settled, prepared.splits)
-    check_first(settled)
+    where = {"data__cache_dir": str(cache_home / "gan_aug")}
+    settings = settings_of("study", *overrides, **where | changes)
+    checked_by(settings)
+    return settle_study(settings, load(settings.data))
+
+
+@contextmanager
+def refused(*parts: str) -> Iterator[None]:
+    """Assert that what is done inside is refused in one line, which has all these parts."""
+    with pytest.raises(GanAugError) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def read(path: Path) -> Any:
+    """Return what a JSON file holds."""
+    return json.loads(path.read_text())
 
 
 def settings_of(command: str, *overrides: str, **changes: Any) -> Any:

@@ -120,26 +120,3 @@ def test_augmentation_of_a_gan_is_chosen_by_one_override() -> None:
     assert adaptive.model.augment is not None
     assert set(adaptive.model.augment.plain()) == {"_target_", "target", "ramp_images", "most"}
     assert study("model.augment=null").model.augment is None
-
-
-@pytest.mark.parametrize(
-    ("ratio", "batch", "left"),
-    [(0.05, 8, "no added image"), (0.0, 64, "no added image"), (0.999, 64, "no real image")],
-)
-def test_a_ratio_that_rounds_to_nothing_is_refused(ratio: float, batch: int, left: str) -> None:
-    """The arm would be `real`, and the report would still say that images were added."""
-    with pytest.raises(GanAugError, match=rf"arms\.gan\.added\.ratio={ratio}: leaves {left} "):
-        study(f"arms.gan.added.ratio={ratio}", f"data.batch_size={batch}")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "part"),
-    [
-        ("arms.gan.pretrain=0.999", "arms.gan.pretrain=0.999: leaves no step"),
-        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", "added.ratio has no place"),
-        ("~study.question.reference", "study.question"),
-    ],
-)
-def test_arms_that_cannot_be_are_refused(overrides: str, part: str) -> None:
-    with pytest.raises(GanAugError, match=re.escape(part)):
-        study(*overrides.split())

@@ -207,16 +207,23 @@ def test_images_of_a_batch_are_mixed_as_their_targets_are(key: str, balanced: bo
     assert mixed > 40  # classes meet, also in balanced batches, which are in their order
 
 
-@pytest.mark.parametrize("key", ["mixup", "cutmix"])
-def test_mixing_within_a_batch_depends_on_its_place_alone(key: str) -> None:
+@pytest.mark.parametrize("key", ["mixup", "cutmix", "added.mixup"])
+def test_mixing_depends_on_a_batch_s_place_alone(key: str) -> None:
+    def made() -> Made:
+        return mixing() if key == "added.mixup" else within(key)
+
     torch.manual_seed(1)
-    one = within(key).batch(7)
+    one = made().batch(7)
     torch.manual_seed(2)
     before = torch.get_rng_state()
-    two, other = within(key).batch(7), within(key).batch(8)
+    two, other = made().batch(7), made().batch(8)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["image"], other["image"])
+
+
+@pytest.mark.parametrize("key", ["mixup", "cutmix"])
+def test_mixing_within_a_batch_changes_no_order(key: str) -> None:
     assert torch.equal(within(key).rows(7), batches(arm(), added_images(0, 0)).rows(7))
 
 
@@ -226,12 +233,6 @@ def test_weights_of_added_images_are_mixed_too() -> None:
     added = (batch["image"][:, 0, 0, 0] + 1) * 127.5 / 100 - 1  # the share that is no real image
     assert batch["weight"].numpy() == pytest.approx((1 - 0.5 * added).numpy(), abs=1e-4)
     assert batch["weight"].unique().numel() > 2
-
-
-def test_mixup_of_a_batch_depends_on_its_place_alone() -> None:
-    one, two, other = mixing().batch(7), mixing().batch(7), mixing().batch(8)
-    assert torch.equal(one["image"], two["image"])
-    assert not torch.equal(one["image"], other["image"])
 
 
 def test_a_mixed_batch_is_laid_out_as_any_other() -> None:

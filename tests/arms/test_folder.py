@@ -14,21 +14,18 @@ import numpy as np
 import pytest
 from external_images import describe, plant, write
 from PIL import Image
-from support import FP32, TINY_STUDY, check_study, settings_of
+from support import FP32, TINY_STUDY, check_study, read, refused, settled_study
 
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.external_files import digest_of
 from gan_aug.data.external_set import read_external
-from gan_aug.data.prepare import Prepared, load
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.arguments import for_hydra
-from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.external import external_sets
 from gan_aug.study.images import DrawImages
 from gan_aug.study.rules import control_of
-from gan_aug.study.settle import settle_study
 
 Command = Callable[..., Any]
 TINY = (
@@ -39,14 +36,13 @@ TINY = (
 )  # fmt: skip
 
 
-def settle(cache: Path, *overrides: str) -> tuple[SettledStudy, Prepared]:
-    settings = settings_of("study", *TINY, *overrides, data__cache_dir=str(cache / "gan_aug"))
-    return settle_study(settings, load(settings.data))
+def settle(cache: Path, *overrides: str) -> tuple[SettledStudy, Splits]:
+    return settled_study(cache, *TINY, *overrides)
 
 
 @pytest.fixture(scope="module")
 def splits(cache_home: Path) -> Splits:
-    return settle(cache_home)[1].splits
+    return settle(cache_home)[1]
 
 
 @pytest.fixture
@@ -67,10 +63,9 @@ def test_images_are_read_as_the_data_sets_own(made: Path, cache_home: Path, spli
     write(made / "normal/b", np.stack(others), "{:02d}.tiff")
     (made / "normal/notes.txt").write_text("not an image")
     write(made, first[None], "loose.png")
-    settled, prepared = settle(cache_home)
-    draw = DrawImages(settled, prepared, Path("unused"))
-    added = draw.added(settled.arms["mine"])
-    ((_, there),) = external_sets(settled, draw)
+    draw = DrawImages(*settle(cache_home), Path("unused"))
+    added = draw.added(draw.settings.arms["mine"])
+    ((_, there),) = external_sets(draw)
     assert set(there.unread) == {"normal/notes.txt", "loose.png"}
     own = added.images[added.labels == 0]
     assert own.shape == (12, 1, 32, 32)
@@ -97,11 +92,11 @@ def test_files_of_the_same_names_sizes_and_times_are_not_taken_for_the_former_on
 def test_a_folder_that_changes_after_the_check_gives_no_fewer_images(
     made: Path, cache_home: Path
 ) -> None:
-    settled, prepared = settle(cache_home)
-    check_settled_arms(settled, prepared.splits)
+    draw = DrawImages(*settle(cache_home), Path("unused"))
+    check_settled_arms(draw.settings, draw.splits)
     (made / "normal/000.png").unlink()
-    with pytest.raises(GanAugError, match="only 11 images of normal by now, 12 are wanted"):
-        DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+    with refused("only 11 images of normal by now, 12 are wanted"):
+        draw.added(draw.settings.arms["mine"])
 
 
 def test_copies_of_training_images_are_counted_and_said(
@@ -215,11 +210,7 @@ def test_a_bad_folder_stops_the_command_before_any_fit(
 ) -> None:
     spoil, overrides, parts = BAD[what]
     spoil(made, splits)
-    result = command("study", *TINY, *overrides.split(), cwd=made.parents[1])
-    assert result.returncode == 1
-    (line,) = (one for one in result.stderr.splitlines() if one.startswith("error: "))
-    for part in parts:
-        assert part in line
+    command("study", *TINY, *overrides.split(), cwd=made.parents[1], refused=parts)
     assert not list(made.parents[1].glob("s/draw_0/fits/*"))
 
 
@@ -236,8 +227,7 @@ def test_a_set_that_may_have_leaked_is_used_and_said_to_be_that(
         image.save(made / f"normal/{name}.png")
     typed = ("arms.mine.added.seen=unknown", "data.image_size=48", "quality.use=[ms_ssim]")
     settings, cwd = (*TINY, *typed, "quality.count=10"), made.parents[1]
-    result = command("study", *settings, cwd=cwd)
-    assert result.returncode == 0, result.stderr
+    result = command("study", *settings, cwd=cwd, check=True)
     assert "warning: mine: what the generator of made/draw_0 saw is not known" in result.stderr
     metrics = json.loads((cwd / "s/draw_0/metrics.json").read_text())
     (facts,) = metrics["external"]
@@ -249,9 +239,9 @@ def test_a_set_that_may_have_leaked_is_used_and_said_to_be_that(
     assert f"the test image {test_image}" in result.stderr
     assert metrics["control"] == "duplicate"
     assert metrics["quality"]["classes"]["normal"]["images"]["measured"] == 10
-    record = json.loads((cwd / "s/draw_0/run.json").read_text())
+    record = read(cwd / "s/draw_0/run.json")
     assert record["synthetic"]["external"] == metrics["external"]
-    careful = json.loads((cwd / "s/summary.json").read_text())["answer"]["careful"]
+    careful = read(cwd / "s/summary.json")["answer"]["careful"]
     assert "leakage of validation and test images cannot be excluded" in careful[0]
     assert "2 test images" in careful[1]
     again = command("report", "study_dir=s", cwd=cwd).stdout
@@ -266,11 +256,8 @@ def test_a_set_that_may_have_leaked_is_used_and_said_to_be_that(
 def test_bad_input_gives_one_line(what: str, made: Path, cache_home: Path, splits: Splits) -> None:
     spoil, overrides, parts = BAD[what]
     spoil(made, splits)
-    with pytest.raises(GanAugError) as refused:
+    with refused(*parts):
         check_study(cache_home, *for_hydra([*TINY, *overrides.split()], ""))
-    assert "\n" not in str(refused.value)
-    for part in parts:
-        assert part in str(refused.value)
 
 
 def test_a_draw_may_have_its_own_folder_and_not_its_own_declaration(cache_home: Path) -> None:
@@ -287,14 +274,15 @@ def test_the_filter_leaves_out_copies_of_training_images(
 ) -> None:
     own = np.asarray(splits.train.of_class("normal").images[:3])
     write(made / "normal", own, "00{}_copy.png")  # between the first ones
-    settled, prepared = settle(cache_home, "arms.mine.added.filter.min_distance=0.1")
-    added = DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+    filtered = "arms.mine.added.filter.min_distance={}"
+    draw = DrawImages(*settle(cache_home, filtered.format(0.1)), Path("unused"))
+    added = draw.added(draw.settings.arms["mine"])
     copies = {image.tobytes() for image in own}
     assert len(added.images) == 24
     assert not copies & {image.tobytes() for image in added.images}
-    settled, prepared = settle(cache_home, "arms.mine.added.filter.min_distance=9")
-    with pytest.raises(GanAugError, match="images of made/draw_0 pass the filter, 12 are wanted"):
-        DrawImages(settled, prepared, Path("unused")).added(settled.arms["mine"])
+    draw = DrawImages(*settle(cache_home, filtered.format(9)), Path("unused"))
+    with refused("images of made/draw_0 pass the filter, 12 are wanted"):
+        draw.added(draw.settings.arms["mine"])
 
 
 STUDY = (
@@ -308,12 +296,11 @@ def test_a_study_of_external_images_has_their_folder_once(
     tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(GanAugError, match=r"arms.mine.added.dir: is missing.*study.added.dir"):
+    with refused("arms.mine.added.dir: is missing", "study.added.dir"):
         check_study(cache_home, *STUDY)
     typed = (*STUDY, "study.added.dir=made/draw_${draw}", "study.added.seen=nothing", "draw=2")
-    settings = settings_of("study", *typed, data__cache_dir=str(cache_home / "gan_aug"))
-    settled, prepared = settle_study(settings, load(settings.data))
-    plant(tmp_path / "made/draw_2", prepared.splits.unused, max(settled.study.count.values()))
+    settled, splits = settled_study(cache_home, *typed)
+    plant(tmp_path / "made/draw_2", splits.unused, max(settled.study.count.values()))
     check_study(cache_home, *typed)
     for arm, control in (("mine", "duplicate"), ("classic_mine", "classic_duplicate")):
         assert settled.arms[arm].added.model_dump()["dir"] == "made/draw_2"

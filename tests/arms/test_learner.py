@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +12,12 @@ import pytest
 import torch
 from fake_study import change
 from hydra import compose, initialize_config_dir
-from support import BINARY, ROOT, TINY_STUDY, run_command
+from support import BINARY, ROOT, TINY_STUDY, read, run_command, settled_study
 
 from gan_aug.arms.check import check_arms
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.prepare import Prepared, load
+from gan_aug.data.prepare import load
+from gan_aug.data.splits import Splits
 from gan_aug.models.classifier import weights_hash
 from gan_aug.report.metrics import measure_fit
 from gan_aug.settings.study import SettledStudy, StudySettings
@@ -136,7 +136,7 @@ def test_sgan_finds_what_real_images_have_in_common() -> None:
 
 
 @pytest.fixture(scope="module")
-def draw(tmp_path_factory: pytest.TempPathFactory) -> tuple[SettledStudy, Prepared]:
+def draw(tmp_path_factory: pytest.TempPathFactory) -> tuple[SettledStudy, Splits]:
     settings = composed(
         *CNN4,
         f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
@@ -149,13 +149,12 @@ def draw(tmp_path_factory: pytest.TempPathFactory) -> tuple[SettledStudy, Prepar
 
 @pytest.mark.parametrize("arm", ["fixmatch", "classic_sgan"])
 def test_no_arm_reads_the_labels_of_unlabelled_images(
-    draw: tuple[SettledStudy, Prepared], tmp_path: Path, arm: str
+    draw: tuple[SettledStudy, Splits], tmp_path: Path, arm: str
 ) -> None:
-    settings, prepared = draw
-    splits, found = prepared.splits, []
+    (settings, splits), found = draw, []
     others = replace(splits.unused, labels=1 - splits.unused.labels)
     for one in (splits, replace(splits, unused=others)):
-        images = DrawImages(settings, replace(prepared, splits=one), tmp_path)
+        images = DrawImages(settings, one, tmp_path)
         added = images.added(settings.arms[arm])
         fit, data = fit_arm(settings, settings.arms[arm], splits.train, added, 0, splits.validation)
         found.append((weights_hash(fit.module), used(data.shown, data.pool, splits.classes)))
@@ -169,35 +168,30 @@ def test_no_arm_reads_the_labels_of_unlabelled_images(
 
 
 def test_a_batch_of_labelled_images_is_that_of_an_arm_without_a_learner(
-    draw: tuple[SettledStudy, Prepared], tmp_path: Path
+    draw: tuple[SettledStudy, Splits], tmp_path: Path
 ) -> None:
-    settings, prepared = draw
-    images, shown = DrawImages(settings, prepared, tmp_path), []
+    settings, splits = draw
+    images, shown = DrawImages(settings, splits, tmp_path), []
     for name in ("classic", "fixmatch"):
         arm = settings.arms[name]
         fit, data = fit_arm(settings, arm, images.real(arm), images.added(arm), 0,
-                            prepared.splits.validation)  # fmt: skip
+                            splits.validation)  # fmt: skip
         shown.append((fit.initial_weights, fit.steps, data.shown[data.pool.real].tolist()))
     assert shown[0] == shown[1]
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 def test_rule_1_says_what_learners_saw(
     cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = composed(*CNN4, f"data.cache_dir={cache_home / 'gan_aug'}")
-    settled, prepared = settle_study(settings, load(settings.data))
+    settled, splits = settled_study(cache_home, *STUDY, *CNN4)
     result = SimpleNamespace(external=[])
-    passed, detail = rules._seen(settled, prepared.splits, result, tmp_path)
+    passed, detail = rules._seen(settled, splits, result, tmp_path)
     assert passed
     saw = "fixmatch and classic_sgan saw the draw's training images and 60 unlabelled ones, 0 of"
     assert f"{saw} them held out" in detail
-    held_out = prepared.splits.internal
+    held_out = splits.internal
     monkeypatch.setattr(rules, "unlabelled_of", lambda *_: held_out)
-    passed, detail = rules._seen(settled, prepared.splits, result, tmp_path)
+    passed, detail = rules._seen(settled, splits, result, tmp_path)
     assert not passed
     assert f"{len(held_out)} unlabelled ones, {len(held_out)} of them held out" in detail
 

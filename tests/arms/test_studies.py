@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from fake_study import change
-from support import TINY_STUDY, run_command
+from support import TINY_STUDY, read, run_command
 
 from gan_aug.report.read import read_study
 
@@ -50,10 +48,6 @@ PAIRS = (
     "quality.use=[]",
 )
 OTHER = {"normal": "pneumonia", "pneumonia": "normal"}
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from support import ORIGIN
 from gan_aug.arms.unlabelled import of_one_class
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
+from gan_aug.data.synthetic import Generated, write_set
 from gan_aug.study.rules import saw_only_training_images
 
 
@@ -33,22 +33,10 @@ def test_no_split_of_such_a_gan_has_a_class(splits: Splits) -> None:
 def test_a_gan_without_labels_may_have_seen_those_images_alone(
     splits: Splits, tmp_path: Path, other: str, passed: bool
 ) -> None:
-    folder = tmp_path / "synthetic" / "unlabelled_gan"
-    folder.mkdir(parents=True)
-    seen = getattr(splits, other).hashes.tolist()
-    manifest = ORIGIN | {
-        "format": 1,
-        "files": {"normal/00000.png": "0" * 64},
-        "image_size": 16,
-        "channels": 1,
-        "count": {"normal": 1},
-        "sources": {},
-        "seen_hashes": seen,
-        "train_class": "unlabelled",
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
     allowed = set(splits.unused.hashes.tolist())
-    assert saw_only_training_images(splits, tmp_path, allowed)[0] == passed
-    ordinary = json.dumps(manifest | {"train_class": "normal"})
-    (folder / "manifest.json").write_text(ordinary)
-    assert saw_only_training_images(splits, tmp_path, allowed)[0] != passed
+    made = {"normal": Generated(np.zeros((1, 1, 16, 16), np.uint8))}
+    for train_class in ("unlabelled", "normal"):
+        seen = {"seen_hashes": getattr(splits, other).hashes.tolist(), "train_class": train_class}
+        write_set(tmp_path / train_class / "synthetic" / "gan", made, ORIGIN | seen)
+        found = saw_only_training_images(splits, tmp_path / train_class, allowed)[0]
+        assert found == (passed if train_class == "unlabelled" else not passed)

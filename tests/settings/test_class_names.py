@@ -109,8 +109,8 @@ def test_a_setting_of_a_number_for_each_class(
         f"arms.gan.added.count={{{a}: 7}}",
         f"arms.classic.real={{{b}: 3}}",
     )
-    settled, prepared = settle_study(settings, source_of(names))
-    check_settled_arms(settled, prepared.splits)
+    settled, splits = settle_study(settings, source_of(names))
+    check_settled_arms(settled, splits)
     assert settled.data.subset == {names[0]: 8, names[1]: 6}
     assert settled.study.count == {names[0]: 0, names[1]: 15}
     assert settled.arms["gan"].added.count == {names[0]: 7, names[1]: 15}

@@ -25,50 +25,27 @@ def made_by(
 
 
 @pytest.mark.parametrize(
-    ("sources", "made"),
+    ("fitted_on", "sources", "made"),
     [
-        (None, {"bacteria": []}),
-        ("same", {"bacteria": ["bacteria"]}),
-        ("other", {"bacteria": ["normal", "virus"]}),
+        ("one", None, {"bacteria": []}),
+        ("one", "same", {"bacteria": ["bacteria"]}),
+        ("one", "other", {"bacteria": ["normal", "virus"]}),
+        ("all", None, {"normal": [], "bacteria": [], "virus": []}),
+        ("all", "same", {"normal": ["normal"], "bacteria": ["bacteria"], "virus": ["virus"]}),
+        ("all", "other", {"normal": ["bacteria", "virus"], "bacteria": ["normal", "virus"],
+                          "virus": ["normal", "bacteria"]}),
+        ("two", None, {"virus": [], "normal": []}),
+        ("two", "same", {"virus": ["virus"], "normal": ["normal"]}),
+        ("two", "other", {"virus": ["normal"], "normal": ["virus"]}),  # not from the third class
     ],
-)
-def test_of_one_class(sources: str | None, made: dict[str, list[str]]) -> None:
-    assert made_by("bacteria", CLASSES, "one", sources) == made
-
-
-@pytest.mark.parametrize(
-    ("sources", "made"),
-    [
-        (None, {"normal": [], "bacteria": [], "virus": []}),
-        ("same", {"normal": ["normal"], "bacteria": ["bacteria"], "virus": ["virus"]}),
-        (
-            "other",
-            {
-                "normal": ["bacteria", "virus"],
-                "bacteria": ["normal", "virus"],
-                "virus": ["normal", "bacteria"],
-            },
-        ),
-    ],
-)
-def test_of_all_classes(sources: str | None, made: dict[str, list[str]]) -> None:
-    found = made_by(None, CLASSES, "all", sources)
+)  # fmt: skip
+def test_what_is_made_and_from_what(
+    fitted_on: str, sources: str | None, made: dict[str, list[str]]
+) -> None:
+    train_class = "bacteria" if fitted_on == "one" else None
+    found = made_by(train_class, CLASSES, fitted_on, sources, ["virus", "normal"])
     assert found == made
-    assert list(found) == CLASSES  # the order of batches
-
-
-@pytest.mark.parametrize(
-    ("sources", "made"),
-    [
-        (None, {"virus": [], "normal": []}),
-        ("same", {"virus": ["virus"], "normal": ["normal"]}),
-        ("other", {"virus": ["normal"], "normal": ["virus"]}),  # not from the third class
-    ],
-)
-def test_of_two_classes(sources: str | None, made: dict[str, list[str]]) -> None:
-    found = made_by(None, CLASSES, "two", sources, ["virus", "normal"])
-    assert found == made
-    assert list(found) == ["virus", "normal"]  # the source half of a batch, then the target half
+    assert list(found) == list(made)  # the order of batches, of two classes their halves
 
 
 def test_two_classes_need_no_pair() -> None:
@@ -84,18 +61,19 @@ def test_a_pair_that_is_none_is_refused(pair: Any) -> None:
         made_by(None, CLASSES, "two", "other", pair)
 
 
-def test_a_gan_of_one_class_must_be_told_which() -> None:
-    with pytest.raises(GanAugError, match=r"data\.train_class=null: .*normal or bacteria or virus"):
-        made_by(None, CLASSES, "one")
-
-
-@pytest.mark.parametrize("fitted_on", ["two", "all"])
-def test_a_gan_of_several_classes_takes_no_train_class(fitted_on: str) -> None:
-    pair = ["normal", "virus"]
-    with pytest.raises(
-        GanAugError, match=rf"data\.train_class=virus: .*{fitted_on} classes at once"
-    ):
-        made_by("virus", CLASSES, fitted_on, pair=pair)
+@pytest.mark.parametrize(
+    ("fitted_on", "train_class", "said"),
+    [
+        ("one", None, "data.train_class=null: .*normal or bacteria or virus"),
+        ("two", "virus", "data.train_class=virus: .*two classes at once"),
+        ("all", "virus", "data.train_class=virus: .*all classes at once"),
+    ],
+)
+def test_a_gan_of_one_class_alone_must_be_told_which(
+    fitted_on: str, train_class: str | None, said: str
+) -> None:
+    with pytest.raises(GanAugError, match=said):
+        made_by(train_class, CLASSES, fitted_on, pair=["normal", "virus"])
 
 
 def test_a_class_is_read_without_being_imported() -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY_STUDY, settings_of
+from support import TINY_STUDY, refused, settings_of
 
 from gan_aug.runtime.arguments import for_hydra
 from gan_aug.runtime.command_line import message_of
-from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 from gan_aug.settings.whole import of_plain
 
@@ -44,9 +42,8 @@ Command = Callable[..., Any]
     ],
 )
 def test_what_is_no_choice_is_refused(argument: str, message: str) -> None:
-    with pytest.raises(GanAugError) as caught:
+    with refused(message):
         for_hydra(["draw=0", argument], "")
-    assert message in str(caught.value)
 
 
 def test_what_is_a_choice_is_not_refused() -> None:
@@ -73,6 +70,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         ((*STUDY, "quality.extractor=null"), "as extractor@quality.extractor=NAME"),
         ((*STUDY, "arms=null"), "arms=null: holds several settings"),
         ((*STUDY, "study.question=5"), "study.question=5: holds several settings"),
+        ((*STUDY, "~study.question.reference"), "study.question.reference: is missing"),
         ((*STUDY, "arms.gan.added=null"), "write arms.gan.added.KEY=VALUE"),
         ((*STUDY, "arms.gan.added.filter=0"), "arms.gan.added.filter=0: holds several settings"),
         (("train", "generate=null"), "generate=null: holds several settings"),
@@ -87,20 +85,20 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
     ids=lambda v: v[-1] if isinstance(v, tuple) else "",
 )
 def test_what_stands_in_place_of_a_group(overrides: tuple[str, ...], message: str) -> None:
-    with pytest.raises(GanAugError, match=re.escape(message)):
+    with refused(message):
         settings_of(*overrides)
 
 
 def test_what_stands_in_place_of_one_of_several_groups() -> None:
     """A GAN or a classifier: in a file no other setting may read it before."""
     plain = settings_of("train", "data=phantom").plain() | {"model": 3}
-    with pytest.raises(GanAugError, match=r"^model=3: is no group of settings; choose one of cdc"):
+    with refused("model=3: is no group of settings; choose one of cdc"):
         of_plain(plain, TrainSettings)
 
 
 def test_a_nul_in_a_setting_is_named() -> None:
     """A file of settings can hold one; no argument can."""
-    with pytest.raises(GanAugError, match=r"^gans_dir='runs/a\\x00b': holds a NUL character"):
+    with refused("gans_dir='runs/a\\x00b': holds a NUL character"):
         settings_of(*STUDY, gans_dir="runs/a\0b")
 
 
@@ -123,9 +121,6 @@ def test_a_command_says_so_in_a_line(
     command: Command, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     """A multirun does so before its first job starts."""
-    result = command("study", *TINY_STUDY, "+study=seed_protocol", *arguments)
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert message in line
+    typed = (*TINY_STUDY, "+study=seed_protocol", *arguments)
+    assert len(command("study", *typed, refused=message).stderr.splitlines()) == 1
     assert not list(tmp_path.rglob("run.json"))

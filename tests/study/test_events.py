@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_study import metrics_of
-from support import TINY_STUDY, run_command
+from support import TINY_STUDY, read, run_command
 from tensorboard_view import View
 
 STUDY = (
@@ -19,11 +18,6 @@ STUDY = (
 )  # fmt: skip
 SWEPT = ("-m", *STUDY, "model.lr_g=1e-4,1e-3", "hydra/launcher=basic")
 ARMS = ("real", "duplicate", "gan")
-
-
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def draw_of(lr_g: str) -> str:

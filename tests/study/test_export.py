@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY_STUDY, run_command, settings_of, write_image
+from support import TINY_STUDY, run_command, settings_of, settled_study, write_image
 
 from gan_aug.data.exported import ExportedDraw
 from gan_aug.data.image_table import ImageTable, concatenate
@@ -20,7 +20,6 @@ from gan_aug.runtime.arguments import with_list
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import ExportSettings
 from gan_aug.study.export import export_draws
-from gan_aug.study.settle import settle_study
 
 SIZE = 32
 
@@ -55,8 +54,7 @@ def export(typed: dict[str, Any], folder: Path, *draws: int, **more: Any) -> Non
 
 def of_study(typed: dict[str, Any], draw: int) -> Splits:
     """Return what the study's own command trains and measures on."""
-    settings = settings_of("study", "+study=own", **typed, draw=draw)
-    return settle_study(settings, load(settings.data))[1].splits
+    return settled_study(Path("unused"), "+study=own", **typed, draw=draw)[1]
 
 
 def read_back(**settings: Any) -> ImageTable:

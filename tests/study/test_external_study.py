@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -14,12 +13,11 @@ import polars as pl
 import pytest
 from fake_study import change, report_without_figures
 from PIL import Image
-from support import TINY_CNN, TINY_STUDY, run_command, settings_of
+from support import TINY_CNN, TINY_STUDY, read, run_command, settled_study
 
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.report.build import write_report
-from gan_aug.study.gans import gan_config, gan_key
-from gan_aug.study.settle import settle_study
+from gan_aug.study.gans import fit_of
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., Any]
@@ -55,10 +53,6 @@ def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
     result = run_command(cache_home, "study", *MANY, cwd=folder, check=True)
     (folder / "stdout.txt").write_text(result.stdout)
     return folder
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 def area(scores: Any, labels: Any) -> float:
@@ -103,11 +97,8 @@ def test_draws_of_other_external_images_do_not_go_together(
 ) -> None:
     shutil.copytree(study / "s", tmp_path / "s")
     write_external(tmp_path / "nih", seed=10)
-    result = command("study", *STUDY, EXTERNAL, ENDPOINTS, "draw=2")
-    assert result.returncode == 1
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert "data.external.nih: holds other images (fingerprint " in line
-    assert "s/draw_0 was measured on" in line
+    said = ("data.external.nih: holds other images (fingerprint ", "s/draw_0 was measured on")
+    command("study", *STUDY, EXTERNAL, ENDPOINTS, "draw=2", refused=said)
 
 
 def test_a_draw_does_not_go_on_with_other_external_images(
@@ -116,14 +107,12 @@ def test_a_draw_does_not_go_on_with_other_external_images(
     shutil.copytree(study / "s" / "draw_0", tmp_path / "s" / "draw_0")
     change(tmp_path / "s/draw_0/run.json", lambda record: record.update(status="interrupted"))
     write_external(tmp_path / "nih", seed=10)
-    result = command("study", *STUDY, EXTERNAL, ENDPOINTS)
-    assert result.returncode == 1
-    assert "real_0.json: was measured on other images of data.external" in result.stderr
+    said = "real_0.json: was measured on other images of data.external"
+    command("study", *STUDY, EXTERNAL, ENDPOINTS, refused=said)
 
 
 def test_fits_and_gans_are_the_same_without(study: Path, tmp_path: Path, command: Command) -> None:
-    result = command("study", *STUDY)
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, check=True)
     for arm in ("real", "duplicate"):
         name = f"s/draw_0/fits/{arm}_0.npz"
         with np.load(study / name) as one, np.load(tmp_path / name) as other:
@@ -132,25 +121,20 @@ def test_fits_and_gans_are_the_same_without(study: Path, tmp_path: Path, command
                 np.testing.assert_array_equal(one[key], other[key])
     assert "external" not in (tmp_path / "s" / "results.csv").read_text()
     assert "Side by side" not in (tmp_path / "s" / "report.html").read_text()
-    keys = []
-    for external in (
-        None,
-        {"nih": {"root": str(study / "nih"), "classes": {"No_findings": "normal"}}},
-    ):
-        given = settings_of("study", *STUDY, data__external=external)
-        from gan_aug.data.prepare import load
-
-        settled, prepared = settle_study(given, load(given.data))
-        config = gan_config(settled, "pneumonia", prepared.splits.train.counts())
-        assert config.data.external is None
-        keys.append(gan_key(config, prepared.splits))
-    assert keys[0] == keys[1]
+    nih = {"nih": {"root": str(study / "nih"), "classes": {"No_findings": "normal"}}}
+    one, other = (
+        fit_of(*settled_study(tmp_path, *STUDY, data__external=external), "pneumonia")
+        for external in (None, nih)
+    )
+    assert other.config.data.external is None
+    assert one.folder == other.folder
 
 
 def test_a_single_run_is_measured_on_it_too(study: Path, tmp_path: Path, command: Command) -> None:
     shutil.copytree(study / "nih", tmp_path / "nih")
-    result = command("train", *TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=r", EXTERNAL)
-    assert result.returncode == 0, result.stderr
+    result = command(
+        "train", *TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=r", EXTERNAL, check=True
+    )
     metrics = read(tmp_path / "r" / "metrics.json")
     measured = metrics["external"]["nih"]["at_0.5"]
     assert sum(measured[k] for k in ("tn", "fp", "fn", "tp")) == 2 * N

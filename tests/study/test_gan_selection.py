@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
-from support import TINY_STUDY, check_study, run_command
+from support import TINY_STUDY, check_study, read, refused, run_command, settled_study
 
 from gan_aug.report.records import GANFacts
-from gan_aug.runtime.errors import Diverged, GanAugError
+from gan_aug.runtime.errors import Diverged
 from gan_aug.runtime.files import sha256_of
 from gan_aug.study import gans
 
@@ -42,10 +40,6 @@ class Break(Callback):
             with torch.no_grad():
                 next(module.generator.parameters()).fill_(float("nan"))
 """
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +104,7 @@ def test_a_replicate_is_another_gan_of_the_same_images(
     more = (
         "+arm@arms.again=gan",
         "arms.again.added.replicate=1",
+        "arms.again.added.count={normal: 0, pneumonia: 4}",
         "study.gan_curve_points=null",
         "quality.use=[kid]",
     )
@@ -122,6 +117,7 @@ def test_a_replicate_is_another_gan_of_the_same_images(
     ]
     assert sets[0]["checkpoint_sha256"] != sets[1]["checkpoint_sha256"]
     assert sets[0]["seen_hashes"] == sets[1]["seen_hashes"]
+    assert [one["count"] for one in sets] == [{"pneumonia": 10}, {"pneumonia": 4}]
     runs = [read(tmp_path / gan["folder"] / "run.json") for gan in metrics["gans"].values()]
     configs = [run["config"] for run in runs]
     assert configs[0].pop("seed") != configs[1].pop("seed")
@@ -148,30 +144,31 @@ def test_what_chooses_a_gan_may_not_change_and_the_rest_may(
     before = (tmp_path / "s/draw_0/metrics.json").read_text()
     changed = again("quality.use=[kid,fid]", "quality.metrics.ms_ssim.function.pairs=20")
     assert changed.returncode == 0, changed.stderr
-    after = json.loads((tmp_path / "s/draw_0/metrics.json").read_text())
+    after = read(tmp_path / "s/draw_0/metrics.json")
     assert after["gans"]["pneumonia"]["checkpoint_sha256"] in before
     assert "fid" in after["quality"]["good"]
 
 
 def test_a_fit_that_diverges_is_not_the_one_to_take(
-    study: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+    cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one(cfg: DictConfig, prepared: Any, name: str, number: int) -> tuple[GANFacts, float]:
-        if number in failing:
-            raise Diverged(f"GAN {number}: its weights are not finite")
-        facts = GANFacts(
+    def fit(one: gans.GANFit) -> gans.GANFit:
+        if one.number in failing:
+            raise Diverged(f"GAN {one.number}: its weights are not finite")
+        one.score = float(one.number)
+        one.facts = GANFacts(
             seconds=1.0, batches=5, diverged=False, chosen=3, checkpoint_sha256="y", reused=False,
-            folder=str(number), sources=[],
+            folder="", sources=[],
         )  # fmt: skip
-        return facts, float(number)
+        return one
 
-    monkeypatch.setattr(gans, "_one_gan", one)
-    cfg = OmegaConf.create({"study": {"gan_fits": 3}})
-    failing = {0}
-    assert gans.find_or_fit(cfg, None, "pneumonia").folder == "1"  # type: ignore[arg-type]
+    monkeypatch.setattr(gans.GANFit, "fit_once", fit)
+    several = ("study.gan_select=kid", "study.gan_fits=3")
+    draw, failing = settled_study(cache_home, *STUDY, *several), {0}
+    assert gans.find_or_fit(*draw, "pneumonia").number == 1
     failing = {0, 1, 2}
     with pytest.raises(Diverged, match="GAN 0"):
-        gans.find_or_fit(cfg, None, "pneumonia")  # type: ignore[arg-type]
+        gans.find_or_fit(*draw, "pneumonia")
 
 
 def test_a_gan_that_diverges_later_keeps_what_was_chosen(
@@ -219,7 +216,5 @@ def test_what_cannot_choose_is_one_line(
 ) -> None:
     use = [] if "quality.use" in line else ["kid", "fid", "precision_recall", "ms_ssim"]
     named = {f"study__{key}": value for key, value in changes.items()}
-    with pytest.raises(GanAugError) as refused:
+    with refused(line):
         check_study(cache_home, *STUDY, **named, quality__use=use)
-    assert line in str(refused.value)
-    assert "\n" not in str(refused.value)

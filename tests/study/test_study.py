@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import signal
 import time
@@ -22,21 +20,23 @@ from support import (
     ROOT,
     TINY_STUDY,
     check_study,
+    read,
+    refused,
     run_command,
     settings_of,
+    settled_study,
     start,
     wait_for,
-)  # fmt: skip
+)
 
 from gan_aug.arms.check import check_settled_arms
-from gan_aug.data.prepare import load, prepare
+from gan_aug.data.prepare import prepare
 from gan_aug.metrics.memorisation import OF_SOURCES
-from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.hardware import settle_precision
 from gan_aug.study import rules
 from gan_aug.study.draw import check_first
-from gan_aug.study.gans import generated_classes, held_out_of
-from gan_aug.study.settle import settle_study
+from gan_aug.study.images import DrawImages
+from gan_aug.study.quality import DrawQuality
 
 Command = Callable[..., Any]
 STUDY = ("+study=seed_protocol", *TINY_STUDY, "study.repeats=2")
@@ -47,11 +47,6 @@ ONE_GAN = (
 )  # fmt: skip
 STUDIES = sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml"))
 ARMS = ["real", "classic", "oversample", "duplicate", "more_real", "gan", "classic_gan"]
-
-
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +97,6 @@ def test_the_gans_of_every_draw_are_measured_by_one_classifier(study: Path) -> N
     assert "Quality of the GAN images" in html
 
 
-LATE = [
-    ("quality.classifier.lr=-1", "quality.classifier.lr=-1"),
-    ("quality.extractor._target_=gan_aug.nothing", "quality.extractor: cannot be built"),
-    ("classifier.module.optimizer.lr=-1", "classifier: cannot be built"),
-    ("+trainer.no_such_setting=1", "trainer: cannot be built"),
-    ("arms.classic.augment._target_=gan_aug.nothing", "arms.classic.augment: cannot be built"),
-    ("quality.metrics.kid.function._target_=os.nothing", "quality.metrics: cannot be built"),
-    ("study.count.pneumonia=5000", "arms.more_real.added.count.pneumonia=5000: the draw leaves"),
-]
-
-
 def check_all(cache_home: Path, *overrides: str) -> None:
     """Check settings as the command does, up to the first fit; they are composed once."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -120,21 +104,10 @@ def check_all(cache_home: Path, *overrides: str) -> None:
     check_study(cache_home, *STUDY, **changes)
 
 
-@pytest.mark.parametrize(("override", "part"), LATE, ids=lambda v: str(v)[:40])
-def test_what_is_wrong_is_known_before_the_first_fit(
-    override: str, part: str, cache_home: Path
-) -> None:
-    with pytest.raises(GanAugError, match=re.escape(part)) as refused:
-        check_all(cache_home, override)
-    assert "\n" not in str(refused.value)
-
-
 def test_what_is_wrong_is_said_before_the_first_fit(command: Command, tmp_path: Path) -> None:
     """And the command put right may use the folder."""
-    result = command("study", *STUDY, "classifier.module.optimizer.lr=-1", "study_dir=s")
-    assert result.returncode == 1
-    (line,) = [x for x in result.stderr.splitlines() if "first use" not in x]
-    assert line.startswith("error: classifier: cannot be built")
+    wrong = ("classifier.module.optimizer.lr=-1", "study_dir=s")
+    command("study", *STUDY, *wrong, refused="error: classifier: cannot be built")
     assert not (tmp_path / "runs" / "gans").exists()
     assert not (tmp_path / "s" / "draw_0" / "fits").exists()
 
@@ -142,8 +115,7 @@ def test_what_is_wrong_is_said_before_the_first_fit(command: Command, tmp_path: 
 def test_quality_takes_what_images_there_are(study: Path, command: Command, tmp_path: Path) -> None:
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
     only = ("quality.use=[kid]", "quality.count=1000", "study_dir=s")
-    result = command("study", *STUDY, *only)
-    assert result.returncode == 0, result.stderr
+    result = command("study", *STUDY, *only, check=True)
     metrics = read(tmp_path / "s" / "draw_0" / "metrics.json")
     images = metrics["quality"]["classes"]["pneumonia"]["images"]
     n = images["measured"]
@@ -164,14 +136,12 @@ def test_quality_may_change_on_a_finished_draw(
     draw = tmp_path / "s" / "draw_0"
     fits = {path: path.stat().st_mtime_ns for path in (draw / "fits").iterdir()}
     before = read(draw / "metrics.json")
-    bad = command("study", *STUDY, "study_dir=s", "quality.classifier.lr=-1")
-    assert bad.returncode == 1
-    assert "quality.classifier.lr=-1" in bad.stderr
+    bad = "quality.classifier.lr=-1"
+    command("study", *STUDY, "study_dir=s", bad, refused=bad)
     assert read(draw / "run.json")["status"] == "finished"
     assert read(draw / "metrics.json") == before
     again = ("study_dir=s", "quality.use=[ms_ssim]", "study.comparisons=[[gan,classic]]")
-    result = command("study", *STUDY, *again)
-    assert result.returncode == 0, result.stderr
+    result = command("study", *STUDY, *again, check=True)
     assert "opened again for quality.use, study.comparisons" in result.stdout
     after = read(draw / "metrics.json")
     assert list(after["quality"]["good"]) == ["ms_ssim"]
@@ -190,10 +160,8 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
 ) -> None:
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
     gans = set((tmp_path / "runs" / "gans").iterdir())
-    result = command("study", *STUDY, "study_dir=s", "draw=2", "study.steps=10")
-    assert result.returncode == 1
-    assert "study.steps=10: s/draw_0 was run with 12" in result.stderr
-    assert "begin another study" in result.stderr
+    said = ("study.steps=10: s/draw_0 was run with 12", "begin another study")
+    command("study", *STUDY, "study_dir=s", "draw=2", "study.steps=10", refused=said)
     assert set((tmp_path / "runs" / "gans").iterdir()) == gans
     assert not (tmp_path / "s" / "draw_2" / "fits").exists()
     for wrong, part in (
@@ -203,13 +171,10 @@ def test_a_draw_that_would_not_go_with_the_others_is_not_trained(
         ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=true: s/draw_0"),
     ):
         chosen_by_itself = (setting for setting in STUDY if setting != FP32)
-        refused = command("study", *chosen_by_itself, "study_dir=s", "draw=2", wrong)
-        assert refused.returncode == 1
-        assert part in refused.stderr
+        command("study", *chosen_by_itself, "study_dir=s", "draw=2", wrong, refused=part)
     # What touches no fit may be changed, draw by draw.
     asked = ("study.question.arm=classic", "quality.use=[]")
-    both = command("study", *DRAWS, *asked)
-    assert both.returncode == 0, both.stderr
+    command("study", *DRAWS, *asked, check=True)
 
 
 def test_a_study_of_other_images_is_not_mistaken_for_this_one(
@@ -223,79 +188,47 @@ def test_a_study_of_other_images_is_not_mistaken_for_this_one(
             config["data"]["root"] = "elsewhere"
 
     change(tmp_path / "s" / "draw_0" / "run.json", elsewhere)
+    said = ("holds other images", "s/draw_0 was run on (f00d, from elsewhere)", "name=")
     for draw in (0, 2):  # finished, and new
-        result = command("study", *STUDY, "study_dir=s", f"draw={draw}")
-        assert result.returncode == 1
-        (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-        for part in ("holds other images", "s/draw_0 was run on (f00d, from elsewhere)", "name="):
-            assert part in line
+        result = command("study", *STUDY, "study_dir=s", f"draw={draw}", refused=said)
         assert "warning: no report: s/draw_1: was run on other data" in result.stderr
     assert not (tmp_path / "runs" / "gans").exists()
     kept = read(tmp_path / "s" / "draw_0" / "run.json")
     assert (kept["status"], kept["data"]["fingerprint"]) == ("finished", "f00d")
 
 
-def test_damaged_fits_are_fitted_again(study: Path, command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["changed", pytest.param("gone", marks=pytest.mark.slow)])
+def test_what_was_damaged_is_made_again(
+    how: str, study: Path, command: Command, tmp_path: Path
+) -> None:
+    """Fits, and the synthetic set that they were trained on."""
     draw = reopened(study, tmp_path)
-    cut, gone, other, torn, typed = (
+    cut, gone, other, torn, typed, of_gan = fits = [
         draw / "fits" / f"{arm}.npz"
-        for arm in ("real_0", "classic_0", "classic_1", "oversample_1", "duplicate_0")
-    )
+        for arm in ("real_0", "classic_0", "classic_1", "oversample_1", "duplicate_0", "gan_0")
+    ]
     cut.write_bytes(cut.read_bytes()[:100])
     gone.unlink()
     shutil.copy(draw / "fits" / "real_1.npz", other)
     torn.with_suffix(".json").write_text("{")
     change(typed.with_suffix(".json"), lambda fit: fit.update(steps="12"))
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
-    warned = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
-    assert len(warned) == 5
-    for arrays in (cut, gone, other, torn, typed):
-        assert any(arrays.stem in line and "fitting again" in line for line in warned), warned
-        whole = study / "s" / "draw_0" / "fits" / arrays.name
-        assert whole.read_bytes() == arrays.read_bytes()
-    assert read(draw / "run.json")["status"] == "finished"
-
-
-def test_a_gan_whose_checkpoint_was_changed_is_refused(
-    study: Path, command: Command, tmp_path: Path
-) -> None:
-    reopened(study, tmp_path)
-    wanted = read(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]["folder"]
-    checkpoint = tmp_path / wanted / "checkpoints" / "generator.safetensors"
-    data = bytearray(checkpoint.read_bytes())
-    data[len(data) // 2] ^= 1
-    checkpoint.write_bytes(data)
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
-    assert "generator.safetensors: is not the file that its run wrote; remove " in line
-
-
-@pytest.mark.parametrize("how", ["changed", "gone"])
-def test_a_damaged_synthetic_set_is_generated_again(
-    how: str, study: Path, command: Command, tmp_path: Path
-) -> None:
-    draw = reopened(study, tmp_path)
-    for fit in ("gan_0.npz", "classic_gan_1.npz"):
-        (draw / "fits" / fit).unlink()
+    of_gan.unlink()
     image = draw / "synthetic" / "pneumonia_gan" / "pneumonia" / "00003.png"
-    if how == "gone":
-        image.unlink()
-    else:
-        data = bytearray(image.read_bytes())
-        data[len(data) // 2] ^= 1
-        image.write_bytes(data)
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
-    said = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
-    (line,) = (x for x in said if "fitting again" not in x)
-    assert "00003.png: " in line
-    assert line.endswith("; generating the set again")
-    whole = study / "s" / "draw_0"
-    for path in (image.relative_to(draw), Path("fits/gan_0.npz"), Path("fits/classic_gan_1.npz")):
-        assert (draw / path).read_bytes() == (whole / path).read_bytes()
+    image.unlink() if how == "gone" else damage(image)
+    result = command("study", *STUDY, "study_dir=s", check=True)
+    warned = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+    again = [line for line in warned if "fitting again" in line]
+    (of_set,) = (line for line in warned if line not in again)
+    assert "00003.png: " in of_set
+    assert of_set.endswith("; generating the set again")
+    assert len(again) == len(fits)
+    for fit in fits:
+        assert any(fit.stem in line for line in again), warned
+    for path in (*fits, image):
+        whole = study / "s" / "draw_0" / path.relative_to(draw)
+        assert whole.read_bytes() == path.read_bytes()
     assert not list((draw / "synthetic").glob(".*"))
+    assert read(draw / "run.json")["status"] == "finished"
 
 
 def test_a_report_of_tomorrow_is_written_again(
@@ -365,8 +298,7 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
         fit["used"]["real"]["shown"] = {"normal": 48, "pneumonia": 48}
 
     change(draw / "fits" / "gan_1.json", unused)
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, "study_dir=s", check=True)
     broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
     assert [c["rule"] for c in broken] == [4]
     assert "gan used {'normal': 0, 'pneumonia': 0} added images of" in broken[0]["detail"]
@@ -376,20 +308,17 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
 @pytest.mark.parametrize("name", [name for name in STUDIES if name != "external"])
 def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> None:
     """Up to the first fit, with the images it would really have."""
-    cache = str(cache_home / "gan_aug")
-    settings = settings_of("study", f"+study={name}", "data=phantom", data__cache_dir=cache)
-    settled, prepared = settle_study(settings, load(settings.data))
+    settled, splits = settled_study(cache_home, f"+study={name}", "data=phantom")
     settled = settle_precision(settled, [])
-    check_settled_arms(settled, prepared.splits)
-    made = generated_classes(settled)
-    held_out = held_out_of(settled, prepared.splits, made)
+    check_settled_arms(settled, splits)
+    measured = DrawQuality(DrawImages(settled, splits, Path("unused")), [])
     check_first(settled)
-    assert bool(made) == any(
+    assert bool(measured.classes) == any(
         arm.added.source == "gan" and not arm.added.unlabelled for arm in settled.arms.values()
     )
-    assert (held_out is not None) == bool(made and settled.quality.use)
-    if held_out is not None:
-        assert held_out.baseline.counts()["pneumonia"] >= 10
+    assert (measured.held_out is not None) == bool(measured.classes and settled.quality.use)
+    if measured.held_out is not None:
+        assert measured.held_out.baseline.counts()["pneumonia"] >= 10
 
 
 @pytest.mark.slow
@@ -398,8 +327,8 @@ def test_the_protocol_on_phantoms_as_a_new_user_types_it(command: Command, tmp_p
     result = command(
         "study", "+study=seed_protocol", "data=phantom", "study.steps=20", "study.gan_batches=10",
         "study.validate_every=20", "study.repeats=1", "quality.reference_steps=20",
+        check=True,
     )  # fmt: skip
-    assert result.returncode == 0, result.stderr
     folder = tmp_path / "runs" / "study" / "seed_protocol_phantom"
     assert read(folder / "draw_0" / "run.json")["status"] == "finished"
     images = read(folder / "draw_0" / "metrics.json")["quality"]["classes"]["pneumonia"]["images"]
@@ -431,12 +360,10 @@ def test_finished_draws_are_skipped_and_the_others_done(
 ) -> None:
     shutil.copytree(study / "s", tmp_path / "s")
     before = (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns
-    result = command("study", "-m", *STUDY, "draw=0,1,-1,2", "study_dir=s")
-    assert result.returncode != 0
-    assert "draw=-1: must be a whole number from 0" in result.stderr
+    said = "draw=-1: must be a whole number from 0"
+    command("study", "-m", *STUDY, "draw=0,1,-1,2", "study_dir=s", refused=said)
     assert not (tmp_path / "s/draw_2").exists()  # one bad value, and no job is started
-    result = command("study", "-m", *STUDY, "draw=0,1,2", "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    result = command("study", "-m", *STUDY, "draw=0,1,2", "study_dir=s", check=True)
     assert result.stdout.count("skipped, finished before") == 2
     assert (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns == before
     assert read(tmp_path / "s/draw_2/run.json")["status"] == "finished"
@@ -450,13 +377,11 @@ def test_a_gan_is_found_again_by_another_study(
     shutil.copytree(study / "runs", tmp_path / "runs")
     # Other classifier settings and other normal images leave the pneumonia GAN what it was.
     again = ("classifier.lr=1e-4", "study.repeats=1", "study_dir=other", "data.subset.normal=30")
-    result = command("study", *STUDY, *again)
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, *again, check=True)
     gan = read(tmp_path / "other/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["reused"]
     assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 2
-    result = command("study", *STUDY, "study_dir=third", "model.lr_g=1e-3", "study.repeats=1")
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, "study_dir=third", "model.lr_g=1e-3", "study.repeats=1", check=True)
     assert not read(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
 
 
@@ -464,8 +389,7 @@ def test_curves_of_a_gan_change_nothing_but_its_records(
     study: Path, command: Command, tmp_path: Path
 ) -> None:
     curves = ("study.gan_curve_points=2", "quality.use=[kid,precision_recall]")
-    result = command("study", *STUDY, *ONE_GAN, *curves, "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, *ONE_GAN, *curves, "study_dir=s", check=True)
     rows, images = [], []
     for folder in (tmp_path, study):
         gan = read(folder / "s/draw_0/metrics.json")["gans"]["pneumonia"]
@@ -528,13 +452,47 @@ def reopened(study: Path, folder: Path) -> Path:
     return draw
 
 
-def test_fits_on_other_data_are_refused(study: Path, command: Command, tmp_path: Path) -> None:
+def another_data_set(home: Path) -> None:
+    fit = home / "s" / "draw_0" / "fits" / "classic_1.json"
+    change(fit, lambda fit: fit.update(fingerprint="0ther"))
+
+
+def another_checkpoint(home: Path) -> None:
+    wanted = read(home / "s/draw_0/synthetic/pneumonia_gan/manifest.json")["checkpoint_sha256"]
+    for folder in (home / "runs" / "gans").glob("*/"):
+        if read(folder / "metrics.json")["checkpoint_sha256"] == wanted:
+            damage(folder / "checkpoints" / "generator.safetensors")
+
+
+def a_test_image_was_seen(home: Path) -> None:
+    test_image = prepare(settings_of("study", *STUDY).data).splits.test.hashes[0]
+    path = home / "s" / "draw_0" / "synthetic" / "pneumonia_gan" / "manifest.json"
+    change(path, lambda manifest: manifest["seen_hashes"].append(str(test_image)))
+
+
+def damage(path: Path) -> None:
+    """Change one bit."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "part"),
+    [
+        (another_data_set, "classic_1.json: was fitted on other data (fingerprint 0ther)"),
+        (another_checkpoint, "generator.safetensors: is not the file that its run wrote; remove "),
+        (a_test_image_was_seen, "its generator saw 1 test images"),
+    ],
+)
+def test_what_was_changed_since_is_refused(
+    spoil: Callable[[Path], None], part: str, study: Path, command: Command, tmp_path: Path
+) -> None:
     draw = reopened(study, tmp_path)
-    change(draw / "fits" / "classic_1.json", lambda fit: fit.update(fingerprint="0ther"))
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode != 0
-    (line,) = result.stderr.splitlines()
-    assert "classic_1.json: was fitted on other data (fingerprint 0ther)" in line
+    spoil(tmp_path)
+    result = command("study", *STUDY, "study_dir=s", refused=part)
+    assert len(result.stderr.splitlines()) == 1
+    assert read(draw / "run.json")["status"] == "failed"
 
 
 def test_a_finished_draw_of_another_machine_is_skipped(
@@ -550,15 +508,13 @@ def test_a_finished_draw_of_another_machine_is_skipped(
                 config["trainer"] |= {"accelerator": "gpu", "deterministic": False}
 
     change(draw / "run.json", on_gpu)
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    result = command("study", *STUDY, "study_dir=s", check=True)
     assert "finished already, skipped" in result.stdout
     for part in (["study.question.arm=classic"], []):
         if not part:
             change(draw / "run.json", lambda record: record.update(status="interrupted"))
-        result = command("study", *STUDY, *part, "study_dir=s")
-        assert result.returncode != 0
-        assert "trainer.accelerator: gpu then, cpu now" in result.stderr
+        said = "trainer.accelerator: gpu then, cpu now"
+        command("study", *STUDY, *part, "study_dir=s", refused=said)
 
 
 def test_a_command_put_right_may_use_its_folder(command: Command, tmp_path: Path) -> None:
@@ -631,40 +587,21 @@ def test_a_half_fitted_gan_is_gone_on_with_whatever_its_checkpoints_say(
     for path in (tmp_path / "runs" / "gans").glob("*/run.json"):
         change(path, lambda record: record.update(status="interrupted"))
         change(path, lambda r: r["config"]["callbacks"]["checkpoint"].update(every_n_seconds=7))
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode == 0, result.stderr
+    command("study", *STUDY, "study_dir=s", check=True)
     found = [read(path)["status"] for path in (tmp_path / "runs" / "gans").glob("*/run.json")]
     assert sorted(found) == ["finished", "interrupted"]  # the other draw's is not wanted
-
-
-def test_a_synthetic_set_of_a_gan_that_saw_a_test_image_is_refused(
-    study: Path, command: Command, tmp_path: Path
-) -> None:
-    folder = reopened(study, tmp_path)
-    test_image = prepare(settings_of("study", *STUDY).data).splits.test.hashes[0]
-    path = folder / "synthetic" / "pneumonia_gan" / "manifest.json"
-    manifest = read(path)
-    manifest["seen_hashes"].append(str(test_image))
-    path.write_text(json.dumps(manifest))
-    result = command("study", *STUDY, "study_dir=s")
-    assert result.returncode != 0
-    assert "its generator saw 1 test images" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert read(folder / "run.json")["status"] == "failed"
 
 
 def test_the_filter_keeps_what_it_says(study: Path, command: Command, tmp_path: Path) -> None:
     shutil.copytree(study / "runs", tmp_path / "runs")
     arguments = (*STUDY, *ONE_GAN, "arms.gan.added.filter.candidates=3", "study_dir=s")
-    strict = command("study", *arguments, "arms.gan.added.filter.min_distance=1000")
-    assert strict.returncode != 0
-    assert "only 0 of 30 pneumonia GAN images pass the filter" in strict.stderr
+    strict, said = "arms.gan.added.filter.min_distance=1000", "only 0 of 30 pneumonia GAN images"
+    command("study", *arguments, strict, refused=said)
     shutil.rmtree(tmp_path / "s")
-    loose = command(
+    command(
         "study", *arguments, "arms.gan.added.filter.min_distance=0.01",
-        "arms.gan.added.filter.min_confidence=0.01",
+        "arms.gan.added.filter.min_confidence=0.01", check=True,
     )  # fmt: skip
-    assert loose.returncode == 0, loose.stderr
     assert read(tmp_path / "s/draw_0/metrics.json")["arms"]["gan"]["added"]["pneumonia"] == 10
 
 
@@ -684,24 +621,27 @@ def test_the_filter_keeps_what_it_says(study: Path, command: Command, tmp_path: 
         ("study.endpoints=[{split:test,metric:sensitivity_covid}]", ["sensitivity_covid"]),
         ("study.splits=[test]", ["study.splits", "validation"]),
         ("study.question.arm=nobody", ["nobody", "classic_gan"]),
-        ("arms.gan.added.ratio=2", ["arms.gan.added.ratio=2", "null"]),
-        ("arms.gan.added.source=web", ["arms.gan.added.source=web", "duplicate"]),
-        ("arms.gan.pretrain=0.01", ["arms.gan.pretrain=0.01", "study.steps=12"]),
-        ("arms.gan.pretrain=0.5 arms.gan.added.ratio=0.5", ["so added.ratio has no place"]),
         ("trainer.max_epochs=5", ["trainer.max_epochs=5", "study.gan_batches"]),
         ("study.gan_curve_points=0", ["study.gan_curve_points=0"]),
         ("data.internal_per_class=0", ["internal", "data.internal_per_class"]),
         ("data.internal_per_class=5000", ["data.internal_per_class=5000"]),
         ("data.train_class=normal", ["data.train_class"]),
         ("data.subset.normal=0", ["data.subset.normal=0"]),
+        ("study.gan_batches=null", ["study.gan_batches=null: a GAN needs a number"]),
+        # What a wrong class or number is known by only once it is built or the images are cut.
+        ("quality.classifier.lr=-1", ["quality.classifier.lr=-1"]),
+        ("quality.extractor._target_=gan_aug.nothing", ["quality.extractor: cannot be built"]),
+        ("classifier.module.optimizer.lr=-1", ["classifier: cannot be built"]),
+        ("+trainer.no_such_setting=1", ["trainer: cannot be built"]),
+        ("arms.classic.augment._target_=gan_aug.nothing", ["arms.classic.augment: cannot be"]),
+        ("quality.metrics.kid.function._target_=os.nothing", ["quality.metrics: cannot be built"]),
+        ("study.count.pneumonia=5000", ["arms.more_real.added.count.pneumonia=5000: the draw"]),
     ],
 )
 def test_bad_settings_are_refused(override: str, parts: list[str], cache_home: Path) -> None:
-    with pytest.raises(GanAugError) as refused:
+    """Before the first fit."""
+    with refused(*parts):
         check_all(cache_home, *override.split())
-    assert "\n" not in str(refused.value)
-    for part in parts:
-        assert part in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -709,25 +649,17 @@ def test_bad_settings_are_refused(override: str, parts: list[str], cache_home: P
     [
         ("study.primary=train", ["study.primary"]),
         ("resume=true", ["resume=true: is no setting of this command; repeat the command"]),
-        ("++study.stpes=5", ["study.stpes=5", "no such setting", "did you mean study.steps?"]),
-        ("+arms.gan.added.cuont=5", ["no such setting", "did you mean arms.gan.added.count?"]),
         ("+arm@arms.x=nonsense", ["arm=nonsense", "more_real"]),
     ],
 )
 def test_what_is_mistyped_gives_one_line(override: str, parts: list[str], command: Command) -> None:
-    result = command("study", *STUDY, override)
-    (line,) = [line for line in result.stderr.splitlines() if "first use" not in line]
-    assert result.returncode == 1
-    for part in parts:
-        assert part in line
+    command("study", *STUDY, override, refused=parts)
 
 
 def test_a_mistyped_setting_starts_no_job_of_a_multirun(command: Command, tmp_path: Path) -> None:
-    result = command("study", "-m", *STUDY, "+study.stpes=5", "draw=range(0,3)", "study_dir=s")
-    assert result.returncode == 1
-    assert "error: study.stpes=5: there is no such setting; did you mean study.steps?" in (
-        result.stderr
-    )
+    said = "error: study.stpes=5: there is no such setting; did you mean study.steps?"
+    mistyped = ("+study.stpes=5", "draw=range(0,3)", "study_dir=s")
+    command("study", "-m", *STUDY, *mistyped, refused=said)
     assert not list((tmp_path / "s").glob("draw_*"))
 
 
@@ -751,11 +683,11 @@ def test_every_study_composes_with_every_data_set(name: str, data: str) -> None:
 def test_a_draw_of_real_xrays(real_xrays: Path, command: Command, tmp_path: Path) -> None:
     """README's command, with fewer GAN batches, arms and repeats."""
     others = (f"~arms.{arm}" for arm in ("more_real", "classic_gan"))
-    result = command(
+    command(
         "study", "+study=seed_protocol", f"data.root={real_xrays}", "study.gan_batches=20",
         "study.repeats=1", *others, "study.comparisons=[]", "quality.reference_steps=20",
+        check=True,
     )  # fmt: skip
-    assert result.returncode == 0, result.stderr
     folder = tmp_path / "runs" / "study" / "seed_protocol_chest_xray"
     metrics = read(folder / "draw_0" / "metrics.json")
     assert metrics["splits"]["test"] == {"normal": 204, "pneumonia": 360}

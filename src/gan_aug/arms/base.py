@@ -11,11 +11,11 @@ from __future__ import annotations
 import importlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import Generated
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.seeds import stream_seed
-from gan_aug.settings.base import Settings
+from gan_aug.settings.base import Plain, Settings
 
 if TYPE_CHECKING:
     from gan_aug.data.batches import Batch
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gan_aug.settings.study import SettledStudy, StudySettings
 
 Rows = NDArray[np.int64]
-B = TypeVar("B", bound="Behaviour")
 
 
 class Draw(ABC):
@@ -74,8 +73,12 @@ class Draw(ABC):
         """Return all images of a class that the draw's GAN, or a replicate of it, makes."""
 
     @abstractmethod
-    def fit_gan(self, splits: Splits, name: str) -> Path:
-        """Fit the study's GAN on other images than the draw's; return its checkpoint."""
+    def made_of(self, splits: Splits, name: str, count: int, seed: int) -> tuple[Generated, Plain]:
+        """Return images by the study's GAN, fitted on other images than the draw's.
+
+        Returns:
+            Images, and what a manifest says of their generator.
+        """
 
     @abstractmethod
     def probabilities(self, images: Images) -> NDArray[np.float32]:
@@ -136,18 +139,13 @@ class AddedFrom(Behaviour):
         """Whether an arm adds images of this kind."""
         return arm.added.source == cls.name and not arm.added.unlabelled
 
-    @property
-    def predicts(self) -> bool:
-        """Whether it asks a classifier of the draw's real images about the images that it adds."""
-        return False
-
-    def fits_gan(self, arm: ArmSettings) -> bool:
-        """Whether a GAN is fitted for it."""
-        return arm.added.source == "gan"
+    def predicts(self, arm: ArmSettings) -> bool:
+        """Whether a classifier of the draw's real images is asked about the images that it adds."""
+        return arm.added.labels is not None and arm.added.source != "none"
 
     def generated(self, arm: ArmSettings) -> bool:
         """Whether its images are generated ones, whose control is copies of real images."""
-        return self.fits_gan(arm)
+        return arm.added.source == "gan"
 
     @property
     def filters(self) -> bool:
@@ -291,17 +289,22 @@ def behaviours() -> tuple[type[Behaviour], ...]:
     )
 
 
-def _kinds(kind: type[B]) -> list[type[B]]:
-    return [one for one in behaviours() if issubclass(one, kind)]
-
-
 def _sources() -> list[type[AddedFrom]]:
-    return _kinds(AddedFrom)  # type: ignore[type-abstract]
+    return [kind for kind in behaviours() if issubclass(kind, AddedFrom)]
 
 
 def source_of(arm: ArmSettings) -> AddedFrom:
     """Return where an arm's added images come from."""
     return next(kind for kind in _sources() if kind.chosen(arm)).of(arm)
+
+
+def own_gans(arms: Mapping[str, SettledArm]) -> dict[tuple[str, int], int]:
+    """Return a draw's own GANs, by class and replicate, and the most images that an arm needs."""
+    most: dict[tuple[str, int], int] = {}
+    for arm in arms.values():
+        for gan, count in source_of(arm).of_own_gans(arm).items():
+            most[gan] = max(count, most.get(gan, 0))
+    return dict(sorted(most.items()))
 
 
 def source_names() -> list[str]:
@@ -311,7 +314,9 @@ def source_names() -> list[str]:
 
 def mixings_of(arm: ArmSettings) -> list[Mixing]:
     """Return all mixings that an arm sets; at most one is sound."""
-    return [mixing for kind in _kinds(Mixing) if (mixing := kind.of(arm)).on]
+    return [
+        mixing for kind in behaviours() if issubclass(kind, Mixing) if (mixing := kind.of(arm)).on
+    ]
 
 
 def mixing_of(arm: ArmSettings) -> Mixing:

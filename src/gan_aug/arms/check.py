@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.arms.base import mixing_of, mixings_of, source_of
+from gan_aug.arms.base import mixing_of, mixings_of, own_gans, source_of
 from gan_aug.arms.folder import FolderImages
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
@@ -12,12 +12,6 @@ from gan_aug.runtime.errors import GanAugError
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings
     from gan_aug.settings.study import SettledStudy, StudySettings
-
-
-def predicts(arm: ArmSettings) -> bool:
-    """Tell whether a classifier of real images is asked about the images that an arm adds."""
-    adds = arm.added.source != "none"
-    return adds and (arm.added.labels is not None or source_of(arm).predicts)
 
 
 def check_arms(settings: StudySettings) -> None:
@@ -33,7 +27,7 @@ def check_arms(settings: StudySettings) -> None:
 
 
 def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
-    if predicts(arm) and "real" not in settings.arms:
+    if source_of(arm).predicts(arm) and "real" not in settings.arms:
         key = "labels" if arm.added.labels else "unlabelled" if arm.added.unlabelled else None
         raise GanAugError(
             f"{where}.added.{key or 'filter.min_confidence'}: needs the arm real, whose classifier "
@@ -47,7 +41,7 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
                 f"added.source={arm.added.source}; set that to {FolderImages.name}, or leave "
                 f"{key} out"
             )
-    if arm.real is not None and (source_of(arm).fits_gan(arm) or where == "arms.real"):
+    if arm.real is not None and (arm.added.source == "gan" or where == "arms.real"):
         why = "its GAN saw all of them"
         if where == "arms.real":
             why = "the others are compared with it"
@@ -78,9 +72,8 @@ def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:
             GAN does not make, or more real ones than the draw has; or all have images of
             replicates, and none of the GAN itself.
     """
-    of_own_gans = set[tuple[str, int]]()
     for arm_name, arm in settings.arms.items():
-        where, source = f"arms.{arm_name}", source_of(arm)
+        where = f"arms.{arm_name}"
         for name, own in splits.train.counts().items():
             first = None if arm.real is None else arm.real[name]
             if first is not None and first > own:
@@ -88,11 +81,11 @@ def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:
                     f"{where}.real.{name}={first}: the draw has only {own} {name} images; ask for "
                     "fewer"
                 )
-        source.check_settled(where, arm, settings, splits)
+        source_of(arm).check_settled(where, arm, settings, splits)
         mixing_of(arm).check_settled(where, arm, settings, splits)
-        of_own_gans |= source.of_own_gans(arm).keys()
-    for name, replicate in sorted(of_own_gans):
-        if replicate and (name, 0) not in of_own_gans:
+    gans = own_gans(settings.arms)
+    for name, replicate in gans:
+        if replicate and (name, 0) not in gans:
             raise GanAugError(
                 f"arms: all that add GAN images of {name} have added.replicate, which is another "
                 "GAN beside the first; leave it 0 in one of them"

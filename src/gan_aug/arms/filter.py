@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -12,6 +14,9 @@ from gan_aug.data.synthetic import Generated
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Settings
 from gan_aug.settings.values import From0, Positive, Share
+
+if TYPE_CHECKING:
+    from gan_aug.settings.arms import ArmSettings
 
 
 class Filter(Settings):
@@ -72,10 +77,9 @@ class Filtered(AddedFrom):
         """Whether its filter is on."""
         return self.filter.on
 
-    @property
-    def predicts(self) -> bool:
-        """Whether its filter asks how sure a classifier is."""
-        return bool(self.filter.min_confidence)
+    def predicts(self, arm: ArmSettings) -> bool:
+        """Whether its filter asks how sure a classifier is, or its labels are predicted."""
+        return bool(self.filter.min_confidence) or super().predicts(arm)
 
 
 def far_enough(

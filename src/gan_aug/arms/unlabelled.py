@@ -43,8 +43,7 @@ class Unlabelled(AddedFrom):
         """Whether the arm says so, whatever its source."""
         return bool(arm.added.unlabelled)
 
-    @property
-    def predicts(self) -> bool:
+    def predicts(self, arm: ArmSettings) -> bool:
         """Always."""
         return True
 
@@ -91,6 +90,12 @@ class Unlabelled(AddedFrom):
         return Taken(made[name][:count])
 
 
+def needs_gan(arm: SettledArm) -> bool:
+    """Tell whether an arm adds images of a GAN that is fitted without labels."""
+    of_gan = arm.added.unlabelled and arm.added.source == "gan"
+    return of_gan and any(arm.added.count.values())
+
+
 def unlabelled_of(settings: SettledStudy, splits: Splits) -> ImageTable:
     """Return the first `study.unlabelled` of the images that a draw leaves over, in random order.
 
@@ -133,25 +138,17 @@ def _themselves(draw: Draw) -> dict[str, Images]:
 
 def _of_gan(draw: Draw) -> dict[str, Images]:
     """Generate images of a GAN that knows no class, and write those of each predicted class."""
-    from gan_aug.models.restore import load_gan
-    from gan_aug.models.synthesis import images_of, manifest_head
-
     settings, table = draw.settings, unlabelled_of(draw.settings, draw.splits)
-    checkpoint = draw.fit_gan(of_one_class(draw.splits, table), NAME)
-    wanted = [
-        sum(arm.added.count.values())
-        for arm in settings.arms.values()
-        if arm.added.unlabelled and arm.added.source == "gan"
-    ]
-    gan, origin, config = load_gan(checkpoint)
+    wanted = [sum(a.added.count.values()) for a in settings.arms.values() if needs_gan(a)]
     seed = stream_seed("latents", settings.seed, settings.draw, NAME)
-    made = images_of(gan, origin, NAME, CANDIDATES * max(wanted), seed, None)
+    bare = of_one_class(draw.splits, table)
+    made, head = draw.made_of(bare, NAME, CANDIDATES * max(wanted), seed)
     by_class = _by_class(made.images, draw)
     folder = draw.folder / "synthetic" / f"{NAME}_gan"
     if folder.exists():
         remove_folder(folder)
     sets = {name: Generated(images) for name, images in by_class.items() if len(images)}
-    write_set(folder, sets, manifest_head(origin, config, checkpoint, seed))
+    write_set(folder, sets, head)
     # As any set is read: it refuses what has seen an image that it must not.
     read_set(folder, None, settings.data.image_size, replace(draw.splits, train=table))
     return by_class

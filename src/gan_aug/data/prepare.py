@@ -23,7 +23,7 @@ class Prepared:
     """The images of a run: real ones, and generated ones that join training, or None."""
 
     splits: Splits
-    synthetic: SyntheticSet | None
+    synthetic: SyntheticSet | None = None
 
 
 def cache_dir_of(data: DataSettings) -> Path:

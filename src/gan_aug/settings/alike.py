@@ -8,8 +8,8 @@ neither gone on with nor reported with others.
   draws until all have been.
 - `MACHINE`: on a finished draw of which nothing is to be done again.
 - `_FREE`: between the draws of a study, before a new one is trained and when a report reads them.
-- `deciding`: what of `quality` may not where a study's GANs are chosen by it; part of what a GAN is
-  known by (`study/gans.py`, which has lists of its own).
+- `CHANGE_NO_GAN`: between jobs that share a GAN.
+- `deciding`: what of `quality` may not where GANs are chosen by it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ _FREE = (
 """Settings that may differ between the jobs of a study, unless its GANs are chosen by them.
 Draws of CPUs and GPUs go together, as those of two torch versions do: arms are compared within a
 job, and the report names the machines."""
+CHANGE_NO_GAN = (
+    *("callbacks", "logger", "quality", "data.root", "data.download", "data.on_bad_file"),
+    *("data.on_conflict", "data.cache_dir", "data.subset", "data.synthetic", "data.source"),
+    *("data.classes", "data.num_classes", "data.positive", "data.target", "data.external"),
+)
+"""Settings that change no pixel of a GAN's images; the images that it sees are known by hashes."""
 _OF_ARMS = (".added.dir", ".title")
 """Ends of settings that may: a draw's own folder of added images, and what people read."""
 

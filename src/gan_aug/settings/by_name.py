@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -26,39 +27,39 @@ def by_name(value: Any) -> Any:
     Hydra's grammar has no Korean letters, nor quotes around the keys of a mapping; a quoted text
     may hold any. The keys of the mapping stay as they were typed.
     """
-    if not isinstance(value, str):
-        return value
-    try:
-        loader = yaml.SafeLoader(value)
-        node = loader.get_single_node()
+    node = _parsed(value)
+    with suppress(yaml.YAMLError):
         if isinstance(node, yaml.MappingNode):
-            return dict(_pair(key, inner, value, loader) for key, inner in node.value)
+            return dict(_pair(key, inner, value) for key, inner in node.value)
         if isinstance(node, yaml.SequenceNode):
-            return [loader.construct_object(inner, deep=True) for inner in node.value]
-    except yaml.YAMLError:
-        pass
+            return yaml.safe_load(value)
     return value
 
 
 def names_in(value: Any) -> Any:
     """Return a list of names that was given as text, each as it was typed; else as it is."""
-    try:
-        node = yaml.SafeLoader(value).get_single_node() if isinstance(value, str) else None
-    except yaml.YAMLError:
-        return value
+    node = _parsed(value)
     if isinstance(node, yaml.SequenceNode):
         return [_typed(inner, value) for inner in node.value]
     return value
 
 
-def _pair(key: yaml.Node, inner: yaml.Node, text: str, loader: yaml.SafeLoader) -> tuple[str, Any]:
+def _parsed(value: Any) -> yaml.Node | None:
+    """Return the YAML that a text is; None where it is none, or no text."""
+    try:
+        return yaml.SafeLoader(value).get_single_node() if isinstance(value, str) else None
+    except yaml.YAMLError:
+        return None
+
+
+def _pair(key: yaml.Node, inner: yaml.Node, text: str) -> tuple[str, Any]:
     """Return a key as it was typed, and its value; Hydra, unlike YAML, wants no blank after `:`."""
     name = _typed(key, text)
     quoted = getattr(key, "style", None)
     if quoted is None and ":" in name and isinstance(inner, yaml.ScalarNode) and not inner.value:
         name, _, number = name.rpartition(":")
         return name.strip(), yaml.safe_load(number)
-    return name, loader.construct_object(inner, deep=True)
+    return name, yaml.SafeLoader("").construct_object(inner, deep=True)
 
 
 def _typed(node: yaml.Node, text: str) -> str:

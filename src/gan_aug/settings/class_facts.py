@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -102,23 +102,20 @@ def class_constants(target: str) -> Mapping[str, Any]:
         return {}
     names: dict[str, str] = {}  # that the module imports, and what each stands for
     for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                names[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                top = alias.name.partition(".")[0]
-                names[alias.asname or top] = alias.name if alias.asname else top
+        if isinstance(statement, ast.ImportFrom | ast.Import):
+            of = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
+            names |= {one.asname or one.name: of + one.name for one in statement.names}
     constants: dict[str, Any] = {}
     for base in reversed(node.bases):
         first, dot, rest = ast.unparse(base).partition(".")
-        constants |= class_constants(names.get(first, f"{module}.{first}") + dot + rest)
+        own = f"{module}.{first}" if not dot else first  # else by its whole name
+        constants |= class_constants(names.get(first, own) + dot + rest)
     for statement in node.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            places = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            if isinstance(statement.value, ast.Constant):
-                value = statement.value.value
-                constants |= {place.id: value for place in places if isinstance(place, ast.Name)}
+        match statement:
+            case ast.Assign([ast.Name(name)], ast.Constant(value)) | ast.AnnAssign(
+                ast.Name(name), value=ast.Constant(value)
+            ):
+                constants[name] = value
     return constants
 
 
@@ -216,10 +213,7 @@ def classes_of(
                 f"model.pair={shown}: model={name} translates between two classes; "
                 f"name two of {', '.join(classes)}, as [{classes[0]},{classes[1]}]"
             )
-    sources: dict[str | None, Callable[[str], list[str]]] = {
-        None: lambda label: [],
-        "same": lambda label: [label],
-        "other": lambda label: [other for other in known if other != label],
-    }
     made = known if train_class is None else [train_class]
-    return {label: sources[facts.sources](label) for label in made}
+    if facts.sources == "other":
+        return {label: [other for other in known if other != label] for label in made}
+    return {label: [label] if facts.sources == "same" else [] for label in made}

@@ -173,6 +173,11 @@ class GanSettings(NetworkSettings):
     )
     l1_weight: From0 = own("weight of the L1 distance to the image")
 
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return "GAN"
+
     @model_validator(mode="after")
     def _can_be_balanced(self) -> Self:
         if self.balanced and (fitted_on := gan_facts(self).fitted_on) != "all":
@@ -212,7 +217,7 @@ class GeneratorSettings(Settings):
 
     @property
     def called(self) -> str:
-        """The name of its class."""
+        """What messages call it: the name of its class."""
         return self.module.class_path.rpartition(".")[2]
 
 

@@ -21,8 +21,9 @@ def main(settings: StudySettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
     require("polars", "study")
 
-    from gan_aug.data.prepare import load, print_data
-    from gan_aug.study.other_draws import check_same_data, check_same_images
+    from gan_aug.data.prepare import Prepared, load, print_data
+    from gan_aug.study.external import check_same_images
+    from gan_aug.study.other_draws import check_same_data
     from gan_aug.study.settle import settle_draw
 
     if settings.plan:
@@ -40,16 +41,16 @@ def main(settings: StudySettings) -> None:
                 check_same_images(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")
                 return
-            settled, prepared = settle_draw(settings, load, run.folder, run.before, redo)
+            settled, splits = settle_draw(settings, load, run.folder, run.before, redo)
             run.settled(settled)
-            run.record(data=prepared.splits.notes)
-            print_data(settled.data, prepared)
+            run.record(data=splits.notes)
+            print_data(settled.data, Prepared(splits))
             use_threads(run, settled.trainer.threads)
 
             from gan_aug.study.draw import run_draw, stages_of
 
             with reporting(run.folder, stages_of(settled)):
-                run_draw(settled, prepared, run)
+                run_draw(settled, splits, run)
     except Busy as error:
         leave_to_the_other(error)
 

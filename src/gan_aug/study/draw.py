@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,12 +11,11 @@ import numpy as np
 from rich import box
 from rich.table import Column, Table
 
-from gan_aug.arms.base import source_of
-from gan_aug.arms.check import predicts
+from gan_aug.arms.base import own_gans, source_of
 from gan_aug.arms.learner import Learning
+from gan_aug.arms.unlabelled import needs_gan
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import Images
-from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
@@ -31,7 +27,7 @@ from gan_aug.pages.html import png_of, sheet
 from gan_aug.report import records
 from gan_aug.report.metrics import MeasuredFit, titles_of
 from gan_aug.runtime.errors import GanAugError
-from gan_aug.runtime.files import not_writable, replace_file, sha256_of
+from gan_aug.runtime.files import replace_file, sha256_of
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import Run
 from gan_aug.runtime.terminal import console, quieten
@@ -39,12 +35,14 @@ from gan_aug.settings.base import building
 from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
 from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study import external, gans
+from gan_aug.study import external
 from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits, learner_of
+from gan_aug.study.gans import used_in_training
 from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.images import DrawImages
 from gan_aug.study.logged import FitLogs
+from gan_aug.study.quality import DrawQuality
 from gan_aug.study.rules import check_rules, control_of
 from gan_aug.study.settle import numbers_of
 from gan_aug.training.watching import check_select
@@ -53,7 +51,7 @@ GRID_SIDE = 8
 """Images along each side of a picture."""
 
 
-def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
+def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     """Fit every arm `study.repeats` times and write metrics.json, fits/ and grids/.
 
     What an earlier attempt or another job of the study has done is taken from it.
@@ -62,14 +60,10 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         GanAugError: an arm cannot have the images it asks for, or a training failed.
     """
     quieten()
-    study, splits, model = settings.study, prepared.splits, settings.model
-    images = DrawImages(settings, prepared, run.folder)
-    sets = external.external_sets(settings, images)
+    study, model, images = settings.study, settings.model, DrawImages(settings, splits, run.folder)
+    sets = external.external_sets(images)
     external_facts = external.note_sets(run, sets)
-    made = gans.generated_classes(settings)
-    # Of a study with GANs of its own these are measured.
-    measured_sets = {} if made else external.measured_sets(settings, sets)
-    held_out = gans.held_out_of(settings, splits, made or measured_sets)
+    quality = DrawQuality(images, sets)
     check_first(settings)
     declare(settings)
 
@@ -96,13 +90,9 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         run.record()
 
     shown = {name: images.made(name).images for name in splits.classes if name in images.gans}
-    shown = shown or {name: one.by_class[name] for name, one in measured_sets.items()}
+    shown = shown or {name: one.by_class[name] for name, one in quality.sets.items()}
     _write_grids(run.folder / "grids", splits, shown)
-    quality = ruler = None
-    if held_out is not None and made:
-        quality = gans.measure_gans(settings, splits, held_out, images.gans)
-    elif held_out is not None:
-        quality = external.measure_external(settings, splits, held_out, measured_sets)
+    measured_quality, ruler = quality.measure(), None
     if (has_ruler := ruler_of(settings, list(splits.classes))) is not None:
         sizes, varied = has_ruler
         own = splits.train.counts()[varied[0]]
@@ -136,11 +126,11 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
         positive=splits.classes.positive,
         splits={name: splits.table(name).counts() for name in study.splits},
         arms=arms,
-        gans=images.gans | images.other_gans,
+        gans={name: gan.facts for name, gan in (images.gans | images.other_gans).items()},
         external=external_facts,
         ruler=ruler,
         fits=results,
-        quality=quality,
+        quality=measured_quality,
         checks=[],
         groups={
             split: {column: records.ImageGroups.of(one) for column, one in columns.items()}
@@ -160,7 +150,7 @@ def run_draw(settings: SettledStudy, prepared: Prepared, run: Run) -> None:
 def _generator(settings: SettledStudy, external_set: bool) -> str | None:
     """Return what made the images, where it is no GAN of gan_aug."""
     arms = settings.arms.values()
-    if external_set and not any(source_of(arm).fits_gan(arm) for arm in arms):
+    if external_set and not any(arm.added.source == "gan" for arm in arms):
         return "generator"
     return settings.model.called if isinstance(settings.model, GeneratorSettings) else None
 
@@ -173,7 +163,7 @@ def check_first(settings: SettledStudy) -> None:
         classifier: Classifier = settings.classifier.module.build("classifier")
         classifier.make_optimizer()
     arms, network = settings.arms, classifier.network
-    if any(source_of(arm).fits_gan(arm) for arm in arms.values()):
+    if any(arm.added.source == "gan" for arm in arms.values()):
         if isinstance(settings.model, GeneratorSettings):
             build_generator(settings.model)
             _say_not_used(settings)
@@ -224,21 +214,17 @@ def _check_quality(settings: SettledStudy) -> None:
     quality.extractor.build("quality.extractor")
     quality.classifier.module.build("quality.classifier")
     if select is not None:
-        shown = quality.model_copy(update={"use": gans.used_in_training(settings)})
+        shown = quality.model_copy(update={"use": used_in_training(settings)})
         check_select(select, shown, "study.gan_select")
 
 
 def stages_of(settings: SettledStudy) -> int:
     """Return in how many stages `run_draw` reports its progress: GANs, fits, quality."""
     arms, study = settings.arms.values(), settings.study
-    own = {gan for arm in arms for gan in source_of(arm).of_own_gans(arm)}
-    other = any(
-        source_of(arm).fits_gan(arm) and not source_of(arm).of_own_gans(arm) for arm in arms
-    )
-    fits = len(arms) * study.repeats + any(map(predicts, arms))
-    made = gans.generated_classes(settings) or external.external_classes(settings)
-    measured = bool(settings.quality.use and made)
-    return len(own) * (study.gan_fits or 1) + other + fits + measured
+    own, unlabelled = own_gans(settings.arms), any(map(needs_gan, arms))
+    fits = len(arms) * study.repeats + any(source_of(arm).predicts(arm) for arm in arms)
+    measured = bool(settings.quality.use and (own or external.external_classes(settings)))
+    return len(own) * (study.gan_fits or 1) + unlabelled + fits + measured
 
 
 def declare(settings: SettledStudy) -> None:
@@ -259,18 +245,7 @@ def declare(settings: SettledStudy) -> None:
         numbers=numbers_of(settings) if decided else None,
         arms=list(settings.arms) if decided else None,
     )
-    # Draws may start at once: each writes a file of its own, and the first to name it is kept.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content.plain(), indent=2))
-        if not path.exists():
-            temporary.replace(path)
-    except OSError as error:
-        raise not_writable(path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    content.write(path)  # draws that start at once declare the same
 
 
 def _mean(fits: list[MeasuredFit], split: str, metric: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,7 +20,7 @@ from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
 from gan_aug.pages.html import png_of
 from gan_aug.runtime.errors import GanAugError, warn
-from gan_aug.runtime.files import new_folder, read_bytes, sha256_of
+from gan_aug.runtime.files import new_folder, sha256_of
 from gan_aug.runtime.run_record import differences
 from gan_aug.runtime.terminal import csv_of, printable
 from gan_aug.settings.groups import CHOSEN_BY
@@ -47,11 +48,10 @@ def export_draws(settings: ExportSettings, varied: Mapping[str, str]) -> None:
             f"output_dir={folder}: lies in data.root={root}, whose images would be read twice from "
             "then on; choose a folder outside it"
         )
-    settled, prepared = settle_study(typed, source)
-    splits, notes = prepared.splits, prepared.splits.notes
-    for warning in notes["warnings"]:
+    settled, splits = settle_study(typed, source)
+    for warning in splits.notes["warnings"]:
         warn(warning)
-    name, where = settled.data.name, printable(notes["root"])
+    name, where = settled.data.name, printable(splits.notes["root"])
     print(f"data={name} ({where}), fingerprint {splits.fingerprint}")
     _say_what_varies(typed, varied)
     _Export(settings, settled, splits).write()
@@ -174,23 +174,17 @@ class _Export:
             odd = min(names ^ wanted)
             return f"{odd} is {'one file too many' if odd in names else 'missing'}"
         for row, file in enumerate(self._files):
-            if not self._is_image(self._folder / file, row):
+            digest = str(self._train.hashes[row])
+            if not self._originals:
+                digest = sha256(self._png(row)).hexdigest()
+            if not _holds(self._folder / file, digest):
                 return f"{file} is another image"
-        return (
-            None if self._holds(self._folder / TABLE, self._table.encode()) else f"{TABLE} differs"
-        )
+        as_written = _holds(self._folder / TABLE, sha256(self._table.encode()).hexdigest())
+        return None if as_written else f"{TABLE} differs"
 
-    def _is_image(self, path: Path, row: int) -> bool:
-        if not self._originals:
-            return self._holds(path, self._png(row))
-        try:
-            return sha256_of(path) == str(self._train.hashes[row])
-        except OSError:
-            return False
 
-    @staticmethod
-    def _holds(path: Path, content: bytes) -> bool:
-        try:
-            return read_bytes(path, len(content)) == content
-        except OSError:
-            return False
+def _holds(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of(path) == digest
+    except OSError:
+        return False

@@ -1,26 +1,29 @@
-"""The external sets of a draw: what is said of them, and how good their images are."""
+"""The external sets of a draw: which arms have them, and what is said of them in run.json."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydantic import ValidationError
+
 from gan_aug.arms.base import Draw, source_of
 from gan_aug.arms.folder import FolderImages
+from gan_aug.data.external_files import digest_of
 from gan_aug.data.external_set import ExternalFacts, ExternalSet
-from gan_aug.data.held_out import FEWEST, HeldOut
-from gan_aug.data.splits import Splits
-from gan_aug.evaluation.evaluator import Evaluator
-from gan_aug.evaluation.measured import GENERATED, Quality
-from gan_aug.runtime.errors import warn
-from gan_aug.runtime.progress import stage
+from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import RECORD
-from gan_aug.settings.study import SettledStudy
-from gan_aug.study.other_draws import EXTERNAL, check_same_files, files_of_arms
+from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.settings.base import Plain
+from gan_aug.settings.study import SettledStudy, StudySettings
+
+EXTERNAL = "external"
+"""In `synthetic` of a draw's run.json: what is known of its external sets."""
 
 
-def external_sets(settings: SettledStudy, draw: Draw) -> list[tuple[list[str], ExternalSet]]:
+def external_sets(draw: Draw) -> list[tuple[list[str], ExternalSet]]:
     """Return the external sets of a draw, each with the arms that take images of it."""
     found: dict[int, tuple[list[str], ExternalSet]] = {}
-    for name, arm in settings.arms.items():
+    for name, arm in draw.settings.arms.items():
         if isinstance(source := source_of(arm), FolderImages):
             there = source.of_draw(draw)  # one for all arms with the same folder
             found.setdefault(id(there), ([], there))[0].append(name)
@@ -59,31 +62,38 @@ def note_sets(run: Run, sets: list[tuple[list[str], ExternalSet]]) -> list[Exter
     return facts
 
 
-def measured_sets(
-    settings: SettledStudy, sets: list[tuple[list[str], ExternalSet]]
-) -> dict[str, ExternalSet]:
-    """Return the set whose quality is measured, by the class that there are enough images of.
+def check_same_images(folder: Path, settings: StudySettings) -> None:
+    """Check that a finished draw, about to be skipped, had the images that its folders hold.
 
-    It is that of the asked arm, else the first.
+    Where a folder is gone nothing is compared: a finished draw needs none.
     """
-    asked = [there for arms, there in sets if settings.study.question.arm in arms]
-    first = next(iter([*asked, *(there for _, there in sets)]), None)
-    if first is None:
-        return {}
-    enough = {name: len(images) >= FEWEST for name, images in first.by_class.items()}
-    return {name: first for name in external_classes(settings) if enough[name]}
+    record = read_record(folder)
+    before = files_of_arms(folder, record.synthetic if record is not None else None)
+    for name, arm in settings.arms.items():
+        source = source_of(arm)
+        if isinstance(source, FolderImages) and source.dir is not None and name in before:
+            there = Path(source.dir)
+            if there.expanduser().is_dir():
+                digest = digest_of(there, f"arms.{name}.added.dir")
+                check_same_files(there, folder, digest, before[name])
 
 
-def measure_external(
-    settings: SettledStudy, splits: Splits, held_out: HeldOut, sets: dict[str, ExternalSet]
-) -> Quality:
-    """Measure the first images of external sets beside unseen real images, as GANs' are."""
-    stage("quality of the external set", unit="classes")
-    evaluator = Evaluator(settings.quality, splits)
-    classes = {
-        name: evaluator.against_baseline(
-            {GENERATED: there.by_class[name][: settings.quality.count]}, name, held_out, None
+def files_of_arms(folder: Path, synthetic: Plain | None) -> dict[str, str]:
+    """Return the hash of the files of each arm's external set, as a draw's run.json has it."""
+    try:
+        sets = [ExternalFacts.model_validate(one) for one in (synthetic or {}).get(EXTERNAL, [])]
+    except (TypeError, ValidationError) as error:
+        raise GanAugError(
+            f"{folder / RECORD}: what it says of added images is damaged; restore it, or remove "
+            "the folder to run this draw again"
+        ) from error
+    return {arm: one.files_sha256 for one in sets for arm in one.arms}
+
+
+def check_same_files(there: Path, folder: Path, now: str, before: str) -> None:
+    """Check that an external set is the one that a draw, in `folder`, was begun with."""
+    if now != before:
+        raise GanAugError(
+            f"{there}: holds other files than when {folder} was begun; put the former ones back, "
+            f"or remove {folder} to run this draw again with these"
         )
-        for name, there in sets.items()
-    }
-    return evaluator.quality(classes)

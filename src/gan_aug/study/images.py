@@ -7,23 +7,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import Draw, mixing_of, source_of
+from gan_aug.arms.base import Draw, mixing_of, own_gans, source_of
 from gan_aug.arms.unlabelled import unlabelled_of
 from gan_aug.data.image_table import Images
 from gan_aug.data.origin import Manifest
-from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
 from gan_aug.models.classifier import Classifier, probabilities
-from gan_aug.report.records import GANFacts
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import remove_folder
 from gan_aug.runtime.progress import stage
 from gan_aug.settings.arms import SettledArm
+from gan_aug.settings.base import Plain
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.batches import AddedImages
 from gan_aug.study.fits import FOR_ADDED_IMAGES, fit_arm
-from gan_aug.study.gans import checkpoint_of, find_or_fit, made_by, sampling_seed
+from gan_aug.study.gans import GANFit, find_or_fit, sampling_seed
 
 
 class DrawImages(Draw):
@@ -35,11 +34,10 @@ class DrawImages(Draw):
             from the others by their weights alone, and one that is fitted on unlabelled images.
     """
 
-    def __init__(self, settings: SettledStudy, prepared: Prepared, folder: Path) -> None:
-        super().__init__(settings, prepared.splits, folder)
-        self.gans: dict[str, GANFacts] = {}
-        self.other_gans: dict[str, GANFacts] = {}
-        self._prepared = prepared
+    def __init__(self, settings: SettledStudy, splits: Splits, folder: Path) -> None:
+        super().__init__(settings, splits, folder)
+        self.gans: dict[str, GANFit] = {}
+        self.other_gans: dict[str, GANFit] = {}
 
     def added(self, arm: SettledArm) -> AddedImages:
         """Return the images that an arm adds, and those that it learns from without a label.
@@ -93,46 +91,47 @@ class DrawImages(Draw):
 
     def _make(self, name: str, replicate: int) -> Generated:
         settings, number = self.settings, [replicate] if replicate else []
-        gan = find_or_fit(settings, self._prepared, name, replicate)
+        gan = find_or_fit(settings, self.splits, name, replicate)
         if replicate:
             self.other_gans[f"{name}, replicate {replicate}"] = gan
         else:
             self.gans[name] = gan
-        wanted = [source_of(arm).of_own_gans(arm) for arm in settings.arms.values()]
-        most = max(n for gans in wanted for (of_class, _), n in gans.items() if of_class == name)
         folder = self.folder / "synthetic" / "_".join(map(str, [name, "gan", *number]))
-        seed = sampling_seed(settings, name, replicate)
+        seed, count = (
+            sampling_seed(settings, name, replicate),
+            own_gans(settings.arms)[name, replicate],
+        )
         try:
-            return self._read_set(gan, name, folder, most, seed)
+            return self._read_set(gan, folder, count, seed)
         except DamagedSet as error:  # the same GAN and seed give the same images
             warn(f"{error.what}; generating the set again")
         remove_folder(folder)
-        return self._read_set(gan, name, folder, most, seed)
+        return self._read_set(gan, folder, count, seed)
 
-    def _read_set(self, gan: GANFacts, name: str, folder: Path, count: int, seed: int) -> Generated:
+    def _read_set(self, gan: GANFit, folder: Path, count: int, seed: int) -> Generated:
         """Return a synthetic set of a class, written unless an earlier attempt has.
 
         Raises:
             GanAugError: there is another set in the folder, or its GAN saw what it must not.
         """
         if not folder.exists():
-            made, head, _ = made_by(self.settings, gan, name, count, seed, self.splits)
-            write_set(folder, {name: made}, head)
+            made, head, _ = gan.images(count, seed)
+            write_set(folder, {gan.name: made}, head)
         manifest = Manifest.of(folder, "synthetic set")
         says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
-        if says != (gan.checkpoint_sha256, {name: count}, seed):
+        if says != (gan.facts.checkpoint_sha256, {gan.name: count}, seed):
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
         written = read_set(folder, None, self.settings.data.image_size, self.splits)
-        return written.by_class[name]
+        return written.by_class[gan.name]
 
-    def fit_gan(self, splits: Splits, name: str) -> Path:
-        """Fit the study's GAN on other images than the draw's; return its checkpoint.
+    def made_of(self, splits: Splits, name: str, count: int, seed: int) -> tuple[Generated, Plain]:
+        """Return images by the study's GAN, fitted on other images than the draw's; and its facts.
 
         Its last weights are taken: what would choose others knows the draw's classes.
         """
-        settings = with_last_weights(self.settings)
-        gan = self.other_gans[name] = find_or_fit(settings, Prepared(splits, None), name)
-        return checkpoint_of(gan.folder)
+        gan = self.other_gans[name] = find_or_fit(with_last_weights(self.settings), splits, name)
+        made, head, _ = gan.images(count, seed)
+        return made, head
 
 
 def with_last_weights(settings: SettledStudy) -> SettledStudy:

@@ -7,25 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from gan_aug.arms.base import source_of
-from gan_aug.arms.folder import FolderImages
-from gan_aug.data.external_files import digest_of
-from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import ANOTHER_STUDY
-from gan_aug.runtime.run_record import RECORD, RunRecord, read_record
+from gan_aug.runtime.run_record import RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.study import StudySettings
-
-EXTERNAL = "external"
-"""In `synthetic` of a draw's run.json: what is known of its external sets."""
 
 
 def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
@@ -89,43 +79,6 @@ def check_same_data(folder: Path, data: DataSettings) -> None:
         return
     if fingerprint != record.data.fingerprint:
         raise _other_images(folder, record, data.root, fingerprint)
-
-
-def check_same_images(folder: Path, settings: StudySettings) -> None:
-    """Check that a finished draw, about to be skipped, had the images that its folders hold.
-
-    Where a folder is gone nothing is compared, as above.
-    """
-    record = read_record(folder)
-    before = files_of_arms(folder, record.synthetic if record is not None else None)
-    for name, arm in settings.arms.items():
-        source = source_of(arm)
-        if isinstance(source, FolderImages) and source.dir is not None and name in before:
-            there = Path(source.dir)
-            if there.expanduser().is_dir():
-                digest = digest_of(there, f"arms.{name}.added.dir")
-                check_same_files(there, folder, digest, before[name])
-
-
-def files_of_arms(folder: Path, synthetic: Plain | None) -> dict[str, str]:
-    """Return the hash of the files of each arm's external set, as a draw's run.json has it."""
-    try:
-        sets = [ExternalFacts.model_validate(one) for one in (synthetic or {}).get(EXTERNAL, [])]
-    except (TypeError, ValidationError) as error:
-        raise GanAugError(
-            f"{folder / RECORD}: what it says of added images is damaged; restore it, or remove "
-            "the folder to run this draw again"
-        ) from error
-    return {arm: one.files_sha256 for one in sets for arm in one.arms}
-
-
-def check_same_files(there: Path, folder: Path, now: str, before: str) -> None:
-    """Check that an external set is the one that a draw, in `folder`, was begun with."""
-    if now != before:
-        raise GanAugError(
-            f"{there}: holds other files than when {folder} was begun; put the former ones back, "
-            f"or remove {folder} to run this draw again with these"
-        )
 
 
 def _check_arms(where: Path, before: Plain, now: Plain) -> None:

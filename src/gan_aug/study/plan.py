@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from gan_aug.arms.base import mixing_of, source_of
-from gan_aug.arms.check import check_arms, predicts
-from gan_aug.arms.unlabelled import NAME, of_one_class, unlabelled_of
+from gan_aug.arms.base import mixing_of, own_gans, source_of
+from gan_aug.arms.check import check_arms
+from gan_aug.arms.unlabelled import NAME, needs_gan, of_one_class, unlabelled_of
 from gan_aug.data.batches import per_epoch
 from gan_aug.data.held_out import reference_classifier_images
 from gan_aug.data.prepare import load
@@ -32,16 +32,17 @@ from gan_aug.runtime.hardware import take_threads
 from gan_aug.runtime.record import Run
 from gan_aug.runtime.terminal import printable, quieten
 from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
-from gan_aug.settings.class_facts import made_with
 from gan_aug.settings.data import DataSettings
-from gan_aug.settings.models import GeneratorSettings
+from gan_aug.settings.models import GanSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
-from gan_aug.study import external, gans
 from gan_aug.study.draw import GRID_SIDE, check_first
+from gan_aug.study.external import check_same_images, external_sets
 from gan_aug.study.fits import DrawFits
+from gan_aug.study.gans import fit_of
 from gan_aug.study.images import DrawImages, with_last_weights
-from gan_aug.study.other_draws import check_same_data, check_same_images
-from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob
+from gan_aug.study.other_draws import check_same_data
+from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob, Work
+from gan_aug.study.quality import DrawQuality
 from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_draw
 from gan_aug.study.timing import time_arm, time_gan, time_reference
@@ -116,28 +117,26 @@ class _Plan:
         check_arms(settings)
         self._read(settings.data)  # which shows how far it is
         with _each_line_once(self._said):
-            settled, prepared = settle_draw(settings, self._read, folder, run.before, redo)
-            splits, images = prepared.splits, DrawImages(settled, prepared, folder)
+            settled, splits = settle_draw(settings, self._read, folder, run.before, redo)
+            images = DrawImages(settled, splits, folder)
             for warning in splits.notes["warnings"]:
                 warn(warning)
-            made, sets = gans.generated_classes(settled), {}
-            if not made:
-                sets = external.measured_sets(settled, external.external_sets(settled, images))
-            held_out = gans.held_out_of(settled, splits, made or sets)
+            quality = DrawQuality(images, external_sets(images))
             check_first(settled)
-        job, self.planned.example = PlannedJob(settled.study.folder), settled
+        job = PlannedJob(settled)
+        self.planned.jobs.append(job)
         design, condition = settled.study, tuple(settled.study.condition.values())
         arms = [name for name in settled.arms if name in settings.arms]  # none of the ruler
         pairs = to_compare(arms, design.question, design.comparisons, control_of(settled))
         self.planned.compared |= {(condition, pair) for pair in pairs}
-        self.planned.jobs.append(job)
-        self._add_gans(job, settled, splits)
-        self._add_fits(job, settled, splits, images)
+        self._add_gans(job, splits)
+        self._add_fits(job, splits, images)
         self._count_images(settled, splits)
-        if held_out is not None:
-            n, there = settled.quality.count, held_out.reference.counts()
-            self.planned.count("unseen, to measure with", {k: (n, there[k]) for k in made or sets})
-            self._add_reference(job, settled, splits)
+        if quality.held_out is not None:
+            n, there = settled.quality.count, quality.held_out.reference.counts()
+            unseen = {name: (n, there[name]) for name in quality.classes}
+            self.planned.count("unseen, to measure with", unseen)
+            self._add_reference(job, splits)
 
     def _read(self, data: DataSettings) -> Source:
         key = json.dumps(data.model_dump(mode="json", exclude=_OF_A_DRAW), sort_keys=True)
@@ -145,46 +144,36 @@ class _Plan:
             self._sources[key] = load(data)
         return self._sources[key]
 
-    def _add_gans(self, job: PlannedJob, settings: SettledStudy, splits: Splits) -> None:
-        each, arms, seen = settings.study.gan_fits or 1, settings.arms.values(), set[Path]()
-        own = sorted({gan for arm in arms for gan in source_of(arm).of_own_gans(arm)})
-        wanted = [(settings, splits, n, r * each + k) for n, r in own for k in range(each)]
-        if any(source_of(a).fits_gan(a) and not source_of(a).of_own_gans(a) for a in arms):
+    def _add_gans(self, job: PlannedJob, splits: Splits) -> None:
+        settings, each = job.settings, job.settings.study.gan_fits or 1
+        numbers = [(name, r * each + k) for name, r in own_gans(settings.arms) for k in range(each)]
+        fits = [fit_of(settings, splits, *one) for one in numbers]
+        if any(map(needs_gan, settings.arms.values())):
             bare = of_one_class(splits, unlabelled_of(settings, splits))
-            wanted.append((with_last_weights(settings), bare, NAME, 0))
-        for study, table, name, number in wanted:
-            model, counts = study.model, table.train.counts()
-            made = made_with(model, name, table.classes.names)
-            config = gans.gan_config(study, name, counts, number)
-            folder = gans.folder_of(study, config, table)
-            if folder in seen:  # it makes several classes
-                continue
-            seen.add(folder)
-            images = gans.needed_in_set(study, made, number)
-            if folder in self._coming or gans.is_there(study, folder, table, images):
+            fits.append(fit_of(with_last_weights(settings), bare, NAME))
+        for fit in {one.folder: one for one in fits}.values():  # one may make several classes
+            if fit.folder in self._coming or fit.is_there():
                 job.gans_there += 1
                 continue
-            self._coming.add(folder)
-            job.gans += 1
-            kind, batches = Kind(f"GAN {model.name}", partial(time_gan, config, table)), 0
-            if isinstance(model, GeneratorSettings):
-                kind = Kind(model.called, None)
-            else:
-                epoch = per_epoch(sum(counts[one] for one in made), config.data.batch_size)
-                batches = (config.trainer.max_epochs or 0) * epoch
+            self._coming.add(fit.folder)
+            model, config, counts = settings.model, fit.config, fit.splits.train.counts()
+            kind = Kind(model.called, None)
+            if isinstance(model, GanSettings):
+                kind = Kind(f"GAN {model.name}", partial(time_gan, config, fit.splits))
+            n_images = sum(counts[name] for name in fit.made)
+            batches = (config.trainer.max_epochs or 0) * per_epoch(n_images, config.data.batch_size)
             what = [model, config.trainer.precision, config.data.image_size, config.data.channels]
-            self._work(job, kind, what, batches)
+            job.gans.append(Work(self._kind(kind, what), batches))
 
-    def _add_fits(
-        self, job: PlannedJob, settings: SettledStudy, splits: Splits, images: DrawImages
-    ) -> None:
-        study, fits = settings.study, DrawFits(settings, splits, images.folder)
+    def _add_fits(self, job: PlannedJob, splits: Splits, images: DrawImages) -> None:
+        settings, study = job.settings, job.settings.study
+        fits = DrawFits(settings, splits, images.folder)
         kept = sum(map(len, fits.tables.values())) * (2 if study.steps.chosen else 1)
         predicted = kept + study.steps.max // study.validate_every * len(splits.validation)
         data, to_do = settings.data, list[str]()
         for name, arm in settings.arms.items():
             # Which images a GAN makes, or a classifier picks, nobody knows before.
-            known = not (source_of(arm).fits_gan(arm) or predicts(arm))
+            known = arm.added.source != "gan" and not source_of(arm).predicts(arm)
             real, added = images.real(arm), images.added(arm) if known else None
             for repeat in range(study.repeats):
                 shared = fits.shared(name, repeat, real, added) if added is not None else None
@@ -195,7 +184,8 @@ class _Plan:
                     to_do.append(name)
                 if shared is not None:
                     self._coming.add(shared)
-        to_do += ["real"] * any(map(predicts, settings.arms.values()))  # to judge added images
+        if any(source_of(arm).predicts(arm) for arm in settings.arms.values()):
+            to_do.append("real")  # to judge added images
         for name in to_do:
             mixing = mixing_of(arm := settings.arms[name])
             added_augment = arm.augment if arm.added.source == "none" else arm.added.augment
@@ -203,31 +193,25 @@ class _Plan:
             what += [data.channels, arm.augment, added_augment]
             what += [type(mixing).__name__, mixing.of_arm and mixing]
             kind = Kind(f"classifier, arms like {name}", partial(time_arm, settings, name, splits))
-            self._work(job, kind, what, study.steps.max, predicted)
-        job.fits = len(to_do)
-        of_gans = [source_of(arm).of_own_gans(arm) for arm in settings.arms.values()]
-        most = {gan: max(one.get(gan, 0) for one in of_gans) for gan in set().union(*of_gans)}
-        shown = 4 * GRID_SIDE**2 * len(most)  # real and made, as files and in TensorBoard
-        pixels = (sum(most.values()) + shown) * data.channels * data.image_size**2
+            job.fits.append(Work(self._kind(kind, what), study.steps.max, predicted))
+        made = own_gans(settings.arms)
+        shown = 4 * GRID_SIDE**2 * len(made)  # real and made, as files and in TensorBoard
+        pixels = (sum(made.values()) + shown) * data.channels * data.image_size**2
         job.size = len(settings.arms) * study.repeats * (_PER_FIT + kept * _PER_PREDICTION)
         job.size += int(pixels * _PNG)
 
-    def _add_reference(self, job: PlannedJob, settings: SettledStudy, splits: Splits) -> None:
-        quality, table = settings.quality, reference_classifier_images(splits)
+    def _add_reference(self, job: PlannedJob, splits: Splits) -> None:
+        quality, table = job.settings.quality, reference_classifier_images(splits)
         path = reference_path(quality, table, splits.fingerprint)
         if path not in self._coming and not path.exists():
             self._coming.add(path)
             kind = Kind("reference classifier", partial(time_reference, quality, table))
-            self._work(job, kind, [str(path)], quality.reference_steps)
+            job.others.append(Work(self._kind(kind, [str(path)]), quality.reference_steps))
 
-    def _work(
-        self, job: PlannedJob, kind: Kind, what: list[Any], steps: int, images: int = 0
-    ) -> None:
-        """Note a fit; what is of the same kind differs in nothing of `what`."""
+    def _kind(self, kind: Kind, what: list[Any]) -> Kind:
+        """Return the kind of a fit; those of the same kind differ in nothing of `what`."""
         key = json.dumps(what, default=lambda one: one.model_dump(mode="json"), sort_keys=True)
-        kind = self.planned.kinds.setdefault(key, kind)
-        kind.fits += 1
-        job.work.append((kind, steps, images))
+        return self.planned.kinds.setdefault(key, kind)
 
     def _count_images(self, settings: SettledStudy, splits: Splits) -> None:
         train, unused = splits.train.counts(), splits.unused.counts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,34 +34,53 @@ class Kind:
 
     Attributes:
         time: what times it, for so many seconds; None: nothing can.
-        fits: how many there are.
-        seconds: of all, once it has been timed.
+        cost: of such a fit, once it has been timed.
     """
 
     title: str
     time: Callable[[float], Cost] | None
-    fits: int = 0
-    seconds: Seconds = field(default_factory=NONE.copy)
+    cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A fit to do: its kind, its steps, and how many images it predicts besides."""
+
+    kind: Kind
+    steps: int
+    images: int = 0
+
+    @property
+    def seconds(self) -> Seconds:
+        """What it takes, once its kind has been timed."""
+        return self.steps * self.kind.cost.step + self.images * self.kind.cost.image
+
+
+def _seconds(work: Iterable[Work]) -> Seconds:
+    return sum((one.seconds for one in work), NONE)
 
 
 @dataclass
 class PlannedJob:
-    """What a job has to do, and what of it is there already.
+    """What a job has to do, and how many GANs and classifiers there are already.
 
     Attributes:
-        work: of each fit its kind, its steps, and how many images it predicts besides.
+        others: fits of what is neither.
         size: bytes that it leaves in the study's folder.
-        seconds: that it takes, once its kinds have been timed.
     """
 
-    name: str
-    gans: int = 0
+    settings: SettledStudy
+    gans: list[Work] = field(default_factory=list)
     gans_there: int = 0
-    fits: int = 0
+    fits: list[Work] = field(default_factory=list)
     fits_there: int = 0
-    work: list[tuple[Kind, int, int]] = field(default_factory=list)
+    others: list[Work] = field(default_factory=list)
     size: int = 0
-    seconds: Seconds = field(default_factory=NONE.copy)
+
+    @property
+    def work(self) -> list[Work]:
+        """All that it has to fit."""
+        return [*self.gans, *self.fits, *self.others]
 
 
 @dataclass
@@ -73,7 +92,6 @@ class Planned:
         kinds: of their fits, by what makes them differ.
         images: what they need and what is there, by class; of several jobs the most and the fewest.
         compared: what a report of them compares on an endpoint.
-        example: the settings of one of them; None: there is none.
     """
 
     finished: int
@@ -81,7 +99,6 @@ class Planned:
     kinds: dict[str, Kind] = field(default_factory=dict)
     images: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     compared: set[Compared] = field(default_factory=set)
-    example: SettledStudy | None = None
 
     def count(self, title: str, of_class: Mapping[str, tuple[int, int]]) -> None:
         """Note images that a job needs, and those that are there."""
@@ -90,35 +107,27 @@ class Planned:
             most, fewest = row.get(name, (needed, there))
             row[name] = max(most, needed), min(fewest, there)
 
+    def fits_of(self, kind: Kind) -> list[Work]:
+        """Return the fits of a kind."""
+        return [one for job in self.jobs for one in job.work if one.kind is kind]
+
     def show(self, study_dir: str, at_once: int | None) -> None:
         """Time each kind of fit, and print all; `at_once` jobs run side by side, None: unknown."""
         jobs = f"{len(self.jobs)} jobs would run" if len(self.jobs) != 1 else "1 job would run"
         print(f"{printable(study_dir)}: {jobs}; {self.finished} finished before")
-        if self.example is None:
+        if not self.jobs:
             return
-        console = wide_console()
-        console.print(self._of_images(self.example.data.classes))
-        timed = [kind for kind in self.kinds.values() if kind.time]
-        if timed:
+        settings, console = self.jobs[-1].settings, wide_console()
+        console.print(self._of_images(settings.data.classes))
+        if timed := [kind for kind in self.kinds.values() if kind.time]:
             print(
                 f"timing steps of {len(timed)} kinds of fits, up to {SECONDS:.0f} s ...", flush=True
             )
-        of_gans = sum(self._time(kind, SECONDS / len(timed)) for kind in timed)
+        for kind in timed:
+            kind.cost = kind.time(SECONDS / len(timed))  # type: ignore[misc]
         console.print(self._of_jobs())
         console.print(self._of_time())
-        self._print_sums(self.example, of_gans, at_once)
-
-    def _time(self, kind: Kind, seconds: float) -> int:
-        """Time a kind of fits; return the bytes of the weights that these leave."""
-        assert kind.time is not None
-        cost = kind.time(seconds)
-        for job in self.jobs:
-            for own, steps, images in job.work:
-                if own is kind:
-                    took = steps * cost.step + images * cost.image
-                    job.seconds += took
-                    kind.seconds += took
-        return cost.size * kind.fits
+        self._print_sums(settings, at_once)
 
     def _of_images(self, classes: list[str]) -> Table:
         names = [*classes, *(ANY for row in self.images.values() if ANY in row)]
@@ -133,31 +142,35 @@ class Planned:
         heads = ("GANs to fit", "there", "classifiers to fit", "there", "about")
         table = Table("job", *heads)
         for job in self.jobs[:ROWS]:
-            numbers = (job.gans, job.gans_there, job.fits, job.fits_there)
-            table.add_row(printable(job.name), *map(str, numbers), span(job.seconds[0]))
+            numbers = (len(job.gans), job.gans_there, len(job.fits), job.fits_there)
+            name, clock = printable(job.settings.study.folder), _seconds(job.work)[0]
+            table.add_row(name, *map(str, numbers), span(clock))
         if more := self.jobs[ROWS:]:
-            table.add_row(f"and {len(more)} more", *[""] * 4, span(sum(j.seconds[0] for j in more)))
+            clock = _seconds(one for job in more for one in job.work)[0]
+            table.add_row(f"and {len(more)} more", *[""] * 4, span(clock))
         return table
 
     def _of_time(self) -> Table:
         table = Table("fits", "number", "each, about", "all")
         for kind in self.kinds.values():
-            clock = kind.seconds[0]
-            each = span(clock / kind.fits) if kind.time else "not known"
+            fits = self.fits_of(kind)
+            clock = _seconds(fits)[0]
+            each = span(clock / len(fits)) if kind.time else "not known"
             every = span(clock) if kind.time else ""
-            table.add_row(printable(kind.title), str(kind.fits), each, every)
+            table.add_row(printable(kind.title), str(len(fits)), each, every)
         return table
 
-    def _print_sums(self, settings: SettledStudy, of_gans: int, at_once: int | None) -> None:
-        clock, cores = np.sum([job.seconds for job in self.jobs], axis=0) / 3600
+    def _print_sums(self, settings: SettledStudy, at_once: int | None) -> None:
+        of_jobs = [_seconds(job.work) for job in self.jobs]
+        clock, cores = np.sum(of_jobs, axis=0) / 3600
         hours = f"{_number(cores)} core-hours"
         if settings.trainer.accelerator != "cpu":
             hours = f"{_number(clock)} hours of a GPU"
-        took = f"a job takes {span(max(job.seconds[0] for job in self.jobs))} at the most"
+        took = f"a job takes {span(max(seconds[0] for seconds in of_jobs))} at the most"
         if at_once is not None:
             ends = [0.0] * min(at_once, len(self.jobs))
-            for job in self.jobs:  # it begins where one has ended
-                ends[ends.index(min(ends))] += job.seconds[0]
+            for seconds in of_jobs:  # a job begins where one has ended
+                ends[ends.index(min(ends))] += seconds[0]
             took = f"{span(max(ends))} with {len(ends)} at a time"
         threads = torch.get_num_threads()
         each = f"{threads} thread{'s' if threads > 1 else ''} each"
@@ -167,8 +180,10 @@ class Planned:
         print(f"  not in it: {LEFT_OUT}")
         for kind in self.kinds.values():
             if kind.time is None:
-                print(f"  nor {kind.fits} fits of {printable(kind.title)}, which is no GAN")
+                number = len(self.fits_of(kind))
+                print(f"  nor {number} fits of {printable(kind.title)}, which is no GAN")
         of_study, folder = sum(job.size for job in self.jobs), Path(settings.study_dir).expanduser()
+        of_gans = sum(one.kind.cost.size for job in self.jobs for one in job.work)
         there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
         print(
             f"disk, estimated: {_bytes(of_study)} in {printable(str(folder))}, {_bytes(of_gans)} "

@@ -9,15 +9,16 @@ from pathlib import Path
 from gan_aug.arms.check import check_arms, check_settled_arms
 from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST
-from gan_aug.data.prepare import Prepared, prepare
+from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import check_all_classes, named
 from gan_aug.data.source import Source, lasting, without_conflicts
+from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.runtime.hardware import settle_precision
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.design import ruler_arms
-from gan_aug.settings.models import GanSettings, GeneratorSettings
+from gan_aug.settings.models import GanSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.settings.values import AUTO
 from gan_aug.study.groups import check_groups, settle_groups
@@ -28,11 +29,11 @@ _FEWEST_TRAINING = 25
 _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
 
 
-def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Prepared]:
+def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Splits]:
     """Return settings that know the data, and the images of the draw; refuse what does not fit."""
     settings, classes = derive(settings, source), source.classes
-    prepared = prepare(settings.data, source)
-    values = named(settings.data, prepared.splits)
+    splits = prepare(settings.data, source).splits
+    values = named(settings.data, splits)
     check_all_classes(values["data.subset"])
     model = settings.model
     if isinstance(model, GanSettings) and model.pair is not None:
@@ -41,19 +42,18 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
     arms: Plain = {}
     for name, arm in settings.arms.items():
         arms[name] = arm.model_dump(by_alias=True, exclude_unset=True)
-        if isinstance(model, GeneratorSettings):  # a report says what made the images
-            arms[name]["title"] = arm.title.replace("GAN", model.called)
+        arms[name]["title"] = arm.title.replace("GAN", model.called)  # what made the images
         typed = classes.numbers(arm.added.count, f"arms.{name}.added.count")
         arms[name]["added"]["count"] = {n: usual[n] if k is None else k for n, k in typed.items()}
         if arm.real is not None:
             arms[name]["real"] = classes.numbers(arm.real, f"arms.{name}.real")
-    arms |= ruler_arms(settings, arms, prepared.splits.train.counts(), values["data.subset"])
+    arms |= ruler_arms(settings, arms, splits.train.counts(), values["data.subset"])
     values |= {"study.count": usual, "arms": arms} | settle_groups(settings.study, source)
     if further := [name for name in source.external if name not in settings.study.splits]:
         values["study.splits"] = [*settings.study.splits, *further]
     settled = settings.changed(SettledStudy, values)
-    check_groups(settled.study, prepared.splits)
-    return settled, prepared
+    check_groups(settled.study, splits)
+    return settled, splits
 
 
 def settle_draw(
@@ -62,7 +62,7 @@ def settle_draw(
     folder: Path,
     before: Iterable[Plain],
     redo: tuple[str, ...],
-) -> tuple[SettledStudy, Prepared]:
+) -> tuple[SettledStudy, Splits]:
     """Return what a draw is run with; refuse what does not fit its data or the study's other draws.
 
     Args:
@@ -73,12 +73,12 @@ def settle_draw(
         redo: settings that may change on finished draws.
     """
     check_arms(settings)
-    settled, prepared = settle_study(settings, read(settings.data))
+    settled, splits = settle_study(settings, read(settings.data))
     others = (record.config for _, record in other_draws(Path(settings.study_dir)))
     settled = settle_precision(settled, chain(before, others))
-    check_settled_arms(settled, prepared.splits)
-    check_goes_with(folder, settled.plain(), prepared.splits, redo)
-    return settled, prepared
+    check_settled_arms(settled, splits)
+    check_goes_with(folder, settled.plain(), splits, redo)
+    return settled, splits
 
 
 def _added(settings: StudySettings, classes: Classes) -> dict[str, int]:

@@ -51,7 +51,7 @@ class Cost:
         size: bytes of the weights that one fit leaves.
     """
 
-    step: Seconds
+    step: Seconds = field(default_factory=NONE.copy)
     image: Seconds = field(default_factory=NONE.copy)
     size: int = 0
 
@@ -123,8 +123,7 @@ def time_gan(settings: SettledTrain, splits: Splits, seconds: float) -> Cost:
     """Time the steps of a GAN, at some places of its training, for about so many seconds."""
     module: ResumableModule = settings.model.module.build("model.module")
     serving = serving_of(settings, splits)
-    prepared = Prepared(splits, None)
-    data = draw_data(prepared, settings.data.batch_size, settings.seed, serving)
+    data = draw_data(Prepared(splits), settings.data.batch_size, settings.seed, serving)
     clock = Clock(seconds, _SHARES)
     fit(
         module,
