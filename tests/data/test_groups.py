@@ -113,4 +113,4 @@ def test_a_column_of_many_values_costs_no_memory() -> None:
     for i in range(1000):
         read.add(f"{i}.png", {"age": str(i), "sex": "FM"[i % 2]})
     assert read.of(["3.png", "2.png"]).keys() == {"sex"}
-    assert len(read._codes) == 1
+    assert len(read._cells) == 1

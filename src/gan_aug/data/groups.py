@@ -6,6 +6,7 @@ numbers of an examination) does not, and is left out with its reason.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,6 @@ FEWEST = 10
 """Images of each class in a group of which there are numbers."""
 _LONGEST = 60
 """Characters of a value: what is longer is no name of a group."""
-_NONE = 255
-"""The code of a cell without a value, -1 as int8."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def join_groups(parts: Sequence[GroupsByColumn]) -> dict[str, Groups]:
 
 
 class ColumnsRead:
-    """The columns of a table while it is read row by row; a byte is kept of each cell."""
+    """The columns of a table while it is read row by row; those of many values are let go of."""
 
     def __init__(self, columns: Iterable[str]) -> None:
         given = list(columns)
@@ -72,40 +71,34 @@ class ColumnsRead:
             if names.count(name) > 1
         }
         """Columns whose values are no groups, and why."""
-        self._codes = {name: bytearray() for name in names if name and name not in self.left_out}
         self._called = dict(zip(names, given, strict=True))  # in the file
-        self._values: dict[str, dict[str, int]] = {name: {} for name in self._codes}
-        self._row_of: dict[str, int] = {}
+        left = [name for name in names if name and name not in self.left_out]
+        self._cells: dict[str, dict[str, str]] = {name: {} for name in left}
+        """Column to the path of an image to its value, empty where it has none."""
+        self._values: dict[str, set[str]] = {name: set() for name in left}
 
     def add(self, path: str, cells: Mapping[str, str]) -> None:
         """Take in what a row says of the image at a path."""
-        self._row_of[path] = len(self._row_of)
-        for column, codes in list(self._codes.items()):
-            value, values = normal(cells.get(self._called[column], "")), self._values[column]
-            if not value:
-                codes.append(_NONE)
-                continue
-            if value not in values and (len(values) == MOST_GROUPS or len(value) > _LONGEST):
-                many = f"has more than {MOST_GROUPS} values"
-                long = f"has values of more than {_LONGEST} characters"
-                self.left_out[column] = long if len(value) > _LONGEST else many
-                del self._codes[column], self._values[column]
-                continue
-            codes.append(values.setdefault(value, len(values)))
+        for column in list(self._cells):
+            value = sys.intern(normal(cells.get(self._called[column], "")))
+            self._cells[column][path] = value
+            self._values[column].add(value)
+            if len(value) > _LONGEST:
+                self.left_out[column] = f"has values of more than {_LONGEST} characters"
+            elif len(self._values[column] - {""}) > MOST_GROUPS:
+                self.left_out[column] = f"has more than {MOST_GROUPS} values"
+            if column in self.left_out:
+                del self._cells[column]
 
     def of(self, paths: Sequence[str]) -> dict[str, Groups]:
         """Return the groups of these images, in their order, by column."""
-        found: dict[str, Groups] = {}
-        if not self._codes:
-            return found
-        rows = np.array([self._row_of[path] for path in paths], np.int64)
-        for column, codes in self._codes.items():
-            values = self._values[column]
-            if not values:
+        found = {}
+        for column, cells in self._cells.items():
+            names = sorted(self._values[column] - {""})
+            if not names:
                 self.left_out[column] = "has no value in any row"
                 continue
-            names = sorted(values)
-            place = np.full(_NONE + 1, -1, np.int8)
-            place[[values[name] for name in names]] = np.arange(len(names))
-            found[column] = Groups(tuple(names), place[np.frombuffer(codes, np.uint8)[rows]])
+            place = {"": -1} | {name: i for i, name in enumerate(names)}
+            codes = np.array([place[cells[path]] for path in paths], np.int8)
+            found[column] = Groups(tuple(names), codes)
         return found
