@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_aug.models.augment import affine
 from gan_aug.runtime.errors import GanAugError
 
 ADJUST_EVERY = 4
@@ -82,12 +83,8 @@ class AdaptiveAugment(nn.Module):
         # Twice with 1 - sqrt(1 - p) in the paper, before and after the stretching; once here.
         angle = uniform(math.pi)
         fractions = normal(0.125), normal(0.125)
-        cos, sin = angle.cos(), angle.sin()
-        across, down = 1 / (scale * stretch), stretch / scale
         x, y = (2 * (a + b) for a, b in zip(pixels, fractions, strict=True))
-        theta = torch.stack(
-            [cos * across * mirror, -sin * down, x, sin * across * mirror, cos * down, y], dim=1
-        ).view(n, 2, 3)
+        theta = affine(angle, 1 / (scale * stretch), stretch / scale, mirror, x, y)
         images = images.float()
         grid = F.affine_grid(theta, list(images.shape), align_corners=False).float()
         moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

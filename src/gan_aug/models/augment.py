@@ -87,9 +87,8 @@ class ClassicAugment(nn.Module):
         # affine_grid maps places of the result to places of the image: a scale of 2 divides by 2.
         factor = 1 / uniform(self.smallest, self.largest)
         mirror = torch.where(torch.rand(n, device=device) < self.flip, -1.0, 1.0)
-        cos, sin = angle.cos() * factor, angle.sin() * factor
         x, y = (2 * uniform(-self.shift, self.shift) for _ in "xy")
-        theta = torch.stack([cos * mirror, -sin, x, sin * mirror, cos, y], dim=1).view(n, 2, 3)
+        theta = affine(angle, factor, factor, mirror, x, y)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
         mean = moved.mean(dim=(1, 2, 3), keepdim=True)
@@ -97,6 +96,15 @@ class ClassicAugment(nn.Module):
         lift = uniform(-self.brightness, self.brightness).view(n, 1, 1, 1)
         changed = ((moved - mean) * gain + mean + lift).clamp(-1, 1)
         return cut(changed, self.cutout) if self.cutout > 0 else changed
+
+
+def affine(
+    angle: Tensor, across: Tensor, down: Tensor, mirror: Tensor, x: Tensor, y: Tensor
+) -> Tensor:
+    """Return what `affine_grid` takes (N, 2, 3): a turn, scales, -1 where mirrored, and a shift."""
+    cos, sin = angle.cos(), angle.sin()
+    rows = [cos * across * mirror, -sin * down, x, sin * across * mirror, cos * down, y]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
 def cut(images: Tensor, share: float) -> Tensor:
