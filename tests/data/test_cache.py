@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import settings_of
 
-from gan_aug.data.cache import FILES, default_cache_dir, load_or_build
+from gan_aug.data.cache import FILES, cache_dir_of, load_or_build
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import sha256_of
 
@@ -144,10 +145,12 @@ def test_an_entry_whose_header_claims_more_than_it_holds(
 
 
 def test_without_a_home_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = settings_of("inspect").data
+
     def nowhere() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", nowhere)
     with pytest.raises(GanAugError, match=r"set data\.cache_dir=DIR"):
-        default_cache_dir()
+        cache_dir_of(data)

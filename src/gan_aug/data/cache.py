@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import MOST_JSON, read_bytes, remove_folder, sha256_of, sha256_of_json
 from gan_aug.runtime.lock import Lock
+from gan_aug.settings.data import DataSettings
 
 Index = dict[str, Any]
 """What is known of the images, or what they depend on, as JSON takes it."""
@@ -28,8 +29,10 @@ _MOST_INDEX = 2**30
 """Bytes; a file of a data set takes some 200."""
 
 
-def default_cache_dir() -> Path:
-    """Return the user's cache folder (by XDG_CACHE_HOME); raise GanAugError without a home."""
+def cache_dir_of(data: DataSettings) -> Path:
+    """Return the folder of decoded images, else the user's (XDG_CACHE_HOME), who must have one."""
+    if data.cache_dir:
+        return Path(data.cache_dir).expanduser()
     try:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError as error:

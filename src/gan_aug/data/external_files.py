@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gan_aug.data.cache import own_cache
+from gan_aug.data.cache import cache_dir_of, own_cache
 from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
-from gan_aug.data.prepare import cache_dir_of
 from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import open_regular

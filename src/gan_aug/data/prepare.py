@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_aug.data.cache import default_cache_dir
+from gan_aug.data.cache import cache_dir_of
 from gan_aug.data.classes import Classes
 from gan_aug.data.external_test import with_external_tests
 from gan_aug.data.source import Source
@@ -24,11 +24,6 @@ class Prepared:
 
     splits: Splits
     synthetic: SyntheticSet | None = None
-
-
-def cache_dir_of(data: DataSettings) -> Path:
-    """Return the folder of decoded images."""
-    return Path(data.cache_dir).expanduser() if data.cache_dir else default_cache_dir()
 
 
 def load(data: DataSettings) -> Source:

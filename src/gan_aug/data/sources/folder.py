@@ -129,7 +129,7 @@ class Folder:
                 train, setting = parts["train"], f"data.{name}_share={share}"
                 random = np.random.default_rng([self.split_seed, number])
                 aside = _set_aside(train, share, random, setting, patients_known)
-                parts |= {name: train.take(aside), "train": train.take(~aside)}
+                parts.update({name: train.take(aside), "train": train.take(~aside)})
 
     def _entries(
         self, root: Path, pattern: PatientPattern, tree: Tree, whole: bool
