@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
+import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
@@ -17,6 +18,7 @@ from support import ROOT
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN, Request
+from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.training.callbacks import Checkpoints
 
@@ -148,6 +150,38 @@ def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
     return Request(classes.index(name), count, torch.Generator().manual_seed(seed), sources)
 
 
+def dcgan(lr: float = 2e-4, **changes: Any) -> DCGAN:
+    """Return a small DCGAN of 32x32 images, built without conf/; the same weights each time."""
+    torch.manual_seed(0)
+    adam = functools.partial(torch.optim.Adam, lr=lr, betas=(0.5, 0.999))
+    chosen: dict[str, Any] = {
+        "generator": Generator(32, 1, 8, 4), "discriminator": Discriminator(32, 1, 4, False),
+        "loss": "non_saturating", "real_label": 0.9, "optimizer_g": adam, "optimizer_d": adam,
+        "d_steps": 1, "g_steps": 1, "decay_from": 1, "ema_decay": 0.9, "augment": None,
+        "spectral_norm": False, "r1_gamma": 0, "r1_every": 16, "truncation": None,
+    }  # fmt: skip
+    return DCGAN(**chosen | changes)
+
+
+class Scalars(pl.loggers.logger.DummyLogger):
+    """Keeps what is logged, by batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[int, dict[str, float]] = {}
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.rows.setdefault(step or 0, {}).update(metrics)
+
+    def of(self, name: str) -> list[float]:
+        return [row[name] for row in self.rows.values() if name in row]
+
+
+def saves(folder: Path, **about: Any) -> Checkpoints:
+    """Return what saves a checkpoint after each batch."""
+    return Checkpoints(folder, 0, about, on_save=lambda: None)
+
+
 class Killed(Exception):
     """Stands for a kill."""
 
@@ -169,3 +203,23 @@ def distance_to_mean(cfg: DictConfig, gan: GAN) -> float:
     made = gan.eval().synthesise(request(cfg, "class0", 64))
     gan.train()
     return float((made.mean(dim=0) - mean).abs().mean())
+
+
+def killed_and_resumed(
+    cfg: DictConfig, n: int, kill_after: int, folder: Path
+) -> tuple[GAN, GAN, pl.Trainer]:
+    """Return a GAN whose training was killed, and one that went on from there, with its trainer."""
+    killed = build(cfg)
+    with pytest.raises(Killed):
+        train(cfg, killed, n, [saves(folder), KillAfter(kill_after)])
+    resumed = build(cfg, seed=9)  # what it begins with must not matter
+    trainer = train(cfg, resumed, n, [saves(folder)], folder / "last.ckpt", seed=9)
+    return killed, resumed, trainer
+
+
+def check_same(one: tuple[GAN, pl.Trainer], other: tuple[GAN, pl.Trainer]) -> None:
+    """Check that two trainings ended alike, bit for bit."""
+    a, b = (gan.state_dict() for gan, _ in (one, other))
+    assert not [name for name in a if not torch.equal(a[name], b[name])]
+    for x, y in zip(one[1].optimizers, other[1].optimizers, strict=True):
+        torch.testing.assert_close(x.state_dict(), y.state_dict(), rtol=0, atol=0)

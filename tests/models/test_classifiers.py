@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import timm
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from gan_training import build, composed
 from safetensors.torch import save_file
-from support import ROOT, TINY_DATA, TINY_STUDY, run_command
+from support import TINY_DATA, TINY_STUDY, run_command
 from torchvision.models import resnet18
 
 from gan_aug.interpret.copies import explainable
@@ -35,9 +34,7 @@ def made(name: str, *overrides: str) -> Any:
         chosen = ["model=timm", "model.name=test_vit"]
     if name == "timm":
         chosen = ["model=timm", "model.name=test_convnext"]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", ["data=phantom", *KNOWN, *chosen, *overrides])
-    return instantiate(cfg.model.module, _convert_="all")
+    return build(composed("data=phantom", *KNOWN, *chosen, *overrides))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from gan_training import build, request, settings, toy_images, train
@@ -12,13 +10,11 @@ from torch.nn import functional as F
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.fastgan import (
-    Discriminator,
     FastGAN,
     GatedLinearUnit,
     Generator,
     SkipExcitation,
 )
-from gan_aug.runtime.errors import GanAugError
 
 
 def make(*overrides: str, **shape: int) -> FastGAN:
@@ -206,14 +202,6 @@ def test_an_image_follows_from_its_latent_vector() -> None:
     generator = make().ema_generator
     latents = torch.randn(3, 256)
     assert torch.equal(generator(latents), generator(latents))
-
-
-@pytest.mark.parametrize("size", [16, 48])
-def test_sizes_that_do_not_fit_are_refused(size: int) -> None:
-    wrong: list[Any] = [lambda: Generator(size, 1, 8, 4), lambda: Discriminator(size, 1, 4)]
-    for build_one in wrong:
-        with pytest.raises(GanAugError, match=f"data.image_size={size}: this GAN takes powers"):
-            build_one()
 
 
 def test_it_learns() -> None:

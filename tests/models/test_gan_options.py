@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from gan_training import KillAfter, Killed, build, request, settings, train
+from gan_training import (
+    KillAfter,
+    Killed,
+    Scalars,
+    build,
+    check_same,
+    dcgan,
+    killed_and_resumed,
+    request,
+    saves,
+    settings,
+    train,
+)
+from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import ADJUST_EVERY, AdaptiveAugment
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
-from gan_aug.runtime.errors import GanAugError
-from gan_aug.training.callbacks import Checkpoints
-
-
-def make(**changes: Any) -> DCGAN:
-    torch.manual_seed(0)
-    adam = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
-    chosen: dict[str, Any] = {
-        "loss": "non_saturating",
-        "real_label": 1.0,
-        "generator": Generator(32, 1, 8, 4),
-        "discriminator": Discriminator(32, 1, 4, False),
-        "optimizer_g": adam,
-        "optimizer_d": adam,
-        "d_steps": 1,
-        "g_steps": 1,
-        "decay_from": 1,
-        "ema_decay": 0.9,
-        "augment": None,
-        "spectral_norm": False,
-        "r1_gamma": 0,
-        "r1_every": 16,
-        "truncation": None,
-    }
-    return DCGAN(**chosen | changes)
+from gan_aug.models.gans.dcgan import DCGAN
 
 
 class Smooth(nn.Module):
@@ -56,27 +42,12 @@ class Smooth(nn.Module):
         return self.last(self.layers(images).tanh()).flatten()
 
 
-class Scalars(pl.loggers.logger.DummyLogger):
-    """Keeps what is logged, by batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: dict[int, dict[str, float]] = {}
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.rows.setdefault(step or 0, {}).update(metrics)
-
-
-def saves(folder: Path) -> Checkpoints:
-    return Checkpoints(folder, 0, {}, on_save=lambda: None)
-
-
 def some_images(n: int, seed: int = 0) -> Tensor:
     return torch.rand(n, 1, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def test_r1_is_the_mean_squared_gradient_at_real_images() -> None:
-    gan = make(discriminator=Smooth(), r1_gamma=3.0, r1_every=4)
+    gan = dcgan(discriminator=Smooth(), r1_gamma=3.0, r1_every=4)
     images = some_images(5)
     lengths = []
     for image in images:
@@ -100,7 +71,7 @@ def test_r1_is_the_mean_squared_gradient_at_real_images() -> None:
 
 def test_r1_is_of_what_the_discriminator_sees() -> None:
     """Augmented images, and the gradient with respect to the images before."""
-    gan = make(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)
+    gan = dcgan(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)
     batch = {"image": some_images(3), "label": torch.zeros(3, dtype=torch.int64)}
     plain = gan._r1(batch)
 
@@ -109,7 +80,7 @@ def test_r1_is_of_what_the_discriminator_sees() -> None:
             return images / 2
 
     gan.augment = Half()
-    halved = make(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)._r1(
+    halved = dcgan(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)._r1(
         batch | {"image": batch["image"] / 2}
     )
     torch.testing.assert_close(gan._r1(batch), halved / 4)
@@ -117,8 +88,11 @@ def test_r1_is_of_what_the_discriminator_sees() -> None:
 
 
 def test_r1_comes_every_few_steps() -> None:
+    logger, without = Scalars(), Scalars()
+    cfg = settings("dcgan", "model.r1.every=1")
+    train(cfg, build(cfg), 2, logger=without)
+    assert not without.of("loss/d_r1")
     cfg = settings("dcgan", "model.r1.gamma=1", "model.r1.every=3")
-    logger = Scalars()
     train(cfg, build(cfg), 8, logger=logger)
     # Logged under the number of batches done: the first, fourth and seventh batch.
     assert [step for step, row in logger.rows.items() if "loss/d_r1" in row] == [1, 4, 7]
@@ -126,13 +100,6 @@ def test_r1_comes_every_few_steps() -> None:
     for row in logger.rows.values():
         terms = [value for name, value in row.items() if name.startswith("loss/d_")]
         assert row["loss/d"] == pytest.approx(sum(terms))
-
-
-def test_without_r1_there_is_no_such_term() -> None:
-    cfg = settings("dcgan", "model.r1.every=1")
-    logger = Scalars()
-    train(cfg, build(cfg), 2, logger=logger)
-    assert not any("loss/d_r1" in row for row in logger.rows.values())
 
 
 class Rates(pl.Callback):
@@ -178,7 +145,7 @@ def test_spectral_norm_is_of_all_weights() -> None:
     cfg = settings("dcgan", "model.augment=null")
     networks = {}
     for on in (False, True):
-        gan = make(discriminator=Smooth(), spectral_norm=on)
+        gan = dcgan(discriminator=Smooth(), spectral_norm=on)
         with torch.no_grad():
             for name, parameter in gan.discriminator.named_parameters():
                 if "bias" not in name:
@@ -207,7 +174,7 @@ def test_truncated_latents_stay_within_bounds(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(DCGAN, "make", noted)
     cfg = settings("dcgan")
-    gans = {bound: make(truncation=bound).eval() for bound in (None, 0.7)}
+    gans = {bound: dcgan(truncation=bound).eval() for bound in (None, 0.7)}
     made = {
         (bound, count): gan.synthesise(request(cfg, "class0", count, seed=5))
         for bound, gan in gans.items()
@@ -226,7 +193,7 @@ def test_truncated_latents_stay_within_bounds(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_training_is_not_truncated() -> None:
-    gan = make(truncation=0.1)
+    gan = dcgan(truncation=0.1)
     gan.fake({"image": some_images(32), "label": torch.zeros(32, dtype=torch.int64)})
     assert gan._latents is not None
     assert gan._latents.abs().max() > 1
@@ -322,11 +289,23 @@ def test_changes_have_no_direction_of_their_own() -> None:
     assert abs(float(grey.mean())) < 4 * 0.2 / n**0.5
 
 
-def test_logits_without_a_sign_cannot_be_adapted_to() -> None:
+@pytest.mark.parametrize(
+    ("model", "logits"),
+    [
+        ("dcgan", "the least_squares loss's"),
+        ("wgan_gp", "the wasserstein loss's"),
+        ("pggan", "the wasserstein loss's"),
+        ("cyclegan", "the least-squares loss's"),
+        ("stargan", "a Wasserstein critic's"),
+        ("r3gan", "a relativistic discriminator's"),
+    ],
+)
+def test_logits_without_a_sign_cannot_be_adapted_to(model: str, logits: str) -> None:
     """Of least squares both real and generated images have positive ones."""
-    with pytest.raises(GanAugError, match=r"model\.augment: adaptive .* least_squares"):
-        make(augment=adaptive(), loss="least_squares")
-    make(augment=adaptive(), loss="hinge")
+    other = ("model.loss=least_squares",) if model == "dcgan" else ()
+    cfg = settings(model, "gan_augment@model.augment=adaptive", *other)
+    with pytest.raises(InstantiationException, match=rf"model\.augment: adaptive .* {logits}"):
+        build(cfg)
 
 
 @pytest.fixture
@@ -351,12 +330,8 @@ def test_a_training_adapts_by_real_images_alone(overfitting: Any) -> None:
 
 def test_a_resumed_training_adapts_the_same_bit_for_bit(overfitting: Any, tmp_path: Path) -> None:
     whole = build(overfitting)
-    train(overfitting, whole, 14)
-    with pytest.raises(Killed):
-        train(overfitting, build(overfitting), 14, [saves(tmp_path), KillAfter(10)])
-    resumed: GAN = build(overfitting, seed=9)
-    train(overfitting, resumed, 14, [saves(tmp_path)], tmp_path / "last.ckpt", seed=9)
-    a, b = whole.state_dict(), resumed.state_dict()
-    assert {"augment.p", "augment.signs", "augment.seen", "augment.steps"} <= a.keys()
-    assert a["augment.p"] > 0
-    assert not [name for name in a if not torch.equal(a[name], b[name])]
+    trainer = train(overfitting, whole, 14)
+    state = whole.state_dict()
+    assert {"augment.p", "augment.signs", "augment.seen", "augment.steps"} <= state.keys()
+    assert state["augment.p"] > 0
+    check_same((whole, trainer), killed_and_resumed(overfitting, 14, 10, tmp_path)[1:])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
+from gan_aug.models.gans import fastgan, pggan, pix2pix, r3gan
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.runtime.errors import GanAugError
@@ -22,10 +25,24 @@ def test_dcgan_shapes(size: int, channels: int) -> None:
     assert discriminator(images).shape == (3,)
 
 
+HALVING: dict[str, Callable[[int], nn.Module]] = {
+    "dcgan generator": lambda size: Generator(size, 1, 10, 2),
+    "dcgan discriminator": lambda size: Discriminator(size, 1, 2, False),
+    "fastgan generator": lambda size: fastgan.Generator(size, 1, 8, 4),
+    "fastgan discriminator": lambda size: fastgan.Discriminator(size, 1, 4),
+    "pggan generator": lambda size: pggan.Generator(size, 1, 8, 4),
+    "pggan discriminator": lambda size: pggan.Discriminator(size, 1, 4),
+    "pix2pix generator": lambda size: pix2pix.Generator(size, 1, 2, 0.5),
+    "r3gan generator": lambda size: r3gan.Generator(size, 1, 8, 8, 1),
+    "r3gan discriminator": lambda size: r3gan.Discriminator(size, 1, 8, 1),
+}
+
+
+@pytest.mark.parametrize("network", HALVING)
 @pytest.mark.parametrize("size", [16, 48, 63])
-def test_sizes_the_dcgan_cannot_take(size: int) -> None:
-    with pytest.raises(GanAugError, match=f"data.image_size={size}"):
-        Generator(size, 1, 10, 2)
+def test_sizes_that_cannot_be_halved_to_4_are_refused(size: int, network: str) -> None:
+    with pytest.raises(GanAugError, match=f"data.image_size={size}: this GAN takes powers of two"):
+        HALVING[network](size)
 
 
 def test_dcgan_is_the_papers_at_64_pixels() -> None:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_aug.models.gans.pix2pix import CONDITIONS, Generator
-from gan_aug.runtime.errors import GanAugError
 
 PLAIN = "model.augment=null"
 
@@ -118,19 +117,6 @@ def test_the_critic_derives_the_condition_from_the_image() -> None:
     critic = gan.critic(0)
     torch.testing.assert_close(critic(images), expected)
     assert isinstance(critic.layers, nn.Sequential)
-
-
-@pytest.mark.parametrize("size", [32, 64, 128])
-def test_generators_of_any_size(size: int) -> None:
-    network = Generator(size, 3, 2, 0.5)
-    conditions = torch.rand(2, 3, size, size)
-    assert network(conditions, torch.rand(2, network.noise_dim)).shape == conditions.shape
-
-
-@pytest.mark.parametrize("size", [16, 48])
-def test_sizes_the_generator_cannot_make(size: int) -> None:
-    with pytest.raises(GanAugError, match=f"data.image_size={size}: this GAN takes powers of two"):
-        Generator(size, 1, 2, 0.5)
 
 
 def test_it_fills_in_what_is_hidden_in_the_manner_of_its_class() -> None:

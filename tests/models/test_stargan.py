@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 import torch
 from gan_training import build, request, settings, train
-from hydra.errors import InstantiationException
 from torch.nn import functional as F
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.base import GAN, Batch, Request
 
 PLAIN = "model.augment=null"
@@ -146,14 +144,6 @@ def test_the_critic_is_the_mean_over_patches_of_the_source_head() -> None:
         for label in range(3):
             torch.testing.assert_close(gan.critic(label)(images), expected)
         assert gan.logits(images, batch()).shape == (6, 4, 4)
-
-
-def test_augmentation_by_the_sign_of_logits_is_refused() -> None:
-    cfg = settings("stargan")
-    name = f"{AdaptiveAugment.__module__}.{AdaptiveAugment.__qualname__}"
-    cfg.model.augment = {"_target_": name, "target": 0.6, "ramp_images": 1000, "most": 0.8}
-    with pytest.raises(InstantiationException, match="adaptive augmentation goes by the sign"):
-        build(cfg)
 
 
 def size_and_place(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gan_training import batches, build, distance_to_mean, settings, train
+from gan_training import batches, build, settings, train
 from torch import nn
 
-from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.base import GAN, Batch
 from gan_aug.models.gans.wgan_gp import Critic, LayerNorm
-from gan_aug.runtime.errors import GanAugError
 
 
 def first_step(*overrides: str) -> tuple[GAN, Batch, torch.Tensor]:
@@ -72,16 +70,6 @@ def test_generator_loss() -> None:
     torch.testing.assert_close(found, {"adversarial": -gan.discriminator(fakes).mean()})
 
 
-def test_penalty_reaches_the_critic_alone() -> None:
-    gan, batch, fakes = first_step()
-    gan.discriminator_losses(batch, fakes)["penalty"].backward()
-    assert all(p.grad is None for p in gan.generator.parameters())
-    touched = [n for n, p in gan.discriminator.named_parameters() if p.grad is not None]
-    assert {name for name in touched if name.endswith("weight")} == {
-        name for name, _ in gan.discriminator.named_parameters() if name.endswith("weight")
-    }
-
-
 def test_penalty_has_the_right_gradient() -> None:
     """Its change with a weight, found by changing that weight."""
     gan, batch, fakes = first_step("model.augment=null")
@@ -137,43 +125,9 @@ def test_penalty_in_mixed_precision() -> None:
     )
 
 
-def test_five_critic_steps_to_one_of_the_generator() -> None:
-    cfg = settings("wgan_gp", "model.d_steps=5")
-    gan = build(cfg)
-    trainer = train(cfg, gan, 10)
-    steps = [int(next(iter(o.state.values()))["step"]) for o in trainer.optimizers]
-    assert steps == [2, 10]
-    assert [o.defaults["lr"] for o in trainer.optimizers] == [2e-4, 2e-4]
-    assert [o.defaults["betas"] for o in trainer.optimizers] == [(0.0, 0.9), (0.0, 0.9)]
-
-
 def test_distance_is_logged() -> None:
     cfg = settings("wgan_gp")
     gan = build(cfg)
     train(cfg, gan, 5)
     real, fake = (gan.latest[f"score/{name}"] for name in ("D(x)", "D(G(z)) before g step"))
     assert gan.latest["score/wasserstein distance"] == pytest.approx(real - fake, abs=1e-5)
-
-
-def test_no_augmentation_that_goes_by_signs() -> None:
-    gan = build(settings("wgan_gp"))
-    with pytest.raises(GanAugError, match=r"model\.augment: adaptive"):
-        type(gan)(
-            penalty=10, truncation=None, generator=gan.generator,
-            discriminator=gan.discriminator, optimizer_g=gan._optimizer_g,
-            optimizer_d=gan._optimizer_d, d_steps=5, g_steps=1, decay_from=1, ema_decay=0,
-            augment=AdaptiveAugment(0.6, 10000, 0.8), spectral_norm=False, r1_gamma=0, r1_every=1,
-        )  # fmt: skip
-
-
-def test_it_learns() -> None:
-    """Generated discs come to look like the real ones, and the critic's slope comes close to 1."""
-    cfg = settings(
-        *("wgan_gp", "model.width=8", "model.lr_g=2e-3", "model.lr_d=1e-3"),
-        *("model.ema_decay=0.9", "model.augment=null"),
-    )
-    gan = build(cfg)
-    start = distance_to_mean(cfg, gan)
-    train(cfg, gan, 180)
-    assert distance_to_mean(cfg, gan) < 0.5 * start
-    assert gan.latest["loss/d_penalty"] < 5  # some hundreds at first
