@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_aug.data.exported import ExportedDraw
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import ExportedDraw
 from gan_aug.data.splits import Splits
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,15 @@ def write_sixteen_bits(path: Path, seed: int) -> None:
     grey = draw(0, seed).mean(axis=2).astype(np.uint16)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(grey * 257).save(path)
+
+
+def png(header: tuple[int, int, int, int], rows: bytes, *extra: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG of width, height, bits and colour type; `extra` are chunks before its pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    first = (b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0))
+    parts = (first, *extra, (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from support import settings_of, write_image
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import load
 from gan_aug.data.settle import named
 from gan_aug.data.source import Source
@@ -107,11 +106,6 @@ def test_one_class_against_the_rest(root: Path, tmp_path: Path) -> None:
     assert source.classes.positive == "a"
     rest = source.train.of_class("other").paths.tolist()
     assert {path.split("/")[1] for path in rest} == {"b", "c"}
-
-
-def test_of_three_classes_the_setting_that_makes_two_is_named() -> None:
-    with pytest.raises(GanAugError, match=re.escape("data.classes=[a,other]")):
-        Classes(("a", "b", "c"), "a")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from gan_aug.study.settle import settle_study
         (("a", "b\n"), None, "cannot name a class"),
         (("a", "b "), None, "'b ' cannot name a class, .*; rename it: .*not at an end"),
         (("a", "b"), "c", r"data\.positive=c: is none of the classes a, b"),
-        (("a", "b", "c"), "b", "of 3 classes none is the positive one"),
+        (("a", "b", "c"), "b", r"of 3 classes none is .*data\.classes=\[b,other\]"),
     ],
 )
 def test_names_that_are_refused(names: tuple[str, ...], positive: str | None, message: str) -> None:

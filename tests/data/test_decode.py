@@ -6,13 +6,13 @@ import ast
 import io
 import os
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from odd_files import png
 from PIL import Image, ImageOps
 from support import ROOT, write_image
 
@@ -81,7 +81,7 @@ def deep_colour(largest: int, kind: int) -> bytes:
     if kind != 2:
         pixels[..., -1] = 65535
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    return chunks((grey.shape[1], grey.shape[0], 16, kind), rows)
+    return png((grey.shape[1], grey.shape[0], 16, kind), rows)
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
@@ -247,21 +247,9 @@ def test_a_transparent_grey_of_few_bits(bits: int) -> None:
     largest = 2**bits - 1
     values = np.array([0, 1, largest, largest, 1, 0, 1, 1], np.uint8)
     row = np.packbits(np.unpackbits(values[:, None], axis=1)[:, -bits:]).tobytes()
-    data = chunks((8, 1, bits, 0), b"\0" + row, (b"tRNS", struct.pack(">H", largest)))
+    data = png((8, 1, bits, 0), b"\0" + row, (b"tRNS", struct.pack(">H", largest)))
     found = np.asarray(read_picture(data, 64, 1)[0])[0]
     assert found.tolist() == [0 if v in (0, largest) else 255 // largest for v in values.tolist()]
-
-
-def chunks(header: tuple[int, int, int, int], rows: bytes, *extra: tuple[bytes, bytes]) -> bytes:
-    """A PNG of width, height, bits and colour type."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + check
-
-    first = (b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0))
-    parts = (first, *extra, (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 700), (97, 61), (61, 97), (64, 64)])
@@ -298,7 +286,7 @@ def lying() -> dict[str, bytes]:
             found[name] = taller(data, place, ">H")
             found[f"{name}, cut but ended"] = data[: len(data) // 3 * 2] + b"\xff\xd9"
     rows = b"".join(b"\0" + row.tobytes() for row in COLOUR)
-    found["PNG"] = chunks((96, 256, 8, 2), rows)
+    found["PNG"] = png((96, 256, 8, 2), rows)
     data = tiff(COLOUR, photometric="rgb")
     found["TIFF"] = taller(
         data, tifffile.TiffFile(io.BytesIO(data)).pages[0].tags[257].valueoffset, "<I"
@@ -334,7 +322,7 @@ def test_a_black_png_is_sound() -> None:
     for kind in (0, 2, 4, 6):
         rows = b"\0" * (1 + 16 * {0: 1, 2: 3, 4: 2, 6: 4}[kind])
         first = b"\0" + b"\xff" * (len(rows) - 1)
-        assert decode(chunks((16, 3, 8, kind), first + 2 * rows), 16, 1).max() == 255
+        assert decode(png((16, 3, 8, kind), first + 2 * rows), 16, 1).max() == 255
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support import BINARY
+from tables import table, with_hashes, with_values
 
 from gan_aug.data.held_out import (
     HeldOut,
@@ -22,27 +23,6 @@ from gan_aug.runtime.errors import GanAugError
 
 PARTS = ("classifier", "reference", "baseline")
 SUBSET = {"normal": 40, "pneumonia": 40}
-
-
-def table(per_class: int, name: str) -> ImageTable:
-    """Three images a patient."""
-    n = 2 * per_class
-    labels = np.repeat([0, 1], per_class).astype(np.int64)
-    return ImageTable(
-        images=np.arange(n, dtype=np.uint16).astype(np.uint8)[:, None, None, None].repeat(4, 2),
-        labels=labels,
-        patients=np.array([f"{BINARY.names[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
-        paths=np.array([f"{name}/{i}" for i in range(n)]),
-        hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
-        classes=BINARY,
-    )
-
-
-def with_values(t: ImageTable, column: str, rows: dict[int, str]) -> ImageTable:
-    values = getattr(t, column).astype(object)
-    for row, value in rows.items():
-        values[row] = value
-    return dataclasses.replace(t, **{column: values.astype(str)})
 
 
 def draw(number: int = 0, **changes: Any) -> Splits:
@@ -151,7 +131,7 @@ def test_test_development_and_set_aside_images_are_never_used() -> None:
 
 def test_an_image_that_is_also_a_test_image_is_never_used() -> None:
     copies = {row: f"hash-test-{row // 10}" for row in range(0, 300, 10)}
-    splits = draw(train=with_values(table(300, "train"), "hashes", copies))
+    splits = draw(train=with_hashes(table(300, "train"), copies))
     for name in PARTS:
         hashes = getattr(held_out(splits, 20), name).hashes.tolist()
         assert not [h for h in hashes if h.startswith("hash-test")]
@@ -199,7 +179,7 @@ def test_patients_linked_by_a_copy_stay_on_one_side() -> None:
         for i in range(30):
             first = 300 * label + 6 * i
             links |= {first: f"twin-{label}-{i}", first + 3: f"twin-{label}-{i}"}
-    source = with_values(table(300, "train"), "hashes", links)
+    source = with_hashes(table(300, "train"), links)
     pairs = [{str(source.patients[r]), str(source.patients[r + 3])} for r in list(links)[::2]]
     whole = 0
     for number in range(10):
@@ -235,7 +215,7 @@ ALL = dict.fromkeys(BINARY)
 
 def test_validation_images_join_where_too_few_are_left(capsys: pytest.CaptureFixture[str]) -> None:
     copies = {0: "hash-val-3", 45: "hash-val-48"}  # of other patients; each image counts once
-    splits = draw(subset=ALL, validation=with_values(table(45, "val"), "hashes", copies))
+    splits = draw(subset=ALL, validation=with_hashes(table(45, "val"), copies))
     with pytest.raises(GanAugError, match="only 0 normal images"):
         held_out(splits)
     found = held_out(splits, 30, validation=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import unicodedata
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from odd_files import dicom
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
-from pydicom.pixels.processing import convert_color_space
-from pydicom.uid import JPEGBaseline8Bit
 from support import ROOT, write_image
 
 from gan_aug.data.image_table import ImageTable
@@ -126,91 +123,6 @@ def every(source: Source) -> np.ndarray:
     tables = source.tables().values()
     order = np.argsort(np.concatenate([table.paths for table in tables]))
     return np.concatenate([table.images for table in tables])[order].astype(int)
-
-
-def test_03_colour_dicom_is_the_png(root: Path, read: Read) -> None:
-    for name in ("A", "B"):
-        for i in range(6):
-            rgb = noise(name, i, shape=(10, 12, 3)).repeat(4, 0).repeat(4, 1)
-            for kind in ("png", "dcm"):
-                (root / kind / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rgb).save(root / "png" / name / f"{i}.png")
-            ybr = dicom(
-                convert_color_space(rgb, "RGB", "YBR_FULL"),
-                patient=f"{name}{i}",
-                PhotometricInterpretation="YBR_FULL",
-            )
-            (root / "dcm" / name / f"{i}.dcm").write_bytes(ybr)
-    png, dcm = (read(f"data.root={root / kind}") for kind in ("png", "dcm"))
-    assert png.channels == dcm.channels == 3
-    assert np.abs(every(png) - every(dcm)).max() <= 2
-
-
-def test_03_grey_as_a_colour_jpeg_is_grey(root: Path, read: Read) -> None:
-    grey = np.full((40, 48, 3), 123, np.uint8)
-    jpeg = io.BytesIO()
-    Image.fromarray(grey).save(jpeg, "JPEG", subsampling=1, quality=95)
-    for name in ("A", "B"):
-        (root / name).mkdir()
-        for i in range(6):
-            data = dicom(
-                grey,
-                patient=f"{name}{i}",
-                syntax=JPEGBaseline8Bit,
-                frame=jpeg.getvalue(),
-                PhotometricInterpretation="YBR_FULL_422",
-                InstanceNumber=i,
-            )
-            (root / name / f"{i}.dcm").write_bytes(data)
-    source = read()
-    assert source.channels == 1
-    assert (every(source) == 123).all()
-
-
-def test_05_black_stands_for_what_is_transparent(root: Path, read: Read) -> None:
-    for name in ("A", "B"):
-        (root / name).mkdir()
-        for i in range(6):
-            rgba = noise(name, i, shape=(64, 64, 4))
-            rgba[..., 3] = 0
-            rgba[16:48, 16:48] = [90, 140, 60, 255]
-            Image.fromarray(rgba).save(root / name / f"{i}.png")
-    # One picture for all: as one patient they could not be cut.
-    images = every(read("data.patient_regex='(\\d+)'"))
-    assert (images == images[0]).all()
-    assert not images[0][:, :3].any()
-    assert images[0][:, 8, 8].tolist() == [90, 140, 60]
-
-
-def test_09_pages_are_refused(root: Path, read: Read) -> None:
-    two(root)
-    for name in ("A", "B"):
-        pages = [Image.fromarray(noise(name, i)) for i in range(2)]
-        Image.new("L", (50, 40)).save(root / name / "x.tiff", save_all=True, append_images=pages)
-    with pytest.raises(GanAugError, match=r"A/x\.tiff: .*3 pages or frames"):
-        read("data.on_bad_file=error")
-    source = read("data.on_bad_file=skip")
-    assert counts(source) == {"A": 6, "B": 6}
-    assert sorted(source.notes.bad_files_skipped) == ["A/x.tiff", "B/x.tiff"]
-
-
-def test_10_an_empty_tag_is_an_absent_one(root: Path, read: Read) -> None:
-    for name in ("A", "B"):
-        (root / name).mkdir()
-        for i in range(6):
-            window = {"WindowCenter": None, "WindowWidth": None}
-            rescale = {"RescaleSlope": None, "RescaleIntercept": None}
-            pixels = noise(name, i)
-            (root / name / f"{i}.png.dcm").write_bytes(
-                dicom(
-                    pixels.astype(np.uint16), patient=f"{name}{i}", **(window, rescale, {})[i % 3]
-                )
-            )
-            (root / "png" / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(root / "png" / name / f"{i}.png")
-    (root / "png").rename(root.parent / "png")
-    png = every(read(f"data.root={root.parent / 'png'}"))
-    assert np.abs(every(read("data.on_bad_file=error")) - png).max() <= 1
 
 
 def computed_tomography(root: Path) -> np.ndarray:
@@ -319,14 +231,10 @@ def test_masks_on_faces_are_classes(root: Path, read: Read) -> None:
     assert read().notes.warnings == []
 
 
-def test_a_pattern_that_leaves_out_everything_is_named(root: Path, read: Read) -> None:
+def test_a_pattern_that_leaves_out_everything_or_nothing_is_named(root: Path, read: Read) -> None:
     two(root)
     with pytest.raises(GanAugError, match=r"no folder with images; data\.exclude leaves files out"):
         read("data.exclude=['*']")
-
-
-def test_a_pattern_that_leaves_out_nothing_is_named(root: Path, read: Read) -> None:
-    two(root)
     (warning,) = read("data.exclude=[*_msk*]").notes.warnings
     assert warning.startswith("data.exclude=*_msk*: leaves out no file")
 
@@ -531,79 +439,12 @@ def test_18_folders_of_patients(root: Path, read: Read, pattern: str) -> None:
     assert not set(source.train.patients.tolist()) & set(source.test.patients.tolist())
 
 
-def folds(root: Path) -> None:
-    for fold in ("fold1", "fold2", "fold3"):
-        two(root / fold)
-    write_image(root / "fold1" / "overview.png", 1)
-
-
-def sites_of_which_one_lacks_a_class(root: Path) -> None:
-    two(root / "Seoul", names=("benign", "malignant"))
-    two(root / "Busan", names=("benign", "malignant", "normal"))
-
-
-def folds_of_splits(root: Path) -> None:
-    for fold in ("1", "2"):
-        for split in ("train", "test"):
-            two(root / fold / split)
-
-
-def folds_that_lack_classes(root: Path) -> None:
-    for fold, names in (("1", "AB"), ("2", "AC"), ("3", "BC")):
-        two(root / fold, names=tuple(names))
-
-
-def patients_above_their_classes(root: Path) -> None:
-    for i in range(8):
-        pictures(root / f"p{i}" / "AB"[i % 2], 2)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        folds,
-        sites_of_which_one_lacks_a_class,
-        folds_of_splits,
-        folds_that_lack_classes,
-        patients_above_their_classes,
-    ],
-)
-def test_folders_that_repeat_the_classes_are_none(
-    root: Path, read: Read, make: Callable[[Path], None]
-) -> None:
-    make(root)
-    with pytest.raises(GanAugError, match="hold the same folders .* not taken for classes"):
-        read()
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("trainA", "trainB", "testA", "testB"),
-        ("train2017", "val2017"),
-        ("A_train", "B_train", "A_test", "B_test"),
-        ("TRAINING set", "TESTING set"),
-    ],
-)
-def test_names_that_contain_splits(root: Path, read: Read, names: tuple[str, ...]) -> None:
-    two(root, names=names)
-    with pytest.raises(GanAugError, match="are named like splits, so they are not taken"):
-        read()
-
-
 @pytest.mark.parametrize("names", [("test positive", "test negative"), ("training", "valve")])
 def test_classes_whose_names_contain_one_split(
     root: Path, read: Read, names: tuple[str, ...]
 ) -> None:
     two(root, names=names)
     assert counts(read()) == dict.fromkeys(names, 6)
-
-
-def test_splits_in_camel_case(root: Path, read: Read) -> None:
-    two(root / "trainSet")
-    two(root / "testSet")
-    with pytest.raises(GanAugError, match="trainSet/ .* named like splits"):
-        read()
 
 
 def test_what_gan_aug_wrote_is_not_read(root: Path, read: Read) -> None:
@@ -643,92 +484,89 @@ def test_splits_below_their_classes(root: Path, read: Read) -> None:
     assert source.notes.files_skipped == {"A/loose.png": "an image outside the class folders"}
 
 
-def test_classes_that_are_called_as_splits_are(root: Path, read: Read) -> None:
-    two(root, 8, ("test", "control"))
-    assert counts(read()) == {"test": 8, "control": 8}
-
-
-def test_classes_of_patients_that_are_called_as_splits_are(root: Path, read: Read) -> None:
+@pytest.mark.parametrize("folder", ["", "{}{}"], ids=["images", "folders of patients"])
+def test_classes_that_are_called_as_splits_are(root: Path, read: Read, folder: str) -> None:
     for name in ("test", "control"):
-        for patient in range(8):
-            pictures(root / name / f"{name}{patient}", 1)
+        for i in range(8):
+            pictures(root / name / folder.format(name, i), 1, f"{i}")
     assert counts(read()) == {"test": 8, "control": 8}
 
 
-def unlabelled_splits(root: Path) -> None:
-    two(root, names=("train", "test"))
+def under(*parts: str) -> list[str]:
+    """Return the paths that lead through a word of each part: a/c, a/d, b/c, b/d of a b, c d."""
+    return ["/".join(path) for path in product(*(part.split() for part in parts))]
 
 
-def only_a_folder_above(root: Path) -> None:
-    two(root / "Dataset_with_GT")
+REPEATED = "hold the same folders .* not taken for classes"
+LIKE_SPLITS = "are named like splits, so they are not taken"
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "folds": (["fold1", *under("fold1 fold2 fold3", "A B")], REPEATED),
+    "sites of which one lacks a class": (
+        [*under("Seoul", "benign malignant"), *under("Busan", "benign malignant normal")],
+        REPEATED,
+    ),
+    "folds of splits": (under("1 2", "train test", "A B"), REPEATED),
+    "folds that lack classes": (["1/A", "1/B", "2/A", "2/C", "3/B", "3/C"], REPEATED),
+    "patients above their classes": ([f"p{i}/{'AB'[i % 2]}" for i in range(8)], REPEATED),
+    "splits of classes": (["trainA", "trainB", "testA", "testB"], LIKE_SPLITS),
+    "splits of a year": (["train2017", "val2017"], LIKE_SPLITS),
+    "classes of splits": (["A_train", "B_train", "A_test", "B_test"], LIKE_SPLITS),
+    "sets": (["TRAINING set", "TESTING set"], LIKE_SPLITS),
+    "camel case": (under("trainSet testSet", "A B"), LIKE_SPLITS),
+    "splits without classes": (
+        ["train", "test"],
+        "test/ and train/ hold images and no class folders; make a folder for",
+    ),
+    "a folder above": (
+        under("Dataset_with_GT", "A B"),
+        "only the class Dataset_with_GT; .* name the folder that holds",
+    ),
+    "images alone": (["images"], "only the class images; .* say in data.table what each image is"),
+    "a test folder beside classes": (
+        ["A", "B", *under("test", "A B")],
+        "named as splits, test/ stand without training images",
+    ),
+    "a val folder in train": (
+        under("train train/val test", "A B"),
+        "named as splits, train/val/ stand without",
+    ),
+    "images of test in a class": (
+        ["A", "B", "A/test"],
+        "A/test/ is named as a split, and A/ has no train/",
+    ),
+    "another case in another split": (
+        [*under("train", "NORMAL ILL"), *under("test", "Normal ILL")],
+        "test has the class Normal where others have NORMAL",
+    ),
+    "a class of other files": (
+        ["A", "B", "C/scan.nii"],
+        r"C/ stands among the class folders and has no image; scan\.nii",
+    ),
+    "packed": (
+        ["A.zip", "B.zip"],
+        r"has no folder with images; unpack A\.zip; it needs a folder for",
+    ),
+    "pointers of git lfs": (
+        ["A", "B/b.png"],
+        r"class B can be read; .*stands for an image that git lfs pull",
+    ),
+    "a class without its train": (
+        ["A/train", "A/test", "B"],
+        "A/test/ is named as a split, and B/ has no train/",
+    ),
+}
+"""Folders of images, and files that are none; and what is said of them."""
 
 
-def only_images(root: Path) -> None:
-    pictures(root / "images")
-
-
-def classes_beside_a_val_folder_in_train(root: Path) -> None:
-    for folder in ("train", "train/val", "test"):
-        two(root / folder)
-
-
-def images_of_test_in_class_folders(root: Path) -> None:
-    two(root)
-    two(root / "A", names=("test",))
-
-
-def other_case_in_another_split(root: Path) -> None:
-    two(root / "train", names=("NORMAL", "ILL"))
-    two(root / "test", names=("Normal", "ILL"))
-
-
-def classes_beside_a_test_folder(root: Path) -> None:
-    two(root)
-    two(root / "test")
-
-
-def a_class_of_other_files(root: Path) -> None:
-    two(root)
-    (root / "C").mkdir()
-    (root / "C" / "scan.nii").write_bytes(b"x")
-
-
-def packed(root: Path) -> None:
-    for name in ("A.zip", "B.zip"):
-        (root / name).write_bytes(b"PK")
-
-
-def pointers_of_git_lfs(root: Path) -> None:
-    two(root)
-    for path in (root / "B").iterdir():
-        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
-
-
-def one_class_without_its_train(root: Path) -> None:
-    two(root / "A", names=("train", "test"))
-    pictures(root / "B")
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (unlabelled_splits, "test/ and train/ hold images and no class folders; make a folder for"),
-        (only_a_folder_above, "only the class Dataset_with_GT; .* name the folder that holds"),
-        (only_images, "only the class images; .* say in data.table what each image is"),
-        (classes_beside_a_test_folder, "named as splits, test/ stand without training images"),
-        (classes_beside_a_val_folder_in_train, "named as splits, train/val/ stand without"),
-        (images_of_test_in_class_folders, "A/test/ is named as a split, and A/ has no train/"),
-        (other_case_in_another_split, "test has the class Normal where others have NORMAL"),
-        (a_class_of_other_files, r"C/ stands among the class folders and has no image; scan\.nii"),
-        (packed, r"has no folder with images; unpack A\.zip; it needs a folder for"),
-        (pointers_of_git_lfs, r"class B can be read; .*stands for an image that git lfs pull"),
-        (one_class_without_its_train, "A/test/ is named as a split, and B/ has no train/"),
-    ],
-)
-def test_layouts_that_are_refused(
-    root: Path, read: Read, make: Callable[[Path], None], message: str
-) -> None:
-    make(root)
+@pytest.mark.parametrize("layout", REFUSED)
+def test_layouts_that_are_refused(layout: str, root: Path, read: Read) -> None:
+    places, message = REFUSED[layout]
+    for place in (root / place for place in places):
+        if place.suffix:
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+        else:
+            pictures(place)
     with pytest.raises(GanAugError, match=message) as caught:
         read()
     assert "\n" not in str(caught.value)

@@ -40,3 +40,17 @@ def test_images_that_are_like_none_of_others() -> None:
     rows, other, alike = nearest_alike(images[:3], others)
     assert (rows.tolist(), other.tolist()) == ([1], [3])
     assert alike[0] > 0.999
+
+
+def test_near_duplicates_are_images_saved_again() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, 1, 32, 32), np.uint8)
+    brighter = (images[3] * 0.8 + 40).astype(np.uint8)
+    noisy = (images[7].astype(int) + random.integers(-6, 7, (1, 32, 32))).clip(0, 255)
+    flat = np.full((2, 1, 32, 32), 7, np.uint8)
+    groups = near_duplicates(
+        np.concatenate([images, brighter[None], noisy[None].astype(np.uint8), flat])
+    )
+    assert groups[40] == groups[3]
+    assert groups[41] == groups[7]
+    assert len(set(groups.tolist())) == 42  # two flat images are not alike: they show nothing

@@ -7,28 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import BINARY
+from tables import table, with_hashes
 
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint, make_splits
 from gan_aug.runtime.errors import GanAugError
 
 SUBSET = {"normal": 30, "pneumonia": 30}
-
-
-def table(per_class: int, name: str) -> ImageTable:
-    """Three images a patient."""
-    n = 2 * per_class
-    labels = np.repeat([0, 1], per_class).astype(np.int64)
-    return ImageTable(
-        images=np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(4, 2),
-        labels=labels,
-        patients=np.array([f"{BINARY.names[k]}{name}{i // 3}" for i, k in enumerate(labels)]),
-        paths=np.array([f"{name}/{i}" for i in range(n)]),
-        hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
-        classes=BINARY,
-    )
 
 
 def source(**changes: Any) -> Source:
@@ -38,13 +23,6 @@ def source(**changes: Any) -> Source:
 def cut(data: Source, draw: int = 0, **changes: Any) -> Splits:
     settings = {"subset": SUBSET, "development_per_class": 6, "val_per_class": 12} | changes
     return make_splits(data, draw, **settings)
-
-
-def with_hash(t: ImageTable, rows: dict[int, str]) -> ImageTable:
-    hashes = t.hashes.astype(object)
-    for row, value in rows.items():
-        hashes[row] = value
-    return dataclasses.replace(t, hashes=hashes.astype(str))
 
 
 def test_counts_are_what_was_asked_for() -> None:
@@ -118,7 +96,7 @@ def test_the_development_set_is_the_same_for_every_draw() -> None:
 def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
     """Copies under another patient's name: they must not bridge the cut either."""
     copies = dict.fromkeys((0, 30, 60), "twin") | {100: "other", 140: "other"}
-    data = source(train=with_hash(table(90, "train"), copies))
+    data = source(train=with_hashes(table(90, "train"), copies))
     for draw in range(8):
         splits = cut(data, draw, subset={"normal": None, "pneumonia": None})
         check_disjoint(splits)
@@ -129,7 +107,7 @@ def test_a_duplicate_counts_once_and_stays_on_one_side() -> None:
 
 
 def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
-    data = source(train=with_hash(table(90, "train"), {0: "twin", 30: "twin"}))
+    data = source(train=with_hashes(table(90, "train"), {0: "twin", 30: "twin"}))
     for draw in range(8):
         splits = cut(
             data, draw, subset={"normal": None, "pneumonia": None}, development_per_class=0
@@ -140,7 +118,7 @@ def test_a_copy_that_is_left_out_still_links_its_patients() -> None:
 
 
 def test_a_copy_of_a_test_image_leaves_training() -> None:
-    data = source(train=with_hash(table(90, "train"), {5: "hash-test-0", 100: "hash-test-30"}))
+    data = source(train=with_hashes(table(90, "train"), {5: "hash-test-0", 100: "hash-test-30"}))
     splits = cut(data, subset={"normal": None, "pneumonia": None}, development_per_class=0)
     assert splits.notes["duplicates"]["train_copies_of_held_out_images"] == 2
     held = set(splits.test.hashes.tolist())
@@ -149,14 +127,14 @@ def test_a_copy_of_a_test_image_leaves_training() -> None:
 
 
 TWO_CLASSES = {
-    "in training": source(train=with_hash(table(90, "train"), {0: "same", 100: "same"})),
+    "in training": source(train=with_hashes(table(90, "train"), {0: "same", 100: "same"})),
     "in training and test": source(
-        train=with_hash(table(90, "train"), {0: "same"}),
-        test=with_hash(table(20, "test"), {30: "same"}),
+        train=with_hashes(table(90, "train"), {0: "same"}),
+        test=with_hashes(table(20, "test"), {30: "same"}),
     ),
     "in validation and test": source(
-        validation=with_hash(table(20, "validation"), {0: "same"}),
-        test=with_hash(table(20, "test"), {30: "same"}),
+        validation=with_hashes(table(20, "validation"), {0: "same"}),
+        test=with_hashes(table(20, "test"), {30: "same"}),
     ),
 }
 
@@ -170,7 +148,9 @@ def test_one_image_in_two_classes_is_refused(where: str) -> None:
 
 
 def test_how_many_images_are_in_two_classes_is_said() -> None:
-    data = source(train=with_hash(table(90, "train"), {0: "a", 100: "a", 1: "b", 2: "b", 101: "b"}))
+    data = source(
+        train=with_hashes(table(90, "train"), {0: "a", 100: "a", 1: "b", 2: "b", 101: "b"})
+    )
     match = r"train/0 and train/100: .*\(2 such images in all\)"
     with pytest.raises(GanAugError, match=match):
         cut(data)
@@ -194,7 +174,7 @@ def test_all_copies_of_an_image_in_two_classes_are_left_out(where: str) -> None:
 
 def test_a_class_may_not_vanish_because_all_its_images_are_in_another_too() -> None:
     test = table(2, "test")
-    data = source(test=with_hash(test, {0: "a", 1: "b", 2: "a", 3: "b"}))
+    data = source(test=with_hashes(test, {0: "a", 1: "b", 2: "a", 3: "b"}))
     with pytest.raises(GanAugError, match="leaves no test images of normal"):
         cut(data, on_conflict="drop", development_per_class=0)
 
@@ -232,7 +212,7 @@ def test_a_patient_on_both_sides_is_caught(side: str) -> None:
 @pytest.mark.parametrize("other", ["validation", "test", "development", "internal"])
 def test_a_duplicate_across_splits_is_caught(other: str) -> None:
     splits = cut(source(), internal_per_class=12)
-    leaked = with_hash(getattr(splits, other), {0: str(splits.train.hashes[0])})
+    leaked = with_hashes(getattr(splits, other), {0: str(splits.train.hashes[0])})
     with pytest.raises(GanAugError, match=f"the same image is in training and in {other}"):
         check_disjoint(dataclasses.replace(splits, **{other: leaked}))
 
@@ -241,7 +221,7 @@ def test_the_fingerprint_is_of_content() -> None:
     data = source()
     moved = dataclasses.replace(data.train, paths=np.array([f"x/{p}" for p in data.train.paths]))
     assert source(train=moved).fingerprint() == data.fingerprint()
-    changed = with_hash(data.train, {0: "new"})
+    changed = with_hashes(data.train, {0: "new"})
     assert source(train=changed).fingerprint() != data.fingerprint()
     relabelled = dataclasses.replace(data.train, labels=1 - data.train.labels)
     assert source(train=relabelled).fingerprint() != data.fingerprint()

@@ -131,11 +131,6 @@ def test_an_unknown_class_is_refused(
         read_set(folder, None, 16, splits)
 
 
-def test_too_few_images(folder: Path, splits: Splits) -> None:
-    with pytest.raises(GanAugError, match=r"data\.synthetic\.count=10.*has 9 pneumonia"):
-        read_set(folder, 10, 16, splits)
-
-
 def test_too_few_images_are_refused_before_any_is_read(
     tmp_path: Path, images: dict[str, np.ndarray], splits: Splits
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from support import TINY_QUALITY, run_command, settings_of, write_image
 
-from gan_aug.data.exported import ExportedDraw
+from gan_aug.data.origin import ExportedDraw
 from gan_aug.data.prepare import load
 from gan_aug.evaluation.subject import Subject, load_subject, with_data
 from gan_aug.runtime.errors import GanAugError

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from support import TINY_STUDY, run_command, settings_of, settled_study, write_image
 
-from gan_aug.data.exported import ExportedDraw
 from gan_aug.data.image_table import ImageTable, concatenate
+from gan_aug.data.origin import ExportedDraw
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.arguments import with_list

@@ -24,10 +24,10 @@ import numpy as np
 from pydantic import Field
 
 from gan_aug.data.decode import Decoded
-from gan_aug.data.exported import DRAW_FILE, ExportedDraw
 from gan_aug.data.external_files import decode_set, digest, files_by_class, find_set, unread_of
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.near_duplicates import nearest_alike
+from gan_aug.data.origin import DRAW_FILE, ExportedDraw
 from gan_aug.data.prepare import load
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits

@@ -1,4 +1,4 @@
-"""What a model was fitted on, as checkpoints, shared GANs and synthetic sets say it."""
+"""What a model was fitted on, and what lies beside images and says where they come from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gan_aug.data.classes import is_class_name
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.stored_model import Part, Stored
 
-MANIFEST = "manifest.json"
+MANIFEST, DRAW_FILE = "manifest.json", "draw.json"
 AGAIN = "generate the set again"
 """What to do about a set that is damaged."""
-MOST_CLASSES = 1000
-_MOST_MANIFEST = 256 * 2**20
-"""Bytes: it has a line for each image of the set, and for each that its generator saw."""
+_MOST_CLASSES = 1000
+_MOST_BYTES = 256 * 2**20
+"""Of a file beside images: it has a line for each image, and for each that a generator saw."""
 _FILE = re.compile(r"([^/]+)/\w[\w-]*\.png")
 
 
@@ -36,8 +36,11 @@ def _in_set(name: str) -> str:
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Hashes = Annotated[list[Sha256], Field(min_length=1)]
 ClassName = Annotated[str, AfterValidator(_names_a_folder)]
+ClassNames = Annotated[list[ClassName], Field(min_length=1, max_length=_MOST_CLASSES)]
 ImageName = Annotated[str, AfterValidator(_in_set)]
+Side = Annotated[int, Field(ge=1, le=2**14)]
 
 
 class Origin(Part):
@@ -54,17 +57,41 @@ class Origin(Part):
     model: str
     data: str
     train_class: ClassName | None
-    classes: Annotated[list[ClassName], Field(max_length=MOST_CLASSES)]
+    classes: ClassNames
     makes: dict[ClassName, list[ClassName]]
     source_hashes: list[Sha256]
     draw: int
     training_seed: int
     data_fingerprint: str
-    seen_hashes: Annotated[list[Sha256], Field(min_length=1)]
+    seen_hashes: Hashes
     synthetic: dict[str, Any] | None
 
 
-class Manifest(Origin, Stored):
+class BesideImages(Stored):
+    """What a file beside images says of them; it may come from anyone."""
+
+    NAME: ClassVar[str]
+    NO_FOLDER: ClassVar[str]
+    NO_FILE: ClassVar[str]
+    DAMAGED: ClassVar[str]
+    """What to do about either."""
+
+    @classmethod
+    def of(cls, folder: Path, key: str) -> Self:
+        """Read the one of a folder that a setting, `key`, names.
+
+        Raises:
+            GanAugError: there is none, or it is damaged, names files outside the folder or does not
+                say what a generator saw.
+        """
+        if not folder.is_dir():
+            raise GanAugError(f"{key}={folder}: no such folder; {cls.NO_FOLDER}")
+        if not (folder / cls.NAME).exists():
+            raise GanAugError(f"{key}={folder}: has no {cls.NAME}; {cls.NO_FILE}")
+        return cls.read(folder / cls.NAME, cls.DAMAGED, _MOST_BYTES)
+
+
+class Manifest(Origin, BesideImages):
     """What a synthetic set says of itself, and what its generator was fitted on.
 
     Attributes:
@@ -75,14 +102,18 @@ class Manifest(Origin, Stored):
         sources: the same to that of the real image that it was translated from; empty: of none.
     """
 
-    WHAT: ClassVar[str] = "manifest of a synthetic set"
+    WHAT = "manifest of a synthetic set"
+    NAME = MANIFEST
+    NO_FOLDER = "name a synthetic/ of a GAN run"
+    NO_FILE = "only sets written by gan_aug.train or gan_aug.generate can be used"
+    DAMAGED = AGAIN
 
     checkpoint_sha256: Sha256
     seed: int
     chosen_by: str | None
     data_settings: dict[str, Any]
     count: dict[str, int]
-    image_size: Annotated[int, Field(ge=1, le=2**14)]
+    image_size: Side
     channels: Literal[1, 3]
     files: Annotated[dict[ImageName, Sha256], Field(min_length=1)]
     sources: dict[str, Sha256]
@@ -94,24 +125,38 @@ class Manifest(Origin, Stored):
             raise PydanticCustomError("sources", said)
         return self
 
-    @classmethod
-    def of(cls, folder: Path, key: str) -> Self:
-        """Read the manifest of a set that a setting, `key`, names.
-
-        Raises:
-            GanAugError: not a synthetic set, a damaged one, or one whose manifest names files
-                outside it or does not say what its generator saw.
-        """
-        if not folder.is_dir():
-            raise GanAugError(f"{key}={folder}: no such folder; name a synthetic/ of a GAN run")
-        if not (folder / MANIFEST).exists():
-            raise GanAugError(
-                f"{key}={folder}: has no {MANIFEST}; "
-                "only sets written by gan_aug.train or gan_aug.generate can be used"
-            )
-        return cls.read(folder / MANIFEST, AGAIN, _MOST_MANIFEST)
-
     @property
     def seen(self) -> set[str]:
         """Hashes of all real images that the images were made from."""
         return {*self.seen_hashes, *self.sources.values()}
+
+
+class ExportedDraw(BesideImages):
+    """Which draw some images are of.
+
+    `gan_aug.export` writes it. Who makes images from the draw's copies it beside them.
+
+    Attributes:
+        data_fingerprint: of the whole data set.
+        classes: in the order of their labels.
+        seen_hashes: of the draw's training images, as `ImageTable.hashes` has them.
+        image_size: pixels of a side of the files; null: they are the originals.
+        data_settings: settings of the data set; see `gan_aug.data.stored`.
+    """
+
+    WHAT = "description of an exported draw"
+    NAME = DRAW_FILE
+    NO_FOLDER = f"name one that holds {DRAW_FILE}"
+    NO_FILE = (
+        "copy it there from the exported draw that the images were made from (gan_aug.export "
+        "writes it)"
+    )
+    DAMAGED = "copy it again from the exported draw"
+
+    data_fingerprint: str
+    draw: Annotated[int, Field(ge=0)]
+    classes: ClassNames
+    seen_hashes: Hashes
+    image_size: Side | None
+    channels: Literal[1, 3]
+    data_settings: dict[str, Any]

@@ -10,11 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from gan_aug.data.exported import DRAW_FILE, ExportedDraw
 from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
 from gan_aug.data.image_table import Images, ImageTable
-from gan_aug.data.origin import MANIFEST, Manifest, Origin
+from gan_aug.data.origin import DRAW_FILE, MANIFEST, ExportedDraw, Manifest, Origin
 from gan_aug.data.prepare import cut, load, prepare
 from gan_aug.data.settle import named, with_other_classes
 from gan_aug.data.splits import Splits

@@ -12,8 +12,8 @@ import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
-from gan_aug.data.exported import DRAW_FILE, ExportedDraw
 from gan_aug.data.image_table import ImageTable
+from gan_aug.data.origin import DRAW_FILE, ExportedDraw
 from gan_aug.data.prepare import cut, load
 from gan_aug.data.sources.tree import IMAGES
 from gan_aug.data.splits import Splits
