@@ -287,6 +287,40 @@ def test_a_path_in_any_letters_needs_no_quotes(value: str) -> None:
     assert composed("train", *for_hydra([f"data.root={value}"], "")).data.root == value
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("data.root= /x", "data.root=/x"),
+        ("data.root = /x", "data.root=/x"),
+        ("data.root=내 사진", "'data.root=내 사진'"),
+        (
+            "study.steps={max: 9, choose: validation} -m",
+            "'study.steps={max: 9, choose: validation}'",
+        ),
+        ("data.root=my xrays", "'data.root=my xrays'"),
+    ],
+)
+def test_a_value_with_spaces_is_told_how(typed: str, told: str) -> None:
+    """A shell makes several arguments of it."""
+    with pytest.raises(GanAugError, match="is no setting; write KEY=VALUE") as error:
+        for_hydra(["+study=own", *typed.split()], "")
+    assert str(error.value).endswith(f"; if it belongs together, type {told}")
+
+
+def test_a_home_folder_and_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells expand no ~ behind a KEY=."""
+    monkeypatch.setenv("HOME", "/home/me")
+    for typed in ("data.root=~/xrays", "data.root=~/흉부 사진"):
+        root = composed("train", *for_hydra([typed], "")).data.root
+        assert root == typed.replace("data.root=~", "/home/me")
+    with pytest.raises(GanAugError, match="a setting has no dashes: data.root=x"):
+        for_hydra(["--data.root=x"], "")
+
+
+def test_what_must_be_given_is_named(command: Command) -> None:
+    assert_one_line(command("report"), "study_dir: is missing; type study_dir=VALUE")
+
+
 def test_what_is_no_setting(command: Command) -> None:
     assert_one_line(command("train", "김=3"), "김=3: is no setting", "KEY=VALUE")
     assert_one_line(

@@ -5,6 +5,7 @@ It has no Korean letters, and needs quotes around much that people type: data.ro
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -31,6 +32,7 @@ _NAMES = (
     r"arms\.[^.=]+\.real)"
 )
 """Settings that count by class, and others that name classes, or columns of a table."""
+_NO_SETTING = "is no setting; write KEY=VALUE, as in data.root=DIR"
 _WORDS = re.compile(r"[\w ./~-]+")
 """A name or path with no mark that Hydra's grammar reads."""
 _NEEDED = re.compile(
@@ -45,7 +47,7 @@ def for_hydra(typed: list[str], to_go_on: str) -> list[str]:
 
     `to_go_on`, what a user does after the command was stopped, names `resume=` where there is it.
     """
-    arguments = _with_options_first([_in_grammar(argument) for argument in joined(typed)])
+    arguments = _with_options_first([_in_grammar(argument) for argument in joined(typed)], typed)
     for argument in arguments:
         _check(argument)
         if argument.lstrip("+").startswith("resume=") and "resume=" not in to_go_on:
@@ -104,14 +106,14 @@ def quoting(argument: str) -> str:
             f"/); write {group}@{sound}={value}"
         )
     if not equals or not key.isascii() or " " in key:
-        return f"{argument}: is no setting; write KEY=VALUE, as in data.root=DIR"
+        return f"{argument}: {_NO_SETTING}"
     return (
         f"{argument}: its value has letters that need quotes (spaces, ' = {{ }} and the "
         f"like), or lacks a closing bracket; type {shlex.quote(quoted(key, value))}"
     )
 
 
-def _with_options_first(arguments: list[str]) -> list[str]:
+def _with_options_first(arguments: list[str], typed: list[str]) -> list[str]:
     """Put -m in front, and refuse unknown options in one line; argparse would print its usage."""
     # It also takes no settings on both sides of an option.
     multirun = [a for a in arguments if a in ("-m", "--multirun")]
@@ -119,11 +121,29 @@ def _with_options_first(arguments: list[str]) -> list[str]:
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
-        raise GanAugError(f"{message}; --help and --hydra-help list what there is")
+        dashed = re.search(r"--?(\w[\w.@/]*=.*)", message)
+        remedy = f"a setting has no dashes: {dashed[1]}" if dashed else "--help lists what there is"
+        raise GanAugError(f"{message}; {remedy}")
 
     parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(ordered)
+    _check_is_setting(parser.parse_args(ordered).overrides, typed)
     return ordered
+
+
+def _check_is_setting(overrides: list[str], typed: list[str]) -> None:
+    """Check that each is KEY=VALUE; what is not may be the rest of a value that needs quotes."""
+    for argument in overrides:
+        if "=" in argument or argument.startswith("~") or argument not in typed:
+            continue
+        end = start = typed.index(argument)
+        while end < len(typed) and re.match("=|[^-=][^=]*$", typed[end]):
+            end += 1
+        before, after = typed[:start][-1:], typed[start + 1 :][:1]
+        if before and re.match("[^-+=]+=", before[0]) and after[:1] != ["="]:
+            start -= 1
+        whole = re.sub(" *= *", "=", " ".join(typed[start:end]), count=1)
+        hint = f"; if it belongs together, type {shlex.quote(whole)}" if "=" in whole else ""
+        raise GanAugError(f"{argument}: {_NO_SETTING}{hint}")
 
 
 def _check(argument: str) -> None:
@@ -197,6 +217,9 @@ def _in_grammar(argument: str) -> str:
         return f"{key}=" + ",".join(quoted("", choice)[1:] for choice in _choices(value))
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
         return quoted(key, value)
+    if value.startswith("~/"):  # shells expand it in VALUE alone, not in KEY=VALUE
+        value = os.path.expanduser(value)
+        argument = f"{key}={value}"
     if key.isascii() and not value.isascii() and _WORDS.fullmatch(value):
         return quoted(key, value)
     return argument

@@ -27,7 +27,7 @@ from hydra.errors import (
 )
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_aug.runtime.arguments import for_hydra, quoting, with_list
 from gan_aug.runtime.errors import Diverged, GanAugError, error_line, innermost, one_line, see
@@ -167,6 +167,8 @@ def message_of(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={name}: is none of {', '.join(error.options)}; name one of them"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}: is missing; type {error.full_key}=VALUE"
     if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):
         argument = str(error).partition(_TO_APPEND)[2].strip()
         return _unknown(argument, error.__cause__) or message
