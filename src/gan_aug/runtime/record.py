@@ -84,6 +84,7 @@ class Run:
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
         threads: that this earlier part computed with.
+        away: loggers whose service did not answer: its other fits do not wait for it again.
         facts: what run.json says of it now; there once it is entered.
     """
 
@@ -111,6 +112,7 @@ class Run:
         self.finished = False
         self.before: list[Plain] = []
         self.threads: int | None = None
+        self.away = set[str]()
         self._earlier: RunRecord | None = None
         self._seconds_before = 0.0
 

@@ -117,7 +117,6 @@ class WandB(Service):
     """
 
     title, key = "W&B", "logger.wandb"
-    _unreachable: ClassVar[bool] = False  # by this process: once is enough to wait
 
     def __init__(self, fitting: Fitting, project: str, entity: str | None, offline: bool) -> None:
         require("wandb", self.key)
@@ -150,12 +149,12 @@ class WandB(Service):
             ),
         }
         run = None
-        if not (self.offline or WandB._unreachable):
+        if not self.offline and self.key not in self.fitting.run.away:
             try:
                 with _nobody_to_ask():
                     run = wandb.init(**options)
             except Exception as error:
-                WandB._unreachable = True
+                self.fitting.run.away.add(self.key)
                 warn(
                     f"{self.key}: {_reason(error)}; runs are kept in {folder / 'wandb'} and the "
                     "like, `wandb sync` sends them"
@@ -181,7 +180,6 @@ class MLflow(Service):
     """
 
     title, key = "MLflow", "logger.mlflow"
-    _away: ClassVar[set[str]] = set()  # addresses where nobody answered this process
 
     def __init__(self, fitting: Fitting, experiment: str, tracking_uri: str | None) -> None:
         require("mlflow", self.key)
@@ -193,7 +191,7 @@ class MLflow(Service):
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
         self.experiment_name, self.tracking_uri = experiment, uri
         self._sent: Mapping[str, str] = {}  # settings that the run has, of an earlier attempt
-        self.lost = uri in MLflow._away  # was said; waiting at every fit helps nobody
+        self.lost = self.key in fitting.run.away  # which was said
 
     def open(self) -> Logger:
         """Begin a run in the experiment, or go on with the one that has this identity."""
@@ -221,7 +219,7 @@ class MLflow(Service):
         try:
             experiment = client.get_experiment_by_name(self.experiment_name)
         except MlflowException:
-            MLflow._away.add(uri)
+            self.fitting.run.away.add(self.key)
             raise
         if experiment is None:
             with suppress(MlflowException):  # another process was faster
