@@ -28,7 +28,7 @@ from gan_aug.jobs.launching import (
     _is_of_the_multirun,
     _not_done,
     _refuse_other_settings,
-    failures,
+    ended_well,
     slots_of,
 )
 from gan_aug.jobs.pool import Ended, JobPool
@@ -175,10 +175,10 @@ def test_how_a_job_ended(
     assert Ended.of(code, path, stopping, len(earlier)) == Ended(state, code, reason)
 
 
-def test_hydra_is_told_of_every_failure() -> None:
-    (found,) = failures([job("draw_0"), job("draw_1")], {"draw_1": "why"})
+def test_the_first_failure_is_raised() -> None:
     with pytest.raises(GanAugError, match=r"^draw_1: why$"):
-        _ = found.return_value
+        ended_well([job("draw_0"), job("draw_1")], {"draw_1": "why"})
+    assert ended_well([job("draw_0")], {}) == []
 
 
 def test_jobs_that_a_cluster_did_not_finish_are_told(tmp_path: Path) -> None:

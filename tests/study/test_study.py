@@ -30,11 +30,14 @@ from support import (
 )
 
 from gan_aug.arms.check import check_settled_arms
+from gan_aug.data.classes import Classes
 from gan_aug.data.prepare import prepare
+from gan_aug.metrics.classification import decisions, metric_names
 from gan_aug.metrics.memorisation import OF_SOURCES
+from gan_aug.report.metrics import MeasuredFit
 from gan_aug.runtime.hardware import settle_precision
 from gan_aug.study import rules
-from gan_aug.study.draw import check_first
+from gan_aug.study.draw import _print_table, check_first
 from gan_aug.study.images import DrawImages
 from gan_aug.study.quality import DrawQuality
 
@@ -368,6 +371,10 @@ def test_finished_draws_are_skipped_and_the_others_done(
     assert (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns == before
     assert read(tmp_path / "s/draw_2/run.json")["status"] == "finished"
     assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * 2 * len(ARMS)
+    result = command("study", "-m", *STUDY, "draw=0", "study.steps=7", "study_dir=s")
+    assert "finished before, refused now" in result.stdout
+    assert "Error executing job" not in result.stderr
+    assert "holds a run with other settings (study.steps" in result.stderr
 
 
 @pytest.mark.slow
@@ -558,14 +565,36 @@ def test_the_control_uses_copies_as_the_gan_images_are_used(name: str, control: 
         ("augment@arms.classic.augment=randaugment", "missing: classic"),
         ("arms.classic.mixup=0.2", "missing: classic"),
         ("arms.classic.augment.degrees=20", None),
+        ("arms.classic.balanced=true", "missing: classic"),
+        ("+augment@arms.oversample.augment=classic", "missing: oversample"),
     ],
 )
-def test_only_the_classic_changes_are_the_control_that_rule_6_asks_for(
-    changed: str, missing: str | None
-) -> None:
+def test_a_control_of_rule_6_changes_one_thing(changed: str, missing: str | None) -> None:
     passed, detail = rules._controls(settings_of("study", "+study=seed_protocol", changed))
     assert passed == (missing is None)
     assert passed or detail == missing
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [Classes(("normal", "pneumonia"), "pneumonia"), Classes(("정상", "benign", "malignant"))],
+)
+def test_the_table_of_a_draw_names_its_arms_whole_on_80_columns(
+    classes: Classes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of arms may differ in their ends alone."""
+    monkeypatch.setenv("COLUMNS", "80")
+    settings: Any = settings_of("study", "+study=few_labels")
+    metrics = dict.fromkeys(metric_names(classes), 0.5)
+    fit = MeasuredFit(None, {settings.study.primary: {decisions(classes)[0]: metrics}})
+    longest = "pretrain_classic_more_images"
+    _print_table(settings, {arm: [fit] for arm in [*settings.arms, longest]}, classes)
+    rows = capsys.readouterr().out.splitlines()
+    assert max(map(len, rows)) <= 80
+    assert "auroc" in " ".join(rows)
+    first = [row.split()[0] for row in rows if row[:2].strip()]
+    assert {*settings.arms} < {*first}
+    assert "".join(first).endswith(longest), "one that is longer than 22 letters goes on below"
 
 
 def test_images_that_do_not_tell_their_patient_break_rule_3() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.jobs.compose import Composer
@@ -20,7 +20,7 @@ from gan_aug.jobs.show import watching
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.runtime.errors import GanAugError, require
 from gan_aug.runtime.hardware import allowed, check_gpu, cores, free
-from gan_aug.runtime.sweep_table import leave_table_to_others
+from gan_aug.runtime.sweep_table import leave_table_to_others, note_refused
 
 if TYPE_CHECKING:
     from gan_aug.jobs.slurm import Queued
@@ -59,7 +59,8 @@ def launch_locally(
         for k, job in enumerate(missing)
         if ended[k].state != "finished"
     }
-    return failures(missing, failed)
+    note_refused(composer.sweep / folder for folder in failed)
+    return ended_well(missing, failed)
 
 
 def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
@@ -149,7 +150,7 @@ def launch_on_slurm(
         )
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
-        return failures(missing, _not_done(composer.sweep))
+        return ended_well(missing, _not_done(composer.sweep))
     if missing:
         leave_table_to_others()
         print(f"follow them: python -m gan_aug.status study_dir={composer.sweep}")
@@ -216,14 +217,17 @@ def _not_done(sweep: Path) -> dict[str, str]:
     }
 
 
-def failures(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
-    """Return what Hydra, which raises the first failure, is told; `failed` is folder to reason."""
-    return [
-        JobReturn(
-            overrides=job.overrides,
-            status=JobStatus.FAILED,
-            _return_value=GanAugError(f"{job.folder}: {failed[job.folder]}"),
-        )
-        for job in jobs
-        if job.folder in failed
-    ]
+def ended_well(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
+    """Return what Hydra is told, which needs nothing of jobs that are done.
+
+    Args:
+        jobs: all of them.
+        failed: folder to reason.
+
+    Raises:
+        GanAugError: the first failure. Hydra would raise it too, behind a line of its own.
+    """
+    for job in jobs:
+        if job.folder in failed:
+            raise GanAugError(f"{job.folder}: {failed[job.folder]}")
+    return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _Column = tuple[str, str]
 _running: tuple[Path, float] | None = None
 """Folder and start of the multirun that runs now; a process may run several, one after another."""
 _left_to_others = False
+_refused: set[Path] = set()
 
 
 class RememberSweep(Callback):
@@ -34,6 +36,12 @@ class RememberSweep(Callback):
         """Note the sweep's folder, and the time."""
         global _running, _left_to_others
         _running, _left_to_others = (Path(config.hydra.sweep.dir), time.time()), False
+        _refused.clear()
+
+
+def note_refused(folders: Iterable[Path]) -> None:
+    """Note jobs that failed: one that had finished before was refused, for other settings say."""
+    _refused.update(folders)
 
 
 def leave_table_to_others() -> None:
@@ -64,6 +72,8 @@ def _print_table_of(sweep: Path, began: float) -> None:
         if record is not None:
             before = record.finished and (folder / RECORD).stat().st_mtime < began
             status = "skipped, finished before" if before else status_of(folder, record)
+            if before and folder in _refused:
+                status = "finished before, refused now"
             rows.append((record, status, _headline(folder)))
     # A study's folder may hold draws that were run alone, without a job number.
     rows.sort(key=lambda row: (row[0].job is None, row[0].job, str(row[0].started)))

@@ -257,7 +257,8 @@ def _print_table(
 ) -> None:
     split, repeats = settings.study.primary, settings.study.repeats
     decided = decisions(classes)[0].replace("_", " ")
-    shown = metric_names(classes)[:-2]  # accuracy and what it is made of, then AUROC
+    # Accuracy, what it is made of, and AUROC; of many classes there is no room for each one's.
+    shown = [n for n in metric_names(classes)[:-2] if not n.startswith("sensitivity_")]
     title = f"draw {settings.draw}, {split} images, {decided}, mean of {repeats}"
     # Whole on 80 columns: names of arms may differ in their ends alone.
     first = Column("arm", min_width=min(22, max(map(len, measured))), overflow="fold")

@@ -197,25 +197,19 @@ def chosen_by_validation(fits: list[FitResult], arms: Mapping[str, ArmSettings])
 
 
 def _controls(settings: StudySettings) -> tuple[bool, str]:
-    without = [
-        arm
+    # What an arm changes of real images alone; of two changes at once nobody can tell which it was.
+    changed = [
+        (arm.augment and arm.augment.class_path, arm.balanced)
         for arm in settings.arms.values()
-        if arm.added.source == "none" and not mixing_of(arm).unlabelled
+        if arm.added.source == "none" and not (mixing_of(arm).unlabelled or mixings_of(arm))
     ]
-    there = {
-        "real": any(not (arm.augment or arm.balanced or mixings_of(arm)) for arm in without),
-        "classic": any(
-            arm.augment is not None and arm.augment.class_path == _CLASSIC and not mixings_of(arm)
-            for arm in without
-        ),
-        "oversample": any(arm.balanced for arm in without),
-    }
-    missing = [name for name, is_there in there.items() if not is_there]
+    controls = {"real": (None, False), "classic": (_CLASSIC, False), "oversample": (None, True)}
+    missing = [name for name, change in controls.items() if change not in changed]
     asked = settings.study.question.arm
     arm = settings.arms[asked]
     if control_of(settings) is None and source_of(arm).generated(arm):
         missing.append(f"copies of real images, used just as {asked} uses generated ones")
-    return not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(there)
+    return not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(controls)
 
 
 def control_of(settings: StudySettings) -> str | None:
