@@ -37,11 +37,15 @@ class GridSweeper(BasicSweeper):
             from gan_aug.runtime.errors import require
 
             require("polars", "study")
-            from gan_aug.study.plan import plan_multirun
-
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(every)
             ((*batch,),) = self.split_arguments(overrides, None)
             composer = Composer(loader, self.config)
+            study: Any = composer.settings(composer.job(0, batch[0]))
+            from gan_aug.data.prepare import load
+
+            load(study.data)  # before torch is
+            from gan_aug.study.plan import plan_multirun
+
             plan_multirun(composer, batch, getattr(self.launcher, "settings", {}))
             return []
         # Hydra writes it in place, and would follow a link that was planted.

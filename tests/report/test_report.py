@@ -154,7 +154,7 @@ def test_with_few_draws_there_is_no_answer(tmp_path: Path) -> None:
     answer = read(tmp_path)["answer"]
     assert answer["careful"][0].startswith("Careful")
     assert "9 (" in answer["careful"][0]
-    assert "too few draws to answer" in answer["verdicts"][0]
+    assert "too few draws to answer (6 are the fewest)" in answer["verdicts"][0]
     assert "interval" not in answer["verdicts"][0]
 
 

@@ -16,6 +16,9 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.near_duplicates import connected, firsts
 from gan_aug.runtime.errors import GanAugError, see
 
+FEWEST_TRAINING = 25
+"""Training images of a class that a study can be cut from."""
+
 
 @dataclass(frozen=True)
 class Notes:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import near_duplicates
-from gan_aug.data.source import Source
+from gan_aug.data.source import FEWEST_TRAINING, Source, lasting
 from gan_aug.runtime.stored_model import Stored
 
 FEW = 30
@@ -191,3 +191,10 @@ def _warnings(source: Source, exact: Groups, near: Groups) -> Iterable[str]:
     fewest = min(n for table in source.tables().values() for n in table.counts().values())
     if fewest < FEW:
         yield f"A class has only {fewest} images in some split: numbers of so few say very little."
+    train = lasting(source, 0, 0)
+    scarce = min(train, key=lambda name: train[name])
+    if train[scarce] < FEWEST_TRAINING:
+        yield (
+            f"A study needs {FEWEST_TRAINING} training images of each class, and {scarce} has "
+            f"{train[scarce]}: bring more, or set fewer aside (data.test_share=, data.val_share=)."
+        )

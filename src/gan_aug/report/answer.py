@@ -29,6 +29,7 @@ from gan_aug.report.phrases import (
     titled,
     trailing,
 )
+from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Answer, Summary
 from gan_aug.report.worth import Measure, measure_on
 from gan_aug.settings.design import AT_VALIDATION_THRESHOLD
@@ -106,7 +107,7 @@ def _called(summary: Summary, one: Verdict) -> str:
         WORSE: f"{one.arm} is worse than {one.reference}",
         EQUIVALENT: f"{one.arm} is equivalent to {one.reference}",
         INCONCLUSIVE: f"no difference between {one.arm} and {one.reference} is shown",
-        TOO_FEW: "too few draws to answer",
+        TOO_FEW: f"too few draws to answer ({LEAST_DRAWS} are the fewest)",
     }[one.word]
     of_whom = _on_these(summary, one) if one.word in (*SHOWN, EQUIVALENT) else ""
     return f"{said}{of_whom}{_although(summary, one)}"

@@ -28,11 +28,9 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
     `progress` is told how many draws have been read, and of how many.
 
     Raises:
-        GanAugError: no such folder, no sound finished draw, jobs that do not belong together, or
+        GanAugError: no sound finished draw, jobs that do not belong together, or
             an arm without any fit.
     """
-    if not folder.is_dir():
-        raise GanAugError(f"study_dir={folder}: no such folder; name one of gan_aug.study")
     runs, tables = find_runs(folder), PredictionTables(folder)
     study = Study(folder, [], [])
     for path, reason in runs.unread.items():
@@ -54,7 +52,9 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
             _leave_out(study, path, str(error))
     study.jobs.extend(_without_copies(study, read))
     if not study.jobs:
-        reason = f" ({study.unfinished[0]['reason']})" if study.unfinished else ""
+        reason = ""
+        for one in study.unfinished[:1]:
+            reason = f" ({one['reason'] or one['job'] + ' is ' + one['status']})"
         raise GanAugError(
             f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
         )

@@ -242,6 +242,14 @@ class ReportSettings(Whole):
         description="zip file to write: all that the report is made from"
     )
 
+    @model_validator(mode="after")
+    def _is_there(self) -> Self:
+        if not Path(self.study_dir).expanduser().is_dir():
+            raise GanAugError(
+                f"study_dir={self.study_dir}: no such folder; name one of gan_aug.study"
+            )
+        return self
+
 
 class StatusSettings(Whole):
     """`gan_aug.status`: how jobs stand."""

@@ -27,6 +27,7 @@ def main(settings: StudySettings) -> None:
     from gan_aug.study.settle import settle_draw
 
     if settings.plan:
+        load(settings.data)
         from gan_aug.study.plan import plan_jobs
 
         threads = settings.trainer.threads

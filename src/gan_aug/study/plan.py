@@ -134,7 +134,8 @@ class _Plan:
         self._count_images(settled, splits)
         if quality.held_out is not None:
             n, there = settled.quality.count, quality.held_out.reference.counts()
-            unseen = {name: (n, there[name]) for name in quality.classes}
+            # Where there are fewer it is said.
+            unseen = {name: (min(n, there[name]), there[name]) for name in quality.classes}
             self.planned.count("unseen, to measure with", unseen)
             self._add_reference(job, splits)
 

@@ -11,7 +11,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import FEWEST
 from gan_aug.data.prepare import prepare
 from gan_aug.data.settle import check_all_classes, named
-from gan_aug.data.source import Source, lasting, without_conflicts
+from gan_aug.data.source import FEWEST_TRAINING, Source, lasting, without_conflicts
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.runtime.hardware import settle_precision
@@ -24,8 +24,6 @@ from gan_aug.settings.values import AUTO
 from gan_aug.study.groups import check_groups, settle_groups
 from gan_aug.study.other_draws import check_goes_with, other_draws
 
-_FEWEST_TRAINING = 25
-"""Training images of a class that a study can be cut from."""
 _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
 
 
@@ -110,20 +108,22 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     if not auto:
         return settings
     data, study, classes = settings.data, settings.study, source.classes
+    rare = None if study.rare is None else classes.named(study.rare, "study.rare")
     usable = without_conflicts(source, data.on_conflict)
     have = lasting(usable, data.development_per_class, data.val_per_class)
     scarce = min(have, key=lambda name: have[name])
-    if have[scarce] < _FEWEST_TRAINING:
+    if have[scarce] < FEWEST_TRAINING:
+        others = ",".join(name for name in classes if name != scarce)
+        leave = f", or leave the class out (data.classes=[{others}])" if "," in others else ""
         raise GanAugError(
             f"{auto[0]}=auto: there are only {have[scarce]} training images of {scarce}, a study "
-            f"needs {_FEWEST_TRAINING} of each class; bring more, or leave the class out "
-            "(data.classes=[A,B])"
+            f"needs {FEWEST_TRAINING} of each class beside test and validation images; bring "
+            f"more, or set fewer aside (data.test_share=, data.val_share=){leave}"
         )
     usual = min(_MOST_INTERNAL, have[scarce] // 5)
     internal = usual if data.internal_per_class == AUTO else data.internal_per_class
     left = {name: n - internal for name, n in have.items()}
     typed = None if data.subset == AUTO else data.subset
-    rare = None if study.rare is None else classes.named(study.rare, "study.rare")
     subset, count = _numbers(classes.numbers(typed, "data.subset"), left, rare)
     values: Plain = {"data.internal_per_class": internal}
     if study.takes_from_data:

@@ -83,6 +83,11 @@ class Folder:
         if self.root is None:
             raise GanAugError("data=folder needs data.root=DIR, with a folder for each class")
         root = Path(self.root).expanduser()
+        if root.is_file():
+            raise GanAugError(
+                f"data.root={root}: is a file; unpack it where it is an archive, and name the "
+                "folder of your images"
+            )
         if not root.is_dir():
             raise GanAugError(f"data.root={root}: no such folder; name that of your images")
         pattern = PatientPattern(self.patient_regex)
