@@ -68,6 +68,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return share("dcgan", tmp_path_factory.mktemp("shared"))[2]
 
 
+@pytest.fixture(scope="module")
+def cyclegan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return share("cyclegan", tmp_path_factory.mktemp("cyclegan"))[2]
+
+
 def changed(
     sound: Path,
     folder: Path,
@@ -161,28 +166,25 @@ def test_what_a_gan_that_travels_must_not_be(name: str, sound: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("key", ["blocks", "pool"])
-def test_a_network_without_an_end_is_not_built(key: str, tmp_path: Path) -> None:
-    _, _, sound = share("cyclegan", tmp_path)
-
+def test_a_network_without_an_end_is_not_built(key: str, cyclegan: Path, tmp_path: Path) -> None:
     def edit(described: dict[str, Any], value: int = 10**9) -> None:
         module = module_of(described)
         (module["generator"] if key == "blocks" else module)[key] = value
 
     with pytest.raises(GanAugError, match=rf"{key}=1000000000: must be a whole number"):
-        load_gan(changed(sound, tmp_path, edit))
+        load_gan(changed(cyclegan, tmp_path, edit))
     if key == "blocks":  # within the range, and more than the weights are of
         with pytest.raises(GanAugError, match=r"has more than \d+ parts|of other networks"):
-            load_gan(changed(sound, tmp_path, lambda d: edit(d, 64)))
+            load_gan(changed(cyclegan, tmp_path, lambda d: edit(d, 64)))
 
 
 def test_what_the_weights_do_not_hold_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cyclegan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, _, path = share("cyclegan", tmp_path)
-    load_gan(path)
+    load_gan(cyclegan)
     monkeypatch.setattr(restore, "MOST_NUMBERS", 1000)
     with pytest.raises(GanAugError, match=r"asks for \d+ numbers beside its weights"):
-        load_gan(path)
+        load_gan(cyclegan)
 
 
 def test_networks_are_not_built_beyond_what_the_weights_are_of() -> None:

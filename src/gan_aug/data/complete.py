@@ -1,4 +1,4 @@
-"""Files that hold fewer pixels than their header claims: Pillow fills the rest, in silence."""
+"""Files that hold fewer pixels than they claim, which Pillow fills up in silence, or too many."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+MAX_PIXELS = 89_478_485
+"""Larger images are refused as decompression bombs; the size Pillow starts to warn at."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
           (0, 1, 1, 2))  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_aug.data.complete import Refused, is_filled_grey, jpeg_lacks_pixels
+from gan_aug.data.complete import MAX_PIXELS, Refused, is_filled_grey, jpeg_lacks_pixels
 from gan_aug.runtime.errors import require, said_of_file
 
 # They name no file; what is wrong with one is said below.
@@ -44,9 +44,7 @@ def is_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
-def read_dicom(
-    data: bytes, most_pixels: int, window: Window | None = None
-) -> tuple[Image.Image, str | None]:
+def read_dicom(data: bytes, window: Window | None = None) -> tuple[Image.Image, str | None]:
     """Return the picture of a DICOM file and the patient's id.
 
     Grey values go through the modality's rescale (or its table), then through `window`, else the
@@ -57,7 +55,6 @@ def read_dicom(
 
     Args:
         data: the file's bytes.
-        most_pixels: more are refused before they are decoded.
         window: in place of what the file says: centre and width, or `PERCENTILES`: the file's own
             0.5th percentile is black, its 99.5th white, padding left out.
 
@@ -71,17 +68,17 @@ def read_dicom(
     """
     require("pydicom", "a DICOM file")
     try:
-        return _read(data, most_pixels, window)
+        return _read(data, window)
     except Refused:
         raise
     except Exception as error:  # pydicom lets almost anything escape from a damaged file
         raise ValueError(f"a DICOM file without a sound image ({said_of_file(error)})") from error
 
 
-def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.Image, str | None]:
+def _read(data: bytes, window: Window | None) -> tuple[Image.Image, str | None]:
     import pydicom
 
-    _check_inflated(data, 8 * most_pixels)
+    _check_inflated(data)
     dataset = pydicom.dcmread(io.BytesIO(data))
     for name in _MAY_BE_EMPTY:
         if name in dataset and (dataset[name].is_empty or not str(dataset[name].value).strip()):
@@ -98,7 +95,7 @@ def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.I
         for name in ("Rows", "Columns", "SamplesPerPixel", "BitsStored", "BitsAllocated")
     )
     frames = _whole(dataset, "NumberOfFrames") if "NumberOfFrames" in dataset else 1
-    if frames != 1 or rows * columns > most_pixels:
+    if frames != 1 or rows * columns > MAX_PIXELS:
         raise Refused(
             f"DICOM with {frames} frames of {rows * columns} pixels: one picture is wanted"
         )
@@ -120,8 +117,8 @@ def _read(data: bytes, most_pixels: int, window: Window | None) -> tuple[Image.I
     return Image.fromarray(shown), str(dataset.get("PatientID", "")).strip() or None
 
 
-def _check_inflated(data: bytes, most: int) -> None:
-    """Refuse a deflated file (PS3.5, A.5) that holds more, before pydicom inflates it all."""
+def _check_inflated(data: bytes) -> None:
+    """Refuse a deflated file (PS3.5, A.5) that holds too much, before pydicom inflates it all."""
     from pydicom.filereader import _read_file_meta_info, read_preamble
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -131,7 +128,7 @@ def _check_inflated(data: bytes, most: int) -> None:
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    rest = stream.read()
+    rest, most = stream.read(), 8 * MAX_PIXELS
     while rest and most >= 0:
         most -= len(inflate.decompress(rest, min(most + 1, 2**24)))
         rest = inflate.unconsumed_tail

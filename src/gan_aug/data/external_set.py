@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +89,7 @@ class ExternalSet:
     files_sha256: str
     unread: Mapping[str, str]
     _splits: Splits
-    _find_near: Callable[[Mapping[str, ImageTable]], list[NearDuplicate]]
+    _data: DataSettings
 
     @cached_property
     def near(self) -> list[NearDuplicate]:
@@ -97,7 +97,7 @@ class ExternalSet:
 
         They are looked for when this is first asked.
         """
-        return self._find_near(self._splits.held_out)
+        return self._alike(self._splits.held_out)
 
     @cached_property
     def copies(self) -> dict[str, int]:
@@ -105,8 +105,25 @@ class ExternalSet:
 
         They are looked for when this is first asked.
         """
-        found = {one.added for one in self._find_near({"training": self._splits.train})}
+        found = {one.added for one in self._alike({"training": self._splits.train})}
         return {name: len(found.intersection(paths)) for name, paths in self.paths.items()}
+
+    def _alike(self, tables: Mapping[str, ImageTable]) -> list[NearDuplicate]:
+        """Find near duplicates of a draw's images, in pictures of one size, grey and squeezed."""
+        names = [path for paths in self.paths.values() for path in paths]
+        added = decode_set(str(self.folder), self.folder, names, self._data, **LOOKED_AT).images
+        of = [name for name, table in tables.items() for _ in range(len(table))]
+        paths = [path for table in tables.values() for path in table.paths.tolist()]
+        found = nearest_alike(added, _small(tables, self._splits.channels, self._data))
+        return [
+            NearDuplicate(
+                added=names[row],
+                real=paths[other],
+                split=of[other],
+                correlation=round(float(correlation), 4),
+            )
+            for row, other, correlation in zip(*found, strict=True)
+        ]
 
     def warnings(self, listed_in: str) -> Iterator[str]:
         """Yield what is wrong with the images; `listed_in` is the file that has all of it."""
@@ -175,10 +192,6 @@ def read_external(
         pixels.update(f"{name} {of_class.shape} ".encode())
         pixels.update(np.ascontiguousarray(of_class).tobytes())
 
-    def find_near(tables: Mapping[str, ImageTable]) -> list[NearDuplicate]:
-        small = decode_set(where, folder, names, data, **LOOKED_AT)
-        return _near(small.images, names, tables, splits.channels, data)
-
     return ExternalSet(
         folder=folder,
         seen=seen,
@@ -188,7 +201,7 @@ def read_external(
         files_sha256=digest(digests),
         unread=unread_of(tree),
         _splits=splits,
-        _find_near=find_near,
+        _data=data,
     )
 
 
@@ -257,28 +270,6 @@ def load_small(data: DataSettings) -> Source:
     if "fit" in source.plain():
         source = source.model_copy(update={"fit": LOOKED_AT["fit"]})
     return load(data.model_copy(update=LOOKED_AT | {"source": source}))
-
-
-def _near(
-    added: Images,
-    names: list[str],
-    tables: Mapping[str, ImageTable],
-    channels: int,
-    data: DataSettings,
-) -> list[NearDuplicate]:
-    """Find near duplicates of a draw's images, in pictures of one size, grey and squeezed."""
-    of = [name for name, table in tables.items() for _ in range(len(table))]
-    paths = [path for table in tables.values() for path in table.paths.tolist()]
-    found = nearest_alike(added, _small(tables, channels, data))
-    return [
-        NearDuplicate(
-            added=names[row],
-            real=paths[other],
-            split=of[other],
-            correlation=round(float(correlation), 4),
-        )
-        for row, other, correlation in zip(*found, strict=True)
-    ]
 
 
 def _small(tables: Mapping[str, ImageTable], channels: int, data: DataSettings) -> Images:

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from gan_aug.data.complete import Refused, lacks_pixels
+from gan_aug.data.complete import MAX_PIXELS, Refused, lacks_pixels
 from gan_aug.data.dicom import Window, is_dicom, read_dicom
 from gan_aug.runtime.errors import said_of_file
-
-MAX_PIXELS = 89_478_485
-"""Larger images are refused as decompression bombs; the size Pillow starts to warn at."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -90,7 +87,7 @@ def read_picture(
         raise ValueError("the file is empty")
     digest = hashlib.sha256(data).hexdigest()
     if is_dicom(data):
-        picture, patient = read_dicom(data, MAX_PIXELS, window)
+        picture, patient = read_dicom(data, window)
         return picture, FileFacts(sha256=digest, mode="DICOM", size=picture.size, patient=patient)
     mode = "L" if channels == 1 else "RGB"
     try:

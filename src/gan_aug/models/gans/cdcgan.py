@@ -50,7 +50,6 @@ class _Critic(nn.Module):
     def __init__(self, discriminator: nn.Module, label: int) -> None:
         super().__init__()
         self.discriminator, self.label = discriminator, label
-        self.layers = discriminator.layers  # the chain that `explain` shows
 
     def forward(self, images: Tensor) -> Tensor:
         labels = torch.full((len(images),), self.label, device=images.device)
