@@ -11,22 +11,18 @@ import numpy as np
 import pytest
 import torch
 from fake_study import change
-from hydra import compose, initialize_config_dir
-from support import BINARY, ROOT, TINY_STUDY, read, run_command, settled_study
+from support import BINARY, TINY_STUDY, read, run_command, settings_of, settled_study
 
 from gan_aug.arms.check import check_arms
 from gan_aug.data.image_table import ImageTable
-from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.models.classifier import weights_hash
 from gan_aug.report.metrics import measure_fit
-from gan_aug.settings.study import SettledStudy, StudySettings
-from gan_aug.settings.whole import validate
+from gan_aug.settings.study import SettledStudy
 from gan_aug.study import rules
 from gan_aug.study.batches import AddedImages, used
 from gan_aug.study.fits import fit_arm, predict
 from gan_aug.study.images import DrawImages
-from gan_aug.study.settle import settle_study
 
 ARMS = ("real", "classic", "self_training", "fixmatch", "classic_sgan")
 STUDY = (
@@ -43,11 +39,6 @@ STUDY = (
     "arms.classic_sgan.learner.width=4",
 )
 CNN4 = ("model@classifier=cnn4", "classifier.lr=0.003", "classifier.ema_decay=0.5")
-
-
-def composed(*overrides: str) -> StudySettings:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return validate(compose("study", [*STUDY, *overrides]), StudySettings)
 
 
 def table(images: torch.Tensor, labels: torch.Tensor) -> ImageTable:
@@ -70,8 +61,8 @@ def accuracy(
 
 def toy(side: int, *overrides: str) -> Any:
     """Return a study's settings for a set of two classes that needs no files."""
-    return composed(
-        f"data.image_size={side}", "data.channels=1", "data.num_classes=2",
+    return settings_of(
+        "study", *STUDY, f"data.image_size={side}", "data.channels=1", "data.num_classes=2",
         "data.classes=[normal,pneumonia]", "data.positive=pneumonia", "study.unlabelled=400",
         *overrides,
     )  # fmt: skip
@@ -137,14 +128,9 @@ def test_sgan_finds_what_real_images_have_in_common() -> None:
 
 @pytest.fixture(scope="module")
 def draw(tmp_path_factory: pytest.TempPathFactory) -> tuple[SettledStudy, Splits]:
-    settings = composed(
-        *CNN4,
-        f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
-        "study.steps=3",
-        "study.validate_every=3",
-    )
-    check_arms(settings)
-    return settle_study(settings, load(settings.data))
+    steps = ("study.steps=3", "study.validate_every=3")
+    cache = tmp_path_factory.mktemp("cache")
+    return settled_study(cache, *STUDY, *CNN4, *steps, checked_by=check_arms)
 
 
 @pytest.mark.parametrize("arm", ["fixmatch", "classic_sgan"])

@@ -76,6 +76,14 @@ BASE = (
 STUDY = (*BASE, "model._target_=spy.Spy", "+model.log=log", "quality.use=[]")
 
 
+@pytest.fixture(autouse=True)
+def spy(tmp_path: Path) -> Path:
+    """The file of the classes, where the commands run."""
+    path = tmp_path / "spy.py"
+    path.write_text(SPY)
+    return path
+
+
 def refits(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log").read_text().splitlines()]
 
@@ -91,7 +99,6 @@ def training_images(*overrides: str) -> list[list[Any]]:
 
 def test_it_sees_its_draw_alone(command: Command, tmp_path: Path, cache_home: Path) -> None:
     """Rule 1; and no sentence of the report takes it for a GAN."""
-    (tmp_path / "spy.py").write_text(SPY)
     command("study", *STUDY, "study_dir=one", check=True)
     (fit,) = refits(tmp_path)
     assert fit["saw"] == training_images(*STUDY, f"data.cache_dir={cache_home / 'gan_aug'}")
@@ -109,7 +116,6 @@ def test_it_sees_its_draw_alone(command: Command, tmp_path: Path, cache_home: Pa
 
 @pytest.mark.slow
 def test_it_is_fitted_once_until_its_file_changes(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "spy.py").write_text(SPY)
     draws = []
     for study in ("one", "two"):
         command("study", *STUDY, f"study_dir={study}", check=True)
@@ -128,7 +134,6 @@ def test_it_is_fitted_once_until_its_file_changes(command: Command, tmp_path: Pa
 
 @pytest.mark.slow
 def test_one_a_class_goes_on_where_it_was_killed(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "spy.py").write_text(SPY)
     own = ("model._target_=spy.Going", "+model.log=log", "model.fitted_on=one")
     killed = command("study", *BASE, *own, "+model.dies=true", "quality.use=[]")
     assert killed.returncode == -9
@@ -144,7 +149,6 @@ def test_one_a_class_goes_on_where_it_was_killed(command: Command, tmp_path: Pat
 @pytest.mark.slow
 def test_it_does_not_go_on_with_other_images(command: Command, tmp_path: Path) -> None:
     """What it kept has seen those, and the manifest would not say so."""
-    (tmp_path / "spy.py").write_text(SPY)
     for i in range(48):
         name = f"images/{('train', 'val', 'test')[i % 3]}/{'ab'[i // 3 % 2]}/{i}.png"
         write_image(tmp_path / name, i, (32, 32))
@@ -177,13 +181,12 @@ def test_its_images_are_read_while_nobody_writes_them(
     with pytest.raises(GanAugError, match="enough"):
         fit.images(1, 0)
     assert locked == [True]
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("key*"))
 
 
 @pytest.mark.slow
 def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
     """Quality and larger arms want more than there are: those that were there stay the first."""
-    (tmp_path / "spy.py").write_text(SPY)
     command("study", *STUDY, "study_dir=one", check=True)
     (folder,) = (tmp_path / "runs" / "gans").glob("*/")
     before = {path.name: path.read_bytes() for path in folder.glob("synthetic/normal/*.png")}
@@ -212,7 +215,6 @@ def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_replicate_may_add_fewer_images(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "spy.py").write_text(SPY)
     fewer = ("arms.again.added.replicate=1", "arms.again.added.count=4")
     command("study", *STUDY, "+arm@arms.again=gan", *fewer, "study_dir=one", check=True)
     arms = read(tmp_path / "one" / "draw_0" / "metrics.json")["arms"]
@@ -229,7 +231,6 @@ def test_images_of_two_fits_are_told(command: Command, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_train_makes_a_set_that_other_commands_take(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "spy.py").write_text(SPY)
     data = [one for one in TINY_STUDY if one.startswith(("data.", "data="))]
     own = ("model=generator", "model._target_=spy.Spy", "+model.log=log", "generate.count=12")
     command("train", *data, *own, "hydra.run.dir=run", check=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fake_study import ENDPOINT, write_study
 from omegaconf import OmegaConf
-from support import FP32, TINY_DATA, TINY_QUALITY, read, settings_of
+from support import TINY_STUDY, read, settings_of
 
 from gan_aug.report.power import lines_on_power
 from gan_aug.report.statistics import draws_needed
@@ -20,30 +20,18 @@ from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.study import timing
 from gan_aug.study.ending import RememberStudy, finish
-from gan_aug.study.plan import planned
+from gan_aug.study.plan import plan_jobs, planned
 
 Command = Callable[..., Any]
 TINY = (
     "+study=worth",
-    *(one for one in TINY_DATA if "subset" not in one),
-    *TINY_QUALITY,
-    FP32,
-    "data.source.train_per_class=200",
-    "data.internal_per_class=10",
-    "model.width=4",
+    *(one for one in TINY_STUDY if not one.startswith(("data.subset", "study.count"))),
     "model.batch_size=8",
-    "classifier.width=4",
-    "classifier.hidden=16",
     "study.count=10",
     "study.ruler=[20,30]",
-    "study.repeats=1",
-    "study.steps=12",
-    "study.validate_every=6",
-    "study.gan_batches=8",
     "study.gan_curve_points=null",
     "study.gan_select=null",
     "quality.use=[kid]",
-    "logger.tensorboard=null",
     "study_dir=s",
 )
 SIZES = ("study.per_class=20", "study.per_class=25")
@@ -88,15 +76,30 @@ def test_a_job_that_cannot_run_ends_the_plan(tmp_path: Path, cache_home: Path) -
         planned(jobs)
 
 
+def said_of_all(plan: str, jobs: str) -> None:
+    assert f"s: {jobs} would run; 0 finished before" in plan
+    for said in ("GANs to fit", "core-hours", "not in it:", "are free", "run 5 draws"):
+        assert said in plan
+
+
+def test_a_plan_of_one_job(
+    tmp_path: Path, cache_home: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_aug.study.planned.SECONDS", 1.0)
+    job = jobs_of(tmp_path, cache_home)[0]
+    plan_jobs(job, [job], 1)
+    plan = capsys.readouterr().out
+    said_of_all(plan, "1 job")
+    assert "GAN dcgan" in plan
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: Command) -> None:
     without_gans = (*TINY, "study.per_class=20", "quality.use=[]", "~arms.mixup", "~arms.gan")
     without_gans += ("~arms.classic_gan", "study.question.arm=classic", "study.comparisons=[]")
-    for more, jobs in ((["draw=3"], 1), (["-m", "model=dcgan", "draw=range(0,2)"], 2)):
-        result = command("study", *without_gans, *more, "plan=true", check=True)
-        assert f"s: {jobs} job{'s' * (jobs > 1)} would run; 0 finished before" in result.stdout
-        for said in ("GANs to fit", "core-hours", "not in it:", "are free", "run 5 draws"):
-            assert said in result.stdout
-        assert not list(tmp_path.iterdir())
+    swept = ("-m", "model=dcgan", "draw=range(0,2)", "plan=true")
+    said_of_all(command("study", *without_gans, *swept, check=True).stdout, "2 jobs")
+    assert not list(tmp_path.iterdir())
     said = "error: data.subset.normal=1000: only"
     command("study", *without_gans, "study.per_class=1000", "plan=true", refused=said)
     assert not list(tmp_path.iterdir())

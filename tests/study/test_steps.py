@@ -9,25 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from support import TINY_DATA, read, refused, run_command, settings_of
+from support import TINY_STUDY, read, refused, run_command, settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.report.read import read_study
 from gan_aug.study import rules
 
 STUDY = (
-    *TINY_DATA,
+    *TINY_STUDY,
     "+arm@arms.real=real",
     "+arm@arms.first=duplicate",
     "arms.first.pretrain=0.5",
     "study.question={arm:first,reference:real}",
     "study.count=10",
-    "trainer.precision=32-true",
-    "data.source.train_per_class=200",
-    "data.internal_per_class=10",
     "data.subset=20",
-    "classifier.width=4",
-    "classifier.hidden=16",
     "classifier.lr=0.02",  # 20 images: it soon learns them by heart
     "study.splits=[validation,internal]",
     "study.endpoints=[{split:internal,metric:auroc}]",

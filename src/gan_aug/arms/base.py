@@ -147,11 +147,6 @@ class AddedFrom(Behaviour):
         """Whether its images are generated ones, whose control is copies of real images."""
         return arm.added.source == "gan"
 
-    @property
-    def filters(self) -> bool:
-        """Whether it leaves out some of the images that are there."""
-        return False
-
     def of_own_gans(self, arm: SettledArm) -> dict[tuple[str, int], int]:
         """Return how many images it needs, by class and replicate, of the draw's own GANs."""
         return {}

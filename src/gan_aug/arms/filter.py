@@ -72,11 +72,6 @@ class Filtered(AddedFrom):
 
     filter: Filter = Field(default=Filter(), description="which images are taken")
 
-    @property
-    def filters(self) -> bool:
-        """Whether its filter is on."""
-        return self.filter.on
-
     def predicts(self, arm: ArmSettings) -> bool:
         """Whether its filter asks how sure a classifier is, or its labels are predicted."""
         return bool(self.filter.min_confidence) or super().predicts(arm)

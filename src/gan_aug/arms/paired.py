@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from gan_aug.arms.base import ArmImages, Mixing, Parts, source_of
+from gan_aug.arms.gan import GANImages
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.class_facts import gan_facts
@@ -27,7 +28,7 @@ class Paired(Mixing):
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""
-        if source_of(arm).filters:
+        if arm.added.source == "gan" and GANImages.of(arm).filter.on:
             raise GanAugError(
                 f"{where}.added.filter: would leave some image of added.paired alone; set both of "
                 "its limits to 0"

@@ -67,7 +67,7 @@ class Unlabelled(AddedFrom):
                 "not; choose one that is fitted on one class, as dcgan"
             )
         of_labelled = GANImages.of(arm)
-        others = {"added.replicate": of_labelled.replicate, "added.filter": of_labelled.filters}
+        others = {"added.replicate": of_labelled.replicate, "added.filter": of_labelled.filter.on}
         if wrong := [key for key, there in others.items() if there]:
             raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
 

@@ -22,8 +22,7 @@ def main(settings: StudySettings) -> None:
     require("polars", "study")
 
     from gan_aug.data.prepare import Prepared, load, print_data
-    from gan_aug.study.external import check_same_images
-    from gan_aug.study.other_draws import check_same_data
+    from gan_aug.study.other_draws import check_finished
     from gan_aug.study.settle import settle_draw
 
     if settings.plan:
@@ -38,8 +37,7 @@ def main(settings: StudySettings) -> None:
         redo = may_be_redone(settings)
         with Run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
             if run.finished:
-                check_same_data(run.folder, settings.data)
-                check_same_images(run.folder, settings)
+                check_finished(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")
                 return
             settled, splits = settle_draw(settings, load, run.folder, run.before, redo)

@@ -60,7 +60,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
         GanAugError: an arm cannot have the images it asks for, or a training failed.
     """
     quieten()
-    study, model, images = settings.study, settings.model, DrawImages(settings, splits, run.folder)
+    study, images = settings.study, DrawImages(settings, splits, run.folder)
     sets = external.external_sets(images)
     external_facts = external.note_sets(run, sets)
     quality = DrawQuality(images, sets)
@@ -92,14 +92,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     shown = {name: images.made(name).images for name in splits.classes if name in images.gans}
     shown = shown or {name: one.by_class[name] for name, one in quality.sets.items()}
     _write_grids(run.folder / "grids", splits, shown)
-    measured_quality, ruler = quality.measure(), None
-    if (has_ruler := ruler_of(settings, list(splits.classes))) is not None:
-        sizes, varied = has_ruler
-        own = splits.train.counts()[varied[0]]
-        ruler = records.RulerFacts(
-            arms={ARM.format(size): size for size in sizes}, classes=varied, own=own
-        )
-    first = study.endpoints[0]
+    measured_quality, first = quality.measure(), study.endpoints[0]
     result = records.DrawResult(
         headline={arm: _mean(of_arm, first.split, first.name) for arm, of_arm in measured.items()},
         headline_of=f"{first.split} {titles_of(splits.classes)[first.name]}",
@@ -111,24 +104,14 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
         endpoints=study.endpoints,
         control=control_of(settings),
         repeats=study.repeats,
-        method=records.Method(
-            data=settings.data.name,
-            image_size=settings.data.image_size,
-            channels=settings.data.channels,
-            batch_size=settings.data.batch_size,
-            classifier=settings.classifier.name,
-            gan=model.name,
-            gan_batch_size=model.batch_size if isinstance(model, GanSettings) else None,
-            generator=_generator(settings, bool(sets)),
-            gan_select=study.gan_select,
-        ),
+        method=_method(settings, bool(sets)),
         classes=list(splits.classes.names),
         positive=splits.classes.positive,
         splits={name: splits.table(name).counts() for name in study.splits},
         arms=arms,
         gans={name: gan.facts for name, gan in (images.gans | images.other_gans).items()},
         external=external_facts,
-        ruler=ruler,
+        ruler=_ruler(settings, splits),
         fits=results,
         quality=measured_quality,
         checks=[],
@@ -147,12 +130,32 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     print(f"results     {path}")
 
 
-def _generator(settings: SettledStudy, external_set: bool) -> str | None:
-    """Return what made the images, where it is no GAN of gan_aug."""
-    arms = settings.arms.values()
+def _method(settings: SettledStudy, external_set: bool) -> records.Method:
+    """Return what a report says of the data and the models."""
+    data, model, arms = settings.data, settings.model, settings.arms.values()
+    generator = model.called if isinstance(model, GeneratorSettings) else None
     if external_set and not any(arm.added.source == "gan" for arm in arms):
-        return "generator"
-    return settings.model.called if isinstance(settings.model, GeneratorSettings) else None
+        generator = "generator"
+    return records.Method(
+        data=data.name,
+        image_size=data.image_size,
+        channels=data.channels,
+        batch_size=data.batch_size,
+        classifier=settings.classifier.name,
+        gan=model.name,
+        gan_batch_size=model.batch_size if isinstance(model, GanSettings) else None,
+        generator=generator,
+        gan_select=settings.study.gan_select,
+    )
+
+
+def _ruler(settings: SettledStudy, splits: Splits) -> records.RulerFacts | None:
+    if (ruler := ruler_of(settings, list(splits.classes))) is None:
+        return None
+    sizes, varied = ruler
+    own = splits.train.counts()[varied[0]]
+    arms = {ARM.format(size): size for size in sizes}
+    return records.RulerFacts(arms=arms, classes=varied, own=own)
 
 
 def check_first(settings: SettledStudy) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
 from typing import ClassVar
 
 from gan_aug.arms.base import mixing_of
@@ -20,7 +19,6 @@ from gan_aug.report.metrics import MeasuredFit
 from gan_aug.report.records import DrawResult, FitResult
 from gan_aug.runtime.errors import warn
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.study import SettledStudy
 from gan_aug.training import tensorboard as board
 from gan_aug.training.tensorboard import At
@@ -38,8 +36,7 @@ class DrawEvents:
         self._folder, self._config, self.classes = run.folder, run.config, classes
         self._study = settings
         self._wanted = run.config["logger"].get("tensorboard") is not None
-        record = read_record(run.folder)
-        self._overrides: Sequence[str] = record.overrides if record else []
+        self._overrides = run.facts.overrides
 
     def write_fit(self, fit: FitResult, measured: MeasuredFit) -> None:
         """Write a fit's curve, final metrics, settings and confusion matrix.

@@ -8,13 +8,12 @@ from pydantic import ValidationError
 
 from gan_aug.arms.base import Draw, source_of
 from gan_aug.arms.folder import FolderImages
-from gan_aug.data.external_files import digest_of
 from gan_aug.data.external_set import ExternalFacts, ExternalSet
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.runtime.run_record import RECORD
 from gan_aug.settings.base import Plain
-from gan_aug.settings.study import SettledStudy, StudySettings
+from gan_aug.settings.study import SettledStudy
 
 EXTERNAL = "external"
 """In `synthetic` of a draw's run.json: what is known of its external sets."""
@@ -60,22 +59,6 @@ def note_sets(run: Run, sets: list[tuple[list[str], ExternalSet]]) -> list[Exter
         for said in there.warnings(RECORD):
             warn(f"{arms}: {said}")
     return facts
-
-
-def check_same_images(folder: Path, settings: StudySettings) -> None:
-    """Check that a finished draw, about to be skipped, had the images that its folders hold.
-
-    Where a folder is gone nothing is compared: a finished draw needs none.
-    """
-    record = read_record(folder)
-    before = files_of_arms(folder, record.synthetic if record is not None else None)
-    for name, arm in settings.arms.items():
-        source = source_of(arm)
-        if isinstance(source, FolderImages) and source.dir is not None and name in before:
-            there = Path(source.dir)
-            if there.expanduser().is_dir():
-                digest = digest_of(there, f"arms.{name}.added.dir")
-                check_same_files(there, folder, digest, before[name])
 
 
 def files_of_arms(folder: Path, synthetic: Plain | None) -> dict[str, str]:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.groups import FEWEST, MOST_GROUPS, Groups, GroupsByColumn
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source
@@ -96,18 +95,15 @@ def check_groups(study: Design, splits: Splits) -> None:
                 f"study.endpoints[{i}].group={{{column}: {name}}}: no {one.split} image is of that "
                 "group; leave it out, or add the column to the table of that set"
             )
-        counts = counts_in(table.groups[column], name, table, splits.classes)
-        if (lacking := min(counts, key=lambda each: counts[each])) and counts[lacking] < FEWEST:
+        groups = table.groups[column]
+        inside = groups.of_images == groups.names.index(name)
+        counts = splits.classes.counts(np.asarray(table.labels[inside]))
+        lacking = min(counts, key=lambda each: counts[each])
+        if counts[lacking] < FEWEST:
             raise GanAugError(
                 f"study.endpoints[{i}].group={{{column}: {name}}}: {counts[lacking]} of these "
                 f"{one.split} images are {lacking}, {FEWEST} are the fewest; leave it out"
             )
-
-
-def counts_in(groups: Groups, name: str, table: ImageTable, classes: Classes) -> dict[str, int]:
-    """Return how many images of each class a group has."""
-    inside = groups.of_images == groups.names.index(name)
-    return classes.counts(np.asarray(table.labels[inside]))
 
 
 def groups_to_keep(study: Design, tables: Mapping[str, ImageTable]) -> dict[str, dict[str, Groups]]:

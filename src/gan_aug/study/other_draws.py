@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gan_aug.arms.base import source_of
+from gan_aug.arms.folder import FolderImages
+from gan_aug.data.external_files import digest_of
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, as_typed
@@ -15,7 +18,8 @@ from gan_aug.runtime.record import ANOTHER_STUDY
 from gan_aug.runtime.run_record import RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.base import Plain
-from gan_aug.settings.data import DataSettings
+from gan_aug.settings.study import StudySettings
+from gan_aug.study.external import check_same_files, files_of_arms
 
 
 def other_draws(study_dir: Path) -> Iterator[tuple[Path, RunRecord]]:
@@ -65,20 +69,28 @@ def check_goes_with(folder: Path, config: Plain, splits: Splits, redo: tuple[str
         first = False
 
 
-def check_same_data(folder: Path, data: DataSettings) -> None:
-    """Check that a finished draw, about to be skipped, is of the data that is asked for.
+def check_finished(folder: Path, settings: StudySettings) -> None:
+    """Check that a finished draw, about to be skipped, had the images that are asked for.
 
     Where these cannot be read nothing is compared: a finished draw needs none.
     """
-    record = read_record(folder)
-    if record is None or record.data is None or record.config["data"].get("root") == data.root:
+    if (record := read_record(folder)) is None:
         return
-    try:
-        fingerprint = load(data).fingerprint()
-    except GanAugError:
-        return
-    if fingerprint != record.data.fingerprint:
-        raise _other_images(folder, record, data.root, fingerprint)
+    data, then = settings.data, record.data
+    if then is not None and record.config["data"].get("root") != data.root:
+        fingerprint = then.fingerprint
+        with suppress(GanAugError):
+            fingerprint = load(data).fingerprint()
+        if fingerprint != then.fingerprint:
+            raise _other_images(folder, record, data.root, fingerprint)
+    before = files_of_arms(folder, record.synthetic)
+    for name, arm in settings.arms.items():
+        source = source_of(arm)
+        if isinstance(source, FolderImages) and source.dir is not None and name in before:
+            there = Path(source.dir)
+            if there.expanduser().is_dir():
+                digest = digest_of(there, f"arms.{name}.added.dir")
+                check_same_files(there, folder, digest, before[name])
 
 
 def _check_arms(where: Path, before: Plain, now: Plain) -> None:

@@ -36,11 +36,11 @@ from gan_aug.settings.data import DataSettings
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.study.draw import GRID_SIDE, check_first
-from gan_aug.study.external import check_same_images, external_sets
+from gan_aug.study.external import external_sets
 from gan_aug.study.fits import DrawFits
 from gan_aug.study.gans import fit_of
 from gan_aug.study.images import DrawImages, with_last_weights
-from gan_aug.study.other_draws import check_same_data
+from gan_aug.study.other_draws import check_finished
 from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob, Work
 from gan_aug.study.quality import DrawQuality
 from gan_aug.study.rules import control_of
@@ -93,12 +93,14 @@ def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
     plan = _Plan(finished)
     for settings in jobs:
         plan.add(settings)
-    return plan.planned
+    return plan
 
 
-class _Plan:
+class _Plan(Planned):
+    """A plan while it is made, job after job."""
+
     def __init__(self, finished: int) -> None:
-        self.planned = Planned(finished)
+        super().__init__(finished)
         self._coming = set[Path]()  # what earlier jobs leave for later ones
         self._sources: dict[str, Source] = {}
         self._said = set[str]()
@@ -110,9 +112,8 @@ class _Plan:
         run = Run(settings, may_differ(settings), redo, once_finished=MACHINE, folder=folder)
         run.look()
         if run.finished:
-            check_same_data(folder, settings.data)
-            check_same_images(folder, settings)
-            self.planned.finished += 1
+            check_finished(folder, settings)
+            self.finished += 1
             return
         check_arms(settings)
         self._read(settings.data)  # which shows how far it is
@@ -124,11 +125,11 @@ class _Plan:
             quality = DrawQuality(images, external_sets(images))
             check_first(settled)
         job = PlannedJob(settled)
-        self.planned.jobs.append(job)
+        self.jobs.append(job)
         design, condition = settled.study, tuple(settled.study.condition.values())
         arms = [name for name in settled.arms if name in settings.arms]  # none of the ruler
         pairs = to_compare(arms, design.question, design.comparisons, control_of(settled))
-        self.planned.compared |= {(condition, pair) for pair in pairs}
+        self.compared |= {(condition, pair) for pair in pairs}
         self._add_gans(job, splits)
         self._add_fits(job, splits, images)
         self._count_images(settled, splits)
@@ -136,7 +137,7 @@ class _Plan:
             n, there = settled.quality.count, quality.held_out.reference.counts()
             # Where there are fewer it is said.
             unseen = {name: (min(n, there[name]), there[name]) for name in quality.classes}
-            self.planned.count("unseen, to measure with", unseen)
+            self.count("unseen, to measure with", unseen)
             self._add_reference(job, splits)
 
     def _read(self, data: DataSettings) -> Source:
@@ -212,19 +213,19 @@ class _Plan:
     def _kind(self, kind: Kind, what: list[Any]) -> Kind:
         """Return the kind of a fit; those of the same kind differ in nothing of `what`."""
         key = json.dumps(what, default=lambda one: one.model_dump(mode="json"), sort_keys=True)
-        return self.planned.kinds.setdefault(key, kind)
+        return self.kinds.setdefault(key, kind)
 
     def _count_images(self, settings: SettledStudy, splits: Splits) -> None:
         train, unused = splits.train.counts(), splits.unused.counts()
-        self.planned.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
+        self.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
         every = [arm.added for arm in settings.arms.values()]
         added = [one for one in every if one.source == "real" and not one.unlabelled]
         more = {n: max((one.count[n] for one in added), default=0) for n in unused}
-        self.planned.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
+        self.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
         if unlabelled := settings.study.unlabelled:
-            self.planned.count("unlabelled", {ANY: (unlabelled, sum(unused.values()))})
+            self.count("unlabelled", {ANY: (unlabelled, sum(unused.values()))})
         for name in settings.study.splits:
-            self.planned.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
+            self.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
 
 
 @contextmanager
