@@ -193,6 +193,9 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         load(tmp_path / "empty")
     with pytest.raises(GanAugError, match="no such folder"):
         load(tmp_path / "none")
+    (tmp_path / "xrays.zip").touch()
+    with pytest.raises(GanAugError, match="is a file; unpack it"):
+        load(tmp_path / "xrays.zip")
 
 
 def test_odd_files_of_five_classes(tmp_path: Path) -> None:

@@ -73,11 +73,12 @@ def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     assert found["sizes"] == {"50 x 40": 62}
     assert "In more than one class, byte for byte: 1, such as" in result.stderr
     assert "data.on_conflict=drop" in result.stderr
+    assert "A study needs 25 training images of each class, and a has 1" in result.stderr
     for part in (
         "images (patients)",
         "known; 1 in several classes",
         "skipped c/broken.png",
-        "skipped 1 files: no image by its name",
+        "skipped 1 file: no image by its name",
         "in two classes, same bytes: a/p3a_0.png, b/p3a_9.png",
     ):
         assert part in result.stdout

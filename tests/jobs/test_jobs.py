@@ -275,11 +275,16 @@ def test_jobs_that_are_stopped_are_noted_and_no_other_starts(tmp_path: Path) -> 
     assert not (tmp_path / "2").exists()
 
 
-def test_a_job_ends_when_its_launcher_is_gone(tmp_path: Path) -> None:
-    """Here the kernel would tell it, too; elsewhere nothing does."""
+@pytest.mark.parametrize(
+    ("deaf", "ended_by"),
+    [("", signal.SIGTERM), ("signal.signal(signal.SIGTERM, signal.SIG_IGN); ", signal.SIGKILL)],
+)
+def test_a_job_ends_when_its_launcher_is_gone(deaf: str, ended_by: int, tmp_path: Path) -> None:
+    """Here the kernel would tell it, too; elsewhere nothing does. An import may swallow that."""
     launcher = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     code = (
-        "import time; from gan_aug.runtime.launched import end_with_launcher as end; end(); "
+        "import signal, time; from gan_aug.runtime import launched; "
+        f"launched.GRACE_SECONDS = 0.5; {deaf}launched.end_with_launcher(); "
         "print('on', flush=True); time.sleep(60)"
     )
     job = subprocess.Popen(
@@ -291,7 +296,7 @@ def test_a_job_ends_when_its_launcher_is_gone(tmp_path: Path) -> None:
     assert job.stdout.readline() == b"on\n"
     assert job.poll() is None
     launcher.kill()  # a zombie until this process asks
-    assert job.wait(20) == -signal.SIGTERM
+    assert job.wait(20) == -ended_by
     launcher.wait()
 
 

@@ -157,7 +157,7 @@ def _print(facts: Facts, title: str, external: dict[str, str]) -> None:
             print(printable(f"  in two classes, {kind}: {', '.join(group.paths)}"))
         _print_more(across, DUPLICATES)
     for reason, count in facts.skipped_by_reason.items():
-        print(printable(f"  skipped {count} files: {reason}"))
+        print(printable(f"  skipped {count} file{'s' * (count > 1)}: {reason}"))
     for name, reason in list(facts.skipped.items())[:MOST_PRINTED]:
         print(printable(f"  skipped {name}: {reason}"))
     _print_more(facts.skipped, "inspect.html")

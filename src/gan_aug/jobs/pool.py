@@ -15,12 +15,10 @@ from typing import Literal
 
 from gan_aug.jobs.submission import Submission
 from gan_aug.runtime.errors import GanAugError
-from gan_aug.runtime.launched import BUSY, PARENT, WAIT
+from gan_aug.runtime.launched import BUSY, GRACE_SECONDS, PARENT, WAIT
 from gan_aug.runtime.record import STOPPED, note_end
 from gan_aug.runtime.run_record import read_record
 
-GRACE_SECONDS = 20.0
-"""How long a job that was told to stop may take, before it is killed."""
 _STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM}
 _KILLED = 9
 

@@ -19,6 +19,8 @@ BUSY = 75
 """Exit code of a job whose run folder another process works in (EX_TEMPFAIL of sysexits.h)."""
 DIVERGED = 76
 """Exit code of a job whose training came to nothing."""
+GRACE_SECONDS = 20.0
+"""How long a job that is told to stop may take, before it is killed."""
 
 _LOOK_SECONDS = 1.0
 
@@ -43,3 +45,6 @@ def _watch(parent: int) -> None:
         while launcher.is_running() and launcher.status() != psutil.STATUS_ZOMBIE:
             time.sleep(_LOOK_SECONDS)
     psutil.Process().terminate()
+    # An import that is under way may swallow it, and no second one is heard.
+    time.sleep(GRACE_SECONDS)
+    psutil.Process().kill()
