@@ -319,6 +319,10 @@ def test_a_home_folder_and_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_must_be_given_is_named(command: Command) -> None:
     assert_one_line(command("report"), "study_dir: is missing; type study_dir=VALUE")
+    assert_one_line(command("train", "seed=range(0,2)"), "seed=range(0,2): several values need -m")
+    result = command("study", "-m", "draw=0")
+    assert_one_line(result, "arms: there are none; add +study=own for your own images")
+    assert not result.stdout, "no empty table"
 
 
 def test_what_is_no_setting(command: Command) -> None:

@@ -6,6 +6,8 @@ import functools
 import io
 import logging
 import os
+import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +45,7 @@ _MERGING = "Error merging override "
 """What Hydra says of a value that cannot take the place of what is there."""
 _TO_APPEND = "To append to your config use +"
 """What Hydra advises where nothing has the key of an override; it seldom is what is meant."""
+_SEVERAL = re.compile("Sweep parameters '(.*)' requires --multirun")
 _OPEN = ("callbacks", "logger", "quality.metrics", "study.condition")
 """Groups that take entries of one's own."""
 
@@ -167,6 +170,8 @@ def message_of(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={name}: is none of {', '.join(error.options)}; name one of them"
+    if swept := _SEVERAL.search(message):
+        return f"{swept[1]}: several values need -m before them, as in -m {shlex.quote(swept[1])}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}: is missing; type {error.full_key}=VALUE"
     if isinstance(error, ConfigCompositionException) and _TO_APPEND in str(error):

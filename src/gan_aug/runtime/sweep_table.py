@@ -75,11 +75,13 @@ def _print_table_of(sweep: Path, began: float) -> None:
             if before and folder in _refused:
                 status = "finished before, refused now"
             rows.append((record, status, _headline(folder)))
+    if not rows:  # what was typed is refused
+        return
     # A study's folder may hold draws that were run alone, without a job number.
     rows.sort(key=lambda row: (row[0].job is None, row[0].job, str(row[0].started)))
     names = list(dict.fromkeys(name for *_, numbers in rows for name in numbers))
     # A swept key differs between jobs; the rest of the overrides would only fill the table.
-    common = set.intersection(*(set(r.overrides) for r, *_ in rows)) if rows else set()
+    common = set.intersection(*(set(r.overrides) for r, *_ in rows))
     measures = {measure for measure, _ in names}
     one = measures.pop() if len(measures) == 1 else None
     table = Table(title=printable(str(sweep)), caption=f"numbers: {one}" if one else None)

@@ -59,7 +59,7 @@ class StudySettings(FittingSettings):
             )
         if not self.arms:
             raise GanAugError(
-                "arms: there are none; add +study=seed_protocol, or another of conf/study"
+                "arms: there are none; add +study=own for your own images, or another of conf/study"
             )
         if self.trainer.max_epochs is not None:
             raise GanAugError(

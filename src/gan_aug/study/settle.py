@@ -108,7 +108,8 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     if not auto:
         return settings
     data, study, classes = settings.data, settings.study, source.classes
-    rare = None if study.rare is None else classes.named(study.rare, "study.rare")
+    with see("classes"):
+        rare = None if study.rare is None else classes.named(study.rare, "study.rare")
     usable = without_conflicts(source, data.on_conflict)
     have = lasting(usable, data.development_per_class, data.val_per_class)
     scarce = min(have, key=lambda name: have[name])
