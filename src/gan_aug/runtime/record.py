@@ -25,6 +25,7 @@ from gan_aug.runtime.lock import Lock, Lost, is_held
 from gan_aug.runtime.progress import PROGRESS
 from gan_aug.runtime.run_record import RECORD, RunRecord, Status, differences, read_record
 from gan_aug.runtime.terminal import console, printable
+from gan_aug.settings.alike import MACHINE
 from gan_aug.settings.base import Plain
 from gan_aug.settings.whole import Whole, among
 
@@ -73,11 +74,11 @@ class Busy(GanAugError):
 class Run:
     """One command's output folder.
 
-    Settings, or groups of them, in which an earlier part of the run `may_differ`, those that may
-    and for which a finished run is opened once more (`redo`), and those that may where there is
-    nothing left to do (`once_finished`). `anew` does a finished run once more whatever is the same:
-    what it reads may have changed. Without `folder` it is the one that Hydra chose for this job,
-    and a line says what is run.
+    Settings, or groups of them, in which an earlier part of the run `may_differ`, and those that
+    may and for which a finished run is opened once more (`redo`). Where there is nothing left to
+    do, the machine may be another. `anew` does a finished run once more whatever is the same: what
+    it reads may have changed. Without `folder` it is the one that Hydra chose for this job, and a
+    line says what is run.
 
     Attributes:
         config: the resolved configuration as plain containers; see `settled`.
@@ -95,14 +96,13 @@ class Run:
         settings: Whole,
         may_differ: tuple[str, ...] = (),
         redo: tuple[str, ...] = (),
-        once_finished: tuple[str, ...] = (),
         anew: bool = False,
         folder: Path | None = None,
     ) -> None:
         self.folder = folder or Path(HydraConfig.get().runtime.output_dir)
         self._says, self._anew = folder is None, anew
         self._lock = _lock(self.folder)
-        self._may_differ, self._redo, self._once_finished = may_differ, redo, once_finished
+        self._may_differ, self._redo = may_differ, redo
         self._resume = bool(getattr(settings, "resume", False))
         self._verbose = bool(getattr(settings, "verbose", False))
         self.config = self._given = settings.plain()
@@ -139,9 +139,33 @@ class Run:
         Raises:
             GanAugError: the folder holds a run with other settings.
         """
-        self._earlier = read_record(self.folder)
-        if self._earlier is not None:
-            self._go_on_with(self._earlier)
+        earlier = self._earlier = read_record(self.folder)
+        if earlier is None:
+            return
+        # An earlier command may have left no more than records of how it failed. With a dot begin
+        # .hydra, locks, and what a killed process was writing.
+        names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
+        has_work = any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
+        if has_work:
+            self.before, self.threads = [earlier.config], earlier.threads
+        differing = list(differences(earlier.given, self._given))
+        again = [key for key, *_ in differing if among(key, self._redo)]
+        free = self._may_differ + self._redo
+        if earlier.finished and not (again or self._anew):
+            free += MACHINE
+        changed = [
+            f"{key}: {before} then, {after} now"
+            for key, before, after in differing
+            if not among(key, free)
+        ]
+        if changed and has_work:
+            raise GanAugError(
+                f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
+                f"{self._elsewhere}, or repeat its command to go on with it"
+            )
+        self.finished = earlier.finished and not (again or self._anew)
+        if earlier.finished and again:
+            print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
 
     def _open(self) -> None:
         self.look()
@@ -175,32 +199,6 @@ class Run:
             ("hydra", {"hydra": hydra}),
         ):
             write_text(self.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(content))
-
-    def _go_on_with(self, earlier: RunRecord) -> None:
-        # An earlier command may have left no more than records of how it failed. With a dot begin
-        # .hydra, locks, and what a killed process was writing.
-        names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
-        has_work = any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
-        if has_work:
-            self.before, self.threads = [earlier.config], earlier.threads
-        differing = list(differences(earlier.given, self._given))
-        again = [key for key, *_ in differing if among(key, self._redo)]
-        free = self._may_differ + self._redo
-        if earlier.finished and not again:
-            free += self._once_finished
-        changed = [
-            f"{key}: {before} then, {after} now"
-            for key, before, after in differing
-            if not among(key, free)
-        ]
-        if changed and has_work:
-            raise GanAugError(
-                f"{self.folder}: holds a run with other settings ({', '.join(changed[:5])}); "
-                f"{self._elsewhere}, or repeat its command to go on with it"
-            )
-        self.finished = earlier.finished and not (again or self._anew)
-        if earlier.finished and again:
-            print(f"{self.folder}: opened again for {printable(', '.join(again[:5]))}")
 
     def _show(self) -> None:
         """Say in a line what is run; with verbose=true all settings."""

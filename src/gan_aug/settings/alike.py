@@ -6,7 +6,7 @@ neither gone on with nor reported with others.
 - `may_differ`: between the parts of one draw, which was interrupted and is gone on with.
 - `may_be_redone`: on a finished draw, which is opened once more for it and keeps its fits; between
   draws until all have been.
-- `MACHINE`: on a finished draw of which nothing is to be done again.
+- `MACHINE`: on a finished draw, or run, of which nothing is to be done again.
 - `_FREE`: between the draws of a study, before a new one is trained and when a report reads them.
 - `CHANGE_NO_GAN`: between jobs that share a GAN.
 - `deciding`: what of `quality` may not where GANs are chosen by it.

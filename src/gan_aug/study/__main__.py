@@ -9,7 +9,7 @@ from gan_aug.runtime.errors import require
 from gan_aug.runtime.hardware import AUTO, take_threads, use_threads
 from gan_aug.runtime.progress import reporting
 from gan_aug.runtime.record import Busy, Run
-from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
+from gan_aug.settings.alike import may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(settings: StudySettings) -> None:
         return
     try:
         redo = may_be_redone(settings)
-        with Run(settings, may_differ(settings), redo, once_finished=MACHINE) as run:
+        with Run(settings, may_differ(settings), redo) as run:
             if run.finished:
                 check_finished(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")

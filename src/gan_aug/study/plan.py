@@ -31,7 +31,7 @@ from gan_aug.runtime.errors import warn
 from gan_aug.runtime.hardware import take_threads
 from gan_aug.runtime.record import Run
 from gan_aug.runtime.terminal import printable, quieten
-from gan_aug.settings.alike import MACHINE, may_be_redone, may_differ
+from gan_aug.settings.alike import may_be_redone, may_differ
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
@@ -109,7 +109,7 @@ class _Plan(Planned):
         """Look at a job; GanAugError: it cannot run."""
         folder = Path(settings.study_dir).expanduser() / settings.study.folder
         redo = may_be_redone(settings)
-        run = Run(settings, may_differ(settings), redo, once_finished=MACHINE, folder=folder)
+        run = Run(settings, may_differ(settings), redo, folder=folder)
         run.look()
         if run.finished:
             check_finished(folder, settings)
