@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from fake_study import change
-from support import TINY_CNN, TINY_STUDY, run_command, settings_of
+from support import TINY_CNN, TINY_STUDY, read_json, run_command, settings_of
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.loggers import MLflow, Service, WandB, close_all
@@ -82,7 +82,7 @@ class Breaks(Service):
         def refuse(*_: object) -> None:
             raise OSError("POST http://me:secret@host:5000/api and https://host/a@b failed")
 
-        return SimpleNamespace(log_metrics=refuse, log_hyperparams=lambda _: None)
+        return SimpleNamespace(log_metrics=refuse)
 
     def end(self, logger: Any, status: str) -> None:
         self.ended = status
@@ -137,7 +137,8 @@ def test_wandb_asks_nobody_for_a_login(tmp_path: Path, monkeypatch: pytest.Monke
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
     monkeypatch.setattr(wandb, "init", init)
-    monkeypatch.setattr("gan_aug.training.loggers.WandbLogger", lambda experiment: experiment)
+    made = SimpleNamespace(log_hyperparams=lambda _: None)
+    monkeypatch.setattr("gan_aug.training.loggers.WandbLogger", lambda experiment: made)
     run = fitting(tmp_path)
     for fit in (run, run, fitting(tmp_path)):  # a notebook runs several, and the next may reach it
         WandB(fit, "p", None, offline=False).open()
@@ -249,7 +250,7 @@ def test_loggers_change_nothing(runs: Path) -> None:
         content = torch.load(runs / name / "checkpoints/last.ckpt", weights_only=True)
         weights.append(content["state_dict"])
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-    one, other = (json.loads((runs / f"{n}/metrics.json").read_text()) for n in ("plain", "logged"))
+    one, other = (read_json(runs / f"{n}/metrics.json") for n in ("plain", "logged"))
     assert one == other
     for arm in ARMS:
         both = [runs / study / f"draw_0/fits/{arm}_0.npz" for study in ("plain_s", "s")]
@@ -274,18 +275,18 @@ def test_mlflow_has_curves_and_final_metrics_once(
     for name, run in of.items():
         metrics = run.data.metrics
         if name in names:
-            fit = json.loads((runs / f"s/draw_0/fits/{run.data.tags['arm']}_0.json").read_text())
+            fit = read_json(runs / f"s/draw_0/fits/{run.data.tags['arm']}_0.json")
             curve = [(int(p["step"]), p["val_loss"]) for p in fit["curve"]]
             assert run.data.tags["draw"] == "0"
             assert run.data.tags["group"] == "s"
         else:
-            result = json.loads((runs / "logged/metrics.json").read_text())
+            result = read_json(runs / "logged/metrics.json")
             assert metrics["test/auroc"] == pytest.approx(result["headline"]["test_auroc"])
             curve = []
         sent = client.get_metric_history(run.info.run_id, "val/loss")
         assert len(sent) >= 2
         assert not curve or [(one.step, pytest.approx(one.value)) for one in sent] == curve
-    headline = json.loads((runs / "first.json").read_text())["headline"]
+    headline = read_json(runs / "first.json")["headline"]
     for arm in ARMS:
         sent = of[f"s/draw_0/{arm}/0"].data.metrics["test/accuracy"]
         assert sent == pytest.approx(headline[arm])
@@ -307,7 +308,7 @@ def test_wandb_has_them_offline_and_metrics_csv_too(runs: Path) -> None:
 
 @pytest.mark.slow
 def test_arms_of_other_libraries_keep_the_rules(runs: Path) -> None:
-    checks = json.loads((runs / "first.json").read_text())["checks"]
+    checks = read_json(runs / "first.json")["checks"]
     # Neither TrivialAugment nor a balanced CutMix is a control that the rule asks for.
     broken = [check["detail"] for check in checks if not check["passed"]]
     assert broken == ["missing: classic, oversample"]

@@ -63,11 +63,7 @@ class Service(Logger, ABC):
 
     @abstractmethod
     def open(self) -> Logger:
-        """Return Lightning's logger of the run, begun or gone on with."""
-
-    def send_settings(self, logger: Any) -> None:
-        """Send the settings of a run that was just opened."""
-        logger.log_hyperparams(self.fitting.settings)
+        """Return Lightning's logger of the run, begun or gone on with, which has the settings."""
 
     @abstractmethod
     def end(self, logger: Any, status: str) -> None:
@@ -102,7 +98,6 @@ class Service(Logger, ABC):
             try:
                 if self._logger is None:
                     self._logger = self.open()
-                    self.send_settings(self._logger)
                 act(self._logger)
             except Exception as error:
                 self.lost = True
@@ -163,7 +158,9 @@ class WandB(Service):
             run = wandb.init(**options, mode="offline")
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        return WandbLogger(experiment=run)
+        logger = WandbLogger(experiment=run)
+        logger.log_hyperparams(dict(self.fitting.settings))
+        return logger
 
     def end(self, logger: Any, status: str) -> None:
         """Send the rest and end the run."""
@@ -190,11 +187,13 @@ class MLflow(Service):
         super().__init__(fitting)
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
         self.experiment_name, self.tracking_uri = experiment, uri
-        self._sent: Mapping[str, str] = {}  # settings that the run has, of an earlier attempt
         self.lost = self.key in fitting.run.away  # which was said
 
     def open(self) -> Logger:
-        """Begin a run in the experiment, or go on with the one that has this identity."""
+        """Begin a run in the experiment, or go on with the one that has this identity.
+
+        It is sent the settings that it lacks; of the others MLflow keeps the first value.
+        """
         from mlflow.exceptions import MlflowException
 
         for name in ("mlflow", "alembic", "urllib3"):
@@ -214,8 +213,8 @@ class MLflow(Service):
                 self.experiment_name, self.name, tracking_uri=uri, tags=tags, run_id=run_id
             )
 
-        new = logger(None)
-        client: Any = new._mlflow_client
+        made, settings = logger(None), dict(self.fitting.settings)
+        client: Any = made._mlflow_client
         try:
             experiment = client.get_experiment_by_name(self.experiment_name)
         except MlflowException:
@@ -224,18 +223,14 @@ class MLflow(Service):
         if experiment is None:
             with suppress(MlflowException):  # another process was faster
                 client.create_experiment(self.experiment_name)
-            return new
-        same = client.search_runs([experiment.experiment_id], f"tags.`{_TAG}` = '{self.version}'")
-        if not same:
-            return new
-        self._sent = same[0].data.params
-        return logger(same[0].info.run_id)
-
-    def send_settings(self, logger: Any) -> None:
-        """Send the settings that the run lacks; of the others MLflow keeps the first value."""
-        settings = {k: v for k, v in self.fitting.settings.items() if k not in self._sent}
+        elif same := client.search_runs(
+            [experiment.experiment_id], f"tags.`{_TAG}` = '{self.version}'"
+        ):
+            made = logger(same[0].info.run_id)
+            settings = {k: v for k, v in settings.items() if k not in same[0].data.params}
         if settings:
-            logger.log_hyperparams(settings)
+            made.log_hyperparams(settings)
+        return made
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send scalars, under names that MLflow takes: D_x for D(x)."""
