@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support import TINY_CNN, settings_of
+from support import TINY_CNN, read_json, rewrite, settings_of
 
 from gan_aug.runtime import hardware as module
 from gan_aug.runtime.errors import GanAugError
@@ -61,8 +60,12 @@ def eight(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SLURM_CPUS_PER_TASK": "3", "OMP_NUM_THREADS": "5"}, 3),
     ],
 )
-def test_what_is_given_bounds_it(eight: None, environment: dict[str, str], most: int) -> None:
-    assert allowed(environment) == most
+def test_what_is_given_bounds_it(
+    eight: None, environment: dict[str, str], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert allowed() == most
 
 
 @pytest.mark.parametrize(
@@ -188,13 +191,12 @@ def test_a_run_goes_on_with_the_threads_it_had(command: Command, tmp_path: Path)
     arguments = (*TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=run")
     assert command("train", *arguments, "trainer.threads=2").returncode == 0
     path = tmp_path / "run" / "run.json"
-    record = json.loads(path.read_text())
-    assert record["threads"] == 2
-    path.write_text(json.dumps(record | {"status": "interrupted"}))
+    assert read_json(path)["threads"] == 2
+    rewrite(path, status="interrupted")
     result = command("train", *arguments)
     assert result.returncode == 0
     assert "begun with 2 threads and keeps them" in result.stderr  # OMP_NUM_THREADS is 1 here
-    assert json.loads(path.read_text())["threads"] == 2
+    assert read_json(path)["threads"] == 2
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "all", "1.5", "null", "true"])

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
-from hydra.errors import HydraException, OverrideParseException
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString
+from hydra.errors import HydraException
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.run_record import runs_of
@@ -65,12 +65,8 @@ def with_list(arguments: list[str], key: str) -> list[str]:
     for argument in arguments:
         if argument in ("-m", "--multirun"):
             continue
-        try:
-            (override,) = OverridesParser.create().parse_overrides([argument])
-        except OverrideParseException:  # an option, or Hydra says what it is
-            kept.append(argument)
-            continue
-        if override.is_sweep_override():
+        override = _parsed(argument)
+        if override is not None and override.is_sweep_override():
             if override.key_or_group != key:
                 raise GanAugError(
                     f"{argument}: this command takes several values of {key} alone; repeat it for "
@@ -164,12 +160,18 @@ def _check(argument: str) -> None:
         raise GanAugError(f"{argument}: is no name; {choose(key.lstrip('+'))}")
 
 
-def _are_names(argument: str) -> bool:
+def _parsed(argument: str) -> Override | None:
+    """Return what Hydra takes an argument for; None: an option, or Hydra says what is wrong."""
     try:
-        (override,) = OverridesParser.create().parse_overrides([argument])
-        value: Any = override.value()
-    except OverrideParseException:
-        return True  # Hydra says what it is
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
+
+
+def _are_names(argument: str) -> bool:
+    if (override := _parsed(argument)) is None:
+        return True
+    value: Any = override.value()
     values = value.list if isinstance(value, ChoiceSweep) else [value]
     return all(isinstance(one, str | list | Glob | QuotedString) for one in values)
 
@@ -227,10 +229,9 @@ def _in_grammar(argument: str) -> str:
 
 def _is_grammatical(argument: str) -> bool:
     """Tell whether Hydra takes it, and keeps the keys of a mapping as they were typed."""
-    try:
-        value = OverridesParser.create().parse_override(argument).value()
-    except HydraException:
+    if (override := _parsed(argument)) is None:
         return False
+    value = override.value()
     return not isinstance(value, dict) or all(isinstance(key, str) for key in value)
 
 

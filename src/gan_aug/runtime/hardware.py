@@ -77,9 +77,9 @@ def cores() -> int:
     return int(min(len(_own_cores()), _cgroup_limit(Path("/"))))
 
 
-def allowed(environment: Mapping[str, str] = os.environ) -> int:
+def allowed() -> int:
     """Return how many threads a run may take at most: no more than cores, nor than `BOUNDS`."""
-    named = (environment.get(name, "").partition(",")[0].strip() for name in BOUNDS)
+    named = (os.environ.get(name, "").partition(",")[0].strip() for name in BOUNDS)
     return min([cores(), *(int(n) for n in named if n.isdecimal() and int(n) > 0)])
 
 
