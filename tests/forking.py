@@ -27,7 +27,7 @@ import threading
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 LIBRARIES = (
     "hydra", "omegaconf", "torch", "torchvision", "lightning.pytorch", "torchmetrics", "PIL.Image",
@@ -116,6 +116,7 @@ class Forker:
                     stdout=subprocess.DEVNULL,
                     pass_fds=[listening.fileno()],
                     env=env,
+                    start_new_session=True,  # all that it forks is killed with it
                 )
             atexit.register(self.close)
         request = {"arguments": arguments, "cwd": str(cwd), "env": env}
@@ -144,12 +145,10 @@ class Forker:
             shutil.rmtree(self._folder)
 
 
-def become(request: dict[str, Any], address: str) -> None:
+def become(request: dict[str, Any], address: str) -> NoReturn:
     """Turn this fork into the command; at the address it may ask for forks of its own."""
     # A background job of a script is started with SIGINT ignored; a person's is not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
@@ -252,7 +251,7 @@ def keep_compiled(package: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Fork a command for each connection, which is told its process id and then its exit code."""
+    """Fork a command for each connection."""
     for name in (*LIBRARIES, *own_modules()):
         importlib.import_module(name)
     listening = socket.socket(fileno=int(sys.argv[1]))
@@ -261,41 +260,26 @@ def main() -> None:
     warm_up(package.parents[1] / "conf")
     keep_compiled(package, Path(address).parent)
     gc.freeze()  # a fork's garbage collector would touch, and so copy, what is shared
-    woken, wakes = socket.socketpair()
-    wakes.setblocking(False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wakes.fileno())
-    running: dict[int, socket.socket] = {}
-    while sys.stdin not in (ready := select.select([sys.stdin, listening, woken], [], [])[0]):
-        if woken in ready:
-            woken.recv(4096)
-            tell_ends(running)
-        if listening in ready:
-            connection, _ = listening.accept()
-            request = json.loads(connection.makefile().readline())
-            child = os.fork()
-            if child == 0:
-                become(request, address)
-                return
-            tell(connection, child)
-            running[child] = connection
-    for child in running:
-        os.kill(child, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # each fork below tells of its command's end
+    while sys.stdin not in select.select([sys.stdin, listening], [], [])[0]:
+        connection, _ = listening.accept()
+        if os.fork() == 0:
+            serve(connection, address)
+    os.killpg(0, signal.SIGKILL)
 
 
-def tell_ends(running: dict[int, socket.socket]) -> None:
-    """Tell of each command that has ended how it did."""
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        with running.pop(pid) as connection:
-            tell(connection, os.waitstatus_to_exitcode(status))
-
-
-def tell(connection: socket.socket, number: int) -> None:
+def serve(connection: socket.socket, address: str) -> NoReturn:
+    """Fork a command, tell its process id, and then its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request = json.loads(connection.makefile().readline())
+    child = os.fork()
+    if child == 0:
+        become(request, address)
     with contextlib.suppress(OSError):  # whoever asked was killed
-        connection.sendall(f"{number}\n".encode())
+        connection.sendall(f"{child}\n".encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        connection.sendall(f"{code}\n".encode())
+    os._exit(0)
 
 
 if __name__ == "__main__":
