@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import os
 import platform
@@ -10,12 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from support import RUN
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from support import ROOT, RUN
 
 from gan_aug.runtime.lock import _place
 
 HERE = platform.node()
 LONG_AGO = 1_700_000_000.0
+
+
+@functools.cache
+def _multirun(command: str, *overrides: str) -> tuple[Any, DictConfig]:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        return loader, loader.load_configuration(command, [*overrides], RunMode.MULTIRUN)
+
+
+def multirun(command: str, *overrides: str) -> tuple[Any, DictConfig]:
+    """Return Hydra's loader and the configuration of a multirun, composed once."""
+    loader, config = _multirun(command, *overrides)
+    return loader, copy.deepcopy(config)
 
 
 def write(path: Path, content: Any) -> Path:

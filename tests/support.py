@@ -107,6 +107,15 @@ RUN: dict[str, Any] = {
 """A run.json."""
 
 
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def rewrite(path: Path, **facts: Any) -> None:
+    """Change what a JSON file says, of a run's record say."""
+    path.write_text(json.dumps(read_json(path) | facts))
+
+
 def page_with(part: str) -> Path:
     """Return the page that says something: of several one in docs/, where README sums it up."""
     *_, page = (page for page in PAGES if part in page.read_text())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import inspect
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from fake_study import write_study
-from support import TINY_CNN, run_python
+from support import TINY_CNN, read_json, run_python
 
 import gan_aug
 from gan_aug.settings.commands import COMMANDS
@@ -54,7 +53,7 @@ def test_it_gives_what_the_command_line_gives(
     assert [row for row in here if "per_second" not in row] == [
         row for row in typed if "per_second" not in row
     ]
-    records = [json.loads((folder / "run.json").read_text()) for folder in folders]
+    records = [read_json(folder / "run.json") for folder in folders]
     assert records[0]["command"][:-1] == records[1]["command"][:-1]
     assert f"\n{folders[0]}\n[{folders[0] / 'confusion_matrix.png'!r}]\n" in printed
     assert "{'batch': 'int64', 'name': 'str', 'value': 'float64'}" in printed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shlex
@@ -22,6 +21,7 @@ from support import (
     TINY_GAN,
     composed,
     environment,
+    read_json,
     run_command,
     start,
     write_image,
@@ -226,7 +226,7 @@ def test_bad_files_can_be_skipped_and_are_listed(command: Command, kaggle_folder
     )
     assert result.returncode == 0, result.stderr
     assert "files not read: 2 (bad files, skipped)" in result.stdout
-    data = json.loads((kaggle_folder.parent / "run" / "run.json").read_text())["data"]
+    data = read_json(kaggle_folder.parent / "run" / "run.json")["data"]
     assert sorted(data["bad_files_skipped"]) == [f"train/PNEUMONIA/{name}" for name in names]
     assert data["available"]["train"] == {"normal": 24, "pneumonia": 22}
     # The cache remembers the bad files: without `skip` they are an error again.
@@ -267,7 +267,7 @@ def test_a_diverged_classifier_keeps_no_bad_weights(command: Command, tmp_path: 
     result = command("train", *TINY_CNN, "model.lr=1e30", "hydra.run.dir=run")
     assert_one_line(result, "not finite")
     assert not list((tmp_path / "run").glob("checkpoints/*"))
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_a_full_disk_is_named_and_recorded(kind: str, tmp_path: Path, cache_home
     stdout, stderr = process.communicate()
     result = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
     assert_one_line(result, str(tmp_path / "run"), "cannot be written", "File too large")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record = read_json(tmp_path / "run" / "run.json")
     assert record["status"] == "failed"
     assert "cannot be written" in record["reason"]
     assert not list((tmp_path / "run").rglob("*.tmp"))
@@ -423,7 +423,7 @@ def test_a_failure_is_recorded_and_settings_are_printed_when_asked(
     short = command("train", *bad, "hydra.run.dir=short")
     assert_one_line(short, "data.subset.normal=999")
     assert len(short.stdout.splitlines()) < 5
-    record = json.loads((tmp_path / "short" / "run.json").read_text())
+    record = read_json(tmp_path / "short" / "run.json")
     assert record["status"] == "failed"
     assert "data.subset.normal=999" in record["reason"]
     everything = command("train", *bad, "verbose=true", "hydra.run.dir=long")

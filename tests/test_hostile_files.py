@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import TINY_GAN, TINY_QUALITY, run_command
+from support import TINY_GAN, TINY_QUALITY, read_json, rewrite, run_command
 from torch import nn
 
 from gan_aug.data.stored import check_plain, known_sources
@@ -94,9 +93,8 @@ def test_a_manifest_runs_no_code(home: Path, command: Command, tmp_path: Path) -
     flag = tmp_path / "flag"
     shutil.copytree(home / "gan" / "synthetic", tmp_path / "set")
     path = tmp_path / "set" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["data_settings"]["source"] = attack(flag)
-    path.write_text(json.dumps(manifest))
+    stored = read_json(path)["data_settings"]
+    rewrite(path, data_settings=stored | {"source": attack(flag)})
     line = the_line(command("evaluate", "synthetic.dir=set", *TINY_QUALITY, "hydra.run.dir=out"))
     assert not flag.exists()
     for part in (str(Path("set") / "manifest.json"), "data_settings.source", "sympy.sympify"):
@@ -295,8 +293,7 @@ def interrupted(home: Path, folder: Path) -> Path:
     shutil.copytree(home / "gan", run)
     shutil.rmtree(run / "synthetic")
     (run / "metrics.json").unlink()
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | {"status": "running"}))
+    rewrite(run / "run.json", status="running")
     return run
 
 
@@ -354,7 +351,7 @@ def test_rows_that_metrics_csv_lost_are_told(home: Path, command: Command, tmp_p
     path.write_text("".join(lines[: len(lines) // 2])[:-4])
     result = command("train", *GAN, "hydra.run.dir=gan")
     assert result.returncode == 0, result.stderr
-    lost = json.loads((run / "run.json").read_text())["metrics_csv_rows_lost"]
+    lost = read_json(run / "run.json")["metrics_csv_rows_lost"]
     assert lost > 0
     (warned,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
     assert f"metrics.csv: was damaged, {lost} rows" in warned

@@ -6,14 +6,13 @@ What this cannot show: how Windows and macOS treat paths, open files, signals an
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import TINY_CNN, TINY_STUDY, environment
+from support import TINY_CNN, TINY_STUDY, environment, read_json
 
 TAKEN_AWAY = """
 import builtins, os, pathlib, signal, sys, types
@@ -94,6 +93,6 @@ def test_train_a_study_and_status_do_without_what_only_linux_has(
     assert "2 jobs, 2 at a time" in printed
     assert "1 job: 1 done" in run("gan_aug.status", "study_dir=cnn")
     assert "2 jobs: 2 done" in run("gan_aug.status", "study_dir=s")
-    threads = {json.loads(p.read_text())["threads"] for p in tmp_path.glob("*/**/run.json")}
+    threads = {read_json(p)["threads"] for p in tmp_path.glob("*/**/run.json")}
     assert threads == {1}
     assert (tmp_path / "s" / "report.html").exists()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from fake_study import metrics_of
 from odd_files import draw, write_odd
 from PIL import Image
-from support import TINY_QUALITY, run_command
+from support import TINY_QUALITY, read_json, run_command
 
 from gan_aug.data.classes import Classes
 
@@ -36,11 +34,6 @@ STUDY = (
     "classifier.width=8",
     "classifier.hidden=32",
 )
-
-
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 pytestmark = pytest.mark.slow
@@ -104,34 +97,34 @@ def test_a_gan_of_all_images_of_a_class_can_be_measured(busi_like: Path) -> None
     said = (busi_like / "hydra.run.dir=gan.txt").read_text()
     assert "  train: 0 benign, 134 malignant, 0 normal\n" in said
     assert "left to measure it with (evaluate, explain), twice: 17 malignant" in said
-    assert read(busi_like / "gan" / "metrics.json")["batches"] == 6
-    images = read(busi_like / "evaluated" / "metrics.json")["classes"]["malignant"]["images"]
+    assert read_json(busi_like / "gan" / "metrics.json")["batches"] == 6
+    images = read_json(busi_like / "evaluated" / "metrics.json")["classes"]["malignant"]["images"]
     assert (images["measured"], images["train"]) == (17, 134)
     assert "N = 17" in (busi_like / "hydra.run.dir=evaluated.txt").read_text()
     assert (busi_like / "explained" / "explain.html").stat().st_size > 0
-    assert read(busi_like / "made" / "manifest.json")["count"] == {"malignant": 3}
+    assert read_json(busi_like / "made" / "manifest.json")["count"] == {"malignant": 3}
 
 
 def test_a_study_that_names_no_number(busi_like: Path) -> None:
     study = busi_like / "runs" / "study" / "busi_folder"
-    declared = read(study / "declaration.json")
+    declared = read_json(study / "declaration.json")
     assert declared["numbers"] == {
         "data.internal_per_class": 17,
         "data.subset": {"benign": 68, "malignant": 40, "normal": 68},
         "study.count": {"benign": 0, "malignant": 28, "normal": 0},
         "study.ruler": {"malignant": [20, 40, 80, 117]},
     }
-    metrics = read(study / "draw_1" / "metrics.json")
+    metrics = read_json(study / "draw_1" / "metrics.json")
     assert metrics["ruler"]["own"] == 40
     assert metrics["quality"]["classes"].keys() == {"malignant"}
     assert {c["rule"] for c in metrics["checks"] if not c["passed"]} <= {3}  # no patients known
-    config = read(study / "draw_1" / "run.json")["config"]
+    config = read_json(study / "draw_1" / "run.json")["config"]
     assert config["data"]["subset"] == declared["numbers"]["data.subset"]
     assert list(config["arms"]) == declared["arms"]
 
 
 def test_what_there_is(home: Path) -> None:
-    found = read(home / "inspect" / "inspect.json")
+    found = read_json(home / "inspect" / "inspect.json")
     assert found["channels"] == 3
     assert found["classes"] == sorted(NAMES)
     assert {sum(of[name] for of in found["images"].values()) for name in NAMES} == {130}
@@ -139,7 +132,7 @@ def test_what_there_is(home: Path) -> None:
 
 
 def test_a_study_of_five_classes(home: Path) -> None:
-    metrics = read(home / "s" / "draw_0" / "metrics.json")
+    metrics = read_json(home / "s" / "draw_0" / "metrics.json")
     assert metrics["classes"] == sorted(NAMES)
     assert metrics["positive"] is None
     assert set(metrics["gans"]) == {"ring", "원형"}
@@ -166,7 +159,7 @@ def test_a_study_of_five_classes(home: Path) -> None:
 
 
 def test_the_report_of_five_classes(home: Path) -> None:
-    summary = read(home / "s" / "summary.json")
+    summary = read_json(home / "s" / "summary.json")
     assert set(summary["splits"]["test"]) >= {"accuracy", "auroc", "sensitivity_a square"}
     page = (home / "s" / "report.html").read_text()
     for part in ("by the most probable class", "cannot be excluded", "sensitivity, 원형"):
@@ -177,16 +170,16 @@ def test_the_report_of_five_classes(home: Path) -> None:
 
 
 def test_images_of_one_class_from_its_gan(home: Path) -> None:
-    (made,) = read(home / "made" / "manifest.json")["count"].items()
+    (made,) = read_json(home / "made" / "manifest.json")["count"].items()
     assert made[0] in ("ring", "원형")
     assert made[1] == 3
     assert len(list((home / "made" / made[0]).glob("*.png"))) == 3
 
 
 def test_its_quality_and_what_it_looks_at(home: Path) -> None:
-    (found,) = read(home / "e" / "metrics.json")["classes"].values()
+    (found,) = read_json(home / "e" / "metrics.json")["classes"].values()
     for name in ("kid", "recall", "judged_as_class", "gan_train_auroc", "gan_test"):
         assert np.isfinite(found["values"]["generated"][name]), name
-    numbers = read(home / "x" / "explain.json")
+    numbers = read_json(home / "x" / "explain.json")
     assert sum(title.startswith("unseen real") for title in numbers["images"]) == 5
     assert (home / "x" / "explain.html").stat().st_size > 0

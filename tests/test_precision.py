@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support import TINY_CNN, settings_of
+from support import TINY_CNN, read_json, rewrite, settings_of
 
 from gan_aug.jobs.launching import slots_of
 from gan_aug.runtime.errors import GanAugError
@@ -84,12 +84,12 @@ def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -
     result = command("train", *arguments, f"trainer.precision={other}")
     assert result.returncode == 0, result.stderr
     path = tmp_path / "r" / "run.json"
-    record = json.loads(path.read_text())
-    record["given"]["trainer"]["precision"] = "auto"
-    path.write_text(json.dumps(record | {"status": "interrupted"}))
+    given = read_json(path)["given"]
+    given["trainer"]["precision"] = "auto"
+    rewrite(path, status="interrupted", given=given)
     result = command("train", *arguments, "trainer.precision=auto")
     assert result.returncode == 0, result.stderr
-    record = json.loads(path.read_text())
+    record = read_json(path)
     assert record["status"] == "finished"
     assert record["resumed"] == 1
     assert record["config"]["trainer"]["precision"] == other

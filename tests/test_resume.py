@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import random
 import signal
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from forking import ForkedCommand
-from support import TINY_CNN, TINY_GAN, start, wait_for
+from support import TINY_CNN, TINY_GAN, read_json, rewrite, start, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 KILLS = 20
@@ -54,7 +53,7 @@ def tensorboard_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    content = read_json(folder / "metrics.json")
     content.pop("last_logged", None)  # holds images per second
     if written := content.pop("checkpoint_sha256", None):  # it holds times, and its own folder
         checkpoint = (folder / "checkpoints" / "last.ckpt").read_bytes()
@@ -67,7 +66,7 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert logged(a) == logged(b)
     assert tensorboard_scalars(a) == tensorboard_scalars(b)
     assert results(a) == results(b)
-    assert json.loads((b / "run.json").read_text())["status"] == "finished"
+    assert read_json(b / "run.json")["status"] == "finished"
 
 
 def kill_while_training(process: ForkedCommand, folder: Path, chance: float) -> bool:
@@ -102,7 +101,7 @@ def test_twenty_kills_change_nothing(case: str, tmp_path: Path, cache_home: Path
     assert kills == KILLS, f"finished after {kills} kills, at batches {places}"
     print(f"{case}: killed after batches {places}")
     assert start(cache_home, *arguments, f"hydra.run.dir={killed}").wait() == 0
-    assert json.loads((killed / "run.json").read_text())["resumed"] == KILLS
+    assert read_json(killed / "run.json")["resumed"] == KILLS
     assert_same_run(whole, killed)
 
 
@@ -114,8 +113,7 @@ def test_a_kill_between_the_test_and_the_end(
     arguments = (*TINY_CNN, "trainer.max_epochs=4")
     assert command("train", *arguments, "hydra.run.dir=whole").returncode == 0
     assert command("train", *arguments, "hydra.run.dir=killed").returncode == 0
-    path = tmp_path / "killed" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    rewrite(tmp_path / "killed" / "run.json", status="running")
     assert command("train", *arguments, "hydra.run.dir=killed").returncode == 0
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
     assert sum(row[1] == "test/accuracy" for row in logged(tmp_path / "killed")) == 1
@@ -130,8 +128,7 @@ def test_a_run_does_not_go_on_with_other_images(
         "data.subset.pneumonia=16", "trainer.max_epochs=1", "hydra.run.dir=run",
     )  # fmt: skip
     assert command("train", *arguments).returncode == 0
-    path = kaggle_folder.parent / "run" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    rewrite(kaggle_folder.parent / "run" / "run.json", status="running")
     (kaggle_folder / "train" / "PNEUMONIA" / "person3_bacteria_3.jpeg").unlink()
     result = command("train", *arguments)
     assert result.returncode != 0
@@ -149,7 +146,7 @@ def test_sigterm_is_not_success(tmp_path: Path, cache_home: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "resume=true" in errors
-    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert read_json(folder / "run.json")["status"] == "interrupted"
 
 
 @pytest.mark.slow
@@ -162,7 +159,7 @@ def test_one_kill_and_resume_true(
     folder = wait_for(process, tmp_path, "runs/*/*/checkpoints/last.ckpt").parents[1]
     process.kill()
     process.wait()
-    assert json.loads((folder / "run.json").read_text())["status"] == "running"
+    assert read_json(folder / "run.json")["status"] == "running"
     resumed = command("train", *arguments, "resume=true")
     assert resumed.returncode == 0, resumed.stderr
     assert command("train", *arguments, f"hydra.run.dir={tmp_path / 'whole'}").returncode == 0

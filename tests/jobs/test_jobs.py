@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -9,18 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from job_files import submit, write_run
-from omegaconf import DictConfig, OmegaConf
-from support import ROOT, TINY_STUDY, run_command
+from job_files import multirun, submit, write_run
+from omegaconf import DictConfig, OmegaConf, open_dict
+from support import TINY_STUDY, run_command
 
 from gan_aug.jobs import compose, launching
 from gan_aug.jobs.compose import Composer, refuse_empty
@@ -39,6 +36,7 @@ from gan_aug.runtime.hardware import cores
 from gan_aug.runtime.launched import BUSY, PARENT, WAIT
 from gan_aug.runtime.record import STOPPED
 from gan_aug.runtime.run_record import read_record
+from gan_aug.settings.whole import plain_of
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
 
@@ -47,12 +45,11 @@ def job(folder: str, *overrides: str, number: int = 0) -> Job:
     return Job(number=number, folder=folder, overrides=list(overrides))
 
 
-@contextmanager
-def composing(*hydra: str) -> Iterator[tuple[Any, DictConfig]]:
-    """Give Hydra's loader and a multirun's configuration."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        yield loader, loader.load_configuration("study", [*STUDY, *hydra], RunMode.MULTIRUN)
+def composer_of(study: Path, *hydra: str) -> Composer:
+    """Return what composes the jobs of a multirun in a folder."""
+    loader, master = multirun("study", *STUDY, *hydra)
+    master.study_dir = str(study)
+    return Composer(loader, master)
 
 
 def submission(
@@ -74,27 +71,26 @@ def submission(
 
 def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: Path) -> None:
     swept = [[*STUDY, f"draw={i}", f"seed={i % 3}"] for i in range(500)]
-    with composing(f"study_dir={tmp_path}") as (loader, master):
-        composed = []
+    composer, asked = composer_of(tmp_path), []
+    loader = composer.loader
 
-        class Counting:
-            def load_sweep_config(self, *arguments: Any) -> DictConfig:
-                composed.append(arguments)
-                config: DictConfig = loader.load_sweep_config(*arguments)
-                return config
+    class Counting:
+        def load_sweep_config(self, *arguments: Any) -> DictConfig:
+            asked.append(arguments)
+            return loader.load_sweep_config(*arguments)
 
-        composer = Composer(Counting(), master)  # type: ignore[arg-type]
-        jobs = [composer.job(i, overrides) for i, overrides in enumerate(swept)]
-        assert len(composed) == 1
-        assert [job.folder for job in jobs] == [f"draw_{i}" for i in range(500)]
-        mine = composer.config(321, swept[321])
-        hydras = loader.load_sweep_config(master, swept[321])
-        plain = [OmegaConf.to_container(c, resolve=False) for c in (mine, hydras)]
-        for config in plain:
-            assert isinstance(config, dict)
-            del config["hydra"]
-        assert plain[0] == plain[1]
-        assert mine.hydra.overrides.task == hydras.hydra.overrides.task
+    composer.loader = Counting()  # type: ignore[assignment]
+    jobs = [composer.job(i, overrides) for i, overrides in enumerate(swept)]
+    assert len(asked) == 1
+    assert [job.folder for job in jobs] == [f"draw_{i}" for i in range(500)]
+    mine = composer.config(321, swept[321])
+    hydras = loader.load_sweep_config(composer.master, swept[321])
+    plain = [OmegaConf.to_container(c, resolve=False) for c in (mine, hydras)]
+    for config in plain:
+        assert isinstance(config, dict)
+        del config["hydra"]
+    assert plain[0] == plain[1]
+    assert mine.hydra.overrides.task == hydras.hydra.overrides.task
 
 
 def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
@@ -104,24 +100,20 @@ def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
     """And two of one folder are refused; numbers go on where the batch before ended."""
     swept = [[*STUDY, f"draw={i}"] for i in range(3)]
-    with composing(f"study_dir={tmp_path}") as (loader, master):
-        for draw, status in ((0, "finished"), (1, "failed")):
-            config = loader.load_sweep_config(master, swept[draw])
-            given: Any = OmegaConf.to_container(
-                OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]),
-                resolve=True,
-            )
-            for key in ("verbose", "resume", "plan"):
-                given.pop(key, None)
-            write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
-        composer = Composer(loader, master)
-        missing = [(job.number, job.folder) for job in composer.missing(swept, 3)]
-        assert missing == [(4, "draw_1"), (5, "draw_2")]
-        longer = [[*job, "study.steps=21"] for job in swept]
-        assert len(composer.missing(longer, 0)) == 3
-        message = r"draw_0: is the folder of job 0 .*seed_.*\) and of job 1 .*study.steps=21\)"
-        with pytest.raises(GanAugError, match=message):
-            composer.missing([swept[0], longer[0]], 0)
+    composer = composer_of(tmp_path)
+    for draw, status in ((0, "finished"), (1, "failed")):
+        config = copy.deepcopy(composer.config(draw, swept[draw]))
+        with open_dict(config):
+            del config["hydra"]
+        given = plain_of(config)
+        write_run(tmp_path / f"draw_{draw}", status, config=given, given=given)
+    missing = [(job.number, job.folder) for job in composer.missing(swept, 3)]
+    assert missing == [(4, "draw_1"), (5, "draw_2")]
+    longer = [[*job, "study.steps=21"] for job in swept]
+    assert len(composer.missing(longer, 0)) == 3
+    message = r"draw_0: is the folder of job 0 .*seed_.*\) and of job 1 .*study.steps=21\)"
+    with pytest.raises(GanAugError, match=message):
+        composer.missing([swept[0], longer[0]], 0)
 
 
 def test_which_settings_of_hydra_a_job_is_given() -> None:
@@ -144,12 +136,6 @@ def test_a_job_is_a_command_of_its_own(tmp_path: Path) -> None:
         "hydra.mode=RUN",
     ]  # fmt: skip
     assert made.environment() == {"GAN_AUG_COMMAND": "python -m gan_aug.study -m draw=7"}
-
-
-def test_a_damaged_list_of_jobs_is_named(tmp_path: Path) -> None:
-    (tmp_path / "jobs.json").write_text('{"format": 1, "jobs": [{"number": 0}]}')
-    with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs \(command: field requi"):
-        Submission.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -338,16 +324,14 @@ def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> No
     swept = [[*STUDY, f"draw={i}"] for i in range(2)]
     named = ("hydra.sweep.subdir=${hydra.job.override_dirname}", f"hydra.sweep.dir={tmp_path}")
     exclude = f"hydra.job.config.override_dirname.exclude_keys={[k.split('=')[0] for k in STUDY]}"
-    with composing(*named, exclude.replace("+", "")) as (loader, master):
-        jobs = Composer(loader, master).missing(swept, 0)
-        assert [job.folder.rpartition("draw=")[2] for job in jobs] == ["0", "1"]
+    jobs = composer_of(tmp_path, *named, exclude.replace("+", "")).missing(swept, 0)
+    assert [job.folder.rpartition("draw=")[2] for job in jobs] == ["0", "1"]
 
 
 def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path) -> None:
     write_run(tmp_path / "draw_0")
-    with composing(f"study_dir={tmp_path}", "++seed=${hydra:job.num}") as (loader, master):
-        swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
-        assert len(Composer(loader, master).missing(swept, 0)) == 1
+    swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
+    assert len(composer_of(tmp_path).missing(swept, 0)) == 1
 
 
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
@@ -406,11 +390,11 @@ def test_settings_of_the_cluster_are_checked(setting: str, value: Any) -> None:
 )
 def test_an_empty_sweep_is_refused(overrides: list[str], empty: str) -> None:
     """It did nothing, and ended with 0."""
-    with composing() as (loader, _):
-        with pytest.raises(GanAugError, match=rf"^{re.escape(empty)}: has no values"):
-            refuse_empty(overrides, loader)
-        refuse_empty([*overrides, empty.split("=")[0] + "=1"], loader)
-        refuse_empty(["draw=range(0,5)", "seed=1", "model=glob(*gan)", "data=a,b"], loader)
+    loader, _ = multirun("study", *STUDY)
+    with pytest.raises(GanAugError, match=rf"^{re.escape(empty)}: has no values"):
+        refuse_empty(overrides, loader)
+    refuse_empty([*overrides, empty.split("=")[0] + "=1"], loader)
+    refuse_empty(["draw=range(0,5)", "seed=1", "model=glob(*gan)", "data=a,b"], loader)
 
 
 def test_a_command_with_an_empty_sweep_fails(tmp_path: Path, cache_home: Path) -> None:

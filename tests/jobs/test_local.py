@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -15,18 +14,13 @@ from typing import Any
 
 import psutil
 import pytest
-from support import ROOT, TINY_CNN, TINY_STUDY, run_command, start
+from support import ROOT, TINY_CNN, TINY_STUDY, read_json, run_command, start
 
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",
     "callbacks.checkpoint.every_n_seconds=0", "quality.use=[]",
 )  # fmt: skip
 DRAWS = 3
-
-
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
@@ -40,13 +34,13 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> 
 
 def status(folder: Path, draw: int) -> str | None:
     path = folder / f"s/draw_{draw}/run.json"
-    return str(read(path)["status"]) if path.exists() else None
+    return str(read_json(path)["status"]) if path.exists() else None
 
 
 def pid(folder: Path, draw: int) -> int | None:
     """Return the process that works in a draw's folder."""
     with suppress(OSError, ValueError):  # none does, or it has just begun
-        return int(read(folder / f"s/draw_{draw}/.lease")["pid"])
+        return int(read_json(folder / f"s/draw_{draw}/.lease")["pid"])
     return None
 
 
@@ -118,7 +112,7 @@ def test_a_job_that_others_run_is_put_off_and_waited_for(
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert other.wait(timeout=60) == 0
-    assert read(tmp_path / "s/draw_0/run.json")["resumed"] == 0
+    assert read_json(tmp_path / "s/draw_0/run.json")["resumed"] == 0
     assert (tmp_path / "s" / "results.csv").read_bytes() == undisturbed
 
 
@@ -138,7 +132,7 @@ def test_jobs_have_the_configuration_that_the_command_had(tmp_path: Path, cache_
     run_command(
         cache_home, "train", *flags, *arguments, "hydra.sweep.dir=s", cwd=tmp_path, check=True
     )
-    records = [read(tmp_path / f"s/draw_{draw}/run.json") for draw in (1, 2)]
+    records = [read_json(tmp_path / f"s/draw_{draw}/run.json") for draw in (1, 2)]
     assert [(r["status"], r["seed"], r["job"]) for r in records] == [
         ("finished", 77, 0), ("finished", 77, 1),
     ]  # fmt: skip

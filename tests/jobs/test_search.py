@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import math
 import os
@@ -15,15 +14,12 @@ from typing import Any, ClassVar
 
 import optuna
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
+from job_files import multirun
 from omegaconf import DictConfig, OmegaConf, open_dict
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
-from support import ROOT, TINY_CNN, run_command, start
+from support import ROOT, TINY_CNN, read_json, run_command, start
 
 from gan_aug.jobs import search as searching
 from gan_aug.jobs.compose import Composer
@@ -282,7 +278,7 @@ class QuickComposer(Composer):
     composed: ClassVar[dict[tuple[str, ...], DictConfig]] = {}
 
     def _compose(self, overrides: list[str]) -> DictConfig:
-        key = str(self.master.hydra.job.name), *overrides
+        key = tuple(overrides)
         if key not in self.composed:
             self.composed[key] = super()._compose(overrides)
         return copy.deepcopy(self.composed[key])
@@ -317,22 +313,12 @@ EAGER = OmegaConf.create(
 )
 
 
-@functools.cache
-def composed(job: str) -> tuple[ConfigLoader, DictConfig]:
-    """Return Hydra's loader and a multirun's configuration."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        hydra = ["hydra.sweep.dir=nowhere", f"hydra.job.name={job}"]
-        return loader, loader.load_configuration("train", hydra, RunMode.MULTIRUN)
-
-
 def run_search(
     folder: Path, *overrides: str, job: str = "train", at_a_time: int = 1, **settings: Any
 ) -> list[FrozenTrial]:
-    loader, config = composed(job)
-    master = copy.deepcopy(config)
+    loader, master = multirun("train")
     with open_dict(master):
-        master.hydra.sweep.dir = str(folder)
+        master.hydra.sweep.dir, master.hydra.job.name = str(folder), job
     given = overrides or ["+experiment=cnn_baseline", LR]
     search(QuickComposer(loader, master), given, Settings(**DEFAULTS | settings), at_a_time, 1)
     return trials_of(folder)
@@ -487,11 +473,11 @@ def test_a_search_killed_in_the_middle_ends_as_one_that_was_not(
     process.communicate()
     states = [trial.state for trial in trials_of(tmp_path / "b/s")]
     assert states == [TrialState.COMPLETE, TrialState.RUNNING]
-    first = json.loads(next(tmp_path.glob("b/s/*/run.json")).read_text())
+    first = read_json(next(tmp_path.glob("b/s/*/run.json")))
     result = run_command(cache_home, "train", *REAL, cwd=tmp_path / "b", check=True)
     assert "s: 2 of 3 trials begun" in result.stdout
     assert essence(trials_of(tmp_path / "b/s")) == undisturbed
-    runs = [json.loads(path.read_text()) for path in tmp_path.glob("b/s/*/run.json")]
+    runs = [read_json(path) for path in tmp_path.glob("b/s/*/run.json")]
     assert sorted(run["job"] for run in runs) == [0, 1, 2]
     assert {run["resumed"] for run in runs if run["job"] in (0, 2)} == {0}
     assert first["sweep_folder"] == "s"
@@ -509,7 +495,7 @@ def test_a_hopeless_learning_rate_is_stopped_early(tmp_path: Path, cache_home: P
     assert by_rate["0.01"].state == TrialState.COMPLETE
     assert by_rate["1e-09"].state == TrialState.PRUNED
     assert len(by_rate["1e-09"].intermediate_values) == 3
-    record = json.loads((tmp_path / "s/lr_1e-09/run.json").read_text())
+    record = read_json(tmp_path / "s/lr_1e-09/run.json")
     assert (record["status"], record["reason"]) == (
         "interrupted", "pruned: the search has seen better"
     )  # fmt: skip

@@ -129,11 +129,16 @@ def holder(path: Path) -> Iterator[Holder]:
 
 
 def test_a_living_owner_is_left_alone(holder: Holder, path: Path, clock: Clock) -> None:
+    """One that is suspended, too, and does not touch its file."""
     mine = lock(path)
-    for _ in range(3):
+    for suspended in (False, True, True):
+        if suspended:
+            os.kill(holder.pid, signal.SIGSTOP)
+            touch(path, -2 * STALE)
         assert not mine.acquire(wait=False)
         assert is_held(path)
         clock.now += STALE
+    os.kill(holder.pid, signal.SIGCONT)
     holder.end()
     assert list(path.parent.iterdir()) == []
     assert not is_held(path)
@@ -154,25 +159,6 @@ def test_kill_9_is_known_at_once(holder: Holder, path: Path, reaped: bool, clock
     assert clock.now == 1000, "waited"
     mine.release()
     assert list(path.parent.iterdir()) == []
-
-
-def test_an_owner_that_is_suspended_keeps_it(holder: Holder, path: Path, clock: Clock) -> None:
-    os.kill(holder.pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
-    touch(path, -2 * STALE)
-    assert not lock(path).acquire(wait=False)
-    assert is_held(path)
-    os.kill(holder.pid, signal.SIGCONT)
-    holder.end()
-
-
-def test_another_process_of_the_same_number_does_not_hold_it(path: Path, clock: Clock) -> None:
-    """The number was given again, or the file is forged; it does not touch it."""
-    write_owner(path, module._place(), started=1.0)
-    mine = lock(path)
-    assert mine.acquire()
-    assert STALE <= clock.now - 1000 < STALE + 1
-    mine.release()
 
 
 def test_a_fork_does_not_give_the_lock_back(path: Path) -> None:
@@ -223,16 +209,27 @@ def test_an_owner_elsewhere_lives_while_it_touches(path: Path, clock: Clock, ahe
     mine.release()
 
 
+STRANGE = (b"", b"{", b"[]", b'{"token": "../../x"}', b"\xff" * 9000, b"[" * 4096)
+
+
 @pytest.mark.parametrize("wait", [True, False])
-def test_a_node_that_died(
-    path: Path, wait: bool, clock: Clock, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("what", ["a node that died", "another of its number", *STRANGE])
+def test_an_owner_that_does_not_touch_is_gone_after_its_time(
+    path: Path, what: str | bytes, wait: bool, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_owner(path)
+    """Its number was given again, or the file is forged, or it was killed before it wrote one."""
+    if isinstance(what, bytes):
+        path.write_bytes(what)
+    elif what == "a node that died":
+        write_owner(path)
+    else:
+        write_owner(path, module._place(), started=1.0)
+    who = "an unknown process" if isinstance(what, bytes) else f"process {os.getpid()} on node7"
     mine = lock(path)
     assert mine.acquire(wait)
     assert STALE <= clock.now - 1000 < STALE + 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert f"in use by process {os.getpid()} on node7" in line
+    assert f"in use by {who}" in line
     mine.release()
     assert list(path.parent.iterdir()) == []
 
@@ -524,20 +521,6 @@ def test_to_look_leaves_no_trace(path: Path, place: str) -> None:
         assert is_held(path)
     assert (path.parent.stat().st_mtime_ns, path.stat().st_ino) == before
     assert list(path.parent.iterdir()) == [path]
-
-
-STRANGE = [b"", b"{", b"[]", b'{"token": "../../x"}', b"\xff" * 9000, b"[" * 4096]
-
-
-@pytest.mark.parametrize("content", STRANGE)
-def test_a_file_that_says_nothing(path: Path, content: bytes, clock: Clock) -> None:
-    """Its owner was killed before it could; or it is somebody else's."""
-    path.write_bytes(content)
-    mine = lock(path)
-    assert mine.acquire(wait=False)
-    assert clock.now - 1000 >= STALE
-    mine.release()
-    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("key", ["token", "host", "place", "pid", "started"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import rewrite
 
 from gan_aug.runtime import progress
 from gan_aug.runtime.errors import GanAugError
@@ -137,6 +137,6 @@ def test_a_damaged_file_is_named(change: dict[str, object], tmp_path: Path) -> N
     path = tmp_path / "progress.json"
     with reporting(tmp_path, stages=1):
         stage("GAN")
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        rewrite(path, **change)
         with pytest.raises(GanAugError, match=rf"is no progress of a run \({next(iter(change))}="):
             written(tmp_path)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from slurm.cluster import SlurmCluster, unavailable, wait_until
-from support import TINY_STUDY, environment, run_command
+from support import TINY_STUDY, environment, read_json, run_command
 
 from gan_aug.jobs.follow import Followed, Follower, State
 
@@ -27,11 +25,6 @@ SLURM = (
 )  # fmt: skip
 DRAWS = 4
 pytestmark = pytest.mark.slow
-
-
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
 
 
 def started(
@@ -69,7 +62,7 @@ def jobs_of(folder: Path) -> list[Followed]:
 
 
 def task_of(folder: Path, k: int) -> str:
-    tasks = read(submission(folder) / "slurm.json")["tasks"]
+    tasks = read_json(submission(folder) / "slurm.json")["tasks"]
     (found,) = [task for task, jobs in tasks.items() if k in jobs]
     return str(found)
 
@@ -192,7 +185,7 @@ def test_long_arrays_are_cut_and_queued_jobs_not_submitted_twice(
         arguments = (*SLURM, "hydra.launcher.pack=2")
         printed = ended(cluster, cache_home, tmp_path, *arguments, "draw=range(0,10)")
         assert "submitted 10 jobs, 2 to a task" in printed
-        tasks = read(submission(tmp_path) / "slurm.json")["tasks"]
+        tasks = read_json(submission(tmp_path) / "slurm.json")["tasks"]
         assert [len(jobs) for jobs in tasks.values()] == [2] * 5
         assert len({task.split("_")[0] for task in tasks}) == 2
         assert set(cluster.squeue()) == set(tasks)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lightning.pytorch import Callback
-from support import TINY_CNN, TINY_GAN, run_command
+from support import TINY_CNN, TINY_GAN, read_json, rewrite, run_command
 from tensorboard_view import View
 
 from gan_aug.runtime.errors import GanAugError
@@ -42,13 +41,13 @@ def test_hparams_hold_settings_as_numbers_and_last_metrics_of_every_run(runs: Pa
                     "real_pneumonia": 36, "max_epochs": 2, "train_class": "pneumonia",
                     "data": "phantom", "spectral_norm": False}  # fmt: skip
         assert {key: settings[key] for key in expected} == expected
-        metrics = json.loads((runs / name / "metrics.json").read_text())
+        metrics = read_json(runs / name / "metrics.json")
         latest = metrics["last_logged"]
         # Two epochs of 36 images in batches of 8, whatever model.batches says of studies.
         assert settings["batches"] == metrics["batches"] == 8
         assert rows[name]["metrics"]["loss/d"] == pytest.approx(latest["loss/d"])
     assert rows["cnn"]["settings"]["lr"] == 2e-3
-    test = json.loads((runs / "cnn" / "metrics.json").read_text())["test"]["at_0.5"]
+    test = read_json(runs / "cnn" / "metrics.json")["test"]["at_0.5"]
     assert rows["cnn"]["metrics"]["test/auroc"] == pytest.approx(test["auroc"])
 
 
@@ -76,8 +75,7 @@ def _matches(patterns: list[str], tag: str) -> bool:
 
 def test_a_run_that_was_resumed_has_one_row(runs: Path, cache_home: Path) -> None:
     before = View(runs).hparams()["cnn"]
-    path = runs / "cnn" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    rewrite(runs / "cnn" / "run.json", status="running")
     arguments = (*TINY_CNN, *SHORT, "model.lr=2e-3", "hydra.run.dir=runs/cnn")
     run_command(cache_home, "train", *arguments, cwd=runs.parent, check=True)
     after = View(runs).hparams()["cnn"]
