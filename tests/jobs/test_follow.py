@@ -31,23 +31,6 @@ def files_below(folder: Path) -> dict[str, int]:
     return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*")}
 
 
-@pytest.mark.parametrize(
-    ("status", "state"),
-    [
-        ("finished", State.DONE),
-        ("failed", State.FAILED),
-        ("interrupted", State.STOPPED),
-        ("running", State.KILLED),  # nobody holds the lock
-    ],
-)
-def test_a_run_without_a_launcher(status: str, state: State, tmp_path: Path) -> None:
-    reason = "data.root=x: no such folder" if status == "failed" else None
-    write_run(tmp_path / "draw_0", status, reason=reason)
-    job = only(tmp_path)
-    assert (job.folder, job.state) == ("draw_0", state)
-    assert reason is None or job.reason == reason
-
-
 def test_a_run_that_ends_while_it_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,19 +58,30 @@ def test_a_run_that_ends_while_it_is_looked_at(
         ("interrupted", False, True, State.STOPPED, "of the run"),
         ("finished", False, False, State.DONE, None),
         ("finished", True, True, State.DONE, None),
+        ("running", False, None, State.KILLED, "is gone; repeat"),
+        ("failed", False, None, State.FAILED, "of the run"),
+        ("interrupted", False, None, State.STOPPED, "of the run"),
+        ("finished", False, None, State.DONE, None),
     ],
 )
-def test_a_job_of_a_launcher(
-    run: str | None, works: bool, attended: bool, state: State, reason: str | None, tmp_path: Path
+def test_how_a_job_stands(
+    run: str | None,
+    works: bool,
+    attended: bool | None,
+    state: State,
+    reason: str | None,
+    tmp_path: Path,
 ) -> None:
-    submit(tmp_path, "draw_0", attended=attended)
+    """One of a launcher that may be gone, or (None) of none; `works`: somebody holds its lock."""
+    if attended is not None:
+        submit(tmp_path, "draw_0", attended=attended)
     if run:
         write_run(tmp_path / "draw_0", run, age=60, reason="of the run")
     if works:
         work_in(tmp_path / "draw_0")
     before = files_below(tmp_path)
     job = only(tmp_path)
-    assert job.state is state
+    assert (job.folder, job.state) == ("draw_0", state)
     assert (job.reason is None) if reason is None else (reason in str(job.reason))
     assert files_below(tmp_path) == before, "looking left something behind"
 

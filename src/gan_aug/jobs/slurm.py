@@ -64,7 +64,7 @@ class Queued:
 
 
 class Pack:
-    """The jobs of one array task; submitit pickles it, so it holds paths and numbers only.
+    """The jobs of one array task; submitit pickles it before they run, as paths and numbers.
 
     `numbers` are positions in the jobs of the submission in `folder`. K.ended says how job K last
     ended; when the task is run again, only those that are not done are.
@@ -73,10 +73,6 @@ class Pack:
     def __init__(self, folder: Path, numbers: Sequence[int], threads: int) -> None:
         self._folder, self._numbers, self._threads = folder, list(numbers), threads
         self._pool: JobPool | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the running processes out."""
-        return {**vars(self), "_pool": None}
 
     def __call__(self) -> None:
         """Run the jobs that are not done yet; where some fail, Slurm shows the task as failed."""
