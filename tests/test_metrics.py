@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_aug.data.classes import Classes
 from gan_aug.metrics.classification import (
-    best_threshold,
+    choose_threshold,
     confusion_matrix,
     decisions,
     measure,
@@ -79,7 +79,9 @@ def test_calibration_error_by_hand() -> None:
 
 def test_the_threshold_is_the_best_of_all(sample: Sample) -> None:
     scores, labels = sample
-    chosen = at(scores, labels, best_threshold(two(scores), labels, 1))
+    threshold = choose_threshold(two(scores), labels, BINARY)
+    assert threshold is not None
+    chosen = at(scores, labels, threshold)
     every = [at(scores, labels, t) for t in scores.tolist()]
     best = max(metrics["balanced_accuracy"] for metrics in every)
     assert chosen["balanced_accuracy"] == pytest.approx(best)
@@ -87,14 +89,14 @@ def test_the_threshold_is_the_best_of_all(sample: Sample) -> None:
 
 def test_the_threshold_lies_midway_in_its_gap() -> None:
     scores, labels = torch.tensor([0.1, 0.2, 0.998, 0.999]), torch.tensor([0, 0, 1, 1])
-    assert best_threshold(two(scores), labels, 1) == pytest.approx(0.599)
+    assert choose_threshold(two(scores), labels, BINARY) == pytest.approx(0.599)
 
 
 def test_of_equal_thresholds_the_one_nearest_to_a_half() -> None:
     scores = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.6, 0.9])
     labels = torch.tensor([0, 1, 0, 1, 0, 1])
     # 0.15 and 0.35 and 0.75 are equally good: one error in each class, or two in one.
-    assert best_threshold(two(scores), labels, 1) == pytest.approx(0.35)
+    assert choose_threshold(two(scores), labels, BINARY) == pytest.approx(0.35)
 
 
 def test_an_image_at_the_threshold_counts_as_positive() -> None:
@@ -120,6 +122,12 @@ def test_the_positive_class_may_be_the_first(sample: Sample) -> None:
         if name not in ("auprc", "calibration_error"):
             assert other["at_0.5"][swapped.get(name, name)] == pytest.approx(value, abs=1e-6), name
     assert confusion_matrix(one["at_0.5"], BINARY) == confusion_matrix(other["at_0.5"], TURNED)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_both_of_two_classes_are_needed(label: int) -> None:
+    with pytest.raises(ValueError, match="images of both classes are needed"):
+        at(torch.tensor([0.2, 0.7]), torch.full((2,), label), 0.5)
 
 
 def test_three_classes_against_scikit_learn(of_three: Sample) -> None:

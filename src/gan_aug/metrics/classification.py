@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,19 @@ def metric_names(classes: Classes) -> tuple[str, ...]:
     return (*before, *(f"sensitivity_{name}" for name in classes), *after)
 
 
-def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> float:
+def choose_threshold(probabilities: Tensor, labels: Tensor, classes: Classes) -> float | None:
     """Choose the threshold with the largest sensitivity + specificity (Youden 1950).
 
-    Of probabilities (N, 2) in [0, 1] that of the label `positive` counts; of the int64 labels (N,)
-    both must occur.
+    Probabilities (N, 2) are of validation images, in [0, 1]; of the int64 labels (N,) both occur.
 
     Returns:
         A threshold in [0, 1]; an image counts as positive at or above it. It lies midway between
-        the two probabilities it parts; of several equally good ones it is the nearest to 0.5.
+        the two probabilities it parts; of several equally good ones it is the nearest to 0.5. None
+        where no class is the positive one.
     """
+    positive = classes.positive_label
+    if positive is None:
+        return None
     of_positive = probabilities[:, positive].double()
     scores = torch.tensor(sorted(set(of_positive.tolist())), dtype=torch.float64)
     midway = torch.cat([scores[:1], (scores[1:] + scores[:-1]) / 2, scores[-1:] + 1e-9])
@@ -63,12 +67,6 @@ def best_threshold(probabilities: Tensor, labels: Tensor, positive: int) -> floa
     youden = (len(inside) - below[0]) / len(inside) + below[1] / len(outside)
     best = midway[youden >= youden.max() - 1e-12]
     return float(best[(best - 0.5).abs().argmin()])
-
-
-def choose_threshold(probabilities: Tensor, labels: Tensor, classes: Classes) -> float | None:
-    """Return `best_threshold` on validation images; None where no class is the positive one."""
-    positive = classes.positive_label
-    return None if positive is None else best_threshold(probabilities, labels, positive)
 
 
 def measure(
@@ -96,15 +94,24 @@ def measure(
         arXiv:1706.04599, equation 3), and count_TRUE_PREDICTED, by the numbers of the classes.
 
     Raises:
-        ValueError: there is a positive class and no threshold.
+        ValueError: there is a positive class and no threshold, or one of the two does not occur.
     """
     positive = classes.positive_label
     if positive is None:
-        return {AT_LARGEST: _of_many(probabilities, labels, classes)}
+        every = probabilities, labels, len(classes)
+        error = multiclass_calibration_error(*every, n_bins=BINS, **UNCHECKED)
+        beside = {
+            "auroc": multiclass_auroc(*every, **UNCHECKED).item(),
+            "auprc": multiclass_average_precision(*every, **UNCHECKED).item(),
+            "calibration_error": error.item(),
+        }
+        return {AT_LARGEST: _counted(probabilities.argmax(dim=1), labels, classes, beside)}
     if threshold is None:
         raise ValueError("two classes with a positive one need a threshold")
     of_positive = probabilities[:, positive].contiguous()
     is_positive = (labels == positive).long()
+    if not 0 < int(is_positive.sum()) < len(labels):
+        raise ValueError("images of both classes are needed")
     both = of_positive, is_positive
     beside = {
         "auroc": binary_auroc(*both, **UNCHECKED).item(),
@@ -112,9 +119,34 @@ def measure(
         "calibration_error": binary_calibration_error(*both, n_bins=BINS, **UNCHECKED).item(),
     }
     return {
-        AT_HALF: _binary(of_positive, is_positive, 0.5, beside),
-        AT_VALIDATION: _binary(of_positive, is_positive, threshold, beside),
+        decision: _counted(
+            torch.where(of_positive.double() >= at, positive, 1 - positive), labels, classes, beside
+        )
+        for decision, at in ((AT_HALF, 0.5), (AT_VALIDATION, threshold))
     }
+
+
+def _counted(predicted: Tensor, labels: Tensor, classes: Classes, beside: Measured) -> Measured:
+    """Return shares and counts of predicted labels (N,), with what is measured beside them."""
+    k, positive = len(classes), classes.positive_label
+    counts = torch.bincount(k * labels.long() + predicted, minlength=k * k).reshape(k, k)
+    right = counts.diagonal()
+    rates = (right.double() / counts.sum(dim=1)).tolist()
+    if positive is None:
+        named = {f"sensitivity_{name}": rate for name, rate in zip(classes, rates, strict=True)}
+    else:
+        named = {"sensitivity": rates[positive], "specificity": rates[1 - positive]}
+    shares = {"accuracy": int(right.sum()) / len(labels), "balanced_accuracy": sum(rates) / k}
+    cells = zip(_cells(classes), counts.flatten().tolist(), strict=True)
+    return shares | named | beside | dict(cells)
+
+
+def _cells(classes: Classes) -> list[str]:
+    """Return the names of the counts: of each true class those of the predicted ones."""
+    if classes.positive is None:
+        return [f"count_{i}_{j}" for i, j in product(range(len(classes)), repeat=2)]
+    names = ["tn", "fp", "fn", "tp"]
+    return names if classes.positive_label == 1 else names[::-1]
 
 
 def predicted_classes(
@@ -128,50 +160,10 @@ def predicted_classes(
     return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
 
-def _binary(probabilities: Tensor, labels: Tensor, threshold: float, beside: Measured) -> Measured:
-    predicted = (probabilities.double() >= threshold).long()
-    tn, fp, fn, tp = torch.bincount(2 * labels + predicted, minlength=4).tolist()
-    sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-    shares = {
-        "accuracy": (tp + tn) / (tp + tn + fp + fn),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-    }
-    return shares | beside | {"tn": tn, "fp": fp, "fn": fn, "tp": tp}
-
-
-def _of_many(probabilities: Tensor, labels: Tensor, classes: Classes) -> Measured:
-    k = len(classes)
-    numbers = k * labels.long() + probabilities.argmax(dim=1)
-    counts = torch.bincount(numbers, minlength=k * k).reshape(k, k)
-    right, each = counts.diagonal(), counts.sum(dim=1)
-    rates = (right.double() / each).tolist()
-    measured: Measured = {
-        "accuracy": (right.sum().double() / each.sum()).item(),
-        "balanced_accuracy": sum(rates) / k,
-        **{f"sensitivity_{name}": rate for name, rate in zip(classes, rates, strict=True)},
-        "auroc": multiclass_auroc(probabilities, labels, k, **UNCHECKED).item(),
-        "auprc": multiclass_average_precision(probabilities, labels, k, **UNCHECKED).item(),
-        "calibration_error": multiclass_calibration_error(
-            probabilities, labels, k, n_bins=BINS, **UNCHECKED
-        ).item(),
-    }
-    return measured | {
-        f"count_{i}_{j}": int(n) for i, row in enumerate(counts.tolist()) for j, n in enumerate(row)
-    }
-
-
 def confusion_matrix(measured: Measured, classes: Classes) -> list[list[int]]:
     """Return the counts of a measurement: true classes in rows, predicted in columns."""
-    positive = classes.positive_label
-    if positive is None:
-        k = range(len(classes))
-        return [[int(measured[f"count_{i}_{j}"]) for j in k] for i in k]
-    names = [["tn", "fp"], ["fn", "tp"]]
-    if positive == 0:
-        names = [row[::-1] for row in names[::-1]]
-    return [[int(measured[name]) for name in row] for row in names]
+    counts = [int(measured[name]) for name in _cells(classes)]
+    return [counts[i : i + len(classes)] for i in range(0, len(counts), len(classes))]
 
 
 def to_probabilities(logits: Tensor) -> Tensor:
