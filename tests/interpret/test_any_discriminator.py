@@ -334,14 +334,14 @@ def test_sheets_and_page(kind: Any) -> None:
     methods = methods_for(trained, images["real"])
     convolves = kind is not FullyConnected
     assert methods == (list(METHODS) if convolves else ["integrated_gradients"])
-    versions = Versions(logit(trained), *map(logit, controls), methods)
+    of_real = ("discriminator", "its logit of real")
+    versions = Versions(*of_real, methods, *map(logit, [trained, *controls]))
     layers = chosen_layers(trained, images["real"][:1], None)
     numbers: dict[str, Any] = {"images": {title: len(x) for title, x in images.items()}}
     numbers["filters"], figures = filter_sheets(versions, layers, images, 3, 2)
     assert len(numbers["filters"]) == len(figures) == len(layers)
     baseline = images["real"].mean(dim=0, keepdim=True)
-    outputs = {"discriminator": ("discriminator", "its logit of real")}
-    numbers["maps"], found = map_sheets({"discriminator": versions}, outputs, images, baseline)
+    numbers["maps"], found = map_sheets({"discriminator": versions}, images, baseline)
     assert numbers["maps"]["discriminator"].keys() == {*methods, "completeness_error", "mean_maps"}
     for of_method in (numbers["maps"]["discriminator"][method] for method in methods):
         assert abs(of_method["trained_and_random"]["mean"]) < 0.95

@@ -40,9 +40,7 @@ class Extractor:
     """What it is, with its weights."""
     sha256: str
     network: Callable[[Tensor], Tensor]
-    """Prepared images to features (B, F)."""
-    prepare: Callable[[Tensor], Tensor]
-    """Uint8 images (B, C, H, W) to what the network takes."""
+    """Uint8 images (B, C, H, W) to features (B, F)."""
 
     @property
     def label(self) -> str:
@@ -51,13 +49,13 @@ class Extractor:
 
     def __call__(self, images: Images) -> Tensor:
         """Return float32 features (N, F) of uint8 images (N, C, H, W)."""
-        return in_parts(images, lambda part: self.network(self.prepare(part))).float()
+        return in_parts(images, self.network).float()
 
 
 def reference_features(classifier: ReferenceClassifier) -> Extractor:
     """Return the reference classifier's last hidden layer, scaled; works offline."""
     features, scale = classifier.module.network.features, classifier.feature_scale
-    return Extractor("cnn", classifier.sha256, lambda x: features(x) / scale, to_float)
+    return Extractor("cnn", classifier.sha256, lambda x: features(to_float(x)) / scale)
 
 
 def _sized(images: Tensor, size: int, channels: int) -> Tensor:
@@ -89,13 +87,13 @@ def torchvision_features(classifier: ReferenceClassifier, model: str, weights: s
             "such as resnet18"
         )
     network.fc = nn.Identity()
+    network.eval()
     mean, std = (torch.tensor(x)[:, None, None] for x in IMAGENET)
-    return Extractor(
-        f"{model}-{weights}",
-        weights_hash(network),
-        network.eval(),
-        lambda x: (_sized(x, 224, 3) - mean) / std,
-    )
+
+    def features(images: Tensor) -> Any:
+        return network((_sized(images, 224, 3) - mean) / std)
+
+    return Extractor(f"{model}-{weights}", weights_hash(network), features)
 
 
 def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> Extractor:
@@ -111,13 +109,12 @@ def torchxrayvision_features(classifier: ReferenceClassifier, weights: str) -> E
         return torchxrayvision.models.DenseNet(weights=weights)
 
     network = _get("torchxrayvision", load).eval()
-    return Extractor(
-        weights,
-        weights_hash(network),
-        lambda x: network.features2(x),
+
+    def features(images: Tensor) -> Any:
         # The library's own scale: -1024 to 1024, one channel.
-        lambda x: (_sized(x, 224, 1) * 2 - 1) * 1024,
-    )
+        return network.features2((_sized(images, 224, 1) * 2 - 1) * 1024)
+
+    return Extractor(weights, weights_hash(network), features)
 
 
 def inception_features(classifier: ReferenceClassifier, layer: str) -> Extractor:
@@ -133,9 +130,9 @@ def inception_features(classifier: ReferenceClassifier, layer: str) -> Extractor
         return FeatureExtractorInceptionV3("inception-v3-compat", [layer])
 
     network = _get("inception", load).eval()
-    return Extractor(
-        f"inception-{layer}",
-        weights_hash(network),
-        lambda x: network(x)[0],  # it resizes to 299 and scales by itself
-        lambda x: x if x.shape[1] == 3 else x[:, :1].expand(-1, 3, -1, -1),
-    )
+
+    def features(images: Tensor) -> Any:
+        colours = images if images.shape[1] == 3 else images[:, :1].expand(-1, 3, -1, -1)
+        return network(colours)[0]  # it resizes to 299 and scales by itself
+
+    return Extractor(f"inception-{layer}", weights_hash(network), features)

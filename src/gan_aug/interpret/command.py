@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from gan_aug.data.image_table import Images
 from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
-from gan_aug.interpret.copies import Explained, Versions, explainable, with_random_weights
+from gan_aug.interpret.copies import Versions, explainable, with_random_weights
 from gan_aug.interpret.filters import filter_sheets
 from gan_aug.interpret.latent import PROJECTED, latent_sheets
 from gan_aug.interpret.layers import chosen_layers
@@ -72,9 +72,9 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     positive = splits.classes.positive
     shown = positive if positive in subject.generated else next(iter(subject.generated))
     label = splits.classes.label(shown)
-    discriminator = logit(explainable(gan.critic(label)))
+    discriminator = explainable(gan.critic(label))
     generated = _scaled(subject.generated[shown].images)
-    layers = chosen_layers(discriminator.network, generated[:1], settings.layers)
+    layers = chosen_layers(discriminator, generated[:1], settings.layers)
     unseen = subject.held_out(settings.quality.count, [shown]).reference
     real, known = (_scaled(of_class(table, shown)) for table in (unseen, splits.train))
     groups = {
@@ -92,40 +92,35 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     named = positive or shown
     others = [name for name in splits.classes if name != named]
     less = others[0] if len(others) == 1 else "the mean of the others"
-    outputs = {
-        "discriminator": ("discriminator", "its logit of real"),
-        "cnn": ("classifier", f"its logit of {named} less {less}"),
-    }
-    explained = partial(logit_difference, label=splits.classes.label(named))
 
-    def versions(
-        trained: Explained,
-        build: Callable[[], nn.Module],
-        output_of: Callable[[nn.Module], Explained],
-        methods: Sequence[str],
-        *batches: Tensor,
-    ) -> Versions:
+    def all_weights(
+        trained: nn.Module, build: Callable[[], nn.Module], *batches: Tensor
+    ) -> list[nn.Module]:
+        """Return a network as it was trained, and two with random weights."""
         seeds = (stream_seed("explain weights", settings.seed, i) for i in range(2))
-        random, other = (
-            output_of(with_random_weights(build, own, batches, trained.network)) for own in seeds
-        )
-        return Versions(trained, random, other, methods)
+        return [trained, *(with_random_weights(build, own, batches, trained) for own in seeds)]
 
+    critics = all_weights(
+        discriminator, lambda: untrained_gan(config, where).critic(label), real, generated
+    )
+    classifiers = all_weights(
+        explainable(classifier.module.network),
+        lambda: _untrained(settings.quality.classifier.module).network,
+        real,
+    )
+    difference = partial(logit_difference, label=splits.classes.label(named))
     networks = {
-        "discriminator": versions(
-            discriminator,
-            lambda: untrained_gan(config, where).critic(label),
-            logit,
-            methods_for(discriminator.network, real),
-            real,
-            generated,
+        "discriminator": Versions(
+            "discriminator",
+            "its logit of real",
+            methods_for(discriminator, real),
+            *map(logit, critics),
         ),
-        "cnn": versions(
-            explained(explainable(classifier.module.network)),
-            lambda: _untrained(settings.quality.classifier.module).network,
-            explained,
+        "cnn": Versions(
+            "classifier",
+            f"its logit of {named} less {less}",
             list(METHODS),
-            real,
+            *map(difference, classifiers),
         ),
     }
     numbers: Plain = {
@@ -143,7 +138,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     # Each class counts the same, however many of its images are left.
     means = [images.mean(dim=0) for t, images in groups.items() if t.startswith("unseen real")]
     baseline = torch.stack(means).mean(dim=0, keepdim=True)
-    numbers["maps"], sheets = map_sheets(networks, outputs, groups, baseline)
+    numbers["maps"], sheets = map_sheets(networks, groups, baseline)
     figures |= sheets
     decoder = gan.decoder(label)
     if decoder is not None:

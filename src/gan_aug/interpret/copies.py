@@ -24,10 +24,12 @@ class Explained:
 class Versions:
     """A network as it was trained, and twice with random weights."""
 
+    called: str
+    output: str  # what of it is explained
+    methods: Sequence[str]  # maps to make of it, keys of `gan_aug.interpret.maps.METHODS`
     trained: Explained
     random: Explained
     other_random: Explained
-    methods: Sequence[str]  # maps to make of it, keys of `gan_aug.interpret.maps.METHODS`
 
 
 class GuidedLeakyReLU(nn.ReLU):

@@ -110,7 +110,6 @@ class Strongest(NamedTuple):
 
     rows: Tensor  # (P,) their positions
     cells: Tensor  # (P, 2) row and column of the strongest cell of each one's map
-    values: Tensor  # (P,) responses there
 
 
 def strongest(maps: Tensor, number: int, count: int) -> Strongest:
@@ -120,7 +119,7 @@ def strongest(maps: Tensor, number: int, count: int) -> Strongest:
     rows = values.argsort(descending=True, stable=True)[:count]
     width = own.shape[2]
     cells = torch.stack([cell[rows] // width, cell[rows] % width], dim=1)
-    return Strongest(rows, cells, values[rows])
+    return Strongest(rows, cells)
 
 
 def guided_backprop(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from gan_aug.interpret.sheets import projection_figure, strips_figure
+from gan_aug.metrics.memorisation import closer
 from gan_aug.settings.base import Plain
 
 BATCH = 64
@@ -52,7 +53,7 @@ def latent_sheets(
         }
         for name, part in parts.items()
     }
-    nearer = share_nearer(parts["training"].rms, parts["unseen real"].rms)
+    nearer = closer(*(parts[name].rms.double().numpy() for name in ("training", "unseen real")))
     numbers = {
         "interpolation": {"largest_step_over_mean": largest_jump(strips), "steps": STEPS - 1},
         "truncation": {
@@ -149,12 +150,3 @@ def project(
         127.5 * (nearest - images).square().mean(dim=(1, 2, 3)).sqrt(),
         latents.norm(dim=1) / math.sqrt(latent_dim),
     )
-
-
-def share_nearer(train: Tensor, unseen: Tensor) -> float:
-    """Return the share of pairs in which the training image has the smaller of two errors.
-
-    It is 0.5 where they cannot be told apart, 1 where every training image projects better.
-    """
-    pairs = unseen[None] - train[:, None]
-    return float(((pairs > 0).double() + 0.5 * (pairs == 0).double()).mean())

@@ -35,16 +35,12 @@ METHODS = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
 
 
 def map_sheets(
-    networks: Mapping[str, Versions],
-    outputs: Mapping[str, tuple[str, str]],
-    groups: Mapping[str, Tensor],
-    baseline: Tensor,
+    networks: Mapping[str, Versions], groups: Mapping[str, Tensor], baseline: Tensor
 ) -> tuple[Plain, dict[str, Figure]]:
     """Show where networks look, and the same with random weights.
 
-    Outputs are, of each network, what it is called and what of it is explained; groups are title to
-    images (N, C, H, W) in [-1, 1]; integrated gradients begin at the baseline (1, C, H, W).
-    Returned are numbers of each network, and figures by the name of their sheet.
+    Groups are title to images (N, C, H, W) in [-1, 1]; integrated gradients begin at the baseline
+    (1, C, H, W). Returned are numbers of each network, and figures by the name of their sheet.
     """
     images = torch.cat(list(groups.values()))
     sizes = [len(group) for group in groups.values()]
@@ -52,7 +48,6 @@ def map_sheets(
     figures: dict[str, Figure] = {}
     means: dict[str, list[tuple[str, Tensor, str]]] = {title: [] for title in groups}
     for name, versions in networks.items():
-        called, output = outputs[name]
         trained, random, other = (
             all_maps(explained, images, baseline, versions.methods)
             for explained in (versions.trained, versions.random, versions.other_random)
@@ -71,14 +66,15 @@ def map_sheets(
                 mean, control = (maps.mean(dim=0) for maps in own)
                 rho = float(rank_correlation(mean[None], control[None])[0])
                 mean_rhos[method][title] = rho
-                column = f"{called}\n{METHODS[method]}\n"
+                column = f"{versions.called}\n{METHODS[method]}\n"
                 means[title].append((f"{column}trained", mean, ""))
                 means[title].append((f"{column}random", control, f"rho = {rho:.2f}"))
         numbers[name] = {**check, "completeness_error": error, "mean_maps": mean_rhos}
         with torch.no_grad():
             values = torch.split(versions.trained.output(images), sizes)
         figures[f"maps_{name}"] = maps_figure(
-            f"Where the {called} looks (above each image: {output}; red raises it)",
+            f"Where the {versions.called} looks "
+            f"(above each image: {versions.output}; red raises it)",
             {
                 title: (group[:SHOWN], own[:SHOWN].tolist())
                 for (title, group), own in zip(groups.items(), values, strict=True)
