@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ from gan_aug.report.predictions import (
     read_predictions,
     write_predictions,
 )
+from gan_aug.report.read import read_study
+from gan_aug.report.summary import plain
 
 ARMS = ("real", "classic", "oversample", "duplicate", "gan", "classic_gan")
 RULES = (1, 2, 3, 4, 5, 6, 7)
@@ -178,11 +180,31 @@ def _added(arm: str) -> int:
     return int(tail) if tail.isdigit() else 10 * (arm in ("duplicate", "gan", "classic_gan"))
 
 
-def report_without_figures(folder: Path) -> None:
-    """Write a report for the tests of a module; figures take most of a report's time."""
+class Reported(NamedTuple):
+    """A study and its report."""
+
+    folder: Path
+    summary: dict[str, Any]  # summary.json
+    page: str
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What it says first."""
+        return dict(self.summary["answer"])
+
+
+def report_of(folder: Path, archive: Path | None = None, *, figures: bool = False) -> Reported:
+    """Write a report; without figures, which take most of its time, where these are not asked."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "all_figures", lambda *_: {})
-        build.write_report(folder)
+        if not figures:
+            patch.setattr(build, "all_figures", lambda *_: {})
+        page = build.write_report(folder, archive).page
+    return Reported(folder, json.loads((folder / "summary.json").read_text()), page.read_text())
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """Return what summary.json would hold of a study; nothing is written."""
+    return plain(*build.answered(read_study(folder)))
 
 
 def metrics_of(draw: Path, fit: dict[str, Any], classes: Classes = BINARY) -> MeasuredFit:

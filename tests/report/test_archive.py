@@ -12,11 +12,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from fake_study import change, write_study
+from fake_study import change, report_of, write_study
 
 from gan_aug.report import predictions
 from gan_aug.report.archive import files_to_keep
-from gan_aug.report.build import write_report
 from gan_aug.report.read import read_study
 from gan_aug.runtime.errors import GanAugError
 
@@ -30,10 +29,10 @@ def test_unpacked_it_gives_the_same_report(tmp_path: Path) -> None:
     (one / "draw_2" / "grids").mkdir()
     (one / "draw_2" / "grids" / "real_pneumonia.txt").write_text("an image")
     change(one / "draw_3" / "run.json", lambda r: r.update(status="failed"))
-    write_report(one, tmp_path / "a.zip")
+    report_of(one, tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(other)
-    write_report(other, tmp_path / "b.zip")
+    report_of(other, tmp_path / "b.zip")
     for name in ("results.csv", "summary.json"):
         here, there = ((folder / name).read_text() for folder in (one, other))
         assert (here == there) == (name == "results.csv")  # the failed draw is in one summary
@@ -77,16 +76,16 @@ def test_what_a_link_points_to_is_not_packed(tmp_path: Path) -> None:
     elsewhere = link.rename(tmp_path / "elsewhere.npz")
     link.symlink_to(elsewhere)
     with pytest.raises(GanAugError, match=r"archive=: \S+/draw_2/fits/gan_0.npz leads out of"):
-        write_report(folder, tmp_path / "a.zip")
+        report_of(folder, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
     assert not (folder / "report.html").exists()
     link.unlink()
     link.symlink_to(shutil.copy(elsewhere, folder / "own.npz"))  # the study's own may be packed
-    write_report(folder, tmp_path / "a.zip")
+    report_of(folder, tmp_path / "a.zip")
     (folder / "draw_4").rename(tmp_path / "moved")
     (folder / "draw_4").symlink_to(tmp_path / "moved")
     with pytest.raises(GanAugError, match=r"archive=: \S+/draw_4 leads out of"):
-        write_report(folder, tmp_path / "b.zip")
+        report_of(folder, tmp_path / "b.zip")
     (folder / "draw_0" / "run.json").unlink()
     os.mkfifo(folder / "draw_0" / "run.json")
     job = SimpleNamespace(folder=folder / "draw_0", result=SimpleNamespace(fits=[]))
@@ -133,7 +132,7 @@ def test_more_rows_than_are_read_are_refused(
 
 def unpacked(tmp_path: Path) -> Path:
     write_study(tmp_path / "s", {"real": 0.0, "gan": 0.0}, draws=1)
-    write_report(tmp_path / "s", tmp_path / "a.zip")
+    report_of(tmp_path / "s", tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
     return tmp_path / "unpacked"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import change, report_without_figures, write_study
+from fake_study import Reported, change, report_of, summary_of, write_study
 
 from gan_aug.study import ending
 
@@ -26,8 +25,8 @@ def facts(draw: int, **others: Any) -> dict[str, Any]:
     } | others  # fmt: skip
 
 
-def report(folder: Path, quality: float | None = None, **others: Any) -> dict[str, Any]:
-    """Return the summary of a study of three draws, with these facts in all of them."""
+def report(folder: Path, quality: float | None = None, **others: Any) -> Reported:
+    """Report a study of three draws, with these facts in all of them."""
     write_study(folder, MINE, draws=3, quality=quality)
 
     def edit(metrics: dict[str, Any], draw: int) -> None:
@@ -37,14 +36,12 @@ def report(folder: Path, quality: float | None = None, **others: Any) -> dict[st
 
     for draw in range(3):
         change(folder / f"draw_{draw}/metrics.json", lambda m, d=draw: edit(m, d))  # type: ignore[misc]
-    report_without_figures(folder)
-    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return summary
+    return report_of(folder)
 
 
 @pytest.mark.parametrize("seen", ["draw", "nothing", "unknown"])
 def test_what_is_declared_is_told_where_it_weighs(seen: str, tmp_path: Path) -> None:
-    answer = report(tmp_path, seen=seen)["answer"]
+    answer = report(tmp_path, seen=seen).answer
     careful, limits = ("\n".join(answer[key]) for key in ("careful", "limits"))
     assert ("leakage of validation and test images cannot be excluded" in careful) == (
         seen == "unknown"
@@ -60,8 +57,7 @@ def test_what_is_declared_is_told_where_it_weighs(seen: str, tmp_path: Path) -> 
 def test_real_images_are_not_said_to_be_unseen_where_that_is_not_known(
     seen: str, tmp_path: Path
 ) -> None:
-    report(tmp_path, quality=1.0, seen=seen)
-    page = (tmp_path / "report.html").read_text()
+    page = report(tmp_path, quality=1.0, seen=seen).page
     assert ("neither the generator nor the classifier has seen" in page) == (seen == "draw")
     assert ("whether the generator has is not known" in page) == (seen == "unknown")
 
@@ -79,7 +75,7 @@ def test_a_multirun_says_at_its_end_what_its_jobs_said_in_their_output(
 
 
 def test_one_set_for_all_draws_is_said_to_be_that(tmp_path: Path) -> None:
-    summary = report(tmp_path, seen="nothing", dir="made", sha256="0" * 64)
+    _, summary, _ = report(tmp_path, seen="nothing", dir="made", sha256="0" * 64)
     assert any(
         "All draws take the images of gan from one set: the interval does not cover" in one
         for one in summary["answer"]["limits"]
@@ -97,8 +93,7 @@ def test_what_is_declared_of_one_condition_is_not_said_of_another(tmp_path: Path
         seen = "unknown" if draw == 2 else "draw"
         path = tmp_path / f"draw_{draw}/metrics.json"
         change(path, lambda m, d=draw, s=seen: m.update(external=[facts(d, seen=s)]))  # type: ignore[misc]
-    report_without_figures(tmp_path)
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = summary_of(tmp_path)
     assert [(one["seen"], one["draws"]) for one in summary["external"]] == [
         ("draw", 2), ("unknown", 1),
     ]  # fmt: skip
@@ -107,25 +102,22 @@ def test_what_is_declared_of_one_condition_is_not_said_of_another(tmp_path: Path
 
 @pytest.mark.parametrize("seen", ["draw", "nothing"])
 def test_copies_of_training_images_are_told(seen: str, tmp_path: Path) -> None:
-    summary = report(tmp_path, seen=seen, copies={"normal": 4, "pneumonia": 0})
+    _, summary, page = report(tmp_path, seen=seen, copies={"normal": 4, "pneumonia": 0})
     (row,) = summary["external"]
     assert (row["copies"], row["copies_draws"]) == ({"normal": 12}, 3)
     careful, limits = ("\n".join(summary["answer"][key]) for key in ("careful", "limits"))
     said = "12 normal images are near duplicates of training images (in 3 of 3 draws)."
     assert f"Among the images of gan, {said}" in limits
     assert (f"(seen: nothing), yet {said}" in careful) == (seen == "nothing")
-    assert (
-        "of training images: 12 normal, in 3 of 3 draws" in (tmp_path / "report.html").read_text()
-    )
+    assert "of training images: 12 normal, in 3 of 3 draws" in page
 
 
 def test_near_duplicates_are_counted_and_the_first_named(tmp_path: Path) -> None:
-    summary = report(tmp_path, near=NEAR)
+    _, summary, page = report(tmp_path, near=NEAR)
     (row,) = summary["external"]
     assert (row["near"], row["near_draws"], len(row["examples"])) == ({"test": 21}, 3, 5)
     (careful,) = (one for one in summary["answer"]["careful"] if "near duplicates" in one)
     assert "21 test images, in 3 of 3 draws" in careful
     assert "normal/0.png is nearly test/0.png" in careful
-    page = (tmp_path / "report.html").read_text()
     assert "normal/4.png of test/4.png" in page
     assert "normal/5.png" not in page

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import change, write_study
+from fake_study import Reported, change, report_of, summary_of, write_study
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pages_check import check_contents, overlapping, wider_than_a_phone
 from PIL import Image
 
 from gan_aug.report.__main__ import Patience, print_answer
-from gan_aug.report.build import _made_from, answered, write_report
+from gan_aug.report.build import _made_from
 from gan_aug.report.drawing import COLOURS, palette
 from gan_aug.report.figures import all_figures
 from gan_aug.report.read import read_study
@@ -34,67 +33,61 @@ MRI = {"real": 0.0, "classic": 0.06, "classic_gan": 0.02, "gan": 0.0}
 """Classic helps, GAN images beside it take some of that away again."""
 
 
+def first_screen(page: str) -> str:
+    """Return the words of a page above its tables."""
+    part = page[page.index("<h1>") : page.index('<h2 id="the-declared-endpoints">')]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", part)))
+
+
 @pytest.fixture(scope="module")
-def mri(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mri(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """Two declared endpoints, the first blind, on which classic_gan is worse than classic."""
     folder = tmp_path_factory.mktemp("mri")
     write_study(folder, MRI | BLIND, draws=8, endpoints=ENDPOINTS)
     (folder / "draw_0" / "grids").mkdir()
     for kind in ("real", "synthetic"):
         Image.new("L", (8, 8)).save(folder / "draw_0" / "grids" / f"{kind}_pneumonia.png")
-    write_report(folder)
-    return folder
+    return report_of(folder, figures=True)
 
 
-def answer(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())["answer"]
-    return found
-
-
-def first_screen(folder: Path) -> str:
-    """Return the words of the page above its tables."""
-    page = (folder / "report.html").read_text()
-    page = page[page.index("<h1>") : page.index('<h2 id="the-declared-endpoints">')]
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
-
-
-def test_declared_endpoints_are_answered_in_their_order(mri: Path) -> None:
-    assert [line.partition(":")[0] for line in answer(mri)["verdicts"]] == [
+def test_declared_endpoints_are_answered_in_their_order(mri: Reported) -> None:
+    assert [line.partition(":")[0] for line in mri.answer["verdicts"]] == [
         "Internal AUROC (primary)", "Internal accuracy at 0.5 (secondary)"
     ]  # fmt: skip
-    screen = first_screen(mri)
-    order = ["Is gan (title of gan) better than real", *answer(mri)["verdicts"], "What limits it"]
-    order += [*answer(mri)["limits"], "Also shown", *answer(mri)["shown"], "What was done"]
+    screen = first_screen(mri.page)
+    order = ["Is gan (title of gan) better than real", *mri.answer["verdicts"], "What limits it"]
+    order += [*mri.answer["limits"], "Also shown", *mri.answer["shown"], "What was done"]
     places = [screen.index(part) for part in order]
     assert places == sorted(places)
 
 
-def test_the_contents_lead_to_every_part(mri: Path) -> None:
-    titles = check_contents((mri / "report.html").read_text())
+def test_the_contents_lead_to_every_part(mri: Reported) -> None:
+    titles = check_contents(mri.page)
     assert {"What limits it", "The arms", "Rules of measurement"} <= set(titles)
+    parts = (">Exploratory: not declared</h2>", "<h3>Learning curves</h3>")
+    assert mri.page.index(parts[0]) < mri.page.index(parts[1])
 
 
 @pytest.mark.slow
-def test_a_phone_shows_the_page(mri: Path, tmp_path: Path) -> None:
-    assert wider_than_a_phone((mri / "report.html").read_text(), tmp_path) == []
+def test_a_phone_shows_the_page(mri: Reported, tmp_path: Path) -> None:
+    assert wider_than_a_phone(mri.page, tmp_path) == []
 
 
-def test_a_difference_on_a_blind_endpoint_is_told_with_both_facts(mri: Path) -> None:
+def test_a_difference_on_a_blind_endpoint_is_told_with_both_facts(mri: Reported) -> None:
     (said,) = (
         line
-        for line in answer(mri)["shown"]
+        for line in mri.answer["shown"]
         if line.startswith("Internal AUROC (primary): classic_gan is worse than classic")
     )
     assert "although more real images are not shown to move this endpoint: -" in said
     assert said.count(". ") == 0  # one sentence
 
 
-def test_all_declared_results_that_are_significant_are_told(mri: Path) -> None:
-    summary = json.loads((mri / "summary.json").read_text())
+def test_all_declared_results_that_are_significant_are_told(mri: Reported) -> None:
     asked = ("gan", "real")
     shown = {
         (v["endpoint"]["metric"], v["arm"], v["word"], v["reference"])
-        for v in summary["verdicts"]
+        for v in mri.summary["verdicts"]
         if v["word"] in ("better", "worse") and (v["arm"], v["reference"]) != asked
     }
     assert ("accuracy", "classic", "better", "real") in shown
@@ -103,7 +96,7 @@ def test_all_declared_results_that_are_significant_are_told(mri: Path) -> None:
         "Internal accuracy at 0.5 (secondary)": "accuracy",
     }
     told = set()
-    for line in answer(mri)["shown"]:
+    for line in mri.answer["shown"]:
         endpoint, arm, word, reference = re.match(  # type: ignore[union-attr]
             r"(.+?): (\w+) is (\w+) than (\w+)", line
         ).groups()
@@ -111,43 +104,41 @@ def test_all_declared_results_that_are_significant_are_told(mri: Path) -> None:
     assert told == shown
 
 
-def test_what_cannot_tell_is_never_followed_by_a_worth(mri: Path) -> None:
-    screen = first_screen(mri)
+def test_what_cannot_tell_is_never_followed_by_a_worth(mri: Reported) -> None:
+    screen = first_screen(mri.page)
     assert "cannot tell, neither gan in place of real nor more real images are shown" in screen
     assert "worth" not in screen
 
 
-@pytest.mark.figures
 def test_exploratory_numbers_stand_under_that_heading_alone(tmp_path: Path) -> None:
     rises = {arm: 0.02 * (i - 1) for i, arm in enumerate(BLIND)}
     effects = {"real": 0.0, "duplicate": 0.0, "gan": 0.02} | rises
     folder = write_study(tmp_path, effects, draws=6, endpoints=ENDPOINTS[:1])
-    page = write_report(folder).page.read_text()
-    summary = json.loads((folder / "summary.json").read_text())
+    _, summary, page = report_of(folder)
     undeclared = [
         one["arms"]["gan"]["worth"]
         for one in summary["worth"]
         if (one["split"], one["metric"]) != ("internal", "auroc")
     ]
     assert undeclared
-    worths = [line for line in answer(folder)["exploratory"] if "would be worth" in line]
+    worths = [line for line in summary["answer"]["exploratory"] if "would be worth" in line]
     assert all(any(worth in line for line in worths) for worth in undeclared)
     before, _, after = page.partition(">Exploratory: not declared</h2>")
-    for line in answer(folder)["exploratory"]:
+    for line in summary["answer"]["exploratory"]:
         assert line.startswith("Not declared: ")
         assert html.escape(line, quote=False) not in before
         assert html.escape(line, quote=False) in after
-    for heading in ("All metrics", "Worth in real images, by other measures", "Learning curves"):
+    for heading in ("All metrics", "Worth in real images, by other measures"):
         assert f"<h3>{heading}</h3>" not in before
         assert f"<h3>{heading}</h3>" in after
 
 
 def test_the_terminal_says_what_the_page_says(
-    mri: Path, capsys: pytest.CaptureFixture[str]
+    mri: Reported, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_answer(Answer(**answer(mri)))
+    print_answer(Answer(**mri.answer))
     printed = re.sub(r"\s+", " ", capsys.readouterr().out)
-    found = answer(mri)
+    found = mri.answer
     for line in (found["question"], *found["verdicts"], *found["shown"], *found["done"]):
         assert line in printed
     assert found["exploratory"][0] not in printed
@@ -163,7 +154,7 @@ def test_what_was_done_is_told(tmp_path: Path) -> None:
     for path in tmp_path.glob("*/metrics.json"):
         change(path, lambda m: m["method"].update(method))
         change(path.with_name("run.json"), lambda r: r["data"].update(used=used))
-    images, classifier, gans, chosen, machine = answered(read_study(tmp_path))[1].done
+    images, classifier, gans, chosen, machine = summary_of(tmp_path)["answer"]["done"]
     assert images.startswith("6 draws of the data set fake")
     assert "200 + 200 for training, 52 + 53 for validation" in images
     assert "64x64 pixels in grey" in images
@@ -179,12 +170,12 @@ def texts_of(drawn: Figure) -> list[Text]:
     return [text for text in found if isinstance(text, Text) and text.get_text()]
 
 
-def test_figures_are_of_what_was_declared_with_nothing_written_over_data(mri: Path) -> None:
-    study = read_study(mri)
+def test_figures_are_of_what_was_declared_with_nothing_written_over_data(mri: Reported) -> None:
+    study = read_study(mri.folder)
     drawn = all_figures(study, summarise(study))
     written = [text.get_text() for figure in drawn.values() if figure for text in texts_of(figure)]
     assert not any("`" in text for text in written)
-    assert "`" not in (mri / "report.html").read_text()
+    assert "`" not in mri.page
     for name, figure in drawn.items():
         assert figure is None or overlapping(figure) == [], name
     ruler = drawn["ruler"]
@@ -203,8 +194,8 @@ def test_ticks_that_have_no_room_are_not_written_over_each_other() -> None:
     assert _apart([25, 50, 100], own=70) == ["25", "50", "100"]
 
 
-def test_sheets_of_images_say_what_they_show(mri: Path) -> None:
-    page = (mri / "report.html").read_text()
+def test_sheets_of_images_say_what_they_show(mri: Reported) -> None:
+    page = mri.page
     for title in ("real, pneumonia; draw 0", "generated, pneumonia; draw 0"):
         assert f"<figcaption>{title} (the first 64, not picked)</figcaption>" in page
 
@@ -217,17 +208,13 @@ def test_an_arm_has_one_colour_in_all_figures() -> None:
     assert len({found[arm] for arm in arms}) == len(arms) - 1
 
 
-def _model(kind: str) -> dict[str, Any]:
-    return {"name": "x", "pair": None, "module": {"_target_": f"gan_aug.models.gans.{kind}"}}
-
-
 @pytest.mark.parametrize(
     ("sources", "title"), [([], "pneumonia"), (["normal"], "normal -> pneumonia")]
 )
 def test_images_that_were_translated_say_from_what(
-    sources: list[str], title: str, mri: Path
+    sources: list[str], title: str, mri: Reported
 ) -> None:
-    job = read_study(mri).jobs[0]
+    job = read_study(mri.folder).jobs[0]
     job.result.gans["pneumonia"].sources.extend(sources)
     assert _made_from(job, "pneumonia") == title
 
@@ -246,21 +233,20 @@ def test_a_report_that_takes_long_says_what_it_is_at(
     assert said == ["", "", "reading draw 9 ...\n", "", "drawing ...\n"]
 
 
-def test_the_command_prints_the_answer_and_where_it_lies(mri: Path, command: Any) -> None:
-    result = command("report", f"study_dir={mri}")
+def test_the_command_prints_the_answer_and_where_it_lies(mri: Reported, command: Any) -> None:
+    result = command("report", f"study_dir={mri.folder}")
     assert result.returncode == 0, result.stderr
     printed = re.sub(r"\s+", " ", result.stdout)
-    assert answer(mri)["question"] in printed
-    assert answer(mri)["verdicts"][0] in printed
-    assert f"report {mri}/report.html" in printed
+    assert mri.answer["question"] in printed
+    assert mri.answer["verdicts"][0] in printed
+    assert f"report {mri.folder}/report.html" in printed
 
 
 @pytest.mark.parametrize("draws", [1, 2])
 def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Path) -> None:
     tested = [{"split": "test", "metric": "auroc", "smallest_effect": 0.01}]
     write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, endpoints=tested)
-    write_report(tmp_path)
-    page = (tmp_path / "report.html").read_text()
+    _, summary, page = report_of(tmp_path)
     assert "not kept" not in page
     assert "patients of its own" not in page
-    assert "not kept" not in " ".join(answer(tmp_path)["limits"])
+    assert "not kept" not in " ".join(summary["answer"]["limits"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import report_without_figures, write_study
+from fake_study import Reported, report_of, summary_of, write_study
 
-from gan_aug.report.answer import answer_of
-from gan_aug.report.build import overview, write_report
+from gan_aug.report.answer import answer_of, asked_verdicts, blind, worth_of
 from gan_aug.report.quality import GateRow
 from gan_aug.report.read import read_study
 from gan_aug.report.summary import Summary, summarise
@@ -28,18 +26,17 @@ SEES, BLIND = {"hospital": "a"}, {"hospital": "b"}
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report that sees real images under one condition and not under the other."""
+def two(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """A study that sees real images under one condition and not under the other; its report."""
     folder = tmp_path_factory.mktemp("two")
     write_study(folder, BASE | {"gan": 0.02} | RISES, conditions=(SEES,))
     write_study(folder, BASE | {"gan": 0.0} | FLAT, conditions=(BLIND,), seed=1)
-    report_without_figures(folder)
-    return folder
+    return report_of(folder)
 
 
 @pytest.fixture(scope="module")
-def summary(two: Path) -> Summary:
-    return summarise(read_study(two))
+def summary(two: Reported) -> Summary:
+    return summarise(read_study(two.folder))
 
 
 def table_of(page: str) -> str:
@@ -48,20 +45,20 @@ def table_of(page: str) -> str:
 
 
 def test_each_condition_has_its_numbers(summary: Summary) -> None:
-    sees, blind = overview(summary)
-    assert (sees.verdict.condition, blind.verdict.condition) == (SEES, BLIND)
-    assert (sees.verdict.arm, sees.verdict.reference) == ("gan", "real")
-    assert sees.verdict.word == "better"
-    assert sees.verdict.mean > 0.015
-    assert blind.verdict.word == "cannot tell"
+    sees, unseen = asked_verdicts(summary)
+    assert (sees.condition, unseen.condition) == (SEES, BLIND)
+    assert (sees.arm, sees.reference) == ("gan", "real")
+    assert (sees.word, unseen.word) == ("better", "cannot tell")
+    assert (blind(summary, sees), blind(summary, unseen)) == (False, True)
+    assert sees.mean > 0.015
     (measure,) = (
         m for m in summary.worth if (m.condition, m.split, m.metric) == (SEES, "test", "accuracy")
     )
-    assert sees.worth == measure.arms["gan"].worth
-    assert sees.copies == measure.arms["duplicate"].worth
-    assert sees.worth != sees.copies
-    assert blind.worth is None  # it has no ruler to be read off
-    assert blind.copies is None
+    worths = [measure.arms[arm].worth for arm in ("gan", "duplicate")]
+    assert worths[0] != worths[1]
+    assert [worth_of(summary, sees, arm) for arm in ("gan", "duplicate")] == worths
+    # It has no ruler to be read off.
+    assert [worth_of(summary, unseen, arm) for arm in ("gan", "duplicate")] == [None, None]
 
 
 def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
@@ -95,33 +92,30 @@ def test_gates_of_many_conditions_are_one_sentence(
     assert any(line.endswith(f"of real images in their place: {said}.") for line in limits)
 
 
-def test_the_page_begins_with_the_table(two: Path, summary: Summary) -> None:
-    page = (two / "report.html").read_text()
+def test_the_page_begins_with_the_table(two: Reported, summary: Summary) -> None:
+    page = two.page
     table = table_of(page)
-    for row in overview(summary):
-        assert f"{row.verdict.label}</th>" in table
-        assert f"{100 * row.verdict.mean:+.2f} (" in table
-        assert f">{row.verdict.word}<" in table
-        assert row.verdict.over_draws is not None
-        assert f"{100 * row.verdict.over_draws[0]:+.2f} to" in table
+    for one in asked_verdicts(summary):
+        assert f"{one.label}</th>" in table
+        assert f"{100 * one.mean:+.2f} (" in table
+        assert f">{one.word}<" in table
+        assert one.over_draws is not None
+        assert f"{100 * one.over_draws[0]:+.2f} to" in table
+        for arm in ("gan", "duplicate"):
+            assert f">{worth_of(summary, one, arm) or '&ndash;'}<" in table
     in_words = page[page.index(">In words</h2>") : page.index("The declared endpoints</h2>")]
     assert re.findall(r"with hospital = (\w):", in_words) == ["a", "b"]
 
 
-def said(folder: Path, start: str) -> str:
+def said(summary: dict[str, Any], start: str) -> str:
     """Return the one sentence of a report that starts so."""
-    (found,) = (
-        line
-        for line in json.loads((folder / "summary.json").read_text())["answer"]["limits"]
-        if line.startswith(start)
-    )
+    (found,) = (line for line in summary["answer"]["limits"] if line.startswith(start))
     return str(found)
 
 
 def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None:
     write_study(tmp_path, BASE | {"gan": 0.0} | FLAT, conditions=(SEES, BLIND))
-    write_report(tmp_path)
-    found = said(tmp_path, BLIND_UNDER.format(2))
+    found = said(summary_of(tmp_path), BLIND_UNDER.format(2))
     for measure in summarise(read_study(tmp_path)).worth:
         if (measure.split, measure.metric) == ("test", "accuracy"):
             (hospital,) = measure.condition.values()
@@ -129,8 +123,10 @@ def test_what_cannot_tell_is_said_once_for_each_endpoint(tmp_path: Path) -> None
             assert f"hospital = {hospital}: {gain}" in found
 
 
-def test_a_condition_that_can_tell_is_not_said_to_be_blind(two: Path) -> None:
-    found = said(two, BLIND_UNDER.format(1))
+def test_a_condition_that_can_tell_is_not_said_to_be_blind(
+    two: Reported,
+) -> None:
+    found = said(two.summary, BLIND_UNDER.format(1))
     assert "hospital = b: " in found
     assert "hospital = a" not in found
 
@@ -140,8 +136,7 @@ def test_equivalent_says_little_is_said_once_for_each_endpoint(tmp_path: Path) -
     rises = {arm: 0.006 * (i - 1) / 3 for i, arm in enumerate(RISES)}
     effects = BASE | {"gan": 0.0} | rises
     write_study(tmp_path, effects, draws=8, endpoints=[endpoint], conditions=(SEES, BLIND))
-    write_report(tmp_path)
-    found = said(tmp_path, "Equivalent says little on test accuracy at 0.5: ")
+    found = said(summary_of(tmp_path), "Equivalent says little on test accuracy at 0.5: ")
     assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
     assert "too (hospital = a: " in found
     assert "too (hospital = b: " in found
@@ -154,26 +149,24 @@ def test_it_says_little_only_where_something_is_called_equivalent(tmp_path: Path
     write_study(tmp_path, BASE | {"gan": 0.0} | rises, conditions=(SEES,), **how)
     apart = {"real": 0.0, "duplicate": 0.1, "gan": 0.05}
     write_study(tmp_path, apart | rises, conditions=(BLIND,), seed=1, **how)
-    write_report(tmp_path)
-    found = said(tmp_path, "Equivalent says little on test accuracy at 0.5: ")
+    found = said(summary_of(tmp_path), "Equivalent says little on test accuracy at 0.5: ")
     assert "hospital = a: " in found
     assert "hospital = b" not in found
 
 
 def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
     write_study(tmp_path, BASE | {"gan": 0.02}, draws=3, conditions=(SEES, BLIND))
-    page = write_report(tmp_path).page.read_text()
+    _, summary, page = report_of(tmp_path)
     table = table_of(page)
     assert table.count(">too few draws<") == 2
     assert "worth, further real images" not in table
-    for row in overview(summarise(read_study(tmp_path))):
-        assert row.verdict.low is None
-        assert f"{100 * row.verdict.mean:+.2f}</td>" in table
+    for one in summary["verdicts"]:
+        assert one["low"] is None
+        if (one["arm"], one["reference"]) == ("gan", "real"):
+            assert f"{100 * one['mean']:+.2f}</td>" in table
 
 
 def test_a_study_of_one_condition_has_none(tmp_path: Path) -> None:
-    write_study(tmp_path, BASE | {"gan": 0.02} | RISES)
-    assert overview(summarise(read_study(tmp_path))) == []
-    page = write_report(tmp_path).page.read_text()
+    *_, page = report_of(write_study(tmp_path, BASE | {"gan": 0.02} | RISES))
     assert '<table class="overview"' not in page
     assert "In words" not in page

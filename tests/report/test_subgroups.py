@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import ENDPOINT, N, change, report_without_figures, write_study
+from fake_study import ENDPOINT, N, Reported, change, report_of, summary_of, write_study
 
-from gan_aug.report import build
 from gan_aug.report.archive import files_to_keep, write_archive
 from gan_aug.report.predictions import Predicted, hash_of, read_predictions, write_predictions
 from gan_aug.report.read import read_study
@@ -58,17 +57,22 @@ def with_groups(folder: Path, gain: float = 0.08, internal: bool = True) -> Path
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """A study whose GAN helps on images of sex F alone, its summary and its page."""
     folder = tmp_path_factory.mktemp("planted")
     endpoints = [ENDPOINT, DECLARED, {"split": "test", "metric": "auroc"}]
     with_groups(write_study(folder, EFFECTS, draws=8, endpoints=endpoints))
-    report_without_figures(folder)
-    return folder
+    return report_of(folder)
 
 
-@pytest.fixture(scope="module")
-def summary(planted: Path) -> Any:
-    return json.loads((planted / "summary.json").read_text())
+@pytest.fixture
+def summary(planted: Reported) -> Any:
+    return planted.summary
+
+
+@pytest.fixture
+def page(planted: Reported) -> str:
+    return planted.page
 
 
 def row(summary: Any, name: str | None, metric: str = "accuracy", split: str = "test") -> Any:
@@ -105,8 +109,8 @@ def test_intervals_are_over_the_group_s_own_patients(summary: Any) -> None:
     assert less(row(summary, "F", split="internal"), "real")["patients"] is None
 
 
-def test_numbers_of_a_group_are_those_of_its_images(planted: Path, summary: Any) -> None:
-    study = read_study(planted)
+def test_numbers_of_a_group_are_those_of_its_images(planted: Reported, summary: Any) -> None:
+    study = read_study(planted.folder)
     of_draws = []
     for job in study.jobs:
         (fit,) = job.result.fits_of("gan")
@@ -128,16 +132,15 @@ def test_the_worst_groups_are_named(summary: Any) -> None:
     assert worst["difference"] == less(row(summary, "M"), "real")["mean"]
 
 
-def test_a_group_of_few_images_has_no_number(planted: Path, summary: Any) -> None:
+def test_a_group_of_few_images_has_no_number(summary: Any, page: str) -> None:
     small = row(summary, "B")
     assert small["images"] == {"normal": [6, 6], "pneumonia": [6, 6]}
     assert (small["draws"], small["base"], small["comparisons"]) == (0, None, [])
-    page = (planted / "report.html").read_text()
     assert "no number: fewer than 10 images of a class" in page
     assert "Of 4 test images the table does not say the sex" in page
 
 
-def test_a_declared_group_is_an_endpoint_like_any_other(planted: Path, summary: Any) -> None:
+def test_a_declared_group_is_an_endpoint_like_any_other(summary: Any, page: str) -> None:
     judged = [one for one in summary["verdicts"] if one["endpoint"].get("group")]
     assert {(one["arm"], one["reference"]) for one in judged} >= {
         ("gan", "real"), ("gan", "duplicate"), ("classic", "real"),
@@ -151,25 +154,18 @@ def test_a_declared_group_is_an_endpoint_like_any_other(planted: Path, summary: 
     assert there["declared"]
     assert less(there, "real")["p_holm"] == asked["p_holm"]
     assert not row(summary, "M", "auroc")["declared"]
-    page = (planted / "report.html").read_text()
     assert "test (sex=F) AUROC (secondary): gan is better than real" in page.replace("Test", "test")
     assert "All draws have the same 100 test (sex=F) patients" in page
 
 
-def test_an_archive_gives_the_same_numbers(planted: Path, tmp_path: Path) -> None:
-    study = read_study(planted)
+def test_an_archive_gives_the_same_numbers(planted: Reported, summary: Any, tmp_path: Path) -> None:
+    study = read_study(planted.folder)
     write_archive(study, files_to_keep(study), tmp_path / "draws.zip")
     with zipfile.ZipFile(tmp_path / "draws.zip") as archive:
         archive.extractall(tmp_path / "again")
-    report_without_figures(tmp_path / "again")
-    one, other = (
-        json.loads((folder / "summary.json").read_text())
-        for folder in (planted, tmp_path / "again")
-    )
-    assert one["subgroups"] == other["subgroups"]
-    assert one["verdicts"] == other["verdicts"]
-    csv = (planted / "results.csv").read_text()
-    assert csv == (tmp_path / "again" / "results.csv").read_text()
+    again = summary_of(tmp_path / "again")
+    for key in ("subgroups", "verdicts", "splits"):
+        assert again[key] == summary[key]
 
 
 def test_draws_in_which_it_is_too_small_are_not_counted(tmp_path: Path) -> None:
@@ -181,16 +177,13 @@ def test_draws_in_which_it_is_too_small_are_not_counted(tmp_path: Path) -> None:
         result["groups"]["internal"]["sex"]["images"] = few
 
     change(folder / "draw_2" / "metrics.json", shrink)
-    report_without_figures(folder)
-    summary = json.loads((folder / "summary.json").read_text())
-    found = row(summary, "F", "auroc", "internal")
+    found = row(summary_of(folder), "F", "auroc", "internal")
     assert found["draws"] == less(found, "real")["draws"] == 2
     assert found["images"]["normal"] == [5, 100]
     assert found["images"]["pneumonia"] == [0, 100]
     for draw in folder.glob("draw_*"):
         change(draw / "metrics.json", shrink)
-    report_without_figures(folder)  # a declared endpoint without any number
-    summary = json.loads((folder / "summary.json").read_text())
+    _, summary, _ = report_of(folder)  # a declared endpoint without any number
     assert row(summary, "F", "auroc", "internal")["draws"] == 0
     assert {one["endpoint"]["metric"] for one in summary["verdicts"]} == {"accuracy"}
 
@@ -198,19 +191,16 @@ def test_draws_in_which_it_is_too_small_are_not_counted(tmp_path: Path) -> None:
 def test_conditions_have_rows_of_their_own(tmp_path: Path) -> None:
     conditions = ({"per_class": 50}, {"per_class": 100})
     folder = with_groups(write_study(tmp_path, EFFECTS, draws=2, conditions=conditions))
-    report_without_figures(folder)
-    rows = json.loads((folder / "summary.json").read_text())["subgroups"]["rows"]
+    rows = report_of(folder).summary["subgroups"]["rows"]
     found = [one["condition"] for one in rows if (one["split"], one["name"]) == ("test", "F")]
     assert found == list(conditions)
 
 
 @pytest.mark.slow
-@pytest.mark.figures
 def test_groups_are_drawn(tmp_path: Path) -> None:
     folder = with_groups(write_study(tmp_path, EFFECTS, draws=6))
-    build.write_report(folder)
+    assert "Subgroups" in report_of(folder, figures=True).page
     assert (folder / "figures" / "subgroups.png").stat().st_size > 10_000
-    assert "Subgroups" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

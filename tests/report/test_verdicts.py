@@ -8,19 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fake_study
 import numpy as np
 import pytest
-from fake_study import change, write_study
+from fake_study import change, report_of, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from gan_aug.report.build import answered, write_report
 from gan_aug.report.comparisons import equivalence_p
 from gan_aug.report.phrases import points
 from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
-from gan_aug.report.read import read_study
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
-from gan_aug.report.summary import plain
 
 ENDPOINTS = [
     {"split": "test", "metric": "accuracy", "smallest_effect": 0.01},
@@ -33,9 +31,7 @@ RULER = ("ruler_25", "ruler_50", "ruler_100")
 
 
 def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
-    write_study(folder, effects, **{"repeats": 1, "endpoints": ENDPOINTS} | how)
-    summary, _ = answered(read_study(folder))  # the page and its figures take twice as long
-    return plain(summary)
+    return fake_study.summary_of(write_study(folder, effects, **{"endpoints": ENDPOINTS} | how))
 
 
 def of_pair(summary: dict[str, Any], reference: str = "real") -> list[dict[str, Any]]:
@@ -76,9 +72,9 @@ def test_the_words(effect: float, noise: float, word: str, part: str, tmp_path: 
         "Test accuracy at the validation threshold (secondary)",
     ]
     assert len(others) == 2
-    html = write_report(tmp_path).page.read_text()
-    assert "test accuracy at 0.5 (primary)" in html
-    assert f">{word}" in html
+    *_, page = report_of(tmp_path)
+    assert "test accuracy at 0.5 (primary)" in page
+    assert f">{word}" in page
 
 
 def test_an_inconclusive_one_says_how_many_draws_would_settle_it(tmp_path: Path) -> None:
@@ -93,7 +89,7 @@ def test_an_inconclusive_one_says_how_many_draws_would_settle_it(tmp_path: Path)
 
 
 def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -> None:
-    folder = write_study(tmp_path, BASE | {"gan": 0.0}, noise=0.001, repeats=1, endpoints=ENDPOINTS)
+    folder = write_study(tmp_path, BASE | {"gan": 0.0}, noise=0.001, endpoints=ENDPOINTS)
     random = np.random.default_rng(0)
     for path in sorted(folder.glob("draw_*/metrics.json")):
         hashes = {}
@@ -112,8 +108,7 @@ def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -
             write_predictions(file, found)
             hashes[arm] = hash_of(found)
         change(path, lambda m, h=hashes: [f.update(predictions=h[f["arm"]]) for f in m["fits"]])
-    write_report(folder)
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = fake_study.summary_of(folder)
     found = [v for v in summary["verdicts"] if v["limit"] and v["limit"] > 0.01]
     assert any(v["settles"] is None and v["word"] == "inconclusive" for v in found)
     for one in found:
@@ -202,7 +197,7 @@ def test_a_fall_below_that_of_copies_is_more_than_they_give(tmp_path: Path) -> N
 def test_a_study_without_a_declaration_says_so(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, BASE | {"gan": 0.0}, endpoints=None)
     assert summary["endpoints"] == [PRIMARY]
-    assert "Not declared before the first draw" in write_report(tmp_path).page.read_text()
+    assert "Not declared before the first draw" in report_of(tmp_path).page
     assert of_pair(summary)[0]["word"] == "equivalent"
 
 
@@ -223,9 +218,9 @@ def test_a_changed_declaration_is_said_first(
     content = {"format": 1, "endpoints": ENDPOINTS, "question": ["gan", "real"]}
     content |= {"comparisons": [["classic_gan", "classic"]], "declared": "2026-11-26"}
     (folder / "declaration.json").write_text(json.dumps(content | declared))
-    _, answer = answered(read_study(folder))
-    assert "Declared before the first draw" in answer.question
-    said = [line for line in answer.careful if "changed after the first draw" in line]
+    answer = fake_study.summary_of(folder)["answer"]
+    assert "Declared before the first draw" in answer["question"]
+    said = [line for line in answer["careful"] if "changed after the first draw" in line]
     assert bool(said) == changed
     assert all("2026-11-26" in line for line in said)
 
@@ -283,28 +278,26 @@ def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:
 def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> None:
     """`classic` less `real` is one test, however many GANs a study has."""
     effects = BASE | {"gan": 0.0, "classic": 0.003}
-    how: dict[str, Any] = {"repeats": 1, "endpoints": ENDPOINTS, "noise": 0.006}
     one, other = {"model": "dcgan"}, {"model": "cyclegan"}
-    folder = write_study(tmp_path / "two", effects, conditions=(one, other), **how)
-    write_report(write_study(tmp_path / "one", effects, conditions=(one,), **how))
+    of_one = summary_of(tmp_path / "one", effects, conditions=(one,), noise=0.006)
+    folder = tmp_path / "two"
+    of_two = summary_of(folder, effects, conditions=(one, other), noise=0.006)
 
-    def found(study: str, condition: dict[str, str]) -> list[Any]:
-        summary = json.loads((tmp_path / study / "summary.json").read_text())
+    def found(summary: dict[str, Any], condition: dict[str, str]) -> list[Any]:
         table = [c for c in summary["splits"]["test"]["accuracy"] if c["condition"] == condition]
         mine = [v for v in summary["verdicts"] if v["condition"] == condition]
         tests = [(v["p_holm"], v["p_equivalent"], v["settles"]) for v in mine]
         power = [p["draws_needed_holm"] for p in summary["power"] if p["condition"] == condition]
         return [*tests, *[(c["p_holm"],) for c in table[0]["comparisons"]], *power]
 
-    write_report(folder)
-    assert found("two", one) != found("one", one)
+    assert found(of_two, one) != found(of_one, one)
     for draw in range(10):
         source, target = (folder / f"model_{m['model']}" / f"draw_{draw}" for m in (one, other))
         shutil.copytree(source / "fits", target / "fits", dirs_exist_ok=True)
         fits = json.loads((source / "metrics.json").read_text())["fits"]
         change(target / "metrics.json", lambda m, fits=fits: m.update(fits=fits))
-    write_report(folder)
-    assert found("two", one) == found("two", other) == found("one", one)
+    of_two = fake_study.summary_of(folder)
+    assert found(of_two, one) == found(of_two, other) == found(of_one, one)
 
 
 @pytest.mark.parametrize(

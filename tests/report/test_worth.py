@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_study import write_study
+from fake_study import report_of, summary_of, write_study
 
-from gan_aug.report.build import answered, write_report
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.read import read_study
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.ruler_figure import ruler_figure
-from gan_aug.report.summary import plain
 from gan_aug.report.worth import Measure, Rate, measure_worth, words
 
 STEPS = {f"ruler_{25 * 2**i}": 0.02 * (i - 1) for i in range(5)}
@@ -24,31 +22,25 @@ BASE = {"real": 0.0, "duplicate": 0.0}
 Shared = tuple[Path, dict[str, Any]]
 
 
-def summary_of(folder: Path, effects: dict[str, float], **how: Any) -> dict[str, Any]:
-    write_study(folder, effects, **how)
-    summary, _ = answered(read_study(folder))  # the page and its figures take twice as long
-    return plain(summary)
-
-
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     """A study in which `gan` is as good as twice the real images, and its summary."""
-    folder = tmp_path_factory.mktemp("sound")
-    return folder, summary_of(folder, BASE | {"gan": 0.02} | STEPS)
+    folder = write_study(tmp_path_factory.mktemp("sound"), BASE | {"gan": 0.02} | STEPS)
+    return folder, summary_of(folder)
 
 
 @pytest.fixture(scope="module")
 def flat(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     """One in which more real images change nothing."""
-    folder = tmp_path_factory.mktemp("flat")
-    return folder, summary_of(folder, BASE | {"gan": 0.0} | FLAT)
+    folder = write_study(tmp_path_factory.mktemp("flat"), BASE | {"gan": 0.0} | FLAT)
+    return folder, summary_of(folder)
 
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     """One of four draws."""
-    folder = tmp_path_factory.mktemp("few")
-    return folder, summary_of(folder, BASE | {"gan": 0.02} | STEPS, draws=4)
+    folder = write_study(tmp_path_factory.mktemp("few"), BASE | {"gan": 0.02} | STEPS, draws=4)
+    return folder, summary_of(folder)
 
 
 def measure(summary: dict[str, Any], split: str = "test", metric: str = "accuracy") -> Any:
@@ -56,7 +48,6 @@ def measure(summary: dict[str, Any], split: str = "test", metric: str = "accurac
     return one
 
 
-@pytest.mark.figures
 def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(sound: Shared) -> None:
     folder, summary = sound
     found = measure(summary)
@@ -70,8 +61,7 @@ def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(sound: Shared) -> N
     worth = {arm: found["arms"][arm]["worth"] for arm in ("gan", "duplicate")}
     expected = f"gan is worth {worth['gan']}; as many copies: {worth['duplicate']}."
     assert f"In further real images of each class, {expected}" in answer
-    html = write_report(folder).page.read_text()
-    assert found["arms"]["gan"]["worth"] in html
+    assert worth["gan"] in report_of(folder, figures=True).page
     assert (folder / "figures" / "ruler.png").exists()
 
 
@@ -93,12 +83,12 @@ def test_where_real_images_change_nothing_the_endpoint_cannot_tell(flat: Shared)
     assert "cannot tell, neither gan in place of real nor more real images" in said[0]
     assert not any("worth" in line for line in said)
     assert any("not shown to move test accuracy at 0.5: " in line for line in limits)
-    assert "cannot tell</td>" in write_report(folder).page.read_text()
+    assert "cannot tell</td>" in report_of(folder).page
 
 
 def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_path: Path) -> None:
     rises_to_50 = FLAT | {"ruler_25": -0.05}
-    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | rises_to_50)
+    summary = summary_of(write_study(tmp_path, BASE | {"gan": 0.0} | rises_to_50))
     assert not measure(summary)["sensitivity"]["interval"][0] > 0
     assert measure(summary)["sensitivity"]["start"] == 50
     assert any("from 50 to 400 of each class" in line for line in summary["answer"]["limits"])
@@ -108,7 +98,7 @@ def test_what_fewer_images_than_the_arms_have_change_does_not_make_it_tell(tmp_p
 
 def test_what_the_arms_have_need_not_be_a_number_of_the_ruler(tmp_path: Path) -> None:
     ruler = {"ruler_25": -0.05, "ruler_100": 0.0, "ruler_400": 0.0}
-    summary = summary_of(tmp_path, BASE | {"gan": 0.0} | ruler)
+    summary = summary_of(write_study(tmp_path, BASE | {"gan": 0.0} | ruler))
     assert measure(summary)["sensitivity"]["start"] == 50
     found = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
     assert "cannot tell" in found
@@ -119,15 +109,15 @@ def test_what_the_arms_have_need_not_be_a_number_of_the_ruler(tmp_path: Path) ->
 def test_real_images_alone_are_worth_none(ruler: tuple[int, ...], tmp_path: Path) -> None:
     """Where the ruler has a number between two of its own, or falls at the draw's own number."""
     rises = {f"ruler_{n}": -0.01 * (n == 25) + 0.01 * (n > 100) for n in ruler}
-    found = measure(summary_of(tmp_path, BASE | {"gan": 0.02} | rises))
+    found = measure(summary_of(write_study(tmp_path, BASE | {"gan": 0.02} | rises)))
     assert found["sizes"] == sorted({50, *ruler})
     assert found["arms"]["real"]["rate"]["images"] == 50
     assert found["arms"]["real"]["worth"].startswith("+0 (")
 
 
 def test_a_ruler_that_ends_at_what_the_arms_have_is_none(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.0, "ruler_25": -0.05, "ruler_50": 0.0})
-    assert summary["worth"] == []
+    folder = write_study(tmp_path, BASE | {"gan": 0.0, "ruler_25": -0.05, "ruler_50": 0.0})
+    assert summary_of(folder)["worth"] == []
 
 
 @pytest.mark.parametrize("most", [0.006, 0.06])
@@ -137,7 +127,7 @@ def test_equivalent_says_little_where_the_ruler_is_equivalent_too(
     rises = {arm: most * (i - 1) / 3 for i, arm in enumerate(STEPS)}
     endpoint = {"split": "test", "metric": "accuracy", "smallest_effect": 0.02}
     effects = BASE | {"gan": 0.0} | rises
-    summary = summary_of(tmp_path, effects, draws=8, endpoints=[endpoint])
+    summary = summary_of(write_study(tmp_path, effects, draws=8, endpoints=[endpoint]))
     words_of = {v["word"] for v in summary["verdicts"] if v["arm"] == "gan"}
     assert words_of == {"equivalent"}
     end = measure(summary)["most"]
@@ -182,14 +172,12 @@ def test_with_few_draws_nothing_is_claimed(few: Shared) -> None:
     said = json.dumps(summary["answer"])
     assert "worth" not in said
     assert "cannot tell" not in said
-    assert "too few draws to tell" in write_report(folder).page.read_text()
+    assert "too few draws to tell" in report_of(folder).page
 
 
-@pytest.mark.figures
 def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
-    summary = summary_of(tmp_path, BASE | {"gan": 0.02})
-    assert summary["worth"] == []
-    assert "Worth in real images" not in write_report(tmp_path).page.read_text()
+    reported = report_of(write_study(tmp_path, BASE | {"gan": 0.02}), figures=True)
+    assert "Worth in real images" not in reported.page
     assert not (tmp_path / "figures" / "ruler.png").exists()
 
 

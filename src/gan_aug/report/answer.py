@@ -28,6 +28,7 @@ from gan_aug.report.phrases import (
     points,
     titled,
     trailing,
+    with_interval,
 )
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.summary import Answer, Summary
@@ -77,6 +78,12 @@ def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:
     return worth.worth if worth is not None and worth.rate.known else None
 
 
+def blind(summary: Summary, verdict: Verdict) -> bool:
+    """Tell whether more real images are not shown to move a verdict's endpoint either."""
+    measure = measure_of(summary, verdict)
+    return measure is not None and not measure.sensitivity.seen
+
+
 def _question(summary: Summary, titles: Mapping[str, str]) -> str:
     arm, reference = summary.question.arm, summary.question.reference
     beside = f" ({titles[reference]})" if reference in titles else ""
@@ -115,10 +122,9 @@ def _called(summary: Summary, one: Verdict) -> str:
 
 def _although(summary: Summary, one: Verdict) -> str:
     """Return that an endpoint on which a difference is shown is not shown to see real images."""
-    measure = measure_of(summary, one)
-    if one.word not in SHOWN or measure is None or measure.sensitivity.seen:
-        return ""
-    return ", although more real images are not shown to move this endpoint"
+    if one.word in SHOWN and blind(summary, one):
+        return ", although more real images are not shown to move this endpoint"
+    return ""
 
 
 def _on_these(summary: Summary, one: Verdict) -> str:
@@ -220,7 +226,7 @@ def _exploratory(summary: Summary) -> Iterator[str]:
         for metric in BESIDE:
             pair = of_split[metric][i].pair(arm, reference) if metric in of_split else None
             if (summary.primary, metric) not in declared and pair and pair.interval is not None:
-                numbers = f"{points(pair.mean)} ({ends_of(pair.interval)})"
+                numbers = with_interval(pair.mean, pair.interval)
                 parts.append(f"{titled(summary, summary.primary, metric)} {numbers}")
         if parts:
             yield f"Not declared{under}: {arm} less {reference}, in points: {', '.join(parts)}."

@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from PIL import Image
 
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
-from gan_aug.report.answer import answer_of, asked_verdicts, measure_of, worth_of
+from gan_aug.report.answer import answer_of, asked_verdicts, blind, worth_of
 from gan_aug.report.archive import files_to_keep, write_archive
-from gan_aug.report.comparisons import Verdict, shown_difference
+from gan_aug.report.comparisons import shown_difference
 from gan_aug.report.crossed import fixed
 from gan_aug.report.done import minutes, what_was_done
 from gan_aug.report.external import careful_of
 from gan_aug.report.figures import all_figures
 from gan_aug.report.metrics import LOWER_IS_BETTER
-from gan_aug.report.phrases import points
+from gan_aug.report.phrases import ends_of, points, with_interval
 from gan_aug.report.quality import name_of
 from gan_aug.report.read import read_study
 from gan_aug.report.statistics import LEAST_DRAWS
-from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study
+from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study, label_of
 from gan_aug.report.summary import Answer, Summary, plain, summarise
 from gan_aug.runtime.errors import warn
 from gan_aug.runtime.files import refuse_links, replace_file, write_json, write_text
@@ -36,9 +37,7 @@ from gan_aug.runtime.terminal import cell
 def answered(study: Study) -> tuple[Summary, Answer]:
     """Return all numbers of a study's report, and what is said of them first."""
     summary = summarise(study)
-    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
-    answer = answer_of(summary, titles, what_was_done(study, summary.costs))
-    return replace(summary, answer=answer), answer
+    return summary, answer_of(summary, study.titles, what_was_done(study, summary.costs))
 
 
 def as_csv(table: pl.DataFrame) -> str:
@@ -94,22 +93,29 @@ def write_report(
             figures[name] = figure_png(figure)
             replace_file(path, partial(Path.write_bytes, data=figures[name]), study_dir)
     write_text(study_dir / "results.csv", as_csv(study.table))
-    write_json(study_dir / "summary.json", plain(summary))
+    write_json(study_dir / "summary.json", plain(summary, answer))
     page = study_dir / "report.html"
     of_figures = numbered_names(figure for figure in drawn.values() if figure is not None)
-    write_text(page, render(study, summary, figures, of_figures))
+    write_text(page, render(study, summary, answer, figures, of_figures))
     os.utime(page, (started, started))  # a draw that ended since then is not in it
     if archive is not None:
         write_archive(study, kept, archive)
     return Report(page, answer, [said for one in summary.external for said in careful_of(one)])
 
 
-def render(study: Study, summary: Summary, figures: dict[str, bytes], of_figures: str) -> str:
-    """Return the page as HTML, from a summary with `answer` and figures, name to PNG."""
-    filters: dict[str, Callable[..., str]] = {
+def render(
+    study: Study, summary: Summary, answer: Answer, figures: dict[str, bytes], of_figures: str
+) -> str:
+    """Return the page as HTML; figures are name to PNG."""
+    filters: dict[str, Callable[..., Any]] = {
         "percent": lambda share: "" if share is None else f"{100 * share:.2f}",
-        "points": lambda share: "" if share is None else points(share),
+        "points": points,
+        "ends": ends_of,
+        "interval": with_interval,
         "p": _p,
+        "label": label_of,
+        "worth": partial(worth_of, summary),
+        "blind": partial(blind, summary),
         "minutes": minutes,
         "titled": name_of,
         "counts": lambda counts: ", ".join(f"{n} {name}" for name, n in counts.items()),
@@ -122,10 +128,11 @@ def render(study: Study, summary: Summary, figures: dict[str, bytes], of_figures
         shown_difference=shown_difference,
         study=study,
         summary=summary,
-        overview=overview(summary),
+        answer=answer,
+        # Numbers of each condition come before words, where there are several.
+        overview=asked_verdicts(summary) if len(study.conditions) > 1 else [],
         metrics=study.metrics,
         lower_is_better=LOWER_IS_BETTER,
-        labels=[study.label(condition) for condition in study.conditions],
         arms={arm: study.first.arms[arm] for arm in study.arms},
         figures={name: html.data_uri(png) for name, png in figures.items()},
         grids=_grids(study),
@@ -161,26 +168,3 @@ def _made_from(job: FinishedDraw, name: str) -> str:
     """Return a class of generated images; of translated ones `from -> to`."""
     gan = job.result.gans.get(name)
     return f"{', '.join(gan.sources)} -> {name}" if gan and gan.sources else name
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the asked arm gives on a declared endpoint under one condition."""
-
-    verdict: Verdict  # of it against its reference, with the difference
-    blind: bool  # whether more real images are not shown to move the endpoint either
-    worth: str | None  # further real images that it is worth; None where that cannot be told
-    copies: str | None  # likewise, of as many copies of real images
-
-
-def overview(summary: Summary) -> list[Row]:
-    """Return the rows, endpoints as they were declared; none where there is only one condition."""
-    if len(summary.splits[summary.primary][summary.endpoints[0].name]) < 2:
-        return []
-    rows = []
-    for one in asked_verdicts(summary):
-        measure = measure_of(summary, one)
-        blind = measure is not None and not measure.sensitivity.seen
-        worth, copies = (worth_of(summary, one, arm) for arm in (one.arm, summary.control))
-        rows.append(Row(one, blind, worth, copies))
-    return rows

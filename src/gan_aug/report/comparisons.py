@@ -25,7 +25,7 @@ from gan_aug.report.statistics import (
     hypothesis,
     visible_difference,
 )
-from gan_aug.report.study import Study, Swept
+from gan_aug.report.study import Study, Swept, label_of
 from gan_aug.report.worth import Measure, measure_on
 from gan_aug.settings.design import Endpoint, Question
 
@@ -47,7 +47,6 @@ class Pair(Comparison):
     arm: str
     reference: str
     condition: Annotated[Swept, Field(exclude=True)]
-    label: Annotated[str, Field(exclude=True)]  # the condition in words
     where: Annotated[Where, Field(exclude=True)]
     tests: Annotated[Hashable, Field(exclude=True)]  # equal ones count once in a correction
 
@@ -120,7 +119,6 @@ def compare_on(
                 arm=arm,
                 reference=reference,
                 condition=study.named(condition),
-                label=study.label(condition),
                 where=where,
                 tests=(where, hypothesis(arm, reference, both)),
             )
@@ -131,7 +129,7 @@ class Verdict(Pair):
     """A pair on a declared endpoint."""
 
     condition: Swept
-    label: str
+    label: str  # the condition in words
     endpoint: Endpoint
     # Of two one-sided tests that the difference is within the smallest effect (Schuirmann 1987,
     # J. Pharmacokinet. Biopharm. 15:657), after Holm; None without such an effect, or few draws.
@@ -180,6 +178,7 @@ def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> 
             judged.append(
                 Verdict(
                     **vars(one),
+                    label=label_of(one.condition),
                     endpoint=endpoint,
                     p_equivalent=p,
                     word=word,

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from gan_aug.report.groups import is_last, not_last, split_of
-from gan_aug.report.metrics import contributions
+from gan_aug.report.metrics import contributions, read_name
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import CONFIDENCE, Error
 from gan_aug.report.study import Condition, FinishedDraw, Study
@@ -47,11 +46,11 @@ class Means:
         """Return a combination of the means: (..., arms) to (...)."""
         return np.asarray(weights @ self.values.mean(axis=0))
 
-    def half(self, weights: Numbers, confidence: float = CONFIDENCE) -> Numbers:
+    def half(self, weights: Numbers) -> Numbers:
         """Return half the width of the interval of a combination: (..., arms) to (...)."""
         n = len(self.values)
         of_draws = _combined(weights, np.atleast_2d(np.cov(self.values.T))) / n
-        quantile = (1 + confidence) / 2
+        quantile = (1 + CONFIDENCE) / 2
         half = np.asarray(stdtrit(n - 1, quantile) * np.sqrt(of_draws))
         if self.of_patients is None:
             return half
@@ -147,7 +146,7 @@ class OverPatients:
         their own, or some of them other ones. Of `last_of` it is of the last step's weights; the
         draws are those that all arms have.
         """
-        if not fixed(split_of(split)) or len(draws) < 2:
+        if not fixed(read_name(split)[0]) or len(draws) < 2:
             return None
         jobs = {job.result.draw: job for job in self._study.of(condition)}
         kept = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
@@ -165,7 +164,8 @@ class OverPatients:
         if key in self._kept:
             return self._kept[key]
         self._kept[key] = None
-        name, of_fits = not_last(split), []
+        _, name, of_last = read_name(split)
+        of_fits = []
         for fit in job.result.fits_of(arm):
             predictions = job.predictions(fit)
             if name not in predictions:
@@ -176,8 +176,8 @@ class OverPatients:
             if not np.array_equal(one.patients, patients):
                 return None
             measured, last = self._study.measured[fit.predictions]
-            threshold = (measured if name == split or last is None else last).threshold
-            scores = one.probabilities(last=is_last(split))
+            threshold = (last if of_last and last is not None else measured).threshold
+            scores = one.probabilities(of_last)
             of_fits.append(contributions(scores, one.labels, self._study.classes, threshold))
         if of_fits:
             self._kept[key] = {

@@ -1,13 +1,15 @@
-"""What was done to get a report's numbers, in a few sentences."""
+"""What was done to get a report's numbers, in a few sentences, and what it took."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
-from gan_aug.report.costs import Costs
+import numpy as np
+
 from gan_aug.report.external import sentences
-from gan_aug.report.records import maker_of
-from gan_aug.report.study import FinishedDraw, Study
+from gan_aug.report.records import GANFacts
+from gan_aug.report.study import FinishedDraw, Study, Swept
 
 SPLITS = {
     "train": "for training",
@@ -16,6 +18,73 @@ SPLITS = {
     "test": "for the test",
 }
 _COLOURS = {"1": " in grey", "3": " in colour"}
+
+
+@dataclass(frozen=True)
+class GANCosts:
+    """What the GANs of a condition took."""
+
+    condition: Swept
+    gans: int  # those that `study.gan_fits` fits for one count as one
+    seconds: float  # mean of each
+    batches: float | None  # mean that each was trained on; None of generators that are no GANs
+    diverged: int  # how many diverged after their weights had been chosen
+    chosen: float | None  # mean after which the weights were taken, where that was chosen
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds: of each GAN, counted once, in all and by condition, and of each arm's fits."""
+
+    gans: int
+    gan_seconds_mean: float
+    gan_seconds_total: float
+    by_condition: list[GANCosts]
+    fit_seconds_mean: dict[str, float]
+    fits: int
+    fit_seconds_total: float
+
+
+def costs_of(study: Study) -> Costs:
+    """Return what the GANs and fits of a study took, each counted once."""
+    by_condition = []
+    for condition in study.conditions:
+        if of_condition := _gans(study.of(condition)):
+            chosen = [gan.chosen for gan in of_condition if gan.chosen is not None]
+            batches = [gan.batches for gan in of_condition if gan.batches is not None]
+            by_condition.append(
+                GANCosts(
+                    condition=study.named(condition),
+                    gans=len(of_condition),
+                    seconds=float(np.mean([gan.seconds for gan in of_condition])),
+                    batches=float(np.mean(batches)) if batches else None,
+                    diverged=sum(gan.diverged for gan in of_condition),
+                    chosen=float(np.mean(chosen)) if chosen else None,
+                )
+            )
+    gans = [gan.seconds for gan in _gans(study.jobs)]
+    done = [fit for fit in study.fits if not fit.reused]
+    there = {fit.predictions for fit in done}
+    # Of one that another job did and that is not in the report, too: the time was spent.
+    done += {fit.predictions: fit for fit in study.fits if fit.predictions not in there}.values()
+    return Costs(
+        gans=len(gans),
+        gan_seconds_mean=float(np.mean(gans)) if gans else 0.0,
+        gan_seconds_total=float(sum(gans)),
+        by_condition=by_condition,
+        fit_seconds_mean={
+            arm: float(np.mean([fit.seconds for fit in study.fits if fit.arm == arm]))
+            for arm in study.arms
+        },
+        fits=len(done),
+        fit_seconds_total=float(sum(fit.seconds for fit in done)),
+    )
+
+
+def _gans(jobs: list[FinishedDraw]) -> list[GANFacts]:
+    """Return the GANs of some draws, each once."""
+    gans = (gan for job in jobs for gan in job.result.gans.values())
+    return list({gan.checkpoint_sha256: gan for gan in gans}.values())
 
 
 def what_was_done(study: Study, costs: Costs) -> list[str]:
@@ -31,31 +100,31 @@ def what_was_done(study: Study, costs: Costs) -> list[str]:
 
 
 def _images(study: Study) -> Iterator[str]:
-    draws = len({job.result.draw for job in study.jobs})
+    draws = len(study.draws)
     said = f"{draws} draw{'' if draws == 1 else 's'} of the data set {study.first.method.data}"
     external = {name: f"for the external test {name}" for name in study.external_tests}
     use = SPLITS | external
-    counts = {split: _or(study, lambda job, s=split: _counts(job, s)) for split in use}  # type: ignore[misc]
+    counts = {split: _or(_counts(job, split) for job in study.jobs) for split in use}
     if named := ", ".join(f"{counts[split]} {use[split]}" for split in use if counts[split]):
         said += f", images in each ({' + '.join(study.classes.names)}): {named}"
-    size = _or(study, lambda job: f"{job.result.method.image_size}x{job.result.method.image_size}")
-    channels = _or(study, lambda job: job.result.method.channels)
+    size = _or(f"{one.image_size}x{one.image_size}" for one in study.methods)
+    channels = _or(one.channels for one in study.methods)
     yield f"{said}. They are {size} pixels{_COLOURS.get(channels, '')}."
 
 
 def _models(study: Study, costs: Costs) -> Iterator[str]:
-    steps = _or(study, lambda job: max(fit.steps for fit in job.result.fits))
-    batch = _or(study, lambda job: job.result.method.batch_size)
+    steps = _or(max(fit.steps for fit in job.result.fits) for job in study.jobs)
+    batch = _or(one.batch_size for one in study.methods)
     repeats = study.first.repeats
     yield (
-        f"Classifier: {_or(study, lambda job: job.result.method.classifier)}, {repeats} "
+        f"Classifier: {_or(one.classifier for one in study.methods)}, {repeats} "
         f"fit{'' if repeats == 1 else 's'} an arm and draw, {steps} steps of {batch} images each."
     )
     if costs.gans:
-        name = _or(study, lambda job: job.result.method.gan, ", ")
-        size = _or(study, lambda job: job.result.method.gan_batch_size)
+        name = _or((one.gan for one in study.methods), ", ")
+        size = _or(one.gan_batch_size for one in study.methods)
         gans = [gan for job in study.jobs for gan in job.result.gans.values()]
-        said = f"{_maker(study)}s: {costs.gans} ({name})"
+        said = f"{study.maker}s: {costs.gans} ({name})"
         if batches := [gan.batches for gan in gans if gan.batches is not None]:
             said += f", {span(batches)} batches of {size} images each"
         yield f"{said}."
@@ -63,9 +132,9 @@ def _models(study: Study, costs: Costs) -> Iterator[str]:
 
 def _chosen_by(study: Study) -> Iterator[str]:
     """Say what labelled images beside those for training decide."""
-    chosen = any(fit.chosen is not None for job in study.jobs for fit in job.result.fits)
-    select = _or(study, lambda job: job.result.method.gan_select, ", ")
-    validation = _or(study, lambda job: _counts(job, "validation"))
+    chosen = any(fit.chosen is not None for fit in study.fits)
+    select = _or((one.gan_select for one in study.methods), ", ")
+    validation = _or(_counts(job, "validation") for job in study.jobs)
     decided = [
         *(["each fit's step"] if chosen else []),
         *(["each fit's threshold"] if study.classes.positive is not None else []),
@@ -79,21 +148,21 @@ def _chosen_by(study: Study) -> Iterator[str]:
         )
     qualities = (job.result.quality for job in study.jobs)
     facts = (one.reference_classifier for one in qualities if one is not None)
-    fitted_on = dict.fromkeys(
+    fitted_on = _or(
         " + ".join(map(str, one.fitted_on.values())) for one in facts if one is not None
     )
     if fitted_on:
         said.append(
-            f"The {_maker(study)} images are measured with a reference classifier fitted on "
-            f"{' or '.join(fitted_on)} labelled images."
+            f"The {study.maker} images are measured with a reference classifier fitted on "
+            f"{fitted_on} labelled images."
         )
     if said:
         yield " ".join(said)
 
 
 def _where(study: Study, costs: Costs) -> Iterator[str]:
-    machine = _or(study, lambda job: job.record.machine, "; ")
-    took = [f"a {_maker(study)} {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
+    machine = _or((job.record.machine for job in study.jobs), "; ")
+    took = [f"a {study.maker} {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
     if costs.fits:
         took.append(f"a fit {minutes(costs.fit_seconds_total / costs.fits)}")
     yield f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
@@ -117,11 +186,6 @@ def _counts(job: FinishedDraw, split: str) -> str | None:
     return " + ".join(str(of_split[name]) for name in names)
 
 
-def _maker(study: Study) -> str:
-    return maker_of(job.result.method for job in study.jobs)
-
-
-def _or(study: Study, what: Callable[[FinishedDraw], object], between: str = " or ") -> str:
+def _or(values: Iterable[object], between: str = " or ") -> str:
     """Return every value that occurs, in the order of the draws."""
-    values = dict.fromkeys(str(one) for job in study.jobs if (one := what(job)) is not None)
-    return between.join(values)
+    return between.join(dict.fromkeys(str(one) for one in values if one is not None))

@@ -1,4 +1,4 @@
-"""What all figures of a report share: axes without a frame, bands, and one colour for an arm."""
+"""What all figures of a report share: axes without a frame, intervals, one colour for an arm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from gan_aug.pages.figure import new_figure
 from gan_aug.report.predictions import Numbers
+from gan_aug.report.statistics import Comparison
 
 COLOURS = (
     "#4c5b6b", "#1b7f79", "#d0812b", "#8a63a8", "#c0504d", "#2f6db3", "#3b8a3e", "#a0522d",
@@ -66,6 +67,20 @@ def tidy(axes: Axes, grid: Literal["x", "y"] | None = None) -> None:
     if grid is not None:
         axes.grid(axis=grid, color="#e3e6ea", linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """Name what one panel shows, above all of them."""
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
+
+
+def bar(axes: Axes, one: Comparison, row: float, colour: str, width: float, size: float) -> None:
+    """Draw a difference in points along a row: a diamond, and a bar from end to end."""
+    if one.interval is not None:
+        ends = [100 * end for end in one.interval]
+        axes.plot(ends, [row, row], color=colour, linewidth=width, solid_capstyle="butt")
+    axes.plot(100 * one.mean, row, "D", color=colour, markersize=size, mec="white")
 
 
 def band(

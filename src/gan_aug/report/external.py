@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gan_aug.data.external_set import DECLARED, NearDuplicate
+from gan_aug.data.external_set import DECLARED, ExternalFacts, NearDuplicate
 from gan_aug.report.study import Study
 from gan_aug.settings.values import Seen
 
@@ -43,19 +43,13 @@ class ExternalRow:
 
 def summarise_external(study: Study) -> list[ExternalRow]:
     """Return a row for the arms that share a set in each draw, and for what is declared of it."""
-    of_arms: dict[tuple[tuple[str, ...], Seen], list[int]] = {}
-    for number, job in enumerate(study.jobs):
+    of_arms: dict[tuple[tuple[str, ...], Seen], dict[tuple[int, str], ExternalFacts]] = {}
+    for job in study.jobs:
         for one in job.result.external:
-            of_arms.setdefault((tuple(one.arms), one.seen), []).append(number)
+            facts = of_arms.setdefault((tuple(one.arms), one.seen), {})
+            facts[job.result.draw, one.sha256] = one
     rows = []
-    for (arms, seen), numbers in of_arms.items():
-        jobs = [study.jobs[number] for number in dict.fromkeys(numbers)]
-        facts = {
-            (job.result.draw, one.sha256): one
-            for job in jobs
-            for one in job.result.external
-            if (tuple(one.arms), one.seen) == (arms, seen)
-        }
+    for (arms, seen), facts in of_arms.items():
         serves = Counter(digest for _, digest in facts)
         near = [Near(draw, pair) for (draw, _), one in facts.items() for pair in one.near]
         copies = [Counter(one.copies) for one in facts.values()]

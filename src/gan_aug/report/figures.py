@@ -13,12 +13,21 @@ from scipy import stats
 from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.evaluation.measured import GENERATED
-from gan_aug.report.drawing import SWEPT_ARM, band, canvas, family_of, palette, panels, tidy
+from gan_aug.report.drawing import (
+    SWEPT_ARM,
+    band,
+    bar,
+    canvas,
+    family_of,
+    legend,
+    palette,
+    panels,
+    tidy,
+)
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.quality import gains_of, name_of, values_of
 from gan_aug.report.ruler_figure import ruler_figure
-from gan_aug.report.study import Study
-from gan_aug.report.subgroup_figure import subgroup_figure
+from gan_aug.report.study import Study, label_of
 from gan_aug.report.summary import Summary
 
 STYLES = ("-", "--", ":", "-.")
@@ -31,9 +40,14 @@ OF_CLASSES = (
 """Colours, in the order of their labels."""
 
 
+GROUPS_WIDTH, MOST_SPLITS = 9.0, 3
+"""Inches of the figure of groups, and panels beside each other."""
+APART = 0.14
+"""Of a row's height: of the marks of two references from its middle."""
+
+
 def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
     """Draw the figures, by the name of their file; None where the study has no numbers for one."""
-    titles = {arm: facts.title for arm, facts in study.first.arms.items()}
     declared = [
         one
         for endpoint in summary.endpoints
@@ -41,16 +55,14 @@ def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
         if (one.split, one.metric) == endpoint.where
     ]
     return {
-        "ruler": ruler_figure(declared, titles),
+        "ruler": ruler_figure(declared, study.titles),
         "paired_differences": paired_differences(study, summary),
         "accuracy_by_count": accuracy_by_count(study),
         "gain_by_size": gain_by_size(study, summary),
         "roc": roc(study),
         "learning_curves": learning_curves(study),
         "quality_against_gain": quality_against_gain(study, summary),
-        "subgroups": subgroup_figure(
-            summary.subgroups, study.metrics[study.endpoints[0].name], list(study.first.arms)
-        ),
+        "subgroups": subgroups(study, summary),
     }
 
 
@@ -81,15 +93,12 @@ def paired_differences(study: Study, summary: Summary) -> Figure | None:
             spread = np.linspace(-0.18, 0.18, len(differences)) if len(differences) > 1 else 0
             colour = colours[arm]
             axes.scatter(differences, row + spread, s=14, color=colour, alpha=0.45, linewidths=0)
-            if pair.interval is not None:
-                ends = [100 * end for end in pair.interval]
-                axes.plot(ends, [row, row], color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot(100 * pair.mean, row, "D", color=colour, markersize=6, mec="white")
+            bar(axes, pair, row, colour, 3, 6)
         axes.axvline(0, color="#333", linewidth=1)
         axes.set_yticks(range(len(arms)), arms, fontsize=9)
         axes.set_ylim(len(arms) - 0.5, -0.5)
         tidy(axes, "x")
-        if label := study.label(condition):
+        if label := label_of(block.condition):
             axes.set_title(textwrap.fill(label, 36), loc="left", fontsize=9)
     of_what = textwrap.fill(f"difference from real in {study.title}, points", 70)
     shown = "(dots: draws; diamond and bar: mean, 95% interval)"
@@ -121,7 +130,7 @@ def accuracy_by_count(study: Study) -> Figure | None:
     axes.set_xlabel("images added (both classes together)")
     axes.set_ylabel(f"{study.title}, %")
     tidy(axes, "y")
-    figure.legend(loc="outside upper center", ncols=6, frameon=False, fontsize=9)
+    legend(figure, axes, 6)
     return figure
 
 
@@ -162,8 +171,7 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     right.axhline(0, color="#333", linewidth=1)
     left.set_ylabel(f"{study.title}, %")
     right.set_ylabel("difference from real, points (95% interval)")
-    handles = left.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
+    legend(figure, left, 6)
     return figure
 
 
@@ -228,7 +236,7 @@ def learning_curves(study: Study) -> Figure | None:
     families = [family_of(arm) for arm in study.arms]
     for i, arm in enumerate(study.arms):
         style = STYLES[families[:i].count(families[i]) % len(STYLES)]
-        fits = [fit for job in study.jobs for fit in job.result.fits_of(arm)]
+        fits = [fit for fit in study.fits if fit.arm == arm]
         steps = np.array([point["step"] for point in fits[0].curve])
         if len(steps) < 2:
             return None
@@ -271,6 +279,40 @@ def quality_against_gain(study: Study, summary: Summary) -> Figure | None:
         tidy(axes)
         axes.tick_params(labelsize=8)
     figure.supylabel(f"gain in {study.title}, points", fontsize=9)
-    handles = every[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    legend(figure, every[0], 2)
+    return figure
+
+
+def subgroups(study: Study, summary: Summary) -> Figure | None:
+    """Draw the asked arm less its references in each group, one panel a split."""
+    groups = summary.subgroups
+    if groups is None or len(study.conditions) > 1:
+        return None
+    rows = [row for row in groups.rows if row.metric == groups.metrics[0] and row.comparisons]
+    splits = list(dict.fromkeys(row.split for row in rows))
+    names = list(dict.fromkeys((row.column, row.name) for row in rows))
+    if len(names) < 2:
+        return None
+    width = GROUPS_WIDTH / min(len(splits), MOST_SPLITS)
+    figure, every = panels(len(splits), MOST_SPLITS, width, 0.9 + 0.4 * len(names), 0.3)
+    colours = palette(study.first.arms)
+    for axes, split in zip(every, splits, strict=True):
+        of_split = {(row.column, row.name): row for row in rows if row.split == split}
+        for reference in groups.against:
+            off = (2 * groups.against.index(reference) - len(groups.against) + 1) * APART
+            label, colour = f"{groups.asked} less {reference}", colours[reference]
+            axes.plot([], [], "D-", color=colour, markersize=5, mec="white", label=label)
+            for place, name in enumerate(names):
+                if name in of_split and (pair := of_split[name].pair(reference)) is not None:
+                    bar(axes, pair, place + off, colour, 2.5, 5)
+        axes.axvline(0, color="#333", linewidth=1)
+        texts = ["all images" if c is None else f"{c} = {n}" for c, n in names]
+        axes.set_yticks(range(len(names)), [textwrap.fill(text, 30) for text in texts], fontsize=9)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_title(f"{split} images", loc="left", fontsize=10)
+        axes.set_xlabel(
+            f"difference in {study.metrics[study.endpoints[0].name]}, points", fontsize=9
+        )
+        tidy(axes, "x")
+    legend(figure, every[0], 2)
     return figure

@@ -27,6 +27,19 @@ LAST = "_last"
 """After a split's name: what is of the last step, where validation chose another's weights."""
 
 
+def last_of(images: str) -> str:
+    """Return how numbers of the last step's weights go by: `test_last`, `test_last (sex=F)`."""
+    split, bracket, group = images.partition(" (")
+    return f"{split}{LAST}{bracket}{group}"
+
+
+def read_name(images: str) -> tuple[str, str, bool]:
+    """Return the split of some images, their name without what `last_of` adds, and if it did."""
+    split, bracket, group = images.partition(" (")
+    own = split.removesuffix(LAST)
+    return own, f"{own}{bracket}{group}", own != split
+
+
 @dataclass(frozen=True)
 class MeasuredFit:
     """What a fit's weights give on each split."""

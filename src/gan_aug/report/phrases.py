@@ -11,8 +11,7 @@ from gan_aug.settings.design import Endpoint
 
 def difference(one: Verdict, beside: str = "") -> str:
     """Return a difference that has an interval, with that and what is told beside it."""
-    ends = "" if one.interval is None else ends_of(one.interval)
-    return f"{points(one.mean)} points (95% interval {ends}{beside})"
+    return f"{points(one.mean)} points (95% interval {ends_of(one.interval)}{beside})"
 
 
 def p_value(one: Verdict) -> str:
@@ -60,9 +59,14 @@ def points(share: float) -> str:
     return f"{100 * share + 0.0:+.2f}"  # no -0.0 becomes -0.00
 
 
-def ends_of(interval: tuple[float, float]) -> str:
-    """Return an interval in points: `-0.50 to +1.20`."""
-    return " to ".join(map(points, interval))
+def ends_of(interval: tuple[float, float] | None) -> str:
+    """Return an interval in points: `-0.50 to +1.20`; nothing where there is none."""
+    return " to ".join(map(points, interval or ()))
+
+
+def with_interval(mean: float, interval: tuple[float, float] | None) -> str:
+    """Return a mean in points, and its interval where there is one: `+0.35 (-0.50 to +1.20)`."""
+    return points(mean) if interval is None else f"{points(mean)} ({ends_of(interval)})"
 
 
 def effect(share: float) -> str:

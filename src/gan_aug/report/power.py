@@ -10,9 +10,10 @@ from scipy import stats
 
 from gan_aug.report.comparisons import LEVEL, Pair, family
 from gan_aug.report.crossed import OverPatients
+from gan_aug.report.phrases import effect as in_points
 from gan_aug.report.read import read_study
 from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
-from gan_aug.report.study import Condition
+from gan_aug.report.study import Condition, label_of
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.run_record import read_record
@@ -41,9 +42,8 @@ def lines_on_power(
     if effect is None:
         yield ("draws needed: not known; study.endpoints[0] declares no smallest_effect, set it")
         return
-    points = f"{100 * effect:g} point{'' if effect == 0.01 else 's'}"
     yield (
-        f"draws needed to show {points} of {endpoint.images} {endpoint.name}, {asked} "
+        f"draws needed to show {in_points(effect)} of {endpoint.images} {endpoint.name}, {asked} "
         "(paired t-test, two-sided 5 %, 80 % power):"
     )
     try:
@@ -52,7 +52,8 @@ def lines_on_power(
         yield f"  not known, for the draws of this study cannot be read: {error}"
         return
     for pair in known:
-        yield f"  {pair.label}{': ' if pair.label else ''}{_of_pair(pair, effect, comparisons)}"
+        label = label_of(pair.condition)
+        yield f"  {label}{': ' if label else ''}{_of_pair(pair, effect, comparisons)}"
     if not known:
         sds = ", ".join(f"{100 * effect * sd:g}" for sd in _SDS)
         said = "; ".join(

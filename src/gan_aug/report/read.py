@@ -5,7 +5,7 @@ The folder may come from anyone: a draw whose files disagree is left out, with a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
         )
     first: dict[Condition, FinishedDraw] = {}
     for job in study.jobs:
-        _check_same(study.jobs[0], job, first.setdefault(job.condition, job))
+        for differs in _differences(study.jobs[0], job, first.setdefault(job.condition, job)):
+            raise GanAugError(f"{job.folder}: {differs}")
     for arm in study.first.arms:
         for condition, job in first.items():
             if not any(one.result.fits_of(arm) for one in study.of(condition)):
@@ -134,42 +135,41 @@ def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw
     return [job for job in jobs if job in draws.values()]
 
 
-def _check_same(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> None:
-    """Check that a job belongs to the study of `one` and has the settings of `alike`."""
-    prints = [job.data.fingerprint for job in (one, other)]
-    if prints[0] != prints[1]:
-        raise GanAugError(
-            f"{other.folder}: was run on other data (fingerprint {prints[1]}) than {one.folder} "
-            f"({prints[0]}); a study is about one data set"
+def _differences(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> Iterator[str]:
+    """Yield why a job is none of the study of `one`, or has not the settings of `alike`."""
+    first, result = one.result, other.result
+    if other.data.fingerprint != one.data.fingerprint:
+        yield (
+            f"was run on other data (fingerprint {other.data.fingerprint}) than {one.folder} "
+            f"({one.data.fingerprint}); a study is about one data set"
         )
-    external = [{n: e.fingerprint for n, e in job.data.external.items()} for job in (one, other)]
-    if external[0] != external[1]:
-        raise GanAugError(
-            f"{other.folder}: was measured on other external tests ({external[1]}) than "
-            f"{one.folder} ({external[0]}); a report needs draws with the same ones"
+    own, theirs = ({n: e.fingerprint for n, e in j.data.external.items()} for j in (one, other))
+    if own != theirs:
+        yield (
+            f"was measured on other external tests ({theirs}) than {one.folder} ({own}); a report "
+            "needs draws with the same ones"
         )
-    if one.result.data_classes != other.result.data_classes:
-        raise GanAugError(f"{other.folder}: has other classes than {one.folder}")
-    if list(one.result.arms) != list(other.result.arms):
-        raise GanAugError(f"{other.folder}: has other arms than {one.folder}")
-    if list(one.result.condition) != list(other.result.condition):
-        raise GanAugError(f"{other.folder}: sweeps other settings than {one.folder}")
+    if result.data_classes != first.data_classes:
+        yield f"has other classes than {one.folder}"
+    if list(result.arms) != list(first.arms):
+        yield f"has other arms than {one.folder}"
+    if list(result.condition) != list(first.condition):
+        yield f"sweeps other settings than {one.folder}"
     if (differs := first_difference(alike.record.config, other.record.config)) is not None:
         key, before, after = differs
-        raise GanAugError(
-            f"{other.folder}: was run with {key}={after}, {alike.folder} with {before}; a report "
-            "needs draws with the same settings"
+        yield (
+            f"was run with {key}={after}, {alike.folder} with {before}; a report needs draws with "
+            "the same settings"
         )
-    for split in one.result.splits:
-        of_split = (one.result.groups.get(split), other.result.groups.get(split))
-        if split not in OF_DRAW and of_split[0] != of_split[1]:
-            raise GanAugError(
-                f"{other.folder}: has other groups of the {split} images than {one.folder}; was "
-                "data.table changed? Run the draws of all conditions with the same one"
+    for split in first.splits:
+        if split not in OF_DRAW and first.groups.get(split) != result.groups.get(split):
+            yield (
+                f"has other groups of the {split} images than {one.folder}; was data.table "
+                "changed? Run the draws of all conditions with the same one"
             )
     for key in ("endpoints", "question", "comparisons"):
-        if getattr(one.result, key) != getattr(other.result, key):
-            raise GanAugError(
-                f"{other.folder}: has other study.{key} than {one.folder}; run the draws of all "
-                "conditions with the same ones, their fits are kept"
+        if getattr(first, key) != getattr(result, key):
+            yield (
+                f"has other study.{key} than {one.folder}; run the draws of all conditions with "
+                "the same ones, their fits are kept"
             )

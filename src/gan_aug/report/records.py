@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from gan_aug.data.classes import Classes
@@ -15,7 +17,7 @@ from gan_aug.evaluation.measured import Quality
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.stored_model import Part, Stored
 from gan_aug.settings.base import Plain
-from gan_aug.settings.design import Endpoint, Question
+from gan_aug.settings.design import Endpoint, Question, images_of
 from gan_aug.settings.values import MOST_COLUMNS
 
 RESULT = "metrics.json"
@@ -134,6 +136,24 @@ class ImageGroups(Part):
         return cls(names=list(groups.names), images=images)
 
 
+class Place(NamedTuple):
+    """A group of a split's images; without column and name, all of them.
+
+    Wherever numbers are looked up, what it is called (`test (sex=F)`) stands in a split's place.
+    """
+
+    split: str
+    column: str | None = None
+    name: str | None = None
+
+    @property
+    def images(self) -> str:
+        """What reports call them."""
+        if self.column is None or self.name is None:
+            return self.split
+        return images_of(self.split, self.column, self.name)
+
+
 class RuleCheck(Part):
     """Whether a rule of measurement was kept (docs/method/rules.md), and what the check saw."""
 
@@ -219,6 +239,14 @@ class DrawResult(Stored):
     def fits_of(self, arm: str) -> list[FitResult]:
         """Return the fits of an arm."""
         return [fit for fit in self.fits if fit.arm == arm]
+
+    def members(self) -> Iterator[tuple[Place, NDArray[np.bool_]]]:
+        """Yield each group of each split with the images that are in it, bool (N,)."""
+        for split, columns in self.groups.items():
+            for column, groups in columns.items():
+                codes = np.array([-1 if one is None else one for one in groups.images], np.int64)
+                for code, name in enumerate(groups.names):
+                    yield Place(split, column, name), codes == code
 
     @classmethod
     def of(cls, folder: Path) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from gan_aug.report.records import RuleCheck, maker_of
+from gan_aug.report.records import RuleCheck
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import FinishedDraw, Study
 
@@ -25,7 +25,7 @@ def rules(study: Study) -> list[StudyCheck]:
                 failed_in = [*rule.failed_in, _name(study, job)]
                 rule = _broken(rule, check.detail, failed_in)
             merged[check.rule] = rule
-    steps = {fit.steps for job in study.jobs for fit in job.result.fits}
+    steps = {fit.steps for fit in study.fits}
     if 4 in merged and len(steps) > 1:
         detail = f"fits of {sorted(steps)} steps in one study"
         merged[4] = _broken(merged[4], detail, merged[4].failed_in)
@@ -43,24 +43,27 @@ def _broken(rule: StudyCheck, detail: str, failed_in: list[str]) -> StudyCheck:
 
 
 def _refitted(study: Study) -> StudyCheck:
-    seen: dict[str, set[int]] = {}  # by checkpoint: classes may share one
-    for job in study.jobs:
-        for gan in job.result.gans.values():
-            seen.setdefault(gan.checkpoint_sha256, set()).add(job.result.draw)
+    gans: dict[str, set[int]] = {}  # by checkpoint: classes may share one
     sets: dict[str, set[int]] = {}  # by the pixels of external sets
     for job in study.jobs:
+        for gan in job.result.gans.values():
+            gans.setdefault(gan.checkpoint_sha256, set()).add(job.result.draw)
         for one in job.result.external:
             sets.setdefault(one.sha256, set()).add(job.result.draw)
-    maker = maker_of(job.result.method for job in study.jobs)
-    n, passed, said = len({job.result.draw for job in study.jobs}), True, []
-    for made, what in ((seen, f"{maker}s"), (sets, "external sets")):
+    passed, said = True, []
+    for made, what in ((gans, f"{study.maker}s"), (sets, "external sets")):
         shared = sum(len(draws) > 1 for draws in made.values())
         passed &= not shared
         if made:
             of_several = f", {shared} of them for several" if shared else ""
-            said.append(f"{len(made)} {what} for {n} draws{of_several}")
-    detail, title = "; ".join(said) or "the study has no GAN", f"A {maker} is fitted for each draw"
-    return StudyCheck(rule=8, title=title, passed=passed, detail=detail, failed_in=[])
+            said.append(f"{len(made)} {what} for {len(study.draws)} draws{of_several}")
+    return StudyCheck(
+        rule=8,
+        title=f"A {study.maker} is fitted for each draw",
+        passed=passed,
+        detail="; ".join(said) or "the study has no GAN",
+        failed_in=[],
+    )
 
 
 def _paired(study: Study) -> StudyCheck:

@@ -12,15 +12,15 @@ import numpy as np
 import polars as pl
 
 from gan_aug.data.classes import Classes
-from gan_aug.report.groups import by_group, last_of
-from gan_aug.report.metrics import MeasuredFit, titles_of
+from gan_aug.data.groups import FEWEST
+from gan_aug.report.metrics import MeasuredFit, last_of, titles_of
 from gan_aug.report.predictions import (
     Predicted,
     Predictions,
     PredictionTables,
     read_predictions,
 )
-from gan_aug.report.records import REMEDY, DrawResult, FitResult
+from gan_aug.report.records import REMEDY, DrawResult, FitResult, Method, maker_of
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.run_record import DataNotes, ExternalNotes, RunRecord
 from gan_aug.settings.base import Plain
@@ -35,6 +35,11 @@ LEFT_OUT = "left out"
 """The status of a draw that cannot be read, or whose files disagree."""
 STAND_INS = "images or groups of near duplicates"
 """What counts as a patient where not all are known."""
+
+
+def label_of(condition: Swept) -> str:
+    """Return a condition in words; empty where nothing is swept."""
+    return ", ".join(f"{k}={'all' if v is None else v}" for k, v in condition.items())
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,13 @@ class FinishedDraw:
         return predictions
 
     def with_groups(self, predictions: Predictions) -> Predictions:
-        """Return what a fit of it predicts, with the groups of each split beside the split."""
-        splits = {split: predictions[split] for split in self.result.splits}
-        return splits | by_group(predictions, self.result)
+        """Return what a fit predicts of each split, and of groups with `FEWEST` of each class."""
+        found = {split: predictions[split] for split in self.result.splits}
+        for place, inside in self.result.members():
+            one = predictions[place.split].take(inside)
+            if np.bincount(one.labels, minlength=len(self.result.classes)).min() >= FEWEST:
+                found[place.images] = one
+        return found
 
     def _fault(self, split: str, one: Predicted | None) -> str | None:
         """Return how predictions of a split differ from what the draw says; None: they do not."""
@@ -159,6 +168,31 @@ class Study:
         return titles_of(self.classes)
 
     @property
+    def draws(self) -> list[int]:
+        """The draws, under whichever condition."""
+        return sorted({job.result.draw for job in self.jobs})
+
+    @property
+    def fits(self) -> list[FitResult]:
+        """All fits of all jobs."""
+        return [fit for job in self.jobs for fit in job.result.fits]
+
+    @property
+    def methods(self) -> list[Method]:
+        """What was done in each job."""
+        return [job.result.method for job in self.jobs]
+
+    @property
+    def maker(self) -> str:
+        """What made the images."""
+        return maker_of(self.methods)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What all arms are, in words; of the ruler too."""
+        return {arm: facts.title for arm, facts in self.first.arms.items()}
+
+    @property
     def keys(self) -> list[str]:
         """The names of the swept settings."""
         return list(self.first.condition)
@@ -174,11 +208,6 @@ class Study:
         """The swept settings' values, in ascending order, null last."""
         conditions = {job.condition for job in self.jobs}
         return sorted(conditions, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
-
-    def label(self, condition: Condition) -> str:
-        """Return a condition in words; empty where nothing is swept."""
-        values = ("all" if value is None else value for value in condition)
-        return ", ".join(f"{k}={v}" for k, v in zip(self.keys, values, strict=True))
 
     def named(self, condition: Condition) -> Swept:
         """Return a condition as swept setting to its value."""

@@ -5,38 +5,21 @@ Nothing of it was declared, but for endpoints with a `group`: of many groups one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
-
-from pydantic import Field
+from typing import TypeVar
 
 from gan_aug.data.groups import FEWEST
 from gan_aug.report.comparisons import Pair, compare_on
 from gan_aug.report.crossed import OverPatients
-from gan_aug.report.groups import members
 from gan_aug.report.metrics import LOWER_IS_BETTER
+from gan_aug.report.records import Place
 from gan_aug.report.statistics import correct
-from gan_aug.report.study import Condition, Study, Swept
-from gan_aug.settings.design import images_of
+from gan_aug.report.study import Condition, FinishedDraw, Study, Swept, label_of
 
+K = TypeVar("K", Place, str)
 Span = tuple[int, int]
 """The fewest and the most images in a draw."""
-
-
-class Place(NamedTuple):
-    """A group of a split's images; without column and name, all of them."""
-
-    split: str
-    column: str | None = None
-    name: str | None = None
-
-    @property
-    def images(self) -> str:
-        """What reports call them."""
-        if self.column is None or self.name is None:
-            return self.split
-        return images_of(self.split, self.column, self.name)
 
 
 @dataclass(frozen=True)
@@ -47,7 +30,6 @@ class GroupRow:
     """
 
     condition: Swept
-    label: Annotated[str, Field(exclude=True)]  # the condition in words
     split: str
     column: str | None  # None: all images of the split
     name: str | None
@@ -69,7 +51,6 @@ class Worst:
     """Of the groups of a column: which is worst off, by the metric of the primary endpoint."""
 
     condition: Swept
-    label: Annotated[str, Field(exclude=True)]
     split: str
     column: str
     lowest: str  # group in which the arm `Subgroups.base` does worst
@@ -105,7 +86,16 @@ def subgroups_of(study: Study, declared: Sequence[Pair], over: OverPatients) -> 
     if first.control is not None and first.control not in (question.arm, question.reference):
         against.append(first.control)
     base = "real" if "real" in study.arms else question.reference
-    spans, unsaid = _spans(study)
+    # Under another condition a draw has the same images.
+    draws = list({job.result.draw: job for job in study.jobs}.values())
+    spans = _spans(_counts(job) for job in draws)
+    unsaid = _spans(
+        {
+            split: {column: groups.images.count(None) for column, groups in columns.items()}
+            for split, columns in job.result.groups.items()
+        }
+        for job in draws
+    )
     metrics = list(dict.fromkeys(one.name for one in study.endpoints))
     rows = list[GroupRow]()
     for split in first.groups:
@@ -121,32 +111,23 @@ def subgroups_of(study: Study, declared: Sequence[Pair], over: OverPatients) -> 
     return Subgroups(base, question.arm, against, metrics, FEWEST, rows, worst, unsaid)
 
 
-def _spans(study: Study) -> tuple[dict[Place, dict[str, Span]], dict[str, dict[str, Span]]]:
-    """Return how many images of each class a group has, and of how many nothing is said."""
-    counts: dict[Place, dict[str, list[int]]] = {}
-    unsaid: dict[str, dict[str, list[int]]] = {}
-    # Under another condition a draw has the same images.
-    for job in {job.result.draw: job for job in study.jobs}.values():
-        result, predictions = job.result, job.predictions(job.result.fits[0])
-        found = {Place(split): result.splits[split] for split in result.groups}
-        for split, column, name, inside in members(result):
-            labels = predictions[split].labels[inside]
-            found[Place(split, column, name)] = study.classes.counts(labels)
-        for place, of_class in found.items():
-            for name, n in of_class.items():
-                counts.setdefault(place, {}).setdefault(name, []).append(n)
-        for split, columns in result.groups.items():
-            for column, groups in columns.items():
-                of_column = unsaid.setdefault(split, {}).setdefault(column, [])
-                of_column.append(groups.images.count(None))
-    return (
-        {place: {k: _span(n) for k, n in of_class.items()} for place, of_class in counts.items()},
-        {split: {k: _span(n) for k, n in columns.items()} for split, columns in unsaid.items()},
-    )
+def _counts(job: FinishedDraw) -> dict[Place, dict[str, int]]:
+    """Return how many images of each class a draw has, in all of a split and in each group."""
+    result, predictions = job.result, job.predictions(job.result.fits[0])
+    found = {Place(split): result.splits[split] for split in result.groups}
+    for place, inside in result.members():
+        found[place] = result.data_classes.counts(predictions[place.split].labels[inside])
+    return found
 
 
-def _span(numbers: Sequence[int]) -> Span:
-    return min(numbers), max(numbers)
+def _spans(of_draws: Iterable[Mapping[K, Mapping[str, int]]]) -> dict[K, dict[str, Span]]:
+    """Return the fewest and the most images over draws."""
+    numbers: dict[K, dict[str, list[int]]] = {}
+    for counts in of_draws:
+        for key, of_key in counts.items():
+            for name, n in of_key.items():
+                numbers.setdefault(key, {}).setdefault(name, []).append(n)
+    return {k: {name: (min(n), max(n)) for name, n in v.items()} for k, v in numbers.items()}
 
 
 def _pairs(
@@ -187,7 +168,6 @@ def _row(
     means = {arm: values[arm].drop_nulls().mean() for arm in (base, asked)}
     return GroupRow(
         condition=named,
-        label=study.label(condition),
         **place._asdict(),
         metric=metric,
         declared=any(one.where == where for one in study.endpoints),
@@ -210,8 +190,9 @@ def _worst(rows: Sequence[GroupRow], metric: str, reference: str) -> Iterator[Wo
     by_column: dict[tuple[str, str, str], list[GroupRow]] = {}
     for row in rows:
         if row.metric == metric and row.base is not None and row.column is not None:
-            by_column.setdefault((row.label, row.split, row.column), []).append(row)
-    for (label, split, column), several in by_column.items():
+            key = (label_of(row.condition), row.split, row.column)
+            by_column.setdefault(key, []).append(row)
+    for (_, split, column), several in by_column.items():
         if len(several) < 2:
             continue
         lowest = min(several, key=lambda row: sign * (row.base or 0.0))
@@ -219,7 +200,6 @@ def _worst(rows: Sequence[GroupRow], metric: str, reference: str) -> Iterator[Wo
         loser = min(differences, key=lambda name: sign * differences[name], default=None)
         yield Worst(
             condition=several[0].condition,
-            label=label,
             split=split,
             column=column,
             lowest=str(lowest.name),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -12,12 +13,12 @@ from pydantic import TypeAdapter
 
 from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import LEVEL, Family, Pair, Verdict, Where, family, verdicts
-from gan_aug.report.costs import Costs, costs_of
 from gan_aug.report.crossed import OverPatients
+from gan_aug.report.done import Costs, costs_of
 from gan_aug.report.external import ExternalRow, summarise_external
-from gan_aug.report.groups import last_of
+from gan_aug.report.metrics import last_of
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
-from gan_aug.report.records import DECLARATION, Declaration, maker_of
+from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import draws_needed, visible_difference
 from gan_aug.report.study import Study, Swept
@@ -26,6 +27,7 @@ from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
 
+T = TypeVar("T")
 POINTS = (1, 3)
 """Differences of the primary endpoint, in points, that the power is computed for."""
 
@@ -154,8 +156,7 @@ class Summary:
     provenance: Provenance
     unfinished: list[dict[str, str]]  # job, status and reason of draws that are not in it
     warnings: list[str]  # of the data
-    subgroups: Subgroups | None = None  # None where the study tells no groups of images apart
-    answer: Answer | None = None  # what the report says first; None before it is written
+    subgroups: Subgroups | None  # None where the study tells no groups of images apart
 
     @property
     def data_classes(self) -> Classes:
@@ -163,19 +164,18 @@ class Summary:
         return Classes(tuple(self.classes), self.positive)
 
 
-def plain(summary: Summary) -> Plain:
+def plain(summary: Summary, answer: Answer) -> Plain:
     """Return plain containers, as summary.json holds them."""
     content: Plain = TypeAdapter(Summary).dump_python(summary, mode="json", by_alias=True)
-    return content
+    return content | {"answer": asdict(answer)}
 
 
 def summarise(study: Study) -> Summary:
     """Return all numbers of the report; the answer is written from them."""
     asked, over = study.first.question, OverPatients(study)
-    splits: list[str] = [one.split for one in study.endpoints]
-    # Beside the endpoints' splits, the test that is like the training images.
-    splits = list(dict.fromkeys([*splits, *({"internal"} & study.first.splits.keys())]))
-    splits = list(dict.fromkeys([*splits, *study.side_by_side]))
+    # Beside the endpoints' splits, the test that is like the training images, and external ones.
+    like_training = {"internal"} & study.first.splits.keys()
+    splits = _each([*(one.split for one in study.endpoints), *like_training, *study.side_by_side])
     of_groups: dict[str, list[str]] = {}  # declared ones, to the metrics that were
     for one in study.endpoints:
         if one.group is not None:
@@ -193,14 +193,14 @@ def summarise(study: Study) -> Summary:
         declared=(study.folder / DECLARATION).exists(),
         declaration=_changed_declaration(study),
         adds=study.first.arms[asked.arm].source,
-        maker=maker_of(job.result.method for job in study.jobs),
+        maker=study.maker,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
         primary=study.primary,
         units=study.units,
         classes=list(study.classes.names),
         positive=study.classes.positive,
-        draws=sorted({job.result.draw for job in study.jobs}),
+        draws=study.draws,
         splits={
             images: {
                 metric: blocks(study, (images, metric), declared, over)
@@ -277,7 +277,7 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
 
 def _shown_added(study: Study, arm: str) -> float:
     """Return the share of added images among those that an arm was shown."""
-    used = [fit.used for job in study.jobs for fit in job.result.fits_of(arm)]
+    used = [fit.used for fit in study.fits if fit.arm == arm]
     added = sum(one.added.total for one in used)
     return added / (added + sum(one.real.total for one in used))
 
@@ -300,8 +300,7 @@ def power(study: Study, primary: Family) -> list[Power]:
 
 def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
     """Return what validation chose; None where it did not, in every fit."""
-    fits = [fit for job in study.jobs for fit in job.result.fits]
-    if any(fit.chosen is None for fit in fits):
+    if any(fit.chosen is None for fit in study.fits):
         return None
     arms = []
     for condition in study.conditions:
@@ -312,26 +311,29 @@ def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
             arms.append(StepsOfArm(named, arm, mean, min(chosen), max(chosen)))
     places = [(last_of(one.images), one.name) for one in study.endpoints]
     last = [blocks(study, where, [], over) for where in places]
-    return ChosenSteps(max(fit.steps for fit in fits), arms, last)
+    return ChosenSteps(max(fit.steps for fit in study.fits), arms, last)
+
+
+def _each(values: Iterable[T]) -> list[T]:
+    """Return every value that occurs, once."""
+    found: list[T] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def _provenance(study: Study) -> Provenance:
     records = [job.record for job in study.jobs]
-    images, versions = [], []
-    for job in study.jobs:
-        if job.data.used not in images:
-            images.append(job.data.used)
-        if job.record.versions not in versions:
-            versions.append(job.record.versions)
     commits = {one.git_commit for one in records}
-    commits |= {fit.git_commit for job in study.jobs for fit in job.result.fits}
+    commits |= {fit.git_commit for fit in study.fits}
     return Provenance(
         fingerprint=study.jobs[0].data.fingerprint,
         data=study.first.method.data,
-        images=images,
-        versions=versions,
-        python=list(dict.fromkeys(one.python for one in records)),
-        machine=list(dict.fromkeys(one.machine for one in records)),
+        images=_each(job.data.used for job in study.jobs),
+        versions=_each(one.versions for one in records),
+        python=_each(one.python for one in records),
+        machine=_each(one.machine for one in records),
         git_commit=sorted(commit for commit in commits if commit is not None),
         commands=sorted({shlex.join(one.command) for one in records}),
     )

@@ -26,7 +26,7 @@ from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.statistics import LEAST_DRAWS, Comparison, compare
-from gan_aug.report.study import Condition, Study, Swept
+from gan_aug.report.study import Condition, Study, Swept, label_of
 
 SHOWN = ("accuracy", "auroc")
 """Metrics that are looked up on the ruler, besides those of the endpoints."""
@@ -147,9 +147,10 @@ def _measure(
             arms[arm] = ArmWorth(float(means.values[:, -1].mean()), rate, words(rate, facts))
     seen = means_of([*further])
     ends = np.array([-1.0, *[0.0] * (len(further) - 2), 1.0])
+    named = study.named(condition)
     return Measure(
-        condition=study.named(condition),
-        label=study.label(condition),
+        condition=named,
+        label=label_of(named),
         split=split,
         metric=metric,
         draws=len(whole),
