@@ -178,6 +178,8 @@ def test_figures_are_of_what_was_declared_with_nothing_written_over_data(mri: Re
     assert "`" not in mri.page
     for name, figure in drawn.items():
         assert figure is None or overlapping(figure) == [], name
+    names = {name for name, figure in drawn.items() if figure is not None}
+    assert {path.stem for path in (mri.folder / "figures").iterdir()} == names
     ruler = drawn["ruler"]
     assert ruler is not None
     panels = [axes.get_ylabel() for axes in ruler.axes if axes.get_ylabel()]

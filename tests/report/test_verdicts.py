@@ -262,17 +262,11 @@ def test_a_gain_that_is_smaller_than_what_matters_says_so(tmp_path: Path) -> Non
 
 def test_what_these_draws_did_not_settle_takes_more(tmp_path: Path) -> None:
     how: dict[str, Any] = {"noise": 0.006, "endpoints": [ENDPOINTS[0] | {"split": "internal"}]}
-    found = [
-        one
-        for seed in range(12)
-        for one in of_pair(
-            summary_of(tmp_path / str(seed), BASE | {"gan": 0.006}, **how, seed=seed)
-        )
-        if one["word"] == "inconclusive"
-    ]
-    assert found
-    assert all(one["settles"] > one["draws"] for one in found)
-    assert any(draws_needed(one["sd"], 0.01, 0.05 / 3) <= one["draws"] for one in found)
+    (one,) = of_pair(summary_of(tmp_path, BASE | {"gan": 0.006}, **how, seed=11))
+    assert one["word"] == "inconclusive"
+    on_average = draws_needed(one["sd"], 0.01, 0.05 / 3)
+    assert on_average is not None
+    assert on_average <= one["draws"] == one["settles"] - 1
 
 
 def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> None:

@@ -61,8 +61,7 @@ def test_an_arm_as_good_as_twice_the_images_is_worth_as_many(sound: Shared) -> N
     worth = {arm: found["arms"][arm]["worth"] for arm in ("gan", "duplicate")}
     expected = f"gan is worth {worth['gan']}; as many copies: {worth['duplicate']}."
     assert f"In further real images of each class, {expected}" in answer
-    assert worth["gan"] in report_of(folder, figures=True).page
-    assert (folder / "figures" / "ruler.png").exists()
+    assert worth["gan"] in report_of(folder).page
 
 
 def test_the_ruler_is_no_arm_that_is_asked_about(sound: Shared) -> None:
@@ -176,9 +175,10 @@ def test_with_few_draws_nothing_is_claimed(few: Shared) -> None:
 
 
 def test_a_study_without_a_ruler_says_nothing_of_it(tmp_path: Path) -> None:
-    reported = report_of(write_study(tmp_path, BASE | {"gan": 0.02}), figures=True)
-    assert "Worth in real images" not in reported.page
-    assert not (tmp_path / "figures" / "ruler.png").exists()
+    found = report_of(write_study(tmp_path, BASE | {"gan": 0.02}, draws=6))
+    assert found.summary["worth"] == []
+    assert "Worth in real images" not in found.page
+    assert ruler_figure([], {}) is None
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,8 @@ def main(settings: ReportSettings) -> None:
 
     say = Patience()
 
-    from gan_aug.report.archive import check_archive
     from gan_aug.report.build import write_report
 
-    if archive is not None:
-        check_archive(archive)
     report = write_report(Path(settings.study_dir).expanduser(), archive, say)
     print_answer(report.answer)
     print(f"report      {report.page}")

@@ -16,7 +16,7 @@ from PIL import Image
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
 from gan_aug.report.answer import answer_of, asked_verdicts, blind, worth_of
-from gan_aug.report.archive import files_to_keep, write_archive
+from gan_aug.report.archive import check_archive, files_to_keep, write_archive
 from gan_aug.report.comparisons import shown_difference
 from gan_aug.report.crossed import fixed
 from gan_aug.report.done import minutes, what_was_done
@@ -72,9 +72,11 @@ def write_report(
         say: is told what is being done.
 
     Raises:
-        GanAugError: no sound finished draw, draws that do not belong together, or a link in what
-            the archive would hold.
+        GanAugError: no sound finished draw, draws that do not belong together, an archive that is
+            no .zip, or a link in what it would hold.
     """
+    if archive is not None:
+        check_archive(archive)
     started = time.time()
     study = read_study(study_dir, lambda done, of: say(f"reading draw {done + 1} of {of}"))
     kept = [] if archive is None else files_to_keep(study)  # refused before anything is written
