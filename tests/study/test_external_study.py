@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from fake_study import change, report_without_figures
+from fake_study import change, report_of
 from PIL import Image
 from support import TINY_CNN, TINY_STUDY, read, run_command, settled_study
 
 from gan_aug.data.sources.phantom import Phantom
-from gan_aug.report.build import write_report
 from gan_aug.study.gans import fit_of
 
 pytestmark = pytest.mark.slow
@@ -84,10 +83,10 @@ def test_every_fit_is_measured_on_it(study: Path) -> None:
 
 def test_an_archive_gives_the_same_report(study: Path, tmp_path: Path) -> None:
     shutil.copytree(study / "s", tmp_path / "s")
-    write_report(tmp_path / "s", tmp_path / "kept.zip")
+    report_of(tmp_path / "s", tmp_path / "kept.zip")
     with zipfile.ZipFile(tmp_path / "kept.zip") as archive:
         archive.extractall(tmp_path / "again")
-    report_without_figures(tmp_path / "again")
+    report_of(tmp_path / "again")
     for name in ("results.csv", "summary.json"):
         assert (tmp_path / "again" / name).read_text() == (study / "s" / name).read_text()
 
