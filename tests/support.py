@@ -160,8 +160,16 @@ def start(
 
 def wait_for(process: ForkedCommand, folder: Path, pattern: str) -> Path:
     """Wait until the process has written a file."""
-    while not (found := next(folder.glob(pattern), None)):
+    found: Path = wait_until(lambda: next(folder.glob(pattern), None), process)
+    return found
+
+
+def wait_until(condition: Callable[[], Any], process: ForkedCommand) -> Any:
+    """Wait, ten minutes at most, until a condition holds while the process runs; return it."""
+    deadline = time.monotonic() + 600
+    while not (found := condition()):
         assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     return found
 

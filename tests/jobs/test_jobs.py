@@ -29,7 +29,7 @@ from gan_aug.jobs.launching import (
     slots_of,
 )
 from gan_aug.jobs.pool import Ended, JobPool
-from gan_aug.jobs.slurm import Queued, _report_if_last, _tasks_of, check
+from gan_aug.jobs.slurm import _report_if_last, _tasks_of, check
 from gan_aug.jobs.submission import Job, Submission
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.hardware import cores
@@ -352,7 +352,7 @@ def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> Non
 
 
 def test_a_job_waits_for_no_queue_with_other_settings() -> None:
-    queued = {"draw_0": Queued(["draw=0", "model.lr=1"], "17")}
+    queued = {"draw_0": (job("draw_0", "draw=0", "model.lr=1"), "17")}
     sound = [job("draw_0", "model.lr=1", "draw=0"), job("draw_1")]
     _refuse_other_settings(Path("s"), sound, queued)
     message = r"s/draw_0: is in the queue, as part of Slurm's 17, with other settings \(model.lr=1"

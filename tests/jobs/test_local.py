@@ -5,31 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from support import ROOT, TINY_CNN, TINY_STUDY, read_json, run_command, start
+from support import ROOT, TINY_CNN, TINY_STUDY, read_json, run_command, start, wait_until
 
 STUDY = (
     "-m", "+study=seed_protocol", *TINY_STUDY, "study_dir=s",
     "callbacks.checkpoint.every_n_seconds=0", "quality.use=[]",
 )  # fmt: skip
 DRAWS = 3
-
-
-def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
-    deadline = time.monotonic() + 240
-    while not (found := condition()):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return found
 
 
 def status(folder: Path, draw: int) -> str | None:

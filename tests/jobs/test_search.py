@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
-from support import ROOT, TINY_CNN, read_json, run_command, start
+from support import ROOT, TINY_CNN, read_json, run_command, start, wait_until
 
 from gan_aug.jobs import search as searching
 from gan_aug.jobs.compose import Composer
@@ -464,11 +463,8 @@ def test_a_search_killed_in_the_middle_ends_as_one_that_was_not(
     assert len({str(params) for _, _, params, *_ in undisturbed}) == 3
     assert "best: trial" in result.stdout
     process = start(cache_home, *REAL, cwd=tmp_path / "b")
-    deadline = time.monotonic() + 300
-    while len(list(tmp_path.glob("b/s/*/metrics.csv"))) < 2:  # the second trains
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # Until the second trains.
+    wait_until(lambda: len(list(tmp_path.glob("b/s/*/metrics.csv"))) == 2, process)
     process.kill()
     process.communicate()
     states = [trial.state for trial in trials_of(tmp_path / "b/s")]

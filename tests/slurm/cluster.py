@@ -120,7 +120,7 @@ class SlurmCluster:
         return dict(line.split() for line in lines)
 
     def sacct(self, job: str) -> list[str]:
-        """Return the state in which each life of a job ended, as in a requeue; the last one's last.
+        """Return the state in which each life of a job ended: a requeue begins another.
 
         It lags seconds behind squeue: wait until it says what is asserted.
         """

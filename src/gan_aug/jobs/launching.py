@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.utils import JobReturn
@@ -21,9 +21,6 @@ from gan_aug.jobs.submission import Job, Submission
 from gan_aug.runtime.errors import GanAugError, require
 from gan_aug.runtime.hardware import allowed, check_gpu, cores, free
 from gan_aug.runtime.sweep_table import leave_table_to_others, note_refused
-
-if TYPE_CHECKING:
-    from gan_aug.jobs.slurm import Queued
 
 _REFRESH_SECONDS = 1.0
 _CONFIG = ("dir", "name", "path")
@@ -136,7 +133,7 @@ def launch_on_slurm(
     queued = cluster.queued(composer.sweep)
     _refuse_other_settings(composer.sweep, missing, queued)
     new = [job for job in missing if job.folder not in queued]
-    arrays = {queued[job.folder].array for job in missing if job.folder in queued}
+    arrays = {queued[job.folder][1] for job in missing if job.folder in queued}
     if len(new) < len(missing):
         print(f"{len(missing) - len(new)} jobs are in the queue already")
     if new:
@@ -159,13 +156,15 @@ def launch_on_slurm(
     return []
 
 
-def _refuse_other_settings(sweep: Path, jobs: Sequence[Job], queued: Mapping[str, Queued]) -> None:
+def _refuse_other_settings(
+    sweep: Path, jobs: Sequence[Job], queued: Mapping[str, tuple[Job, str]]
+) -> None:
     for job in jobs:
-        there = queued.get(job.folder)
-        if there is not None and sorted(there.overrides) != sorted(job.overrides):
+        there, array = queued.get(job.folder, (job, ""))
+        if sorted(there.overrides) != sorted(job.overrides):
             differ = sorted(set(there.overrides) ^ set(job.overrides))
             raise GanAugError(
-                f"{sweep / job.folder}: is in the queue, as part of Slurm's {there.array}, with "
+                f"{sweep / job.folder}: is in the queue, as part of Slurm's {array}, with "
                 f"other settings ({', '.join(differ[:5])}); wait for it, scancel it, or choose "
                 "another folder"
             )

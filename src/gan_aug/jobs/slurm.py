@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -53,14 +52,6 @@ class Tasks(Stored):
     WHAT: ClassVar[str] = "list of Slurm's tasks"
 
     tasks: dict[str, list[NonNegativeInt]]
-
-
-@dataclass(frozen=True)
-class Queued:
-    """A job in the queue of a cluster: its settings, and the array that it is part of."""
-
-    overrides: list[str]
-    array: str
 
 
 class Pack:
@@ -228,8 +219,8 @@ def _executor(
     return executor
 
 
-def queued(sweep: Path) -> dict[str, Queued]:
-    """Return the jobs that wait or run on the cluster, by run folder, relative to the sweep's."""
+def queued(sweep: Path) -> dict[str, tuple[Job, str]]:
+    """Return the jobs that wait or run on the cluster, and their arrays, by a job's folder."""
     tasks: dict[str, list[Job]] = {}
     for folder in submissions(sweep):
         if (folder / TASKS).exists():
@@ -239,7 +230,7 @@ def queued(sweep: Path) -> dict[str, Queued]:
                 warn(str(error))
     alive = _alive() if tasks else set()
     return {
-        job.folder: Queued(job.overrides, task.split("_")[0])
+        job.folder: (job, task.split("_")[0])
         for task in tasks.keys() & alive
         for job in tasks[task]
     }
