@@ -40,10 +40,7 @@ class GridSweeper(BasicSweeper):
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(every)
             ((*batch,),) = self.split_arguments(overrides, None)
             composer = Composer(loader, self.config)
-            study: Any = composer.settings(composer.job(0, batch[0]))
-            from gan_aug.data.prepare import load
-
-            load(study.data)  # before torch is
+            _check_data(composer, batch, 0)
             from gan_aug.study.plan import plan_multirun
 
             plan_multirun(composer, batch, getattr(self.launcher, "settings", {}))
@@ -64,6 +61,21 @@ class GridSweeper(BasicSweeper):
             composer = Composer(self.hydra_context.config_loader, self.config)
             for number, overrides in enumerate(batch):
                 composer.config(number, overrides)
+
+
+def _check_data(composer: Composer, batch: Sequence[Sequence[str]], first: int) -> None:
+    """Read the data of a study's draws before torch is loaded, and before any of them starts.
+
+    What is wrong with it is the same for all, and is said once.
+    """
+    from gan_aug.jobs.compose import alike
+
+    is_study = composer.master.hydra.job.config_name == "study"
+    if is_study and alike(batch) and (missing := composer.missing(batch, first)):
+        from gan_aug.data.prepare import load
+
+        settings: Any = composer.settings(missing[0])
+        load(settings.data)
 
 
 class _Launcher(Launcher):
@@ -92,7 +104,9 @@ class LocalLauncher(_Launcher):
         """Run all jobs; return when they have ended."""
         from gan_aug.jobs.launching import launch_locally
 
-        return launch_locally(self.composer(), job_overrides, initial_job_idx, **self.settings)
+        composer = self.composer()
+        _check_data(composer, job_overrides, initial_job_idx)
+        return launch_locally(composer, job_overrides, initial_job_idx, **self.settings)
 
 
 class SlurmLauncher(_Launcher):

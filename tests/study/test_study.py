@@ -685,6 +685,16 @@ def test_what_is_mistyped_gives_one_line(override: str, parts: list[str], comman
     command("study", *STUDY, override, refused=parts)
 
 
+def test_what_is_wrong_with_the_data_is_said_once(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "xrays.zip").touch()
+    result = command("study", "-m", "+study=own", "draw=range(0,5)", "data.root=xrays.zip")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: data.root=xrays.zip: is a file; unpack it")
+    assert not result.stdout
+    assert not list(tmp_path.glob("runs/study/*/draw_*"))
+
+
 def test_a_mistyped_setting_starts_no_job_of_a_multirun(command: Command, tmp_path: Path) -> None:
     said = "error: study.stpes=5: there is no such setting; did you mean study.steps?"
     mistyped = ("+study.stpes=5", "draw=range(0,3)", "study_dir=s")

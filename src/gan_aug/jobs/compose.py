@@ -44,6 +44,11 @@ def _kind(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(override for override in overrides if not _NUMBER.fullmatch(override))
 
 
+def alike(batch: Sequence[Sequence[str]]) -> bool:
+    """Tell whether jobs, each its overrides, differ in nothing but draw= and seed=."""
+    return len(set(map(_kind, batch))) == 1
+
+
 def _without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
