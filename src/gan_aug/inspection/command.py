@@ -46,7 +46,8 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     run.record(data={"root": where, "fingerprint": source.fingerprint()})
     facts.write(run.folder / "inspect.json")
     write_text(run.folder / DUPLICATES, _csv(facts))
-    external = {f"external test {name}": _of_test(one) for name, one in source.external.items()}
+    of_tests = {f"external test {name}": _of_test(one) for name, one in source.external.items()}
+    about = _about(facts) | of_tests
     groups = [*facts.exact.all, *facts.near.all]
     conflicts = [group for group in groups if group.crosses_classes]
     others = [group for group in groups if not group.crosses_classes][:OTHER_PICTURED]
@@ -70,10 +71,10 @@ def inspect(settings: InspectSettings, run: Run) -> None:
         conflicts=_pictures(every, conflicts),
         others=_pictures(every, others),
         duplicates_file=DUPLICATES,
-        about=_about(facts) | external,
+        about=about,
     )
     write_text(run.folder / "inspect.html", page)
-    _print(facts, f"{data.name} ({where})", external)
+    _print(facts, f"{data.name} ({where})", about)
     for one in source.external.values():
         for warning in one.facts["warnings"]:
             warn(warning)
@@ -134,7 +135,7 @@ def _of_test(one: ExternalTest) -> str:
     return ", ".join([*counts, known, *near]) + without
 
 
-def _print(facts: Facts, title: str, external: dict[str, str]) -> None:
+def _print(facts: Facts, title: str, about: dict[str, str]) -> None:
     terminal = console()
     counts = Table(title=printable(title), box=box.SIMPLE)
     counts.add_column("images" if facts.patients is None else "images (patients)")
@@ -147,10 +148,10 @@ def _print(facts: Facts, title: str, external: dict[str, str]) -> None:
             cells = [f"{n} ({by[name]})" for n, by in zip(cells, of_patients, strict=True)]
         counts.add_row(name + (" (positive)" if name == facts.positive else ""), *cells)
     terminal.print(counts)
-    about = Table(box=box.SIMPLE, show_header=False)
-    for key, value in (_about(facts) | external).items():
-        about.add_row(key, printable(value))
-    terminal.print(about)
+    beside = Table(box=box.SIMPLE, show_header=False)
+    for key, value in about.items():
+        beside.add_row(key, printable(value))
+    terminal.print(beside)
     for kind, groups in _kinds(facts).items():
         across = [group for group in groups.all if group.crosses_classes]
         for group in across[:MOST_PRINTED]:
