@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 import pytest
+from support import refused, settings_of
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings import class_facts
@@ -116,3 +117,9 @@ def test_a_class_that_is_none_is_refused(target: str) -> None:
     model = {"name": "x", "kind": "gan", "module": {"_target_": target}}
     with pytest.raises(GanAugError, match=r"model.module._target_=.*: is none of gan_aug's GANs"):
         classes_made(model, None, CLASSES)
+
+
+def test_a_network_that_no_checkpoint_may_name_is_refused_before_training() -> None:
+    for overrides in (("study", "+study=seed_protocol"), ("train", "model=cyclegan")):
+        with refused("model.module.generator._target_=mine.Net", "none of gan_aug's networks"):
+            settings_of(*overrides, "data=phantom", "model.module.generator._target_=mine.Net")

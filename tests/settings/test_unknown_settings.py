@@ -41,7 +41,7 @@ STUDY = ("study", "+study=seed_protocol", "data=phantom")
         (*STUDY, "+data.source={seed: 1}"),
         (*STUDY, "++data.subset.virus=5"),
         (*STUDY, "++study.steps=500", "++study.ruler=[25,100]", "++seed=1"),
-        ("report", "++study_dir=runs/study"),  # which has no value without it
+        ("report", "++study_dir=."),  # which has no value without it
         ("evaluate", "synthetic.dir=.", "data=phantom", "+data.draw=1", "data.source.seed=1"),
         ("train", "+experiment=dcgan_pneumonia", "+data.source.more=1"),
     ],
@@ -86,10 +86,11 @@ def test_settings_of_another_command(overrides: tuple[str, ...]) -> None:
         settings_of(*overrides)
 
 
-@pytest.mark.parametrize(("override", "said"), [("++mine=3", "nowhere3"), ("++mien=3", "mine?")])
+@pytest.mark.parametrize(("override", "said"), [("++mine=3", "study3"), ("++mien=3", "mine?")])
 def test_settings_of_a_configuration_of_ones_own(
     override: str, said: str, command: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "own.yaml").write_text("defaults: [report, _self_]\nmine: 1\n")
     named = ("--config-dir", str(tmp_path), "--config-name", "own")
-    command("report", *named, override, "study_dir=nowhere${mine}", refused=said)
+    (tmp_path / "study1").mkdir()
+    command("report", *named, override, f"study_dir={tmp_path}/study${{mine}}", refused=said)

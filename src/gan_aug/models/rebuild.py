@@ -28,10 +28,8 @@ from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.weights_file import Damaged
 from gan_aug.runtime.errors import GanAugError, said
 from gan_aug.settings.base import Plain
-from gan_aug.settings.class_facts import classes_made, gan_facts
+from gan_aug.settings.class_facts import FOR_TRAINING, classes_made, gan_facts
 
-_TRAINING = ("optimizer_g", "optimizer_d", "augment")
-"""Arguments of a GAN that make no image."""
 _PLAIN = (str, int, float, bool, type(None))
 _REMEDY = "the file was changed, or another version wrote it; use one that this gan_aug wrote"
 
@@ -115,7 +113,7 @@ def untrained_gan(config: Plain, where: str) -> GAN:
             f"{where}: holds a {config['model'].get('name')}, which generates nothing"
         )
     node = without_training(config["model"]["module"])
-    gan = rebuild(node, where, "model.module", **dict.fromkeys(_TRAINING))
+    gan = rebuild(node, where, "model.module", **dict.fromkeys(FOR_TRAINING))
     if not isinstance(gan, GAN):
         raise GanAugError(f"{where}: model.module is no GAN; {_REMEDY}")
     return gan
@@ -144,4 +142,4 @@ def check_makes(origin: Origin, model: Mapping[str, Any], where: str) -> None:
 
 def without_training(module: Plain) -> Plain:
     """Return the settings of a GAN's module without those that only training needs."""
-    return {key: value for key, value in module.items() if key not in _TRAINING}
+    return {key: value for key, value in module.items() if key not in FOR_TRAINING}

@@ -26,6 +26,8 @@ from pydantic import BaseModel
 from gan_aug.runtime.errors import GanAugError
 
 _MODULE = re.compile(r"gan_aug\.models\.(gans|networks)\.([a-z0-9_]+)")
+FOR_TRAINING = ("optimizer_g", "optimizer_d", "augment")
+"""Arguments of a GAN that make no image: no file is read for them."""
 
 
 class ImageSizes(NamedTuple):
@@ -81,6 +83,16 @@ def image_sizes(model: Any) -> ImageSizes:
             "gan_aug/models/gans and gan_aug/models/networks; name one of them"
         )
     return ImageSizes(constants["MIN_SIZE"], constants["POWER_OF_TWO"])
+
+
+def foreign_networks(module: Mapping[str, Any]) -> dict[str, str]:
+    """Return the classes of a GAN's networks that are none of gan_aug's, by argument."""
+    return {
+        key: str(node["_target_"])
+        for key, node in module.items()
+        if key not in FOR_TRAINING and isinstance(node, Mapping) and "_target_" in node
+        if not _MODULE.fullmatch(str(node["_target_"]).rpartition(".")[0])
+    }
 
 
 def _plain(model: Any) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from gan_aug.runtime.errors import GanAugError, as_typed
 from gan_aug.settings.base import Node, Settings, own
-from gan_aug.settings.class_facts import gan_facts
+from gan_aug.settings.class_facts import foreign_networks, gan_facts
 from gan_aug.settings.values import (
     Above0,
     Auto,
@@ -184,6 +184,16 @@ class GanSettings(NetworkSettings):
             raise GanAugError(
                 f"model.balanced=true: model={self.name} is fitted on {fitted_on} of the classes, "
                 "not on all at once; set model.balanced=false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_read_back(self) -> Self:
+        for key, name in foreign_networks(self.module.plain()).items():
+            raise GanAugError(
+                f"model.module.{key}._target_={name:.100}: is none of gan_aug's networks, and a "
+                "checkpoint may name no others; add it below gan_aug/models/networks, or use "
+                "model=generator for a class of your own"
             )
         return self
 
