@@ -68,13 +68,18 @@ def _check_data(composer: Composer, batch: Sequence[Sequence[str]], first: int) 
 
     What is wrong with it is the same for all, and is said once.
     """
+    from omegaconf.errors import OmegaConfBaseException
+
     from gan_aug.jobs.compose import alike
 
     is_study = composer.master.hydra.job.config_name == "study"
     if is_study and alike(batch) and (missing := composer.missing(batch, first)):
         from gan_aug.data.prepare import load
 
-        settings: Any = composer.settings(missing[0])
+        try:
+            settings: Any = composer.settings(missing[0])
+        except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
+            return
         load(settings.data)
 
 

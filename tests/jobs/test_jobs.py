@@ -37,6 +37,7 @@ from gan_aug.runtime.launched import BUSY, PARENT, WAIT
 from gan_aug.runtime.record import STOPPED
 from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.whole import plain_of
+from hydra_plugins.gan_aug_multirun import _check_data
 
 STUDY = ["+study=seed_protocol", *TINY_STUDY]
 
@@ -331,7 +332,9 @@ def test_a_folder_named_by_hydras_dirname_tells_jobs_apart(tmp_path: Path) -> No
 def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path) -> None:
     write_run(tmp_path / "draw_0")
     swept = [[*STUDY, "draw=0", "++seed=${hydra:job.num}"]]
-    assert len(composer_of(tmp_path).missing(swept, 0)) == 1
+    composer = composer_of(tmp_path)
+    assert len(composer.missing(swept, 0)) == 1
+    _check_data(composer, swept, 0)
 
 
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
