@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unicodedata
 from pathlib import Path
 
@@ -114,3 +115,15 @@ def test_a_column_of_many_values_costs_no_memory() -> None:
         read.add(f"{i}.png", {"age": str(i), "sex": "FM"[i % 2]})
     assert read.of(["3.png", "2.png"]).keys() == {"sex"}
     assert len(read._cells) == 1
+
+
+def test_a_wide_table_costs_a_byte_a_cell() -> None:
+    """One of some thousand columns, most of them empty, may come from anyone."""
+    names = [f"c{i}" for i in range(500)]
+    read, cells = ColumnsRead(names), dict.fromkeys(names, "")
+    tracemalloc.start()
+    for i in range(500):
+        read.add(f"{i}.png", cells | {"c0": "FM"[i % 2]})
+    assert tracemalloc.get_traced_memory()[0] < 4 * 500 * 500
+    tracemalloc.stop()
+    assert read.of(["3.png", "2.png"])["c0"].of_images.tolist() == [1, 0]

@@ -6,7 +6,6 @@ numbers of an examination) does not, and is left out with its reason.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +59,10 @@ def join_groups(parts: Sequence[GroupsByColumn]) -> dict[str, Groups]:
 
 
 class ColumnsRead:
-    """The columns of a table while it is read row by row; those of many values are let go of."""
+    """The columns of a table while it is read row by row; a byte is kept of each cell.
+
+    Those of many values are let go of.
+    """
 
     def __init__(self, columns: Iterable[str]) -> None:
         given = list(columns)
@@ -73,32 +75,33 @@ class ColumnsRead:
         """Columns whose values are no groups, and why."""
         self._called = dict(zip(names, given, strict=True))  # in the file
         left = [name for name in names if name and name not in self.left_out]
-        self._cells: dict[str, dict[str, str]] = {name: {} for name in left}
-        """Column to the path of an image to its value, empty where it has none."""
-        self._values: dict[str, set[str]] = {name: set() for name in left}
+        self._cells = {name: bytearray() for name in left}
+        """Column to the place of each row's value among these:"""
+        self._values: dict[str, dict[str, int]] = {name: {} for name in left}
+        self._row_of: dict[str, int] = {}
 
     def add(self, path: str, cells: Mapping[str, str]) -> None:
         """Take in what a row says of the image at a path."""
+        self._row_of[path] = len(self._row_of)
         for column in list(self._cells):
-            value = sys.intern(normal(cells.get(self._called[column], "")))
-            self._cells[column][path] = value
-            self._values[column].add(value)
+            value, values = normal(cells.get(self._called[column], "")), self._values[column]
+            self._cells[column].append(values.setdefault(value, len(values)))
             if len(value) > _LONGEST:
                 self.left_out[column] = f"has values of more than {_LONGEST} characters"
-            elif len(self._values[column] - {""}) > MOST_GROUPS:
+            elif len(values.keys() - {""}) > MOST_GROUPS:
                 self.left_out[column] = f"has more than {MOST_GROUPS} values"
             if column in self.left_out:
                 del self._cells[column]
 
     def of(self, paths: Sequence[str]) -> dict[str, Groups]:
         """Return the groups of these images, in their order, by column."""
-        found = {}
+        rows, found = np.array([self._row_of[path] for path in paths], np.int64), {}
         for column, cells in self._cells.items():
-            names = sorted(self._values[column] - {""})
+            names = sorted(self._values[column].keys() - {""})
             if not names:
                 self.left_out[column] = "has no value in any row"
                 continue
             place = {"": -1} | {name: i for i, name in enumerate(names)}
-            codes = np.array([place[cells[path]] for path in paths], np.int8)
-            found[column] = Groups(tuple(names), codes)
+            codes = np.array([place[value] for value in self._values[column]], np.int8)
+            found[column] = Groups(tuple(names), codes[np.frombuffer(cells, np.uint8)[rows]])
         return found
