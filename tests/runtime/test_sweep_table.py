@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from fake_study import change, write_study
+from omegaconf import OmegaConf
 
 from gan_aug.runtime import sweep_table
 
@@ -29,9 +31,21 @@ def test_it_names_the_endpoint(
     for draw, measure in enumerate((of, "internal AUROC")):
         numbers = {"headline": {"real": 0.91, "gan": 0.9}, "headline_of": measure}
         change(tmp_path / f"draw_{draw}" / "metrics.json", lambda m, n=numbers: m.update(n))
-    monkeypatch.setattr(sweep_table, "_running", (tmp_path, 0.0))
+    monkeypatch.setattr(sweep_table, "_running", (tmp_path, {}))
     sweep_table.print_table()
     printed = capsys.readouterr().out
     for part in said:
         assert part in printed
     assert printed.count("0.91") == 2
+
+
+def test_a_file_server_whose_clock_is_late(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What this multirun does is no run that finished before, whatever time its files have."""
+    write_study(tmp_path, {"real": 0.0}, draws=2, repeats=1)
+    sweep = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
+    sweep_table.RememberSweep().on_multirun_start(sweep)
+    os.utime(tmp_path / "draw_1" / "run.json", (10**9, 10**9))
+    sweep_table.print_table()
+    assert capsys.readouterr().out.count("skipped, finished before") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,27 @@ from gan_aug.runtime.terminal import printable, wide_console
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
-_running: tuple[Path, float] | None = None
-"""Folder and start of the multirun that runs now; a process may run several, one after another."""
+_running: tuple[Path, dict[Path, int]] | None = None
+"""Folder of the multirun that runs now, and when runs in it were recorded before it began.
+
+A process may run several, one after another.
+"""
 _left_to_others = False
 _refused: set[Path] = set()
 
 
 class RememberSweep(Callback):
-    """A Hydra callback that notes where a multirun writes, and when it began.
+    """A Hydra callback that notes where a multirun writes, and what is there.
 
     The table is not printed from `on_multirun_end`: Hydra skips that when a job failed.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note the sweep's folder, and the time."""
+        """Note the sweep's folder, and its runs; a file server's clock may be another."""
         global _running, _left_to_others
-        _running, _left_to_others = (Path(config.hydra.sweep.dir), time.time()), False
+        folder = Path(config.hydra.sweep.dir)
+        _running = folder, {run: _recorded(run) for run in find_runs(folder).runs}
+        _left_to_others = False
         _refused.clear()
 
 
@@ -61,7 +65,15 @@ def print_table() -> Path | None:
     return ended[0]
 
 
-def _print_table_of(sweep: Path, began: float) -> None:
+def _recorded(run: Path) -> int:
+    """Return when the run's record was written, in nanoseconds; 0 where it is gone by now."""
+    try:
+        return (run / RECORD).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _print_table_of(sweep: Path, earlier: dict[Path, int]) -> None:
     rows: list[tuple[RunRecord, str, dict[_Column, float]]] = []
     for folder in find_runs(sweep).runs:
         try:
@@ -70,7 +82,7 @@ def _print_table_of(sweep: Path, began: float) -> None:
             warn(str(error))
             continue
         if record is not None:
-            before = record.finished and (folder / RECORD).stat().st_mtime < began
+            before = record.finished and earlier.get(folder) == _recorded(folder)
             status = "skipped, finished before" if before else status_of(folder, record)
             if before and folder in _refused:
                 status = "finished before, refused now"
