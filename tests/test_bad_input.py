@@ -313,6 +313,11 @@ def test_a_home_folder_and_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed in ("data.root=~/xrays", "data.root=~/흉부 사진"):
         root = composed("train", *for_hydra([typed], "")).data.root
         assert root == typed.replace("data.root=~", "/home/me")
+    for home in ("C:\\Users\\me", "C:\\Users\\홍길동", "/home/o'neil", "/home/me,you"):
+        monkeypatch.setenv("HOME", home)
+        for name in ("xrays", "흉부 사진"):
+            arguments = for_hydra([f"data.root=~/{name}"], "")
+            assert composed("train", *arguments).data.root == f"{home}/{name}"
     with pytest.raises(GanAugError, match="a setting has no dashes: data.root=x"):
         for_hydra(["--data.root=x"], "")
 

@@ -220,8 +220,10 @@ def _in_grammar(argument: str) -> str:
     if key == "data.patient_regex" and value != "null" and value[:1] not in ("'", '"'):
         return quoted(key, value)
     if value.startswith("~/"):  # shells expand it in VALUE alone, not in KEY=VALUE
-        value = os.path.expanduser(value)
+        several, value = "," in value, os.path.expanduser(value)
         argument = f"{key}={value}"
+        if not several and ("," in value or _parsed(argument) is None):  # a home of any letters
+            return quoted(key, value)
     if key.isascii() and not value.isascii() and _WORDS.fullmatch(value):
         return quoted(key, value)
     return argument
