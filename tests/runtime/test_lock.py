@@ -27,6 +27,7 @@ from gan_aug.data.cache import load_or_build
 from gan_aug.runtime import lock as module
 from gan_aug.runtime.files import replace_file, write_json
 from gan_aug.runtime.lock import STALE, Lock, Lost, Owner, check_held, is_held
+from gan_aug.runtime.record import wait_until_free
 from gan_aug.training.callbacks import Checkpoints
 
 FORK = multiprocessing.get_context("fork")
@@ -560,3 +561,8 @@ def test_what_is_waited_for_is_said(
     clock.meanwhile = ends
     with lock(path):
         assert capsys.readouterr().out == expected
+
+
+def test_a_run_whose_folder_is_gone_is_not_waited_for(tmp_path: Path) -> None:
+    """Who waits for another process's draw writes a report of the others."""
+    wait_until_free(tmp_path / "draw_0")

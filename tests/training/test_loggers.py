@@ -100,6 +100,32 @@ def test_a_run_that_lacks_something_is_ended_as_failed_and_no_password_is_printe
     assert "secret" not in said
 
 
+def test_a_run_whose_settings_are_not_taken_is_ended_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    def refuse(_: object) -> None:
+        raise OSError("gone")
+
+    ended: list[object] = []
+    begun = SimpleNamespace(
+        define_metric=lambda *_, **__: None, finish=lambda exit_code: ended.append(exit_code)
+    )
+    client = SimpleNamespace(get_experiment_by_name=lambda _: None, create_experiment=lambda _: "")
+    made = SimpleNamespace(
+        log_hyperparams=refuse, experiment=begun, _mlflow_client=client, finalize=ended.append
+    )
+    monkeypatch.setattr(wandb, "init", lambda **_: begun)
+    for name in ("WandbLogger", "MLFlowLogger"):
+        monkeypatch.setattr(f"gan_aug.training.loggers.{name}", lambda *_, **__: made)
+    run = fitting(tmp_path)
+    for logger in (WandB(run, "p", None, offline=False), MLflow(run, "e", "http://localhost:1")):
+        logger.log_metrics({"loss": 0.5}, 1)
+        close_all([logger])
+    assert ended == [1, "failed"]
+
+
 def test_mlflow_is_waited_for_once_in_each_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +145,7 @@ def test_mlflow_is_waited_for_once_in_each_run(
         logger.log_metrics({"loss": 0.5}, 1)
         assert logger.lost
     assert asked == ["e", "e"]
+    assert not MLflow(run, "e", f"sqlite:///{tmp_path / 'another.db'}").lost
     assert capsys.readouterr().err.count("warning: ") == 2
 
 

@@ -85,7 +85,7 @@ class Run:
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
         threads: that this earlier part computed with.
-        away: loggers whose service did not answer: its other fits do not wait for it again.
+        away: services that did not answer: its other fits do not wait for them again.
         facts: what run.json says of it now; there once it is entered.
     """
 
@@ -323,7 +323,7 @@ def note_end(
 
 def wait_until_free(folder: Path) -> None:
     """Wait while some process works in a run's folder."""
-    with _lock(folder):
+    with suppress(OSError), _lock(folder):  # it may be gone, or another user's
         pass
 
 

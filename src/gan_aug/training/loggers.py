@@ -158,7 +158,7 @@ class WandB(Service):
             run = wandb.init(**options, mode="offline")
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        logger = WandbLogger(experiment=run)
+        self._logger = logger = WandbLogger(experiment=run)  # `close` ends it, whatever comes now
         logger.log_hyperparams(dict(self.fitting.settings))
         return logger
 
@@ -187,7 +187,7 @@ class MLflow(Service):
         super().__init__(fitting)
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///runs/mlflow.db"
         self.experiment_name, self.tracking_uri = experiment, uri
-        self.lost = self.key in fitting.run.away  # which was said
+        self.lost = uri in fitting.run.away  # which was said
 
     def open(self) -> Logger:
         """Begin a run in the experiment, or go on with the one that has this identity.
@@ -218,7 +218,7 @@ class MLflow(Service):
         try:
             experiment = client.get_experiment_by_name(self.experiment_name)
         except MlflowException:
-            self.fitting.run.away.add(self.key)
+            self.fitting.run.away.add(uri)
             raise
         if experiment is None:
             with suppress(MlflowException):  # another process was faster
@@ -228,6 +228,7 @@ class MLflow(Service):
         ):
             made = logger(same[0].info.run_id)
             settings = {k: v for k, v in settings.items() if k not in same[0].data.params}
+        self._logger = made  # `close` ends it, whatever comes now
         if settings:
             made.log_hyperparams(settings)
         return made
