@@ -22,7 +22,7 @@ from torchmetrics.functional.classification import binary_roc
 
 from gan_aug.report import build
 from gan_aug.report.build import as_csv, write_report
-from gan_aug.report.figures import all_figures, quality_against_gain, roc_curve
+from gan_aug.report.figures import accuracy_by_count, all_figures, quality_against_gain, roc_curve
 from gan_aug.report.metrics import AT_VALIDATION_THRESHOLD
 from gan_aug.report.phrases import points
 from gan_aug.report.predictions import Predicted, hash_of, write_predictions
@@ -298,6 +298,14 @@ def test_counts_are_drawn(tmp_path: Path) -> None:
     assert {name for name, figure in drawn.items() if figure is not None} == {
         "paired_differences", "accuracy_by_count", "roc", "learning_curves",
     }  # fmt: skip
+
+
+def test_arms_that_differ_in_something_else_are_no_curve_of_counts(tmp_path: Path) -> None:
+    effects = {"real": 0.0, "gan_02": 0.0, "gan_04": 0.01, "gan_50": 0.02}
+    study = read_study(write_study(tmp_path, effects, draws=2))
+    for arm in study.first.arms.values():
+        arm.added.update(dict.fromkeys(arm.added, 100))
+    assert accuracy_by_count(study) is None
 
 
 def test_roc_agrees_with_torchmetrics() -> None:

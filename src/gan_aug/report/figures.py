@@ -113,7 +113,12 @@ def accuracy_by_count(study: Study) -> Figure | None:
     for arm in study.arms:
         if SWEPT_ARM.match(arm) and counts[arm]:
             groups.setdefault(family_of(arm), []).append((counts[arm], arm))
-    groups = {name: sorted(group) for name, group in groups.items() if len(group) >= 3}
+    # Arms of one name that add as many images differ in something else: no line joins them.
+    groups = {
+        name: sorted(group)
+        for name, group in groups.items()
+        if len({total for total, _ in group}) == len(group) >= 3
+    }
     if not groups or "real" not in study.arms:
         return None
     figure = canvas(8, 4.2)
