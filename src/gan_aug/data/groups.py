@@ -95,7 +95,7 @@ class ColumnsRead:
 
     def of(self, paths: Sequence[str]) -> dict[str, Groups]:
         """Return the groups of these images, in their order, by column."""
-        rows, found = np.array([self._row_of[path] for path in paths], np.int64), {}
+        found = {}
         for column, cells in self._cells.items():
             names = sorted(self._values[column].keys() - {""})
             if not names:
@@ -103,5 +103,6 @@ class ColumnsRead:
                 continue
             place = {"": -1} | {name: i for i, name in enumerate(names)}
             codes = np.array([place[value] for value in self._values[column]], np.int8)
+            rows = [self._row_of[path] for path in paths]
             found[column] = Groups(tuple(names), codes[np.frombuffer(cells, np.uint8)[rows]])
         return found
