@@ -28,7 +28,7 @@ from gan_aug.runtime import lock as module
 from gan_aug.runtime.files import replace_file, write_json
 from gan_aug.runtime.lock import STALE, Lock, Lost, Owner, check_held, is_held
 from gan_aug.runtime.record import wait_until_free
-from gan_aug.training.callbacks import Checkpoints
+from gan_aug.training.callbacks import Checkpoints, MetricsCSV
 
 FORK = multiprocessing.get_context("fork")
 
@@ -409,6 +409,21 @@ def test_a_file_that_was_being_written(path: Path) -> None:
     with pytest.raises(Lost):
         replace_file(target, lambda temporary: pytest.fail("was written"))
     mine.release()
+
+
+def test_a_log_that_another_has_begun(path: Path) -> None:
+    """Rows of who was suspended would stand between the other's."""
+    mine, other = lock(path), lock(path)
+    mine.acquire()
+    log = MetricsCSV(path.with_name("metrics.csv"), 0)
+    log.log_metrics({"loss": 0.5}, 1)
+    path.unlink()
+    other.acquire()
+    with pytest.raises(Lost):
+        log.log_metrics({"loss": 0.4}, 2)
+    assert path.with_name("metrics.csv").read_text().splitlines()[1:] == ["1,loss,0.5"]
+    mine.release()
+    other.release()
 
 
 def test_a_checkpoint_that_was_being_written(path: Path) -> None:

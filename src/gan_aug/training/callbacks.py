@@ -57,7 +57,12 @@ class MetricsCSV(Logger):
         """Leave these to .hydra/config.yaml."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append a row for each scalar; a search reads them meanwhile."""
+        """Append a row for each scalar; a search reads them meanwhile.
+
+        Raises:
+            Lost: another process has taken the run over, and writes a file of its own.
+        """
+        check_held(self._path)
         self.rows += len(metrics)
         rows = ([step, name, repr(float(value))] for name, value in metrics.items())
         with self._path.open("a", encoding="utf-8", newline="") as file:
