@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from support import TINY_STUDY, check_study, read, refused, run_command, settled_study
+from support import ORIGIN, TINY_STUDY, check_study, read, refused, run_command, settled_study
 
+from gan_aug.data.synthetic import Generated, write_set
 from gan_aug.report.records import GANFacts
 from gan_aug.runtime.errors import Diverged
 from gan_aug.runtime.files import sha256_of
 from gan_aug.study import gans
+from gan_aug.study.images import DrawImages
 
 STUDY = (
     *TINY_STUDY,
@@ -128,6 +132,19 @@ def test_a_replicate_is_another_gan_of_the_same_images(
     result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
     assert result.returncode != 0
     assert "arms: all that add GAN images of pneumonia have added.replicate" in result.stderr
+
+
+def test_a_set_of_more_images_is_that_of_the_gan_too(cache_home: Path, tmp_path: Path) -> None:
+    """An earlier version wrote as many as any replicate needs; a draw of it may be gone on with."""
+    settings, splits = settled_study(cache_home, *STUDY)
+    made = {"pneumonia": Generated(np.zeros((3, 1, 32, 32), np.uint8))}
+    write_set(tmp_path / "set", made, ORIGIN | {"seen_hashes": splits.train.hashes.tolist()})
+    facts = SimpleNamespace(checkpoint_sha256=ORIGIN["checkpoint_sha256"])
+    gan: Any = SimpleNamespace(name="pneumonia", facts=facts)
+    draw = DrawImages(settings, splits, tmp_path)
+    assert len(draw._read_set(gan, tmp_path / "set", 2, 0)) == 3
+    with refused("set: holds images of another GAN"):
+        draw._read_set(gan, tmp_path / "set", 4, 0)
 
 
 def test_what_chooses_a_gan_may_not_change_and_the_rest_may(

@@ -118,8 +118,9 @@ class DrawImages(Draw):
             made, head, _ = gan.images(count, seed)
             write_set(folder, {gan.name: made}, head)
         manifest = Manifest.of(folder, "synthetic set")
-        says = (manifest.checkpoint_sha256, manifest.count, manifest.seed)
-        if says != (gan.facts.checkpoint_sha256, {gan.name: count}, seed):
+        says = (manifest.checkpoint_sha256, [*manifest.count], manifest.seed)
+        wanted = (gan.facts.checkpoint_sha256, [gan.name], seed)
+        if says != wanted or manifest.count[gan.name] < count:  # of more the first are taken
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
         written = read_set(folder, None, self.settings.data.image_size, self.splits)
         return written.by_class[gan.name]
