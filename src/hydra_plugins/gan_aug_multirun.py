@@ -74,11 +74,17 @@ def _check_data(composer: Composer, batch: Sequence[Sequence[str]], first: int) 
 
     is_study = composer.master.hydra.job.config_name == "study"
     if is_study and alike(batch) and (missing := composer.missing(batch, first)):
+        from gan_aug.arms.check import check_arms
         from gan_aug.data.prepare import load
+        from gan_aug.runtime.errors import GanAugError
 
         try:
             settings: Any = composer.settings(missing[0])
         except OmegaConfBaseException:  # a setting that only a running job has: it looks itself
+            return
+        try:
+            check_arms(settings)
+        except GanAugError:  # the job says so, and no data need be read for it
             return
         load(settings.data)
 

@@ -337,6 +337,14 @@ def test_a_setting_that_only_a_running_job_has_is_left_to_the_job(tmp_path: Path
     _check_data(composer, swept, 0)
 
 
+def test_data_is_read_for_sound_arms_alone(tmp_path: Path) -> None:
+    """What is wrong with arms is known at once, and each draw says it."""
+    composer, own = composer_of(tmp_path), ["+study=own", "data.root=gone", "draw=0"]
+    _check_data(composer, [[*own, "arms.gan.pretrain=0.0001"]], 0)
+    with pytest.raises(GanAugError, match="data.root=gone: no such folder"):
+        _check_data(composer, [own], 0)
+
+
 @pytest.mark.parametrize("folder", ["", "a\0b", "a\x1b", "../x", "/x"])
 def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> None:
     made = submission(tmp_path, [job("ok")])

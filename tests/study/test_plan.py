@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import ENDPOINT, write_study
+from fake_study import ENDPOINT, change, write_study
 from omegaconf import OmegaConf
 from support import TINY_STUDY, read, settings_of
 
@@ -103,6 +103,19 @@ def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: C
     said = "error: data.subset.normal=1000: only"
     command("study", *without_gans, "study.per_class=1000", "plan=true", refused=said)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_reads_no_data_before_it_must(tmp_path: Path, command: Command) -> None:
+    """A wrong arm is told first; of a finished draw the data may be gone."""
+    typed = ("+study=own", "data.root=gone", "study_dir=s", "plan=true")
+    said = "error: arms.gan.pretrain=0.0001: leaves no step"
+    command("study", *typed, "arms.gan.pretrain=0.0001", refused=said)
+    command("study", *typed, refused="error: data.root=gone: no such folder")
+    given = settings_of("study", *typed).plain()
+    record = write_study(tmp_path / "s", {"real": 0.0, "gan": 0.0}, 1) / "draw_0" / "run.json"
+    change(record, lambda run: run.update(given=given, config=given))
+    said = "s: 0 jobs would run; 1 finished before"
+    assert said in command("study", *typed, check=True).stdout
 
 
 def test_the_folder_of_a_plan_is_the_studys(tmp_path: Path) -> None:

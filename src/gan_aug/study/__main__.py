@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_aug.runtime.command_line import command
@@ -9,6 +10,7 @@ from gan_aug.runtime.errors import require
 from gan_aug.runtime.hardware import AUTO, take_threads, use_threads
 from gan_aug.runtime.progress import reporting
 from gan_aug.runtime.record import Busy, Run
+from gan_aug.runtime.run_record import read_record
 from gan_aug.settings.alike import may_be_redone, may_differ
 from gan_aug.study.ending import finish, leave_to_the_other
 
@@ -21,12 +23,17 @@ def main(settings: StudySettings) -> None:
     """Check the data first; torch is loaded only when it is sound."""
     require("polars", "study")
 
+    from gan_aug.arms.check import check_arms
     from gan_aug.data.prepare import Prepared, load, print_data
     from gan_aug.study.other_draws import check_finished
     from gan_aug.study.settle import settle_draw
 
     if settings.plan:
-        load(settings.data)
+        folder = Path(settings.study_dir).expanduser() / settings.study.folder
+        record = read_record(folder)
+        if record is None or not record.finished:  # of a finished draw the data may be gone
+            check_arms(settings)
+            load(settings.data)
         from gan_aug.study.plan import plan_jobs
 
         threads = settings.trainer.threads
