@@ -161,6 +161,25 @@ def test_what_is_logged_does_not_change_training(model: str) -> None:
     check_same(*trained)
 
 
+@pytest.mark.parametrize(
+    ("model", "betas", "decay_from"),
+    [
+        ("cyclegan", (0.5, 0.999), 0.5),
+        ("stargan", (0.5, 0.999), 0.5),
+        ("wgan_gp", (0.0, 0.9), 1),
+        ("pggan", (0.0, 0.99), 1),
+        ("r3gan", (0.0, 0.99), 1),
+    ],
+)
+def test_optimisers_are_as_in_the_papers(
+    model: str, betas: tuple[float, float], decay_from: float
+) -> None:
+    gan: Any = build(settings(model))
+    for optimizer in (gan._optimizer_g, gan._optimizer_d):
+        assert tuple(optimizer.keywords["betas"]) == betas
+    assert gan.decay_from == decay_from
+
+
 LEARNING = {
     "gan": (["width=8", "lr_g=1e-3", "lr_d=1e-3"], 120, 0.5),  # 0.32 and 0.41 were seen
     "r3gan": (["width=4", "lr_g=2e-3", "lr_d=2e-3"], 40, 0.4),
