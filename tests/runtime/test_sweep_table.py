@@ -49,3 +49,15 @@ def test_a_file_server_whose_clock_is_late(
     os.utime(tmp_path / "draw_1" / "run.json", (10**9, 10**9))
     sweep_table.print_table()
     assert capsys.readouterr().out.count("skipped, finished before") == 1
+
+
+def test_a_finished_job_that_was_opened_again_and_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(tmp_path, {"real": 0.0}, draws=1, repeats=1)
+    sweep = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
+    sweep_table.RememberSweep().on_multirun_start(sweep)
+    os.utime(tmp_path / "draw_0" / "run.json")  # which is written back
+    sweep_table.note_refused([tmp_path / "draw_0"])
+    sweep_table.print_table()
+    assert "finished before, refused now" in capsys.readouterr().out

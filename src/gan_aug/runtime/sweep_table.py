@@ -84,7 +84,8 @@ def _print_table_of(sweep: Path, earlier: dict[Path, int]) -> None:
         if record is not None:
             before = record.finished and earlier.get(folder) == _recorded(folder)
             status = "skipped, finished before" if before else status_of(folder, record)
-            if before and folder in _refused:
+            # One that was opened again, and failed, has its record back, written now.
+            if record.finished and folder in _refused and folder in earlier:
                 status = "finished before, refused now"
             rows.append((record, status, _headline(folder)))
     if not rows:  # what was typed is refused
