@@ -108,6 +108,7 @@ RUN: dict[str, Any] = {
 
 
 def read_json(path: Path) -> Any:
+    """Return what a JSON file holds."""
     return json.loads(path.read_text())
 
 
@@ -245,11 +246,6 @@ def refused(*parts: str) -> Iterator[None]:
     assert "\n" not in str(caught.value)
     for part in parts:
         assert part in str(caught.value)
-
-
-def read(path: Path) -> Any:
-    """Return what a JSON file holds."""
-    return json.loads(path.read_text())
 
 
 def settings_of(command: str, *overrides: str, **changes: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from external_images import describe, plant, write
 from PIL import Image
-from support import FP32, TINY_STUDY, check_study, read, refused, settled_study
+from support import FP32, TINY_STUDY, check_study, read_json, refused, settled_study
 
 from gan_aug.arms.check import check_settled_arms
 from gan_aug.data.external_files import digest_of
@@ -239,9 +239,9 @@ def test_a_set_that_may_have_leaked_is_used_and_said_to_be_that(
     assert f"the test image {test_image}" in result.stderr
     assert metrics["control"] == "duplicate"
     assert metrics["quality"]["classes"]["normal"]["images"]["measured"] == 10
-    record = read(cwd / "s/draw_0/run.json")
+    record = read_json(cwd / "s/draw_0/run.json")
     assert record["synthetic"]["external"] == metrics["external"]
-    careful = read(cwd / "s/summary.json")["answer"]["careful"]
+    careful = read_json(cwd / "s/summary.json")["answer"]["careful"]
     assert "leakage of validation and test images cannot be excluded" in careful[0]
     assert "2 test images" in careful[1]
     again = command("report", "study_dir=s", cwd=cwd).stdout

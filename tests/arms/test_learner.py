@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from fake_study import change
-from support import BINARY, TINY_STUDY, read, run_command, settings_of, settled_study
+from support import BINARY, TINY_STUDY, read_json, run_command, settings_of, settled_study
 
 from gan_aug.arms.check import check_arms
 from gan_aug.data.image_table import ImageTable
@@ -189,7 +189,7 @@ def test_a_draw_keeps_the_rules_and_is_found_again(cache_home: Path, tmp_path: P
     first = run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
     assert "has been done before" not in first.stdout
     draw = tmp_path / "s" / "draw_0"
-    metrics = read(draw / "metrics.json")
+    metrics = read_json(draw / "metrics.json")
     assert not (draw / "synthetic").exists()
     assert not metrics["gans"]
     checks = {check["rule"]: check for check in metrics["checks"]}
@@ -217,6 +217,8 @@ def test_a_draw_keeps_the_rules_and_is_found_again(cache_home: Path, tmp_path: P
     (tmp_path / "s" / "again" / "metrics.json").unlink()
     change(tmp_path / "s" / "again" / "run.json", lambda record: record.update(status="running"))
     run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
-    checks = {check["rule"]: check for check in read(tmp_path / "s/again/metrics.json")["checks"]}
+    checks = {
+        check["rule"]: check for check in read_json(tmp_path / "s/again/metrics.json")["checks"]
+    }
     assert not checks[4]["passed"]
     assert "fixmatch was shown unlabelled images: 60, 71 times; it should" in checks[4]["detail"]

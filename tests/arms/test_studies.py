@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_study import change
-from support import TINY_STUDY, read, run_command
+from support import TINY_STUDY, read_json, run_command
 
 from gan_aug.report.read import read_study
 
@@ -74,18 +74,18 @@ def test_soft_labels_change_what_is_learned(study: Path) -> None:
         with np.load(study / "draw_0" / "fits" / f"{arm}_0.npz") as arrays:
             predictions.append(arrays["internal_logits"])
     assert not np.array_equal(*predictions)
-    metrics = read(study / "draw_0/metrics.json")
+    metrics = read_json(study / "draw_0/metrics.json")
     used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
     assert used["soft"] == used["gan"]  # the same images, as often
 
 
 def test_a_gan_of_unlabelled_images_saw_these_and_no_label(study: Path) -> None:
-    metrics = read(study / "draw_0/metrics.json")
+    metrics = read_json(study / "draw_0/metrics.json")
     gan = metrics["gans"]["unlabelled"]
-    config = read(study.parent / gan["folder"] / "run.json")["config"]
+    config = read_json(study.parent / gan["folder"] / "run.json")["config"]
     assert config["data"]["train_class"] == "unlabelled"
     assert config["data"]["subset"] == {"unlabelled": 100, "labelled": 0}
-    manifest = read(study / "draw_0/synthetic/unlabelled_gan/manifest.json")
+    manifest = read_json(study / "draw_0/synthetic/unlabelled_gan/manifest.json")
     assert len(manifest["seen_hashes"]) == 100
     assert manifest["checkpoint_sha256"] == gan["checkpoint_sha256"]
     assert sum(manifest["count"].values()) == 16 * 4  # sixteen for each of two of both classes
@@ -105,7 +105,7 @@ def test_the_same_command_goes_on(study: Path, cache_home: Path) -> None:
     change(study / "draw_0/run.json", lambda record: record.update(status="running"))
     run_command(cache_home, "study", *STUDY, "study_dir=s", cwd=study.parent, check=True)
     assert arrays.read_bytes() == before
-    assert read(study / "draw_0/metrics.json")["gans"]["unlabelled"]["reused"]
+    assert read_json(study / "draw_0/metrics.json")["gans"]["unlabelled"]["reused"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import read, refused, settings_of
+from support import read_json, refused, settings_of
 
 from gan_aug.report.records import DECLARATION
 from gan_aug.settings.study import StudySettings
@@ -24,12 +24,12 @@ def study(folder: Path, metric: str = "auroc") -> StudySettings:
 def test_the_first_draw_declares_and_later_ones_change_nothing(tmp_path: Path) -> None:
     cfg = study(tmp_path)
     declare(cfg)
-    found = read(tmp_path / "declaration.json")
+    found = read_json(tmp_path / "declaration.json")
     assert found["endpoints"] == [one.model_dump() for one in cfg.study.endpoints]
     assert found["comparisons"] == [["classic_gan", "classic"]]
     assert found["question"] == ["gan", "real"]
     declare(study(tmp_path, "auprc"))
-    assert read(tmp_path / "declaration.json") == found
+    assert read_json(tmp_path / "declaration.json") == found
 
 
 def test_what_has_results_is_not_declared_afterwards(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_draws_that_start_at_once_declare_once(
     declare(cfg)
     assert looks == [False] * 2
     assert [path.name for path in tmp_path.iterdir()] == [DECLARATION]
-    assert read(tmp_path / DECLARATION)["question"] == ["gan", "real"]
+    assert read_json(tmp_path / DECLARATION)["question"] == ["gan", "real"]
 
 
 def test_an_endpoint_that_is_there_twice_is_refused() -> None:

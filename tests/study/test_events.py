@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_study import metrics_of
-from support import TINY_STUDY, read, run_command
+from support import TINY_STUDY, read_json, run_command
 from tensorboard_view import View
 
 STUDY = (
@@ -36,7 +36,7 @@ def test_every_fit_is_a_row_of_hparams(home: Path) -> None:
     rows = View(home / "s").hparams()
     assert rows.keys() == {f"{draw_of(lr)}/{a}_0" for lr in ("0.0001", "0.001") for a in ARMS}
     for lr in ("0.0001", "0.001"):
-        metrics = read(home / "s" / draw_of(lr) / "metrics.json")
+        metrics = read_json(home / "s" / draw_of(lr) / "metrics.json")
         for fit in metrics["fits"]:
             row = rows[f"{draw_of(lr)}/{fit['arm']}_0"]
             added = 10 if fit["arm"] in ("duplicate", "gan") else 0
@@ -57,7 +57,7 @@ def test_every_fit_is_a_row_of_hparams(home: Path) -> None:
 
 def test_a_fit_has_its_curve_and_its_confusion_matrix(home: Path) -> None:
     view = View(home / "s")
-    for fit in read(home / "s" / draw_of("0.001") / "metrics.json")["fits"]:
+    for fit in read_json(home / "s" / draw_of("0.001") / "metrics.json")["fits"]:
         run = f"{draw_of('0.001')}/{fit['arm']}_0"
         for tag, name in (("train/loss", "train_loss"), ("val/loss", "val_loss")):
             points = [(event.step, event.value) for event in view.runs[run].Scalars(tag)]
@@ -76,9 +76,9 @@ def test_a_draw_that_was_stopped_is_whole_and_has_nothing_twice(
 ) -> None:
     """Stopped between a fit's result and its events, with one more fit to do."""
     draw = home / "s" / draw_of("0.0001")
-    before, metrics = View(home / "s"), read(draw / "metrics.json")
+    before, metrics = View(home / "s"), read_json(draw / "metrics.json")
     (draw / "metrics.json").unlink()
-    (draw / "run.json").write_text(json.dumps(read(draw / "run.json") | {"status": "running"}))
+    (draw / "run.json").write_text(json.dumps(read_json(draw / "run.json") | {"status": "running"}))
     shutil.rmtree(draw / "duplicate_0")
     shutil.rmtree(draw / "gan_0")
     (draw / "fits" / "gan_0.json").unlink()
@@ -93,7 +93,7 @@ def test_a_draw_that_was_stopped_is_whole_and_has_nothing_twice(
     # The fit that was taken away had been kept for jobs of other conditions.
     own = ("seconds", "reused")
     without = [{k: v for k, v in f.items() if k not in own} for f in metrics["fits"]]
-    again = read(draw / "metrics.json")["fits"]
+    again = read_json(draw / "metrics.json")["fits"]
     assert [{k: v for k, v in f.items() if k not in own} for f in again] == without
 
 
@@ -102,5 +102,5 @@ def test_without_the_logger_there_are_no_events(home: Path, cache_home: Path) ->
     run_command(cache_home, "study", *STUDY, *own, cwd=home, check=True)
     assert not list((home / "none").rglob("*tfevents*"))
     assert not list((home / "gans").rglob("*tfevents*"))
-    fits = [read(home / s / draw_of("0.0001") / "metrics.json")["fits"] for s in ("none", "s")]
+    fits = [read_json(home / s / draw_of("0.0001") / "metrics.json")["fits"] for s in ("none", "s")]
     assert [f["predictions"] for f in fits[0]] == [f["predictions"] for f in fits[1]]

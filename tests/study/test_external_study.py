@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from fake_study import change, report_of
 from PIL import Image
-from support import TINY_CNN, TINY_STUDY, read, run_command, settled_study
+from support import TINY_CNN, TINY_STUDY, read_json, run_command, settled_study
 
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.study.gans import fit_of
@@ -64,7 +64,7 @@ def area(scores: Any, labels: Any) -> float:
 def test_every_fit_is_measured_on_it(study: Path) -> None:
     table = pl.read_csv(study / "s" / "results.csv")
     for draw in range(2):
-        metrics = read(study / "s" / f"draw_{draw}" / "metrics.json")
+        metrics = read_json(study / "s" / f"draw_{draw}" / "metrics.json")
         assert metrics["splits"]["nih"] == {"normal": N, "pneumonia": N}
         for fit in metrics["fits"]:
             with np.load(study / f"s/draw_{draw}/fits/{fit['arm']}_0.npz") as arrays:
@@ -75,7 +75,7 @@ def test_every_fit_is_measured_on_it(study: Path) -> None:
             right = ((logits > 0) == labels).mean()
             assert row["nih_accuracy"].item() == pytest.approx(right, abs=1e-6)
             assert fit["external_tests"].keys() == {"nih"}
-        record = read(study / "s" / f"draw_{draw}" / "run.json")["data"]
+        record = read_json(study / "s" / f"draw_{draw}" / "run.json")["data"]
         assert record["used"]["nih"] == {"normal": N, "pneumonia": N}
         assert record["external"]["nih"]["fingerprint"] == fit["external_tests"]["nih"]
     assert f"nih: {N} normal, {N} pneumonia" in (study / "stdout.txt").read_text()
@@ -134,7 +134,7 @@ def test_a_single_run_is_measured_on_it_too(study: Path, tmp_path: Path, command
     result = command(
         "train", *TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=r", EXTERNAL, check=True
     )
-    metrics = read(tmp_path / "r" / "metrics.json")
+    metrics = read_json(tmp_path / "r" / "metrics.json")
     measured = metrics["external"]["nih"]["at_0.5"]
     assert sum(measured[k] for k in ("tn", "fp", "fn", "tp")) == 2 * N
     assert "nih images" in result.stdout

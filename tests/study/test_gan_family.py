@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import TINY_DATA, TINY_QUALITY, TINY_STUDY, check_study, read, refused, settings_of
+from support import (
+    TINY_DATA,
+    TINY_QUALITY,
+    TINY_STUDY,
+    check_study,
+    read_json,
+    refused,
+    settings_of,
+)
 
 from gan_aug.data.prepare import load
 from gan_aug.data.settle import settle_training
@@ -30,7 +38,7 @@ def test_a_checkpoint_works_everywhere(model: str, command: Command, tmp_path: P
     command("train", *train, *short, "hydra.run.dir=run", check=True)
     checkpoint = "checkpoint=run/checkpoints/last.ckpt"
     command("generate", checkpoint, "count=12", "output_dir=set", "seed=3", check=True)
-    manifest = read(tmp_path / "set" / "manifest.json")
+    manifest = read_json(tmp_path / "set" / "manifest.json")
     expected = ["pneumonia"] if model == "pix2pix" else ["normal", "pneumonia"]
     assert manifest["count"] == dict.fromkeys(expected, 12)
     assert bool(manifest["sources"]) == (model != "cdcgan")
@@ -38,7 +46,7 @@ def test_a_checkpoint_works_everywhere(model: str, command: Command, tmp_path: P
     result = command(
         "evaluate", checkpoint, *TINY_QUALITY, use, "hydra.run.dir=evaluated", check=True
     )
-    classes = read(tmp_path / "evaluated" / "metrics.json")["classes"]
+    classes = read_json(tmp_path / "evaluated" / "metrics.json")["classes"]
     assert sorted(classes) == expected
     generated = classes["pneumonia"]["values"]["generated"]
     assert ("copying_source_pixel" in generated) == (model != "cdcgan")
@@ -60,7 +68,7 @@ def test_a_study_fits_a_gan_of_all_classes_once(
         *(f"~arms.{arm}" for arm in ("more_real", "classic", "oversample", "classic_gan")),
         "study.comparisons=[]", check=True,
     )  # fmt: skip
-    draw = read(tmp_path / "study" / "draw_0" / "metrics.json")
+    draw = read_json(tmp_path / "study" / "draw_0" / "metrics.json")
     checkpoints = {gan["checkpoint_sha256"] for gan in draw["gans"].values()}
     assert sorted(draw["gans"]) == ["normal", "pneumonia"]
     assert len(checkpoints) == 1
@@ -68,7 +76,7 @@ def test_a_study_fits_a_gan_of_all_classes_once(
     assert all(check["passed"] for check in draw["checks"] if check["rule"] == 1)
     generated = draw["quality"]["classes"]["normal"]["values"]["generated"]
     assert ("copying_source_pixel" in generated) == (model == "stargan")
-    assert read(tmp_path / "study" / "summary.json")["costs"]["gans"] == 1
+    assert read_json(tmp_path / "study" / "summary.json")["costs"]["gans"] == 1
 
 
 def test_a_class_that_a_pair_leaves_out_is_refused(cache_home: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import ORIGIN, TINY_STUDY, check_study, read, refused, run_command, settled_study
+from support import ORIGIN, TINY_STUDY, check_study, read_json, refused, run_command, settled_study
 
 from gan_aug.data.synthetic import Generated, write_set
 from gan_aug.report.records import GANFacts
@@ -56,7 +56,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
 
 
 def test_the_best_checkpoint_of_the_best_fit_gives_the_images(study: Path) -> None:
-    metrics = read(study / "s/draw_0/metrics.json")
+    metrics = read_json(study / "s/draw_0/metrics.json")
     gan = metrics["gans"]["pneumonia"]
     folders = [path.parent for path in (study / "g").glob("*/metrics.json")]
     assert len(folders) == 2
@@ -67,17 +67,17 @@ def test_the_best_checkpoint_of_the_best_fit_gives_the_images(study: Path) -> No
         curve = {int(row["batch"]): float(row["value"]) for row in rows}
         assert len(curve) == 4
         lowest[folder] = min(curve.values())
-        best = read(folder / "metrics.json")
+        best = read_json(folder / "metrics.json")
         assert best["best_score"] == pytest.approx(lowest[folder])
         assert curve[best["best_batches"]] == pytest.approx(lowest[folder])
-    assert any(read(folder / "metrics.json")["best_batches"] < 20 for folder in folders)
+    assert any(read_json(folder / "metrics.json")["best_batches"] < 20 for folder in folders)
     chosen = min(folders, key=lambda folder: lowest[folder])
     assert Path(gan["folder"]) == chosen.relative_to(study)
-    assert gan["chosen"] == read(chosen / "metrics.json")["best_batches"]
+    assert gan["chosen"] == read_json(chosen / "metrics.json")["best_batches"]
     assert gan["checkpoint_sha256"] == sha256_of(chosen / "checkpoints/best.ckpt")
-    manifest = read(study / "s/draw_0/synthetic/pneumonia_gan/manifest.json")
+    manifest = read_json(study / "s/draw_0/synthetic/pneumonia_gan/manifest.json")
     assert manifest["checkpoint_sha256"] == gan["checkpoint_sha256"]
-    seconds = [read(folder / "run.json")["seconds"] for folder in folders]
+    seconds = [read_json(folder / "run.json")["seconds"] for folder in folders]
     assert gan["seconds"] == pytest.approx(sum(seconds))
     assert all(check["passed"] for check in metrics["checks"] if check["rule"] in (1, 5))
 
@@ -87,14 +87,14 @@ def test_without_it_the_same_gan_is_another_file(study: Path, cache_home: Path) 
     arguments = (*STUDY, "quality.use=[kid]", "study_dir=last")
     run_command(cache_home, "study", *arguments, cwd=study, check=True)
     (folder,) = {path.parent for path in set((study / "g").glob("*/metrics.json")) - before}
-    gan = read(study / "last/draw_0/metrics.json")["gans"]["pneumonia"]
+    gan = read_json(study / "last/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["checkpoint_sha256"] == sha256_of(folder / "checkpoints/last.ckpt")
     assert gan["chosen"] is None
 
 
 def test_the_report_says_when_the_weights_were_taken(study: Path) -> None:
-    gan = read(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]
-    (row,) = read(study / "s/summary.json")["costs"]["by_condition"]
+    gan = read_json(study / "s/draw_0/metrics.json")["gans"]["pneumonia"]
+    (row,) = read_json(study / "s/summary.json")["costs"]["by_condition"]
     assert (row["gans"], row["batches"], row["chosen"]) == (1, 20, gan["chosen"])
     assert row["seconds"] == pytest.approx(gan["seconds"])
     page = (study / "s/report.html").read_text()
@@ -113,16 +113,16 @@ def test_a_replicate_is_another_gan_of_the_same_images(
         "quality.use=[kid]",
     )
     run_command(cache_home, "study", *STUDY, *more, "study_dir=s", cwd=tmp_path, check=True)
-    metrics = read(tmp_path / "s/draw_0/metrics.json")
+    metrics = read_json(tmp_path / "s/draw_0/metrics.json")
     assert list(metrics["gans"]) == ["pneumonia", "pneumonia, replicate 1"]
     sets = [
-        read(tmp_path / "s/draw_0/synthetic" / name / "manifest.json")
+        read_json(tmp_path / "s/draw_0/synthetic" / name / "manifest.json")
         for name in ("pneumonia_gan", "pneumonia_gan_1")
     ]
     assert sets[0]["checkpoint_sha256"] != sets[1]["checkpoint_sha256"]
     assert sets[0]["seen_hashes"] == sets[1]["seen_hashes"]
     assert [one["count"] for one in sets] == [{"pneumonia": 10}, {"pneumonia": 4}]
-    runs = [read(tmp_path / gan["folder"] / "run.json") for gan in metrics["gans"].values()]
+    runs = [read_json(tmp_path / gan["folder"] / "run.json") for gan in metrics["gans"].values()]
     configs = [run["config"] for run in runs]
     assert configs[0].pop("seed") != configs[1].pop("seed")
     assert configs[0] == configs[1]
@@ -161,7 +161,7 @@ def test_what_chooses_a_gan_may_not_change_and_the_rest_may(
     before = (tmp_path / "s/draw_0/metrics.json").read_text()
     changed = again("quality.use=[kid,fid]", "quality.metrics.ms_ssim.function.pairs=20")
     assert changed.returncode == 0, changed.stderr
-    after = read(tmp_path / "s/draw_0/metrics.json")
+    after = read_json(tmp_path / "s/draw_0/metrics.json")
     assert after["gans"]["pneumonia"]["checkpoint_sha256"] in before
     assert "fid" in after["quality"]["good"]
 
@@ -203,7 +203,7 @@ def test_a_gan_that_diverges_later_keeps_what_was_chosen(
     assert late.returncode == 0, late.stderr
     assert "training diverged" in late.stderr
     assert "the checkpoint that was best by kid before is taken" in late.stderr
-    gan = read(tmp_path / "s/draw_0/metrics.json")["gans"]["pneumonia"]
+    gan = read_json(tmp_path / "s/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["diverged"]
     assert gan["chosen"] in (5, 10)
     assert 12 < gan["batches"] <= 20

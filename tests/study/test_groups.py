@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FP32, check_study, read, refused, settings_of, settled_study, write_image
+from support import FP32, check_study, read_json, refused, settings_of, settled_study, write_image
 
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.study.groups import groups_to_keep, settle_groups
@@ -119,7 +119,7 @@ def test_columns_of_a_table_reach_the_report(
     run = ("study", *study(root, ENDPOINTS.format(DECLARED), "study_dir=s"))
     command(*run, "study.subgroups=[view]", check=True)
     metrics = tmp_path / "s" / "draw_0" / "metrics.json"
-    result = read(metrics)
+    result = read_json(metrics)
     _, splits = settled_study(cache_home, *run[1:])
     assert result["groups"].keys() == {"internal", "test"}
     for split, groups in result["groups"].items():
@@ -132,9 +132,9 @@ def test_columns_of_a_table_reach_the_report(
     fits = {path: path.read_bytes() for path in metrics.parent.glob("fits/*.json")}
     command(*run, "study.subgroups=[view,code]", check=True)
     assert {path: path.read_bytes() for path in fits} == fits
-    assert read(metrics)["groups"]["test"].keys() == {"view", "code", "sex"}
+    assert read_json(metrics)["groups"]["test"].keys() == {"view", "code", "sex"}
     command("report", "study_dir=s", check=True)
-    rows = read(tmp_path / "s" / "summary.json")["subgroups"]["rows"]
+    rows = read_json(tmp_path / "s" / "summary.json")["subgroups"]["rows"]
     found = {(one["split"], one["column"], one["name"]) for one in rows}
     assert {("test", "sex", "M"), ("internal", "view", "AP"), ("test", "code", "1")} <= found
     page = (tmp_path / "s" / "report.html").read_text()

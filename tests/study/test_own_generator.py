@@ -17,7 +17,7 @@ from support import (
     TINY_QUALITY,
     TINY_STUDY,
     check_study,
-    read,
+    read_json,
     settings_of,
     settled_study,
     write_image,
@@ -102,7 +102,7 @@ def test_it_sees_its_draw_alone(command: Command, tmp_path: Path, cache_home: Pa
     command("study", *STUDY, "study_dir=one", check=True)
     (fit,) = refits(tmp_path)
     assert fit["saw"] == training_images(*STUDY, f"data.cache_dir={cache_home / 'gan_aug'}")
-    draw = read(tmp_path / "one" / "draw_0" / "metrics.json")
+    draw = read_json(tmp_path / "one" / "draw_0" / "metrics.json")
     assert draw["arms"]["gan"]["added"] == {"normal": 10, "pneumonia": 10}
     assert draw["arms"]["gan"]["title"] == "real images + Spy images"
     assert all(check["passed"] for check in draw["checks"] if check["rule"] == 1)
@@ -119,7 +119,7 @@ def test_it_is_fitted_once_until_its_file_changes(command: Command, tmp_path: Pa
     draws = []
     for study in ("one", "two"):
         command("study", *STUDY, f"study_dir={study}", check=True)
-        draws.append(read(tmp_path / study / "draw_0" / "metrics.json"))
+        draws.append(read_json(tmp_path / study / "draw_0" / "metrics.json"))
     assert len(refits(tmp_path)) == 1
     assert [draw["gans"]["normal"]["reused"] for draw in draws] == [False, True]
     for one, two in zip(*(draw["fits"] for draw in draws), strict=True):
@@ -171,11 +171,11 @@ def test_its_images_are_read_while_nobody_writes_them(
     """A job that needs more writes the set anew, while others that had enough read it."""
     locked = []
 
-    def read(folder: Path) -> Any:
+    def read_json(folder: Path) -> Any:
         locked.append(folder.with_name("key.lease").exists())
         raise GanAugError("enough")
 
-    monkeypatch.setattr(gans, "read_set", lambda folder, *_: read(folder.parent))
+    monkeypatch.setattr(gans, "read_set", lambda folder, *_: read_json(folder.parent))
     fit = gans.fit_of(*settled_study(cache_home, *STUDY), "normal")
     fit.folder = tmp_path / "key"
     with pytest.raises(GanAugError, match="enough"):
@@ -197,11 +197,11 @@ def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
     assert len(after) == 70
     assert {name: after[name] for name in before} == before
     assert len(refits(tmp_path)) == 2
-    draw = read(tmp_path / "two" / "draw_0" / "metrics.json")
+    draw = read_json(tmp_path / "two" / "draw_0" / "metrics.json")
     generated = draw["quality"]["classes"]["normal"]["values"]["generated"]
     assert "kid" in generated
     assert "membership_auc" not in generated  # it has no discriminator
-    one = read(tmp_path / "one" / "draw_0" / "metrics.json")["gans"]["normal"]
+    one = read_json(tmp_path / "one" / "draw_0" / "metrics.json")["gans"]["normal"]
     assert one["checkpoint_sha256"] == draw["gans"]["normal"]["checkpoint_sha256"]
 
     assert "does not make the same" not in more.stderr
@@ -217,7 +217,7 @@ def test_more_images_are_further_ones(command: Command, tmp_path: Path) -> None:
 def test_a_replicate_may_add_fewer_images(command: Command, tmp_path: Path) -> None:
     fewer = ("arms.again.added.replicate=1", "arms.again.added.count=4")
     command("study", *STUDY, "+arm@arms.again=gan", *fewer, "study_dir=one", check=True)
-    arms = read(tmp_path / "one" / "draw_0" / "metrics.json")["arms"]
+    arms = read_json(tmp_path / "one" / "draw_0" / "metrics.json")["arms"]
     assert arms["again"]["added"] == {"normal": 4, "pneumonia": 4}
 
 
@@ -236,7 +236,7 @@ def test_train_makes_a_set_that_other_commands_take(command: Command, tmp_path: 
     command("train", *data, *own, "hydra.run.dir=run", check=True)
     command("train", *data, *own, "hydra.run.dir=run", check=True)
     assert len(refits(tmp_path)) == 1
-    manifest = read(tmp_path / "run" / "synthetic" / "manifest.json")
+    manifest = read_json(tmp_path / "run" / "synthetic" / "manifest.json")
     assert manifest["count"] == {"normal": 12, "pneumonia": 12}
     command(
         "evaluate", "synthetic.dir=run/synthetic", *TINY_QUALITY, "quality.use=[kid]",
@@ -264,7 +264,7 @@ def test_the_page_of_docs_says_what_works(command: Command, tmp_path: Path) -> N
     (tmp_path / example[1]).write_text(example[2])
     typed = shlex.split(printed[1].replace("\\\n", " "))
     command(typed[2].removeprefix("gan_aug."), *typed[3:], check=True)
-    draw = read(tmp_path / "runs/study/own_phantom/draw_0/metrics.json")
+    draw = read_json(tmp_path / "runs/study/own_phantom/draw_0/metrics.json")
     assert draw["method"]["generator"] == "PCAGenerator"
     assert draw["arms"]["gan"]["added"]["normal"] == draw["arms"]["duplicate"]["added"]["normal"]
 

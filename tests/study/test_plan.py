@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fake_study import ENDPOINT, change, write_study
 from omegaconf import OmegaConf
-from support import TINY_STUDY, read, settings_of
+from support import TINY_STUDY, read_json, settings_of
 
 from gan_aug.report.power import lines_on_power
 from gan_aug.report.statistics import draws_needed
@@ -188,7 +188,7 @@ def test_what_was_planned_is_what_is_done(tmp_path: Path, command: Command) -> N
     command("study", *sweep, "plan=true", check=True)
     command("study", *sweep, check=True)
     for job in plan.jobs:
-        result = read(tmp_path / "s" / job.settings.study.folder / "metrics.json")
+        result = read_json(tmp_path / "s" / job.settings.study.folder / "metrics.json")
         new = [fit for fit in result["fits"] if not fit.get("reused")]
         assert len(new) == len(job.fits)
         assert len(result["fits"]) == len(job.fits) + job.fits_there

@@ -12,7 +12,7 @@ from support import (
     FP32,
     TINY_DATA,
     check_study,
-    read,
+    read_json,
     refused,
     run_command,
     settings_of,
@@ -78,7 +78,7 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
     result = command(
         "study", *TINY, "study.ruler=[5,20,30]", "study_dir=s", "study.repeats=1", check=True
     )
-    metrics = read(tmp_path / "s/draw_0/metrics.json")
+    metrics = read_json(tmp_path / "s/draw_0/metrics.json")
     assert metrics["ruler"] == {
         "arms": {"ruler_5": 5, "ruler_20": 20, "ruler_30": 30},
         "classes": ["normal", "pneumonia"],
@@ -90,7 +90,7 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
     assert used["ruler_30"]["added"]["images"] == {"normal": 10, "pneumonia": 10}
     (fourth,) = [check for check in metrics["checks"] if check["rule"] == 4]
     assert fourth["passed"], fourth["detail"]
-    summary = read(tmp_path / "s/summary.json")
+    summary = read_json(tmp_path / "s/summary.json")
     assert {m["metric"] for m in summary["worth"]} == {"accuracy", "auroc"}
     assert set(summary["worth"][0]["arms"]) == {"real", "more_real", "duplicate"}
 
@@ -150,7 +150,7 @@ def test_planted_images_are_worth_their_number_and_copies_none(
         "arms.copied.added.dir=copied/draw_${draw}", "arms.copied.added.seen=draw",
     )  # fmt: skip
     run_command(cache_home, "study", *arguments, cwd=tmp_path, check=True)
-    summary = read(tmp_path / "s/summary.json")
+    summary = read_json(tmp_path / "s/summary.json")
     for measure in summary["worth"]:
         assert measure["sensitivity"]["interval"][0] > 0
         rates = {arm: measure["arms"][arm]["rate"] for arm in measure["arms"]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY_STUDY, read, run_command
+from support import TINY_STUDY, read_json, run_command
 
 from gan_aug.report.read import read_study
 from gan_aug.report.summary import summarise
@@ -68,13 +68,13 @@ def test_a_shared_fit_is_the_one_that_the_job_would_have_done(study: Path) -> No
             fits = study / name / "b_8" / "fits"
             with np.load(fits / f"{arm}_0.npz") as arrays:
                 both.append(dict(arrays))
-            both[-1] |= {"curve": read(fits / f"{arm}_0.json")["curve"]}
+            both[-1] |= {"curve": read_json(fits / f"{arm}_0.json")["curve"]}
         for key, value in both[0].items():
             np.testing.assert_array_equal(value, both[1][key])
 
 
 def test_the_report_counts_the_time_of_a_shared_fit_once(study: Path) -> None:
-    costs = read(study / "s" / "summary.json")["costs"]
+    costs = read_json(study / "s" / "summary.json")["costs"]
     seconds = [
         fit.seconds
         for job in read_study(study / "s").jobs
@@ -124,7 +124,7 @@ def test_an_arm_of_the_ruler_that_is_the_draw_itself_is_its_arm_real(
     )
     assert [size for size in (10, 20, 30) if f"ruler_{size} 0: {SHARED}" in printed] == [20]
     fits = tmp_path / "s" / "b_6" / "fits"
-    assert read(fits / "ruler_20_0.json")["arm"] == "ruler_20"
+    assert read_json(fits / "ruler_20_0.json")["arm"] == "ruler_20"
     assert (fits / "ruler_20_0.npz").read_bytes() == (fits / "real_0.npz").read_bytes()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from support import TINY_STUDY, read, refused, run_command, settings_of
+from support import TINY_STUDY, read_json, refused, run_command, settings_of
 
 from gan_aug.arms.check import check_arms
 from gan_aug.report.read import read_study
@@ -46,7 +46,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
 
 
 def result_of(study: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read(study / "draw_0" / "metrics.json")
+    found: dict[str, Any] = read_json(study / "draw_0" / "metrics.json")
     return found
 
 
@@ -86,7 +86,7 @@ def test_the_last_weights_are_measured_beside_them(studies: Path) -> None:
 
 
 def test_the_report_shows_both(studies: Path) -> None:
-    summary = read(studies / "chosen" / "summary.json")
+    summary = read_json(studies / "chosen" / "summary.json")
     with (studies / "chosen" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     fits = result_of(studies / "chosen")["fits"]

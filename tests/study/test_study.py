@@ -20,7 +20,7 @@ from support import (
     ROOT,
     TINY_STUDY,
     check_study,
-    read,
+    read_json,
     refused,
     run_command,
     settings_of,
@@ -63,7 +63,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
 
 def test_a_draw_holds_every_arm(study: Path) -> None:
     for draw in (0, 1):
-        metrics = read(study / "s" / f"draw_{draw}" / "metrics.json")
+        metrics = read_json(study / "s" / f"draw_{draw}" / "metrics.json")
         assert list(metrics["arms"]) == ARMS
         fits = {(f["arm"], f["repeat"]) for f in metrics["fits"]}
         assert fits == {(arm, repeat) for arm in ARMS for repeat in (0, 1)}
@@ -81,12 +81,12 @@ def test_a_draw_holds_every_arm(study: Path) -> None:
                 measured = metrics_of(study / "s" / f"draw_{draw}", fit).splits[split]["at_0.5"]
                 counts = [measured[k] for k in ("tn", "fp", "fn", "tp")]
                 assert sum(counts) == sum(metrics["splits"][split].values())
-    seen = [read(study / f"s/draw_{d}/metrics.json")["gans"]["pneumonia"] for d in (0, 1)]
+    seen = [read_json(study / f"s/draw_{d}/metrics.json")["gans"]["pneumonia"] for d in (0, 1)]
     assert seen[0]["checkpoint_sha256"] != seen[1]["checkpoint_sha256"]
 
 
 def test_the_gans_of_every_draw_are_measured_by_one_classifier(study: Path) -> None:
-    found = [read(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
+    found = [read_json(study / "s" / f"draw_{draw}" / "metrics.json")["quality"] for draw in (0, 1)]
     assert found[0]["extractor"] == found[1]["extractor"]
     assert len(list((study / "runs" / "reference").glob("*.safetensors"))) == 1
     for quality in found:
@@ -119,7 +119,7 @@ def test_quality_takes_what_images_there_are(study: Path, command: Command, tmp_
     shutil.copytree(study, tmp_path, dirs_exist_ok=True)
     only = ("quality.use=[kid]", "quality.count=1000", "study_dir=s")
     result = command("study", *STUDY, *only, check=True)
-    metrics = read(tmp_path / "s" / "draw_0" / "metrics.json")
+    metrics = read_json(tmp_path / "s" / "draw_0" / "metrics.json")
     images = metrics["quality"]["classes"]["pneumonia"]["images"]
     n = images["measured"]
     assert 10 < n < 200
@@ -138,15 +138,15 @@ def test_quality_may_change_on_a_finished_draw(
     shutil.copytree(study / "s" / "draw_0", tmp_path / "s" / "draw_0")
     draw = tmp_path / "s" / "draw_0"
     fits = {path: path.stat().st_mtime_ns for path in (draw / "fits").iterdir()}
-    before = read(draw / "metrics.json")
+    before = read_json(draw / "metrics.json")
     bad = "quality.classifier.lr=-1"
     command("study", *STUDY, "study_dir=s", bad, refused=bad)
-    assert read(draw / "run.json")["status"] == "finished"
-    assert read(draw / "metrics.json") == before
+    assert read_json(draw / "run.json")["status"] == "finished"
+    assert read_json(draw / "metrics.json") == before
     again = ("study_dir=s", "quality.use=[ms_ssim]", "study.comparisons=[[gan,classic]]")
     result = command("study", *STUDY, *again, check=True)
     assert "opened again for quality.use, study.comparisons" in result.stdout
-    after = read(draw / "metrics.json")
+    after = read_json(draw / "metrics.json")
     assert list(after["quality"]["good"]) == ["ms_ssim"]
     assert after["comparisons"] == [["gan", "classic"]]
     assert after["fits"] == before["fits"]
@@ -196,7 +196,7 @@ def test_a_study_of_other_images_is_not_mistaken_for_this_one(
         result = command("study", *STUDY, "study_dir=s", f"draw={draw}", refused=said)
         assert "warning: no report: s/draw_1: was run on other data" in result.stderr
     assert not (tmp_path / "runs" / "gans").exists()
-    kept = read(tmp_path / "s" / "draw_0" / "run.json")
+    kept = read_json(tmp_path / "s" / "draw_0" / "run.json")
     assert (kept["status"], kept["data"]["fingerprint"]) == ("finished", "f00d")
 
 
@@ -231,7 +231,7 @@ def test_what_was_damaged_is_made_again(
         whole = study / "s" / "draw_0" / path.relative_to(draw)
         assert whole.read_bytes() == path.read_bytes()
     assert not list((draw / "synthetic").glob(".*"))
-    assert read(draw / "run.json")["status"] == "finished"
+    assert read_json(draw / "run.json")["status"] == "finished"
 
 
 def test_a_report_of_tomorrow_is_written_again(
@@ -261,7 +261,7 @@ def test_sigterm_between_fits_is_recorded(tmp_path: Path, cache_home: Path) -> N
     assert process.returncode == 143
     (line,) = [x for x in errors.splitlines() if "first use" not in x]
     assert line.startswith("error: stopped by SIGTERM; repeat the command to go on (see docs: ")
-    assert read(tmp_path / "s/draw_0/run.json")["status"] == "interrupted"
+    assert read_json(tmp_path / "s/draw_0/run.json")["status"] == "interrupted"
 
 
 @pytest.mark.slow
@@ -272,13 +272,13 @@ def test_two_identical_multiruns_share_the_draws(tmp_path: Path, cache_home: Pat
         _, errors = job.communicate(timeout=400)
         assert job.returncode == 0, errors
         assert "error" not in errors.lower()
-    statuses = [read(tmp_path / f"s/draw_{d}/run.json")["status"] for d in range(3)]
+    statuses = [read_json(tmp_path / f"s/draw_{d}/run.json")["status"] for d in range(3)]
     assert statuses == ["finished"] * 3
     assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * len(ARMS)
 
 
 def test_what_an_arm_used_is_counted_while_it_trains(study: Path) -> None:
-    metrics = read(study / "s" / "draw_0" / "metrics.json")
+    metrics = read_json(study / "s" / "draw_0" / "metrics.json")
     for fit in metrics["fits"]:
         used = fit["used"]
         assert used["real"]["images"] == {"normal": 40, "pneumonia": 36}
@@ -302,7 +302,7 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
 
     change(draw / "fits" / "gan_1.json", unused)
     command("study", *STUDY, "study_dir=s", check=True)
-    broken = [c for c in read(draw / "metrics.json")["checks"] if not c["passed"]]
+    broken = [c for c in read_json(draw / "metrics.json")["checks"] if not c["passed"]]
     assert [c["rule"] for c in broken] == [4]
     assert "gan used {'normal': 0, 'pneumonia': 0} added images of" in broken[0]["detail"]
 
@@ -333,14 +333,16 @@ def test_the_protocol_on_phantoms_as_a_new_user_types_it(command: Command, tmp_p
         check=True,
     )  # fmt: skip
     folder = tmp_path / "runs" / "study" / "seed_protocol_phantom"
-    assert read(folder / "draw_0" / "run.json")["status"] == "finished"
-    images = read(folder / "draw_0" / "metrics.json")["quality"]["classes"]["pneumonia"]["images"]
+    assert read_json(folder / "draw_0" / "run.json")["status"] == "finished"
+    images = read_json(folder / "draw_0" / "metrics.json")["quality"]["classes"]["pneumonia"][
+        "images"
+    ]
     assert f"N = {images['measured']}" in result.stderr
 
 
 def test_metrics_follow_from_the_kept_predictions(study: Path) -> None:
     folder = study / "s" / "draw_0"
-    for fit in read(folder / "metrics.json")["fits"]:
+    for fit in read_json(folder / "metrics.json")["fits"]:
         arrays = np.load(folder / "fits" / f"{fit['arm']}_{fit['repeat']}.npz")
         called = arrays["test_logits"] > 0  # of the second of two classes
         assert metrics_of(folder, fit).value("test", "accuracy") == pytest.approx(
@@ -369,7 +371,7 @@ def test_finished_draws_are_skipped_and_the_others_done(
     result = command("study", "-m", *STUDY, "draw=0,1,2", "study_dir=s", check=True)
     assert result.stdout.count("skipped, finished before") == 2
     assert (tmp_path / "s/draw_0/metrics.json").stat().st_mtime_ns == before
-    assert read(tmp_path / "s/draw_2/run.json")["status"] == "finished"
+    assert read_json(tmp_path / "s/draw_2/run.json")["status"] == "finished"
     assert len((tmp_path / "s/results.csv").read_text().splitlines()) == 1 + 3 * 2 * len(ARMS)
     result = command("study", "-m", *STUDY, "draw=0", "study.steps=7", "study_dir=s")
     assert "finished before, refused now" in result.stdout
@@ -385,11 +387,11 @@ def test_a_gan_is_found_again_by_another_study(
     # Other classifier settings and other normal images leave the pneumonia GAN what it was.
     again = ("classifier.lr=1e-4", "study.repeats=1", "study_dir=other", "data.subset.normal=30")
     command("study", *STUDY, *again, check=True)
-    gan = read(tmp_path / "other/draw_0/metrics.json")["gans"]["pneumonia"]
+    gan = read_json(tmp_path / "other/draw_0/metrics.json")["gans"]["pneumonia"]
     assert gan["reused"]
     assert len(list((tmp_path / "runs" / "gans").glob("*/run.json"))) == 2
     command("study", *STUDY, "study_dir=third", "model.lr_g=1e-3", "study.repeats=1", check=True)
-    assert not read(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
+    assert not read_json(tmp_path / "third/draw_0/metrics.json")["gans"]["pneumonia"]["reused"]
 
 
 def test_curves_of_a_gan_change_nothing_but_its_records(
@@ -399,7 +401,7 @@ def test_curves_of_a_gan_change_nothing_but_its_records(
     command("study", *STUDY, *ONE_GAN, *curves, "study_dir=s", check=True)
     rows, images = [], []
     for folder in (tmp_path, study):
-        gan = read(folder / "s/draw_0/metrics.json")["gans"]["pneumonia"]
+        gan = read_json(folder / "s/draw_0/metrics.json")["gans"]["pneumonia"]
         assert not gan["reused"]
         rows.append((folder / gan["folder"] / "metrics.csv").read_text())
         images.append((folder / "s/draw_0/grids/synthetic_pneumonia.png").read_bytes())
@@ -417,7 +419,9 @@ def test_two_jobs_at_once_fit_a_gan_once(tmp_path: Path, cache_home: Path) -> No
     ]  # fmt: skip
     for job in jobs:
         assert job.wait(timeout=300) == 0, job.communicate()[1]
-    gans = [read(tmp_path / name / "draw_0/metrics.json")["gans"]["pneumonia"] for name in "ab"]
+    gans = [
+        read_json(tmp_path / name / "draw_0/metrics.json")["gans"]["pneumonia"] for name in "ab"
+    ]
     assert sorted(gan["reused"] for gan in gans) == [False, True]
     assert gans[0]["checkpoint_sha256"] == gans[1]["checkpoint_sha256"]
 
@@ -465,9 +469,9 @@ def another_data_set(home: Path) -> None:
 
 
 def another_checkpoint(home: Path) -> None:
-    wanted = read(home / "s/draw_0/synthetic/pneumonia_gan/manifest.json")["checkpoint_sha256"]
+    wanted = read_json(home / "s/draw_0/synthetic/pneumonia_gan/manifest.json")["checkpoint_sha256"]
     for folder in (home / "runs" / "gans").glob("*/"):
-        if read(folder / "metrics.json")["checkpoint_sha256"] == wanted:
+        if read_json(folder / "metrics.json")["checkpoint_sha256"] == wanted:
             damage(folder / "checkpoints" / "generator.safetensors")
 
 
@@ -499,7 +503,7 @@ def test_what_was_changed_since_is_refused(
     spoil(tmp_path)
     result = command("study", *STUDY, "study_dir=s", refused=part)
     assert len(result.stderr.splitlines()) == 1
-    assert read(draw / "run.json")["status"] == "failed"
+    assert read_json(draw / "run.json")["status"] == "failed"
 
 
 def test_a_finished_draw_of_another_machine_is_skipped(
@@ -617,7 +621,7 @@ def test_a_half_fitted_gan_is_gone_on_with_whatever_its_checkpoints_say(
         change(path, lambda record: record.update(status="interrupted"))
         change(path, lambda r: r["config"]["callbacks"]["checkpoint"].update(every_n_seconds=7))
     command("study", *STUDY, "study_dir=s", check=True)
-    found = [read(path)["status"] for path in (tmp_path / "runs" / "gans").glob("*/run.json")]
+    found = [read_json(path)["status"] for path in (tmp_path / "runs" / "gans").glob("*/run.json")]
     assert sorted(found) == ["finished", "interrupted"]  # the other draw's is not wanted
 
 
@@ -631,7 +635,7 @@ def test_the_filter_keeps_what_it_says(study: Path, command: Command, tmp_path: 
         "study", *arguments, "arms.gan.added.filter.min_distance=0.01",
         "arms.gan.added.filter.min_confidence=0.01", check=True,
     )  # fmt: skip
-    assert read(tmp_path / "s/draw_0/metrics.json")["arms"]["gan"]["added"]["pneumonia"] == 10
+    assert read_json(tmp_path / "s/draw_0/metrics.json")["arms"]["gan"]["added"]["pneumonia"] == 10
 
 
 @pytest.mark.parametrize(
@@ -728,7 +732,7 @@ def test_a_draw_of_real_xrays(real_xrays: Path, command: Command, tmp_path: Path
         check=True,
     )  # fmt: skip
     folder = tmp_path / "runs" / "study" / "seed_protocol_chest_xray"
-    metrics = read(folder / "draw_0" / "metrics.json")
+    metrics = read_json(folder / "draw_0" / "metrics.json")
     assert metrics["splits"]["test"] == {"normal": 204, "pneumonia": 360}
     assert metrics["splits"]["internal"] == {"normal": 100, "pneumonia": 100}
     fits = {f["arm"]: metrics_of(folder / "draw_0", f) for f in metrics["fits"]}
@@ -737,5 +741,5 @@ def test_a_draw_of_real_xrays(real_xrays: Path, command: Command, tmp_path: Path
     assert 0.7 < accuracy["real"] < 0.9
     assert 0.75 < accuracy["classic"] < 0.95
     assert all(check["passed"] for check in metrics["checks"])
-    answer = read(folder / "summary.json")["answer"]
+    answer = read_json(folder / "summary.json")["answer"]
     assert "too few draws to answer" in answer["verdicts"][0]

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import TINY_STUDY, read, run_command, start, wait_for
+from support import TINY_STUDY, read_json, run_command, start, wait_for
 
 pytestmark = pytest.mark.slow
 OWN = ("data.subset", "study.count", "study.steps")
@@ -30,7 +30,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, cache_home: Path) -> Path:
 
 
 def test_every_arm_of_every_condition_is_reported(study: Path) -> None:
-    summary = read(study / "summary.json")
+    summary = read_json(study / "summary.json")
     conditions = [{"per_class": n, "model": m} for n in (10, 20) for m in ("cyclegan", "dcgan")]
     blocks = summary["splits"]["internal"]["auroc"]
     assert [block["condition"] for block in blocks] == conditions
@@ -53,7 +53,7 @@ def test_both_gans_share_what_has_none(study: Path) -> None:
     for size in (10, 20):
         own = []
         for model in ("dcgan", "cyclegan"):
-            metrics = read(study / f"per_class_{size}/{model}/draw_0/metrics.json")
+            metrics = read_json(study / f"per_class_{size}/{model}/draw_0/metrics.json")
             fits = {fit["arm"]: fit for fit in metrics["fits"]}
             own.append({arm for arm, fit in fits.items() if not fit.get("reused")})
         assert of_gans < own[0]
