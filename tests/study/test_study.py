@@ -311,7 +311,9 @@ def test_an_arm_that_uses_less_than_it_says_breaks_rule_4(
 @pytest.mark.parametrize("name", [name for name in STUDIES if name != "external"])
 def test_every_study_runs_on_phantoms_as_typed(name: str, cache_home: Path) -> None:
     """Up to the first fit, with the images it would really have."""
-    settled, splits = settled_study(cache_home, f"+study={name}", "data=phantom")
+    # 1,000 of each class: the most that a study of the X-rays wants is 400 + 300 further ones.
+    more = "data.source.train_per_class=1000"
+    settled, splits = settled_study(cache_home, f"+study={name}", "data=phantom", more)
     settled = settle_precision(settled, [])
     check_settled_arms(settled, splits)
     measured = DrawQuality(DrawImages(settled, splits, Path("unused")), [])
