@@ -581,3 +581,4 @@ def test_what_is_waited_for_is_said(
 def test_a_run_whose_folder_is_gone_is_not_waited_for(tmp_path: Path) -> None:
     """Who waits for another process's draw writes a report of the others."""
     wait_until_free(tmp_path / "draw_0")
+    assert not list(tmp_path.iterdir())

@@ -47,8 +47,15 @@ class Space:
 
     def suggest(self, trial: Trial) -> None:
         """Give a trial the values that it lacks; ValueError where it has one of another kind."""
+        from optuna.distributions import CategoricalDistribution, IntDistribution
+
         for key, kind in self.searched.items():
-            trial._suggest(key, kind)
+            if isinstance(kind, CategoricalDistribution):
+                trial.suggest_categorical(key, kind.choices)
+            elif isinstance(kind, IntDistribution):
+                trial.suggest_int(key, kind.low, kind.high, step=kind.step, log=kind.log)
+            else:
+                trial.suggest_float(key, kind.low, kind.high, log=kind.log)
 
     def example(self) -> list[str]:
         """Return the overrides of a job at an edge of the space, to compose before any starts."""
