@@ -10,7 +10,8 @@ from job_files import LONG_AGO, submit, work_in, write_progress, write_run
 from rich.console import Console
 
 from gan_aug.jobs.follow import Follower
-from gan_aug.jobs.show import ROWS, exit_code, line, page, show
+from gan_aug.jobs.show import ROWS, exit_code, line, page, show, watching
+from gan_aug.jobs.submission import Submission
 
 
 def shown(root: Path, rows: int = ROWS, width: int = 200) -> str:
@@ -66,6 +67,23 @@ def test_a_line_for_a_log(sweep: Path) -> None:
         f"{sweep}: 6 jobs: 1 waiting, 1 running, 1 done, 1 failed, 1 stopped, 1 killed; "
         "about 40 min left (a job takes 25 min, the median)"
     )
+
+
+def test_a_job_that_is_refused_now_is_not_told_as_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It gets its old record back; one that is done once more has taken longer."""
+    write_run(tmp_path / "draw_0", seconds=60)
+    write_run(tmp_path / "draw_1", seconds=60)
+    submission = Submission.load(submit(tmp_path, "draw_0", "draw_1"))
+    with watching(tmp_path, submission.jobs) as tell:
+        for status, seconds in (("running", (60, 60)), ("finished", (60, 120))):
+            for k in (0, 1):
+                write_run(tmp_path / f"draw_{k}", status, seconds=seconds[k])
+                work_in(tmp_path / f"draw_{k}")
+            tell()
+    told = [said.split(" (")[0] for said in capsys.readouterr().out.splitlines()]
+    assert told == ["draw_0: running", "draw_1: running", "draw_1: done after 2 min"]
 
 
 def test_exit_codes(tmp_path: Path) -> None:

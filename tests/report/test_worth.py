@@ -158,11 +158,19 @@ def test_the_figure_says_why_it_cannot_tell(sound: Shared, flat: Shared, few: Sh
     assert notes(measures(flat[0])) == {
         own, "cannot tell: not shown to rise with more real images"
     }  # fmt: skip
-    assert notes(measures(few[0])) == {own, "too few draws to tell"}
+    assert notes(measures(few[0])) == {own, "4 draws are too few to tell; 6 are the fewest"}
     (of_accuracy, *others) = measures(sound[0])
     written = notes([of_accuracy, *others])
     assert {own, of_accuracy.arms["gan"].worth} < written
     assert not any("tell" in note for note in written)
+
+
+def test_with_few_draws_an_arm_beyond_the_ruler_is_still_drawn(tmp_path: Path) -> None:
+    found = measures(write_study(tmp_path, BASE | {"gan": -0.1} | STEPS, draws=4))
+    figure = ruler_figure(found, {arm: arm for arm in (*BASE, "gan")})
+    assert figure is not None
+    arrows = [line for line in figure.axes[2].lines if line.get_marker() == "<"]
+    assert [tuple(line.get_xdata()) for line in arrows] == [(25,)]
 
 
 def test_with_few_draws_nothing_is_claimed(few: Shared) -> None:

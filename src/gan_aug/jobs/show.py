@@ -69,13 +69,18 @@ def show(follower: Follower, refresh_seconds: float | None) -> list[Sweep]:
 def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
     """Give a function that shows how jobs stand while they run; it is to be called every so often.
 
-    On a terminal it is a table of all, elsewhere a line each time that one of `jobs` goes on.
+    On a terminal it is a table of all, elsewhere a line each time that one of `jobs` goes on. No
+    line tells of one that was done before, and is now refused for other settings.
     """
     follower, terminal, warned = Follower(sweep), console(), False
     shown: dict[str, str] = {job.folder: State.WAITING for job in jobs}
+    done_before: list[Followed] | None = None
 
     def tell() -> None:
+        nonlocal done_before
         sweeps = follower.look()
+        if done_before is None:
+            done_before = [j for one in sweeps for j in one.jobs if j.state is State.DONE]
         if live is not None:
             live.update(live_page(sweeps, terminal.height), refresh=True)
             return
@@ -83,7 +88,8 @@ def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
             for job in multirun.jobs:
                 if shown.get(job.folder, job.state) != job.state:
                     shown[job.folder] = job.state
-                    print(f"{what_happened(job)} ({line(multirun)})", flush=True)
+                    if job not in done_before:
+                        print(f"{what_happened(job)} ({line(multirun)})", flush=True)
 
     def safely() -> None:  # it never ends the jobs: what it reads may be anybody's
         nonlocal warned
@@ -96,6 +102,7 @@ def watching(sweep: Path, jobs: Iterable[Job]) -> Iterator[Callable[[], None]]:
 
     on_terminal = Live(console=terminal, auto_refresh=False) if terminal.is_terminal else None
     with on_terminal or nullcontext() as live:
+        safely()
         yield safely
         safely()
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan_aug.report.drawing import canvas, palette, tidy
+from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.worth import Measure
 
 COLUMNS, MOST = 2, 8
@@ -62,7 +63,8 @@ def _draw_curve(axes: Axes, measure: Measure) -> None:
     if not measure.sensitivity.seen:
         few = measure.sensitivity.interval is None
         blind = "cannot tell: not shown to rise with more real images"
-        notes.append("too few draws to tell" if few else blind)
+        too_few = f"{measure.draws} draws are too few to tell; {LEAST_DRAWS} are the fewest"
+        notes.append(too_few if few else blind)
     axes.set_title("\n".join(filter(None, notes)), loc="left", fontsize=9)
     axes.set_xscale("log", base=2)
     axes.set_ylabel(f"{measure.split} {metric}, %")
@@ -85,6 +87,9 @@ def _draw_arms(
             for end, place, marker in ((rate.low, first, "<"), (rate.high, last, ">")):
                 if end is None:
                     axes.plot(place, row, marker, color=colour, markersize=6, clip_on=False)
+        elif rate.outside:
+            place, marker = (last, ">") if rate.outside > 0 else (first, "<")
+            axes.plot(place, row, marker, color=colour, markersize=6, clip_on=False)
         if rate.images is not None:
             axes.plot(rate.images, row, "o", color=colour, markersize=6)
         if tells:
