@@ -313,3 +313,25 @@ def test_the_gan_familys_tables_are_what_the_script_prints() -> None:
     rows = [*module.table(results, models), *module.beside_dcgan(results, models)]
     readme = (ROOT / "experiments" / "gan_family" / "README.md").read_text()
     assert set(rows) <= set(readme.splitlines())
+
+
+def test_the_search_for_3_points_chose_what_its_readme_says(tmp_path: Path) -> None:
+    module, folder = script("mixed_in/choose"), ROOT / "experiments" / "mixed_in"
+    study = script("mixed_in/table").read(folder / "search.zip", tmp_path)
+    ways = module.ranked(study.table).filter(pl.col("normal") == 400)
+    plain = ways.filter(~pl.col("classic"))
+    rows = []
+    for way in plain.iter_rows(named=True):
+        assert way["draws"] == 6
+        alpha = {"02": "0.2", "04": "0.4", "1": "1", "100": "0.2"}[way["arm"].split("_")[1]]
+        images = "100 of each class" if way["arm"].endswith("_100") else "all translations"
+        step = f"{way['weights']} step"
+        numbers = [100 * way[name] for name in ("score", "control", "auroc", "internal")]
+        rows.append([f"alpha {alpha}, {images}", step, *(f"{one:+.2f}" for one in numbers)])
+    lines = (folder / "README.md").read_text().replace("*", "").splitlines()
+    (head,) = (i for i, line in enumerate(lines) if line.startswith("| way |"))
+    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[head + 2 :][:8]]
+    assert told[0] == rows[0]
+    assert sorted(told) == sorted(rows)  # two are equal
+    assert plain["allowed"].all()
+    assert not ways.filter("classic")["allowed"].any()
