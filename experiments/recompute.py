@@ -102,7 +102,14 @@ def recompute(folder: Path) -> None:
     judged = verdicts(study, families, [])
     corrected_over = {"primary": primary.size, "secondary": secondary.size}
     new = SimpleNamespace(
-        **{"warnings": [], "positive": "pneumonia", "declaration": None, "worth": [], "gate": []}
+        **{
+            "warnings": [],
+            "further_real": [],
+            "positive": "pneumonia",
+            "declaration": None,
+            "worth": [],
+            "gate": [],
+        }
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
         | {"external": [], "adds": "gan", "maker": "GAN"}

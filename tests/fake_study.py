@@ -166,7 +166,9 @@ def _fit(arm: str, repeat: int, draw: int, seconds: float, predictions: str) -> 
 
 
 def _arm(arm: str) -> dict[str, Any]:
-    source = {"gan": "gan", "duplicate": "duplicate"}.get(arm.partition("_")[0], "none")
+    source = {"gan": "gan", "duplicate": "duplicate", "more": "real"}.get(
+        arm.partition("_")[0], "none"
+    )
     return {
         "title": f"title of {arm}",
         "source": source,

@@ -244,6 +244,15 @@ def test_what_holds_for_these_patients_alone_is_not_shown(tmp_path: Path) -> Non
     assert any(line.startswith("No ruler: ") for line in answer["limits"])
 
 
+def test_an_arm_of_further_real_images_stands_in_a_rulers_place(tmp_path: Path) -> None:
+    (said,) = (
+        line
+        for line in summary_of(tmp_path, BASE | {"gan": 0.0, "more_real": 0.02})["answer"]["limits"]
+        if line.startswith("No ruler")
+    )
+    assert said.endswith("is told by more_real alone.")
+
+
 def test_few_draws_show_no_difference(tmp_path: Path) -> None:
     for draws in (5, 6):
         summary = summary_of(tmp_path / str(draws), BASE | {"gan": 0.0}, draws=draws)

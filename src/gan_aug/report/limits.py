@@ -60,7 +60,10 @@ def limits(summary: Summary) -> Iterator[str]:
     yield from _blind(summary)
     yield from _says_little(summary)
     yield from _gate(summary)
-    if not summary.worth:
+    if not summary.worth and summary.further_real:
+        arms = " and ".join(summary.further_real)
+        yield f"No ruler: what more real images do to these endpoints is told by {arms} alone."
+    elif not summary.worth:
         yield (
             "No ruler: whether more real images would move these endpoints is not known, and so "
             "what a null means."

@@ -138,6 +138,7 @@ class Summary:
     maker: str  # what made them: GAN, or a generator's class
     shown_added: dict[str, float]  # arm to the share of added images among those it was shown
     control: str | None  # arm that uses copies of real images as the asked one uses GAN images
+    further_real: list[str]  # arms that add further real images
     primary: str  # the split that conclusions are about
     units: dict[str, str]  # split to "patients", or to what stands for them
     classes: list[str]  # in the order of their labels
@@ -196,6 +197,7 @@ def summarise(study: Study) -> Summary:
         maker=study.maker,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
+        further_real=[arm for arm, facts in study.first.arms.items() if facts.source == "real"],
         primary=study.primary,
         units=study.units,
         classes=list(study.classes.names),
