@@ -94,6 +94,17 @@ def test_a_plan_of_one_job(
     assert not list(tmp_path.iterdir())
 
 
+def test_jobs_with_unlike_numbers_to_measure_with_are_said_once(
+    tmp_path: Path, cache_home: Path, capsys: Any
+) -> None:
+    plan = planned(jobs_of(tmp_path, cache_home, quality__count=500))
+    most, fewest = plan.images["unseen, to measure with"]["normal"]
+    assert fewest < most < 500
+    assert capsys.readouterr().err.count(" normal images to compare with are left") == 1
+    plan.show(str(tmp_path), 1)
+    assert f"{fewest} to {most}" in capsys.readouterr().out
+
+
 def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: Command) -> None:
     without_gans = (*TINY, "study.per_class=20", "quality.use=[]", "~arms.mixup", "~arms.gan")
     without_gans += ("~arms.classic_gan", "study.question.arm=classic", "study.comparisons=[]")

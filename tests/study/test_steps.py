@@ -137,7 +137,10 @@ def test_what_steps_may_hold() -> None:
         ("{max:0,choose:validation}", "study.steps.max=0: must be a whole number from 1"),
         ("{max:90,choose:test}", "study.steps.choose=test: must be one of null, validation"),
         ("{max:90}", "must be a whole number from 1, or"),
-        ("{max:5,choose:validation}", "study.validate_every=10: is more than the 5 of study.steps"),
+        (
+            "{max:5,choose:validation}",
+            "study.validate_every=10: is more than the 5 of study.steps; lower it, or raise",
+        ),
         (
             "{max:15,choose:validation}",
             "arms.first.pretrain=0.5: leaves no validation after it to choose steps from; lower "

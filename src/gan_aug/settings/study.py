@@ -45,7 +45,7 @@ class StudySettings(FittingSettings):
         if study.validate_every > study.steps.max:
             raise GanAugError(
                 f"study.validate_every={study.validate_every}: is more than the "
-                f"{study.steps.max} of study.steps"
+                f"{study.steps.max} of study.steps; lower it, or raise study.steps"
             )
         if study.gan_select is None and study.gan_fits is not None:
             raise GanAugError(

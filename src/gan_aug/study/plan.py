@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -135,7 +136,6 @@ class _Plan(Planned):
         self._count_images(settled, splits)
         if quality.held_out is not None:
             n, there = settled.quality.count, quality.held_out.reference.counts()
-            # Where there are fewer it is said.
             unseen = {name: (min(n, there[name]), there[name]) for name in quality.classes}
             self.count("unseen, to measure with", unseen)
             self._add_reference(job, splits)
@@ -230,7 +230,7 @@ class _Plan(Planned):
 
 @contextmanager
 def _each_line_once(said: set[str]) -> Iterator[None]:
-    """Print no line that another job has led to before."""
+    """Print no line that another job has led to before, nor a warning with other numbers only."""
     streams, kept = (sys.stdout, sys.stderr), (io.StringIO(), io.StringIO())
     try:
         with redirect_stdout(kept[0]), redirect_stderr(kept[1]):
@@ -238,6 +238,7 @@ def _each_line_once(said: set[str]) -> Iterator[None]:
     finally:
         for stream, text in zip(streams, kept, strict=True):
             for line in text.getvalue().splitlines():
-                if line not in said:
+                key = re.sub(r"\d+", "N", line) if line.startswith("warning:") else line
+                if key not in said:
                     print(line, file=stream, flush=True)
-                    said.add(line)
+                    said.add(key)

@@ -193,6 +193,8 @@ class Planned:
 
 
 def _of(needed: int, there: int) -> str:
+    if needed > there:  # a job takes what it finds, which is not as many in each
+        return f"{there} to {needed}"
     return f"{needed}" if needed == there else f"{needed} of {there}"
 
 
