@@ -125,7 +125,7 @@ class Row:
 
 
 def _is_base(names: list[str]) -> bool:
-    return bool({"base", "gan_base", "default"} & {*names})
+    return bool({"base", "gan_base", "classifier_base", "default"} & {*names})
 
 
 def _code(text: str) -> str:
