@@ -87,10 +87,8 @@ class Coarse(ImageClassifier):
 GAN = '''
 """Fully connected networks, and labels that move latents and judgement."""
 
-import torch
 from torch import Tensor, nn
 
-from gan_aug.models.gans.base import Batch
 from gan_aug.models.gans.latent import LatentGAN
 
 
@@ -123,28 +121,10 @@ class Discriminator(nn.Module):
         return (self.hidden(images.flatten(1)).relu() * self.labels(labels)).sum(dim=1)
 
 
-class OfClass(nn.Module):
-    def __init__(self, discriminator: nn.Module, label: int) -> None:
-        super().__init__()
-        self.discriminator, self.label = discriminator, label
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.discriminator(images, torch.full((len(images),), self.label))
-
-
 class Flat(LatentGAN):
     FITTED_ON = "all"
     MIN_SIZE = 8
     POWER_OF_TWO = False
-
-    def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        return generator(latents, labels)
-
-    def logits(self, images: Tensor, batch: Batch) -> Tensor:
-        return self.discriminator(images, batch["label"])
-
-    def critic(self, label: int) -> nn.Module:
-        return OfClass(self.discriminator, label)
 '''
 GAN_YAML = """
 defaults: [gan_base, _self_]

@@ -25,7 +25,6 @@ from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import ADJUST_EVERY, AdaptiveAugment
-from gan_aug.models.gans.dcgan import DCGAN
 
 
 class Smooth(nn.Module):
@@ -140,41 +139,33 @@ def test_rates_that_never_and_always_fall(decay_from: float, factors: list[float
     assert [g for g, _ in rates.seen] == pytest.approx([1e-3 * f for f in factors])
 
 
-def test_spectral_norm_is_of_all_weights() -> None:
-    """Convolutions and fully connected layers, whatever the network says of it."""
-    cfg = settings("dcgan", "model.augment=null")
-    networks = {}
-    for on in (False, True):
-        gan = dcgan(discriminator=Smooth(), spectral_norm=on)
-        with torch.no_grad():
-            for name, parameter in gan.discriminator.named_parameters():
-                if "bias" not in name:
-                    parameter.mul_(7)
-        train(cfg, gan, 30)
-        networks[on] = gan.discriminator.eval()
-    for on, network in networks.items():
-        norms = [
-            float(torch.linalg.matrix_norm(module.weight.flatten(1), 2))
-            for module in network.modules()
-            if isinstance(module, nn.Conv2d | nn.Linear)
-        ]
-        assert len(norms) == 3
-        if on:
-            assert norms == pytest.approx([1] * 3, abs=0.03)
-        else:
-            assert min(norms) > 1.5
+@pytest.mark.parametrize("model", ["dcgan", "cdcgan"])
+def test_spectral_norm_is_of_all_weights(model: str) -> None:
+    """Of convolutions, fully connected layers and embeddings, whatever the network says of it."""
+    batch = {"image": some_images(6), "label": torch.arange(6) % 2}
+    gan = build(settings(model, "model.augment=null", "model.spectral_norm=true"))
+    with torch.no_grad():
+        for name, parameter in gan.discriminator.named_parameters():
+            if "bias" not in name:
+                parameter.mul_(7)
+    for _ in range(30):  # each step of training is one of the power iteration
+        gan.real_logits(batch)
+    norms = [
+        float(torch.linalg.matrix_norm(module.weight.flatten(1), 2))
+        for module in gan.discriminator.eval().modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding)
+    ]
+    assert norms == pytest.approx([1] * {"dcgan": 4, "cdcgan": 5}[model], abs=0.03)
+    without = build(settings(model))
+    assert not [name for name, _ in without.named_buffers() if "parametrizations" in name]
 
 
-def test_truncated_latents_stay_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_truncated_latents_stay_within_bounds() -> None:
     latents: list[Tensor] = []
-
-    def noted(self: Any, generator: nn.Module, drawn: Tensor, labels: Tensor) -> Tensor:
-        latents.append(drawn)
-        return generator(drawn)
-
-    monkeypatch.setattr(DCGAN, "make", noted)
     cfg = settings("dcgan")
     gans = {bound: dcgan(truncation=bound).eval() for bound in (None, 0.7)}
+    for gan in gans.values():
+        gan.ema_generator.register_forward_pre_hook(lambda _, given: latents.append(given[0]))
     made = {
         (bound, count): gan.synthesise(request(cfg, "class0", count, seed=5))
         for bound, gan in gans.items()
@@ -205,15 +196,16 @@ def adaptive(p: float = 0.0, **changes: Any) -> AdaptiveAugment:
     return made
 
 
-def test_strength_rises_and_falls_by_the_images_seen() -> None:
+@pytest.mark.parametrize("shape", [(8,), (8, 1, 6, 6)], ids=["whole images", "their patches"])
+def test_strength_rises_and_falls_by_the_images_seen(shape: tuple[int, ...]) -> None:
     augment = adaptive(p=0.5)
     for step in range(1, ADJUST_EVERY + 1):
         assert float(augment.p) == 0.5
-        augment.observe(torch.full((8,), 2.0))
+        augment.observe(torch.full(shape, 2.0))
         assert int(augment.steps) == step
     assert float(augment.p) == pytest.approx(0.5 + 8 * ADJUST_EVERY / 1000)
     for _ in range(ADJUST_EVERY):
-        augment.observe(torch.full((8,), -0.1))
+        augment.observe(torch.full(shape, -0.1))
     assert float(augment.p) == pytest.approx(0.5)
 
 
@@ -226,13 +218,6 @@ def test_what_counts_is_the_sign_of_the_logits(positive: int, change: int) -> No
         augment.observe(torch.tensor([0.01] * n + [-5.0] * (10 - n)))
     expected = 0.5 + change * 10 * ADJUST_EVERY / 1000
     assert float(augment.p) == pytest.approx(expected)
-
-
-def test_patches_of_an_image_count_as_one_image() -> None:
-    augment = adaptive(p=0.5)
-    for _ in range(ADJUST_EVERY):
-        augment.observe(torch.ones(8, 1, 6, 6))
-    assert float(augment.p) == pytest.approx(0.5 + 8 * ADJUST_EVERY / 1000)
 
 
 def test_strength_stays_within_bounds() -> None:

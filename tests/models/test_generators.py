@@ -185,7 +185,7 @@ def test_what_it_is_stands_in_its_settings() -> None:
     one = settings(Keeps, returns="nan")
     assert one.module.plain() == {"_target_": f"{__name__}.Keeps", "returns": "nan"}
     assert one.called == "Keeps"
-    assert gan_facts(one) == gan_facts({"kind": "generator", "fitted_on": "all"}) == ("all", None)
+    assert gan_facts(one) == gan_facts({"kind": "generator", "fitted_on": "all"}) == ("all", False)
 
 
 def test_the_file_of_a_class_is_known_by_its_bytes() -> None:

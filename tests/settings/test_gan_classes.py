@@ -10,47 +10,44 @@ from support import refused, settings_of
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings import class_facts
-from gan_aug.settings.class_facts import GanFacts, class_constants, classes_made, classes_of
+from gan_aug.settings.class_facts import class_constants, classes_made
 
 CLASSES = ["normal", "bacteria", "virus"]
+GANS = {
+    "dcgan": "dcgan.DCGAN", "pix2pix": "pix2pix.Pix2Pix", "cdcgan": "cdcgan.CDCGAN",
+    "stargan": "stargan.StarGAN", "cyclegan": "cyclegan.CycleGAN",
+}  # fmt: skip
 
 
 def made_by(
-    train_class: str | None,
-    classes: list[str],
-    fitted_on: Any,
-    sources: Any = None,
-    pair: Any = None,
+    gan: str, train_class: str | None = None, pair: Any = None, classes: Any = CLASSES
 ) -> dict[str, list[str]]:
-    return classes_of(GanFacts(fitted_on, sources), "x", pair, train_class, classes)
+    module = {"_target_": f"gan_aug.models.gans.{GANS[gan]}"}
+    model = {"kind": "gan", "name": "x", "module": module, "pair": pair}
+    return classes_made(model, train_class, classes)
 
 
 @pytest.mark.parametrize(
-    ("fitted_on", "sources", "made"),
+    ("gan", "train_class", "made"),
     [
-        ("one", None, {"bacteria": []}),
-        ("one", "same", {"bacteria": ["bacteria"]}),
-        ("one", "other", {"bacteria": ["normal", "virus"]}),
-        ("all", None, {"normal": [], "bacteria": [], "virus": []}),
-        ("all", "same", {"normal": ["normal"], "bacteria": ["bacteria"], "virus": ["virus"]}),
-        ("all", "other", {"normal": ["bacteria", "virus"], "bacteria": ["normal", "virus"],
-                          "virus": ["normal", "bacteria"]}),
-        ("two", None, {"virus": [], "normal": []}),
-        ("two", "same", {"virus": ["virus"], "normal": ["normal"]}),
-        ("two", "other", {"virus": ["normal"], "normal": ["virus"]}),  # not from the third class
+        ("dcgan", "bacteria", {"bacteria": []}),
+        ("pix2pix", "bacteria", {"bacteria": ["normal", "virus"]}),
+        ("cdcgan", None, {"normal": [], "bacteria": [], "virus": []}),
+        ("stargan", None, {"normal": ["bacteria", "virus"], "bacteria": ["normal", "virus"],
+                           "virus": ["normal", "bacteria"]}),
+        ("cyclegan", None, {"virus": ["normal"], "normal": ["virus"]}),  # not from the third class
     ],
 )  # fmt: skip
 def test_what_is_made_and_from_what(
-    fitted_on: str, sources: str | None, made: dict[str, list[str]]
+    gan: str, train_class: str | None, made: dict[str, list[str]]
 ) -> None:
-    train_class = "bacteria" if fitted_on == "one" else None
-    found = made_by(train_class, CLASSES, fitted_on, sources, ["virus", "normal"])
+    found = made_by(gan, train_class, ["virus", "normal"])
     assert found == made
     assert list(found) == list(made)  # the order of batches, of two classes their halves
 
 
 def test_two_classes_need_no_pair() -> None:
-    found = made_by(None, CLASSES[:2], "two", "other")
+    found = made_by("cyclegan", classes=CLASSES[:2])
     assert found == {"normal": ["bacteria"], "bacteria": ["normal"]}
 
 
@@ -59,28 +56,28 @@ def test_two_classes_need_no_pair() -> None:
 )
 def test_a_pair_that_is_none_is_refused(pair: Any) -> None:
     with pytest.raises(GanAugError, match=r"model\.pair=.*model=x translates.*\[normal,bacteria\]"):
-        made_by(None, CLASSES, "two", "other", pair)
+        made_by("cyclegan", pair=pair)
 
 
 @pytest.mark.parametrize(
-    ("fitted_on", "train_class", "said"),
+    ("gan", "train_class", "said"),
     [
-        ("one", None, "data.train_class=null: .*normal or bacteria or virus"),
-        ("two", "virus", "data.train_class=virus: .*two classes at once"),
-        ("all", "virus", "data.train_class=virus: .*all classes at once"),
+        ("dcgan", None, "data.train_class=null: .*normal or bacteria or virus"),
+        ("cyclegan", "virus", "data.train_class=virus: .*two classes at once"),
+        ("stargan", "virus", "data.train_class=virus: .*all classes at once"),
     ],
 )
 def test_a_gan_of_one_class_alone_must_be_told_which(
-    fitted_on: str, train_class: str | None, said: str
+    gan: str, train_class: str | None, said: str
 ) -> None:
     with pytest.raises(GanAugError, match=said):
-        made_by(train_class, CLASSES, fitted_on, pair=["normal", "virus"])
+        made_by(gan, train_class, ["normal", "virus"])
 
 
 def test_a_class_is_read_without_being_imported() -> None:
     found = class_constants("gan_aug.models.gans.pggan.PGGAN")  # of GAN, three classes above
-    assert (found["FITTED_ON"], found["SOURCES"], found["MIN_SIZE"]) == ("one", None, 32)
-    assert class_constants("gan_aug.models.gans.cyclegan.CycleGAN")["SOURCES"] == "other"
+    assert (found["FITTED_ON"], found["TRANSLATES"], found["MIN_SIZE"]) == ("one", False, 32)
+    assert class_constants("gan_aug.models.gans.cyclegan.CycleGAN")["TRANSLATES"] is True
     assert class_constants("gan_aug.models.networks.cnn.SmallCNN")["MIN_SIZE"] == 8
 
 

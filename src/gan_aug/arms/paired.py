@@ -33,7 +33,7 @@ class Paired(Mixing):
                 f"{where}.added.filter: would leave some image of added.paired alone; set both of "
                 "its limits to 0"
             )
-        translates = arm.added.source == "gan" and gan_facts(settings.model).sources is not None
+        translates = arm.added.source == "gan" and gan_facts(settings.model).translates
         if not (translates or arm.added.source == "duplicate"):
             raise self.refused(
                 where,

@@ -61,7 +61,7 @@ class Unlabelled(AddedFrom):
             raise GanAugError(
                 f"{where}: needs a GAN, and model={model.name} is none; set model=dcgan"
             )
-        if added.source == "gan" and gan_facts(model) != GanFacts("one", None):
+        if added.source == "gan" and gan_facts(model) != GanFacts("one", False):
             raise GanAugError(
                 f"{where}: model={model.name} is fitted on classes, which unlabelled images have "
                 "not; choose one that is fitted on one class, as dcgan"

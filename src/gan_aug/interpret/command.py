@@ -144,7 +144,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     if decoder is not None:
         latents, sheets = latent_sheets(
             decoder.requires_grad_(False).eval(),
-            int(decoder.latent_dim),  # type: ignore[arg-type]
+            int(gan.generator.latent_dim),  # type: ignore[arg-type]
             {
                 "unseen real": _spaced(real),
                 "training": _spaced(known),

@@ -1,6 +1,6 @@
 """What classes of gan_aug.models say of themselves, before torch is loaded, and what follows.
 
-A GAN's class says which classes it is fitted on, whose images it translates and which sizes it
+A GAN's class says which classes it is fitted on, whether it translates images and which sizes it
 takes; a classifier's network says its sizes. These are constants in the body of the class or of
 one that it inherits from, read from the source: importing it would load torch. No setting can
 contradict them.
@@ -42,11 +42,11 @@ class GanFacts(NamedTuple):
 
     Attributes:
         fitted_on: `one` class, `two` or `all` at once.
-        sources: whose images it translates: of `other` classes or of the `same`; None: of none.
+        translates: whether it makes images of a class from images of the others.
     """
 
     fitted_on: Literal["one", "two", "all"]
-    sources: Literal["other", "same"] | None
+    translates: bool
 
 
 def gan_facts(model: Any) -> GanFacts:
@@ -60,7 +60,7 @@ def gan_facts(model: Any) -> GanFacts:
     """
     plain = _plain(model)
     if plain.get("kind") == "generator":
-        return GanFacts(plain["fitted_on"], None)
+        return GanFacts(plain["fitted_on"], False)
     target = str(plain["module"]["_target_"])
     constants = class_constants(target)
     if "FITTED_ON" not in constants:
@@ -68,7 +68,7 @@ def gan_facts(model: Any) -> GanFacts:
             f"model.module._target_={target:.100}: is none of gan_aug's GANs, which lie in "
             "gan_aug/models/gans; name one of them"
         )
-    return GanFacts(constants["FITTED_ON"], constants["SOURCES"])
+    return GanFacts(constants["FITTED_ON"], constants["TRANSLATES"])
 
 
 def image_sizes(model: Any) -> ImageSizes:
@@ -189,23 +189,7 @@ def classes_made(
         GanAugError: a setting that does not fit the GAN.
     """
     plain = _plain(model)
-    return classes_of(gan_facts(plain), plain["name"], plain.get("pair"), train_class, classes)
-
-
-def made_with(model: Any, class_name: str, classes: Sequence[str]) -> dict[str, list[str]]:
-    """Return what `classes_made` does, of the GAN that makes a class."""
-    train_class = class_name if gan_facts(model).fitted_on == "one" else None
-    return classes_made(model, train_class, classes)
-
-
-def classes_of(
-    facts: GanFacts,
-    name: str,
-    pair: Sequence[str] | None,
-    train_class: str | None,
-    classes: Sequence[str],
-) -> dict[str, list[str]]:
-    """Return what `classes_made` does, of a GAN's facts, name and `pair`."""
+    facts, name, pair = gan_facts(plain), plain["name"], plain.get("pair")
     if facts.fitted_on == "one" and train_class is None:
         raise GanAugError(
             f"data.train_class=null: model={name} has no labels and is fitted on one class; "
@@ -226,6 +210,13 @@ def classes_of(
                 f"name two of {', '.join(classes)}, as [{classes[0]},{classes[1]}]"
             )
     made = known if train_class is None else [train_class]
-    if facts.sources == "other":
-        return {label: [other for other in known if other != label] for label in made}
-    return {label: [label] if facts.sources == "same" else [] for label in made}
+    return {
+        label: [other for other in known if other != label] if facts.translates else []
+        for label in made
+    }
+
+
+def made_with(model: Any, class_name: str, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return what `classes_made` does, of the GAN that makes a class."""
+    train_class = class_name if gan_facts(model).fitted_on == "one" else None
+    return classes_made(model, train_class, classes)

@@ -55,10 +55,11 @@ class GAN(ResumableModule):
     `FITTED_ON` two, its first half is of one class and its second half, as large, of the other;
     they are there as `source` and `target` too.
 
-    A subclass writes `fake`, `logits` and `synthesise`, and has a `loss` or losses of its own. The
-    base does the ratio, freezing, backward, learning rates, the EMA generator, differentiable
-    augmentation, R1, logging and the checks for a failed training. What else a subclass has to
-    remember is a buffer, or a function of `batches_done` or `share_done`: then it is resumed.
+    A subclass writes `fake`, `logits`, `critic` and `synthesise`, and has a `loss` or losses of its
+    own. The base does the ratio, freezing, backward, learning rates, the EMA generator,
+    differentiable augmentation, R1, logging and the checks for a failed training. What else a
+    subclass has to remember is a buffer, or a function of `batches_done` or `share_done`: then it
+    is resumed.
 
     `gan_aug.settings.models.GanSettings` says what the numbers mean. Of some there is more to say:
 
@@ -72,8 +73,8 @@ class GAN(ResumableModule):
     # Read from the source too, before torch is loaded: gan_aug.settings.class_facts.
     FITTED_ON: ClassVar[str] = "one"
     """Classes that it is fitted on at once: `one`, `two` or `all`."""
-    SOURCES: ClassVar[str | None] = None
-    """Classes whose images it translates to a class: `other`, `same`; None: it translates none."""
+    TRANSLATES: ClassVar[bool] = False
+    """Whether it makes images of a class from images of the others."""
     MIN_SIZE: ClassVar[int] = 32
     POWER_OF_TWO: ClassVar[bool] = True
     """Sides of images that it takes: from `MIN_SIZE`, all of them or powers of two."""
@@ -165,14 +166,14 @@ class GAN(ResumableModule):
             if not name.startswith(self.ONLY_TRAINED_WITH)
         }
 
+    @abstractmethod
     def critic(self, label: int) -> nn.Module:
         """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""
-        return self.discriminator
 
     def decoder(self, label: int) -> nn.Module | None:
         """Return what makes images of a class from latents alone: (N, latent_dim) to images.
 
-        Its `latent_dim` is their length. None: the images are not made from latents alone.
+        None: the images are not made from latents alone.
         """
         return None
 

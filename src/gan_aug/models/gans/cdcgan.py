@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.gans.base import Batch
 from gan_aug.models.gans.dcgan import discriminator_layers
 from gan_aug.models.gans.latent import LatentGAN
 from gan_aug.models.networks.blocks import draw_weights, inner_widths
@@ -30,30 +29,6 @@ class CDCGAN(LatentGAN):
     """
 
     FITTED_ON = "all"
-
-    def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of classes (B,)."""
-        return generator(latents, labels)
-
-    def logits(self, images: Tensor, batch: Batch) -> Tensor:
-        """Ask the discriminator about images as images of the batch's classes."""
-        return self.discriminator(images, batch["label"])
-
-    def critic(self, label: int) -> nn.Module:
-        """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""
-        return _Critic(self.discriminator, label)
-
-
-class _Critic(nn.Module):
-    """A conditional discriminator, for one class."""
-
-    def __init__(self, discriminator: nn.Module, label: int) -> None:
-        super().__init__()
-        self.discriminator, self.label = discriminator, label
-
-    def forward(self, images: Tensor) -> Tensor:
-        labels = torch.full((len(images),), self.label, device=images.device)
-        return self.discriminator(images, labels)
 
 
 class ConditionalBatchNorm(nn.Module):

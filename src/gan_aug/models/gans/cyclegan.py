@@ -13,7 +13,6 @@ from gan_aug.models.adaptive_augment import refuse_adaptive
 from gan_aug.models.gans.base import GAN, Batch, Losses
 from gan_aug.models.gans.translation import TranslationGAN
 from gan_aug.models.networks.blocks import PatchGAN, PatchMean, Residual, draw_without_bias, normed
-from gan_aug.settings.class_facts import GanFacts, classes_of
 
 ENDS = 5
 """Side of the first and the last kernel of a generator."""
@@ -45,7 +44,7 @@ class CycleGAN(TranslationGAN):
     are `Generators` and `Discriminators`.
 
     Raises:
-        GanAugError: not two of the classes, or an adaptive augmentation.
+        GanAugError: an adaptive augmentation.
     """
 
     FITTED_ON = "two"
@@ -64,8 +63,7 @@ class CycleGAN(TranslationGAN):
     ) -> None:
         super().__init__(**players)
         refuse_adaptive(self.augment, "the least-squares loss's")
-        made = classes_of(GanFacts("two", "other"), "cyclegan", pair, None, classes)
-        self.pair = [list(classes).index(name) for name in made]
+        self.pair = [classes.index(name) for name in pair or classes]
         self.pools = nn.ModuleList(ImagePool(pool, channels, image_size) for _ in range(2))
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
 

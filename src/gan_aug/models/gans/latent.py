@@ -15,10 +15,11 @@ from gan_aug.models.losses import adversarial_loss
 class LatentGAN(GAN):
     """Latent vectors from N(0, 1) to images.
 
-    As it stands, it is an unconditional GAN with a loss of its discriminator's logits
-    (`adversarial_loss`). A subclass overrides `make` and `logits` where labels count, and the
-    losses where they are others. Latents of synthesis beyond `truncation` standard deviations are
-    drawn again (Brock et al. 2019, arXiv:1809.11096, section 3.1): less variety for better images.
+    As it stands, it is a GAN with a loss of its discriminator's logits (`adversarial_loss`); a
+    subclass overrides losses that are others. Where it is `FITTED_ON` several classes, both
+    networks are given int64 labels (B,) as their second argument. Latents of synthesis beyond
+    `truncation` standard deviations are drawn again (Brock et al. 2019, arXiv:1809.11096, section
+    3.1): less variety for better images.
 
     Raises:
         GanAugError: adaptive augmentation with a loss that it is not for.
@@ -35,21 +36,18 @@ class LatentGAN(GAN):
         self.latent_dim = int(self.generator.latent_dim)  # type: ignore[arg-type]
         self._latents: Tensor | None = None
 
-    def make(self, generator: nn.Module, latents: Tensor, labels: Tensor) -> Tensor:
-        """Map latents (B, latent_dim) and int64 labels (B,) to images (B, C, H, W) in [-1, 1].
-
-        The generator is the one in training, or its EMA.
-        """
-        return generator(latents)
+    def _ask(self, network: nn.Module, inputs: Tensor, batch: Batch) -> Tensor:
+        """Ask one of the networks, as of the batch's classes where it is told them."""
+        return network(inputs) if self.FITTED_ON == "one" else network(inputs, batch["label"])
 
     def fake(self, batch: Batch) -> Tensor:
         """Generate from fresh latents."""
         self._latents = torch.randn(len(batch["image"]), self.latent_dim, device=self.device)
-        return self.make(self.generator, self._latents, batch["label"])
+        return self._ask(self.generator, self._latents, batch)
 
     def logits(self, images: Tensor, batch: Batch) -> Tensor:
         """Ask the discriminator."""
-        return self.discriminator(images)
+        return self._ask(self.discriminator, images, batch)
 
     def realness(self, images: Tensor, batch: Batch) -> Tensor:
         """Return the D(x) of images that is logged: a probability where the loss has one."""
@@ -61,7 +59,7 @@ class LatentGAN(GAN):
         assert self._latents is not None
         buffers = [*self.generator.buffers(), *self.discriminator.buffers()]
         kept = [buffer.clone() for buffer in buffers]
-        again = self.make(self.generator, self._latents, batch["label"])
+        again = self._ask(self.generator, self._latents, batch)
         scores = {
             "score/D(x)": self.realness(batch["image"], batch),
             "score/D(G(z)) before g step": self.realness(fakes, batch),
@@ -84,20 +82,24 @@ class LatentGAN(GAN):
             images.append(decode(latents.to(self.device))[: request.count - start].cpu())
         return torch.cat(images)
 
+    def critic(self, label: int) -> nn.Module:
+        """Return the discriminator of one class: images (N, C, H, W) to logits (N,)."""
+        return self._of_class(self.discriminator, label)
+
     def decoder(self, label: int) -> nn.Module:
-        """Return the EMA generator for one class."""
-        return _OfClass(self, label)
+        """Return the EMA generator of one class."""
+        return self._of_class(self.ema_generator, label)
+
+    def _of_class(self, network: nn.Module, label: int) -> nn.Module:
+        return network if self.FITTED_ON == "one" else _OfClass(network, label)
 
 
 class _OfClass(nn.Module):
-    """The EMA generator of a GAN, for one class: latents (N, latent_dim) to images."""
+    """A network that is told classes, for one of them."""
 
-    def __init__(self, gan: LatentGAN, label: int) -> None:
+    def __init__(self, network: nn.Module, label: int) -> None:
         super().__init__()
-        self.generator = gan.ema_generator
-        self.latent_dim = gan.latent_dim
-        self._make, self._label = gan.make, label
+        self.network, self.label = network, label
 
-    def forward(self, latents: Tensor) -> Tensor:
-        labels = torch.full((len(latents),), self._label, device=latents.device)
-        return self._make(self.generator, latents, labels)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.network(inputs, torch.full((len(inputs),), self.label, device=inputs.device))

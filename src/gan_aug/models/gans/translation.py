@@ -11,9 +11,9 @@ from gan_aug.models.gans.base import AT_ONCE, GAN, Request
 
 
 class TranslationGAN(GAN):
-    """Real images to images of a class. A subclass adds `translate` to what a `GAN` needs."""
+    """Images of other classes to those of a class. It adds `translate` to what a `GAN` needs."""
 
-    SOURCES = "other"
+    TRANSLATES = True
 
     @abstractmethod
     def translate(
