@@ -36,12 +36,11 @@ from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
 from gan_aug.settings.models import GanSettings, GeneratorSettings
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study import external
-from gan_aug.study.events import DrawEvents
 from gan_aug.study.fits import DrawFits, learner_of
 from gan_aug.study.gans import used_in_training
 from gan_aug.study.groups import groups_to_keep
 from gan_aug.study.images import DrawImages
-from gan_aug.study.logged import FitLogs
+from gan_aug.study.logs import DrawLogs
 from gan_aug.study.quality import DrawQuality
 from gan_aug.study.rules import check_rules, control_of
 from gan_aug.study.settle import numbers_of
@@ -68,8 +67,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     declare(settings)
 
     fits = DrawFits(settings, splits, run.folder, run.facts.git_commit)
-    events = DrawEvents(run, settings, splits.classes)
-    logs = FitLogs(run, settings, events)
+    logs = DrawLogs(run, settings, splits.classes)
     arms: dict[str, records.ArmFacts] = {}
     results: list[records.FitResult] = []
     measured: dict[str, list[MeasuredFit]] = {name: [] for name in settings.arms}
@@ -83,7 +81,6 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
         )
         for repeat in range(study.repeats):
             fit, numbers = fits.find_or_fit(name, repeat, real, added)
-            events.write_fit(fit, numbers)
             logs.write_fit(fit, numbers)
             results.append(fit)
             measured[name].append(numbers)
@@ -124,7 +121,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     result = result.model_copy(update={"checks": checks})
     path = run.folder / records.RESULT
     result.write(path)
-    events.write_draw(result)
+    logs.write_draw(result)
     run.record(metrics_sha256=sha256_of(path))
     _print_table(settings, measured, splits.classes)
     print(f"results     {path}")

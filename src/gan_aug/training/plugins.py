@@ -95,7 +95,7 @@ def checkpoints(fitting: Fitting, every_n_seconds: float) -> Checkpoints:
 def tensorboard(fitting: Fitting) -> BoardLogger | None:
     """Return TensorBoard's logger, without what was logged beyond the last checkpoint.
 
-    None for a fit of a study, whose events are written with its draw's (`study/events.py`).
+    None for a fit of a study, whose events are written with its draw's (`study/logs.py`).
     """
     if fitting.group is not None:
         return None
