@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support import TINY_CNN, read_json, rewrite, settings_of
+from support import RUN, TINY_CNN, read_json, rewrite, settings_of
 
 from gan_aug.jobs.launching import slots_of
 from gan_aug.runtime.errors import GanAugError
@@ -97,17 +97,11 @@ def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -
 
 
 def test_the_draws_of_a_study_share_the_first_choice(tmp_path: Path) -> None:
-    plain = {
-        "format": 1, "status": "running", "reason": None, "name": "study", "command": [],
-        "overrides": [], "job": None, "sweep_folder": None, "started": "2026-01-01T00:00:00+00:00",
-        "resumed": 0, "seconds": 1.0, "seed": 0, "git_commit": None, "python": "3.11",
-        "machine": "m", "versions": {}, "given": {},
-    }  # fmt: skip
     for name, content in (("draw_0", "{"), ("per_class_50/draw_1", "16-mixed")):
         path = tmp_path / name / "run.json"
         path.parent.mkdir(parents=True)
         config = {"trainer": {"precision": content}, "study": {"condition": {}}}
-        path.write_text(content if content == "{" else json.dumps(plain | {"config": config}))
+        path.write_text(content if content == "{" else json.dumps(RUN | {"config": config}))
     others = (record.config for _, record in other_draws(tmp_path))
     assert settled("auto", others) == "16-mixed"
     none = (record.config for _, record in other_draws(tmp_path / "none"))

@@ -181,7 +181,7 @@ LEARNING = [
     learning("gan", "width=8", "lr_g=1e-3", "lr_d=1e-3", batches=120, share=0.5),  # 0.32, 0.41 seen
     learning("r3gan", "width=4", "lr_g=2e-3", "lr_d=2e-3", batches=40, share=0.4),
     learning("wgan_gp", "width=8", "lr_g=2e-3", "lr_d=1e-3", batches=180, share=0.5),
-    learning("pggan", "width=8", "lr_g=3e-3", "lr_d=3e-3", batches=80, share=0.5),
+    learning("pggan", "width=8", "lr_g=3e-3", "lr_d=3e-3", batches=80, share=0.4),
     learning("fastgan", "width=8", "lr_g=2e-3", "lr_d=2e-3", batches=80, share=0.75),
     *(
         learning("dcgan", "width=8", "lr_g=1e-3", "lr_d=1e-3", f"loss={loss}", "real_label=1",
@@ -202,21 +202,13 @@ def test_it_learns(model: str, own: tuple[str, ...], batches: int, share: float)
     gan = build(cfg)
     start = distance_to_mean(cfg, gan)
     train(cfg, gan, batches)
-    print(
-        model,
-        own,
-        distance_to_mean(cfg, gan) / start,
-        gan.eval().synthesise(request(cfg, "class0", 64)).std(dim=0).mean(),
-        gan.latest.get("loss/d_whole", 0),
-        gan.latest.get("loss/d_part", 0),
-    )
     assert distance_to_mean(cfg, gan) < share * start
     assert gan.eval().synthesise(request(cfg, "class0", 64)).std(dim=0).mean() > 0.05  # they differ
     # The slope of a critic comes close to 1; its penalty is some hundreds at first.
     assert gan.latest.get("loss/d_penalty", 0) < 5
-    # Decoders make the real images again; at first they are off by 0.8.
-    assert gan.latest.get("loss/d_whole", 0) < 0.3
-    assert gan.latest.get("loss/d_part", 0) < 0.3
+    # Decoders make the real images again: 0.04 and 0.06 were seen.
+    assert gan.latest.get("loss/d_whole", 0) < 0.15
+    assert gan.latest.get("loss/d_part", 0) < 0.15
 
 
 PENALTIES = ("penalty", "gradient_penalty", "r1", "r2")
@@ -243,7 +235,6 @@ def test_penalties_in_bfloat16_are_those_in_float32(model: str) -> None:
         parts = torch.autograd.grad(penalty, weights, allow_unused=True)
         found.append((penalty, torch.cat([p.flatten() for p in parts if p is not None])))
     (exact, gradient), (rough, rough_gradient) = found
-    print(model, rough / exact, F.cosine_similarity(gradient, rough_gradient, dim=0))
     assert rough.item() == pytest.approx(exact.item(), rel=0.05)
     assert F.cosine_similarity(gradient, rough_gradient, dim=0) > 0.99
 

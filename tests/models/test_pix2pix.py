@@ -1,4 +1,4 @@
-"""Pix2pix: its losses by hand, its noise, and that it completes what it is shown."""
+"""Pix2pix: its conditions, losses by hand, its noise, and that it completes what it is shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gan_training import build, request, settings, toy_images, train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.models.gans.pix2pix import CONDITIONS, Generator
+from gan_aug.models.gans.pix2pix import CONDITIONS, Generator, hidden
 
 PLAIN = "model.augment=null"
 
@@ -37,15 +37,9 @@ def test_losses_by_hand(condition: str) -> None:
     torch.testing.assert_close(found["fake"], 0.5 * cross_entropy(fakes, 0))
     found = gan.generator_losses(batch, fakes)
     torch.testing.assert_close(found["adversarial"], cross_entropy(fakes, 1))
-    torch.testing.assert_close(found["l1"], 100 * (fakes - batch["image"]).abs().mean())
-
-
-def test_the_l1_term_compares_images_as_they_are() -> None:
-    gan: Any = build(settings("pix2pix"))
-    batch = a_batch()
-    fakes = gan.fake(batch)
-    l1 = gan.generator_losses(batch, fakes)["l1"]
-    torch.testing.assert_close(l1, 100 * F.l1_loss(fakes, batch["image"]))
+    gan.augment = nn.Threshold(0, 0)  # of what the discriminator sees alone
+    for losses in (found, gan.generator_losses(batch, fakes)):
+        torch.testing.assert_close(losses["l1"], 100 * (fakes - batch["image"]).abs().mean())
 
 
 def test_an_image_and_its_condition_are_augmented_alike() -> None:
@@ -132,3 +126,76 @@ def test_it_fills_in_what_is_hidden_in_the_manner_of_its_class() -> None:
     real = images.float() / 127.5 - 1
     sources = asked.sources
     assert (made.mean() - real.mean()).abs() < 0.5 * (sources.mean() - real.mean())
+
+
+# Conditions
+
+
+def images(n: int = 3, channels: int = 1, size: int = 64) -> Tensor:
+    torch.manual_seed(0)
+    return torch.rand(n, channels, size, size) * 2 - 1
+
+
+@pytest.mark.parametrize("kind", CONDITIONS)
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_condition_is_a_function_of_its_image_alone(kind: str, size: int, channels: int) -> None:
+    condition = CONDITIONS[kind]
+    x = images(3, channels, size)
+    found = condition(x)
+    assert found.shape == x.shape
+    torch.testing.assert_close(condition(x), found, rtol=0, atol=0)
+    torch.testing.assert_close(condition(x[1:2]), found[1:2])
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(condition(x), found, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", CONDITIONS)
+def test_images_that_are_even_have_finite_gradients(kind: str) -> None:
+    even = torch.zeros(1, 1, 32, 32, requires_grad=True)
+    CONDITIONS[kind](even).sum().backward()
+    assert even.grad is not None
+    assert even.grad.isfinite().all()
+
+
+def test_the_mask_hides_the_lung_fields_and_nothing_else() -> None:
+    x = images()
+    found = CONDITIONS["lung_mask"](x)
+    mask = hidden(64, x.device)
+    assert (found[:, :, mask] == 0).all()
+    assert torch.equal(found[:, :, ~mask], x[:, :, ~mask])
+    assert torch.equal(mask, mask.flip(1))  # left and right alike
+    assert mask[30, 20]
+    assert mask[30, 44]
+    kept = torch.ones(64, 64, dtype=torch.bool)
+    kept[8:52, 7:57] = False  # around the lungs ...
+    kept[:, 31:33] = True  # ... and between them: the spine
+    assert not (mask & kept).any()
+    assert 0.3 < mask.float().mean() < 0.45
+
+
+def test_edges_are_sobels_magnitude() -> None:
+    x = images()
+    sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    padded = F.pad((x + 1) / 2, (1, 1, 1, 1), mode="reflect")
+    across, down = (F.conv2d(padded, k[None, None]) for k in (sobel, sobel.T))
+    expected = (across**2 + down**2).sqrt()
+    torch.testing.assert_close(CONDITIONS["edges"](x), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.3])
+def test_an_even_image_has_no_edges_and_stays_even_when_blurred(value: float) -> None:
+    even = torch.full((1, 1, 32, 32), value)
+    assert torch.equal(CONDITIONS["edges"](even), torch.zeros_like(even))
+    torch.testing.assert_close(CONDITIONS["blur"](even), even)
+
+
+def test_blur_is_a_gaussian_of_a_sixteenth_of_the_side() -> None:
+    point = torch.zeros(1, 1, 65, 65)
+    point[0, 0, 32, 32] = 1.0
+    found = CONDITIONS["blur"](point)[0, 0]
+    places = torch.arange(65.0) - 32
+    assert found.sum().item() == pytest.approx(1, abs=1e-5)
+    rows = found.sum(dim=1)
+    assert (rows * places**2).sum().sqrt().item() == pytest.approx(65 / 16, rel=0.02)
+    torch.testing.assert_close(found, torch.outer(rows, rows))

@@ -13,10 +13,11 @@ import torch
 from gan_training import GANS, build, made_by, request, settings, train
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
+from support import ORIGIN
 
 from gan_aug.data.origin import Origin
 from gan_aug.models import restore
-from gan_aug.models.restore import NAME, checkpoint_sha256, load_gan, write_shared
+from gan_aug.models.restore import NAME, checkpoint_sha256, load_gan, rebuild_gan, write_shared
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import sha256_of
 
@@ -26,34 +27,27 @@ def share(model: str, folder: Path, *overrides: str) -> tuple[Any, Any, Path]:
     cfg = settings(model, *overrides)
     gan = build(cfg)
     train(cfg, gan, gan.d_steps)
-    made = made_by(cfg)
-    origin = {
-        "model": model,
-        "data": "phantom",
-        "train_class": cfg.data.train_class,
-        "classes": list(cfg.data.classes),
-        "makes": made,
-        "source_hashes": [],
-        "draw": 0,
-        "training_seed": 0,
-        "data_fingerprint": "abc",
-        "seen_hashes": ["0" * 64],
-        "synthetic": None,
-    }
+    own = {"train_class": cfg.data.train_class, "classes": list(cfg.data.classes)}
+    facts = ORIGIN | own | {"model": model, "makes": made_by(cfg)}
+    origin = Origin(**{name: facts[name] for name in Origin.model_fields})
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     path = folder / NAME
-    write_shared(path, gan.eval(), Origin(**origin), config, "c" * 64)
+    write_shared(path, gan.eval(), origin, config, "c" * 64)
     return cfg, gan, path
 
 
 @pytest.mark.parametrize("model", GANS)
-def test_a_gan_that_travelled_is_the_same(model: str, tmp_path: Path) -> None:
+def test_a_gan_is_the_same_from_what_travels_and_from_a_checkpoint(
+    model: str, tmp_path: Path
+) -> None:
     cfg, gan, path = share(model, tmp_path)
     again, origin, config = load_gan(path)
     assert type(again) is type(gan)
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    by_checkpoint = rebuild_gan(plain, gan.state_dict(), "a test")
     for name in made_by(cfg):
-        here, there = (g.synthesise(request(cfg, name, 4)) for g in (gan, again))
-        assert torch.equal(here, there)
+        here, *there = (g.synthesise(request(cfg, name, 4)) for g in (gan, again, by_checkpoint))
+        assert all(torch.equal(here, made) for made in there)
         label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))
     assert (config["data"]["name"], config["quality"]["select"]) == ("phantom", None)
