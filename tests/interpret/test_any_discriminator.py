@@ -15,7 +15,7 @@ from gan_aug.interpret.command import render
 from gan_aug.interpret.copies import Versions, explainable, with_random_weights
 from gan_aug.interpret.filters import filter_sheets
 from gan_aug.interpret.layers import Field, chosen_layers, conv_layers, receptive_fields
-from gan_aug.interpret.maps import METHODS, logit, map_sheets, methods_for
+from gan_aug.interpret.maps import METHODS, map_sheets, methods_for
 from gan_aug.models.gans.dcgan import Discriminator
 from gan_aug.models.networks.blocks import InstanceNorm
 from gan_aug.pages.figure import figure_png
@@ -335,7 +335,7 @@ def test_sheets_and_page(kind: Any) -> None:
     convolves = kind is not FullyConnected
     assert methods == (list(METHODS) if convolves else ["integrated_gradients"])
     of_real = ("discriminator", "its logit of real")
-    versions = Versions(*of_real, methods, *map(logit, [trained, *controls]))
+    versions = Versions(*of_real, methods, trained, *controls)
     layers = chosen_layers(trained, images["real"][:1], None)
     numbers: dict[str, Any] = {"images": {title: len(x) for title, x in images.items()}}
     numbers["filters"], figures = filter_sheets(versions, layers, images, 3, 2)

@@ -28,7 +28,6 @@ from gan_aug.interpret.maps import (
     CELLS,
     LEAST_SIDE,
     METHODS,
-    logit,
     logit_difference,
     map_sheets,
     methods_for,
@@ -114,7 +113,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
             "discriminator",
             "its logit of real",
             methods_for(discriminator, real),
-            *map(logit, critics),
+            *critics,
         ),
         "cnn": Versions(
             "classifier",

@@ -13,23 +13,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A network and the number of it that is explained."""
-
-    network: nn.Module  # from `explainable`
-    output: Callable[[Tensor], Tensor]  # images (N, C, H, W) to (N,)
-
-
-@dataclass(frozen=True)
 class Versions:
-    """A network as it was trained, and twice with random weights."""
+    """A network as it was trained, and twice with random weights.
+
+    They are `explainable`, and map images (N, C, H, W) to the number that is explained, (N,).
+    """
 
     called: str
     output: str  # what of it is explained
     methods: Sequence[str]  # maps to make of it, keys of `gan_aug.interpret.maps.METHODS`
-    trained: Explained
-    random: Explained
-    other_random: Explained
+    trained: nn.Module
+    random: nn.Module
+    other_random: nn.Module
 
 
 class GuidedLeakyReLU(nn.ReLU):

@@ -34,8 +34,8 @@ def filter_sheets(
     numbers of each layer, and figures by the name of their sheet.
     """
     versions = {
-        "trained": (networks.trained.network, "Trained discriminator"),
-        "random": (networks.random.network, "Control: random weights, chosen by the same rule"),
+        "trained": (networks.trained, "Trained discriminator"),
+        "random": (networks.random, "Control: random weights, chosen by the same rule"),
     }
     numbers: Plain = {}
     figures: dict[str, Figure] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_aug.interpret.copies import Explained, Versions
+from gan_aug.interpret.copies import Versions
 from gan_aug.interpret.layers import recorded
 from gan_aug.interpret.sheets import maps_figure, mean_maps_figure
 from gan_aug.runtime.errors import GanAugError
@@ -49,8 +50,8 @@ def map_sheets(
     means: dict[str, list[tuple[str, Tensor, str]]] = {title: [] for title in groups}
     for name, versions in networks.items():
         trained, random, other = (
-            all_maps(explained, images, baseline, versions.methods)
-            for explained in (versions.trained, versions.random, versions.other_random)
+            all_maps(network, images, baseline, versions.methods)
+            for network in (versions.trained, versions.random, versions.other_random)
         )
         check = randomisation_check(trained, random, other)
         error = completeness_error(versions.trained, images, baseline, trained[INTEGRATED])
@@ -71,7 +72,7 @@ def map_sheets(
                 means[title].append((f"{column}random", control, f"rho = {rho:.2f}"))
         numbers[name] = {**check, "completeness_error": error, "mean_maps": mean_rhos}
         with torch.no_grad():
-            values = torch.split(versions.trained.output(images), sizes)
+            values = torch.split(versions.trained(images), sizes)
         figures[f"maps_{name}"] = maps_figure(
             f"Where the {versions.called} looks "
             f"(above each image: {versions.output}; red raises it)",
@@ -87,23 +88,18 @@ def map_sheets(
     return numbers, figures
 
 
-def logit(network: nn.Module) -> Explained:
-    """Explain the logit of an `explainable` discriminator."""
-    return Explained(network, network)
+def logit_difference(network: nn.Module, label: int) -> nn.Module:
+    """Let an `explainable` classifier give a class's logit less the mean of the others.
 
-
-def logit_difference(network: nn.Module, label: int) -> Explained:
-    """Explain a class's logit less the mean of the others, of an `explainable` classifier.
-
-    It maps images (N, C, H, W) to logits (N, K).
+    It maps images (N, C, H, W) to logits (N, K), and from now on to (N,).
     """
 
-    def difference(images: Tensor) -> Tensor:
-        logits: Tensor = network(images)
+    def difference(module: nn.Module, given: Any, logits: Tensor) -> Tensor:
         others = [k for k in range(logits.shape[1]) if k != label]
         return logits[:, label] - logits[:, others].mean(dim=1)
 
-    return Explained(network, difference)
+    network.register_forward_hook(difference)
+    return network
 
 
 @torch.no_grad()
@@ -127,7 +123,7 @@ def map_layer(network: nn.Module, images: Tensor) -> nn.Module | None:
     return last
 
 
-def grad_cam(explained: Explained, images: Tensor) -> Tensor:
+def grad_cam(network: nn.Module, images: Tensor) -> Tensor:
     """Return signed Grad-CAM maps (Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2).
 
     The paper's last ReLU is left out: what lowers the output is negative, not hidden. Images are
@@ -136,18 +132,18 @@ def grad_cam(explained: Explained, images: Tensor) -> Tensor:
     Raises:
         GanAugError: there is no such layer.
     """
-    layer = map_layer(explained.network, images)
+    layer = map_layer(network, images)
     if layer is None:
         raise GanAugError(
-            f"explain: {type(explained.network).__name__} has no layer with a map of {LEAST_SIDE} "
+            f"explain: {type(network).__name__} has no layer with a map of {LEAST_SIDE} "
             f"x {LEAST_SIDE} cells; choose another classifier (quality.classifier) or larger images"
         )
-    method = LayerGradCam(explained.output, layer)
+    method = LayerGradCam(network, layer)
     batches = [batch.clone().requires_grad_(True) for batch in torch.split(images, 64)]
     return torch.cat([method.attribute(batch).detach()[:, 0] for batch in batches])
 
 
-def integrated_gradients(explained: Explained, images: Tensor, baseline: Tensor) -> Tensor:
+def integrated_gradients(network: nn.Module, images: Tensor, baseline: Tensor) -> Tensor:
     """Return integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365, equation 1).
 
     The path to each image (N, C, H, W) in [-1, 1] begins at the baseline (1, C, H, W). Returned is
@@ -155,7 +151,7 @@ def integrated_gradients(explained: Explained, images: Tensor, baseline: Tensor)
     output for the image less that for the baseline, up to the error of `STEPS` steps of
     Gauss-Legendre quadrature.
     """
-    method = IntegratedGradients(explained.output)
+    method = IntegratedGradients(network)
     parts = [
         method.attribute(batch.clone().requires_grad_(True), baselines=baseline, n_steps=STEPS)
         for batch in torch.split(images, BATCH)
@@ -166,12 +162,10 @@ def integrated_gradients(explained: Explained, images: Tensor, baseline: Tensor)
 
 
 @torch.no_grad()
-def completeness_error(
-    explained: Explained, images: Tensor, baseline: Tensor, maps: Tensor
-) -> float:
+def completeness_error(network: nn.Module, images: Tensor, baseline: Tensor, maps: Tensor) -> float:
     """Return the mean error of the sums of integrated gradients, as a share of what they sum to."""
-    outputs = torch.cat([explained.output(batch) for batch in torch.split(images, 64)])
-    wanted = outputs - explained.output(baseline)
+    outputs = torch.cat([network(batch) for batch in torch.split(images, 64)])
+    wanted = outputs - network(baseline)
     return float((maps.sum(dim=(1, 2)) - wanted).abs().mean() / wanted.abs().mean())
 
 
@@ -181,13 +175,13 @@ def methods_for(network: nn.Module, images: Tensor) -> list[str]:
 
 
 def all_maps(
-    explained: Explained, images: Tensor, baseline: Tensor, methods: Sequence[str] = tuple(METHODS)
+    network: nn.Module, images: Tensor, baseline: Tensor, methods: Sequence[str] = tuple(METHODS)
 ) -> dict[str, Tensor]:
     """Return the maps of some methods, by their names in `METHODS`."""
     return {
-        method: grad_cam(explained, images)
+        method: grad_cam(network, images)
         if method == GRAD_CAM
-        else integrated_gradients(explained, images, baseline)
+        else integrated_gradients(network, images, baseline)
         for method in methods
     }
 
