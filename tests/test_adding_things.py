@@ -160,7 +160,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.data.image_table import ClassImages
 from gan_aug.runtime.errors import GanAugError
 
 
@@ -172,11 +173,11 @@ class Grain(AddedFrom):
         if arm.added.label_smoothing:
             raise GanAugError(f"{where}.added.label_smoothing: has no place beside grain")
 
-    def take(self, arm, draw: Draw, name: str, count: int) -> Taken:
-        table = draw.real(arm)
-        rows = np.flatnonzero(table.labels == draw.splits.classes.label(name))[:count]
-        noise = draw.random("grain", name).normal(0, self.grain, table.images[rows].shape)
-        return Taken(np.clip(table.images[rows] + noise, 0, 255).astype(np.uint8), rows)
+    def take(self, arm, draw: Draw, name: str, count: int) -> ClassImages:
+        real = draw.real(arm).of_class(name).take(slice(count))
+        noise = draw.random("grain", name).normal(0, self.grain, real.images.shape)
+        grainy = np.clip(real.images + noise, 0, 255).astype(np.uint8)
+        return ClassImages(grainy, real.hashes.tolist())
 '''
 MIXING = '''
 """The left of an added image beside the right of a real one."""
@@ -197,7 +198,8 @@ class Beside(Mixing):
         return 2 * batch_size
 
     def parts(self, images, batch_size: int, title: str) -> Parts:
-        return Parts([(images.real, batch_size), (images.added, batch_size)])
+        real, added, _ = images.rows
+        return Parts([(real, batch_size), (added, batch_size)])
 
     def combine(self, batch, random):
         n = len(batch["label"]) // 2

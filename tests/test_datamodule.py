@@ -11,10 +11,11 @@ import torch
 
 from gan_aug.data.batches import Even, Groups, Pool, shuffled, to_float
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
-from gan_aug.data.synthetic import Generated, SyntheticSet
+from gan_aug.data.synthetic import SyntheticSet
 from gan_aug.runtime.errors import GanAugError
 
 
@@ -72,7 +73,9 @@ def rows_of(data: DataModule, n: int = 60) -> torch.Tensor:
 
 def test_more_images_never_mean_more_steps(prepared: Prepared) -> None:
     images = np.full((40, 1, 16, 16), 7, np.uint8)
-    synthetic = SyntheticSet({"normal": Generated(images[:0]), "pneumonia": Generated(images)}, {})
+    synthetic = SyntheticSet(
+        {"normal": ClassImages(images[:0]), "pneumonia": ClassImages(images)}, {}
+    )
     real = draw_data(prepared, 8, 0)
     mixed = draw_data(Prepared(prepared.splits, synthetic), 8, 0)
     assert real.per_epoch == mixed.per_epoch == 50 // 8

@@ -12,11 +12,12 @@ from omegaconf import OmegaConf
 from support import BINARY, ROOT
 from torch import nn
 
+from gan_aug.arms.base import ArmImages
 from gan_aug.data.batches import Batches, Plan, Pool
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.arms import ArmSettings
-from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
+from gan_aug.study.batches import ArmPlan, pool_of, used
 
 N_NORMAL, N_PNEUMONIA, SIZE = 20, 12, 8
 
@@ -40,12 +41,6 @@ def arm(added: dict[str, Any] | None = None, **changes: Any) -> ArmSettings:
     return ArmSettings.model_validate(base | changes | {"added": base["added"] | (added or {})})
 
 
-def added_images(normal: int, pneumonia: int) -> AddedImages:
-    n = normal + pneumonia
-    labels = np.repeat([0, 1], [normal, pneumonia]).astype(np.int64)
-    return AddedImages(np.full((n, 1, 8, 8), 200, np.uint8), labels, BINARY)
-
-
 @dataclass(frozen=True)
 class Made:
     """An arm's images and how they are mixed."""
@@ -67,15 +62,22 @@ def real_images() -> ImageTable:
     return ImageTable(images, labels, names, names, names, BINARY)
 
 
+def arm_images(normal: int, pneumonia: int) -> ArmImages:
+    """The real images, and so many added ones of each class."""
+    numbers = {"normal": normal, "pneumonia": pneumonia}
+    added = {k: ClassImages(np.full((n, 1, 8, 8), 200, np.uint8)) for k, n in numbers.items()}
+    return ArmImages.of(real_images(), added)
+
+
 def batches(
     settings: ArmSettings,
-    added: AddedImages,
+    images: ArmImages,
     seed: int = 3,
     augment: nn.Module | None = None,
     augment_added: nn.Module | None = None,
 ) -> Made:
-    pool = pool_of(real_images(), added, settings, augment, augment_added)
-    return Made(pool, ArmPlan(settings, real_images(), added, SIZE, 10, seed))
+    pool = pool_of(images, settings, augment, augment_added)
+    return Made(pool, ArmPlan(settings, images, SIZE, 10, seed))
 
 
 def rows(made: Made, n: int = 40) -> torch.Tensor:
@@ -91,36 +93,36 @@ def test_no_setting_of_an_arm_is_overlooked() -> None:
 
 
 def test_two_arms_with_the_same_images_get_the_same_batches() -> None:
-    one, two = batches(arm(), added_images(0, 0)), batches(arm(), added_images(0, 0))
+    one, two = batches(arm(), arm_images(0, 0)), batches(arm(), arm_images(0, 0))
     assert torch.equal(rows(one), rows(two))
-    other = batches(arm(), added_images(0, 0), seed=4)
+    other = batches(arm(), arm_images(0, 0), seed=4)
     assert not torch.equal(rows(one), rows(other))
 
 
 def test_all_images_are_used_equally_often() -> None:
     n = N_NORMAL + N_PNEUMONIA + 8
-    counts = rows(batches(arm(), added_images(3, 5)), n).flatten().bincount(minlength=n)
+    counts = rows(batches(arm(), arm_images(3, 5)), n).flatten().bincount(minlength=n)
     assert counts.tolist() == [SIZE] * n
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.25, 2), (0.5, 4)])
 def test_a_ratio_holds_in_every_batch(ratio: float, expected: int) -> None:
-    made = rows(batches(arm(added={"ratio": ratio}), added_images(3, 4)))
+    made = rows(batches(arm(added={"ratio": ratio}), arm_images(3, 4)))
     assert ((made >= N_NORMAL + N_PNEUMONIA).sum(dim=1) == expected).all()
 
 
 def test_a_ratio_without_added_images_is_real_images_only() -> None:
-    made = rows(batches(arm(added={"ratio": 0.5}), added_images(0, 0)))
-    assert torch.equal(made, rows(batches(arm(), added_images(0, 0))))
+    made = rows(batches(arm(added={"ratio": 0.5}), arm_images(0, 0)))
+    assert torch.equal(made, rows(batches(arm(), arm_images(0, 0))))
 
 
 def test_oversampling_balances_every_batch() -> None:
-    made = rows(batches(arm(balanced=True), added_images(0, 0)))
+    made = rows(batches(arm(balanced=True), arm_images(0, 0)))
     assert ((made < N_NORMAL).sum(dim=1) == SIZE // 2).all()
 
 
 def test_pretraining_comes_first_and_alone() -> None:
-    made = rows(batches(arm(pretrain=0.3), added_images(3, 4)), 10)
+    made = rows(batches(arm(pretrain=0.3), arm_images(3, 4)), 10)
     added = made >= N_NORMAL + N_PNEUMONIA
     assert added[:3].all()
     assert not added[3:].any()
@@ -128,7 +130,7 @@ def test_pretraining_comes_first_and_alone() -> None:
 
 def test_only_added_images_are_down_weighted_and_smoothed() -> None:
     settings = arm(added={"ratio": 0.5, "weight": 0.25, "label_smoothing": 0.2})
-    batch = batches(settings, added_images(5, 5)).batch()
+    batch = batches(settings, arm_images(5, 5)).batch()
     added = batch["image"][:, 0, 0, 0] > 0
     assert added.sum() == 4
     assert (batch["weight"][added] == 0.25).all()
@@ -142,7 +144,7 @@ def test_only_added_images_are_down_weighted_and_smoothed() -> None:
 def test_augmentation_of_real_and_of_added_images_is_separate() -> None:
     settings = arm(added={"ratio": 0.5})
     for key, changed in (("augment", 100), ("augment_added", 200)):
-        batch = batches(settings, added_images(5, 5), **{key: Blacken()}).batch()
+        batch = batches(settings, arm_images(5, 5), **{key: Blacken()}).batch()
         value = changed / 127.5 - 1
         assert not torch.isclose(batch["image"], torch.tensor(value)).any()
         assert (batch["image"] == -1).all(dim=(1, 2, 3)).sum() == 4
@@ -150,7 +152,7 @@ def test_augmentation_of_real_and_of_added_images_is_separate() -> None:
 
 def mixing(balanced: bool = False) -> Made:
     """The base arm with mixup; real images are 100, added ones 200."""
-    return batches(arm({"mixup": 0.8}, balanced=balanced), added_images(6, 6))
+    return batches(arm({"mixup": 0.8}, balanced=balanced), arm_images(6, 6))
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -180,7 +182,7 @@ def test_mixup_mixes_an_added_image_into_every_real_one(balanced: bool) -> None:
 
 def within(key: str, balanced: bool = False) -> Made:
     """An arm that mixes its real images with each other: 20 of one value and 12 of another."""
-    made = batches(arm(**{key: 0.8}, balanced=balanced), added_images(0, 0))
+    made = batches(arm(**{key: 0.8}, balanced=balanced), arm_images(0, 0))
     made.pool.images[N_NORMAL:] = 200
     return made
 
@@ -224,12 +226,12 @@ def test_mixing_depends_on_a_batch_s_place_alone(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["mixup", "cutmix"])
 def test_mixing_within_a_batch_changes_no_order(key: str) -> None:
-    assert torch.equal(within(key).rows(7), batches(arm(), added_images(0, 0)).rows(7))
+    assert torch.equal(within(key).rows(7), batches(arm(), arm_images(0, 0)).rows(7))
 
 
 def test_weights_of_added_images_are_mixed_too() -> None:
     settings = arm({"weight": 0.5}, mixup=0.8)
-    batch = batches(settings, added_images(20, 12)).batch(1)
+    batch = batches(settings, arm_images(20, 12)).batch(1)
     added = (batch["image"][:, 0, 0, 0] + 1) * 127.5 / 100 - 1  # the share that is no real image
     assert batch["weight"].numpy() == pytest.approx((1 - 0.5 * added).numpy(), abs=1e-4)
     assert batch["weight"].unique().numel() > 2
@@ -237,7 +239,7 @@ def test_weights_of_added_images_are_mixed_too() -> None:
 
 def test_a_mixed_batch_is_laid_out_as_any_other() -> None:
     """Of grey images is_contiguous() says yes to both layouts; convolutions are slow in one."""
-    plain = batches(arm(), added_images(0, 1)).batch()
+    plain = batches(arm(), arm_images(0, 1)).batch()
     assert mixing().batch()["image"].stride() == plain["image"].stride() == (64, 1, 8, 1)
 
 
@@ -251,9 +253,7 @@ def test_a_mixed_batch_counts_the_images_of_both_sides() -> None:
 
 def test_added_images_may_be_learned_by_probabilities() -> None:
     soft = np.array([[0.9, 0.1], [0.25, 0.75]], np.float32)
-    images = added_images(1, 1)
-    added = AddedImages(images.images, images.labels, BINARY, soft)
-    made = batches(arm(), added)
+    made = batches(arm(), replace(arm_images(1, 1), soft=soft))
     seen = set()
     for at in range(20):
         batch = made.batch(at)
@@ -268,7 +268,7 @@ def test_added_images_may_be_learned_by_probabilities() -> None:
 def test_a_paired_batch_holds_what_was_made_of_its_real_images() -> None:
     n = N_NORMAL + N_PNEUMONIA
     sources = np.concatenate([np.arange(n), np.arange(n)])[::-1].copy()  # two of each
-    added = replace(added_images(n, n), sources=sources)
+    added = replace(arm_images(n, n), sources=sources)
     made, seen = batches(arm({"paired": True}), added), set()
     for found in rows(made, 2 * n):
         real, others = found[: SIZE // 2], found[SIZE // 2 :] - n
@@ -279,14 +279,14 @@ def test_a_paired_batch_holds_what_was_made_of_its_real_images() -> None:
 
 
 def test_an_image_without_a_partner_is_told() -> None:
-    added = replace(added_images(3, 3), sources=np.arange(6))
+    added = replace(arm_images(3, 3), sources=np.arange(6))
     with pytest.raises(GanAugError, match="26 of 32 real images have no added one"):
         batches(arm({"paired": True}), added)
 
 
 def test_a_fit_of_real_images_alone_can_be_as_an_arm_that_mixes_in_others() -> None:
     """The arm real may add copies; the fit on its draw's images that is asked about others not."""
-    made = batches(arm({"source": "duplicate", "mixup": 0.3}), added_images(0, 0))
+    made = batches(arm({"source": "duplicate", "mixup": 0.3}), arm_images(0, 0))
     assert len(made.batch()["label"]) == SIZE // 2
     with pytest.raises(GanAugError, match=r"arm 't': pretrain=0\.5 needs added images"):
-        batches(arm({"source": "duplicate"}, pretrain=0.5), added_images(0, 0))
+        batches(arm({"source": "duplicate"}, pretrain=0.5), arm_images(0, 0))

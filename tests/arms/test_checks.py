@@ -2,75 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf, open_dict
-from support import ROOT, TINY_STUDY, refused
+from support import ROOT, TINY_STUDY, refused, settled_study
 
 from gan_aug.arms.check import check_arms, check_settled_arms
-from gan_aug.data.prepare import load
-from gan_aug.settings.study import StudySettings
-from gan_aug.settings.whole import validate
-from gan_aug.study.settle import settle_study
 
 NAMES = (
-    *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain"),
-    *("unlabelled_gan", "self_training", "randaugment", "trivialaugment", "cutmix", "mixup_real"),
-    *("sgan", "fixmatch"),
+    *("real", "gan", "duplicate", "more_real", "mixup", "paired", "pretrain", "unlabelled_gan"),
+    *("self_training", "randaugment", "trivialaugment", "cutmix", "mixup_real", "sgan", "fixmatch"),
 )
+STUDY = (
+    *(one for one in TINY_STUDY if not one.startswith(("model.", "data.subset"))),
+    *(f"+arm@arms.{name}={name}" for name in NAMES),
+    *("data.subset=30", "study.count=30", "study.unlabelled=100"),
+    "study.question={arm: gan, reference: duplicate}",
+)
+KINDS = {"cyclegan": ("model=cyclegan", "~arms.unlabelled_gan"), "dcgan": ("~arms.paired",)}
+"""GANs that translate, and make images of nothing, without the arms that they cannot have."""
 
 
-@pytest.fixture(scope="module")
-def composed(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
-    """A study with every kind of arm; its GAN translates, so that each of them can be."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose(
-            "study",
-            [
-                *(one for one in TINY_STUDY if not one.startswith(("model.", "data.subset"))),
-                *(f"+arm@arms.{name}={name}" for name in NAMES),
-                "model=cyclegan",
-                "data.subset=30",
-                "study.count=30",
-                "study.unlabelled=100",
-                "study.question={arm: gan, reference: duplicate}",
-                "~arms.unlabelled_gan",
-                f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
-            ],
-        )
-        plain = compose("study", [*TINY_STUDY, "+arm@arms.unlabelled_gan=unlabelled_gan"])
-    with open_dict(cfg):
-        cfg.other = {"model": plain.model, "unlabelled_gan": plain.arms.unlabelled_gan}
-    return cfg
-
-
-def changed(composed: DictConfig, overrides: str) -> DictConfig:
-    """Return the study with other values; `dcgan` chooses a GAN that makes images of nothing."""
-    cfg = composed.copy()
-    with open_dict(cfg):
-        other = cfg.pop("other")
-        for override in overrides.split(" "):
-            if override == "dcgan":
-                cfg.model, cfg.arms.unlabelled_gan = other.model, other.unlabelled_gan
-                del cfg.arms.paired
-            elif override.startswith("~"):
-                del cfg.arms[override.removeprefix("~arms.")]
-            elif override:
-                key, _, value = override.partition("=")
-                OmegaConf.update(cfg, key, yaml.safe_load(value), merge=False)
-    return cfg
-
-
-def check(cfg: DictConfig) -> None:
-    settings = validate(cfg, StudySettings)
-    check_arms(settings)
-    check_settled_arms(*settle_study(settings, load(settings.data)))
+def check(cache_home: Path, overrides: str) -> None:
+    """Check the study with other values; `dcgan` chooses the second kind of GAN."""
+    typed = overrides.split(" ") if overrides else []
+    kind = KINDS["dcgan" if "dcgan" in typed else "cyclegan"]
+    others = [one for one in typed if one != "dcgan"]
+    check_settled_arms(*settled_study(cache_home, *STUDY, *kind, *others, checked_by=check_arms))
 
 
 @pytest.mark.parametrize("overrides", ["", "dcgan"])
-def test_what_can_be_passes(composed: DictConfig, overrides: str) -> None:
-    check(changed(composed, overrides))
+def test_what_can_be_passes(cache_home: Path, overrides: str) -> None:
+    check(cache_home, overrides)
 
 
 CANNOT_BE = {
@@ -136,9 +99,9 @@ CANNOT_BE = {
 
 
 @pytest.mark.parametrize("overrides", CANNOT_BE)
-def test_what_cannot_be_is_one_line(composed: DictConfig, overrides: str) -> None:
+def test_what_cannot_be_is_one_line(cache_home: Path, overrides: str) -> None:
     with refused(CANNOT_BE[overrides]):
-        check(changed(composed, overrides))
+        check(cache_home, overrides)
 
 
 def test_no_title_tells_of_another_arm() -> None:

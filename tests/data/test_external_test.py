@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from support import ORIGIN, settings_of, write_image
 
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint
-from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.data.synthetic import read_set, write_set
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.study import StudySettings
 
@@ -206,7 +207,7 @@ def test_an_image_of_it_in_training_is_found(loaded: Any, nih: Path) -> None:
 def test_no_generator_may_have_seen_it(loaded: Any, nih: Path, tmp_path: Path) -> None:
     splits = splits_of(loaded, loaded(in_full(nih)))
     table = splits.table("nih")
-    images = {"pneumonia": Generated(np.asarray(table.images[:2]))}
+    images = {"pneumonia": ClassImages(np.asarray(table.images[:2]))}
     for folder, seen, part in (
         ("saw", table.hashes[0], "its generator saw 1 nih images"),
         ("is", splits.train.hashes[0], "is the nih image No_findings/0000_000.png, pixel for pixe"),

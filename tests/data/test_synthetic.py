@@ -17,10 +17,10 @@ from PIL import Image
 from support import ORIGIN
 from torchvision.datasets import ImageFolder
 
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import Splits, make_splits
-from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.data.synthetic import read_set, write_set
 from gan_aug.runtime.errors import GanAugError
 
 
@@ -41,7 +41,7 @@ def write(folder: Path, images: dict[str, np.ndarray], splits: Splits, **changes
         "data_fingerprint": splits.fingerprint,
         "seen_hashes": splits.train.hashes[splits.train.labels == 1].tolist(),
     }
-    made = {name: Generated(of_class) for name, of_class in images.items()}
+    made = {name: ClassImages(of_class) for name, of_class in images.items()}
     write_set(folder, made, origin | changes)
     return folder
 
@@ -157,7 +157,7 @@ def translated(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) ->
         name: np.resize(splits.train.hashes[splits.train.labels != label], 9).tolist()
         for label, name in enumerate(("normal", "pneumonia"))
     }
-    made = {name: Generated(images["pneumonia"], sources[name]) for name in sources}
+    made = {name: ClassImages(images["pneumonia"], sources[name]) for name in sources}
     seen = splits.train.hashes.tolist()
     write_set(tmp_path / "set", made, ORIGIN | {"seen_hashes": seen})
     return tmp_path / "set"

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from gan_aug.data.synthetic import Generated, write_set
+from gan_aug.data.image_table import ClassImages
+from gan_aug.data.synthetic import write_set
 from gan_aug.report import predictions
 from gan_aug.report.predictions import read_arrays
 from gan_aug.runtime import files
@@ -94,7 +95,7 @@ def test_a_folder_that_is_a_link_out_of_a_run_is_refused(
     with pytest.raises(GanAugError, match=f"{link}: is a link that leads out of {run}"):
         write_text(run / name, "x")
     with pytest.raises(GanAugError, match="leads out of"):
-        write_set(run / name, {"a": Generated(np.zeros((1, 1, 8, 8), np.uint8))}, {})
+        write_set(run / name, {"a": ClassImages(np.zeros((1, 1, 8, 8), np.uint8))}, {})
     assert not list(elsewhere.iterdir())
 
 

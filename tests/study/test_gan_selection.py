@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support import ORIGIN, TINY_STUDY, check_study, read_json, refused, run_command, settled_study
 
-from gan_aug.data.synthetic import Generated, write_set
+from gan_aug.data.image_table import ClassImages
+from gan_aug.data.synthetic import write_set
 from gan_aug.report.records import GANFacts
 from gan_aug.runtime.errors import Diverged
 from gan_aug.runtime.files import sha256_of
@@ -128,16 +129,12 @@ def test_a_replicate_is_another_gan_of_the_same_images(
     assert configs[0] == configs[1]
     assert list(metrics["quality"]["classes"]) == ["pneumonia"]
     assert all(check["passed"] for check in metrics["checks"] if check["rule"] in (1, 4))
-    alone = ("arms.gan.added.replicate=1", "study_dir=t")
-    result = run_command(cache_home, "study", *STUDY, *alone, cwd=tmp_path)
-    assert result.returncode != 0
-    assert "arms: all that add GAN images of pneumonia have added.replicate" in result.stderr
 
 
 def test_a_set_of_more_images_is_that_of_the_gan_too(cache_home: Path, tmp_path: Path) -> None:
     """An earlier version wrote as many as any replicate needs; a draw of it may be gone on with."""
     settings, splits = settled_study(cache_home, *STUDY)
-    made = {"pneumonia": Generated(np.zeros((3, 1, 32, 32), np.uint8))}
+    made = {"pneumonia": ClassImages(np.zeros((3, 1, 32, 32), np.uint8))}
     write_set(tmp_path / "set", made, ORIGIN | {"seen_hashes": splits.train.hashes.tolist()})
     facts = SimpleNamespace(checkpoint_sha256=ORIGIN["checkpoint_sha256"])
     gan: Any = SimpleNamespace(name="pneumonia", facts=facts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 from fake_study import metrics_of
-from support import TINY_STUDY, read_json, run_command
+from support import TINY_STUDY, read_json, rewrite, run_command
 from tensorboard_view import View
 
 STUDY = (
@@ -78,7 +77,7 @@ def test_a_draw_that_was_stopped_is_whole_and_has_nothing_twice(
     draw = home / "s" / draw_of("0.0001")
     before, metrics = View(home / "s"), read_json(draw / "metrics.json")
     (draw / "metrics.json").unlink()
-    (draw / "run.json").write_text(json.dumps(read_json(draw / "run.json") | {"status": "running"}))
+    rewrite(draw / "run.json", status="running")
     shutil.rmtree(draw / "duplicate_0")
     shutil.rmtree(draw / "gan_0")
     (draw / "fits" / "gan_0.json").unlink()

@@ -19,7 +19,6 @@ from support import (
     settled_study,
 )
 
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load
 from gan_aug.runtime.arguments import for_hydra
 from gan_aug.study.images import DrawImages
@@ -40,13 +39,10 @@ def images_of(cache: Path, *overrides: str) -> dict[str, set[str]]:
     """Return the images that each arm shows, real and added, by name."""
     by_arm = DrawImages(*settled_study(cache, *TINY, *overrides), Path("unused"))
 
-    def names(table: ImageTable) -> set[str]:
-        return {image.tobytes() for image in table.images}
-
     found = {}
     for name, arm in by_arm.settings.arms.items():
-        added = {image.tobytes() for image in by_arm.added(arm).images}
-        found[name] = names(by_arm.real(arm)) | added
+        images = by_arm.of_arm(arm)
+        found[name] = {image.tobytes() for image in (*images.real.images, *images.added)}
     return found
 
 
@@ -84,7 +80,12 @@ def test_a_draw_with_a_ruler(command: Command, tmp_path: Path) -> None:
         "classes": ["normal", "pneumonia"],
         "own": 20,
     }
-    assert "ruler_20 0: has been done before" in result.stdout  # it is `real`
+    # One is the draw itself, its arm `real`, and one is `more_real`.
+    again = [n for n in (5, 20, 30) if f"ruler_{n} 0: has been done before" in result.stdout]
+    fits = tmp_path / "s/draw_0/fits"
+    assert again == [20, 30]
+    assert read_json(fits / "ruler_20_0.json")["arm"] == "ruler_20"
+    assert (fits / "ruler_20_0.npz").read_bytes() == (fits / "real_0.npz").read_bytes()
     used = {fit["arm"]: fit["used"] for fit in metrics["fits"]}
     assert used["ruler_5"]["real"]["images"] == {"normal": 5, "pneumonia": 5}
     assert used["ruler_30"]["added"]["images"] == {"normal": 10, "pneumonia": 10}

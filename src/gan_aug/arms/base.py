@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.image_table import ClassImages, Images, ImageTable
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import Generated
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.base import Plain, Settings
@@ -69,11 +68,13 @@ class Draw(ABC):
         return train.take(np.sort(np.concatenate(rows)))
 
     @abstractmethod
-    def made(self, name: str, replicate: int = 0) -> Generated:
+    def made(self, name: str, replicate: int = 0) -> ClassImages:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes."""
 
     @abstractmethod
-    def made_of(self, splits: Splits, name: str, count: int, seed: int) -> tuple[Generated, Plain]:
+    def made_of(
+        self, splits: Splits, name: str, count: int, seed: int
+    ) -> tuple[ClassImages, Plain]:
         """Return images by the study's GAN, fitted on other images than the draw's.
 
         Returns:
@@ -112,19 +113,6 @@ class Behaviour(Settings):
         """Check an arm once classes, counts and the draw's images are known; as `check`."""
 
 
-@dataclass(frozen=True)
-class Taken:
-    """Images of one class that an arm adds.
-
-    Attributes:
-        images: uint8 (N, C, H, W).
-        rows: int64 (N,), which of the arm's real images each was made of; None: of none.
-    """
-
-    images: Images
-    rows: Rows | None = None
-
-
 class AddedFrom(Behaviour):
     """Where an arm's added images come from.
 
@@ -156,8 +144,11 @@ class AddedFrom(Behaviour):
         return []
 
     @abstractmethod
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
-        """Return `count` images of a class; raise GanAugError where there are not as many."""
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
+        """Return `count` images of a class; raise GanAugError where there are not as many.
+
+        What they were made of is among the arm's real images.
+        """
 
 
 class Nothing(AddedFrom):
@@ -165,43 +156,73 @@ class Nothing(AddedFrom):
 
     name = "none"
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return no image, whatever is asked for."""
-        return Taken(np.asarray(draw.splits.train.images)[:0])
+        return ClassImages(draw.splits.train.images[:0])
+
+
+@dataclass(frozen=True)
+class ArmImages:
+    """All that an arm trains on. Their rows: real images first, then added, then unlabelled ones.
+
+    Attributes:
+        real: of the draw, with their labels.
+        added: uint8 (N, C, H, W), which join them.
+        labels: int64 (N,), of the added ones.
+        sources: int64 (N,), which real image each added one was made of; -1: of none.
+        unlabelled: uint8 (M, C, H, W), which the arm learns from without a label.
+        soft: (N, K) probabilities to learn in place of the added ones' labels; None: the labels.
+    """
+
+    real: ImageTable
+    added: Images
+    labels: Rows
+    sources: Rows
+    unlabelled: Images
+    soft: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(cls, real: ImageTable, added: Mapping[str, ClassImages]) -> ArmImages:
+        """Let images of some classes join real ones."""
+        none, no_rows, parts = np.asarray(real.images[:0]), np.zeros(0, np.int64), added.values()
+        labels = [np.full(len(one), real.classes.label(name)) for name, one in added.items()]
+        return cls(
+            real=real,
+            added=np.concatenate([none, *(np.asarray(one.images) for one in parts)]),
+            labels=np.concatenate([no_rows, *labels]),
+            sources=np.concatenate([no_rows, *(one.rows_in(real) for one in parts)]),
+            unlabelled=none,
+        )
+
+    @property
+    def rows(self) -> tuple[Rows, Rows, Rows]:
+        """Those of the real, of the added and of the unlabelled images."""
+        ends = [len(self.real), len(self.real) + len(self.added)]
+        real, added, unlabelled = np.split(np.arange(len(self.all_labels)), ends)
+        return real, added, unlabelled
+
+    @property
+    def all_labels(self) -> Rows:
+        """The label of each row; -1: it has none."""
+        unlabelled = np.full(len(self.unlabelled), -1)
+        return np.concatenate([self.real.labels, self.labels, unlabelled])
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What an arm's batches are made of: positions among its real and then its added images.
+    """What an arm's batches are made of: rows of its images.
 
     Attributes:
-        groups: positions that have a shuffled stream of their own, and their number in each batch.
+        groups: rows that have a shuffled stream of their own, and their number in each batch.
             Those of unlabelled images, if any, are the last.
         first: likewise, of the first batches (`Mixing.first_steps`).
-        partners: for each real image the positions of the added ones made of it; one of these
-            stands beside it in a batch.
+        partners: for each real image the rows of the added ones made of it; one of these stands
+            beside it in a batch.
     """
 
     groups: Sequence[tuple[Rows, int]]
     first: Sequence[tuple[Rows, int]] = ()
     partners: Sequence[Rows] | None = None
-
-
-@dataclass(frozen=True)
-class ArmImages:
-    """The images that an arm trains on, as a mixing sees them: their positions.
-
-    Attributes:
-        real: int64, positions of the real images.
-        added: int64, positions of the added ones, which follow them.
-        sources: which real image each added one was made of; -1: of none.
-        unlabelled: int64, positions of the unlabelled ones, which come last.
-    """
-
-    real: Rows
-    added: Rows
-    sources: Rows
-    unlabelled: Rows
 
 
 class Mixing(Behaviour):
@@ -210,12 +231,10 @@ class Mixing(Behaviour):
     Its first field is the setting that turns it on, by another value than its default.
 
     Attributes:
-        alone: why no other mixing, and nothing of `excludes`, may be set beside it.
-        excludes: further settings of the arm that have no place beside it.
+        alone: why nothing else that mixes may be set beside it.
     """
 
     alone: ClassVar[str] = ""
-    excludes: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def key(cls) -> str:
@@ -235,6 +254,11 @@ class Mixing(Behaviour):
     def refused(self, where: str, reason: str) -> GanAugError:
         """Return the line for a value of this setting that an arm cannot have."""
         return GanAugError(f"{where}.{self.key()}={self.value}: {reason}")
+
+    def excludes(self, where: str, key: str) -> GanAugError:
+        """Return the line for another setting that has no place beside this one."""
+        reason = f"{self.alone}, so {key} has no place; leave one of the two out"
+        return self.refused(where, reason)
 
     def first_steps(self, steps: int) -> int:
         """Return how many of all steps come before real images are trained on."""
@@ -256,7 +280,8 @@ class Mixing(Behaviour):
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return what the batches are made of; raise GanAugError where that cannot be."""
-        return Parts([(np.concatenate([images.real, images.added]), batch_size)])
+        real, added, _ = images.rows
+        return Parts([(np.concatenate([real, added]), batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Return a batch as it is trained on.

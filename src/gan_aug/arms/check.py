@@ -54,14 +54,10 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
 def _check_mixing(where: str, arm: ArmSettings) -> None:
     """Check that an arm's added images join the real ones in one way."""
     mixings = mixings_of(arm)
-    keys = [mixing.key() for mixing in mixings]
-    set_too = [*keys, *(["balanced"] if arm.balanced else [])]
     for mixing in mixings:
-        for other in set_too if mixing.alone else ():
-            if other != mixing.key() and (other in keys or other in mixing.excludes):
-                raise mixing.refused(
-                    where, f"{mixing.alone}, so {other} has no place; leave one of the two out"
-                )
+        others = [other.key() for other in mixings if other is not mixing]
+        if mixing.alone and others:
+            raise mixing.excludes(where, others[0])
 
 
 def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:

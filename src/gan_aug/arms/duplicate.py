@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.data.image_table import ClassImages
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
@@ -22,10 +23,9 @@ class Duplicate(AddedFrom):
         """A copy is of the class of its original."""
         return [name]
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return copies: whole passes over the images first, in one random order."""
-        real = draw.real(arm)
-        of_class = np.flatnonzero(real.labels == draw.splits.classes.label(name))
-        order = draw.random("duplicate", name).permutation(len(of_class))
-        rows = of_class[np.resize(order, count)]
-        return Taken(np.asarray(real.images)[rows], rows)
+        real = draw.real(arm).of_class(name)
+        order = draw.random("duplicate", name).permutation(len(real))
+        copies = real.take(np.resize(order, count))
+        return ClassImages(copies.images, copies.hashes.tolist())

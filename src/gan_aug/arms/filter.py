@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gan_aug.arms.base import AddedFrom, Draw
-from gan_aug.data.image_table import Images, ImageTable
-from gan_aug.data.synthetic import Generated
+from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Settings
 from gan_aug.settings.values import From0, Positive, Share
@@ -40,13 +39,13 @@ class Filter(Settings):
     def first(
         self,
         count: int,
-        made: Generated,
+        made: ClassImages,
         draw: Draw,
         name: str,
         title: str,
         what: str = "GAN images",
         remedy: str = "raise added.filter.candidates",
-    ) -> Generated:
+    ) -> ClassImages:
         """Return the first `count` images that pass; raise GanAugError where fewer do.
 
         `title` is the arm's; `what` they are and the `remedy` are for messages.
@@ -64,7 +63,7 @@ class Filter(Settings):
             )
         kept = np.flatnonzero(passed)[:count]
         sources = None if made.sources is None else [made.sources[i] for i in kept]
-        return Generated(made.images[kept], sources)
+        return ClassImages(made.images[kept], sources)
 
 
 class Filtered(AddedFrom):
@@ -78,7 +77,7 @@ class Filtered(AddedFrom):
 
 
 def far_enough(
-    made: Generated, train: ImageTable, name: str, min_distance: float
+    made: ClassImages, train: ImageTable, name: str, min_distance: float
 ) -> NDArray[np.bool_]:
     """Tell which generated images are copies neither of training images nor of their own sources.
 
@@ -88,33 +87,13 @@ def far_enough(
     Returns:
         (N,), True for an image at least so far from the nearest real one and from its source.
     """
-    from gan_aug.evaluation.subject import source_images
+    from gan_aug.metrics.memorisation import flat
+    from gan_aug.metrics.precision_recall import distances, radii
 
-    real = np.asarray(train.of_class(name).images)
-    least = min_distance * np.median(nearest_distance(real, real, same=True))
-    far = nearest_distance(made.images, real) >= least
-    if (sources := source_images(made, train)) is not None:
-        difference = made.images.astype(np.float64) - sources
-        far &= np.sqrt(np.square(difference).mean(axis=(1, 2, 3))) >= least
-    return far
-
-
-def nearest_distance(images: Images, others: Images, same: bool = False) -> NDArray[np.float64]:
-    """Return each image's root mean square distance to its nearest neighbour.
-
-    They are uint8, (N, C, H, W) and (M, C, H, W); where the two are the `same` images, an image is
-    not its own neighbour.
-
-    Returns:
-        (N,) on the scale of the pixels, 0 to 255.
-    """
-    import torch
-
-    from gan_aug.metrics.precision_recall import distances
-
-    a, b = (torch.from_numpy(x.reshape(len(x), -1)).double() for x in (images, others))
-    between = distances(a, b)
-    if same:
-        between.fill_diagonal_(torch.inf)
-    nearest: NDArray[np.float64] = between.min(dim=1).values.numpy() / a.shape[1] ** 0.5
-    return nearest
+    images, real = flat(made.images), flat(train.of_class(name).images)
+    least = min_distance * np.median(radii(real, 1).numpy())
+    far = distances(images, real).min(dim=1).values >= least
+    if (sources := made.sources_in(train)) is not None:
+        far &= (images - flat(sources)).norm(dim=1) >= least
+    passed: NDArray[np.bool_] = far.numpy()
+    return passed

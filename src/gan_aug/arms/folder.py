@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Taken
+from gan_aug.arms.base import Draw
 from gan_aug.arms.filter import Filtered
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.external_set import ExternalSet, read_external
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import Generated
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.by_name import normal
 from gan_aug.settings.values import MEANINGS, PathText, Seen
@@ -93,16 +93,14 @@ class FolderImages(Filtered):
         )
         return there
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first images of the class that pass the filter."""
-        made = Generated(self.of_draw(draw).by_class[name])
+        # A copy: torch warns of what it may not write to.
+        made = ClassImages(np.array(self.of_draw(draw).by_class[name]))
         if len(made) < count:
             raise GanAugError(
                 f"{self.dir}: has only {len(made)} images of {name} by now, {count} are wanted; "
                 "put them back, and repeat the command"
             )
-        if self.filter.on:
-            made = Generated(np.array(made.images))  # torch warns of what it may not write to
-            what, remedy = f"images of {self.dir}", "bring more"
-            made = self.filter.first(count, made, draw, name, arm.title, what, remedy)
-        return Taken(made.first(count).images)
+        what, remedy = f"images of {self.dir}", "bring more"
+        return self.filter.first(count, made, draw, name, arm.title, what, remedy)

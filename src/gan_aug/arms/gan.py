@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import Draw, Taken
+from gan_aug.arms.base import Draw
 from gan_aug.arms.filter import Filtered
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.class_facts import made_with
@@ -49,14 +49,7 @@ class GANImages(Filtered):
         counts = arm.added.count.items()
         return {(name, self.replicate): count * times for name, count in counts if count}
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first images of the class that pass the filter."""
-        made = draw.made(name, self.replicate)
-        if self.filter.on:
-            candidates = made.first(count * self.filter.candidates)
-            made = self.filter.first(count, candidates, draw, name, arm.title)
-        made = made.first(count)
-        if made.sources is None:
-            return Taken(made.images)
-        row = {digest: i for i, digest in enumerate(draw.splits.train.hashes.tolist())}
-        return Taken(made.images, np.array([row[digest] for digest in made.sources], np.int64))
+        candidates = draw.made(name, self.replicate).first(count * self.filter.candidates)
+        return self.filter.first(count, candidates, draw, name, arm.title)

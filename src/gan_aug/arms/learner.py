@@ -65,7 +65,8 @@ class Learning(Mixing):
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of labelled and one of unlabelled images."""
-        return Parts([(images.real, batch_size), (images.unlabelled, self.unlabelled)])
+        real, _, unlabelled = images.rows
+        return Parts([(real, batch_size), (unlabelled, self.unlabelled)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Set the unlabelled images of a batch apart, without a label."""

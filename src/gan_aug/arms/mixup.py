@@ -56,7 +56,8 @@ class MixUp(Mixing):
         """Return a group of real images and one of as many added ones."""
         if not len(images.added):  # the fit that is asked about added images has none
             return super().parts(images, batch_size, title)
-        return Parts([(images.real, batch_size), (images.added, batch_size)])
+        real, added, _ = images.rows
+        return Parts([(real, batch_size), (added, batch_size)])
 
     def combine(self, batch: Batch, random: np.random.Generator) -> Batch:
         """Mix the second half of a batch, in another order, into the first."""

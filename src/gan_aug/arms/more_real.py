@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import ARM
@@ -33,8 +32,8 @@ class MoreReal(AddedFrom):
                     f"{name} training images over; ask for fewer{hint}"
                 )
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first of them: of a larger number a smaller one is part."""
         table = draw.splits.unused.of_class(name)
         order = draw.random("real", name).permutation(len(table))
-        return Taken(np.asarray(table.images)[order[:count]])
+        return ClassImages(table.images[order[:count]])

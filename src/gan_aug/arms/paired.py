@@ -21,13 +21,14 @@ class Paired(Mixing):
     """Half of a batch is real images, the other half images that were made of just these."""
 
     alone = "puts an added image with every real one"
-    excludes = ("balanced",)
     paired: bool = Field(
         default=False, description="each image stands beside a translation or a copy of it"
     )
 
     def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""
+        if arm.balanced:
+            raise self.excludes(where, "balanced")
         if arm.added.source == "gan" and GANImages.of(arm).filter.on:
             raise GanAugError(
                 f"{where}.added.filter: would leave some image of added.paired alone; set both of "
@@ -67,10 +68,11 @@ class Paired(Mixing):
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of real images, and the partners of each."""
-        partners = [images.added[images.sources == row] for row in images.real]
+        real, added, _ = images.rows
+        partners = [added[images.sources == row] for row in real]
         if alone := sum(not len(made) for made in partners):
             raise GanAugError(
-                f"arm {title!r}: added.paired=true, but {alone} of {len(images.real)} real images "
+                f"arm {title!r}: added.paired=true, but {alone} of {len(real)} real images "
                 "have no added one that was made of them; raise added.count"
             )
-        return Parts([(images.real, batch_size // 2)], partners=partners)
+        return Parts([(real, batch_size // 2)], partners=partners)

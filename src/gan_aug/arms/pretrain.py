@@ -64,4 +64,5 @@ class Pretrain(Mixing):
                 f"arm {title!r}: pretrain={self.pretrain} needs added images, and here there are "
                 "none; set it to 0"
             )
-        return Parts([(images.real, batch_size)], first=[(images.added, batch_size)])
+        real, added, _ = images.rows
+        return Parts([(real, batch_size)], first=[(added, batch_size)])

@@ -43,4 +43,5 @@ class Ratio(Mixing):
         if not len(images.added):
             return super().parts(images, batch_size, title)
         size = round((self.ratio or 0) * batch_size)
-        return Parts([(images.real, batch_size - size), (images.added, size)])
+        real, added, _ = images.rows
+        return Parts([(real, batch_size - size), (added, size)])

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_aug.arms.base import AddedFrom, Draw, Taken
+from gan_aug.arms.base import AddedFrom, Draw
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.classes import Classes
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.image_table import ClassImages, Images, ImageTable
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.data.synthetic import read_set, write_set
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import remove_folder
 from gan_aug.runtime.seeds import stream_seed
@@ -77,7 +77,7 @@ class Unlabelled(AddedFrom):
         """Check that the draw leaves as many images over."""
         unlabelled_of(settings, splits)
 
-    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> Taken:
+    def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first images that are predicted to be of the class."""
         of_gan = arm.added.source == "gan"
         made = draw.once((NAME, of_gan), lambda: _of_gan(draw) if of_gan else _themselves(draw))
@@ -87,7 +87,7 @@ class Unlabelled(AddedFrom):
                 f"arm {arm.title!r}: only {len(made[name])} images are taken for {name}, {count} "
                 f"are wanted; lower added.count, or raise {more}"
             )
-        return Taken(made[name][:count])
+        return ClassImages(made[name][:count])
 
 
 def needs_gan(arm: SettledArm) -> bool:
@@ -147,7 +147,7 @@ def _of_gan(draw: Draw) -> dict[str, Images]:
     folder = draw.folder / "synthetic" / f"{NAME}_gan"
     if folder.exists():
         remove_folder(folder)
-    sets = {name: Generated(images) for name, images in by_class.items() if len(images)}
+    sets = {name: ClassImages(images) for name, images in by_class.items() if len(images)}
     write_set(folder, sets, head)
     # As any set is read: it refuses what has seen an image that it must not.
     read_set(folder, None, settings.data.image_size, replace(draw.splits, train=table))

@@ -65,6 +65,35 @@ class ImageTable:
         return self.take(np.isin(self.labels, [self.classes.label(name) for name in names]))
 
 
+@dataclass(frozen=True)
+class ClassImages:
+    """Images of one class, uint8 (N, C, H, W), and what they were made of.
+
+    `sources` are the (N,) SHA-256 of the real image that each was made of; None: of none.
+    """
+
+    images: Images
+    sources: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, count: int) -> ClassImages:
+        """Return the first images."""
+        return ClassImages(self.images[:count], self.sources and self.sources[:count])
+
+    def rows_in(self, table: ImageTable) -> NDArray[np.int64]:
+        """Return which row of a table each image was made of; -1: of none."""
+        if self.sources is None:
+            return np.full(len(self), -1)
+        row = {digest: i for i, digest in enumerate(table.hashes.tolist())}
+        return np.array([row[digest] for digest in self.sources], np.int64)
+
+    def sources_in(self, table: ImageTable) -> Images | None:
+        """Return the image of a table that each was made of; None: they were made of none."""
+        return None if self.sources is None else np.asarray(table.images)[self.rows_in(table)]
+
+
 def concatenate(*tables: ImageTable) -> ImageTable:
     """Return the rows of all tables, which are of one data set."""
     joined: dict[str, Any] = {

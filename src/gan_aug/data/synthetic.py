@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.origin import AGAIN, MANIFEST, Manifest
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, see, warn
@@ -28,28 +29,10 @@ class DamagedSet(GanAugError):
 
 
 @dataclass(frozen=True)
-class Generated:
-    """Generated images of one class: uint8 (N, C, H, W).
-
-    `sources` are the (N,) SHA-256 of the real image that each was translated from; None: of none.
-    """
-
-    images: NDArray[np.uint8]
-    sources: list[str] | None = None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def first(self, count: int) -> Generated:
-        """Return the first images."""
-        return Generated(self.images[:count], self.sources and self.sources[:count])
-
-
-@dataclass(frozen=True)
 class SyntheticSet:
     """Generated images in memory, by class in the order of labels, and what their set says."""
 
-    by_class: dict[str, Generated]
+    by_class: dict[str, ClassImages]
     manifest: Manifest
 
     def facts(self) -> dict[str, Any]:
@@ -63,7 +46,7 @@ class SyntheticSet:
         return self.manifest.model_dump(include=kept) | facts
 
 
-def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
+def write_set(folder: Path, images: Mapping[str, ClassImages], origin: Mapping[str, Any]) -> None:
     """Write a synthetic set; the folder, which must not exist, appears only when it is complete.
 
     `origin` is what the manifest says of the generator (see `gan_aug.models.synthesis`).
@@ -84,7 +67,9 @@ def write_set(folder: Path, images: Mapping[str, Generated], origin: Mapping[str
         _write_files(whole, images, origin)
 
 
-def _write_files(folder: Path, images: Mapping[str, Generated], origin: Mapping[str, Any]) -> None:
+def _write_files(
+    folder: Path, images: Mapping[str, ClassImages], origin: Mapping[str, Any]
+) -> None:
     files, sources = dict[str, str](), dict[str, str]()
     for name, generated in images.items():
         (folder / name).mkdir(parents=True)
@@ -136,7 +121,7 @@ def read_set(
                 f"data.synthetic.count={count}: {folder} has {len(files)} {name} images; "
                 "generate more (generate.count) or ask for fewer"
             )
-    held, by_class = held_out_pixels(splits), dict[str, Generated]()
+    held, by_class = held_out_pixels(splits), dict[str, ClassImages]()
     for name, files in files_of.items():
         images = [np.zeros((0, splits.channels, image_size, image_size), np.uint8)]
         for file in files[:count]:  # no memory for files that the manifest alone claims
@@ -148,7 +133,7 @@ def read_set(
                 )
             images.append(image[None])
         sources = [manifest.sources[file] for file in files[:count]] if manifest.sources else None
-        by_class[name] = Generated(np.concatenate(images), sources)
+        by_class[name] = ClassImages(np.concatenate(images), sources)
     return SyntheticSet(by_class, manifest)
 
 

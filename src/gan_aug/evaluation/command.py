@@ -13,7 +13,7 @@ from rich.table import Table
 from gan_aug.data.image_table import Images
 from gan_aug.evaluation.evaluator import Evaluator, discriminator_of, of_class
 from gan_aug.evaluation.measured import BASELINE, GENERATED, ClassQuality, Quality, misses
-from gan_aug.evaluation.subject import Subject, source_images
+from gan_aug.evaluation.subject import Subject
 from gan_aug.metrics.memorisation import closest_pairs
 from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
@@ -48,7 +48,7 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
         if settings.controls:
             rows |= broken_generators(of_class(train, name), unseen, settings.quality.seed)
         measured = evaluator.against_baseline(
-            rows, name, held_out, discriminator, source_images(made, train)
+            rows, name, held_out, discriminator, made.sources_in(train)
         )
         share = evaluator.real_passes(name, held_out)
         classes[name] = measured.model_copy(update={"real_passes": share})

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from gan_aug.data.external_set import ExternalSet, read_external
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.data.origin import DRAW_FILE, MANIFEST, ExportedDraw, Manifest, Origin
 from gan_aug.data.prepare import cut, load, prepare
 from gan_aug.data.settle import named, with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_of_file
-from gan_aug.data.synthetic import Generated, read_set
+from gan_aug.data.synthetic import read_set
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import SUFFIX, load_gan, read_config
 from gan_aug.models.synthesis import images_by_class
@@ -39,7 +37,7 @@ T = TypeVar("T", bound=Whole)
 class Subject:
     """Generated images by class, and what their generator saw."""
 
-    generated: dict[str, Generated]
+    generated: dict[str, ClassImages]
     splits: Splits
     gan: GAN | None
     chosen: bool
@@ -137,8 +135,8 @@ def load_subject(settings: SubjectSettings) -> Subject:
 
 
 def _enough(
-    where: str, by_class: Mapping[str, Generated], count: int, remedy: str
-) -> dict[str, Generated]:
+    where: str, by_class: Mapping[str, ClassImages], count: int, remedy: str
+) -> dict[str, ClassImages]:
     """Return the images to measure of each class that a set has; refuse too few."""
     there = {name: images for name, images in by_class.items() if len(images)}
     for name, images in there.items():
@@ -157,7 +155,7 @@ def _of_external(folder: Path, seen: Seen | None, settings: SubjectSettings) -> 
     data = _with_a_draw(settings.data)
     splits = prepare(data).splits
     kept = read_external(folder, seen, splits, data, "external.dir")
-    images = {name: Generated(images) for name, images in kept.by_class.items()}
+    images = {name: ClassImages(images) for name, images in kept.by_class.items()}
     where, count = f"external.dir={folder}", settings.quality.count
     generated = _enough(where, images, count, "bring more")
     train = f"the {len(splits.train)} training images of draw {splits.draw}"
@@ -203,17 +201,6 @@ def training_images(
     splits = prepare(with_data(settings, typed).data).splits
     _check_draw(f"checkpoint={settings.checkpoint}", origin, splits)
     return splits.train
-
-
-def source_images(generated: Generated, train: ImageTable) -> Images | None:
-    """Return the training images, uint8 (N, C, H, W), that generated ones were translated from.
-
-    There is one for each; None where they were made from nothing.
-    """
-    if generated.sources is None:
-        return None
-    row = {digest: i for i, digest in enumerate(train.hashes.tolist())}
-    return np.asarray(train.images)[[row[digest] for digest in generated.sources]]
 
 
 def _check_draw(where: str, origin: Origin, splits: Splits) -> None:

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from gan_aug.data.batches import to_float, to_uint8
-from gan_aug.data.image_table import ImageTable
+from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
-from gan_aug.data.synthetic import Generated
 from gan_aug.models.gans.base import GAN, Request
 from gan_aug.models.restore import checkpoint_sha256
 from gan_aug.runtime.errors import GanAugError
@@ -61,14 +60,14 @@ def translates(origin: Origin) -> bool:
 
 def images_by_class(
     gan: GAN, origin: Origin, count: int, seed: int, train: ImageTable | None
-) -> dict[str, Generated]:
+) -> dict[str, ClassImages]:
     """Generate `count` images of each class that the GAN makes; see `images_of`."""
     return {name: images_of(gan, origin, name, count, seed, train) for name in origin.makes}
 
 
 def images_of(
     gan: GAN, origin: Origin, name: str, count: int, seed: int, train: ImageTable | None
-) -> Generated:
+) -> ClassImages:
     """Generate `count` images of the class `name`.
 
     The one place that gives generated images their labels: they are of the class that was asked
@@ -112,7 +111,7 @@ def images_of(
         request = Request(origin.classes.index(name), end - start, random, part)
         images.append(to_uint8(gan.synthesise(request)))
     hashes = None if sources is None else sources.hashes.tolist()
-    return Generated(torch.cat(images).numpy(), hashes)
+    return ClassImages(torch.cat(images).numpy(), hashes)
 
 
 def manifest_head(origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int) -> Plain:

@@ -60,9 +60,8 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     """
     quieten()
     study, images = settings.study, DrawImages(settings, splits, run.folder)
-    sets = external.external_sets(images)
-    external_facts = external.note_sets(run, sets)
-    quality = DrawQuality(images, sets)
+    external_facts = external.note_sets(run, external.external_sets(images))
+    quality = DrawQuality(images)
     check_first(settings)
     declare(settings)
 
@@ -72,23 +71,22 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     results: list[records.FitResult] = []
     measured: dict[str, list[MeasuredFit]] = {name: [] for name in settings.arms}
     for name, arm in settings.arms.items():
-        real, added = images.real(arm), images.added(arm)
+        of_arm = images.of_arm(arm)
         arms[name] = records.ArmFacts(
             title=arm.title,
             source=arm.added.source,
-            added=added.counts(),
-            unlabelled=0 if added.unlabelled is None else len(added.unlabelled),
+            added=splits.classes.counts(of_arm.labels),
+            unlabelled=len(of_arm.unlabelled),
         )
         for repeat in range(study.repeats):
-            fit, numbers = fits.find_or_fit(name, repeat, real, added)
+            fit, numbers = fits.find_or_fit(name, repeat, of_arm)
             logs.write_fit(fit, numbers)
             results.append(fit)
             measured[name].append(numbers)
         run.record()
 
     shown = {name: images.made(name).images for name in splits.classes if name in images.gans}
-    shown = shown or {name: one.by_class[name] for name, one in quality.sets.items()}
-    _write_grids(run.folder / "grids", splits, shown)
+    _write_grids(run.folder / "grids", splits, shown or quality.external)
     measured_quality, first = quality.measure(), study.endpoints[0]
     result = records.DrawResult(
         headline={arm: _mean(of_arm, first.split, first.name) for arm, of_arm in measured.items()},
@@ -101,7 +99,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
         endpoints=study.endpoints,
         control=control_of(settings),
         repeats=study.repeats,
-        method=_method(settings, bool(sets)),
+        method=_method(settings, bool(external_facts)),
         classes=list(splits.classes.names),
         positive=splits.classes.positive,
         splits={name: splits.table(name).counts() for name in study.splits},

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch import Callback
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import mixing_of
+from gan_aug.arms.base import ArmImages, mixing_of
 from gan_aug.arms.learner import Learning
 from gan_aug.data.datamodule import DataModule
 from gan_aug.data.image_table import ImageTable
@@ -44,7 +44,7 @@ from gan_aug.settings.arms import ArmSettings
 from gan_aug.settings.base import build_plain
 from gan_aug.settings.models import LearnerNode
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.batches import AddedImages, ArmPlan, pool_of, used
+from gan_aug.study.batches import ArmPlan, pool_of, used
 from gan_aug.training.callbacks import ReportProgress
 
 FOR_ADDED_IMAGES: Final = "judge"
@@ -78,16 +78,16 @@ class DrawFits:
         """Return the file that holds a fit in the draw's folder, once it is done."""
         return self._folder / "fits" / f"{arm}_{repeat}.json"
 
-    def shared(self, arm: str, repeat: int, real: ImageTable, added: AddedImages) -> Path | None:
+    def shared(self, arm: str, repeat: int, images: ArmImages) -> Path | None:
         """Return the file that holds it for all jobs of the study; None: for no other job."""
         if not self._shares:
             return None
-        return self._study / SHARED / f"{self._key(arm, repeat, real, added)}.json"
+        return self._study / SHARED / f"{self._key(arm, repeat, images)}.json"
 
     def find_or_fit(
-        self, arm: str, repeat: int, real: ImageTable, added: AddedImages
+        self, arm: str, repeat: int, images: ArmImages
     ) -> tuple[FitResult, MeasuredFit]:
-        """Return a fit of an arm on its real and added images, and what it measures.
+        """Return a fit of an arm on its images, and what it measures.
 
         Raises:
             GanAugError: a fit of an earlier attempt is of other data, or training diverged.
@@ -114,7 +114,7 @@ class DrawFits:
                     f"or remove {path.parents[1]} to run this draw again"
                 )
             return fit, measure_fit(predictions, classes)
-        kept = self.shared(arm, repeat, real, added)
+        kept = self.shared(arm, repeat, images)
         if kept is not None and (shared := _read(kept, sealed=True)) is not None:
             fit, predictions = shared
             own = {"arm": arm, "reused": True, "fingerprint": now, "external_tests": self._external}
@@ -122,7 +122,7 @@ class DrawFits:
             _write(path, fit, predictions)
             print(f"  {arm} {repeat}: has been done before", flush=True)
             return fit, measure_fit(predictions, classes)
-        fit, predictions = self._fit(arm, repeat, real, added)
+        fit, predictions = self._fit(arm, repeat, images)
         _write(path, fit, predictions)
         if kept is not None:
             _write(kept, fit, predictions, self._study)
@@ -131,13 +131,9 @@ class DrawFits:
         print(f"  {arm} {repeat}: {first.split} {measured}, {fit.seconds:.1f} s", flush=True)
         return fit, numbers
 
-    def _fit(
-        self, name: str, repeat: int, real: ImageTable, added: AddedImages
-    ) -> tuple[FitResult, Predictions]:
+    def _fit(self, name: str, repeat: int, images: ArmImages) -> tuple[FitResult, Predictions]:
         arm, splits = self._settings.arms[name], self._splits
-        fitted, data = fit_arm(
-            self._settings, arm, real, added, repeat, splits.validation, self.tables
-        )
+        fitted, data = fit_arm(self._settings, arm, images, repeat, splits.validation, self.tables)
         predictions = predict(fitted, data)
         fit = FitResult(
             arm=name,
@@ -164,21 +160,22 @@ class DrawFits:
         measured = [_of_table(one) for one in (self._splits.validation, *self.tables.values())]
         return json.dumps([_VERSION, settings, measured], sort_keys=True)
 
-    def _key(self, name: str, repeat: int, real: ImageTable, added: AddedImages) -> str:
+    def _key(self, name: str, repeat: int, images: ArmImages) -> str:
         """Return what two fits share only if they are the same, whatever their arms are called."""
         arm = self._settings.arms[name]
         # Title, counts and source are in the images themselves.
         what = arm.model_dump(exclude={"title", "real", "added"})
         # A behaviour that is off is no part of the key: one that joins gan_aug leaves keys alone.
         what = {name: v for name, v in what.items() if v is not None or name == "augment"}
-        if len(added.labels):
+        if len(images.added):
             of_images = {"source", "dir", "seen", "count", "filter"}
             what["added"] = arm.added.model_dump(exclude=of_images)
-        optional = (np.zeros(0) if x is None else x for x in (added.soft, added.sources))
-        arrays = [_of_array(one) for one in (added.images, added.labels, *optional)]
-        if added.unlabelled is not None:
-            arrays.append(_of_array(added.unlabelled))
-        content = [self._common, what, repeat, _of_table(real), arrays]
+        soft = np.zeros(0) if images.soft is None else images.soft
+        added = (images.added, images.labels, soft, images.sources)
+        arrays = [_of_array(one) for one in added]
+        if len(images.unlabelled):
+            arrays.append(_of_array(images.unlabelled))
+        content = [self._common, what, repeat, _of_table(images.real), arrays]
         return sha256_of_json(content)[:32]
 
 
@@ -232,8 +229,7 @@ def _of_array(array: NDArray[Any]) -> str:
 def fit_arm(
     settings: SettledStudy,
     arm: ArmSettings,
-    real: ImageTable,
-    added: AddedImages,
+    images: ArmImages,
     repeat: int | Literal["judge"],
     validation: ImageTable,
     measured: Mapping[str, ImageTable] | None = None,
@@ -255,11 +251,11 @@ def fit_arm(
     nodes = {"augment": arm.augment, "added.augment": arm.added.augment}
     changes = [build_augment(node, f"arm {arm.title!r}: {name}") for name, node in nodes.items()]
     order = stream_seed("order", *key, arm.stream)
-    plan = ArmPlan(arm, real, added, settings.data.batch_size, steps.max, order)
+    plan = ArmPlan(arm, images, settings.data.batch_size, steps.max, order)
     node, learner = Learning.of(arm).learner, None
     if node is not None:
         learner = partial(learner_of, node, settings, f"arm {arm.title!r}")
-    data = DataModule(pool_of(real, added, arm, *changes), plan, steps.max, validation, measured)
+    data = DataModule(pool_of(images, arm, *changes), plan, steps.max, validation, measured)
     fit = fit_classifier(
         settings.classifier.module,
         data,

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from gan_aug.arms.base import own_gans
 from gan_aug.data.batches import epochs_of
-from gan_aug.data.image_table import Images
+from gan_aug.data.image_table import ClassImages, Images
 from gan_aug.data.origin import Manifest
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import Generated, read_set
+from gan_aug.data.synthetic import read_set
 from gan_aug.evaluation.evaluator import discriminator_of
 from gan_aug.models.restore import NAME, load_gan, read_description
 from gan_aug.models.synthesis import images_of, manifest_head
@@ -46,7 +46,7 @@ from gan_aug.settings.whole import of_plain
 from gan_aug.training.generator import SET, enough, fit_generator
 from gan_aug.training.run import train
 
-Made = tuple[Generated, Plain, Callable[[Images], Tensor] | None]
+Made = tuple[ClassImages, Plain, Callable[[Images], Tensor] | None]
 """Images; what a manifest says of their generator; its discriminator of their class, if any."""
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import Draw, mixing_of, own_gans, source_of
+from gan_aug.arms.base import ArmImages, Draw, mixing_of, own_gans, source_of
 from gan_aug.arms.unlabelled import unlabelled_of
-from gan_aug.data.image_table import Images
+from gan_aug.data.image_table import ClassImages, Images
 from gan_aug.data.origin import Manifest
 from gan_aug.data.splits import Splits
-from gan_aug.data.synthetic import DamagedSet, Generated, read_set, write_set
+from gan_aug.data.synthetic import DamagedSet, read_set, write_set
 from gan_aug.models.classifier import Classifier, probabilities
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import remove_folder
@@ -20,7 +21,6 @@ from gan_aug.runtime.progress import stage
 from gan_aug.settings.arms import SettledArm
 from gan_aug.settings.base import Plain
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.batches import AddedImages
 from gan_aug.study.fits import FOR_ADDED_IMAGES, fit_arm
 from gan_aug.study.gans import GANFit, find_or_fit, sampling_seed
 
@@ -39,31 +39,25 @@ class DrawImages(Draw):
         self.gans: dict[str, GANFit] = {}
         self.other_gans: dict[str, GANFit] = {}
 
-    def added(self, arm: SettledArm) -> AddedImages:
-        """Return the images that an arm adds, and those that it learns from without a label.
+    def of_arm(self, arm: SettledArm) -> ArmImages:
+        """Return all that an arm trains on.
 
         Raises:
             GanAugError: there are not as many.
         """
-        source, classes = source_of(arm), self.splits.classes
-        images = [np.asarray(self.splits.train.images[:0])]
-        labels, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for label, name in enumerate(classes):
-            count = arm.added.count[name] if arm.added.source != "none" else 0
-            if count:
-                taken = source.take(arm, self, name, count)
-                images.append(taken.images)
-                rows.append(np.full(count, -1) if taken.rows is None else taken.rows)
-                labels.append(np.full(count, label, np.int64))
-        pixels = np.concatenate(images)
-        predicted = arm.added.labels is not None and len(pixels)
-        soft = self.probabilities(pixels) if predicted else None
-        unlabelled = None
+        source, counts = source_of(arm), arm.added.count
+        added = {
+            name: source.take(arm, self, name, counts[name])
+            for name in self.splits.classes
+            if counts[name]
+        }
+        images = ArmImages.of(self.real(arm), added)
+        if arm.added.labels is not None and len(images.added):
+            images = replace(images, soft=self.probabilities(images.added))
         if mixing_of(arm).unlabelled:
             unlabelled = np.asarray(unlabelled_of(self.settings, self.splits).images)
-        return AddedImages(
-            pixels, np.concatenate(labels), classes, soft, np.concatenate(rows), unlabelled
-        )
+            images = replace(images, unlabelled=unlabelled)
+        return images
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
@@ -74,22 +68,20 @@ class DrawImages(Draw):
     def _fit_on_real(self) -> Classifier:
         stage("classifier for added images")
         splits, settings = self.splits, self.settings
-        nothing = AddedImages(splits.train.images[:0], np.zeros(0, np.int64), splits.classes)
         plain = settings.arms["real"]  # as this arm is fitted, whichever others there are
-        fit, _ = fit_arm(
-            settings, plain, splits.train, nothing, FOR_ADDED_IMAGES, splits.validation
-        )
+        alone = ArmImages.of(splits.train, {})
+        fit, _ = fit_arm(settings, plain, alone, FOR_ADDED_IMAGES, splits.validation)
         return fit.module
 
-    def made(self, name: str, replicate: int = 0) -> Generated:
+    def made(self, name: str, replicate: int = 0) -> ClassImages:
         """Return all images of a class that the draw's GAN, or a replicate of it, makes.
 
         They are as many as any arm needs, written, and read back, checked.
         """
-        made: Generated = self.once(("GAN", name, replicate), lambda: self._make(name, replicate))
+        made: ClassImages = self.once(("GAN", name, replicate), lambda: self._make(name, replicate))
         return made
 
-    def _make(self, name: str, replicate: int) -> Generated:
+    def _make(self, name: str, replicate: int) -> ClassImages:
         settings, number = self.settings, [replicate] if replicate else []
         gan = find_or_fit(settings, self.splits, name, replicate)
         if replicate:
@@ -108,7 +100,7 @@ class DrawImages(Draw):
         remove_folder(folder)
         return self._read_set(gan, folder, count, seed)
 
-    def _read_set(self, gan: GANFit, folder: Path, count: int, seed: int) -> Generated:
+    def _read_set(self, gan: GANFit, folder: Path, count: int, seed: int) -> ClassImages:
         """Return a synthetic set of a class, written unless an earlier attempt has.
 
         Raises:
@@ -125,7 +117,9 @@ class DrawImages(Draw):
         written = read_set(folder, None, self.settings.data.image_size, self.splits)
         return written.by_class[gan.name]
 
-    def made_of(self, splits: Splits, name: str, count: int, seed: int) -> tuple[Generated, Plain]:
+    def made_of(
+        self, splits: Splits, name: str, count: int, seed: int
+    ) -> tuple[ClassImages, Plain]:
         """Return images by the study's GAN, fitted on other images than the draw's; and its facts.
 
         Its last weights are taken: what would choose others knows the draw's classes.

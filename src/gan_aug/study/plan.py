@@ -37,7 +37,6 @@ from gan_aug.settings.data import DataSettings
 from gan_aug.settings.models import GanSettings
 from gan_aug.settings.study import SettledStudy, StudySettings
 from gan_aug.study.draw import GRID_SIDE, check_first
-from gan_aug.study.external import external_sets
 from gan_aug.study.fits import DrawFits
 from gan_aug.study.gans import fit_of
 from gan_aug.study.images import DrawImages, with_last_weights
@@ -123,7 +122,7 @@ class _Plan(Planned):
             images = DrawImages(settled, splits, folder)
             for warning in splits.notes["warnings"]:
                 warn(warning)
-            quality = DrawQuality(images, external_sets(images))
+            quality = DrawQuality(images)
             check_first(settled)
         job = PlannedJob(settled)
         self.jobs.append(job)
@@ -176,9 +175,9 @@ class _Plan(Planned):
         for name, arm in settings.arms.items():
             # Which images a GAN makes, or a classifier picks, nobody knows before.
             known = arm.added.source != "gan" and not source_of(arm).predicts(arm)
-            real, added = images.real(arm), images.added(arm) if known else None
+            of_arm = images.of_arm(arm) if known else None
             for repeat in range(study.repeats):
-                shared = fits.shared(name, repeat, real, added) if added is not None else None
+                shared = fits.shared(name, repeat, of_arm) if of_arm is not None else None
                 there = shared is not None and (shared in self._coming or shared.exists())
                 if there or fits.own(name, repeat).exists():
                     job.fits_there += 1

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from gan_aug.arms.base import own_gans
-from gan_aug.data.external_set import ExternalSet
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
-from gan_aug.data.synthetic import Generated
+from gan_aug.data.image_table import ClassImages, Images
 from gan_aug.evaluation.evaluator import Evaluator
 from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
-from gan_aug.evaluation.subject import source_images
 from gan_aug.runtime.progress import stage, update
-from gan_aug.settings.study import SettledStudy
-from gan_aug.study.external import external_classes
+from gan_aug.study.external import external_classes, external_sets
 from gan_aug.study.gans import sampling_seed
 from gan_aug.study.images import DrawImages
 
 
 class DrawQuality:
-    """Images of the draw's own GANs, or of external sets where it has none, and what they are.
+    """Images of the draw's own GANs, or of an external set where it has none, and what they are.
 
     Attributes:
+        external: images of the external set that is measured, by class; none where there are GANs.
         classes: whose images may be measured.
-        sets: external sets by these classes; of images of GANs there are none.
         held_out: real images to measure with; None: nothing is measured.
     """
 
-    def __init__(self, images: DrawImages, external: list[tuple[list[str], ExternalSet]]) -> None:
+    def __init__(self, images: DrawImages) -> None:
         """Cut the real images to measure with.
 
         Raises:
@@ -33,8 +30,8 @@ class DrawQuality:
         """
         settings, self._images = images.settings, images
         own = {name for name, _ in own_gans(settings.arms)}
-        self.sets = {} if own else _measured_sets(settings, external)
-        self.classes = [name for name in settings.data.classes if name in {*own, *self.sets}]
+        self.external = {} if own else _measured_set(images)
+        self.classes = [name for name in settings.data.classes if name in {*own, *self.external}]
         self.held_out: HeldOut | None = None
         if settings.quality.use and self.classes:
             validation = settings.study.gan_select is None
@@ -55,10 +52,10 @@ class DrawQuality:
         settings, splits, gans = self._images.settings, self._images.splits, self._images.gans
         evaluator, count = Evaluator(settings.quality, splits), settings.quality.count
         classes: dict[str, ClassQuality] = {}
-        for name in self.sets or gans:
-            update(len(classes), len(self.sets or gans))
-            if self.sets:
-                made, discriminator = Generated(self.sets[name].by_class[name][:count]), None
+        for name in self.external or gans:
+            update(len(classes), len(self.external or gans))
+            if self.external:
+                made, discriminator = ClassImages(self.external[name][:count]), None
             else:
                 made, _, discriminator = gans[name].images(count, sampling_seed(settings, name, 0))
             classes[name] = evaluator.against_baseline(
@@ -66,21 +63,19 @@ class DrawQuality:
                 name,
                 self.held_out,
                 discriminator,
-                source_images(made, splits.train),
+                made.sources_in(splits.train),
             )
         return evaluator.quality(classes)
 
 
-def _measured_sets(
-    settings: SettledStudy, sets: list[tuple[list[str], ExternalSet]]
-) -> dict[str, ExternalSet]:
-    """Return the set whose quality is measured, by the class that there are enough images of.
+def _measured_set(images: DrawImages) -> dict[str, Images]:
+    """Return images of the set whose quality is measured, by class where there are enough.
 
     It is that of the asked arm, else the first.
     """
+    sets, settings = external_sets(images), images.settings
     asked = [there for arms, there in sets if settings.study.question.arm in arms]
     first = next(iter([*asked, *(there for _, there in sets)]), None)
-    if first is None:
-        return {}
-    enough = {name: len(images) >= FEWEST for name, images in first.by_class.items()}
-    return {name: first for name in external_classes(settings) if enough[name]}
+    by_class = {} if first is None else first.by_class
+    named = {name: by_class[name] for name in external_classes(settings)}
+    return {name: own for name, own in named.items() if len(own) >= FEWEST}

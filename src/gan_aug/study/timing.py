@@ -11,7 +11,7 @@ import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
-from gan_aug.arms.base import mixing_of
+from gan_aug.arms.base import ArmImages, mixing_of
 from gan_aug.data.datamodule import draw_data
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
@@ -24,7 +24,6 @@ from gan_aug.models.resumable import ResumableModule
 from gan_aug.settings.commands import SettledTrain
 from gan_aug.settings.quality import QualitySettings
 from gan_aug.settings.study import SettledStudy
-from gan_aug.study.batches import AddedImages
 from gan_aug.study.fits import fit_arm
 from gan_aug.training.run import serving_of
 
@@ -150,16 +149,12 @@ def time_arm(settings: SettledStudy, name: str, splits: Splits, seconds: float) 
     endless = {"study.steps": _ENDLESS, "study.validate_every": _ENDLESS}
     count = sum(arm.added.count.values()) if arm.added.source != "none" else 0
     rows = np.resize(np.arange(len(train)), count)
-    unlabelled = None
-    if mixing_of(arm).unlabelled:
-        stand_ins = np.resize(np.arange(len(train)), settings.study.unlabelled or 0)
-        unlabelled = np.asarray(train.images[stand_ins])
-    added = AddedImages(
-        train.images[rows], train.labels[rows], splits.classes, None, rows, unlabelled
-    )
+    unlabelled = settings.study.unlabelled or 0 if mixing_of(arm).unlabelled else 0
+    stand_ins = train.images[np.resize(np.arange(len(train)), unlabelled)]
+    images = ArmImages(train, train.images[rows], train.labels[rows], rows, stand_ins)
     clock, validation = Clock(seconds), splits.validation
     unbounded = settings.changed(SettledStudy, endless)
-    fit_arm(unbounded, arm, train, added, 0, validation, watch=clock)
+    fit_arm(unbounded, arm, images, 0, validation, watch=clock)
     return Cost(clock.step, clock.validation / len(validation))
 
 

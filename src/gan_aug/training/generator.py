@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_aug.data.image_table import Images
+from gan_aug.data.image_table import ClassImages, Images
 from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_settings
-from gan_aug.data.synthetic import Generated, read_set, write_set
+from gan_aug.data.synthetic import read_set, write_set
 from gan_aug.models.generators.base import AT_ONCE
 from gan_aug.models.generators.fitted import FittedGenerator
 from gan_aug.models.synthesis import origin_of
@@ -89,7 +89,7 @@ def fit_generator(
         }
         if folder.exists():
             remove_folder(folder)
-        in_order = {name: Generated(there[name]) for name in splits.classes if name in there}
+        in_order = {name: ClassImages(there[name]) for name in splits.classes if name in there}
         write_set(folder, in_order, head)
     metrics = {
         "headline": {},

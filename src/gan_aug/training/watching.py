@@ -16,7 +16,6 @@ from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.origin import Origin
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import Evaluator, directions_of, of_class
-from gan_aug.evaluation.subject import source_images
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.synthesis import images_by_class, images_of
@@ -72,7 +71,7 @@ class SampleGrids(_Watching):
         columns: tuple[list[Images], list[Images]] = ([], [])
         for name in classes:
             made = images_of(gan, self._origin, name, count, 0, self._train)
-            real = source_images(made, self._train)
+            real = made.sources_in(self._train)
             columns[0].append(of_class(self._train, name)[:count] if real is None else real)
             columns[1].append(made.images)
         left, right = (
