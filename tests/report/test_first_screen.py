@@ -250,5 +250,6 @@ def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Pat
     write_study(tmp_path, {"real": 0.0, "gan": 0.01}, draws, endpoints=tested)
     _, summary, page = report_of(tmp_path)
     assert "not kept" not in page
+    assert "over 0 comparisons" not in page
     assert "patients of its own" not in page
     assert "not kept" not in " ".join(summary["answer"]["limits"])

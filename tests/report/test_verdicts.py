@@ -15,7 +15,9 @@ from fake_study import change, report_of, write_study
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
+from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import equivalence_p
+from gan_aug.report.metrics import titles_of
 from gan_aug.report.phrases import points
 from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
@@ -303,9 +305,21 @@ def test_what_conditions_have_in_common_is_corrected_once(tmp_path: Path) -> Non
     assert found(of_two, one) == found(of_two, other) == found(of_one, one)
 
 
+def test_of_two_classes_the_auroc_is_no_mean() -> None:
+    assert titles_of(Classes(("sick", "well")))["auroc"] == "AUROC"
+    assert "mean over classes" in titles_of(Classes(("a", "b", "c")))["auroc"]
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(-0.0003, "-0.03"), (-0.00001, "-0.00"), (0.00001, "+0.00"), (-0.0, "+0.00"), (0.1, "+10.00")],
+    [
+        (-0.0003, "-0.03"),
+        (-0.00001, "-0.00"),
+        (0.00001, "+0.00"),
+        (-0.0, "+0.00"),
+        (0.1, "+10.00"),
+        (0.1 + 0.2 - 0.3 - 1e-16, "+0.00"),
+    ],
 )
 def test_an_end_below_0_is_not_shown_as_0(share: float, text: str) -> None:
     assert points(share) == text

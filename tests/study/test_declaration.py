@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import read_json, refused, settings_of
 
+from gan_aug.report.read import read_study
 from gan_aug.report.records import DECLARATION
 from gan_aug.settings.study import StudySettings
 from gan_aug.study.draw import declare
@@ -38,6 +39,14 @@ def test_what_has_results_is_not_declared_afterwards(tmp_path: Path) -> None:
         (tmp_path / "draw_0" / name).write_text("{}")
     declare(study(tmp_path))
     assert not (tmp_path / "declaration.json").exists()
+
+
+def test_a_draw_is_not_taken_for_a_study_that_declared_nothing(tmp_path: Path) -> None:
+    declare(study(tmp_path))
+    (tmp_path / "model_dcgan/draw_0").mkdir(parents=True)
+    (tmp_path / "model_dcgan/draw_0/run.json").write_text("{}")
+    with refused(f"draw_0: is one draw; name its study's folder, {tmp_path}"):
+        read_study(tmp_path / "model_dcgan/draw_0")
 
 
 def test_draws_that_start_at_once_declare_once(

@@ -108,7 +108,8 @@ def test_no_further_real_images_no_arm_of_them(capsys: pytest.CaptureFixture[str
 
 def test_too_few_images_to_measure_gans_with(capsys: pytest.CaptureFixture[str]) -> None:
     assert derive(own(study__rare="sick"), source(sick=60, well=400)).quality.use == []
-    assert "quality.use=[]: about 12 sick images" in capsys.readouterr().out
+    said = "quality.use=[], so generated images are not measured: about 12 sick images"
+    assert said in capsys.readouterr().out
     assert derive(own(study__rare="sick"), source(sick=200, well=400)).quality.use
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import ENDPOINT, change, write_study
+from fake_study import ENDPOINT, change, report_of, write_study
 from omegaconf import OmegaConf
 from support import TINY_STUDY, read_json, settings_of
 
@@ -78,7 +78,7 @@ def test_a_job_that_cannot_run_ends_the_plan(tmp_path: Path, cache_home: Path) -
 
 def said_of_all(plan: str, jobs: str) -> None:
     assert f"s: {jobs} would run; 0 finished before" in plan
-    for said in ("GANs to fit", "core-hours", "not in it:", "are free", "run 5 draws"):
+    for said in ("GANs to fit", "core-minutes", "not in it:", "are free", "run 5 draws"):
         assert said in plan
 
 
@@ -172,6 +172,13 @@ def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
     sd = float(line.partition("SD ")[2].partition(" ")[0])
     assert low < sd < high
     assert high / sd == pytest.approx(np.sqrt(7 / 1.6899), rel=0.01)  # chi-squared, 2.5 %
+
+
+def test_equal_draws_tell_no_number(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "s", {"real": 0, "gan": 0.01}, 2, noise=0)
+    _, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED, {})
+    assert "over 2 draws, all with the same difference: no number is known yet" in line
+    assert '<td class="n">not known</td>' in report_of(folder)[2]
 
 
 def test_without_draws_it_says_so(tmp_path: Path) -> None:

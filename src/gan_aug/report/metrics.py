@@ -74,6 +74,8 @@ def titles_of(classes: Classes) -> dict[str, str]:
     averaged = " (mean over classes, each against the rest)" if classes.positive is None else ""
     titles = {name: name.replace("_", " ") for name in metric_names(classes)}
     titles |= {name: name.upper() + averaged for name in ("auroc", "auprc")}
+    if len(classes) == 2:  # either class has the same one
+        titles["auroc"] = "AUROC"
     if classes.positive is None:
         return titles | {f"sensitivity_{name}": f"sensitivity, {name}" for name in classes}
     also = (AT_VALIDATION_THRESHOLD, "accuracy at the validation threshold")

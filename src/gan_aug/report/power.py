@@ -95,6 +95,11 @@ def _is_finished(run: Path) -> bool:
 
 def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
     assert pair.sd is not None
+    if 100 * pair.sd < 0.005:
+        return (
+            f"SD 0.00 points over {pair.draws} draws, all with the same difference: no number is "
+            "known yet; run more and plan again"
+        )
     freedom = pair.draws - 1
     tails = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], freedom)
     sds = [pair.sd, *(float(pair.sd * (freedom / tail) ** 0.5) for tail in tails)]

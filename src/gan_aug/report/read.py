@@ -11,7 +11,7 @@ from typing import Any
 
 from gan_aug.report.metrics import MeasuredFit, measure_fit
 from gan_aug.report.predictions import PredictionTables
-from gan_aug.report.records import REMEDY, RESULT, DrawResult
+from gan_aug.report.records import DECLARATION, REMEDY, RESULT, DrawResult
 from gan_aug.report.study import LEFT_OUT, Condition, FinishedDraw, Study
 from gan_aug.runtime.errors import GanAugError, one_line
 from gan_aug.runtime.files import sha256_of
@@ -28,9 +28,12 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
     `progress` is told how many draws have been read, and of how many.
 
     Raises:
-        GanAugError: no sound finished draw, jobs that do not belong together, or
-            an arm without any fit.
+        GanAugError: no sound finished draw, jobs that do not belong together, an arm without any
+            fit, or the folder of one draw of a study.
     """
+    above = (one for one in folder.absolute().parents if (one / DECLARATION).is_file())
+    if (folder / RECORD).is_file() and (study_dir := next(above, None)) is not None:
+        raise GanAugError(f"study_dir={folder}: is one draw; name its study's folder, {study_dir}")
     runs, tables = find_runs(folder), PredictionTables(folder)
     study = Study(folder, [], [])
     for path, reason in runs.unread.items():

@@ -163,7 +163,9 @@ class Planned:
     def _print_sums(self, settings: SettledStudy, at_once: int | None) -> None:
         of_jobs = [_seconds(job.work) for job in self.jobs]
         clock, cores = np.sum(of_jobs, axis=0) / 3600
-        hours = f"{_number(cores)} core-hours"
+        hours = (
+            f"{_number(cores)} core-hours" if cores >= 1 else f"{_number(60 * cores)} core-minutes"
+        )
         if settings.trainer.accelerator != "cpu":
             hours = f"{_number(clock)} hours of a GPU"
         took = f"a job takes {span(max(seconds[0] for seconds in of_jobs))} at the most"

@@ -211,8 +211,9 @@ def _without_quality(
         side = unseen[name] / 4 + validation.get(name, 0) / 2
         if side < 1.5 * FEWEST:
             print(
-                f"quality.use=[]: about {side:.0f} {name} images on each side are left to measure "
-                f"generated ones with, and draws differ; {FEWEST} are the fewest"
+                f"quality.use=[], so generated images are not measured: about {side:.0f} {name} "
+                f"images on each side are left to measure them with, and a draw with fewer than "
+                f"{FEWEST} would stop"
             )
             return {"quality.use": []}
     return {}
