@@ -19,6 +19,7 @@ from fake_study import change
 from support import TINY_CNN, TINY_STUDY, read_json, run_command, settings_of
 
 from gan_aug.runtime.errors import GanAugError
+from gan_aug.training.callbacks import MetricsCSV
 from gan_aug.training.loggers import MLflow, Service, WandB, close_all
 from gan_aug.training.plugins import Fitting, build_all
 
@@ -39,6 +40,18 @@ def fitting(folder: Path, **settings: Any) -> Fitting:
     shown = settings or {"lr": 0.1}
     name = "s/draw_0/real/0"
     return Fitting(run, None, 0, folder / "real_0", name, {"draw": "0"}, shown, group="s")
+
+
+def test_rows_up_to_a_checkpoint_are_kept_whatever_a_class_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    log = MetricsCSV(path, 0)
+    log.log_metrics({"val/sensitivity_a, b": 0.1, "val/loss": 1 / 3}, 1)
+    log.log_metrics({"val/loss": 0.5}, 2)
+    whole = path.read_text()
+    path.write_text(f"{whole}2,val/auroc,0.8")  # half written
+    assert MetricsCSV(path, 2).rows == 3
+    assert path.read_text() == whole
+    assert MetricsCSV(path, 1).rows == 2
 
 
 class Fails(Service):

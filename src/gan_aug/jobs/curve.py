@@ -22,7 +22,7 @@ def curve(folder: Path, metric: str, ended: bool) -> list[tuple[int, float]]:
     quality/kid is the mean over classes of what is logged as "quality EXTRACTOR/kid CLASS". Of a
     run that has not `ended` what it logged last is left out: it may be writing more of it.
     """
-    rows = _rows(folder / "metrics.csv")
+    rows = rows_of(folder / "metrics.csv")
     newest = max((batch for batch, *_ in rows), default=0)
     by_batch: dict[int, list[float]] = {}
     for batch, name, value in rows:
@@ -41,7 +41,7 @@ def result(folder: Path, metric: str) -> float:
     if isinstance(best, int):
         points = [point for point in points if point[0] <= best]
     if not points:
-        names = {_short(name) for _, name, _ in _rows(folder / "metrics.csv")}
+        names = {_short(name) for _, name, _ in rows_of(folder / "metrics.csv")}
         known = ", ".join(sorted(name for name in names if not name.startswith("test")))
         raise GanAugError(
             f"hydra.sweeper.metric={metric}: {folder} logged none; it logged {known or 'nothing'}"
@@ -49,7 +49,7 @@ def result(folder: Path, metric: str) -> float:
     return points[-1][1]
 
 
-def _rows(path: Path) -> Rows:
+def rows_of(path: Path) -> Rows:
     """Return the sound rows of a metrics.csv; the last one may be half written."""
     if not path.exists():
         return []

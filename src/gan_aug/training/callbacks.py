@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,16 +16,15 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers.logger import Logger
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gan_aug.jobs.curve import rows_of
 from gan_aug.models.gans.base import total_batches
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.runtime.errors import Diverged
 from gan_aug.runtime.files import keep_again, replace_file, write_text
 from gan_aug.runtime.lock import check_held
 from gan_aug.runtime.progress import update
-from gan_aug.runtime.terminal import console
+from gan_aug.runtime.terminal import console, csv_of
 
-HEADER = "batch,name,value\n"
-_SOUND = re.compile(r"([0-9]+),[^,]*,[^,]+")
 PLAIN_SECONDS = 30
 """How often progress is printed as a line where there is no terminal (a Slurm log)."""
 
@@ -46,12 +43,9 @@ class MetricsCSV(Logger):
 
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
-        text = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        sound = filter(None, map(_SOUND.fullmatch, text.splitlines()[1:]))
-        kept = [row[0] for row in sound if int(row[1]) <= keep_until]
-        self.rows = len(kept)
-        write_text(path, HEADER + "".join(f"{row}\n" for row in kept))
-        self._path = path
+        kept = [row for row in rows_of(path) if row[0] <= keep_until]
+        self.rows, self._path = len(kept), path
+        write_text(path, csv_of(("batch", "name", "value"), *kept))
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Leave these to .hydra/config.yaml."""
@@ -64,9 +58,9 @@ class MetricsCSV(Logger):
         """
         check_held(self._path)
         self.rows += len(metrics)
-        rows = ([step, name, repr(float(value))] for name, value in metrics.items())
+        rows = ((step, name, float(value)) for name, value in metrics.items())
         with self._path.open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+            file.write(csv_of(*rows))
 
 
 def _resumable(module: LightningModule) -> ResumableModule:

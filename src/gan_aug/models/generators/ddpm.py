@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gan_aug.data.batches import to_float, to_uint8
 from gan_aug.runtime.errors import Diverged, GanAugError, require, said, warn
+from gan_aug.runtime.files import replace_file
 from gan_aug.runtime.progress import update
 from gan_aug.runtime.seeds import stream_seed
 
@@ -182,11 +183,9 @@ class DDPM:
         return float(0.5 * (1 + np.cos(np.pi * (step - warm) / max(1, self._steps - warm))))
 
     def _keep(self, done: int, *parts: Any) -> None:
-        if self._folder is None:
-            return
-        temporary = self._folder / f"{CHECKPOINT}.new"
-        torch.save({"done": done, "parts": [part.state_dict() for part in parts]}, temporary)
-        os.replace(temporary, self._folder / CHECKPOINT)
+        if self._folder is not None:
+            state = {"done": done, "parts": [part.state_dict() for part in parts]}
+            replace_file(self._folder / CHECKPOINT, partial(torch.save, state))
 
     def _restore(self, *parts: Any) -> int:
         if self._folder is None or not (self._folder / CHECKPOINT).is_file():
