@@ -50,6 +50,12 @@ def test_what_may_be_added(overrides: tuple[str, ...]) -> None:
     assert isinstance(settings_of(*overrides), kind_of(overrides[0]))
 
 
+@pytest.mark.parametrize("typed", ["draw=0-5", "draw=-1"])
+def test_a_wrong_value_is_named_by_the_key_that_was_typed(typed: str) -> None:
+    with pytest.raises(GanAugError, match=f"^{typed}: must be a whole number from 0"):
+        settings_of(*STUDY, typed)
+
+
 @pytest.mark.parametrize(
     ("overrides", "meant"),
     [

@@ -29,7 +29,9 @@ def line_of(kind: type[BaseModel], given: Any, error: ValidationError) -> GanAug
     first = faults[0]
     # Of a union there is an error for each choice: the one inside a mapping says which class.
     inner = [fault for fault in faults if fault.key.startswith(f"{first.key}.")]
-    return (inner or faults)[0].line()
+    # data.draw is what was typed as draw.
+    typed = [fault for fault in faults if first.key.endswith(f".{fault.key}")]
+    return (inner or typed or faults)[0].line()
 
 
 class _Fault:
