@@ -117,7 +117,8 @@ class LocalLauncher(_Launcher):
 
         composer = self.composer()
         _check_data(composer, job_overrides, initial_job_idx)
-        return launch_locally(composer, job_overrides, initial_job_idx, **self.settings)
+        launch_locally(composer, job_overrides, initial_job_idx, **self.settings)
+        return []  # Hydra needs nothing of jobs that are done
 
 
 class SlurmLauncher(_Launcher):
@@ -129,7 +130,8 @@ class SlurmLauncher(_Launcher):
         """Submit all jobs; with wait=true, return when they have ended."""
         from gan_aug.jobs.launching import launch_on_slurm
 
-        return launch_on_slurm(self.composer(), job_overrides, initial_job_idx, **self.settings)
+        launch_on_slurm(self.composer(), job_overrides, initial_job_idx, **self.settings)
+        return []
 
 
 class OptunaSweeper(Sweeper):
@@ -150,7 +152,8 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the search."""
-        from gan_aug.jobs.search import Settings, search
+        from gan_aug.jobs.journal import Settings
+        from gan_aug.jobs.search import search
         from gan_aug.runtime.errors import GanAugError
 
         if not isinstance(self.launcher, LocalLauncher):

@@ -19,13 +19,13 @@ from job_files import multirun, submit, write_run
 from omegaconf import DictConfig, OmegaConf, open_dict
 from support import TINY_STUDY, run_command
 
-from gan_aug.jobs import compose, launching
+from gan_aug.jobs import launching
 from gan_aug.jobs.compose import Composer, refuse_empty
 from gan_aug.jobs.launching import (
     _is_of_the_multirun,
     _not_done,
     _refuse_other_settings,
-    ended_well,
+    raise_first,
     slots_of,
 )
 from gan_aug.jobs.pool import Ended, JobPool
@@ -94,10 +94,6 @@ def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: 
     assert mine.hydra.overrides.task == hydras.hydra.overrides.task
 
 
-def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
-    assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")
-
-
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:
     """And two of one folder are refused; numbers go on where the batch before ended."""
     swept = [[*STUDY, f"draw={i}"] for i in range(3)]
@@ -164,8 +160,8 @@ def test_how_a_job_ended(
 
 def test_the_first_failure_is_raised() -> None:
     with pytest.raises(GanAugError, match=r"^draw_1: why$"):
-        ended_well([job("draw_0"), job("draw_1")], {"draw_1": "why"})
-    assert ended_well([job("draw_0")], {}) == []
+        raise_first([job("draw_0"), job("draw_1")], {"draw_1": "why"})
+    raise_first([job("draw_0")], {})
 
 
 def test_jobs_that_a_cluster_did_not_finish_are_told(tmp_path: Path) -> None:
@@ -352,14 +348,6 @@ def test_folders_of_a_foreign_list_are_checked(folder: str, tmp_path: Path) -> N
     path.write_text(path.read_text().replace('"ok"', json.dumps(folder)))
     with pytest.raises(GanAugError, match=r"jobs\.json: is no list of jobs \(jobs\.0\.folder="):
         Submission.load(made.folder)
-
-
-def test_half_a_letter_in_a_foreign_list_is_shown_as_none(tmp_path: Path) -> None:
-    """What reads JSON replaces it, so that the name can be printed."""
-    made = submission(tmp_path, [job("ok")])
-    path = made.folder / "jobs.json"
-    path.write_text(path.read_text().replace('"ok"', json.dumps("a\ud800")))
-    assert [job.folder for job in Submission.load(made.folder).jobs] == ["a\ufffd"]
 
 
 def test_a_job_waits_for_no_queue_with_other_settings() -> None:

@@ -67,7 +67,7 @@ class Composer:
         """Return a job's configuration, valid until the next one of its kind is asked for."""
         kind = tuple(overrides) if self._alone else _kind(overrides)
         if kind not in self._kinds:
-            composed = self._compose(list(overrides))
+            composed = self.loader.load_sweep_config(self.master, list(overrides))
             if (command := str(composed.hydra.job.config_name)) in COMMANDS:
                 with suppress(OmegaConfBaseException):  # what only a running job has
                     validate(_without_hydra(composed), kind_of(command))
@@ -83,9 +83,6 @@ class Composer:
                     key, value = override.split("=")
                     config[key] = int(value)
         return config
-
-    def _compose(self, overrides: list[str]) -> DictConfig:
-        return self.loader.load_sweep_config(self.master, overrides)
 
     def settings(self, job: Job) -> Whole:
         """Return a job's settings, as its own command would have them."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Sweep
+from omegaconf import DictConfig
 
 from gan_aug.runtime.errors import GanAugError, said
 from gan_aug.runtime.files import claim, not_writable
@@ -125,96 +126,103 @@ def _distribution(override: Override) -> Kind:
 
 
 @dataclass(frozen=True)
-class StoredStudy:
-    """Optuna's study of a search by a metric, in a file, which may hold others."""
+class Settings:
+    """Of conf/hydra/sweeper/optuna.yaml, where they are described."""
 
-    path: Path
-    name: str
-    direction: Literal["minimize", "maximize"]
+    n_trials: int
     metric: str
-    space: Space
+    direction: Literal["minimize", "maximize"]
+    seed: int
+    pruner: DictConfig | None
+    storage: str | None
+    study_name: str
 
-    @contextmanager
-    def opened(self, pruner: BasePruner) -> Iterator[Study]:
-        """Give the study, new or gone on with; refuse a file that is damaged or of another search.
 
-        No other process searches with the file meanwhile.
-        """
-        lock = Lock(self.path.with_name(f"{self.path.name}.lease"), guards=self.path)
-        if not claim(lock, wait=False):
+@contextmanager
+def opened(path: Path, settings: Settings, space: Space, pruner: BasePruner) -> Iterator[Study]:
+    """Give Optuna's study of a search, new or gone on with, in a file that may hold others.
+
+    No other process searches with the file meanwhile.
+
+    Raises:
+        GanAugError: the file is damaged, or holds another search of this name.
+    """
+    lock = Lock(path.with_name(f"{path.name}.lease"), guards=path)
+    if not claim(lock, wait=False):
+        raise GanAugError(
+            f"{path}: another command searches with this file ({lock.owner}, by {lock.path}); "
+            f"wait for it, or {_ELSEWHERE}"
+        )
+    try:
+        yield _load(path, settings, space, pruner)
+    finally:
+        lock.release()
+
+
+def _load(path: Path, settings: Settings, space: Space, pruner: BasePruner) -> Study:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        _cut_off_half_a_line(path)
+        study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(JournalFileBackend(str(path))),
+            study_name=settings.study_name,
+            direction=settings.direction,
+            pruner=pruner,
+            load_if_exists=True,
+        )
+        _check(path, study, settings, space)
+    except GanAugError:
+        raise
+    except OSError as error:
+        raise not_writable(path, error) from error
+    except Exception as error:  # whatever a damaged line leads Optuna to
+        what = f"{type(error).__name__}: {said(error)}"
+        raise GanAugError(
+            f"{path}: is damaged ({what}); restore it, or remove it to search anew"
+        ) from error
+    return study
+
+
+def _cut_off_half_a_line(path: Path) -> None:
+    """Drop what a full disk or a crash left of a last line; the next would be joined to it."""
+    if not path.exists():
+        return
+    if not path.is_file():  # opening a FIFO would wait for ever
+        raise GanAugError(f"{path}: is no regular file; {_ELSEWHERE}")
+    os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+
+
+def _check(path: Path, study: Study, settings: Settings, space: Space) -> None:
+    """Refuse the study of another search; note what it is if it is new."""
+    from optuna.distributions import distribution_to_json
+
+    facts = {
+        "metric": settings.metric,
+        "searched": {key: distribution_to_json(kind) for key, kind in space.searched.items()},
+        "fixed": sorted(o for o in space.fixed if not o.startswith(_SAYS_NOTHING)),
+    }
+    trials = study.get_trials(deepcopy=False)
+    if not trials and _FACTS not in study.user_attrs:
+        study.set_user_attr(_FACTS, facts)
+    stored = study.user_attrs.get(_FACTS)
+    before = stored if isinstance(stored, dict) else {}
+    other = [key for key, value in facts.items() if before.get(key) != value]
+    if study.direction.name.lower() != settings.direction:
+        other.append("direction")
+    kinds = [(trial, key, kind) for trial in trials for key, kind in trial.distributions.items()]
+    # The values of its trials become settings of jobs: none but those of this search may.
+    if any(space.searched.get(key) != kind for _, key, kind in kinds):
+        other.append("trials")
+    if other:
+        raise GanAugError(
+            f"{path}: holds another search named {settings.study_name} (its {', '.join(other)} "
+            f"differ); repeat the command of that one, or {_ELSEWHERE}"
+        )
+    for trial, key, kind in kinds:
+        if not kind._contains(kind.to_internal_repr(trial.params[key])):
             raise GanAugError(
-                f"{self.path}: another command searches with this file ({lock.owner}, by "
-                f"{lock.path}); wait for it, or {_ELSEWHERE}"
+                f"{path}: trial {trial.number} has {key}={trial.params[key]}, which is none of "
+                "what is searched; restore the file, or remove it to search anew"
             )
-        try:
-            yield self._load(pruner)
-        finally:
-            lock.release()
-
-    def _load(self, pruner: BasePruner) -> Study:
-        import optuna
-        from optuna.storages.journal import JournalFileBackend
-
-        try:
-            self._cut_off_half_a_line()
-            study = optuna.create_study(
-                storage=optuna.storages.JournalStorage(JournalFileBackend(str(self.path))),
-                study_name=self.name,
-                direction=self.direction,
-                pruner=pruner,
-                load_if_exists=True,
-            )
-            self._check(study)
-        except GanAugError:
-            raise
-        except OSError as error:
-            raise not_writable(self.path, error) from error
-        except Exception as error:  # whatever a damaged line leads Optuna to
-            what = f"{type(error).__name__}: {said(error)}"
-            raise GanAugError(
-                f"{self.path}: is damaged ({what}); restore it, or remove it to search anew"
-            ) from error
-        return study
-
-    def _cut_off_half_a_line(self) -> None:
-        """Drop what a full disk or a crash left of a last line; the next would be joined to it."""
-        if not self.path.exists():
-            return
-        if not self.path.is_file():  # opening a FIFO would wait for ever
-            raise GanAugError(f"{self.path}: is no regular file; {_ELSEWHERE}")
-        os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
-
-    def _check(self, study: Study) -> None:
-        """Refuse the study of another search; note what it is if it is new."""
-        from optuna.distributions import distribution_to_json
-
-        searched = self.space.searched
-        facts = {
-            "metric": self.metric,
-            "searched": {key: distribution_to_json(kind) for key, kind in searched.items()},
-            "fixed": sorted(o for o in self.space.fixed if not o.startswith(_SAYS_NOTHING)),
-        }
-        trials = study.get_trials(deepcopy=False)
-        if not trials and _FACTS not in study.user_attrs:
-            study.set_user_attr(_FACTS, facts)
-        stored = study.user_attrs.get(_FACTS)
-        before = stored if isinstance(stored, dict) else {}
-        other = [key for key, value in facts.items() if before.get(key) != value]
-        if study.direction.name.lower() != self.direction:
-            other.append("direction")
-        # The values of its trials become settings of jobs: none but those of this search may.
-        if any(searched.get(key) != kind for t in trials for key, kind in t.distributions.items()):
-            other.append("trials")
-        if other:
-            raise GanAugError(
-                f"{self.path}: holds another search named {self.name} (its {', '.join(other)} "
-                f"differ); repeat the command of that one, or {_ELSEWHERE}"
-            )
-        for trial in trials:
-            for key, kind in trial.distributions.items():
-                if not kind._contains(kind.to_internal_repr(trial.params[key])):
-                    raise GanAugError(
-                        f"{self.path}: trial {trial.number} has {key}={trial.params[key]}, "
-                        "which is none of what is searched; restore the file, or remove it to "
-                        "search anew"
-                    )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from hydra._internal.utils import get_args_parser
-from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
 from gan_aug.jobs.compose import Composer
@@ -33,7 +32,7 @@ def launch_locally(
     first: int,
     jobs: int | None,
     threads: int | None,
-) -> list[JobReturn]:
+) -> None:
     """Run the jobs of a multirun on this machine (conf/hydra/launcher/local.yaml).
 
     `batch` is each job's overrides, `first` the number of its first job; see `slots_of`.
@@ -41,7 +40,7 @@ def launch_locally(
     slots = slots_of(composer.master, jobs, threads)
     missing = composer.missing(batch, first)
     if not missing:
-        return []
+        return
     submission = submission_of(composer.master, missing, "local")
     each = slots[0]["OMP_NUM_THREADS"]
     print(
@@ -57,7 +56,7 @@ def launch_locally(
         if ended[k].state != "finished"
     }
     note_refused(composer.sweep / folder for folder in failed)
-    return ended_well(missing, failed)
+    raise_first(missing, failed)
 
 
 def slots_of(config: DictConfig, jobs: int | None, threads: int | None) -> list[dict[str, str]]:
@@ -119,7 +118,7 @@ def launch_on_slurm(
     pack: int,
     cpus_per_task: int,
     **settings: object,
-) -> list[JobReturn]:
+) -> None:
     """Submit the jobs of a multirun to Slurm (conf/hydra/launcher/submitit_slurm.yaml).
 
     `batch` is each job's overrides, `first` the number of its first job. `settings` are those of
@@ -147,13 +146,12 @@ def launch_on_slurm(
         )
     if wait and missing:
         cluster.wait_for(composer.sweep, missing, arrays)
-        return ended_well(missing, _not_done(composer.sweep))
-    if missing:
+        raise_first(missing, _not_done(composer.sweep))
+    elif missing:
         leave_table_to_others()
         print(f"follow them: python -m gan_aug.status study_dir={composer.sweep}")
     else:
         print(f"{composer.sweep}: all {len(batch)} jobs finished before")
-    return []
 
 
 def _refuse_other_settings(
@@ -216,17 +214,11 @@ def _not_done(sweep: Path) -> dict[str, str]:
     }
 
 
-def ended_well(jobs: Sequence[Job], failed: Mapping[str, str]) -> list[JobReturn]:
-    """Return what Hydra is told, which needs nothing of jobs that are done.
+def raise_first(jobs: Sequence[Job], failed: Mapping[str, str]) -> None:
+    """Raise the first failure as GanAugError, if there is one; `failed` is folder to reason.
 
-    Args:
-        jobs: all of them.
-        failed: folder to reason.
-
-    Raises:
-        GanAugError: the first failure. Hydra would raise it too, behind a line of its own.
+    Hydra would raise it too, behind a line of its own.
     """
     for job in jobs:
         if job.folder in failed:
             raise GanAugError(f"{job.folder}: {failed[job.folder]}")
-    return []

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from gan_aug.jobs.compose import Composer
 from gan_aug.jobs.curve import curve, result
-from gan_aug.jobs.journal import Space, StoredStudy, space_of
+from gan_aug.jobs.journal import Settings, Space, opened, space_of
 from gan_aug.jobs.launching import run_here, slots_of, submission_of
 from gan_aug.jobs.pool import JobPool
 from gan_aug.jobs.submission import Job
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _PRUNED = "pruned: the search has seen better"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Of conf/hydra/sweeper/optuna.yaml, where they are described."""
-
-    n_trials: int
-    metric: str
-    direction: Literal["minimize", "maximize"]
-    seed: int
-    pruner: DictConfig | None
-    storage: str | None
-    study_name: str
 
 
 def search(
@@ -75,8 +62,7 @@ def search(
     slots = slots_of(example, jobs, threads)
     path = Path(settings.storage) if settings.storage else composer.sweep / "optuna.journal"
     pruner = settings.pruner and build_plain(settings.pruner, "hydra.sweeper.pruner")
-    stored = StoredStudy(path, settings.study_name, direction, settings.metric, space)
-    with stored.opened(pruner or optuna.pruners.NopPruner()) as study:
+    with opened(path, settings, space, pruner or optuna.pruners.NopPruner()) as study:
         _Search(study, space, composer, settings, slots).run()
 
 
