@@ -26,7 +26,8 @@ Command = Callable[..., Any]
 
 class FakeRun:
     def __init__(self, threads: int | None = None) -> None:
-        self.threads, self.folder, self.recorded = threads, Path("run"), {}
+        self.facts = SimpleNamespace(threads=threads)
+        self.folder, self.recorded = Path("run"), {}
 
     def record(self, **facts: Any) -> None:
         self.recorded |= facts
@@ -171,7 +172,8 @@ def test_the_environment_of_mkl_changes_nothing() -> None:
 import torch
 from gan_aug.runtime.hardware import use_threads
 class Run:
-    threads = None
+    class facts:
+        threads = None
     def record(self, **facts):
         print(facts)
 use_threads(Run())

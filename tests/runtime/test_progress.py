@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import rewrite
 
 from gan_aug.runtime import progress
 from gan_aug.runtime.errors import GanAugError
@@ -130,13 +129,3 @@ def test_it_costs_no_time_and_no_random_numbers(tmp_path: Path) -> None:
     after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     assert before == after
     assert each < 5e-5, "of a training step of some 50 ms, a thousandth"
-
-
-@pytest.mark.parametrize("change", [{"done": "4"}, {"stage": None}, {"seconds_left": "soon"}])
-def test_a_damaged_file_is_named(change: dict[str, object], tmp_path: Path) -> None:
-    path = tmp_path / "progress.json"
-    with reporting(tmp_path, stages=1):
-        stage("GAN")
-        rewrite(path, **change)
-        with pytest.raises(GanAugError, match=rf"is no progress of a run \({next(iter(change))}="):
-            written(tmp_path)

@@ -94,7 +94,7 @@ def use_threads(run: Run, asked: int | str = AUTO) -> None:
     A run that is gone on with keeps its number, whatever is free now. A job of a multirun takes
     what its launcher gave it: that has counted the others. `asked` is `trainer.threads`.
     """
-    most, number = allowed(), run.threads if asked == AUTO else int(asked)
+    most, number = allowed(), run.facts.threads if asked == AUTO else int(asked)
     if asked == AUTO and number is not None and number > most:
         warn(
             f"{run.folder}: was begun with {number} threads and keeps them, though only {most} "
@@ -118,12 +118,11 @@ def record_threads(run: Run) -> None:
     """Record how many threads torch computes with; warn where a run had another number before."""
     import torch
 
-    now = torch.get_num_threads()
-    if run.threads not in (None, now):
+    before, now = run.facts.threads, torch.get_num_threads()
+    if before not in (None, now):
         warn(
-            f"{run.folder}: was begun with {run.threads} threads and goes on with {now}: its "
-            f"weights will be those of neither; trainer.threads={run.threads} gives those of the "
-            "first"
+            f"{run.folder}: was begun with {before} threads and goes on with {now}: its weights "
+            f"will be those of neither; trainer.threads={before} gives those of the first"
         )
     run.record(threads=now)
 

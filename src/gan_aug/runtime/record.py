@@ -84,7 +84,6 @@ class Run:
         config: the resolved configuration as plain containers; see `settled`.
         finished: whether an earlier command already did all of it.
         before: the settled configuration of an earlier part of the run, where one left results.
-        threads: that this earlier part computed with.
         away: services that did not answer: its other fits do not wait for them again.
         facts: what run.json says of it now; there once it is entered.
     """
@@ -111,7 +110,6 @@ class Run:
         self._elsewhere = ANOTHER_STUDY if study else "choose another hydra.run.dir"
         self.finished = False
         self.before: list[Plain] = []
-        self.threads: int | None = None
         self.away = set[str]()
         self._earlier: RunRecord | None = None
         self._seconds_before = 0.0
@@ -147,7 +145,7 @@ class Run:
         names = (p.name for p in self.folder.iterdir() if p.suffix != ".log")
         has_work = any(name not in (RECORD, PROGRESS) and name[0] != "." for name in names)
         if has_work:
-            self.before, self.threads = [earlier.config], earlier.threads
+            self.before = [earlier.config]
         differing = list(differences(earlier.given, self._given))
         again = [key for key, *_ in differing if among(key, self._redo)]
         free = self._may_differ + self._redo
