@@ -6,6 +6,8 @@ import ast
 import io
 import os
 import struct
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from odd_files import png
 from PIL import Image, ImageOps
 from support import ROOT, write_image
 
-from gan_aug.data.decode import channels_of, decode_files
+from gan_aug.data.decode import Decoded, channels_of, decode_files
 from gan_aug.data.picture import decode as decode_picture
 from gan_aug.data.picture import read_picture
 from gan_aug.runtime.errors import GanAugError
@@ -25,6 +27,10 @@ from gan_aug.runtime.files import read_bytes
 
 def decode(*arguments: Any) -> np.ndarray:
     return decode_picture(*arguments)[0]
+
+
+def decode_all(folder: Path, *names: str, on_bad_file: str = "skip") -> Decoded:
+    return decode_files(folder, names, 16, 1, folder / "cache", on_bad_file)
 
 
 def gradient(width: int = 97, height: int = 61) -> np.ndarray:
@@ -84,13 +90,6 @@ def deep_colour(largest: int, kind: int) -> bytes:
     return png((grey.shape[1], grey.shape[0], 16, kind), rows)
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14])
-def test_unscaled_values_in_a_16_bit_file_are_refused(bits: int) -> None:
-    """They would come out nearly black."""
-    with pytest.raises(ValueError, match=f"16-bit samples up to {2**bits - 1} of 65535"):
-        decode(encode(sixteen_bit(2**bits - 1)), 32, 1)
-
-
 @pytest.mark.parametrize("kind", [2, 4, 6])
 def test_deep_colour_is_read_in_its_full_range_only(kind: int) -> None:
     expected = decode(FORMS["grey png"], 32, 1).astype(int)
@@ -104,13 +103,6 @@ def tiff(pixels: np.ndarray, **how: Any) -> bytes:
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, **how)
     return buffer.getvalue()
-
-
-def test_a_colour_tiff_of_12_bits_is_refused() -> None:
-    """Pillow reads 16-bit colour TIFFs too, and keeps the high byte."""
-    data = tiff(np.full((8, 8, 3), 4095, np.uint16), photometric="rgb")
-    with pytest.raises(ValueError, match="probably 10- to 14-bit values"):
-        decode(data, 8, 1)
 
 
 GREYS = gradient(96, 64).astype(np.uint16)
@@ -128,7 +120,8 @@ def test_a_tiff_says_which_end_is_white(scale: int, black: str, compression: str
     assert np.abs(decode(data, 32, 1).astype(int) - expected).max() <= 1
 
 
-def test_a_grey_tiff_of_12_stated_bits_has_their_range() -> None:
+def twelve_bits() -> bytes:
+    """A grey TIFF that states its 12 bits."""
     high = (GREYS.astype(int) * 4095 // 255).reshape(-1, 2)
     packed = np.stack(
         [high[:, 0] >> 4, (high[:, 0] & 15) << 4 | high[:, 1] >> 8, high[:, 1] & 255], 1
@@ -137,22 +130,7 @@ def test_a_grey_tiff_of_12_stated_bits_has_their_range() -> None:
     entries.append((279, packed.size))
     head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
     head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
-    data = head.ljust(200, b"\0") + packed.astype(np.uint8).tobytes()
-    expected = decode(encode(Image.fromarray(GREYS.astype(np.uint8))), 32, 1).astype(int)
-    assert np.abs(decode(data, 32, 1).astype(int) - expected).max() <= 1
-
-
-def test_16_bit_colour_is_that_of_8_bits() -> None:
-    data = tiff(COLOUR.astype(np.uint16) * 257, photometric="rgb")
-    np.testing.assert_array_equal(
-        decode(data, 32, 3), decode(encode(Image.fromarray(COLOUR)), 32, 3)
-    )
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int16, np.int8])
-def test_samples_without_a_stated_range_are_refused(dtype: type) -> None:
-    with pytest.raises(ValueError, match="black and white the file does not say"):
-        decode(tiff((GREYS // 2).astype(dtype), photometric="minisblack"), 32, 1)
+    return head.ljust(200, b"\0") + packed.astype(np.uint8).tobytes()
 
 
 def without_photometric() -> bytes:
@@ -165,6 +143,20 @@ def frames(kind: str, n: int = 2) -> bytes:
     buffer = io.BytesIO()
     first.save(buffer, kind, save_all=True, append_images=others)
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "other", "most"),
+    [
+        (twelve_bits(), encode(Image.fromarray(GREYS.astype(np.uint8))), 1),
+        (tiff(COLOUR.astype(np.uint16) * 257, photometric="rgb"),
+         encode(Image.fromarray(COLOUR)), 0),
+        (frames("MPO"), encode(Image.fromarray(COLOUR), "JPEG"), 0),  # the photograph is read
+    ],
+    ids=["grey of 12 stated bits", "colour of 16 bits", "MPO"],
+)  # fmt: skip
+def test_another_file_is_the_same_picture(data: bytes, other: bytes, most: int) -> None:
+    assert np.abs(decode(data, 32, 3).astype(int) - decode(other, 32, 3)).max() <= most
 
 
 def clear(mode: str) -> bytes:
@@ -190,17 +182,22 @@ def clear(mode: str) -> bytes:
          "save it as PNG"),
         (clear("RGB"), "transparent all over"),
         (clear("L"), "transparent all over"),
+        *((tiff((GREYS // 2).astype(kind), photometric="minisblack"),
+           "black and white the file does not say")
+          for kind in (np.float32, np.int32, np.int16, np.int8)),
+        # Unscaled values would come out nearly black. Pillow keeps the high byte of colours.
+        *((encode(sixteen_bit(2**bits - 1)), f"16-bit samples up to {2**bits - 1} of 65535")
+          for bits in (10, 12, 14)),
+        (tiff(np.full((8, 8, 3), 4095, np.uint16), photometric="rgb"), "probably 10- to 14-bit"),
+        (b"", "the file is empty"),
+        (b"hello", "not a sound image"),
+        *((FORMS[form][:n], "not a sound image|cannot be decoded")
+          for form, n in (("grey png", 90), ("rgb jpeg", 300))),
     ],
 )  # fmt: skip
 def test_what_has_no_stated_meaning_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decode(data, 32, 1)
-
-
-def test_of_an_mpo_the_photograph_is_read() -> None:
-    np.testing.assert_array_equal(
-        decode(frames("MPO"), 32, 3), decode(encode(Image.fromarray(COLOUR), "JPEG"), 32, 3)
-    )
 
 
 OPACITY = np.zeros((64, 96), np.uint8)
@@ -325,19 +322,34 @@ def test_a_black_png_is_sound() -> None:
         assert decode(png((16, 3, 8, kind), first + 2 * rows), 16, 1).max() == 255
 
 
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(30 * 2**30)
+
+
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "PostScript": (lambda path: path.write_bytes(EPS), "not a sound image of a kind that is read"),
+    "a FIFO": (os.mkfifo, "cannot be read (not a regular file)"),
+    "30 GB": (sparse, "32212254720 bytes, at most"),
+}
 
 
-def test_an_image_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow goes by what is in a file: it hands PostScript to Ghostscript."""
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_beside_a_sound_one(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A FIFO would be waited for. Pillow hands PostScript to Ghostscript, whatever its name."""
     started = []
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
-    (tmp_path / "a.png").write_bytes(EPS)
+    write, reason = BAD[kind]
+    write(tmp_path / "a.png")
     write_image(tmp_path / "b.png", 0)
     assert channels_of(tmp_path, ["a.png", "b.png"]) == 1
-    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
+    found = decode_all(tmp_path, "a.png", "b.png")
+    assert (len(found.images), list(found.bad)) == (1, ["a.png"])
+    assert reason in found.bad["a.png"]
     assert started == []
-    assert "not a sound image of a kind that is read" in found.bad["a.png"]
 
 
 def test_pillow_is_always_told_what_it_may_open() -> None:
@@ -352,19 +364,13 @@ def test_pillow_is_always_told_what_it_may_open() -> None:
     assert [call for call in calls if call[2] != ["formats"]] == []
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", FORMS["grey png"][:90], FORMS["rgb jpeg"][:300]])
-def test_bad_bytes(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"empty|not a sound image|cannot be decoded"):
-        decode(data, 32, 1)
-
-
 def test_the_cache_is_used_until_a_file_changes(tmp_path: Path) -> None:
     names = ["a.png", "b.png"]
     for i, name in enumerate(names):
         write_image(tmp_path / name, i)
 
     def read() -> tuple[np.ndarray, list[str]]:
-        found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
+        found = decode_all(tmp_path, *names, on_bad_file="error")
         assert not found.bad
         assert isinstance(found.images, np.memmap)
         return found.images, [facts["sha256"] for facts in found.good.values()]
@@ -389,8 +395,7 @@ def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> No
     (tmp_path / "b.png").symlink_to(tmp_path / "later.png")
 
     def read() -> tuple[int, dict[str, str]]:
-        names = ["a.png", "b.png"]
-        found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
+        found = decode_all(tmp_path, "a.png", "b.png")
         return len(found.images), found.bad
 
     count, bad = read()
@@ -398,15 +403,6 @@ def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> No
     assert "cannot be read" in bad["b.png"]
     write_image(tmp_path / "later.png", 1)
     assert read() == (2, {})
-
-
-def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
-    """Nobody would ever write into it."""
-    os.mkfifo(tmp_path / "a.png")
-    write_image(tmp_path / "b.png", 0)
-    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
-    assert len(found.images) == 1
-    assert found.bad == {"a.png": "cannot be read (not a regular file)"}
 
 
 def test_damage_never_escapes_as_another_error() -> None:
@@ -438,57 +434,38 @@ def test_any_error_is_one_bad_file(
 
     for function in ("gan_aug.data.picture.lacks_pixels", "gan_aug.data.picture._onto_black"):
         monkeypatch.setattr(function, lambda _, picture: fail(picture), raising=False)
-    names = ["a.png", "b.png"]
-    assert channels_of(tmp_path, names) == 1
-    found = decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip")
+    assert channels_of(tmp_path, ["a.png", "b.png"]) == 1
+    found = decode_all(tmp_path, "a.png", "b.png")
     assert list(found.bad) == ["a.png"]
     assert type(error).__name__ in found.bad["a.png"] or str(error) in found.bad["a.png"]
     with pytest.raises(GanAugError, match=r"a\.png: cannot be decoded"):
-        decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
+        decode_all(tmp_path, "a.png", "b.png", on_bad_file="error")
 
 
-def test_a_file_that_fails_while_it_is_read(
+def test_files_that_fail_while_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bad sector: one bad file, which the cache does not remember."""
-    names = ["a.png", "b.png"]
+    """Bad sectors, one of which shows later: bad files, which the cache does not remember."""
+    names, read = ("a.png", "b.png", "c.png"), Counter[str]()
     for i, name in enumerate(names):
         write_image(tmp_path / name, i)
 
-    def read() -> dict[str, str]:
-        return decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "skip").bad
+    def broken(path: Path, most: int) -> bytes:
+        read[path.name] += 1
+        if path.name == "a.png" or (path.name == "b.png" and read["b.png"] > 1):
+            raise OSError(5, "Input/output error")
+        return read_bytes(path, most)
 
     with monkeypatch.context() as patched:
-
-        def broken(path: Path, most: int) -> bytes:
-            if path.name == "a.png":
-                raise OSError(5, "Input/output error")
-            return read_bytes(path, most)
-
         patched.setattr("gan_aug.data.decode.read_bytes", broken)
-        assert read() == {"a.png": "cannot be read (Input/output error)"}
+        bad = dict.fromkeys(names[:2], "cannot be read (Input/output error)")
+        assert decode_all(tmp_path, *names).bad == bad
         with pytest.raises(GanAugError, match=r"a\.png: cannot be read"):
-            decode_files(tmp_path, names, 16, 1, tmp_path / "cache", "error")
-    assert read() == {}
-
-
-def test_a_sparse_file_of_30_gigabytes_is_not_read(tmp_path: Path) -> None:
-    with (tmp_path / "a.png").open("wb") as file:
-        file.truncate(30 * 2**30)
-    write_image(tmp_path / "b.png", 0)
-    assert channels_of(tmp_path, ["a.png", "b.png"]) == 1
-    found = decode_files(tmp_path, ["a.png", "b.png"], 16, 1, tmp_path / "cache", "skip")
-    assert "32212254720 bytes, at most" in found.bad["a.png"]
+            decode_all(tmp_path, *names, on_bad_file="error")
+    assert decode_all(tmp_path, *names).bad == {}
 
 
 def test_a_large_sound_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_aug.data.picture.MAX_PIXELS", 97 * 61 - 1)
     with pytest.raises(ValueError, match="97x61 pixels"):
         decode(FORMS["grey png"], 32, 1)
-
-
-def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    write_image(tmp_path / "a.png", 0)
-    with pytest.raises(GanAugError, match="data.cache_dir"):
-        decode_files(tmp_path, ["a.png"], 16, 1, tmp_path / "cache", "error")

@@ -75,22 +75,15 @@ def decode_files(
     Raises:
         GanAugError: a file is bad and `on_bad_file` is not `skip`; the message names the file.
     """
-    stats: list[tuple[str, int, int]] = []
+    stats: dict[str, tuple[int, int]] = {}
     unreadable: dict[str, str] = {}
     for name in names:
         try:
             with open_regular(root / name, MAX_BYTES) as file:
                 status = os.fstat(file.fileno())
-            stats.append((name, status.st_size, status.st_mtime_ns))
+            stats[name] = status.st_size, status.st_mtime_ns
         except OSError as error:
             unreadable[name] = _cannot_be_read(error)
-    key = {
-        "files": stats,
-        "size": image_size,
-        "channels": channels,
-        "how": f"{fit}, {PREPROCESSING}",
-        "window": window,
-    }
 
     def one(name: str) -> tuple[NDArray[np.uint8], FileFacts] | str | OSError:
         """Return an image and what is known of it, or what is wrong with its file."""
@@ -105,9 +98,8 @@ def decode_files(
     def build() -> Built:
         # Threads are enough: Pillow releases the GIL while it decodes and resizes.
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            left = [name for name, *_ in stats]
-            decoded = track(pool.map(one, left), "Decoding images (first use)", len(left))
-            results = dict(zip(left, decoded, strict=True))
+            decoded = track(pool.map(one, stats), "Decoding images (first use)", len(stats))
+            results = dict(zip(stats, decoded, strict=True))
         if failed := {n: each for n, each in results.items() if isinstance(each, OSError)}:
             raise _UnreadableError({name: _cannot_be_read(each) for name, each in failed.items()})
         good = {n: each for n, each in results.items() if isinstance(each, tuple)}
@@ -119,12 +111,20 @@ def decode_files(
             "bad": {name: each for name, each in results.items() if isinstance(each, str)},
         }
 
-    try:
-        images, index = load_or_build(cache_dir, key, build)
-    except _UnreadableError as error:
-        unreadable |= error.args[0]
-        stats[:] = [stat for stat in stats if stat[0] not in unreadable]
-        images, index = load_or_build(cache_dir, key, build)
+    while True:
+        key = {
+            "files": [(name, *stat) for name, stat in stats.items()],
+            "size": image_size,
+            "channels": channels,
+            "how": f"{fit}, {PREPROCESSING}",
+            "window": window,
+        }
+        try:
+            images, index = load_or_build(cache_dir, key, build)
+            break
+        except _UnreadableError as error:
+            unreadable |= error.args[0]
+            stats = {name: stat for name, stat in stats.items() if name not in unreadable}
     bad: dict[str, str] = unreadable | index["bad"]
     if bad and on_bad_file == "error":
         name, reason = next(iter(bad.items()))
