@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from odd_files import dicom, draw, write_odd, write_sixteen_bits
+from odd_files import draw, write_odd, write_sixteen_bits
 from PIL import Image
 from support import write_image
 
@@ -22,6 +23,8 @@ PATIENTS = r"(p\d+)_"
 
 
 def load(root: Path, channels: int | None = None, size: int = 16, **changes: Any) -> Source:
+    if "table" in changes:
+        changes["table"] = str(root.parent / changes["table"])
     folder = Folder(str(root), **{"val_share": 0.25} | changes)
     return folder.load(size, channels, root.parent / "cache")
 
@@ -80,81 +83,27 @@ def test_without_patients_near_duplicates_stay_together_and_it_is_said(root: Pat
     assert any("cannot be excluded" in warning for warning in notes["warnings"])
 
 
-def test_folders_of_splits_are_taken_as_they_are(root: Path) -> None:
-    for split, patients in {
-        "train": range(12),
-        "Valid": range(12, 16),
-        "test": range(16, 20),
-    }.items():
-        for name in ("sick", "well"):
-            (root / split / name).mkdir(parents=True)
-            for patient in patients:
-                for own in (patient, patient + 100):
-                    for path in (root / name).glob(f"p{own}_*"):
-                        path.rename(root / split / name / path.name)
-    for name in ("sick", "well"):
-        (root / name).rmdir()
-    (root / "notes").mkdir()
-    source = load(root, patient_regex=PATIENTS)
-    assert source.train.counts() == {"sick": 24, "well": 24}
-    assert source.validation is not None
-    assert source.validation.counts() == source.test.counts() == {"sick": 8, "well": 8}
-    skipped = {"notes/": "beside the folders of the splits (0 files)"}
-    assert source.notes.files_skipped == skipped
-    (root / "train" / "sick" / "p18_x.png").write_bytes(
-        (root / "train" / "sick" / "p1_sick0.png").read_bytes()
-    )
-    (warning,) = load(root, patient_regex=PATIENTS).notes.warnings
-    assert warning.startswith("1 patients are in train and in test, such as p18")
+def table(*rows: str) -> Callable[[Path], None]:
+    """Return what writes a table beside the folder."""
+    lines = "\n".join(["path,label,split", "sick/p0_sick0.png,a,train", *rows])
+    return lambda root: write(root.parent / "labels.csv", lines)
 
 
-def write_table(root: Path, text: str) -> str:
-    path = root.parent / "labels.csv"
+def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8-sig")
-    return str(path)
 
 
-def test_a_table_says_what_each_file_is(root: Path) -> None:
-    files = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.png"))
-    lines = ["path,label,patient,site,split,age"]
-    for i, file in enumerate(files):
-        split = ("train", "train", "val", "test")[i // 2 % 4]
-        lines.append(f"{file},grade {i // 8 % 2},7,site{i // 2},{split},50")
-    source = load(root, table=write_table(root, "\n".join(lines)))
-    assert source.classes.names == ("grade 0", "grade 1")
-    assert len(source.train) == 40
-    assert source.train.patients[0] == "site0/7"
-    assert len(sides(source)[0]) == 20
+def a_file(root: Path) -> None:
+    shutil.rmtree(root)
+    root.touch()
 
 
-LINES = ["path,label,split", "sick/p0_sick0.png,a,train", "well/p0_well0.png,b,train"]
+def nothing(root: Path) -> None:
+    shutil.rmtree(root)
+    root.mkdir()
 
 
-@pytest.mark.parametrize(
-    ("edit", "message"),
-    [
-        (lambda _: [], "cannot be read as CSV"),
-        (lambda x: ["file,label", *x[1:]], "lacks the column path"),
-        (lambda x: x[:1], "has no rows"),
-        (lambda x: [*x, ",b,train"], "line 4: has no path"),
-        (lambda x: [*x, "x.png,,train"], "line 4: has no label"),
-        (lambda x: [*x, "../x.png,b,train"], r"line 4: \.\./x\.png leads out of data\.root"),
-        (lambda x: [*x, "/etc/x.png,b,train"], "leads out of"),
-        (lambda x: [*x, "sick/x.png,b,later"], "line 4: split=later is none of"),
-        (lambda x: [*x, "sick/x.png,b,"], "has no split, others have"),
-        (lambda x: [*x, "sick/x.png,b,test"], "test has no images of a"),
-        (lambda x: [*x, x[1]], "in 2 rows"),
-        (lambda x: [x[0], x[1]], "only the class a"),
-        (lambda x: [x[0], x[1], "well/none.png,b,train"], r"none\.png: cannot be read"),
-        (lambda x: [x[0], x[1], "well/p0_well0.png,b/c,train"], "'b/c' cannot name a class"),
-    ],
-)
-def test_tables_that_are_not_sound(
-    root: Path, edit: Callable[[list[str]], list[str]], message: str
-) -> None:
-    with pytest.raises(GanAugError, match=message) as caught:
-        load(root, table=write_table(root, "\n".join(edit(LINES))))
-    assert "\n" not in str(caught.value)
+TABLE = {"table": "labels.csv"}
 
 
 def twins(root: Path) -> None:
@@ -166,6 +115,9 @@ def twins(root: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "changes", "message"),
     [
+        (a_file, {}, "is a file; unpack it"),
+        (nothing, {}, "has no folder with images; it needs a folder for each"),
+        (shutil.rmtree, {}, "no such folder"),
         (twins, {}, "two folders of one split"),
         (lambda _: None, {"patient_regex": "(x"}, "is no regular expression"),
         (lambda _: None, {"patient_regex": "p.*"}, "has no group that is the patient"),
@@ -177,25 +129,18 @@ def twins(root: Path) -> None:
         ),
         (lambda _: None, {"test_share": 0.01}, r"data\.test_share=0\.01: cannot be taken of"),
         (lambda _: None, {"table": "nowhere.csv"}, r"nowhere\.csv: cannot be read"),
+        (table("well/p0_well0.png,b,"), TABLE, "p0_well0.png has no split, others have"),
+        (table(), TABLE, "only the class a"),
+        (table("well/none.png,b,train"), TABLE, r"none\.png: cannot be read"),
     ],
 )
 def test_folders_that_are_not_sound(
     root: Path, edit: Callable[[Path], None], changes: dict[str, Any], message: str
 ) -> None:
     edit(root)
-    with pytest.raises(GanAugError, match=message):
+    with pytest.raises(GanAugError, match=message) as caught:
         load(root, **changes)
-
-
-def test_an_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(GanAugError, match="has no folder with images; it needs a folder for each"):
-        load(tmp_path / "empty")
-    with pytest.raises(GanAugError, match="no such folder"):
-        load(tmp_path / "none")
-    (tmp_path / "xrays.zip").touch()
-    with pytest.raises(GanAugError, match="is a file; unpack it"):
-        load(tmp_path / "xrays.zip")
+    assert "\n" not in str(caught.value)
 
 
 def test_odd_files_of_five_classes(tmp_path: Path) -> None:
@@ -225,21 +170,6 @@ def test_odd_files_of_five_classes(tmp_path: Path) -> None:
                 difference = image.transpose(1, 2, 0).astype(int) - np.asarray(expected)
                 assert np.abs(difference).mean() < 12, path  # JPEG and 64 colours lose a little
     assert load(root, channels=1, size=32).channels == 1
-
-
-def test_patients_of_dicom_headers(tmp_path: Path) -> None:
-    root = tmp_path / "dicom"
-    for name in ("a", "b"):
-        for i in range(12):
-            pixels = np.random.default_rng([len(name), i, ord(name)]).integers(0, 4096, (20, 20))
-            (root / name).mkdir(parents=True, exist_ok=True)
-            data = dicom(pixels.astype(np.uint16), 12, patient=f"{name}{i // 2}")
-            (root / name / f"scan{i}").write_bytes(data)  # without an ending
-    source = load(root)
-    assert source.patients_known
-    assert {p for side in sides(source) for p in side} == {
-        f"{n}{i}" for n in "ab" for i in range(6)
-    }
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support import page_with, write_image
 
-from gan_aug.data.sources.entries import Entry, PatientPattern
+from gan_aug.data.sources.entries import Entry
+from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.table import MOST_BYTES, Table
 from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.runtime.errors import GanAugError
@@ -108,6 +109,15 @@ def test_the_patient_may_be_in_the_path(root: Path) -> None:
     assert [e.patient for e in read(root, content, regex=r".*/(\d)\.png")[0]] == ["1", "p7"]
 
 
+def test_a_site_and_a_split(root: Path) -> None:
+    """Patients of two sites are two, whatever their numbers."""
+    content = "path,label,patient,site,split\nA/1.png,x,7,S1,Training\nB/3.png,x,7,S2,VAL"
+    assert read(root, content)[0] == [
+        Entry("A/1.png", "x", "train", "S1/7"),
+        Entry("B/3.png", "x", "val", "S2/7"),
+    ]
+
+
 def test_what_is_not_read_is_listed(root: Path) -> None:
     write_image(root / "A" / "5.png", 5)
     for i in range(3):
@@ -138,6 +148,13 @@ def test_a_table_in_the_root_is_no_file_left_out(root: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("", "cannot be read as CSV"),
+        ("path,label,patient", "has no rows"),
+        (text() + "\n,b,p1", "line 6: has no path"),
+        (text() + "\nx.png,,p1", "line 6: has no label"),
+        (text() + "\n../x.png,b,p1", r"line 6: \.\./x\.png leads out of data\.root"),
+        (text() + "\n/etc/x.png,b,p1", r"line 6: /etc/x\.png leads out of"),
+        ("path,label,split\nA/1.png,b,later", "line 2: split=later is none of"),
         (text() + "\nA/1.png,x,y,more", "line 6: has 4 cells, the first line 3"),
         (text() + "\n" + text(), "line 6: is the header once more; were two tables joined"),
         (text() + "\n\ufeff" + text(), "line 6: is the header once more; were two tables joined"),

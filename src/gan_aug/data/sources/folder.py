@@ -18,18 +18,20 @@ from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
     Entry,
-    PatientPattern,
     check_splits,
     chosen_classes,
-    grouped,
     notes_of,
     readable,
     reading,
     tables,
+)
+from gan_aug.data.sources.layout import find_entries, warn_of_masks
+from gan_aug.data.sources.patients import (
+    PatientPattern,
+    grouped,
     the_one_patient,
     warn_of_patients,
 )
-from gan_aug.data.sources.layout import find_entries, warn_of_masks
 from gan_aug.data.sources.table import Table
 from gan_aug.data.sources.tree import Tree, find_files
 from gan_aug.runtime.errors import GanAugError, see
@@ -150,19 +152,8 @@ class Folder:
         if whole:
             entries = [replace(entry, split=None) for entry in entries]
         check_splits(f"data.table={self.table}" if self.table else where, entries)
-        _check_pattern(pattern, entries, bool(self.table))
+        pattern.check(entries, of_table=bool(self.table))
         return entries, columns
-
-
-@see("patients")
-def _check_pattern(pattern: PatientPattern, entries: list[Entry], of_table: bool) -> None:
-    """Check that the pattern, where there is one, finds the patient of some image."""
-    if pattern and not any(entry.patient for entry in entries):
-        raise GanAugError(
-            f"{pattern.setting}: matches the start of no path below a class folder"
-            f"{' or in data.table' if of_table else ''}, such as that of {entries[0].path}; "
-            "mend it (.*/ before it skips folders), or set it to null"
-        )
 
 
 def _set_aside(

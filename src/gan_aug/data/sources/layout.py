@@ -22,7 +22,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
+from gan_aug.data.sources.entries import SPLITS, Entry
+from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import EXCLUDED, HIDDEN, UNREADABLE, Tree
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.settings.by_name import normal

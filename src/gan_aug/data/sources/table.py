@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from gan_aug.data.groups import ColumnsRead
-from gan_aug.data.sources.entries import SPLITS, Entry, PatientPattern
+from gan_aug.data.sources.entries import SPLITS, Entry
+from gan_aug.data.sources.patients import PatientPattern
 from gan_aug.data.sources.tree import Tree
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.runtime.files import open_regular
