@@ -85,7 +85,7 @@ def test_files_of_the_same_names_sizes_and_times_are_not_taken_for_the_former_on
         write(made / "normal", images, "{:03d}.bmp")
         for path in (made / "normal").iterdir():
             os.utime(path, ns=(10**18, 10**18))
-        assert np.array_equal(read().by_class["normal"], images)
+        assert np.array_equal(read().by_class["normal"].images, images)
         assert read().files_sha256 == digest_of(made, "x")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 from pydantic import Field
 
 from gan_aug.arms.base import Draw
@@ -95,8 +94,7 @@ class FolderImages(Filtered):
 
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first images of the class that pass the filter."""
-        # A copy: torch warns of what it may not write to.
-        made = ClassImages(np.array(self.of_draw(draw).by_class[name]))
+        made = self.of_draw(draw).by_class[name]
         if len(made) < count:
             raise GanAugError(
                 f"{self.dir}: has only {len(made)} images of {name} by now, {count} are wanted; "

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from gan_aug.data.decode import Decoded
 from gan_aug.data.external_files import decode_set, digest, files_by_class, find_set, unread_of
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.image_table import ClassImages, Images, ImageTable
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.origin import DRAW_FILE, ExportedDraw
 from gan_aug.data.prepare import load
@@ -74,7 +74,7 @@ class ExternalSet:
     """The images of an external set, as a draw's own images are made, in the order of their names.
 
     Attributes:
-        by_class: every class of the data set to its images, uint8 (N, C, H, W); N may be 0.
+        by_class: every class of the data set to its images; there may be none.
         paths: likewise to where each lies below the folder.
         sha256: of all pixels.
         files_sha256: of all paths and the bytes of their files, see `digest_of`.
@@ -83,7 +83,7 @@ class ExternalSet:
 
     folder: Path
     seen: Seen
-    by_class: Mapping[str, Images]
+    by_class: Mapping[str, ClassImages]
     paths: Mapping[str, list[str]]
     sha256: str
     files_sha256: str
@@ -195,7 +195,7 @@ def read_external(
     return ExternalSet(
         folder=folder,
         seen=seen,
-        by_class=dict(zip(files, images, strict=True)),
+        by_class=dict(zip(files, map(ClassImages, images), strict=True)),
         paths=files,
         sha256=pixels.hexdigest(),
         files_sha256=digest(digests),

@@ -155,9 +155,8 @@ def _of_external(folder: Path, seen: Seen | None, settings: SubjectSettings) -> 
     data = _with_a_draw(settings.data)
     splits = prepare(data).splits
     kept = read_external(folder, seen, splits, data, "external.dir")
-    images = {name: ClassImages(images) for name, images in kept.by_class.items()}
     where, count = f"external.dir={folder}", settings.quality.count
-    generated = _enough(where, images, count, "bring more")
+    generated = _enough(where, kept.by_class, count, "bring more")
     train = f"the {len(splits.train)} training images of draw {splits.draw}"
     if seen == "unknown":
         warn(

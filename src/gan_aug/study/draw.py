@@ -15,7 +15,7 @@ from gan_aug.arms.base import own_gans, source_of
 from gan_aug.arms.learner import Learning
 from gan_aug.arms.unlabelled import needs_gan
 from gan_aug.data.classes import Classes
-from gan_aug.data.image_table import Images
+from gan_aug.data.image_table import ClassImages
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.evaluator import metrics_of
 from gan_aug.metrics.classification import decisions, metric_names
@@ -85,7 +85,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
             measured[name].append(numbers)
         run.record()
 
-    shown = {name: images.made(name).images for name in splits.classes if name in images.gans}
+    shown = {name: images.made(name) for name in splits.classes if name in images.gans}
     _write_grids(run.folder / "grids", splits, shown or quality.external)
     measured_quality, first = quality.measure(), study.endpoints[0]
     result = records.DrawResult(
@@ -267,10 +267,10 @@ def _print_table(
     console().print(table)
 
 
-def _write_grids(folder: Path, splits: Splits, generated: Mapping[str, Images]) -> None:
+def _write_grids(folder: Path, splits: Splits, generated: Mapping[str, ClassImages]) -> None:
     """Draw the first real and the first generated images of each class that has some."""
     for name, made in generated.items():
         real = splits.train.of_class(name).images
-        for kind, shown in (("real", real), ("synthetic", made)):
+        for kind, shown in (("real", real), ("synthetic", made.images)):
             png = png_of(sheet(np.asarray(shown[: GRID_SIDE**2]), GRID_SIDE))
             replace_file(folder / f"{kind}_{name}.png", partial(Path.write_bytes, data=png))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gan_aug.arms.base import own_gans
 from gan_aug.data.held_out import FEWEST, HeldOut, cut_held_out
-from gan_aug.data.image_table import ClassImages, Images
+from gan_aug.data.image_table import ClassImages
 from gan_aug.evaluation.evaluator import Evaluator
 from gan_aug.evaluation.measured import GENERATED, ClassQuality, Quality
 from gan_aug.runtime.progress import stage, update
@@ -55,7 +55,7 @@ class DrawQuality:
         for name in self.external or gans:
             update(len(classes), len(self.external or gans))
             if self.external:
-                made, discriminator = ClassImages(self.external[name][:count]), None
+                made, discriminator = self.external[name].first(count), None
             else:
                 made, _, discriminator = gans[name].images(count, sampling_seed(settings, name, 0))
             classes[name] = evaluator.against_baseline(
@@ -68,7 +68,7 @@ class DrawQuality:
         return evaluator.quality(classes)
 
 
-def _measured_set(images: DrawImages) -> dict[str, Images]:
+def _measured_set(images: DrawImages) -> dict[str, ClassImages]:
     """Return images of the set whose quality is measured, by class where there are enough.
 
     It is that of the asked arm, else the first.
