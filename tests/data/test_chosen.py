@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +24,24 @@ def entries(*labels: str) -> list[Entry]:
     return [Entry(f"{label}/{i}.png", label, None, None) for i, label in enumerate(labels)]
 
 
-def test_null_takes_all() -> None:
-    found = entries("a", "b", "c")
-    assert chosen_classes(found, None, Tree(), "data") == found
-
-
-def test_the_others_are_listed_as_tree() -> None:
+@pytest.mark.parametrize(
+    ("there", "classes", "taken", "left"),
+    [
+        ("abc", None, "a/0=a b/1=b c/2=c", ""),
+        ("abcb", ["a", "c"], "a/0=a c/2=c", "b/1 b/3"),
+        ("abc", ["a", "other"], "a/0=a b/1=other c/2=other", ""),
+        (("a", "b", "other"), ["a", "other"], "a/0=a other/2=other", "b/1"),  # it is a class itself
+        ("012", [0, 2], "0/0=0 2/2=2", "1/1"),  # names that Hydra reads as numbers
+    ],
+)
+def test_which_classes_are_taken(there: Sequence[str], classes: Any, taken: str, left: str) -> None:
     tree = Tree()
-    found = chosen_classes(entries("a", "b", "c", "b"), ["a", "c"], tree, "data")
-    assert [entry.label for entry in found] == ["a", "c"]
-    reason = "of the class b, which data.classes leaves out"
-    assert tree.reasons == {"b/1.png": reason, "b/3.png": reason}
-
-
-def test_other_is_the_rest() -> None:
-    tree = Tree()
-    found = chosen_classes(entries("a", "b", "c"), ["a", "other"], tree, "data")
-    assert [entry.label for entry in found] == ["a", "other", "other"]
-    assert [entry.path for entry in found] == ["a/0.png", "b/1.png", "c/2.png"]
-    assert tree.reasons == {}
-
-
-def test_a_class_called_other_is_itself() -> None:
-    found = chosen_classes(entries("a", "b", "other"), ["a", "other"], Tree(), "data")
-    assert [entry.path for entry in found] == ["a/0.png", "other/2.png"]
-
-
-def test_names_that_hydra_reads_as_numbers() -> None:
-    found = chosen_classes(entries("0", "1", "2"), [0, 2], Tree(), "data")
-    assert [entry.label for entry in found] == ["0", "2"]
+    found = chosen_classes(entries(*there), classes, tree, "data")
+    assert " ".join(f"{e.path[:-4]}={e.label}" for e in found) == taken
+    assert tree.reasons == {
+        f"{path}.png": f"of the class {path[0]}, which data.classes leaves out"
+        for path in left.split()
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tables import table, with_hashes
 
+from gan_aug.data.image_table import concatenate
 from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits, check_disjoint, make_splits
 from gan_aug.runtime.errors import GanAugError
@@ -39,23 +40,10 @@ def test_null_takes_all_that_are_left() -> None:
     assert splits.train.counts() == {"normal": 72, "pneumonia": 72}
 
 
-def test_no_patient_crosses_the_validation_cut() -> None:
-    for draw in range(8):
-        splits = cut(source(), draw)
-        assert not set(splits.train.patients) & set(splits.validation.patients)
-
-
 def test_a_draw_is_fixed_by_its_number() -> None:
     same = [cut(source(), 3).train.hashes.tolist() for _ in range(2)]
     assert same[0] == same[1]
     assert set(same[0]) != set(cut(source(), 4).train.hashes.tolist())
-
-
-def test_smaller_draws_are_part_of_larger_ones_with_the_same_validation() -> None:
-    small = cut(source(), subset={"normal": 10, "pneumonia": 10})
-    large = cut(source())
-    assert set(small.train.hashes) < set(large.train.hashes)
-    assert small.validation.hashes.tolist() == large.validation.hashes.tolist()
 
 
 def test_whole_patients_when_the_number_does_not_divide() -> None:
@@ -63,20 +51,23 @@ def test_whole_patients_when_the_number_does_not_divide() -> None:
     assert splits.validation.counts() == {"normal": 12, "pneumonia": 12}
 
 
-def test_the_internal_test_shares_no_patient_with_anything() -> None:
+@pytest.mark.parametrize("internal", [0, 12])
+def test_validation_and_the_internal_test_share_no_patient_with_anything(internal: int) -> None:
     for draw in range(8):
-        splits = cut(source(), draw, internal_per_class=12)
-        assert splits.internal.counts() == {"normal": 12, "pneumonia": 12}
+        splits = cut(source(), draw, internal_per_class=internal)
+        assert splits.internal.counts() == {"normal": internal, "pneumonia": internal}
         check_disjoint(splits)
-        used = [splits.train, splits.validation, splits.unused]
-        patients = set().union(*(t.patients.tolist() for t in used))
-        assert not patients & set(splits.internal.patients.tolist())
+        parts = [splits.validation, splits.internal, concatenate(splits.train, splits.unused)]
+        patients = [set(part.patients.tolist()) for part in parts]
+        assert len(set.union(*patients)) == sum(map(len, patients))
 
 
-def test_the_internal_test_does_not_depend_on_the_size_of_training() -> None:
+def test_what_is_held_out_does_not_depend_on_the_size_of_training() -> None:
+    """And a smaller training set is part of a larger one."""
     sizes = ({"normal": 10, "pneumonia": 10}, SUBSET, {"normal": None, "pneumonia": None})
     cuts = [cut(source(), subset=size, internal_per_class=12) for size in sizes]
-    assert len({tuple(c.internal.hashes.tolist()) for c in cuts}) == 1
+    for name in ("internal", "validation"):
+        assert len({tuple(c.table(name).hashes.tolist()) for c in cuts}) == 1
     assert set(cuts[0].train.hashes) < set(cuts[1].train.hashes) < set(cuts[2].train.hashes)
     assert len(cuts[2].unused) == 0
     assert len(cuts[0].train) + len(cuts[0].unused) == len(cuts[2].train)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support import ORIGIN, settings_of
 
-from gan_aug.data.stored import check_stored_data, data_of_file
+from gan_aug.data.stored import check_stored_data
 from gan_aug.evaluation.subject import with_data
 from gan_aug.runtime.errors import GanAugError
 
@@ -28,25 +28,6 @@ OWN_FOLDER = (
     *("data=folder", "data.root=/secret", "data.table=/etc/passwd", "data.channels=1"),
     f"data.patient_regex='{ENDLESS}'",
 )
-
-
-@pytest.mark.parametrize("own", [True, False])
-def test_no_path_is_taken_from_a_file_and_patterns_from_ones_own_alone(own: bool) -> None:
-    stored = settings(*OWN_FOLDER)
-    typed = {"root": "here", "table": "there.csv", "patient_regex": "(.)"}
-    if own:
-        typed.pop("patient_regex")
-    given = stored | typed | {"source": stored["source"] | typed}
-    keys = [f"data.{key}" for key in typed]
-    data = data_of_file(stored, "FILE", own, given, keys, "FILE")
-    for node in (data, data["source"]):
-        assert {key: node[key] for key in typed} == typed
-        assert node["patient_regex"] == (ENDLESS if own else "(.)")
-    for key in typed:
-        less = given | {"root": None} if key == "root" else given
-        left = [name for name in keys if name != f"data.{key}"]
-        with pytest.raises(GanAugError, match=rf"data\.{key}: is not taken from a file; FILE was"):
-            data_of_file(stored, "FILE", own, less, left, "FILE")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rich.table import Table
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.prepare import load
 from gan_aug.data.source import ExternalTest
-from gan_aug.inspection.facts import Facts, Group, Groups, find_facts
+from gan_aug.inspection.facts import Duplicates, Facts, Group, find_facts
 from gan_aug.pages import html
 from gan_aug.runtime.errors import warn
 from gan_aug.runtime.files import write_text
@@ -27,7 +27,7 @@ COLUMNS = 8
 MOST_PRINTED = 20
 """Files and pairs that are printed; the page has all."""
 OTHER_PICTURED = 3
-"""Groups of duplicates within a class that are pictured on the page; the CSV has all."""
+"""Duplicates of duplicates within a class that are pictured on the page; the CSV has all."""
 DUPLICATES = "duplicates.csv"
 SHOWN_AT = 96
 """Pixels that a side of a small image is enlarged to, about."""
@@ -120,7 +120,7 @@ def _csv(facts: Facts) -> str:
     return csv_of(*rows)
 
 
-def _kinds(facts: Facts) -> dict[str, Groups]:
+def _kinds(facts: Facts) -> dict[str, Duplicates]:
     return {"same bytes": facts.exact, "nearly the same pixels": facts.near}
 
 
@@ -195,7 +195,7 @@ def _most(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in ordered[:4]) + more
 
 
-def _groups(groups: Groups) -> str:
+def _groups(groups: Duplicates) -> str:
     if not groups.groups:
         return "none"
     return (

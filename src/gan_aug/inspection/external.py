@@ -36,7 +36,7 @@ class Copy(BaseModel):
     correlation: float
 
 
-class ExternalFacts(Stored):
+class SetFacts(Stored):
     """What is in an external set: inspect.json.
 
     Attributes:
@@ -98,7 +98,7 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
     later[np.unique(groups, return_index=True)[1]] = False
     of_class = np.repeat(list(files), [len(paths) for paths in files.values()])
     known = decoded.good.values()
-    facts = ExternalFacts(
+    facts = SetFacts(
         images={name: len(paths) for name, paths in files.items()},
         alike={name: int(later[of_class == name].sum()) for name in files},
         sizes=dict(Counter("{} x {}".format(*each["size"]) for each in known)),
@@ -122,7 +122,7 @@ def _csv(copies: list[Copy]) -> str:
     return csv_of(header, *rows)
 
 
-def _print(facts: ExternalFacts, title: str) -> None:
+def _print(facts: SetFacts, title: str) -> None:
     table = Table(
         title=printable(title),
         caption="near duplicates: of an earlier image of the set, and of the data set's images",

@@ -42,7 +42,7 @@ class Group(BaseModel):
         return " and ".join([first[side] for side in dict.fromkeys(sides)][:2])
 
 
-class Groups(BaseModel):
+class Duplicates(BaseModel):
     """Images that are the same, or nearly, in groups of two and more.
 
     Attributes:
@@ -83,8 +83,8 @@ class Facts(Stored):
     channels: int
     modes: dict[str, int]
     sizes: dict[str, int]
-    exact: Groups
-    near: Groups
+    exact: Duplicates
+    near: Duplicates
     skipped: dict[str, str]
     skipped_by_reason: dict[str, int]
     without_patient: int
@@ -137,7 +137,7 @@ def _in_several(patients: NDArray[np.str_], values: NDArray[Any]) -> int:
 
 def _groups(
     table: ImageTable, split: NDArray[np.str_], group: NDArray[np.int64], known: bool
-) -> Groups:
+) -> Duplicates:
     columns = (table.paths, np.array(table.classes.names)[table.labels], split)
     numbers, counts = np.unique(group, return_counts=True)
     rows_of = [np.flatnonzero(group == number) for number in numbers[counts > 1]]
@@ -146,7 +146,7 @@ def _groups(
         paths, classes, splits = (column[rows].tolist() for column in columns)
         groups.append(Group(paths=paths, classes=classes, splits=splits))
     patients = [len(set(table.patients[rows].tolist())) for rows in rows_of]
-    return Groups(
+    return Duplicates(
         groups=len(groups),
         extra=sum(len(each.paths) - 1 for each in groups),
         across_splits=sum(each.crosses_splits for each in groups),
@@ -156,7 +156,7 @@ def _groups(
     )
 
 
-def _warnings(source: Source, exact: Groups, near: Groups) -> Iterable[str]:
+def _warnings(source: Source, exact: Duplicates, near: Duplicates) -> Iterable[str]:
     if not source.patients_known:
         n = source.notes.files_without_patient_id
         yield (
