@@ -19,6 +19,7 @@ from gan_aug.metrics.sample import Sample
 from gan_aug.pages.figure import new_figure
 from gan_aug.runtime.files import replace_file, write_json, write_text
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.runtime.terminal import console, csv_of, quieten
 from gan_aug.settings.commands import EvaluateSettings
 
@@ -71,7 +72,7 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
         near = [one.model_dump() for one in external.near]
         said = {"seen": external.seen, "sha256": external.sha256, "near": near}
         numbers["external"] = said | {"copies": external.copies}
-    write_json(run.folder / "metrics.json", numbers)
+    write_json(run.folder / RESULT, numbers)
     write_text(run.folder / "quality.csv", _csv(quality))
     terminal = console()
     if not terminal.is_terminal:  # a log has no edge

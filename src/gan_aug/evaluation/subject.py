@@ -24,6 +24,7 @@ from gan_aug.runtime.arguments import typed_settings
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.hardware import use_threads
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.settings.commands import EvaluateSettings, GenerateSettings, SubjectSettings
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.values import Seen
@@ -166,7 +167,7 @@ def _of_external(folder: Path, seen: Seen | None, settings: SubjectSettings) -> 
     else:
         which = "which it saw" if seen == "draw" else "of which it saw none, as declared"
         print(f"external.seen={seen}: copies are looked for among {train}, {which}")
-    for said in kept.warnings("metrics.json"):
+    for said in kept.warnings(RESULT):
         warn(said)
     return Subject(generated, splits, None, seen == "unknown", data, kept)
 

@@ -40,6 +40,7 @@ from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
 from gan_aug.runtime.files import replace_file, write_json, write_text
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.runtime.seeds import stream_seed
 from gan_aug.runtime.terminal import quieten
 from gan_aug.settings.base import Node, Plain, build_plain
@@ -194,7 +195,7 @@ def _write(folder: Path, numbers: Plain, figures: Mapping[str, Figure], checkpoi
             "projection_rms_training": projection["training"]["rms_mean"],
         }
     write_json(folder / "explain.json", numbers)
-    write_json(folder / "metrics.json", {"headline": headline})
+    write_json(folder / RESULT, {"headline": headline})
     of_figures = numbered_names(figures.values())
     write_text(folder / "explain.html", render(checkpoint, numbers, pngs, of_figures))
     for name, value in headline.items():

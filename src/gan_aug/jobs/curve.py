@@ -10,6 +10,7 @@ from statistics import fmean
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import read_bytes, read_json
+from gan_aug.runtime.run_record import RESULT
 
 Rows = list[tuple[int, str, float]]
 MOST_BYTES = 256 * 2**20
@@ -37,7 +38,7 @@ def result(folder: Path, metric: str) -> float:
     GanAugError where the run did not log it.
     """
     points = curve(folder, metric, ended=True)
-    best = read_json(folder / "metrics.json", "run that job again").get("best_batches")
+    best = read_json(folder / RESULT, "run that job again").get("best_batches")
     if isinstance(best, int):
         points = [point for point in points if point[0] <= best]
     if not points:

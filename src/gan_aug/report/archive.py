@@ -8,11 +8,11 @@ import zipfile
 from pathlib import Path
 
 from gan_aug.report.predictions import FOLDER, Predictions, table_of
-from gan_aug.report.records import DECLARATION, RESULT
+from gan_aug.report.records import DECLARATION
 from gan_aug.report.study import Study
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import replace_file
-from gan_aug.runtime.run_record import RECORD
+from gan_aug.runtime.run_record import RECORD, RESULT
 
 KEPT = (RECORD, RESULT)
 """Of each draw: settings, results and quality; neither GANs nor images."""

@@ -11,13 +11,13 @@ from typing import Any
 
 from gan_aug.report.metrics import MeasuredFit, measure_fit
 from gan_aug.report.predictions import PredictionTables
-from gan_aug.report.records import DECLARATION, REMEDY, RESULT, DrawResult
+from gan_aug.report.records import DECLARATION, REMEDY, DrawResult
 from gan_aug.report.study import LEFT_OUT, Condition, FinishedDraw, Study
 from gan_aug.runtime.errors import GanAugError, one_line
 from gan_aug.runtime.files import sha256_of
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import status_of
-from gan_aug.runtime.run_record import RECORD, RunRecord, read_record
+from gan_aug.runtime.run_record import RECORD, RESULT, RunRecord, read_record
 from gan_aug.settings.alike import first_difference
 from gan_aug.settings.design import OF_DRAW
 

@@ -15,13 +15,12 @@ from gan_aug.data.external_set import ExternalFacts
 from gan_aug.data.groups import MOST_GROUPS, Groups
 from gan_aug.evaluation.measured import Quality
 from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.runtime.stored_model import Part, Stored
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question, images_of
 from gan_aug.settings.values import MOST_COLUMNS
 
-RESULT = "metrics.json"
-"""In a draw's folder."""
 DECLARATION = "declaration.json"
 """In a study's folder."""
 REMEDY = "run that draw again"

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.lock import Lock
-from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.runtime.run_record import RECORD, RESULT, read_record
 
 JOBS = ".jobs"
 """In the folder of a multirun: what its commands asked for."""
-_RESULTS = "metrics.json"
 _SYNTHETIC = "manifest.json"
 """In a synthetic set, which holds as many images as it likes and no run."""
 
@@ -83,7 +82,7 @@ def report_due(study_dir: Path) -> Iterator[bool]:
     # Commands that end together write it one after the other, and the last one has all draws.
     with Lock(study_dir / ".report.lease", guards=study_dir):
         # Of a draw that was not finished yet, a report has no results: these may be older than it.
-        written = (run / name for run in finished for name in (_RESULTS, RECORD))
+        written = (run / name for run in finished for name in (RESULT, RECORD))
         latest = max(path.stat().st_mtime for path in written)
         # After a clock was set back, what is new is older than a report of "tomorrow".
         yield not report.exists() or not latest <= report.stat().st_mtime <= time.time()
@@ -92,5 +91,5 @@ def report_due(study_dir: Path) -> Iterator[bool]:
 def _has_results(run: Path) -> bool:
     with suppress(GanAugError):  # a report names what is damaged
         record = read_record(run)
-        return record is not None and record.finished and (run / _RESULTS).exists()
+        return record is not None and record.finished and (run / RESULT).exists()
     return False

@@ -15,6 +15,8 @@ from gan_aug.runtime.stored_model import Stored
 from gan_aug.settings.base import Plain
 
 RECORD = "run.json"
+RESULT = "metrics.json"
+"""What a finished run has measured; of a study's draw `gan_aug.report.records` reads it."""
 Status = Literal["running", "finished", "failed", "interrupted"]
 """How a run stands, as its run.json says. `status` has other words (State of jobs/follow.py):
 

@@ -14,7 +14,7 @@ from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import read_json
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import status_of
-from gan_aug.runtime.run_record import RECORD, RunRecord, read_record
+from gan_aug.runtime.run_record import RECORD, RESULT, RunRecord, read_record
 from gan_aug.runtime.terminal import printable, wide_console
 
 _Column = tuple[str, str]
@@ -111,7 +111,7 @@ def _print_table_of(sweep: Path, earlier: dict[Path, int]) -> None:
 
 
 def _headline(folder: Path) -> dict[_Column, float]:
-    path = folder / "metrics.json"
+    path = folder / RESULT
     if not path.exists():
         return {}
     try:

@@ -30,6 +30,7 @@ from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import replace_file, sha256_of
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.runtime.terminal import console, quieten
 from gan_aug.settings.base import building
 from gan_aug.settings.design import ARM, CHOSEN_ON_VALIDATION, ruler_of
@@ -117,7 +118,7 @@ def run_draw(settings: SettledStudy, splits: Splits, run: Run) -> None:
     )
     checks = check_rules(settings, splits, result, run.folder)
     result = result.model_copy(update={"checks": checks})
-    path = run.folder / records.RESULT
+    path = run.folder / RESULT
     result.write(path)
     logs.write_draw(result)
     run.record(metrics_sha256=sha256_of(path))
@@ -232,7 +233,7 @@ def declare(settings: SettledStudy) -> None:
     """
     folder, study = Path(settings.study_dir).expanduser(), settings.study
     path = folder / records.DECLARATION
-    if path.exists() or any((run / records.RESULT).exists() for run in find_runs(folder).runs):
+    if path.exists() or any((run / RESULT).exists() for run in find_runs(folder).runs):
         return
     decided = study.takes_from_data  # some of its numbers
     content = records.Declaration(

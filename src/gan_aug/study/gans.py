@@ -34,7 +34,7 @@ from gan_aug.runtime.hardware import record_threads
 from gan_aug.runtime.lock import Lock
 from gan_aug.runtime.progress import stage
 from gan_aug.runtime.record import Run
-from gan_aug.runtime.run_record import RECORD, read_record
+from gan_aug.runtime.run_record import RECORD, RESULT, read_record
 from gan_aug.runtime.seeds import stream_seed
 from gan_aug.settings.alike import CHANGE_NO_GAN, deciding
 from gan_aug.settings.base import Plain
@@ -169,7 +169,7 @@ class GANFit(ABC):
             remedy = f"remove {folder}, the {what} is then fitted again"
             if (record := read_record(folder)) is None:
                 raise GanAugError(f"{folder / RECORD}: is missing; {remedy}")
-            metrics = read_json(folder / "metrics.json", remedy)
+            metrics = read_json(folder / RESULT, remedy)
             sha256 = self._checked(metrics, remedy)
         finally:
             lock.release()

@@ -22,6 +22,7 @@ from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import read_json, remove_folder, sha256_of_json, write_json
 from gan_aug.runtime.progress import reporting, stage
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.settings.base import Plain
 from gan_aug.settings.class_facts import classes_made
 from gan_aug.settings.commands import SettledTrain
@@ -31,7 +32,7 @@ KEPT = "kept"
 """Folder of a run that its generator writes to."""
 FITTED_ON = "fitted_on.json"
 """Says which images that is of: a generator of anybody's does not."""
-SET, METRICS = "synthetic", "metrics.json"
+SET = "synthetic"
 
 
 def fit_generator(
@@ -99,7 +100,7 @@ def fit_generator(
         "checkpoint_sha256": identity,
         **facts,
     }
-    write_json(run.folder / METRICS, metrics)
+    write_json(run.folder / RESULT, metrics)
 
 
 def _check_fitted_on(folder: Path, origin: Origin) -> None:

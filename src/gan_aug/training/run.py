@@ -37,6 +37,7 @@ from gan_aug.runtime.errors import Diverged, GanAugError, warn
 from gan_aug.runtime.files import replace_file, sha256_of, write_json
 from gan_aug.runtime.progress import reporting, stage
 from gan_aug.runtime.record import Run
+from gan_aug.runtime.run_record import RESULT
 from gan_aug.runtime.terminal import console, quieten
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.settings.commands import SettledTrain
@@ -192,7 +193,7 @@ def _finish_gan(
         "last_logged": module.latest,
         "checkpoint_sha256": sha256,
     }
-    write_json(run.folder / "metrics.json", metrics)
+    write_json(run.folder / RESULT, metrics)
     print(f"samples     {run.folder / 'samples'}")
     print(f"synthetic   {folder} ({generate.count} images per class)")
     print(f"checkpoint  {checkpoint}")
@@ -247,7 +248,7 @@ def _finish_classifier(
     }
     if external:
         results["external"] = external
-    write_json(run.folder / "metrics.json", results)
+    write_json(run.folder / RESULT, results)
     for split, of_split in {"test": test, **external}.items():
         table = Table("metric", title=f"{split} images")
         for name in of_split:
