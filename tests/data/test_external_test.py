@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,40 +49,46 @@ def nih(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def loaded(own: Path, tmp_path: Path) -> Any:
-    """Read the data set with `data.external`."""
+Settled = Callable[..., StudySettings]
+Loaded = Callable[..., Source]
 
-    def of(external: Any, **changes: Any) -> Source:
+
+@pytest.fixture
+def settings(own: Path) -> Settled:
+    """The settings of a study of the data set with `data.external`."""
+
+    def settings(external: Any, **changes: Any) -> Any:
         data = {
             "data__root": str(own), "data__image_size": 32, "data__external": external,
-            "data__patient_regex": r"(p\d+)_", "data__cache_dir": str(tmp_path / "cache"),
+            "data__patient_regex": r"(p\d+)_", "data__cache_dir": str(own.with_name("own_cache")),
             "data__val_per_class": 4, "data__internal_per_class": 3, "data__subset": 6,
         }  # fmt: skip
-        whole = settings_of("study", "+study=own", "data=folder", **{**data, **changes})
-        of.settings = whole  # type: ignore[attr-defined]
-        return load(whole.data)
+        return settings_of("study", "+study=own", "data=folder", **{**data, **changes})
 
-    return of
+    return settings
+
+
+@pytest.fixture
+def loaded(settings: Settled) -> Loaded:
+    """Read the data set with `data.external`."""
+    return lambda external, **changes: load(settings(external, **changes).data)
+
+
+@pytest.fixture
+def cut(settings: Settled) -> Callable[..., Splits]:
+    """Cut a draw of what was read."""
+    return lambda source, draw=0: prepare(settings(None, data__draw=draw).data, source).splits
 
 
 def in_full(folder: Path, **more: Any) -> dict[str, Any]:
     return {"nih": {"root": str(folder), "patient_regex": r"(\d+)_", "classes": MAPPED, **more}}
 
 
-def splits_of(loaded: Any, source: Source) -> Splits:
-    settings: StudySettings = loaded.settings
-    return prepare(settings.data, source).splits
-
-
 def test_it_is_a_part_of_every_draw_and_changes_nothing_else(
-    loaded: Any, nih: Path, capsys: Any
+    loaded: Loaded, cut: Any, nih: Path
 ) -> None:
-    without = splits_of(loaded, loaded(None))
-    source = loaded(in_full(nih))
-    draws = [
-        prepare(loaded.settings.data.model_copy(update={"draw": d}), source).splits for d in (0, 1)
-    ]
+    without, source = cut(loaded(None)), loaded(in_full(nih))
+    draws = [cut(source, draw) for draw in (0, 1)]
     table = draws[0].table("nih")
     assert table.counts() == {"normal": 8, "pneumonia": 7}
     assert table.classes == draws[0].classes
@@ -98,7 +105,7 @@ def test_it_is_a_part_of_every_draw_and_changes_nothing_else(
     check_disjoint(draws[0])
 
 
-def test_classes_are_matched_by_name_whatever_the_case(loaded: Any, nih: Path) -> None:
+def test_classes_are_matched_by_name_whatever_the_case(loaded: Loaded, nih: Path) -> None:
     (nih / "No_findings").rename(nih / "NORMAL")
     table = loaded({"nih": str(nih)}).external["nih"].table
     assert table.counts() == {"normal": 8, "pneumonia": 7}
@@ -106,7 +113,7 @@ def test_classes_are_matched_by_name_whatever_the_case(loaded: Any, nih: Path) -
     assert all(path.startswith("NORMAL/") for path in normal)
 
 
-def test_a_class_is_left_out_with_null_and_two_may_be_one(loaded: Any, nih: Path) -> None:
+def test_a_class_is_left_out_with_null_and_two_may_be_one(loaded: Loaded, nih: Path) -> None:
     for i, name in enumerate(("Effusion", "Infiltration", "Infiltration")):
         write_image(nih / name / f"90_{i}.png", 7000 + i, SIZE)
     classes = {**MAPPED, "Effusion": None, "Infiltration": "pneumonia"}
@@ -115,14 +122,14 @@ def test_a_class_is_left_out_with_null_and_two_may_be_one(loaded: Any, nih: Path
     assert one.facts["left_out"] == {"of the class Effusion": 1}
 
 
-def test_splits_of_its_own_are_all_taken(loaded: Any, nih: Path) -> None:
+def test_splits_of_its_own_are_all_taken(loaded: Loaded, nih: Path) -> None:
     for split, name in zip(("train", "test"), MAPPED, strict=True):
         (nih / split).mkdir()
         shutil.move(nih / name, nih / split / name)
     assert loaded(in_full(nih)).external["nih"].table.counts() == {"normal": 8, "pneumonia": 7}
 
 
-def test_it_may_be_a_table(loaded: Any, nih: Path, tmp_path: Path) -> None:
+def test_it_may_be_a_table(loaded: Loaded, nih: Path, tmp_path: Path) -> None:
     """Of which one finding may stand against the rest."""
     rows = [f"{path.relative_to(nih)},{i}" for i, path in enumerate(sorted(nih.rglob("*.png")))]
     labels = ["normal" if row.startswith("No") else "pneumonia" for row in rows]
@@ -135,7 +142,7 @@ def test_it_may_be_a_table(loaded: Any, nih: Path, tmp_path: Path) -> None:
     assert one.facts["patients"] == 15
 
 
-def test_it_may_be_another_data_set(loaded: Any) -> None:
+def test_it_may_be_another_data_set(loaded: Loaded) -> None:
     phantom = {
         "_target_": "gan_aug.data.sources.phantom.Phantom",
         **{"train_per_class": 5, "test_per_class": 4, "seed": 3, "target": "class"},
@@ -147,7 +154,7 @@ def test_it_may_be_another_data_set(loaded: Any) -> None:
 
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_planted_duplicate_is_left_out_and_named(
-    part: str, loaded: Any, own: Path, nih: Path
+    part: str, loaded: Loaded, cut: Any, own: Path, nih: Path
 ) -> None:
     copied = next((own / part / "pneumonia").iterdir())
     shutil.copy(copied, nih / "Pneumonia" / "0099_000.png")
@@ -156,12 +163,12 @@ def test_a_planted_duplicate_is_left_out_and_named(
     one = source.external["nih"]
     assert one.table.counts() == {"normal": 8, "pneumonia": 7}
     assert one.facts["left_out"] == {"in the data set too": 1, "copies of its own images": 1}
-    (said,) = splits_of(loaded, source).notes["warnings"]
+    (said,) = cut(source).notes["warnings"]
     assert "data.external.nih: 1 of its images are in the data set too" in said
     assert "Pneumonia/0099_000.png" in said
 
 
-def test_a_planted_near_duplicate_is_named(loaded: Any, own: Path, nih: Path) -> None:
+def test_a_planted_near_duplicate_is_named(loaded: Loaded, own: Path, nih: Path) -> None:
     copied = next((own / "train" / "normal").iterdir())
     with Image.open(copied) as image:
         image.point(lambda value: round(0.9 * value + 12)).save(nih / "Pneumonia" / "0099_0.png")
@@ -178,7 +185,7 @@ def test_a_planted_near_duplicate_is_named(loaded: Any, own: Path, nih: Path) ->
     assert said.startswith("data.external.nih: nobody looked whether its images look like")
 
 
-def test_a_patient_that_both_have_is_named(loaded: Any, nih: Path) -> None:
+def test_a_patient_that_both_have_is_named(loaded: Loaded, nih: Path) -> None:
     def warnings() -> list[str]:
         facts = loaded(in_full(nih, patient_regex=r"(p?\d+)_")).external["nih"].facts
         return [one for one in facts["warnings"] if "the same people" in one]
@@ -190,8 +197,8 @@ def test_a_patient_that_both_have_is_named(loaded: Any, nih: Path) -> None:
     assert "such as p3;" in said
 
 
-def test_an_image_of_it_in_training_is_found(loaded: Any, nih: Path) -> None:
-    splits = splits_of(loaded, loaded(in_full(nih)))
+def test_an_image_of_it_in_training_is_found(loaded: Loaded, cut: Any, nih: Path) -> None:
+    splits = cut(loaded(in_full(nih)))
     hashes = splits.train.hashes.copy()
     hashes[3] = splits.table("nih").hashes[5]
     leaked = replace(splits, train=replace(splits.train, hashes=hashes))
@@ -199,8 +206,8 @@ def test_an_image_of_it_in_training_is_found(loaded: Any, nih: Path) -> None:
         check_disjoint(leaked)
 
 
-def test_no_generator_may_have_seen_it(loaded: Any, nih: Path, tmp_path: Path) -> None:
-    splits = splits_of(loaded, loaded(in_full(nih)))
+def test_no_generator_may_have_seen_it(loaded: Loaded, cut: Any, nih: Path, tmp_path: Path) -> None:
+    splits = cut(loaded(in_full(nih)))
     table = splits.table("nih")
     images = {"pneumonia": ClassImages(np.asarray(table.images[:2]))}
     for folder, seen, part in (
@@ -213,7 +220,7 @@ def test_no_generator_may_have_seen_it(loaded: Any, nih: Path, tmp_path: Path) -
             read_set(tmp_path / folder, None, 32, splits)
 
 
-def test_another_content_has_another_fingerprint(loaded: Any, nih: Path) -> None:
+def test_another_content_has_another_fingerprint(loaded: Loaded, nih: Path) -> None:
     def fingerprint(**more: Any) -> Any:
         return loaded(in_full(nih, **more)).external["nih"].facts["fingerprint"]
 
@@ -249,14 +256,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "part"), WRONG, ids=lambda v: str(v)[:40])
 def test_what_is_wrong_is_said_in_a_line(
-    change: dict[str, Any], part: str, loaded: Any, nih: Path
+    change: dict[str, Any], part: str, loaded: Loaded, nih: Path
 ) -> None:
     with pytest.raises(GanAugError, match=re.escape(part)) as refused:
         loaded(in_full(nih, **change))
     assert "\n" not in str(refused.value)
 
 
-def test_an_image_in_two_classes_is_refused_or_left_out(loaded: Any, nih: Path) -> None:
+def test_an_image_in_two_classes_is_refused_or_left_out(loaded: Loaded, nih: Path) -> None:
     shutil.copy(nih / "Pneumonia" / "0010_000.png", nih / "No_findings" / "0098_000.png")
     with pytest.raises(GanAugError, match=r"data.external.nih: .* same image, in two classes"):
         loaded(in_full(nih))
@@ -266,16 +273,16 @@ def test_an_image_in_two_classes_is_refused_or_left_out(loaded: Any, nih: Path) 
 
 
 @pytest.mark.parametrize("name", ["test", "Train", "a_b", "1st", "", "a b", "validation"])
-def test_names_that_are_taken_or_no_words_are_refused(name: str, loaded: Any, nih: Path) -> None:
+def test_names_that_are_taken_or_no_words_are_refused(name: str, settings: Settled) -> None:
     with pytest.raises(GanAugError, match=re.escape(f"data.external.{name}: names a split")):
-        loaded({name: str(nih)})
+        settings({name: "nih"})
 
 
-def test_an_endpoint_may_be_on_it(loaded: Any, nih: Path) -> None:
+def test_an_endpoint_may_be_on_it(settings: Settled) -> None:
     endpoints = [{"split": "nih", "metric": "auroc", "smallest_effect": 0.01}]
-    loaded(in_full(nih), study__endpoints=endpoints)
-    assert loaded.settings.study.primary == "nih"
+    study = settings({"nih": "nih"}, study__endpoints=endpoints).study
+    assert study.primary == "nih"
     with pytest.raises(GanAugError, match=re.escape("study.endpoints[0].split=nih: is none of")):
-        loaded(None, study__endpoints=endpoints)
+        settings(None, study__endpoints=endpoints)
     with pytest.raises(GanAugError, match="study.splits: nih is none of"):
-        loaded(None, study__splits=["validation", "test", "internal", "nih"])
+        settings(None, study__splits=["validation", "test", "internal", "nih"])
