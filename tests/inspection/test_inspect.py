@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pages_check import check_contents
 from PIL import Image
-from support import settings_of, write_image
+from support import read_json, settings_of, write_image
 
 from gan_aug.data.prepare import load
 from gan_aug.runtime.errors import GanAugError
@@ -37,17 +35,12 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
-
-
 def test_what_is_found(root: Path, command: Command, tmp_path: Path) -> None:
     result = command(
         "inspect", "data.root=pictures", r"data.patient_regex=(p\d+[abc])_", "data.image_size=16",
         "hydra.run.dir=found",
     )  # fmt: skip
-    found = read(tmp_path / "found" / "inspect.json")
+    found = read_json(tmp_path / "found" / "inspect.json")
     assert found["classes"] == ["a", "b", "c"]
     assert {name: sum(of[name] for of in found["images"].values()) for name in "abc"} == {
         "a": 21, "b": 21, "c": 20,
@@ -117,7 +110,7 @@ def test_all_pairs_across_classes_are_shown(
     result = command("inspect", "data.root=pictures", "hydra.run.dir=found")
     page = (tmp_path / "found" / "inspect.html").read_text()
     for kind in ("exact", "near"):
-        groups = read(tmp_path / "found" / "inspect.json")[kind]["all"]
+        groups = read_json(tmp_path / "found" / "inspect.json")[kind]["all"]
         assert sum(set(group["classes"]) == {"[A]", "B"} for group in groups) == 15, kind
     conflicts, duplicates = "The same image in two classes</h2>", ">Duplicates</h2>"
     of_conflicts = page[page.index(conflicts) : page.index(duplicates)]
@@ -140,7 +133,7 @@ def test_patients_that_nothing_tells(root: Path, command: Command, tmp_path: Pat
     small = ("data.fit=pad", "data.image_size=16")
     result = command("inspect", "data.root=pictures", *small, "hydra.run.dir=found")
     assert "leakage between training and test images of one patient" in result.stderr
-    assert read(tmp_path / "found" / "inspect.json")["patients"] is None
+    assert read_json(tmp_path / "found" / "inspect.json")["patients"] is None
     assert "not known for 62 images" in result.stdout
 
 
@@ -157,15 +150,15 @@ def test_a_data_set_that_has_changed_is_looked_at_again(
     arguments = ("inspect", "data.root=pictures", "data.image_size=16", "hydra.run.dir=found")
     first = command(*arguments)
     assert first.returncode == 0, first.stderr
-    fingerprint = read(tmp_path / "found" / "run.json")["data"]["fingerprint"]
+    fingerprint = read_json(tmp_path / "found" / "run.json")["data"]["fingerprint"]
     (root / "c" / "broken.png").unlink()
     for i in range(5):
         write_image(root / "c" / f"new{i}.png", 900 + i)
     again = command(*arguments)
     assert again.returncode == 0, again.stderr
-    found = read(tmp_path / "found" / "inspect.json")
+    found = read_json(tmp_path / "found" / "inspect.json")
     assert sum(of["c"] for of in found["images"].values()) == 25
-    assert read(tmp_path / "found" / "run.json")["data"]["fingerprint"] != fingerprint
+    assert read_json(tmp_path / "found" / "run.json")["data"]["fingerprint"] != fingerprint
     assert "new0.png" not in str(found["skipped"])
     assert "broken.png" not in (tmp_path / "found" / "inspect.html").read_text()
 
