@@ -8,25 +8,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from support import ROOT
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.transforms import v2
 
 from gan_aug.models.augment import ClassicAugment
 from gan_aug.models.foreign import Foreign, build_augment, try_augment
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.base import Node
-
-
-class Kornia(nn.Module):
-    """As kornia's: takes float (B, C, H, W) in [0, 1] only; notes what it was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(images.clone())
-        return images.flip(-1)
 
 
 class Crops:
@@ -69,10 +57,16 @@ def own(kind: type) -> Node:
 
 
 def test_it_is_given_one_image_at_a_time_in_0_to_1() -> None:
-    change = Kornia()
-    changed = Foreign(change, "augment")(batch())
-    assert [tuple(image.shape) for image in change.seen] == [(1, 1, 16, 16)] * 8
-    torch.testing.assert_close(torch.cat(change.seen), (batch() + 1) / 2)
+    """As kornia's changes and torchvision's take them."""
+    seen: list[Tensor] = []
+
+    def flip(image: Tensor) -> Tensor:
+        seen.append(image.clone())
+        return image.flip(-1)
+
+    changed = Foreign(flip, "augment")(batch())
+    assert [tuple(image.shape) for image in seen] == [(1, 1, 16, 16)] * 8
+    torch.testing.assert_close(torch.cat(seen), (batch() + 1) / 2)
     torch.testing.assert_close(changed, batch().flip(-1))
     assert changed.stride() == batch().stride()
 

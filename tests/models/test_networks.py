@@ -16,15 +16,12 @@ from gan_aug.models.networks.cnn import SmallCNN
 from gan_aug.runtime.errors import GanAugError
 
 
-@pytest.mark.parametrize("size", [32, 64, 128, 256])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_dcgan_shapes(size: int, channels: int) -> None:
-    generator = Generator(size, channels, latent_dim=10, width=2)
-    images = generator(torch.randn(3, 10))
-    assert images.shape == (3, channels, size, size)
-    assert images.abs().max() <= 1
-    discriminator = Discriminator(size, channels, width=2, spectral_norm=False)
-    assert discriminator(images).shape == (3,)
+@pytest.mark.parametrize("size", [128, 256])
+def test_large_images(size: int) -> None:
+    """Smaller ones are the family's (test_family.py)."""
+    images = Generator(size, 3, latent_dim=10, width=2)(torch.randn(3, 10))
+    assert images.shape == (3, 3, size, size)
+    assert Discriminator(size, 3, width=2, spectral_norm=False)(images).shape == (3,)
 
 
 HALVING: dict[str, Callable[[int], nn.Module]] = {
