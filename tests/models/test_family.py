@@ -185,7 +185,7 @@ LEARNING = [
     learning("fastgan", "width=8", "lr_g=2e-3", "lr_d=2e-3", batches=80, share=0.75),
     *(
         learning("dcgan", "width=8", "lr_g=1e-3", "lr_d=1e-3", f"loss={loss}", "real_label=1",
-                 f"spectral_norm={norm}", batches=200, share=0.6, slow=slow)
+                 f"spectral_norm={norm}", batches=300 if slow else 200, share=0.6, slow=slow)
         for loss, norm, slow in (
             ("non_saturating", False, False), ("non_saturating", True, True),
             ("hinge", False, True), ("hinge", True, True),
