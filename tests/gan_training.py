@@ -11,10 +11,9 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from support import ROOT
+from omegaconf import DictConfig
+from support import ROOT, composed
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN, Request
@@ -30,33 +29,16 @@ GANS = sorted(
 """Every GAN of conf/model."""
 
 
-@functools.cache
-def composed(*arguments: str) -> DictConfig:
-    """Return the settings of `gan_aug.train`; composed once, so change copies of them alone."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", list(arguments))
-
-
-def with_settings(cfg: DictConfig, *overrides: str) -> DictConfig:
-    """Return a copy with other values, which is far faster than to compose it again."""
-    changed = OmegaConf.merge(cfg, OmegaConf.from_dotlist(list(overrides)))
-    assert isinstance(changed, DictConfig)
-    return changed
-
-
 def settings(
     model: str, *overrides: str, size: int = 32, channels: int = 1, classes: int = 2
 ) -> DictConfig:
     """Return the settings of `gan_aug.train` with a small version of a model."""
     names = [f"class{i}" for i in range(classes)]
-    groups = [chosen for chosen in overrides if "@" in chosen]
-    values = [given for given in overrides if "@" not in given]
-    cfg = with_settings(
-        composed(f"model={model}", "data=phantom", *groups),
-        *(f"data.image_size={size}", f"data.channels={channels}"),
-        *(f"data.classes=[{','.join(names)}]", f"data.num_classes={classes}"),
-        *("data.batch_size=8", "model.width=4", *values),
-    )
+    cfg = composed(
+        "train", f"model={model}", "data=phantom", f"data.image_size={size}",
+        f"data.channels={channels}", f"data.classes=[{','.join(names)}]",
+        f"data.num_classes={classes}", "data.batch_size=8", "model.width=4", *overrides,
+    )  # fmt: skip
     if gan_facts(cfg.model).fitted_on == "one":
         cfg.data.train_class = names[0]
     elif gan_facts(cfg.model).fitted_on == "two":

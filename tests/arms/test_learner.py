@@ -129,10 +129,9 @@ def test_sgan_finds_what_real_images_have_in_common() -> None:
 
 
 @pytest.fixture(scope="module")
-def draw(tmp_path_factory: pytest.TempPathFactory) -> tuple[SettledStudy, Splits]:
+def draw(cache_home: Path) -> tuple[SettledStudy, Splits]:
     steps = ("study.steps=3", "study.validate_every=3")
-    cache = tmp_path_factory.mktemp("cache")
-    return settled_study(cache, *STUDY, *CNN4, *steps, checked_by=check_arms)
+    return settled_study(cache_home, *STUDY, *CNN4, *steps, checked_by=check_arms)
 
 
 @pytest.mark.parametrize("arm", ["fixmatch", "classic_sgan"])
@@ -167,10 +166,9 @@ def test_a_batch_of_labelled_images_is_that_of_an_arm_without_a_learner(
 
 
 def test_rule_1_says_what_learners_saw(
-    cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    draw: tuple[SettledStudy, Splits], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled, splits = settled_study(cache_home, *STUDY, *CNN4)
-    result = SimpleNamespace(external=[])
+    (settled, splits), result = draw, SimpleNamespace(external=[])
     passed, detail = rules._seen(settled, splits, result, tmp_path)
     assert passed
     saw = "fixmatch and classic_sgan saw the draw's training images and 60 unlabelled ones, 0 of"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from support import ROOT
+from support import ROOT, composed
 
 from gan_aug.evaluation.evaluator import directions_of
 from gan_aug.metrics.memorisation import OF_SOURCES
@@ -17,8 +16,7 @@ METRICS = sorted(path.stem for path in (ROOT / "conf" / "metric").glob("*.yaml")
 
 @pytest.fixture(scope="module")
 def quality() -> DictConfig:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        found: DictConfig = compose("evaluate").quality
+    found: DictConfig = composed("evaluate").quality
     return found
 
 
@@ -41,7 +39,6 @@ def test_a_translation_should_change_its_source(quality: DictConfig) -> None:
 
 
 def test_training_uses_the_cheap_ones_and_a_study_some(quality: DictConfig) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        train, study = (compose(command).quality for command in ("train", "study"))
+    train, study = (composed(command).quality for command in ("train", "study"))
     assert sorted(train.use) == [name for name in METRICS if quality.metrics[name].cheap]
     assert set(study.use) < set(METRICS)

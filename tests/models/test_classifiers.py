@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import timm
 import torch
-from gan_training import build, composed
+from gan_training import build
 from safetensors.torch import save_file
-from support import TINY_DATA, TINY_STUDY, run_command
+from support import TINY_DATA, TINY_STUDY, composed, run_command
 from torchvision.models import resnet18
 
 from gan_aug.interpret.copies import explainable
@@ -34,7 +34,7 @@ def made(name: str, *overrides: str) -> Any:
         chosen = ["model=timm", "model.name=test_vit"]
     if name == "timm":
         chosen = ["model=timm", "model.name=test_convnext"]
-    return build(composed("data=phantom", *KNOWN, *chosen, *overrides))
+    return build(composed("train", "data=phantom", *KNOWN, *chosen, *overrides))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,16 +12,14 @@ from gan_training import (
     GANS,
     build,
     check_same,
-    composed,
     distance_to_mean,
     killed_and_resumed,
     made_by,
     request,
     settings,
     train,
-    with_settings,
 )
-from support import ROOT
+from support import ROOT, composed
 from torch.nn import functional as F
 
 from gan_aug.models.gans.base import GAN
@@ -243,7 +241,7 @@ def test_penalties_in_bfloat16_are_those_in_float32(model: str) -> None:
 def test_a_large_setting_is_the_same_gan_with_more_weights(model: str) -> None:
     known = ("data.channels=1", "data.num_classes=2", "data.classes=[a,b]")
     small, large = (
-        with_settings(composed(f"model={name}", "data=phantom"), *known)
+        composed("train", f"model={name}", "data=phantom", *known)
         for name in (model, f"large/{model}")
     )
     assert large.model.name == model

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from support import TINY_STUDY, read_json, run_command
+from support import TINY_STUDY, read_json, run_command, settled_study
 
 from gan_aug.report.read import read_study
 from gan_aug.report.summary import summarise
+from gan_aug.study.fits import DrawFits
+from gan_aug.study.images import DrawImages
 
-Command = Callable[..., Any]
 STUDY = (
     *TINY_STUDY,
     "+arm@arms.real=real",
@@ -85,11 +84,19 @@ def test_the_report_counts_the_time_of_a_shared_fit_once(study: Path) -> None:
     assert costs["fit_seconds_total"] == pytest.approx(sum(seconds))
 
 
-def test_other_settings_are_another_fit(study: Path, cache_home: Path, tmp_path: Path) -> None:
-    for change in ("study.steps=13", "classifier.lr=0.002", "seed=1", "data.batch_size=7"):
-        shutil.copytree(study / "s" / ".fits", tmp_path / "s" / ".fits", dirs_exist_ok=True)
-        assert SHARED not in run(cache_home, tmp_path, 8, "study_dir=s", change, *NO_GAN)
-        shutil.rmtree(tmp_path / "s")
+def shared(cache_home: Path, *overrides: str) -> Path | None:
+    """Return where a fit of the arm `real` is kept for all jobs of the study."""
+    settings, splits = settled_study(cache_home, *STUDY, *NO_GAN, *overrides)
+    images = DrawImages(settings, splits, Path("unused")).of_arm(settings.arms["real"])
+    return DrawFits(settings, splits, Path("unused")).shared("real", 0, images)
+
+
+def test_other_settings_are_another_fit(cache_home: Path) -> None:
+    changes = ("study.steps=13", "classifier.lr=0.002", "seed=1", "data.batch_size=7")
+    fits = {shared(cache_home, *SWEPT, change) for change in changes}
+    same = {shared(cache_home, *SWEPT, f"study.gan_batches={n}") for n in (6, 8)}
+    assert (len(fits | same), len(same)) == (len(changes) + 1, 1)
+    assert shared(cache_home) is None, "with neither a condition nor a ruler none stands twice"
 
 
 def test_a_damaged_one_is_fitted_again(study: Path, cache_home: Path, tmp_path: Path) -> None:
@@ -114,22 +121,3 @@ def test_the_time_of_a_fit_whose_job_is_gone_is_counted(study: Path, tmp_path: P
     shutil.copytree(study / "s", tmp_path / "s")
     shutil.rmtree(tmp_path / "s" / "b_6")
     assert summarise(read_study(tmp_path / "s")).costs.fits == 3
-
-
-def test_an_arm_of_the_ruler_that_is_the_draw_itself_is_its_arm_real(
-    cache_home: Path, tmp_path: Path
-) -> None:
-    printed = run(
-        cache_home, tmp_path, 6, "study_dir=s", *NO_GAN, "data.subset=20", "study.ruler=[10,20,30]"
-    )
-    assert [size for size in (10, 20, 30) if f"ruler_{size} 0: {SHARED}" in printed] == [20]
-    fits = tmp_path / "s" / "b_6" / "fits"
-    assert read_json(fits / "ruler_20_0.json")["arm"] == "ruler_20"
-    assert (fits / "ruler_20_0.npz").read_bytes() == (fits / "real_0.npz").read_bytes()
-
-
-def test_a_study_with_neither_conditions_nor_a_ruler_keeps_none(
-    tmp_path: Path, command: Command
-) -> None:
-    command("study", *STUDY, *NO_GAN, "study_dir=s", check=True)
-    assert not (tmp_path / "s" / ".fits").exists()
