@@ -25,7 +25,7 @@ from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle_training
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.command import broken_generators
-from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator, of_class
+from gan_aug.evaluation.evaluator import BASELINE, GENERATED, Evaluator
 from gan_aug.evaluation.reference_classifier import (
     find_or_fit_reference,
     fit_on_images,
@@ -103,9 +103,9 @@ def faults(splits: Splits, held_out: HeldOut, name: str) -> dict[str, Images]:
     """Return the broken generators' images, and real ones of the other class."""
     (other,) = set(BINARY) - {name}
     made = broken_generators(
-        of_class(splits.train, name), of_class(held_out.baseline, name), seed=0
+        splits.train.of_class(name).images, held_out.baseline.of_class(name).images, seed=0
     )
-    return made | {"wrong class": of_class(held_out.baseline, other)}
+    return made | {"wrong class": held_out.baseline.of_class(other).images}
 
 
 Values = dict[str, dict[str, float]]
@@ -221,7 +221,7 @@ def test_precision_does_not_see_noise_with_the_classifiers_features_but_does_in_
     assert values["noise"]["precision"] > 0.8
     assert values["noise"]["density"] > 0.8
     made = faults(splits, held_out, "pneumonia")
-    sides = (of_class(held_out.reference, "pneumonia"), of_class(held_out.baseline, "pneumonia"))
+    sides = (t.of_class("pneumonia").images for t in (held_out.reference, held_out.baseline))
     real, baseline, noise = (
         Sample(x, flat, evaluator.classifier.probabilities) for x in (*sides, made["noise"])
     )
@@ -242,8 +242,8 @@ def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
     asked = Evaluator(using(quality, "membership"), splits)
     name = "pneumonia"
     rows = {
-        GENERATED: of_class(held_out.baseline, name),
-        "noise": of_class(held_out.baseline, name),
+        GENERATED: held_out.baseline.of_class(name).images,
+        "noise": held_out.baseline.of_class(name).images,
     }
 
     def auc(discriminator: Callable[[Images], Tensor] | None) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def test_membership_tells_a_memorising_discriminator_from_an_indifferent_one(
         assert found["noise"] == {}  # only the GAN's own images have a discriminator
         return {row: found[row].get("membership_auc") for row in (BASELINE, GENERATED)}
 
-    knows = auc(memorised(of_class(splits.train, name)))
+    knows = auc(memorised(splits.train.of_class(name).images))
     assert knows[GENERATED] == pytest.approx(1)
     assert 0.35 < knows[BASELINE] < 0.65  # it knows neither half of the unseen images
     assert auc(lambda x: torch.zeros(len(x))) == {BASELINE: 0.5, GENERATED: 0.5}
@@ -379,7 +379,7 @@ def test_a_damaged_classifier_is_fitted_again(
 def test_a_classifier_does_not_depend_on_the_order_of_the_classes(
     quality: QualitySettings, splits: Splits
 ) -> None:
-    images = {label: of_class(splits.train, name) for label, name in enumerate(BINARY)}
+    images = {label: splits.train.of_class(name).images for label, name in enumerate(BINARY)}
     backwards = dict(reversed(images.items()))
     fits = [fit_on_images(quality, x, 3, "test") for x in (images, backwards)]
     assert weights_hash(fits[0]) == weights_hash(fits[1])

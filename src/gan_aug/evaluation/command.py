@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from gan_aug.data.image_table import Images
-from gan_aug.evaluation.evaluator import Evaluator, discriminator_of, of_class
+from gan_aug.evaluation.evaluator import Evaluator, discriminator_of
 from gan_aug.evaluation.measured import BASELINE, GENERATED, ClassQuality, Quality, misses
 from gan_aug.evaluation.subject import Subject
 from gan_aug.metrics.memorisation import closest_pairs
@@ -45,9 +45,9 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
         gan, train = subject.gan, subject.splits.train
         label = subject.splits.classes.label(name)
         discriminator = None if gan is None else discriminator_of(gan, label)
-        rows, unseen = {GENERATED: made.images}, of_class(held_out.baseline, name)
+        rows, unseen = {GENERATED: made.images}, held_out.baseline.of_class(name).images
         if settings.controls:
-            rows |= broken_generators(of_class(train, name), unseen, settings.quality.seed)
+            rows |= broken_generators(train.of_class(name).images, unseen, settings.quality.seed)
         measured = evaluator.against_baseline(
             rows, name, held_out, discriminator, made.sources_in(train)
         )

@@ -71,7 +71,7 @@ class Evaluator:
 
     def train_sample(self, name: str) -> Sample:
         """Return the draw's training images of a class."""
-        return self.sample(of_class(self._splits.train, name))
+        return self.sample(self._splits.train.of_class(name).images)
 
     def context(
         self, name: str, unseen: ImageTable, discriminator: Callable[[Images], Tensor] | None
@@ -84,8 +84,8 @@ class Evaluator:
             label=classes.label(name),
             train=train,
             members=train,
-            other_train={k: of_class(self._splits.train, n) for k, n in others.items()},
-            other_real={k: of_class(unseen, n) for k, n in others.items()},
+            other_train={k: self._splits.train.of_class(n).images for k, n in others.items()},
+            other_real={k: unseen.of_class(n).images for k, n in others.items()},
             fit=self._fit,
             discriminator=discriminator,
             seed=self._quality.seed,
@@ -114,7 +114,7 @@ class Evaluator:
         All sets are cut to the size of the smallest: the same N in all that is compared. Of `rows`,
         title to images, only `GENERATED` is the discriminator's, and translated from `sources`.
         """
-        unseen = [of_class(table, name) for table in (held_out.reference, held_out.baseline)]
+        unseen = [table.of_class(name).images for table in (held_out.reference, held_out.baseline)]
         n = min(map(len, [*unseen, *rows.values()]))
         real, baseline = (self.sample(images[:n]) for images in unseen)
         context = self.context(name, held_out.reference, discriminator)
@@ -166,7 +166,7 @@ class Evaluator:
         both = [held_out.reference, held_out.baseline]
         shares = {}
         for label, name in enumerate(self._splits.classes):
-            images = np.concatenate([of_class(table, name) for table in both])
+            images = np.concatenate([table.of_class(name).images for table in both])
             if len(images):
                 right = self.classifier.probabilities(images).argmax(dim=1) == label
                 shares[name] = right.double().mean().item()
@@ -202,11 +202,6 @@ class Evaluator:
             fitted = fit_on_images(self._quality, images, self._quality.fit_steps, purpose)
             self._fits[key] = partial(probabilities, fitted)
         return self._fits[key]
-
-
-def of_class(table: ImageTable, name: str) -> Images:
-    """Return the images of a class, uint8 (N, C, H, W)."""
-    return np.asarray(table.of_class(name).images)
 
 
 def discriminator_of(gan: GAN, label: int) -> Callable[[Images], Tensor]:

@@ -138,10 +138,7 @@ def find_or_fit_reference(
                 warn(f"{path}: {error.what}; fitting the reference classifier again")
         shown = " + ".join(map(str, counts.values()))
         print(f"fitting the reference classifier on {shown} images: {path}")
-        images = {
-            label: np.asarray(table.of_class(name).images)
-            for label, name in enumerate(table.classes)
-        }
+        images = {label: table.of_class(name).images for label, name in enumerate(table.classes)}
         fitted = fit_on_images(quality, images, quality.reference_steps, _PURPOSE)
         features = fitted.network.features
         with torch.no_grad():

@@ -17,7 +17,6 @@ from torch.utils.tensorboard import SummaryWriter
 from gan_aug.data.batches import to_float
 from gan_aug.data.held_out import reference_classifier_images
 from gan_aug.data.image_table import Images
-from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
 from gan_aug.interpret.copies import Versions, explainable, with_random_weights
@@ -76,9 +75,9 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     generated = _scaled(subject.generated[shown].images)
     layers = chosen_layers(discriminator, generated[:1], settings.layers)
     unseen = subject.held_out(settings.quality.count, [shown]).reference
-    real, known = (_scaled(of_class(table, shown)) for table in (unseen, splits.train))
+    real, known = (_scaled(table.of_class(shown).images) for table in (unseen, splits.train))
     groups = {
-        f"unseen real {name}": _scaled(of_class(unseen, name)[: settings.images])
+        f"unseen real {name}": _scaled(unseen.of_class(name).images[: settings.images])
         for name in splits.classes
     } | {f"generated {shown}": generated[: settings.images]}
     groups = {title: images for title, images in groups.items() if len(images)}

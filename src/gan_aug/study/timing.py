@@ -16,7 +16,6 @@ from gan_aug.data.datamodule import draw_data
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.evaluator import of_class
 from gan_aug.evaluation.reference_classifier import fit_on_images
 from gan_aug.models.fit import fit
 from gan_aug.models.gans.base import GAN, total_batches
@@ -160,7 +159,7 @@ def time_arm(settings: SettledStudy, name: str, splits: Splits, seconds: float) 
 
 def time_reference(quality: QualitySettings, table: ImageTable, seconds: float) -> Cost:
     """Time the steps of the reference classifier, which is fitted on `table`."""
-    images = {label: of_class(table, name) for label, name in enumerate(table.classes)}
+    images = {label: table.of_class(name).images for label, name in enumerate(table.classes)}
     clock = Clock(seconds)
     fit_on_images(quality, images, _ENDLESS, "timing", [clock])
     return Cost(clock.step)

@@ -15,7 +15,7 @@ from torchvision.utils import make_grid, save_image
 from gan_aug.data.image_table import Images, ImageTable
 from gan_aug.data.origin import Origin
 from gan_aug.data.splits import Splits
-from gan_aug.evaluation.evaluator import Evaluator, directions_of, of_class
+from gan_aug.evaluation.evaluator import Evaluator, directions_of
 from gan_aug.metrics.memorisation import OF_SOURCES
 from gan_aug.models.gans.base import GAN
 from gan_aug.models.synthesis import images_by_class, images_of
@@ -72,7 +72,7 @@ class SampleGrids(_Watching):
         for name in classes:
             made = images_of(gan, self._origin, name, count, 0, self._train)
             real = made.sources_in(self._train)
-            columns[0].append(of_class(self._train, name)[:count] if real is None else real)
+            columns[0].append(self._train.of_class(name).images[:count] if real is None else real)
             columns[1].append(made.images)
         left, right = (
             make_grid(torch.tensor(np.concatenate(images)) / 255, nrow=GRID_SIDE, padding=1)
@@ -134,7 +134,7 @@ class QualityCurves(_Watching):
         scores = []
         for name, made in generated.items():
             values, _ = evaluator.measure(
-                evaluator.sample(of_class(validation, name)),
+                evaluator.sample(validation.of_class(name).images),
                 evaluator.sample(made.images[: counts[name]]),
                 evaluator.context(name, validation, None),
             )
