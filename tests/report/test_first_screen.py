@@ -251,5 +251,6 @@ def test_few_draws_do_not_deny_that_patients_are_known(draws: int, tmp_path: Pat
     _, summary, page = report_of(tmp_path)
     assert "not kept" not in page
     assert "over 0 comparisons" not in page
+    assert ("fewer than 6 draws is hardly known" in page) == (draws > 1)  # one has no spread
     assert "patients of its own" not in page
     assert "not kept" not in " ".join(summary["answer"]["limits"])
