@@ -140,6 +140,16 @@ def test_the_folder_of_a_plan_is_the_studys(tmp_path: Path) -> None:
     assert finish() is None
 
 
+def test_a_study_without_new_draws_says_where_its_report_is(tmp_path: Path, capsys: Any) -> None:
+    page = write_study(tmp_path / "s", {"real": 0, "gan": 0.01}, 2) / "report.html"
+    page.write_text("as it was")
+    config = {"plan": False, "study_dir": str(tmp_path / "s")}
+    RememberStudy().on_run_start(OmegaConf.create(config))
+    finish()
+    assert f"report      {page}" in capsys.readouterr().out
+    assert page.read_text() == "as it was"
+
+
 def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> None:
     """Every look at the time is a second after the one before; two seconds are a place's share."""
     seconds = itertools.count()

@@ -56,7 +56,9 @@ def leave_to_the_other(busy: Busy) -> None:
 
 
 def finish() -> Path | None:
-    """Wait for draws that others run, print the table and, with new results, write the report.
+    """Wait for draws that others run, print the table, and where the report is.
+
+    It is written where there are new results.
 
     Returns:
         The study's folder; None where the settings were refused before it was known.
@@ -90,6 +92,8 @@ def finish() -> Path | None:
                     if failed is None:
                         raise
                     warn(f"no report: {error}")  # the command ends with what failed first
+            elif (page := study_dir / "report.html").exists() and failed is None:
+                print(f"report      {page}")
     for folder in with_others:
         record = read_record(folder)
         if record is None or not record.finished:
