@@ -67,6 +67,10 @@ def test_a_line_for_a_log(sweep: Path) -> None:
         f"{sweep}: 6 jobs: 1 waiting, 1 running, 1 done, 1 failed, 1 stopped, 1 killed; "
         "about 40 min left (a job takes 25 min, the median)"
     )
+    submit(sweep, "draw_0", "draw_1")  # none waits
+    write_run(sweep / "draw_1", "running", seconds=3000)
+    (found,) = Follower(sweep).look()
+    assert "; longer than usual (a job takes 25 min, the median)" in line(found)
 
 
 def test_a_job_that_is_refused_now_is_not_told_as_done(

@@ -175,7 +175,8 @@ def _sums(sweep: Sweep) -> str:
     text = f"{len(sweep.jobs)} {'job' if len(sweep.jobs) == 1 else 'jobs'}: {states}"
     left, usual = sweep.seconds_left(), sweep.usual_seconds()
     if left is not None and usual is not None:
-        text += f"; about {span(left)} left (a job takes {span(usual)}, the median)"
+        until = f"about {span(left)} left" if left >= 1 else "longer than usual"
+        text += f"; {until} (a job takes {span(usual)}, the median)"
     return text
 
 
