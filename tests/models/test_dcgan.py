@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from gan_training import Scalars, batches, dcgan, saves, settings, train
 from omegaconf import DictConfig
 from torch.nn import functional as F
 
+from gan_aug.data.batches import Batches, Pool, shuffled, to_float
+from gan_aug.models.gans.base import Request
+from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.runtime.errors import GanAugError
 
 
@@ -134,3 +138,44 @@ def test_two_checkpoints_are_two_files_while_a_third_is_written(
     train(cfg, dcgan(), 4, [saves(tmp_path)])
     assert same
     assert not any(same)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "least_squares"])
+@pytest.mark.parametrize("spectral_norm", [False, True])
+def test_it_learns_by_every_loss(loss: str, spectral_norm: bool) -> None:
+    """Generated discs come to look like the real ones: bright middle, dark border."""
+    y, x = np.mgrid[:32, :32]
+    centres = np.random.default_rng(0).uniform(10, 22, (64, 2))
+    discs = [((y - a) ** 2 + (x - b) ** 2 < 49) for a, b in centres]
+    images = torch.from_numpy(np.stack(discs)[:, None].astype(np.uint8) * 255)
+    torch.manual_seed(0)
+    gan = dcgan(
+        lr=1e-3,
+        loss=loss,
+        real_label=1.0,
+        ema_decay=0.98,
+        discriminator=Discriminator(32, 1, 8, spectral_norm),
+        spectral_norm=spectral_norm,
+        generator=Generator(32, 1, 8, 8),
+    )
+    mean = to_float(images).mean(0)
+
+    def distance() -> float:
+        made = gan.synthesise(Request(0, 64, torch.Generator().manual_seed(0)))
+        return (made.mean(0) - mean).abs().mean().item()
+
+    start = distance()
+    pool = Pool(images, torch.ones(64, dtype=torch.int64))
+    stream = Batches(pool, shuffled(64, 16, 0), 300, lambda: gan.batches_done)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(gan, stream)
+    assert distance() < 0.6 * start
