@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_distances_are_in_medians_of_those_between_real_images(splits: Splits) -
     assert set(expected.tolist()) == {True, False}
     found = far_enough(ClassImages(made), splits.train, "pneumonia", 1)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_nothing_is_far_enough_from_a_single_real_image(splits: Splits) -> None:
+    """It has no neighbour to measure by; the arm's line then says that none passed."""
+    one = replace(splits, train=splits.train.take(np.array([0])))
+    (name,) = (name for name, count in one.train.counts().items() if count)
+    made = ClassImages(splits.unused.of_class(name).images)
+    assert not far_enough(made, one.train, name, 0.1).any()
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -88,10 +88,11 @@ def far_enough(
         (N,), True for an image at least so far from the nearest real one and from its source.
     """
     from gan_aug.metrics.memorisation import flat
-    from gan_aug.metrics.precision_recall import distances, radii
+    from gan_aug.metrics.precision_recall import distances
 
     images, real = flat(made.images), flat(train.of_class(name).images)
-    least = min_distance * np.median(radii(real, 1).numpy())
+    between = distances(real, real).fill_diagonal_(np.inf)  # one image alone has no neighbour
+    least = min_distance * np.median(between.min(dim=1).values.numpy())
     far = distances(images, real).min(dim=1).values >= least
     if (sources := made.sources_in(train)) is not None:
         far &= (images - flat(sources)).norm(dim=1) >= least
