@@ -18,6 +18,7 @@ import torch
 from fake_study import change
 from support import TINY_CNN, TINY_STUDY, read_json, run_command, settings_of
 
+from gan_aug.jobs import curve
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.training.callbacks import MetricsCSV
 from gan_aug.training.loggers import MLflow, Service, WandB, close_all
@@ -42,7 +43,11 @@ def fitting(folder: Path, **settings: Any) -> Fitting:
     return Fitting(run, None, 0, folder / "real_0", name, {"draw": "0"}, shown, group="s")
 
 
-def test_rows_up_to_a_checkpoint_are_kept_whatever_a_class_is_called(tmp_path: Path) -> None:
+def test_rows_up_to_a_checkpoint_are_kept_whatever_a_class_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And however many there are: a long run goes on."""
+    monkeypatch.setattr(curve, "MOST_BYTES", 10)
     path = tmp_path / "metrics.csv"
     log = MetricsCSV(path, 0)
     log.log_metrics({"val/sensitivity_a, b": 0.1, "val/loss": 1 / 3}, 1)

@@ -50,12 +50,16 @@ def result(folder: Path, metric: str) -> float:
     return points[-1][1]
 
 
-def rows_of(path: Path) -> Rows:
-    """Return the sound rows of a metrics.csv; the last one may be half written."""
+def rows_of(path: Path, own: bool = False) -> Rows:
+    """Return the sound rows of a metrics.csv; the last one may be half written.
+
+    That of one's `own` run, which goes on, may be of any size.
+    """
     if not path.exists():
         return []
     try:
-        text = read_bytes(path, MOST_BYTES).decode(errors="replace")
+        most = path.stat().st_size if own else MOST_BYTES
+        text = read_bytes(path, most).decode(errors="replace")
     except OSError as error:
         raise GanAugError(
             f"{path}: cannot be read ({error.strerror}); run that job again"

@@ -43,7 +43,7 @@ class MetricsCSV(Logger):
 
     def __init__(self, path: Path, keep_until: int) -> None:
         super().__init__()
-        kept = [row for row in rows_of(path) if row[0] <= keep_until]
+        kept = [row for row in rows_of(path, own=True) if row[0] <= keep_until]
         self.rows, self._path = len(kept), path
         write_text(path, csv_of(("batch", "name", "value"), *kept))
 
