@@ -19,7 +19,7 @@ from job_files import multirun, submit, write_run
 from omegaconf import DictConfig, OmegaConf, open_dict
 from support import TINY_STUDY, run_command
 
-from gan_aug.jobs import launching
+from gan_aug.jobs import compose, launching
 from gan_aug.jobs.compose import Composer, refuse_empty
 from gan_aug.jobs.launching import (
     _is_of_the_multirun,
@@ -92,6 +92,10 @@ def test_jobs_of_a_kind_are_composed_once_and_are_what_hydra_composes(tmp_path: 
         del config["hydra"]
     assert plain[0] == plain[1]
     assert mine.hydra.overrides.task == hydras.hydra.overrides.task
+
+
+def test_what_differs_by_more_than_its_number_is_another_kind() -> None:
+    assert compose._kind(["draw=3", "seed=0", "a=1", "draw=-1"]) == ("a=1", "draw=-1")
 
 
 def test_finished_jobs_are_left_out_unless_a_setting_has_changed(tmp_path: Path) -> None:

@@ -247,11 +247,13 @@ def test_what_holds_for_these_patients_alone_is_not_shown(tmp_path: Path) -> Non
 
 
 def test_an_arm_of_further_real_images_stands_in_a_rulers_place(tmp_path: Path) -> None:
-    (said,) = (
-        line
-        for line in summary_of(tmp_path, BASE | {"gan": 0.0, "more_real": 0.02})["answer"]["limits"]
-        if line.startswith("No ruler")
-    )
+    effects = BASE | {"gan": 0.0, "more_real": 0.02, "more_unlabelled": 0.0}
+    folder = write_study(tmp_path, effects, endpoints=ENDPOINTS)
+    arms = {"more_unlabelled": {"added": {"unlabelled": True}}}  # their classes are predicted
+    for path in folder.glob("draw_*/run.json"):
+        change(path, lambda run: run["config"].update(arms=arms))
+    limits = fake_study.summary_of(folder)["answer"]["limits"]
+    (said,) = (line for line in limits if line.startswith("No ruler"))
     assert said.endswith("is told by more_real alone.")
 
 

@@ -6,7 +6,8 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,13 +15,15 @@ from fake_study import ENDPOINT, change, report_of, write_study
 from omegaconf import OmegaConf
 from support import TINY_STUDY, read_json, settings_of
 
-from gan_aug.report.power import lines_on_power
+from gan_aug.report.comparisons import Pair
+from gan_aug.report.power import _of_pair, lines_on_power
 from gan_aug.report.statistics import draws_needed
-from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.study import timing
 from gan_aug.study.ending import RememberStudy, finish
-from gan_aug.study.plan import plan_jobs, planned
+from gan_aug.study.plan import _each_line_once, plan_jobs, planned
+from gan_aug.study.planned import Planned, _of
 
 Command = Callable[..., Any]
 TINY = (
@@ -60,8 +63,8 @@ def test_jobs_leave_fits_to_later_ones(tmp_path: Path, cache_home: Path) -> None
     assert titles["GAN dcgan"] == 4
     assert titles["reference classifier"] == 1
     assert {one.steps for one in first.gans} == {8}
-    assert plan.images["training"]["normal"] == (25, 175)
-    assert plan.images["further, for arms"]["normal"] == (10, 150)
+    assert plan.images["training"]["normal"] == (25, 175, 20)
+    assert plan.images["further, for arms"]["normal"] == (10, 150, 5)
     assert not list(tmp_path.iterdir())
     # Each pair once under each size; arms of the ruler are compared with none.
     pairs = {pair for _, pair in plan.compared}
@@ -98,11 +101,34 @@ def test_jobs_with_unlike_numbers_to_measure_with_are_said_once(
     tmp_path: Path, cache_home: Path, capsys: Any
 ) -> None:
     plan = planned(jobs_of(tmp_path, cache_home, quality__count=500))
-    most, fewest = plan.images["unseen, to measure with"]["normal"]
-    assert fewest < most < 500
+    most, fewest, least = plan.images["unseen, to measure with"]["normal"]
+    assert fewest == least < most < 500
     assert capsys.readouterr().err.count(" normal images to compare with are left") == 1
     plan.show(str(tmp_path), 1)
     assert f"{fewest} to {most}" in capsys.readouterr().out
+
+
+def test_jobs_that_need_less_where_less_is_there_are_a_range_of_needs() -> None:
+    plan = Planned(0)
+    for needed, there in ((90, 140), (0, 50)):
+        plan.count("further, for arms", {"sick": (needed, there)})
+    assert _of(*plan.images["further, for arms"]["sick"]) == "0 to 90"
+
+
+def test_each_class_that_lacks_images_is_said_whatever_it_is_called(capsys: Any) -> None:
+    said = set[str]()
+    for left in (21, 12):
+        with _each_line_once(said):
+            for name in ("grade_1", "grade_2", "3"):
+                warn(f"quality.count=50: only {left} {name} images; it is measured with N = {left}")
+            warn(f"draw_{left}: is damaged")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("only ")[2][:10] for line in lines if "only" in line] == [
+        "21 grade_1", "21 grade_2", "21 3 image"
+    ]  # fmt: skip
+    assert [line for line in lines if "only" not in line] == [
+        "warning: draw_21: is damaged", "warning: draw_12: is damaged"
+    ]  # fmt: skip
 
 
 def test_a_plan_says_what_it_takes_and_writes_nothing(tmp_path: Path, command: Command) -> None:
@@ -189,6 +215,12 @@ def test_equal_draws_tell_no_number(tmp_path: Path) -> None:
     _, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED, {})
     assert "over 2 draws, all with the same difference: no number is known yet" in line
     assert '<td class="n">not known</td>' in report_of(folder)[2]
+
+
+def test_nearly_equal_draws_are_not_called_equal(tmp_path: Path) -> None:
+    """As AUROCs near 1 are, whose steps are small."""
+    pair = cast("Pair", SimpleNamespace(sd=4e-5, draws=10, of_patients=None))
+    assert _of_pair(pair, 0.01, 1).endswith(" over 10 draws: 6 draws (6 to 6)")
 
 
 def test_without_draws_it_says_so(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ COLUMNS = 8
 MOST_PRINTED = 20
 """Files and pairs that are printed; the page has all."""
 OTHER_PICTURED = 3
-"""Duplicates of duplicates within a class that are pictured on the page; the CSV has all."""
+"""Groups of duplicates within a class that are pictured on the page; the CSV has all."""
 DUPLICATES = "duplicates.csv"
 SHOWN_AT = 96
 """Pixels that a side of a small image is enlarged to, about."""

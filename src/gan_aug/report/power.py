@@ -21,6 +21,8 @@ from gan_aug.settings.design import Endpoint, Question
 
 FIRST = 5
 """Draws whose standard deviation (SD) is worth a look."""
+EQUAL = 1e-9
+"""A standard deviation, as a share, below which draws differ by nothing but rounding."""
 _SDS = (0.5, 1.0, 2.0, 3.0)
 """In smallest effects, where no SD is known."""
 
@@ -95,7 +97,7 @@ def _is_finished(run: Path) -> bool:
 
 def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
     assert pair.sd is not None
-    if 100 * pair.sd < 0.005:
+    if pair.sd < EQUAL:
         return (
             f"SD 0.00 points over {pair.draws} draws, all with the same difference: no number is "
             "known yet; run more and plan again"

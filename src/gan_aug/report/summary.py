@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summaris
 from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import draws_needed, visible_difference
-from gan_aug.report.study import Study, Swept
+from gan_aug.report.study import FinishedDraw, Study, Swept
 from gan_aug.report.subgroups import Subgroups, subgroups_of
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.base import Plain
@@ -138,7 +138,7 @@ class Summary:
     maker: str  # what made them: GAN, or a generator's class
     shown_added: dict[str, float]  # arm to the share of added images among those it was shown
     control: str | None  # arm that uses copies of real images as the asked one uses GAN images
-    further_real: list[str]  # arms that add further real images
+    further_real: list[str]  # arms that add further real images with their labels
     primary: str  # the split that conclusions are about
     units: dict[str, str]  # split to "patients", or to what stands for them
     classes: list[str]  # in the order of their labels
@@ -197,7 +197,7 @@ def summarise(study: Study) -> Summary:
         maker=study.maker,
         shown_added={arm: _shown_added(study, arm) for arm in study.arms},
         control=study.first.control,
-        further_real=[arm for arm, facts in study.first.arms.items() if facts.source == "real"],
+        further_real=[arm for arm in study.first.arms if _adds_real(study.jobs[0], arm)],
         primary=study.primary,
         units=study.units,
         classes=list(study.classes.names),
@@ -282,6 +282,14 @@ def _shown_added(study: Study, arm: str) -> float:
     used = [fit.used for fit in study.fits if fit.arm == arm]
     added = sum(one.added.total for one in used)
     return added / (added + sum(one.real.total for one in used))
+
+
+def _adds_real(draw: FinishedDraw, arm: str) -> bool:
+    """Tell whether an arm adds further real images with their labels, not predicted ones."""
+    node: Any = draw.record.config
+    for key in ("arms", arm, "added", "unlabelled"):
+        node = node.get(key) if isinstance(node, dict) else None
+    return draw.result.arms[arm].source == "real" and not node
 
 
 def power(study: Study, primary: Family) -> list[Power]:

@@ -49,6 +49,8 @@ from gan_aug.study.timing import time_arm, time_gan, time_reference
 
 _OF_A_DRAW = {"draw", "subset", "development_per_class", "val_per_class", "internal_per_class"}
 """Settings of the data that say what is cut from it, not what it is."""
+_LEFT = re.compile(r"(?<=: only )\d+|(?<= N = )\d+")
+"""Numbers of `cut_held_out`, which differ from draw to draw; the plan's table has their range."""
 _PER_FIT, _PER_PREDICTION, _PNG = 22_000, 8, 0.7
 """Bytes of a fit's records and of a prediction; and of a PNG, as a share of its pixels'."""
 
@@ -229,7 +231,7 @@ class _Plan(Planned):
 
 @contextmanager
 def _each_line_once(said: set[str]) -> Iterator[None]:
-    """Print no line that another job has led to before, nor a warning with other numbers only."""
+    """Print no line that another job has led to before, whatever number of images is left."""
     streams, kept = (sys.stdout, sys.stderr), (io.StringIO(), io.StringIO())
     try:
         with redirect_stdout(kept[0]), redirect_stderr(kept[1]):
@@ -237,7 +239,7 @@ def _each_line_once(said: set[str]) -> Iterator[None]:
     finally:
         for stream, text in zip(streams, kept, strict=True):
             for line in text.getvalue().splitlines():
-                key = re.sub(r"\d+", "N", line) if line.startswith("warning:") else line
+                key = _LEFT.sub("N", line)
                 if key not in said:
                     print(line, file=stream, flush=True)
                     said.add(key)

@@ -90,22 +90,23 @@ class Planned:
     Attributes:
         finished: how many others are done.
         kinds: of their fits, by what makes them differ.
-        images: what they need and what is there, by class; of several jobs the most and the fewest.
+        images: what they need and what is there, by class; of several jobs the most and the fewest,
+            and the least that one needs.
         compared: what a report of them compares on an endpoint.
     """
 
     finished: int
     jobs: list[PlannedJob] = field(default_factory=list)
     kinds: dict[str, Kind] = field(default_factory=dict)
-    images: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    images: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
     compared: set[Compared] = field(default_factory=set)
 
     def count(self, title: str, of_class: Mapping[str, tuple[int, int]]) -> None:
         """Note images that a job needs, and those that are there."""
         row = self.images.setdefault(title, {})
         for name, (needed, there) in of_class.items():
-            most, fewest = row.get(name, (needed, there))
-            row[name] = max(most, needed), min(fewest, there)
+            most, fewest, least = row.get(name, (needed, there, needed))
+            row[name] = max(most, needed), min(fewest, there), min(least, needed)
 
     def fits_of(self, kind: Kind) -> list[Work]:
         """Return the fits of a kind."""
@@ -133,7 +134,7 @@ class Planned:
         names = [*classes, *(ANY for row in self.images.values() if ANY in row)]
         table = Table("images needed", *map(printable, names))
         for title, row in self.images.items():
-            if any(needed for needed, _ in row.values()):
+            if any(needed for needed, *_ in row.values()):
                 pairs = (row.get(name) for name in names)
                 table.add_row(printable(title), *("" if p is None else _of(*p) for p in pairs))
         return table
@@ -194,9 +195,9 @@ class Planned:
         )
 
 
-def _of(needed: int, there: int) -> str:
-    if needed > there:  # a job takes what it finds, which is not as many in each
-        return f"{there} to {needed}"
+def _of(needed: int, there: int, least: int) -> str:
+    if needed > there:  # each job has as many as it needs, but not all have as many
+        return f"{least} to {needed}"
     return f"{needed}" if needed == there else f"{needed} of {there}"
 
 
