@@ -47,11 +47,11 @@ def _by_draw(table: pl.DataFrame, columns: str, values: str) -> pl.DataFrame:
     return table.pivot(columns, index="draw", values=values, aggregate_function="mean").sort("draw")
 
 
-def fits_of_worth() -> int:
-    """Return how many fits there are in worth's archive; what draws have in common counts once."""
-    with zipfile.ZipFile(HERE / "worth" / "draws.zip") as archive:
-        names = (name for name in archive.namelist() if name.endswith("/metrics.json"))
-        draws = [json.loads(archive.read(name)) for name in names]
+def fits_in(archive: str) -> int:
+    """Return how many fits there are in an archive; what draws have in common counts once."""
+    with zipfile.ZipFile(HERE / archive) as opened:
+        names = (name for name in opened.namelist() if name.endswith("/metrics.json"))
+        draws = [json.loads(opened.read(name)) for name in names]
         return len({fit["predictions"] for draw in draws for fit in draw["fits"]})
 
 
@@ -106,7 +106,8 @@ def figures() -> dict[str, str]:
     fits |= {
         "calibration": int((calibration["arm"] != "ruler_50").sum()),  # which are those of real
         "dcgan_pneumonia": len(read("dcgan_pneumonia")),
-        "worth": fits_of_worth(),
+        "worth": fits_in("worth/draws.zip"),
+        "mixed_in": fits_in("mixed_in/confirm.zip"),
     }
     found["fits that share the test images"] = f"{sum(fits.values())} ({fits})"
     return found

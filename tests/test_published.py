@@ -222,7 +222,7 @@ def test_what_images_are_worth_is_what_the_script_prints(study: str, tables: Any
     for page in (ANSWER, *READMES):
         text = page.read_text().replace(" ~ ", " to ")
         lines = text.replace(" 이상", " or more").replace(" 이하", " or less").splitlines()
-        (head,) = (i for i, line in enumerate(lines) if line.startswith("|") and "CycleGAN" in line)
+        (head,) = (i for i, line in enumerate(lines) if line[:1] == "|" and " DCGAN" in line)
         rows = [line.split("|")[2:-1] for line in lines[head + 2 :][:4]][mine]
         rows = [[cell.strip() for cell in row] for row in rows]
         told = [[re.sub(r", \*(uncorrected|보정 전)\*$", "", cell) for cell in row] for row in rows]
@@ -335,3 +335,30 @@ def test_the_search_for_3_points_chose_what_its_readme_says(tmp_path: Path) -> N
     assert sorted(told) == sorted(rows)  # two are equal
     assert plain["allowed"].all()
     assert not ways.filter("classic")["allowed"].any()
+
+
+@pytest.mark.slow  # its archive is large
+def test_the_gain_of_3_points_is_what_the_script_prints() -> None:
+    folder = ROOT / "experiments" / "mixed_in"
+    printed_lines = run(folder, "table.py", "confirm.zip").splitlines()
+    tables = [line for line in printed_lines if line.startswith(("| ", "- "))]
+    readme = (folder / "README.md").read_text()
+    assert set(tables) <= set(readme.splitlines())
+    assert sum(line.endswith(": yes") for line in tables) == 4
+    rows = [line.split("|")[1:-1] for line in tables if line.startswith("| `")]
+    cells = {name.strip(): numbers for name, *numbers in reversed(rows)}  # the first of a name
+
+    def told(pair: str) -> list[str]:
+        first, _, _, *others = (cell.strip() for cell in cells[pair])
+        return [first, *others]
+
+    arms = {"gan": "CycleGAN", "copies": "copies", "within": "each other", "more_real": "700",
+            "classic": "classic"}  # fmt: skip
+    lines = ANSWER.read_text().splitlines()
+    (head,) = (i for i, line in enumerate(lines) if line.startswith("| less real images alone"))
+    answer = [line.split("|")[1:-1] for line in lines[head + 2 :][: len(arms)]]
+    for (arm, part), (title, *numbers) in zip(arms.items(), answer, strict=True):
+        assert part in title
+        assert [cell.strip() for cell in numbers] == told(f"`{arm}` less `real`")
+    for fact in (told("`gan` less `copies`")[0], cells["`gan` less `classic`"][0].strip()):
+        assert fact in words_of(ANSWER)
