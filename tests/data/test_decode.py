@@ -330,7 +330,7 @@ def sparse(path: Path) -> None:
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "PostScript": (lambda path: path.write_bytes(EPS), "not a sound image of a kind that is read"),
-    "a FIFO": (os.mkfifo, "cannot be read (not a regular file)"),
+    "a FIFO": (lambda path: os.mkfifo(path), "cannot be read (not a regular file)"),
     "30 GB": (sparse, "32212254720 bytes, at most"),
 }
 
