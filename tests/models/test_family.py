@@ -82,7 +82,8 @@ def test_a_step_moves_only_its_players_weights(model: str, ratio: tuple[int, ...
     trainer = train(cfg, gan, cycles * gan.d_steps, [steps])
     expected = [("d", False, True)] * gan.d_steps + [("g", True, False)] * gan.g_steps
     assert steps.moved == expected * cycles
-    counted = [int(next(iter(one.state.values()))["step"]) for one in trainer.optimizers]
+    # Layers of PGGAN that are yet to come have fewer steps than the others.
+    counted = [max(int(one["step"]) for one in o.state.values()) for o in trainer.optimizers]
     assert counted == [cycles * gan.g_steps, cycles * gan.d_steps]
     assert gan.batches_done == cycles * gan.d_steps
     assert not same(ema, weights(gan.ema_generator))

@@ -56,7 +56,8 @@ def points(share: float) -> str:
 
     The end of an interval keeps its sign, however small: "-0.00 to +0.43" holds 0.
     """
-    return f"{round(100 * share, 9) + 0.0:+.2f}"  # no -0.0, nor what rounding left, is -0.00
+    # What rounding left of 0 is no -0.00.
+    return f"{0.0 if abs(share) < 1e-12 else 100 * share:+.2f}"
 
 
 def ends_of(interval: tuple[float, float] | None) -> str:
