@@ -11,13 +11,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from gan_aug.report.comparisons import Verdict, verdicts
+from gan_aug.report.comparisons import Verdict, compare_on, verdicts
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LAST
+from gan_aug.report.phrases import p_value, with_interval
 from gan_aug.report.read import read_study
-from gan_aug.report.statistics import Comparison, compare
 from gan_aug.report.study import Study
 from gan_aug.report.summary import declared_families
 
@@ -26,13 +24,6 @@ PAIRS = (
     ("classic", "real"), ("oversample", "real"), ("more_real", "real"),
 )  # fmt: skip
 HOPED_FOR = 0.03
-
-
-def points(mean: float, ends: tuple[float, float] | None) -> str:
-    """Return a mean and its interval in percentage points."""
-    if ends is None:
-        return f"{100 * mean:+.2f}"
-    return f"{100 * mean:+.2f} ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f})"
 
 
 class Tables:
@@ -67,18 +58,15 @@ class Tables:
         yield "| --- " * (4 + len(others)) + "|"
         for pair in PAIRS:
             found = [self.verdict(*pair, number) for number in range(len(self.titles))]
-            cells = [points(one.mean, one.interval) for one in found]
-            p = found[0].p_holm
-            assert p is not None
-            cells[1:1] = ["< 0.001" if p < 0.001 else f"{p:.2g}", found[0].word]
+            cells = [with_interval(one.mean, one.interval) for one in found]
+            p = p_value(found[0]).removeprefix("p ").removeprefix("= ")
+            cells[1:1] = [p, found[0].word]
             yield f"| `{pair[0]}` less `{pair[1]}` | {' | '.join(cells)} |"
 
-    def compared(self, split: str, metric: str, *arms: str) -> Comparison:
+    def compared(self, split: str, metric: str, *arms: str) -> str:
         """Compare two arms on what is no endpoint."""
-        both = self.study.by_draw(self.condition, split, metric).select("draw", *arms).drop_nulls()
-        found = self.over.means(self.condition, split, metric, arms, both["draw"].to_list())
-        error = found.error(np.array([1.0, -1.0])) if found else None
-        return compare(*(both[arm].to_numpy() for arm in arms), crossed=error)
+        (found,) = compare_on(self.study, (split, metric), self.over, [arms])
+        return with_interval(found.mean, found.interval)
 
     def undeclared(self) -> Iterator[str]:
         """Yield what nothing declares: against classic augmentation, and by the last step."""
@@ -86,22 +74,21 @@ class Tables:
         yield "| --- " * (1 + len(self.titles)) + "|"
         rows = [("gan", "classic", ""), *((*pair, LAST) for pair in PAIRS[:3])]
         for arm, reference, after in rows:
-            found = [
+            cells = [
                 self.compared(one.split + after, one.name, arm, reference)
                 for one in self.study.endpoints
             ]
-            cells = " | ".join(points(one.mean, one.interval) for one in found)
-            yield f"| `{arm}` less `{reference}`{', last step' if after else ''} | {cells} |"
+            step = ", last step" if after else ""
+            yield f"| `{arm}` less `{reference}`{step} | {' | '.join(cells)} |"
 
     def by_class(self) -> Iterator[str]:
         """Yield what accuracy at 0.5 is made of; nothing declares it."""
         yield "| not declared | test sensitivity | test specificity |\n| --- | --- | --- |"
         for arm in (one for one, reference in PAIRS if reference == "real"):
-            found = [
+            cells = [
                 self.compared("test", of, arm, "real") for of in ("sensitivity", "specificity")
             ]
-            cells = " | ".join(points(one.mean, one.interval) for one in found)
-            yield f"| `{arm}` less `real` | {cells} |"
+            yield f"| `{arm}` less `real` | {' | '.join(cells)} |"
 
     def claim(self) -> Iterator[str]:
         """Yield what the claim of 3 points asks for, and whether it holds."""

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_aug.report.comparisons import BETTER, WORSE, Verdict, Where, verdicts
+from gan_aug.report.comparisons import BETTER, WORSE, Verdict, Where, compare_on, verdicts
 from gan_aug.report.crossed import Means, OverPatients, over_patients
 from gan_aug.report.metrics import LAST
+from gan_aug.report.phrases import with_interval
 from gan_aug.report.read import read_study
-from gan_aug.report.statistics import Comparison, compare
+from gan_aug.report.statistics import Comparison
 from gan_aug.report.study import Condition, Study
 from gan_aug.report.summary import declared_families
 from gan_aug.report.worth import Measure, measure_on, measure_worth
@@ -38,13 +39,6 @@ def read(archives: Sequence[Path], folder: Path) -> Study:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
     return read_study(folder)
-
-
-def interval(mean: float, ends: tuple[float, float] | None) -> str:
-    """Return a mean and its interval in percentage points."""
-    if ends is None:
-        return f"{100 * mean:+.2f}"
-    return f"{100 * mean:+.2f} ({100 * ends[0]:+.2f} to {100 * ends[1]:+.2f})"
 
 
 def p_of(value: float | None) -> str:
@@ -80,10 +74,9 @@ class Tables:
 
     def comparison(self, condition: Condition, where: Where, *arms: str) -> Comparison:
         """Compare two arms, of the ruler too."""
-        both = self.study.by_draw(condition, *where).select("draw", *arms).drop_nulls()
-        means = self.over.means(condition, *where, arms, both["draw"].to_list())
-        error = means.error(np.array([1.0, -1.0])) if means else None
-        return compare(*(both[arm].to_numpy() for arm in arms), crossed=error)
+        named = self.study.named(condition)
+        pairs = compare_on(self.study, where, self.over, [arms])
+        return next(pair for pair in pairs if pair.condition == named)
 
     def differences(self, condition: Condition, arm: str, reference: str) -> str:
         """Return a pair's cells: difference, p and verdict on the primary endpoint, then others."""
@@ -91,7 +84,7 @@ class Tables:
         for endpoint in self.study.endpoints:
             where = (endpoint.split, endpoint.name)
             found = self.comparison(condition, where, arm, reference)
-            cells.append(interval(found.mean, found.interval))
+            cells.append(with_interval(found.mean, found.interval))
         judged = self.verdict(condition, arm, reference)
         beside = [p_of(judged.p_holm), judged.word] if judged else ["", ""]
         return " | ".join([cells[0], *beside, *cells[1:]])
@@ -121,7 +114,7 @@ class Tables:
         for arm, other in (*PAIRS, *zip(steps[1:], steps, strict=False), ("classic", end)):
             yield f"| `{arm}` less `{other}` | | {self.differences(condition, arm, other)} |"
         gains = [
-            interval(found.gain, found.interval)
+            with_interval(found.gain, found.interval)
             for one in study.endpoints
             for found in [self.measure(condition, one.split, one.name).sensitivity]
         ]
@@ -155,7 +148,8 @@ class Tables:
         yield "| --- | --- | --- |"
         for arm, reference in POOLED:
             chosen, last = (
-                interval(*self.pooled(first.split + after, arm, reference)) for after in ("", LAST)
+                with_interval(*self.pooled(first.split + after, arm, reference))
+                for after in ("", LAST)
             )
             yield f"| `{arm}` less `{reference}` | {chosen} | {last} |"
 
@@ -165,7 +159,7 @@ class Tables:
         for one in self.verdicts:
             if one.word in (BETTER, WORSE):
                 where = f"{self.study.title_of(one.endpoint)}, {one.label}"
-                difference = interval(one.mean, one.interval)
+                difference = with_interval(one.mean, one.interval)
                 yield (
                     f"- {where}: {one.arm} {one.word} than {one.reference}, {difference}, "
                     f"p = {p_of(one.p_holm)} of {one.corrected_over}"
