@@ -77,6 +77,20 @@ def test_what_is_asked_for_or_was_first_is_kept() -> None:
         assert after("auto", "auto", first, "16-mixed") == first
 
 
+@pytest.mark.parametrize(("able", "told"), [({}, 1), ({"amx_bf16": True}, 0)])
+def test_a_kept_choice_that_is_slow_here_is_told_of(
+    able: dict[str, bool],
+    told: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert after("auto", MIXED) == MIXED
+    assert capsys.readouterr().err.count("trainer.precision=bf16-mixed is kept") == told
+    assert after("auto", FULL) == FULL
+    assert not capsys.readouterr().err
+
+
 def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -> None:
     """As if the first part had run on another kind of machine."""
     other = FULL if choose_precision("cpu") == MIXED else MIXED

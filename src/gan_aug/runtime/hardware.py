@@ -60,7 +60,8 @@ def settle_precision(settings: F, before: Iterable[Mapping[str, Any]]) -> F:
 
     The first choice in `before`, configurations of earlier parts of the run and of other draws of
     its study, is kept, on whatever machine it was made: the weights of a run and the draws of a
-    report must be alike. Without one the choice is this machine's.
+    report must be alike. Without one the choice is this machine's. A kept choice that is slow here
+    is told of.
     """
     trainer = settings.trainer
     check_gpu(trainer)
@@ -68,7 +69,13 @@ def settle_precision(settings: F, before: Iterable[Mapping[str, Any]]) -> F:
         return settings
     choices = (config.get("trainer", {}).get("precision", AUTO) for config in before)
     kept = next((choice for choice in choices if choice != AUTO), None)
-    precision = kept or choose_precision(trainer.accelerator)
+    own = choose_precision(trainer.accelerator)
+    precision = kept or own
+    if (precision, own) == (MIXED, FULL):
+        warn(
+            f"trainer.precision={MIXED} is kept from an earlier part or draw; this machine "
+            f"emulates it, slower than {FULL}; go on where the hardware computes in bf16"
+        )
     return settings.changed(type(settings), {"trainer.precision": precision})
 
 
