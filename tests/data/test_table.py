@@ -97,6 +97,24 @@ def test_columns_by_their_own_names(root: Path) -> None:
         read(root, text(), {"id": "patient"})
 
 
+def test_the_case_of_its_columns_does_not_matter(root: Path) -> None:
+    """A Split that is not read would give a cut of our own in its place, without a word."""
+    content = "Path,LABEL,Patient,Split,label\nA/1.png,X,7,Train,x\nB/3.png,Y,8,Test,y"
+    assert read(root, content)[0] == [
+        Entry("A/1.png", "x", "train", "7"),
+        Entry("B/3.png", "y", "test", "8"),
+    ]
+    with pytest.raises(GanAugError, match="lacks the column label; it has path, Label, LABEL"):
+        read(root, "path,Label,LABEL\nA/1.png,x,x")
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "<NA>", "None", "null", "n/a"])
+def test_what_programs_write_for_an_unknown_patient_is_none(root: Path, cell: str) -> None:
+    """It would be one patient of many images, and the patients would count as known."""
+    content = f"path,label,patient,split\nA/1.png,{cell},{cell},{cell}"
+    assert read(root, content)[0] == [Entry("A/1.png", cell, None, None)]
+
+
 def test_names_in_another_form_of_unicode(root: Path) -> None:
     on_disk = unicodedata.normalize("NFD", "사진 1.png")
     write_image(root / "A" / on_disk, 9)
@@ -237,6 +255,13 @@ def test_what_a_page_says_makes_a_table_of_one_finding(root: Path) -> None:
         Entry("A/1.png", "Effusion", None, "7"),
         Entry("A/2.png", "other", None, "8"),
     ]
+
+
+def test_a_table_that_is_not_there(root: Path) -> None:
+    with pytest.raises(
+        GanAugError, match=r"\(No such file or directory\); name a file with a line"
+    ):
+        Table(root / "x.csv", root, {}).read(find_files(root, [], "error"), PatientPattern(None))
 
 
 def test_a_huge_table_is_refused_at_once(root: Path) -> None:

@@ -45,7 +45,8 @@ class Classes:
         listed = ", ".join(self.names)
         if len({normal(name).casefold() for name in self.names}) < len(self.names):
             raise GanAugError(
-                f"data: of {listed} two names are one, or differ by case at most; rename one"
+                f"data: of {listed} two names are one, or differ by case at most; rename one, or "
+                "write them alike in data.table"
             )
         if self.positive is not None and self.positive not in self.names:
             raise GanAugError(f"data.positive={self.positive}: is none of the classes {listed}")

@@ -20,6 +20,8 @@ from gan_aug.runtime.files import open_regular
 from gan_aug.settings.by_name import normal
 
 NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")
+_NOT_KNOWN = frozenset({"nan", "na", "n/a", "<na>", "none", "null"})
+"""What programs write for an empty cell; a label may be called so."""
 MOST_BYTES = 2**27
 """Tables of a million images are smaller."""
 _LONGEST_HEADER = 2**16
@@ -34,7 +36,8 @@ class Table:
 
     Separators are comma, semicolon or tab. The text is UTF-8, UTF-16 with its mark, or else cp949
     (Korean Windows), which is then said. Its paths are below `root`; `columns` are what a column is
-    called here (path, label, patient, site, split) to what it is called in the file.
+    called here (path, label, patient, site, split) to what it is called in the file. Without them
+    the case of letters does not matter.
     """
 
     file: Path
@@ -58,6 +61,7 @@ class Table:
         entries = []
         for line, cells in self._rows(reader):
             own = {name: normal(cells.get(called, "")) for name, called in names.items()}
+            own |= {name: "" for name in OPTIONAL if own[name].casefold() in _NOT_KNOWN}
             entry = self._entry(line, own, on_disk, pattern)
             # What a pattern leaves out is listed with the other files.
             if not tree.excludes(entry.path):
@@ -122,11 +126,13 @@ class Table:
                 "set what your columns are called, as in {path: image_path, label: diagnosis}"
             )
         text = self._text(tree)
-        names = {name: self.columns.get(name, name) for name in (*NEEDED, *OPTIONAL)}
         readers = {separator: self._reader(text, separator) for separator in _SEPARATORS}
         headers = {sep: list(reader.fieldnames or ()) for sep, reader in readers.items()}
-        separator = max(headers, key=lambda sep: (names["path"] in headers[sep], len(headers[sep])))
-        reader, header = readers[separator], headers[separator]
+        called = {sep: self._called(header) for sep, header in headers.items()}
+        separator = max(
+            headers, key=lambda sep: (called[sep]["path"] in headers[sep], len(headers[sep]))
+        )
+        reader, header, names = readers[separator], headers[separator], called[separator]
         wanted = [*NEEDED, *self.columns]
         if missing := [name for name in wanted if header.count(names[name]) != 1]:
             has = "lacks" if names[missing[0]] not in header else "has twice"
@@ -137,6 +143,15 @@ class Table:
                 "one can be the label)"
             )
         return reader, names
+
+    def _called(self, header: list[str]) -> dict[str, str]:
+        """Return what columns are called here to what in a file with this first line."""
+        called = {}
+        for name in (*NEEDED, *OPTIONAL):
+            like = [one for one in header if one.casefold() == name]
+            alone = name if name in like or len(like) != 1 else like[0]
+            called[name] = self.columns.get(name, alone)
+        return called
 
     def _rows(self, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
         """Yield line numbers and cells by what their column is called in the file."""
@@ -182,7 +197,9 @@ class Table:
                     )
                 data = start + file.read()
         except OSError as error:
-            raise self._error(f"cannot be read as CSV ({error.strerror})") from error
+            raise self._error(
+                f"cannot be read as CSV ({error.strerror}); name a file with a line for each image"
+            ) from error
         for encoding in ("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", "cp949"):
             with suppress(UnicodeDecodeError):
                 text = data.decode(encoding)
