@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import timm
 import torch
 from gan_training import build
 from safetensors.torch import save_file
-from support import TINY_DATA, TINY_STUDY, composed, run_command
+from support import TINY_DATA, TINY_STUDY, composed, run_command, settings_of
 from torchvision.models import resnet18
 
+from gan_aug.data.batches import Pool, shuffled
+from gan_aug.data.datamodule import DataModule
 from gan_aug.interpret.copies import explainable
 from gan_aug.interpret.maps import LEAST_SIDE, grad_cam, logit_difference, map_layer
+from gan_aug.models.classifier import weights_hash
+from gan_aug.models.fit import fit
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.networks.pretrained import read_state
 from gan_aug.models.networks.resnet import ResNet18
@@ -51,6 +56,53 @@ def test_logits_and_features(name: str, channels: int) -> None:
     last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
     assert last.out_features == 5
     torch.testing.assert_close(last(features), logits)
+
+
+class Own(ImageClassifier):
+    """Somebody's network: what it returns is made from the logits."""
+
+    def __init__(self, returns: Callable[[torch.Tensor], Any], size: int = 64) -> None:
+        super().__init__()
+        self.returns, self.last = returns, torch.nn.Linear(size * size, 5)
+        self.dropped = torch.nn.Dropout().eval()
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.returns(self.last(self.dropped(images.flatten(1))))
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (Own(lambda logits: logits[:, :1]), "returned (1, 1) for a batch of 1, not (1, 5); return"),
+        (Own(lambda logits: logits.repeat(1, 200)), "returned (1, 1000) for a batch of 1, not"),
+        (Own(torch.squeeze), "returned (5,) for a batch of 1, not (1, 5); return a logit for each"),
+        (Own(lambda logits: (logits, None)), "returned tuple for a batch of 1, not (1, 5)"),
+        (Own(lambda logits: logits.softmax(dim=1)), "returned probabilities, whose sum is 1;"),
+        (Own(torch.relu, size=224), "cannot take images (4, 1, 64, 64) (mat1 and mat2 shapes"),
+    ],
+)
+def test_a_network_that_returns_no_logits_is_refused_before_its_fit(
+    network: Own, says: str
+) -> None:
+    """Five logits for two classes would be trained and measured without a word."""
+    module = made("cnn", "data.channels=1")
+    module.network = network
+    pool = Pool(torch.zeros(6, 1, 64, 64, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64))
+    data = DataModule(pool, shuffled(6, 2, 0), 3)
+    with pytest.raises(GanAugError, match=re.escape(f".Own: forward {says}")):
+        fit(module, data, settings_of("train", "data=phantom", "model=cnn").trainer)
+
+
+def test_asking_a_network_first_changes_nothing() -> None:
+    module = made("cnn", "data.channels=1")
+    module.network = Own(torch.relu)
+    images = torch.rand(3, 1, 64, 64)
+    before, state = weights_hash(module), torch.get_rng_state()
+    module.try_on(images)
+    assert weights_hash(module) == before
+    assert torch.equal(torch.get_rng_state(), state)
+    assert module.network.training
+    assert not module.network.dropped.training
 
 
 def test_weights_of_a_file_but_for_the_last_layer(tmp_path: Path) -> None:

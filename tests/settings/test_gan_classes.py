@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_class_inherits_however_its_parent_is_imported(
     constants = class_constants.__wrapped__(f"{own}.X")
     class_constants.cache_clear()
     assert (constants["FITTED_ON"], constants["MIN_SIZE"]) == ("two", 64)
+
+
+def test_a_file_that_is_no_python_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "models" / "networks" / "x.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("class X:\n    def f(self:\n")
+    monkeypatch.setattr(class_facts, "__file__", str(tmp_path / "settings" / "class_facts.py"))
+    with pytest.raises(
+        GanAugError, match=r"networks/x\.py: is no Python \(.*\(x.py, line 2\)\); mend it"
+    ):
+        class_constants.__wrapped__("gan_aug.models.networks.x.X")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,6 +30,10 @@ from gan_aug.metrics.classification import (
 from gan_aug.models.learners.base import Learner
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.resumable import ResumableModule
+from gan_aug.runtime.errors import GanAugError, said
+
+_ROUNDING = 1e-5
+"""Of a sum of probabilities in single precision."""
 
 
 class Classifier(ResumableModule):
@@ -61,6 +66,39 @@ class Classifier(ResumableModule):
         self.patience = patience
         self.learner: Learner | None = None
         self._outputs: list[tuple[Tensor, Tensor]] = []
+
+    @torch.no_grad()
+    def try_on(self, images: Tensor) -> None:
+        """Ask the network about a few images (B, C, H, W) in [-1, 1], before it is trained.
+
+        A network of somebody's may return what trains and is measured, but is no logits.
+
+        Raises:
+            GanAugError: it does not take them, or returns something else.
+        """
+        network, k = copy.deepcopy(self.network).eval(), len(self.classes)
+        where = f"{type(network).__module__}.{type(network).__qualname__}"
+        try:
+            alone, together = (network(some) for some in (images[:1], images))
+        except Exception as error:
+            raise GanAugError(
+                f"{where}: forward cannot take images {tuple(images.shape)} "
+                f"({said(error, 200) or type(error).__name__}); mend it, or choose another "
+                "data.image_size"
+            ) from error
+        for given, made in ((1, alone), (len(images), together)):
+            shape = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            if shape != (given, k):
+                raise GanAugError(
+                    f"{where}: forward returned {shape} for a batch of {given}, not {(given, k)}; "
+                    "return a logit for each class"
+                )
+        # Logits do so of one image now and then, but not of all.
+        if (together >= 0).all() and (together.sum(dim=1) - 1).abs().max() < _ROUNDING:
+            raise GanAugError(
+                f"{where}: forward returned probabilities, whose sum is 1; return logits, without "
+                "a softmax"
+            )
 
     def make_optimizer(self) -> Optimizer:
         """Return an optimizer of the network's weights."""

@@ -14,12 +14,16 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from gan_aug.data.batches import to_float
 from gan_aug.data.datamodule import DataModule
 from gan_aug.models.classifier import Classifier, weights_hash
 from gan_aug.models.learners.base import Learner
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.runtime.errors import Diverged
 from gan_aug.settings.base import Node, build_plain
+
+_TRIED = 4
+"""Images that a classifier's network is asked about first."""
 
 
 def make_trainer(settings: Node, **own: Any) -> Trainer:
@@ -36,7 +40,13 @@ def make_trainer(settings: Node, **own: Any) -> Trainer:
 def fit(
     module: ResumableModule, data: DataModule, settings: Node, start: Path | None = None, **own: Any
 ) -> None:
-    """Train a GAN or a classifier, from a checkpoint on where there is one; see `make_trainer`."""
+    """Train a GAN or a classifier, from a checkpoint on where there is one; see `make_trainer`.
+
+    Raises:
+        GanAugError: a classifier's network does not map such images to logits.
+    """
+    if isinstance(module, Classifier):
+        module.try_on(to_float(data.pool.images[:_TRIED]))
     trainer = make_trainer(settings, **own)
     trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
 

@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
-from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError, said
 
 _MODULE = re.compile(r"gan_aug\.models\.(gans|networks)\.([a-z0-9_]+)")
 FOR_TRAINING = ("optimizer_g", "optimizer_d", "augment")
@@ -80,7 +80,8 @@ def image_sizes(model: Any) -> ImageSizes:
     if "MIN_SIZE" not in constants:
         raise GanAugError(
             f"model.module: {target:.100} is none of gan_aug's GANs and networks, which lie in "
-            "gan_aug/models/gans and gan_aug/models/networks; name one of them"
+            "gan_aug/models/gans and gan_aug/models/networks and are subclasses of GAN and "
+            "ImageClassifier; name one of them"
         )
     return ImageSizes(constants["MIN_SIZE"], constants["POWER_OF_TWO"])
 
@@ -138,7 +139,10 @@ def _parsed(module: str) -> ast.Module:
         return ast.Module([], [])
     folder, name = place.groups()
     path = Path(__file__).parents[1] / "models" / folder / f"{name}.py"
-    return ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+    try:
+        return ast.parse(path.read_bytes() if path.is_file() else "", path.name)
+    except (SyntaxError, ValueError) as error:
+        raise GanAugError(f"{path}: is no Python ({said(error, 200)}); mend it") from error
 
 
 @functools.cache
