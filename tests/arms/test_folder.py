@@ -164,7 +164,7 @@ BAD: dict[str, tuple[Callable[[Path, Splits], object], str, list[str]]] = {
     ),
     "another draw": (
         lambda m, s: describe(m, s, draw=3), "arms.mine.added.seen=draw",
-        ["draw=3, this is draw=0"],
+        ["draw=3, this is draw=0", "name a folder for each draw, as 'made/draw_${draw}'"],
     ),
     "other training images": (
         lambda m, s: describe(m, s, seen_hashes=s.unused.hashes.tolist()[:5]),

@@ -224,7 +224,7 @@ def _check_seen(where: str, folder: Path, seen: Seen, splits: Splits, key: str) 
     if told.draw != splits.draw:
         raise GanAugError(
             f"{of} draw={told.draw}, this is draw={splits.draw}; name a folder for each draw, as "
-            f"{key}='made/draw_${{draw}}'"
+            "'made/draw_${draw}'"
         )
     seen_hashes, own = set(told.seen_hashes), set(splits.train.hashes.tolist())
     for name, table in splits.held_out.items():

@@ -73,7 +73,10 @@ def limits(summary: Summary) -> Iterator[str]:
 
 
 def _patients(summary: Summary) -> Iterator[str]:
-    for images, split in {one.images: one.split for one in summary.endpoints}.items():
+    splits = {one.images: one.split for one in summary.endpoints}
+    if len(summary.draws) < LEAST_DRAWS:  # there is neither interval nor p
+        splits = {}
+    for images, split in splits.items():
         of_images = [one for one in summary.verdicts if one.endpoint.images == images]
         known = {one.patients for one in of_images if one.patients is not None}
         units = summary.units[split]
@@ -84,7 +87,7 @@ def _patients(summary: Summary) -> Iterator[str]:
                 f"All draws have the same {span(known)} {images} {units}: intervals and p are "
                 f"over draws and {units}."
             )
-        elif len(summary.draws) >= LEAST_DRAWS:
+        else:
             yield (
                 f"All draws have the same {images} images, and who is on them is not kept: what is "
                 f"shown is shown of these {units} alone."
