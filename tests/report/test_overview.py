@@ -12,7 +12,7 @@ from fake_study import Reported, report_of, summary_of, write_study
 
 from gan_aug.report.answer import answer_of, asked_verdicts, blind, worth_of
 from gan_aug.report.limits import limits
-from gan_aug.report.quality import GateRow
+from gan_aug.report.quality import GateRow, QualityRow
 from gan_aug.report.read import read_study
 from gan_aug.report.summary import Summary, summarise
 
@@ -77,6 +77,23 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
         "images: not measured)."
     )
     assert said in answer_of(summary, titles, []).limits
+
+
+@pytest.mark.parametrize(("generated", "said"), [(0.5, True), (26.0, False)])
+def test_copies_of_training_images_are_told_beside_the_gate(
+    summary: Summary, generated: float, said: bool
+) -> None:
+    """Copies are as varied as real images, and pass it."""
+    row = QualityRow(
+        "normal", "nearest_pixel", "baseline", [30, 30], "cnn", generated, 0.1, 27.3, 0.4, None,
+        None, SEES, None,
+    )  # fmt: skip
+    found = [one for one in limits(replace(summary, quality=[row])) if "copies of tr" in one]
+    assert found == said * [
+        "The GAN images of normal, with hospital = a are copies of training images, or nearly: "
+        "half of them differ from one by 0.5 of 255 grey levels at most, half of unseen real "
+        "images by 27.3."
+    ]
 
 
 @pytest.mark.parametrize(("shares", "said"), [((1.0,), "100 %"), ((0.39, 1.0), "39 to 100 %")])

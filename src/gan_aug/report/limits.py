@@ -17,6 +17,8 @@ from gan_aug.settings.design import Endpoint
 
 GENERATED = ("gan", "folder")
 """Where added images are from that a generator made."""
+_COPY = 0.1
+"""Share of the distance from unseen real images to training images, below which one is a copy."""
 MOST_GATES = 6
 """Conditions whose gate has a sentence of its own."""
 
@@ -60,6 +62,7 @@ def limits(summary: Summary) -> Iterator[str]:
     yield from _blind(summary)
     yield from _says_little(summary)
     yield from _gate(summary)
+    yield from _copies(summary)
     if not summary.worth and summary.further_real:
         arms = " and ".join(summary.further_real)
         yield f"No ruler: what more real images do to these endpoints is told by {arms} alone."
@@ -161,6 +164,20 @@ def _gate(summary: Summary) -> Iterator[str]:
     for condition, classes in by_condition.items():
         said = f"The {summary.maker} images pass the gate (as varied as unseen real ones)"
         yield f"{said}{condition}: {', '.join(classes)}."
+
+
+def _copies(summary: Summary) -> Iterator[str]:
+    """Yield which generated images are training images: the gate asks for variety alone."""
+    for row in summary.quality:
+        if row.value != "nearest_pixel" or row.baseline is None:
+            continue
+        if row.generated < _COPY * row.baseline:
+            yield (
+                f"The {summary.maker} images of {row.class_}{trailing(row.condition)} are copies "
+                "of training images, or nearly: half of them differ from one by "
+                f"{row.generated:.1f} of 255 grey levels at most, half of unseen real images by "
+                f"{row.baseline:.1f}."
+            )
 
 
 def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
