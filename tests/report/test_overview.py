@@ -72,7 +72,7 @@ def test_the_gates_of_all_classes_are_said_beside_how_often_real_images_pass(
     summary = replace(summary, gate=gate)
     titles = {"gan": "GAN images", "real": "real images"}
     said = (
-        "The GAN images pass the gate (as varied as unseen real ones), with hospital = a: normal "
+        "The GAN images pass the gate (as varied as unseen real ones), with hospital=a: normal "
         "in 3 of 10 draws (real images: 39 % of the time), pneumonia in 4 of 10 draws (real "
         "images: not measured)."
     )
@@ -122,7 +122,7 @@ def test_the_page_begins_with_the_table(two: Reported, summary: Summary) -> None
         for arm in ("gan", "duplicate"):
             assert f">{worth_of(summary, one, arm) or '&ndash;'}<" in table
     in_words = page[page.index(">In words</h2>") : page.index("The declared endpoints</h2>")]
-    assert re.findall(r"with hospital = (\w):", in_words) == ["a", "b"]
+    assert re.findall(r"with hospital=(\w):", in_words) == ["a", "b"]
 
 
 def said(summary: dict[str, Any], start: str) -> str:
@@ -138,15 +138,19 @@ def test_what_cannot_tell_is_said_once_for_each_endpoint(summary: Summary) -> No
     assert found.startswith(BLIND_UNDER.format(2))
     (gain,) = {m.sensitivity.gain for m in both if (m.split, m.metric) == ("test", "accuracy")}
     for hospital in "ab":
-        assert f"hospital = {hospital}: {100 * gain:+.2f} points a doubling" in found
+        assert f"hospital={hospital}: {100 * gain:+.2f} points a doubling" in found
+    assert found.count(" of each class)") == 2
+    of_one = [replace(one, classes=["malignant"]) for one in measures]
+    (found,) = (one for one in limits(replace(summary, worth=of_one)) if "themselves" in one)
+    assert found.count(" of the class malignant)") == 1
 
 
 def test_a_condition_that_can_tell_is_not_said_to_be_blind(
     two: Reported,
 ) -> None:
     found = said(two.summary, BLIND_UNDER.format(1))
-    assert "hospital = b: " in found
-    assert "hospital = a" not in found
+    assert "hospital=b: " in found
+    assert "hospital=a" not in found
 
 
 def test_equivalent_says_little_is_said_once_where_something_is_called_equivalent(
@@ -161,12 +165,14 @@ def test_equivalent_says_little_is_said_once_where_something_is_called_equivalen
     found = said(summary_of(tmp_path), "Equivalent says little on test accuracy at 0.5: ")
     assert found.count("400 real images of each class are equivalent to 50 within 2 points") == 2
     for hospital in "abc":
-        assert (f"too (hospital = {hospital}: " in found) == (hospital != "c")
+        assert (f"too (hospital={hospital}: " in found) == (hospital != "c")
 
 
 def test_few_draws_and_no_ruler_leave_cells_empty(tmp_path: Path) -> None:
-    write_study(tmp_path, BASE | {"gan": 0.02}, draws=3, conditions=(SEES, BLIND))
+    conditions = (SEES | {"size": 50}, BLIND | {"size": 50})
+    write_study(tmp_path, BASE | {"gan": 0.02}, draws=3, conditions=conditions)
     _, summary, page = report_of(tmp_path)
+    assert page.count("<td>hospital=a, size=50</td>") == 2, "a row an arm in the table of draws"
     table = table_of(page)
     assert table.count(">too few draws<") == 2
     assert "worth, further real images" not in table

@@ -278,7 +278,7 @@ def test_sizes_have_a_block_and_an_answer_each(tmp_path: Path) -> None:
     _, summary, _ = report_of(tmp_path, figures=True)
     blocks = summary["splits"]["test"]["accuracy"]
     assert [b["condition"]["per_class"] for b in blocks] == [50, 300, None]
-    assert ["per_class = all" in a for a in summary["answer"]["verdicts"]] == [False, False, True]
+    assert ["per_class=all" in a for a in summary["answer"]["verdicts"]] == [False, False, True]
     assert (tmp_path / "figures" / "gain_by_size.png").exists()
     table = pl.read_csv(tmp_path / "results.csv")
     of_size = table.filter(pl.col("arm") == "gan", pl.col("per_class") == 50).group_by("draw")

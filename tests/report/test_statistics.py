@@ -195,7 +195,7 @@ def test_draws_needed_have_the_power_in_large_families(effect: float, family: in
 
 
 def test_draws_needed_at_the_ends() -> None:
-    assert draws_needed(0.0, 0.01) == 6
+    assert draws_needed(1e-6, 0.01) == 6
     assert draws_needed(10.0, 0.01) is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,13 @@ from gan_aug.data.classes import Classes
 from gan_aug.report.comparisons import equivalence_p
 from gan_aug.report.metrics import titles_of
 from gan_aug.report.phrases import points
-from gan_aug.report.predictions import hash_of, read_predictions, write_predictions
+from gan_aug.report.predictions import (
+    Logits,
+    Predicted,
+    hash_of,
+    read_predictions,
+    write_predictions,
+)
 from gan_aug.report.statistics import Error, compare, draws_needed, visible_difference
 
 ENDPOINTS = [
@@ -90,26 +97,35 @@ def test_an_inconclusive_one_says_how_many_draws_would_settle_it(tmp_path: Path)
     assert summary["corrected_over"] == {"primary": 3, "secondary": 0}
 
 
-def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -> None:
-    folder = write_study(tmp_path, BASE | {"gan": 0.0}, noise=0.001, endpoints=ENDPOINTS)
-    random = np.random.default_rng(0)
+def predict_anew(folder: Path, logits_of: Callable[[str, Predicted], Logits]) -> None:
+    """Give the test images of all fits of a study other log-odds."""
     for path in sorted(folder.glob("draw_*/metrics.json")):
         hashes = {}
         for fit in json.loads(path.read_text())["fits"]:
             arm, file = fit["arm"], path.parent / "fits" / f"{fit['arm']}_0.npz"
             found = dict(read_predictions(file, fit["predictions"], ""))
             test = found["test"]
-            # The two are right on each other's hard patients, 40 each, mostly.
-            side = {"gan": 0, "real": 1}.get(arm, 2)
-            usual = random.random(400) < 0.9
-            logits, truth = test.logits.copy(), np.where(test.labels == 1, 1, -1)
-            for who, right in ((side, 1), (1 - side, -1)):
-                images = (test.patients % 5 == who) & usual
-                logits[images] = (right * np.log(9) * truth)[images]
-            found["test"] = replace(test, logits=logits)
+            found["test"] = replace(test, logits=logits_of(arm, test))
             write_predictions(file, found)
             hashes[arm] = hash_of(found)
         change(path, lambda m, h=hashes: [f.update(predictions=h[f["arm"]]) for f in m["fits"]])
+
+
+def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, BASE | {"gan": 0.0}, noise=0.001, endpoints=ENDPOINTS)
+    random = np.random.default_rng(0)
+
+    def logits_of(arm: str, test: Predicted) -> Logits:
+        # The two are right on each other's hard patients, 40 each, mostly.
+        side = {"gan": 0, "real": 1}.get(arm, 2)
+        usual = random.random(400) < 0.9
+        logits, truth = test.logits.copy(), np.where(test.labels == 1, 1, -1)
+        for who, right in ((side, 1), (1 - side, -1)):
+            images = (test.patients % 5 == who) & usual
+            logits[images] = (right * np.log(9) * truth)[images]
+        return logits
+
+    predict_anew(folder, logits_of)
     summary = fake_study.summary_of(folder)
     found = [v for v in summary["verdicts"] if v["limit"] and v["limit"] > 0.01]
     assert any(v["settles"] is None and v["word"] == "inconclusive" for v in found)
@@ -118,6 +134,35 @@ def test_where_patients_limit_it_no_number_of_draws_settles_it(tmp_path: Path) -
         level = 0.05 / summary["corrected_over"]["primary"]
         if one["endpoint"] == PRIMARY:
             assert one["limit"] == pytest.approx(visible_difference(of_patients, level))
+
+
+def test_draws_with_the_same_difference_tell_no_number(tmp_path: Path) -> None:
+    """In every draw the two are wrong on the same patients, 20 and 10 of 200."""
+    endpoints = [ENDPOINTS[0] | {"smallest_effect": 0.08}]
+    folder = write_study(tmp_path, {"real": 0.0, "gan": 0.0}, 8, endpoints=endpoints)
+    random = np.random.default_rng(0)
+
+    def logits_of(arm: str, test: Predicted) -> Logits:
+        first, last = {"real": (0, 20), "gan": (20, 30)}[arm]
+        wrong = (test.patients >= first) & (test.patients < last)
+        right = np.where(wrong, -1, 1) * np.where(test.labels == 1, 1, -1)
+        return (right * random.uniform(1, 2, len(right))).astype(np.float32)
+
+    predict_anew(folder, logits_of)
+    _, summary, page = report_of(folder)
+    (first,) = of_pair(summary)
+    assert first["word"] == "inconclusive"
+    assert 0 <= first["sd"] < 1e-9
+    assert 0.07 < first["limit"] < 0.08
+    assert first["settles"] is None
+    said = "; how many draws would show 8 points is not known, as these do not differ."
+    assert summary["answer"]["verdicts"][0].endswith(said)
+    assert "inconclusive (number not known)" in page
+    (power,) = summary["power"]
+    assert power["visible"] is None
+    assert {*power["draws_needed"].values(), *power["draws_needed_holm"].values()} == {None}
+    assert page.count('<td class="n">not known') == 3
+    assert "The spread of fewer than" not in page, "that is of few draws"
 
 
 def test_secondary_endpoints_are_corrected_together_and_the_primary_alone(tmp_path: Path) -> None:

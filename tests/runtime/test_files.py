@@ -26,6 +26,7 @@ from gan_aug.runtime.files import (
     replace_file,
     sha256_of,
     write_json,
+    write_json_once,
     write_text,
 )
 from gan_aug.runtime.lock import Lock
@@ -52,6 +53,24 @@ def test_a_planted_temporary_file_is_not_followed(tmp_path: Path) -> None:
     assert victim.read_text() == "mine"
     assert (tmp_path / "report.html").read_text() == "report"
     assert not (tmp_path / "previous.ckpt").is_symlink()
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "a file system without links"])
+def test_of_several_writers_the_first_one_wins(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    path = tmp_path / "declaration.json"
+    for content in (1, 2):
+        write_json_once(path, content)
+    assert json.loads(path.read_text()) == (1 if links else 2), (
+        "without links there is none that is first"
+    )
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_temporary_files_have_other_names_each_time_and_are_gone_afterwards(tmp_path: Path) -> None:

@@ -52,22 +52,23 @@ def test_a_draw_is_not_taken_for_a_study_that_declared_nothing(tmp_path: Path) -
 def test_draws_that_start_at_once_declare_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another draw declares just when this one has seen that nobody has."""
-    cfg, exists, looks = study(tmp_path), Path.exists, list[bool]()
+    """Another draw declares, something else, just when this one has seen that nobody has."""
+    exists, looks = Path.exists, list[bool]()
 
     def late(path: Path, **how: Any) -> bool:
         found = exists(path, **how)
         if path.name == DECLARATION:
             looks.append(found)
             if len(looks) == 1:
-                declare(cfg)
+                declare(study(tmp_path, "auprc"))
         return found
 
     monkeypatch.setattr(Path, "exists", late)
-    declare(cfg)
+    declare(study(tmp_path))
     assert looks == [False] * 2
     assert [path.name for path in tmp_path.iterdir()] == [DECLARATION]
-    assert read_json(tmp_path / DECLARATION)["question"] == ["gan", "real"]
+    (endpoint,) = read_json(tmp_path / DECLARATION)["endpoints"]
+    assert endpoint["metric"] == "auprc", "the first that was written"
 
 
 def test_an_endpoint_that_is_there_twice_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,22 @@ def test_what_leaves_nothing_is_refused(
 ) -> None:
     with refused(part):
         derive(own(**changes), source(**counts))
+
+
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        ("folder", "data.test_share=, data.val_share="),
+        ("chest_xray", "data.val_per_class=, data.development_per_class="),
+    ],
+)
+def test_what_sets_images_aside_is_named_where_the_data_set_has_it(data: str, keys: str) -> None:
+    settings = settings_of("study", "+study=own", "data.root=x", f"data={data}")
+    few = source(normal=120, pneumonia=24)
+    if data == "chest_xray":  # which has no validation split
+        few = replace(source(normal=300, pneumonia=150), validation=None)
+    with refused(f"bring more, or set fewer aside ({keys})"):
+        derive(settings, few)
 
 
 def test_auto_is_for_studies_alone() -> None:

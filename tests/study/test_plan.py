@@ -6,8 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +14,8 @@ from fake_study import ENDPOINT, change, report_of, write_study
 from omegaconf import OmegaConf
 from support import TINY_STUDY, read_json, settings_of
 
-from gan_aug.report.comparisons import Pair
 from gan_aug.report.power import _of_pair, lines_on_power
-from gan_aug.report.statistics import draws_needed
+from gan_aug.report.statistics import compare, draws_needed
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.settings.design import Endpoint, Question
 from gan_aug.study import timing
@@ -219,7 +217,7 @@ def test_equal_draws_tell_no_number(tmp_path: Path) -> None:
 
 def test_nearly_equal_draws_are_not_called_equal(tmp_path: Path) -> None:
     """As AUROCs near 1 are, whose steps are small."""
-    pair = cast("Pair", SimpleNamespace(sd=4e-5, draws=10, of_patients=None))
+    pair = compare(np.array([8e-5, 0.0] * 5), np.zeros(10))
     assert _of_pair(pair, 0.01, 1).endswith(" over 10 draws: 6 draws (6 to 6)")
 
 

@@ -40,7 +40,7 @@ def inspect(settings: InspectSettings, run: Run) -> None:
     squeezed = source
     if data.fit != "squeeze":
         squeezed = load(settings.changed(InspectSettings, {"data.fit": "squeeze"}).data)
-    facts = find_facts(source, squeezed)
+    facts = find_facts(source, squeezed, data.shares())
     where = source.notes.root
     every = concatenate(*source.tables().values())
     run.record(data={"root": where, "fingerprint": source.fingerprint()})

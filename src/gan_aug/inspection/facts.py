@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,10 +91,11 @@ class Facts(Stored):
     warnings: list[str]
 
 
-def find_facts(source: Source, squeezed: Source) -> Facts:
+def find_facts(source: Source, squeezed: Source, shares: Sequence[str]) -> Facts:
     """Look at all images of a data set, and at the same with `data.fit=squeeze`.
 
-    Near duplicates are looked for there: black bars make any two images alike.
+    Near duplicates are looked for there: black bars make any two images alike. `shares` are the
+    data set's settings of how much is set aside.
     """
     tables, known, notes = source.tables(), source.patients_known, source.notes
     every = concatenate(*tables.values())
@@ -122,7 +123,7 @@ def find_facts(source: Source, squeezed: Source) -> Facts:
         skipped=notes.files_skipped | notes.bad_files_skipped,
         skipped_by_reason=dict(by_reason.most_common()),
         without_patient=notes.files_without_patient_id,
-        warnings=[*notes.warnings, *_warnings(source, exact, near)],
+        warnings=[*notes.warnings, *_warnings(source, exact, near, shares)],
     )
 
 
@@ -156,7 +157,9 @@ def _groups(
     )
 
 
-def _warnings(source: Source, exact: Duplicates, near: Duplicates) -> Iterable[str]:
+def _warnings(
+    source: Source, exact: Duplicates, near: Duplicates, shares: Sequence[str]
+) -> Iterable[str]:
     if not source.patients_known:
         n = source.notes.files_without_patient_id
         yield (
@@ -194,7 +197,8 @@ def _warnings(source: Source, exact: Duplicates, near: Duplicates) -> Iterable[s
     train = lasting(source, 0, 0)
     scarce = min(train, key=lambda name: train[name])
     if train[scarce] < FEWEST_TRAINING:
+        fewer = f", or set fewer aside ({', '.join(shares)})" if shares else ""
         yield (
             f"A study needs {FEWEST_TRAINING} training images of each class, and {scarce} has "
-            f"{train[scarce]}: bring more, or set fewer aside (data.test_share=, data.val_share=)."
+            f"{train[scarce]}: bring more{fewer}."
         )

@@ -163,6 +163,10 @@ def _meaning(summary: Summary, one: Verdict) -> str:
                 f"; these {one.patients} {one.endpoint.images} {summary.units[one.endpoint.split]} "
                 f"show no less than {points(one.limit)[1:]} points, however many draws"
             )
+        if one.alike:
+            return (
+                f"; how many draws would show {effect(least)} is not known, as these do not differ"
+            )
         draws = one.settles or "more than a million"
         return f"; a new study of {draws} draws would show {effect(least)}"
     return ""

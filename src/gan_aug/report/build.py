@@ -23,7 +23,7 @@ from gan_aug.report.done import minutes, what_was_done
 from gan_aug.report.external import careful_of
 from gan_aug.report.figures import all_figures
 from gan_aug.report.metrics import LOWER_IS_BETTER
-from gan_aug.report.phrases import ends_of, points, with_interval
+from gan_aug.report.phrases import ends_of, leading, points, with_interval
 from gan_aug.report.quality import name_of
 from gan_aug.report.read import read_study
 from gan_aug.report.statistics import LEAST_DRAWS
@@ -116,6 +116,7 @@ def render(
         "interval": with_interval,
         "p": _p,
         "label": label_of,
+        "leading": leading,
         "worth": partial(worth_of, summary),
         "blind": partial(blind, summary),
         "minutes": minutes,

@@ -138,7 +138,7 @@ class Verdict(Pair):
     corrected_over: int  # comparisons that Holm's correction of `p_holm` is over
     # Of an inconclusive one the draws, in all and more than these, of a new study that would show
     # the smallest effect with 80% power in the first step of Holm's correction; None: not a million
-    # would, see `limit`.
+    # would, see `limit`, or it is not known, as all draws have the same difference.
     settles: int | None
     # Of an inconclusive one the smallest difference that any number of draws would show so: these
     # test patients allow no better. None where draws have patients of their own.
@@ -168,8 +168,9 @@ def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> 
             measure = measure_on(worth, one.condition, *one.where)
             word = _word(one, p, measure is None or measure.sensitivity.seen)
             settles = limit = None
-            if word == INCONCLUSIVE and endpoint.smallest_effect and one.sd:
-                settles = draws_needed(one.sd, endpoint.smallest_effect, level, one.of_patients)
+            if word == INCONCLUSIVE and endpoint.smallest_effect and one.sd is not None:
+                if not one.alike:
+                    settles = draws_needed(one.sd, endpoint.smallest_effect, level, one.of_patients)
                 if settles is not None:
                     # Where so many would do on average, these did not.
                     settles = max(settles, one.draws + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gan_aug.report.comparisons import Verdict
 from gan_aug.report.metrics import titles_of
-from gan_aug.report.study import Swept
+from gan_aug.report.study import Swept, label_of
 from gan_aug.report.summary import Summary
 from gan_aug.settings.design import Endpoint
 
@@ -31,19 +31,14 @@ def titled(summary: Summary, split: str, metric: str) -> str:
     return f"{split} {titles_of(summary.data_classes)[metric]}"
 
 
-def in_words(condition: Swept) -> str:
-    """Return a condition: `per_class = 50, model = dcgan`."""
-    return ", ".join(f"{k} = {'all' if v is None else v}" for k, v in condition.items())
-
-
 def leading(condition: Swept) -> str:
     """Return a condition before what holds under it; nothing where nothing is swept."""
-    return f"{in_words(condition)}: " if condition else ""
+    return f"{label_of(condition)}: " if condition else ""
 
 
 def trailing(condition: Swept) -> str:
     """Return a condition behind what holds under it."""
-    return f", with {in_words(condition)}" if condition else ""
+    return f", with {label_of(condition)}" if condition else ""
 
 
 def capital(text: str) -> str:

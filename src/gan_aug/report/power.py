@@ -11,9 +11,10 @@ from scipy import stats
 from gan_aug.report.comparisons import LEVEL, Pair, family
 from gan_aug.report.crossed import OverPatients
 from gan_aug.report.phrases import effect as in_points
+from gan_aug.report.phrases import leading
 from gan_aug.report.read import read_study
-from gan_aug.report.statistics import CONFIDENCE, draws_needed, visible_difference
-from gan_aug.report.study import Condition, label_of
+from gan_aug.report.statistics import CONFIDENCE, Comparison, draws_needed, visible_difference
+from gan_aug.report.study import Condition
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.run_record import read_record
@@ -21,8 +22,6 @@ from gan_aug.settings.design import Endpoint, Question
 
 FIRST = 5
 """Draws whose standard deviation (SD) is worth a look."""
-EQUAL = 1e-9
-"""A standard deviation, as a share, below which draws differ by nothing but rounding."""
 _SDS = (0.5, 1.0, 2.0, 3.0)
 """In smallest effects, where no SD is known."""
 
@@ -54,8 +53,7 @@ def lines_on_power(
         yield f"  not known, for the draws of this study cannot be read: {error}"
         return
     for pair in known:
-        label = label_of(pair.condition)
-        yield f"  {label}{': ' if label else ''}{_of_pair(pair, effect, comparisons)}"
+        yield f"  {leading(pair.condition)}{_of_pair(pair, effect, comparisons)}"
     if not known:
         sds = ", ".join(f"{100 * effect * sd:g}" for sd in _SDS)
         said = "; ".join(
@@ -95,9 +93,9 @@ def _is_finished(run: Path) -> bool:
     return False
 
 
-def _of_pair(pair: Pair, effect: float, comparisons: int) -> str:
+def _of_pair(pair: Comparison, effect: float, comparisons: int) -> str:
     assert pair.sd is not None
-    if pair.sd < EQUAL:
+    if pair.alike:
         return (
             f"SD 0.00 points over {pair.draws} draws, all with the same difference: no number is "
             "known yet; run more and plan again"

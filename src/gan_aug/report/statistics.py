@@ -26,6 +26,8 @@ LEAST_DRAWS = 6
 """With fewer there is neither an interval nor a test: the draws themselves say as much."""
 POWER = 0.8
 MOST_DRAWS = 1_000_000
+EQUAL = 1e-9
+"""A standard deviation, as a share, below which draws differ by nothing but rounding."""
 MOST_EXACT = 13
 """Draws up to which all 2^n signs are gone through."""
 
@@ -77,6 +79,11 @@ class Comparison:
     def interval(self) -> tuple[float, float] | None:
         """The 95% interval; None with too few draws."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all draws have the same difference: what other draws would show is not known."""
+        return self.sd is not None and self.sd < EQUAL
 
     @property
     def errors(self) -> list[Error]:
@@ -209,7 +216,7 @@ def draws_needed(
     """Return the draws that show a true difference with 80% power, two-sided.
 
     Args:
-        sd: of the paired differences.
+        sd: of the paired differences, above 0.
         difference: to be shown, above 0, in the same unit.
         alpha: level of the test.
         of_patients: what the test patients, the same in all draws, add to the error however many
@@ -227,7 +234,7 @@ def draws_needed(
             variance += of_patients.se**2
             apart = of_draws**2 / freedom + of_patients.se**4 / of_patients.freedom
             freedom = variance**2 / apart  # Satterthwaite
-        return variance == 0 or _power(difference / variance**0.5, freedom, alpha) >= POWER
+        return _power(difference / variance**0.5, freedom, alpha) >= POWER
 
     if not shows(MOST_DRAWS):
         return None

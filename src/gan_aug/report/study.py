@@ -38,7 +38,7 @@ STAND_INS = "images or groups of near duplicates"
 
 
 def label_of(condition: Swept) -> str:
-    """Return a condition in words; empty where nothing is swept."""
+    """Return a condition: `per_class=50, model=dcgan`; empty where nothing is swept."""
     return ", ".join(f"{k}={'all' if v is None else v}" for k, v in condition.items())
 
 

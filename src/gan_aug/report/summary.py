@@ -20,7 +20,7 @@ from gan_aug.report.metrics import last_of
 from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summarise_quality
 from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.report.rules import StudyCheck, rules
-from gan_aug.report.statistics import draws_needed, visible_difference
+from gan_aug.report.statistics import EQUAL, draws_needed, visible_difference
 from gan_aug.report.study import FinishedDraw, Study, Swept
 from gan_aug.report.subgroups import Subgroups, subgroups_of
 from gan_aug.report.worth import Measure, measure_worth
@@ -63,14 +63,21 @@ class Power:
     condition: Swept
     arm: str
     sd: float  # of the differences
-    # Points to the draws that show such a difference, in one test; None: not a million do.
+    # Points to the draws that show such a difference, in one test; None: not a million do, or it is
+    # not known, as all draws have the same difference.
     draws_needed: dict[str, int | None]
     # Likewise in the first step of Holm's correction over all comparisons on this endpoint.
     draws_needed_holm: dict[str, int | None]
-    visible: float | None  # smallest difference that the draws at hand show; None with too few
+    # The smallest difference that the draws at hand show; None with too few, or not known.
+    visible: float | None
     # The smallest that any number of draws would show on these test patients; None where draws have
     # patients of their own.
     limit: float | None
+
+    @property
+    def alike(self) -> bool:
+        """Whether all draws have the same difference, as `Comparison.alike`."""
+        return self.sd < EQUAL
 
 
 @dataclass(frozen=True)
@@ -299,10 +306,14 @@ def power(study: Study, primary: Family) -> list[Power]:
         if one.reference == "real" and one.sd is not None:
             sd, fixed = one.sd, one.of_patients
             once, corrected = (
-                {str(p): draws_needed(sd, p / 100, level, fixed) for p in POINTS}
+                {
+                    str(p): None if one.alike else draws_needed(sd, p / 100, level, fixed)
+                    for p in POINTS
+                }
                 for level in (LEVEL, LEVEL / primary.planned)
             )
-            visible = None if one.p is None else max(map(visible_difference, one.errors))
+            few = one.p is None or one.alike
+            visible = None if few else max(map(visible_difference, one.errors))
             limit = None if fixed is None else visible_difference(fixed)
             rows.append(Power(one.condition, one.arm, sd, once, corrected, visible, limit))
     return rows

@@ -95,8 +95,8 @@ class Measure:
 
     @property
     def varied(self) -> str:
-        """The varied classes in words: `each class`, or the name of the one."""
-        return "each class" if len(self.classes) > 1 else self.classes[0]
+        """The varied classes in words: `each class`, or `the class malignant`."""
+        return "each class" if len(self.classes) > 1 else f"the class {self.classes[0]}"
 
 
 def measure_on(

@@ -126,6 +126,20 @@ def write_json(path: Path, content: Any, within: Path | None = None) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n", within)
 
 
+def write_json_once(path: Path, content: Any) -> None:
+    """Write a JSON file in one step if there is none; of several writers at once the first wins."""
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    write_json(made, content)
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        made.unlink()
+    except OSError:  # a file system without links
+        made.replace(path)
+    else:
+        made.unlink()
+
+
 @contextmanager
 def open_regular(path: Path, most: int) -> Iterator[BufferedReader]:
     """Open a file that may come from anyone, of `most` bytes at most.

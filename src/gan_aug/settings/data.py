@@ -152,6 +152,11 @@ class DataSettings(Settings):
     val_share: Between0And1 = own("share of the rest for validation, where there is no such split")
     split_seed: Index = own("seed of these cuts, the same for every draw")
 
+    def shares(self) -> list[str]:
+        """Return the settings of how much is set aside for good, which not every data set has."""
+        shares = {"data.test_share=": self.test_share, "data.val_share=": self.val_share}
+        return [key for key, share in shares.items() if share is not None]
+
 
 class SettledData(DataSettings):
     """The images, once the data set has been read."""

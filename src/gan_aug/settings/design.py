@@ -288,7 +288,7 @@ def ruler_arms(
         )
     if taken := [name for size in sizes if (name := ARM.format(size)) in arms]:
         raise GanAugError(f"arms.{taken[0]}: is the name of an arm of study.ruler; rename it")
-    whose = varied[0] if len(varied) == 1 else "each class"
+    whose = f"the class {varied[0]}" if len(varied) == 1 else "each class"
     ruler_arms: Plain = {}
     for size in sizes:
         arm = ruler_arms[ARM.format(size)] = copy.deepcopy(arms["real"])

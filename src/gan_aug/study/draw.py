@@ -27,7 +27,7 @@ from gan_aug.pages.html import png_of, sheet
 from gan_aug.report import records
 from gan_aug.report.metrics import MeasuredFit, titles_of
 from gan_aug.runtime.errors import GanAugError
-from gan_aug.runtime.files import replace_file, sha256_of
+from gan_aug.runtime.files import replace_file, sha256_of, write_json_once
 from gan_aug.runtime.find import find_runs
 from gan_aug.runtime.record import Run
 from gan_aug.runtime.run_record import RESULT
@@ -244,7 +244,7 @@ def declare(settings: SettledStudy) -> None:
         numbers=numbers_of(settings) if decided else None,
         arms=list(settings.arms) if decided else None,
     )
-    content.write(path)  # draws that start at once declare the same
+    write_json_once(path, content.plain())  # another draw may start at this moment
 
 
 def _mean(fits: list[MeasuredFit], split: str, metric: str) -> float:

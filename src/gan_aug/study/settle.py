@@ -116,10 +116,16 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     if have[scarce] < FEWEST_TRAINING:
         others = ",".join(name for name in classes if name != scarce)
         leave = f", or leave the class out (data.classes=[{others}])" if "," in others else ""
+        aside = data.shares()
+        if source.validation is None:
+            aside.append("data.val_per_class=")
+        if data.development_per_class:
+            aside.append("data.development_per_class=")
+        fewer = f", or set fewer aside ({', '.join(aside)})" if aside else ""
         raise GanAugError(
             f"{auto[0]}=auto: there are only {have[scarce]} training images of {scarce}, a study "
             f"needs {FEWEST_TRAINING} of each class beside test and validation images; bring "
-            f"more, or set fewer aside (data.test_share=, data.val_share=){leave}"
+            f"more{fewer}{leave}"
         )
     usual = min(_MOST_INTERNAL, have[scarce] // 5)
     internal = usual if data.internal_per_class == AUTO else data.internal_per_class
