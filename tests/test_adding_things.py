@@ -169,9 +169,9 @@ class Grain(AddedFrom):
     name = "grain"
     grain: int = Field(default=20, ge=1, description="standard deviation")
 
-    def check_settled(self, where, arm, settings, splits) -> None:
-        if arm.added.label_smoothing:
-            raise GanAugError(f"{where}.added.label_smoothing: has no place beside grain")
+    def check_settled(self, settled) -> None:
+        if settled.arm.added.label_smoothing:
+            raise GanAugError(f"{settled.key}.added.label_smoothing: has no place beside grain")
 
     def take(self, arm, draw: Draw, name: str, count: int) -> ClassImages:
         real = draw.real(arm).of_class(name).take(slice(count))

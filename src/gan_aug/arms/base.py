@@ -86,6 +86,37 @@ class Draw(ABC):
         """Return (N, K) probabilities by a classifier of the draw's real images alone."""
 
 
+@dataclass(frozen=True)
+class Typed:
+    """An arm of a study, before the data is read."""
+
+    name: str
+    settings: StudySettings
+
+    @property
+    def arm(self) -> ArmSettings:
+        """Its settings."""
+        return self.settings.arms[self.name]
+
+    @property
+    def key(self) -> str:
+        """What messages call it."""
+        return f"arms.{self.name}"
+
+
+@dataclass(frozen=True)
+class Settled(Typed):
+    """An arm of a study, once classes, counts and the draw's images are known."""
+
+    settings: SettledStudy
+    splits: Splits
+
+    @property
+    def arm(self) -> SettledArm:
+        """Its settings."""
+        return self.settings.arms[self.name]
+
+
 class Behaviour(Settings):
     """A behaviour of an arm; its fields are settings of conf/arm.
 
@@ -100,17 +131,15 @@ class Behaviour(Settings):
         """Take its settings out of an arm's, which have been checked."""
         return cls.model_validate(arm if cls.of_arm else arm.added, from_attributes=True)
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
-        """Check an arm's settings, before the data is read; `where` is `arms.NAME`.
+    def check(self, typed: Typed) -> None:
+        """Check an arm's settings.
 
         Raises:
             GanAugError: naming the setting and what to do.
         """
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
-        """Check an arm once classes, counts and the draw's images are known; as `check`."""
+    def check_settled(self, settled: Settled) -> None:
+        """Check an arm once more is known; as `check`."""
 
 
 class AddedFrom(Behaviour):
@@ -251,14 +280,14 @@ class Mixing(Behaviour):
         """Whether an arm has it."""
         return bool(self.value != next(iter(type(self).model_fields.values())).default)
 
-    def refused(self, where: str, reason: str) -> GanAugError:
+    def refused(self, typed: Typed, reason: str) -> GanAugError:
         """Return the line for a value of this setting that an arm cannot have."""
-        return GanAugError(f"{where}.{self.key()}={self.value}: {reason}")
+        return GanAugError(f"{typed.key}.{self.key()}={self.value}: {reason}")
 
-    def excludes(self, where: str, key: str) -> GanAugError:
+    def excludes(self, typed: Typed, key: str) -> GanAugError:
         """Return the line for another setting that has no place beside this one."""
         reason = f"{self.alone}, so {key} has no place; leave one of the two out"
-        return self.refused(where, reason)
+        return self.refused(typed, reason)
 
     def first_steps(self, steps: int) -> int:
         """Return how many of all steps come before real images are trained on."""

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.arms.base import mixing_of, mixings_of, own_gans, source_of
+from gan_aug.arms.base import Settled, Typed, mixing_of, mixings_of, own_gans, source_of
 from gan_aug.arms.folder import FolderImages
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 
 if TYPE_CHECKING:
-    from gan_aug.settings.arms import ArmSettings
     from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 def check_arms(settings: StudySettings) -> None:
     """Refuse wrong settings of arms, before the data is read."""
     for name, arm in settings.arms.items():
-        where = f"arms.{name}"
+        typed = Typed(name, settings)
         if "/" in name:
-            raise GanAugError(f"{where}: a name of an arm holds no /, it names files")
-        _check_arm(where, arm, settings)
-        _check_mixing(where, arm)
-        source_of(arm).check(where, arm, settings)
-        mixing_of(arm).check(where, arm, settings)
+            raise GanAugError(f"{typed.key}: a name of an arm holds no /, it names files")
+        _check_arm(typed)
+        _check_mixing(typed)
+        source_of(arm).check(typed)
+        mixing_of(arm).check(typed)
 
 
-def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
-    if source_of(arm).predicts(arm) and "real" not in settings.arms:
+def _check_arm(typed: Typed) -> None:
+    arm, where = typed.arm, typed.key
+    if source_of(arm).predicts(arm) and "real" not in typed.settings.arms:
         key = "labels" if arm.added.labels else "unlabelled" if arm.added.unlabelled else None
         raise GanAugError(
             f"{where}.added.{key or 'filter.min_confidence'}: needs the arm real, whose classifier "
@@ -41,9 +41,9 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
                 f"added.source={arm.added.source}; set that to {FolderImages.name}, or leave "
                 f"{key} out"
             )
-    if arm.real is not None and (arm.added.source == "gan" or where == "arms.real"):
+    if arm.real is not None and (arm.added.source == "gan" or typed.name == "real"):
         why = "its GAN saw all of them"
-        if where == "arms.real":
+        if typed.name == "real":
             why = "the others are compared with it"
         raise GanAugError(
             f"{where}.real={arm.real}: this arm takes all of the draw's images, {why}; leave it "
@@ -51,13 +51,13 @@ def _check_arm(where: str, arm: ArmSettings, settings: StudySettings) -> None:
         )
 
 
-def _check_mixing(where: str, arm: ArmSettings) -> None:
+def _check_mixing(typed: Typed) -> None:
     """Check that an arm's added images join the real ones in one way."""
-    mixings = mixings_of(arm)
+    mixings = mixings_of(typed.arm)
     for mixing in mixings:
         others = [other.key() for other in mixings if other is not mixing]
         if mixing.alone and others:
-            raise mixing.excludes(where, others[0])
+            raise mixing.excludes(typed, others[0])
 
 
 def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:
@@ -69,16 +69,16 @@ def check_settled_arms(settings: SettledStudy, splits: Splits) -> None:
             replicates, and none of the GAN itself.
     """
     for arm_name, arm in settings.arms.items():
-        where = f"arms.{arm_name}"
+        settled = Settled(arm_name, settings, splits)
         for name, own in splits.train.counts().items():
             first = None if arm.real is None else arm.real[name]
             if first is not None and first > own:
                 raise GanAugError(
-                    f"{where}.real.{name}={first}: the draw has only {own} {name} images; ask for "
-                    "fewer"
+                    f"{settled.key}.real.{name}={first}: the draw has only {own} {name} images; "
+                    "ask for fewer"
                 )
-        source_of(arm).check_settled(where, arm, settings, splits)
-        mixing_of(arm).check_settled(where, arm, settings, splits)
+        source_of(arm).check_settled(settled)
+        mixing_of(arm).check_settled(settled)
     gans = own_gans(settings.arms)
     for name, replicate in gans:
         if replicate and (name, 0) not in gans:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
-from gan_aug.arms.base import Draw
+from gan_aug.arms.base import Draw, Settled, Typed
 from gan_aug.arms.filter import Filtered
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.external_set import ExternalSet, read_external
@@ -19,7 +19,7 @@ from gan_aug.settings.values import MEANINGS, PathText, Seen
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy
 
 
 class FolderImages(Filtered):
@@ -35,8 +35,9 @@ class FolderImages(Filtered):
         """Always."""
         return True
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that it says which folder, and what the generator saw."""
+        arm, where = typed.arm, typed.key
         if self.dir is None:
             raise GanAugError(
                 f"{where}.added.dir: is missing; name the folder of the images, a folder for each "
@@ -63,12 +64,10 @@ class FolderImages(Filtered):
                 "saw all of them; leave it null, and set data.subset"
             )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Read the images, and check that there are as many as are asked for."""
-        there = self.read(where, settings, splits)
-        for name, count in arm.added.count.items():
+        there = self.read(settled.key, settled.settings, settled.splits)
+        for name, count in settled.arm.added.count.items():
             have = len(there.by_class[name])
             if count > have:
                 lost = [
@@ -76,8 +75,8 @@ class FolderImages(Filtered):
                 ]
                 not_read = f" ({lost[0]} is not read: {there.unread[lost[0]]})" if lost else ""
                 raise GanAugError(
-                    f"{where}.added.count.{name}={count}: {self.dir} has {have} images of {name}"
-                    f"{not_read}; make more, or lower it or study.count"
+                    f"{settled.key}.added.count.{name}={count}: {self.dir} has {have} images of "
+                    f"{name}{not_read}; make more, or lower it or study.count"
                 )
 
     def read(self, where: str, settings: SettledStudy, splits: Splits) -> ExternalSet:

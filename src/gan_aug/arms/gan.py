@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from gan_aug.arms.base import Draw
+from gan_aug.arms.base import Draw, Settled
 from gan_aug.arms.filter import Filtered
 from gan_aug.data.image_table import ClassImages
-from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.class_facts import made_with
 
@@ -26,15 +25,14 @@ class GANImages(Filtered):
         default=0, ge=0, le=100, description="1, 2 ...: another GAN, of other first weights"
     )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that the GAN makes images of each class that is asked for."""
-        for name, count in arm.added.count.items():
+        settings = settled.settings
+        for name, count in settled.arm.added.count.items():
             made = made_with(settings.model, name, settings.data.classes)
             if count and name not in made:
                 raise GanAugError(
-                    f"{where}.added.count.{name}={count}: model={settings.model.name} makes "
+                    f"{settled.key}.added.count.{name}={count}: model={settings.model.name} makes "
                     f"{', '.join(made)} only; set it, or study.count, to 0 for this class, or "
                     "choose another model.pair"
                 )

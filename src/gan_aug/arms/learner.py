@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Settled, Typed
 from gan_aug.arms.unlabelled import unlabelled_of
-from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.models import LearnerNode
 from gan_aug.settings.values import Wanted
 
 if TYPE_CHECKING:
     from gan_aug.data.batches import Batch
-    from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class Learning(Mixing):
@@ -38,30 +35,28 @@ class Learning(Mixing):
         """How many of them a batch has."""
         return 0 if self.learner is None else self.learner.batch_size
 
-    def refused(self, where: str, reason: str) -> GanAugError:
+    def refused(self, typed: Typed, reason: str) -> GanAugError:
         """Return the line, which names the learner by its key: its settings are many."""
-        return GanAugError(f"{where}.learner: {reason}")
+        return GanAugError(f"{typed.key}.learner: {reason}")
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that there are unlabelled images, and no added ones."""
-        if where == "arms.real":
+        if typed.name == "real":
             raise self.refused(
-                where, "the others are compared with this arm, which learns from labels; set null"
+                typed, "the others are compared with this arm, which learns from labels; set null"
             )
-        if settings.study.unlabelled is None:
+        if typed.settings.study.unlabelled is None:
             raise self.refused(
-                where, "there are no images to learn from; set study.unlabelled=NUMBER"
+                typed, "there are no images to learn from; set study.unlabelled=NUMBER"
             )
-        if arm.added.source != "none":
+        if typed.arm.added.source != "none":
             raise self.refused(
-                where, f"{self.alone}, and adds no images; set {where}.added.source=none"
+                typed, f"{self.alone}, and adds no images; set {typed.key}.added.source=none"
             )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that the draw leaves as many images over."""
-        unlabelled_of(settings, splits)
+        unlabelled_of(settled.settings, settled.splits)
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:
         """Return a group of labelled and one of unlabelled images."""

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts
-from gan_aug.data.splits import Splits
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Settled, Typed
 from gan_aug.settings.values import Above0
 
 if TYPE_CHECKING:
     from gan_aug.data.batches import Batch
-    from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class MixUp(Mixing):
@@ -29,24 +26,23 @@ class MixUp(Mixing):
         default=None, description="alpha of mixup of added and real images; null: none"
     )
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that there is something to mix in."""
-        if arm.added.source == "none":
+        if typed.arm.added.source == "none":
             raise self.refused(
-                where,
+                typed,
                 "this arm adds no images to mix in; choose added.source=duplicate to mix real "
                 "ones, or gan",
             )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that there are added images."""
-        if not any(arm.added.count.values()):
+        if not any(settled.arm.added.count.values()):
             reason = (
-                f"needs added images, there are none; raise {where}.added.count, or study.count"
+                f"needs added images, there are none; raise {settled.key}.added.count, or "
+                "study.count"
             )
-            raise self.refused(where, reason)
+            raise self.refused(settled, reason)
 
     def shown(self, batch_size: int) -> int:
         """Two images become one."""

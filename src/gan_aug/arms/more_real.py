@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.arms.base import AddedFrom, Draw, Settled
 from gan_aug.data.image_table import ClassImages
-from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.design import ARM
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import SettledArm
-    from gan_aug.settings.study import SettledStudy
 
 
 class MoreReal(AddedFrom):
@@ -20,15 +18,13 @@ class MoreReal(AddedFrom):
 
     name = "real"
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that the draw leaves as many images over."""
-        hint = " in study.ruler" if where.startswith(f"arms.{ARM.format('')}") else ""
-        for name, left in splits.unused.counts().items():
-            if (count := arm.added.count[name]) > left:
+        hint = " in study.ruler" if settled.name.startswith(ARM.format("")) else ""
+        for name, left in settled.splits.unused.counts().items():
+            if (count := settled.arm.added.count[name]) > left:
                 raise GanAugError(
-                    f"{where}.added.count.{name}={count}: the draw leaves only {left} "
+                    f"{settled.key}.added.count.{name}={count}: the draw leaves only {left} "
                     f"{name} training images over; ask for fewer{hint}"
                 )
 

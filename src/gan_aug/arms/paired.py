@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts, source_of
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Settled, Typed, source_of
 from gan_aug.arms.gan import GANImages
-from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.class_facts import gan_facts
-
-if TYPE_CHECKING:
-    from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class Paired(Mixing):
@@ -25,43 +18,45 @@ class Paired(Mixing):
         default=False, description="each image stands beside a translation or a copy of it"
     )
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that added images are made of real ones, and none of them is filtered out."""
+        arm, settings = typed.arm, typed.settings
         if arm.balanced:
-            raise self.excludes(where, "balanced")
+            raise self.excludes(typed, "balanced")
         if arm.added.source == "gan" and GANImages.of(arm).filter.on:
             raise GanAugError(
-                f"{where}.added.filter: would leave some image of added.paired alone; set both of "
-                "its limits to 0"
+                f"{typed.key}.added.filter: would leave some image of added.paired alone; set both "
+                "of its limits to 0"
             )
         translates = arm.added.source == "gan" and gan_facts(settings.model).translates
         if not (translates or arm.added.source == "duplicate"):
             raise self.refused(
-                where,
+                typed,
                 "an image is paired with its translation or copy; choose a model that translates "
                 "(cyclegan, stargan, pix2pix), or added.source=duplicate",
             )
         if (size := settings.data.batch_size) % 2:
-            raise GanAugError(f"data.batch_size={size}: {where} has pairs; choose an even number")
+            raise GanAugError(
+                f"data.batch_size={size}: {typed.key} has pairs; choose an even number"
+            )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that every real image has a partner."""
+        arm, settings, splits = settled.arm, settled.settings, settled.splits
         own, alone, source = splits.train.counts(), set(splits.classes), source_of(arm)
         for name in splits.classes:
-            made_of = source.translated(name, settings)
+            made_of, count = source.translated(name, settings), arm.added.count[name]
             alone -= set(made_of)
             needed = sum(own[original] for original in made_of)
-            if arm.added.count[name] < needed:
+            if count < needed:
                 raise GanAugError(
-                    f"{where}.added.count.{name}={arm.added.count[name]}: with added.paired each "
+                    f"{settled.key}.added.count.{name}={count}: with added.paired each "
                     f"of the {needed} {' and '.join(made_of)} images has one; set it to {needed} "
                     "or more"
                 )
         if alone:
             raise self.refused(
-                where,
+                settled,
                 f"model={settings.model.name} translates no {' and no '.join(sorted(alone))}; "
                 "choose a model.pair, or a model, of all classes",
             )

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts
-from gan_aug.data.splits import Splits
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Settled, Typed
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.values import Share
-
-if TYPE_CHECKING:
-    from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
 
 
 class Pretrain(Mixing):
@@ -29,32 +22,32 @@ class Pretrain(Mixing):
         """Return how many of all steps are on added images."""
         return round(self.pretrain * steps)
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that both phases have steps, and the second one validations."""
-        steps, every = settings.study.steps, settings.study.validate_every
+        study = typed.settings.study
+        steps, every = study.steps, study.validate_every
         first = self.first_steps(steps.max)
         if not 0 < first < steps.max:
             raise self.refused(
-                where,
+                typed,
                 f"leaves no step of study.steps={steps.max} on one of its sides; choose another, "
                 "or set it to 0",
             )
         if steps.chosen and steps.max // every * every <= first:
             raise self.refused(
-                where,
+                typed,
                 "leaves no validation after it to choose steps from; lower "
                 f"study.validate_every={every}",
             )
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that there are added images of each class."""
-        if arm.added.source == "none" or not all(arm.added.count.values()):
+        added = settled.arm.added
+        if added.source == "none" or not all(added.count.values()):
             raise self.refused(
-                where,
-                f"needs added images of each class, it has {dict(arm.added.count)}; raise "
-                f"{where}.added.count",
+                settled,
+                f"needs added images of each class, it has {dict(added.count)}; raise "
+                f"{settled.key}.added.count",
             )
 
     def parts(self, images: ArmImages, batch_size: int, title: str) -> Parts:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
-from gan_aug.arms.base import ArmImages, Mixing, Parts
+from gan_aug.arms.base import ArmImages, Mixing, Parts, Typed
 from gan_aug.settings.values import Share
-
-if TYPE_CHECKING:
-    from gan_aug.settings.arms import ArmSettings
-    from gan_aug.settings.study import StudySettings
 
 
 class Ratio(Mixing):
@@ -26,14 +20,14 @@ class Ratio(Mixing):
         """The ratio."""
         return self.ratio
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that a batch has images of both kinds."""
-        size = settings.data.batch_size
+        size = typed.settings.data.batch_size
         added = round((self.ratio or 0) * size)
-        if arm.added.source != "none" and not 0 < added < size:
+        if typed.arm.added.source != "none" and not 0 < added < size:
             left = "no added image" if added == 0 else "no real image"
             raise self.refused(
-                where,
+                typed,
                 f"leaves {left} in a batch of {size} (data.batch_size); choose a ratio from "
                 f"{1 / size:.3g} to {1 - 1 / size:.3g}, or null",
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_aug.arms.base import AddedFrom, Draw
+from gan_aug.arms.base import AddedFrom, Draw, Settled, Typed
 from gan_aug.arms.gan import GANImages
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ClassImages, Images, ImageTable
@@ -21,7 +21,7 @@ from gan_aug.settings.models import GeneratorSettings
 
 if TYPE_CHECKING:
     from gan_aug.settings.arms import ArmSettings, SettledArm
-    from gan_aug.settings.study import SettledStudy, StudySettings
+    from gan_aug.settings.study import SettledStudy
 
 NAME = "unlabelled"
 """The class of all images of a GAN that is fitted without labels."""
@@ -47,9 +47,10 @@ class Unlabelled(AddedFrom):
         """Always."""
         return True
 
-    def check(self, where: str, arm: ArmSettings, settings: StudySettings) -> None:
+    def check(self, typed: Typed) -> None:
         """Check that there are such images, and a GAN that needs no classes."""
-        added, model, where = arm.added, settings.model, f"{where}.added.unlabelled=true"
+        arm, settings, where = typed.arm, typed.settings, f"{typed.key}.added.unlabelled=true"
+        added, model = arm.added, settings.model
         if settings.study.unlabelled is None:
             raise GanAugError(f"{where}: there are none; set study.unlabelled=NUMBER")
         if added.source not in ("gan", "real"):
@@ -71,11 +72,9 @@ class Unlabelled(AddedFrom):
         if wrong := [key for key, there in others.items() if there]:
             raise GanAugError(f"{where}: {wrong[0]} has no place beside it; leave it out")
 
-    def check_settled(
-        self, where: str, arm: SettledArm, settings: SettledStudy, splits: Splits
-    ) -> None:
+    def check_settled(self, settled: Settled) -> None:
         """Check that the draw leaves as many images over."""
-        unlabelled_of(settings, splits)
+        unlabelled_of(settled.settings, settled.splits)
 
     def take(self, arm: SettledArm, draw: Draw, name: str, count: int) -> ClassImages:
         """Return the first images that are predicted to be of the class."""
