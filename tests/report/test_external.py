@@ -67,7 +67,7 @@ def test_a_multirun_says_at_its_end_what_its_jobs_said_in_their_output(
 ) -> None:
     report(tmp_path, seen="unknown")
     (tmp_path / "report.html").unlink()
-    monkeypatch.setattr(ending, "_study_dir", tmp_path)
+    monkeypatch.setattr(ending, "_running", ending._Study(tmp_path, only_planned=False))
     ending.finish()
     said = capsys.readouterr()
     assert "warning: what the generator of the images of gan saw is not known" in said.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,23 @@ from gan_aug.runtime.terminal import printable, wide_console
 
 _Column = tuple[str, str]
 """What was measured, empty where the name says it, and the number's name."""
-_running: tuple[Path, dict[Path, int]] | None = None
-"""Folder of the multirun that runs now, and when runs in it were recorded before it began.
 
-A process may run several, one after another.
-"""
-_left_to_others = False
-_refused: set[Path] = set()
+
+@dataclass
+class _Multirun:
+    """A multirun: its folder, and when each run in it was recorded before it began.
+
+    `refused` are jobs that failed. Without a `table` the jobs go on when this process ends.
+    """
+
+    folder: Path
+    earlier: dict[Path, int]
+    refused: set[Path] = field(default_factory=set)
+    table: bool = True
+
+
+_running: _Multirun | None = None
+"""The one that runs now; a process may run several, one after another."""
 
 
 class RememberSweep(Callback):
@@ -36,22 +47,21 @@ class RememberSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the sweep's folder, and its runs; a file server's clock may be another."""
-        global _running, _left_to_others
+        global _running
         folder = Path(config.hydra.sweep.dir)
-        _running = folder, {run: _recorded(run) for run in find_runs(folder).runs}
-        _left_to_others = False
-        _refused.clear()
+        _running = _Multirun(folder, {run: _recorded(run) for run in find_runs(folder).runs})
 
 
 def note_refused(folders: Iterable[Path]) -> None:
     """Note jobs that failed: one that had finished before was refused, for other settings say."""
-    _refused.update(folders)
+    if _running is not None:
+        _running.refused.update(folders)
 
 
 def leave_table_to_others() -> None:
     """Print no table at the end: the jobs go on without this process."""
-    global _left_to_others
-    _left_to_others = True
+    if _running is not None:
+        _running.table = False
 
 
 def print_table() -> Path | None:
@@ -60,9 +70,9 @@ def print_table() -> Path | None:
     ended, _running = _running, None
     if ended is None:
         return None
-    if not _left_to_others:
-        _print_table_of(*ended)
-    return ended[0]
+    if ended.table:
+        _print_table_of(ended)
+    return ended.folder
 
 
 def _recorded(run: Path) -> int:
@@ -73,7 +83,8 @@ def _recorded(run: Path) -> int:
         return 0
 
 
-def _print_table_of(sweep: Path, earlier: dict[Path, int]) -> None:
+def _print_table_of(multirun: _Multirun) -> None:
+    sweep, earlier = multirun.folder, multirun.earlier
     rows: list[tuple[RunRecord, str, dict[_Column, float]]] = []
     for folder in find_runs(sweep).runs:
         try:
@@ -85,7 +96,7 @@ def _print_table_of(sweep: Path, earlier: dict[Path, int]) -> None:
             before = record.finished and earlier.get(folder) == _recorded(folder)
             status = "skipped, finished before" if before else status_of(folder, record)
             # One that was opened again, and failed, has its record back, written now.
-            if record.finished and folder in _refused and folder in earlier:
+            if record.finished and folder in multirun.refused and folder in earlier:
                 status = "finished before, refused now"
             rows.append((record, status, _headline(folder)))
     if not rows:  # what was typed is refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,21 @@ from gan_aug.runtime.record import Busy, wait_until_free
 from gan_aug.runtime.run_record import read_record
 from gan_aug.runtime.sweep_table import RememberSweep, print_table
 
-_study_dir: Path | None = None
-_only_planned = False
-_with_others: list[Path] = []
-"""Draws that other processes were running when their turn came here."""
+
+@dataclass
+class _Study:
+    """The study that a command belongs to.
+
+    `with_others` are draws that other processes were running when their turn came here.
+    """
+
+    folder: Path
+    only_planned: bool
+    with_others: list[Path] = field(default_factory=list)
+
+
+_running: _Study | None = None
+"""That of the command that runs now; a process may run several, one after another."""
 
 
 class RememberStudy(RememberSweep):
@@ -30,8 +42,8 @@ class RememberStudy(RememberSweep):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the study's folder."""
-        global _study_dir, _only_planned
-        _study_dir, _only_planned = Path(config.study_dir), bool(config.plan)
+        global _running
+        _running = _Study(Path(config.study_dir), bool(config.plan))
         if config.plan:
             with open_dict(config.hydra.run):
                 config.hydra.run.dir = "."  # Hydra makes this folder
@@ -52,7 +64,8 @@ def leave_to_the_other(busy: Busy) -> None:
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         raise busy
     print(f"{busy.folder}: another process is running this draw; going on with the others")
-    _with_others.append(busy.folder)
+    assert _running is not None
+    _running.with_others.append(busy.folder)
 
 
 def finish() -> Path | None:
@@ -66,25 +79,27 @@ def finish() -> Path | None:
     Raises:
         GanAugError: another process stopped before the end of its draw.
     """
-    global _study_dir
-    study_dir, _study_dir = _study_dir, None  # a process may run several studies
-    if _only_planned:
-        return study_dir
+    global _running
+    study, _running = _running, None
+    if study is None:
+        print_table()
+        return None
+    if study.only_planned:
+        return study.folder
     failed = sys.exception()
     stopped = isinstance(failed, KeyboardInterrupt | SystemExit)
-    with_others = [] if stopped else _with_others[:]
-    _with_others.clear()
+    with_others = [] if stopped else study.with_others
     for folder in with_others:
         print(f"{folder}: waiting for the other process", flush=True)
         wait_until_free(folder)
     print_table()
-    if study_dir is not None and not stopped:
-        with report_due(study_dir) as due:
+    if not stopped:
+        with report_due(study.folder) as due:
             if due:
                 from gan_aug.report.build import write_report
 
                 try:
-                    report = write_report(study_dir)
+                    report = write_report(study.folder)
                     for said in report.of_external:  # jobs' own warnings are in their output
                         warn(said)
                     print(f"report      {report.page}")
@@ -92,10 +107,10 @@ def finish() -> Path | None:
                     if failed is None:
                         raise
                     warn(f"no report: {error}")  # the command ends with what failed first
-            elif (page := study_dir / "report.html").exists() and failed is None:
+            elif (page := study.folder / "report.html").exists() and failed is None:
                 print(f"report      {page}")
     for folder in with_others:
         record = read_record(folder)
         if record is None or not record.finished:
             raise GanAugError(f"{folder}: the other process did not finish it; repeat the command")
-    return study_dir
+    return study.folder
