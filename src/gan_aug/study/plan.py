@@ -41,7 +41,7 @@ from gan_aug.study.fits import DrawFits
 from gan_aug.study.gans import fit_of
 from gan_aug.study.images import DrawImages, with_last_weights
 from gan_aug.study.other_draws import check_finished
-from gan_aug.study.planned import ANY, Kind, Planned, PlannedJob, Work
+from gan_aug.study.planned import ANY, Planned, PlannedJob, Work
 from gan_aug.study.quality import DrawQuality
 from gan_aug.study.rules import control_of
 from gan_aug.study.settle import settle_draw
@@ -92,141 +92,129 @@ def plan_jobs(
 
 def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
     """Return what jobs have to do; see `plan_jobs`. Nothing is timed yet."""
-    plan = _Plan(finished)
+    plan, sources, said = Planned(finished), dict[str, Source](), set[str]()
+
+    def read(data: DataSettings) -> Source:
+        key = json.dumps(data.model_dump(mode="json", exclude=_OF_A_DRAW), sort_keys=True)
+        if key not in sources:
+            sources[key] = load(data)
+        return sources[key]
+
     for settings in jobs:
-        plan.add(settings)
-    return plan
-
-
-class _Plan(Planned):
-    """A plan while it is made, job after job."""
-
-    def __init__(self, finished: int) -> None:
-        super().__init__(finished)
-        self._coming = set[Path]()  # what earlier jobs leave for later ones
-        self._sources: dict[str, Source] = {}
-        self._said = set[str]()
-
-    def add(self, settings: StudySettings) -> None:
-        """Look at a job; GanAugError: it cannot run."""
         folder = Path(settings.study_dir).expanduser() / settings.study.folder
         redo = may_be_redone(settings)
         run = Run(settings, may_differ(settings), redo, folder=folder)
         run.look()
         if run.finished:
             check_finished(folder, settings)
-            self.finished += 1
-            return
+            plan.finished += 1
+            continue
         check_arms(settings)
-        self._read(settings.data)  # which shows how far it is
-        with _each_line_once(self._said):
-            settled, splits = settle_draw(settings, self._read, folder, run.before, redo)
+        read(settings.data)  # which shows how far it is
+        with _each_line_once(said):
+            settled, splits = settle_draw(settings, read, folder, run.before, redo)
             images = DrawImages(settled, splits, folder)
             for warning in splits.notes["warnings"]:
                 warn(warning)
             quality = DrawQuality(images)
             check_first(settled)
-        job = PlannedJob(settled)
-        self.jobs.append(job)
         design, condition = settled.study, tuple(settled.study.condition.values())
         arms = [name for name in settled.arms if name in settings.arms]  # none of the ruler
         pairs = to_compare(arms, design.question, design.comparisons, control_of(settled))
-        self.compared |= {(condition, pair) for pair in pairs}
-        self._add_gans(job, splits)
-        self._add_fits(job, splits, images)
-        self._count_images(settled, splits)
+        plan.compared |= {(condition, pair) for pair in pairs}
+        job = PlannedJob(settled)
+        plan.jobs.append(job)
+        _add_gans(plan, job, splits)
+        _add_fits(plan, job, images)
+        _count_images(plan, settled, splits)
         if quality.held_out is not None:
             n, there = settled.quality.count, quality.held_out.reference.counts()
             unseen = {name: (min(n, there[name]), there[name]) for name in quality.classes}
-            self.count("unseen, to measure with", unseen)
-            self._add_reference(job, splits)
+            plan.count("unseen, to measure with", unseen)
+            _add_reference(plan, job, splits)
+    return plan
 
-    def _read(self, data: DataSettings) -> Source:
-        key = json.dumps(data.model_dump(mode="json", exclude=_OF_A_DRAW), sort_keys=True)
-        if key not in self._sources:
-            self._sources[key] = load(data)
-        return self._sources[key]
 
-    def _add_gans(self, job: PlannedJob, splits: Splits) -> None:
-        settings, each = job.settings, job.settings.study.gan_fits or 1
-        numbers = [(name, r * each + k) for name, r in own_gans(settings.arms) for k in range(each)]
-        fits = [fit_of(settings, splits, *one) for one in numbers]
-        if any(map(needs_gan, settings.arms.values())):
-            bare = of_one_class(splits, unlabelled_of(settings, splits))
-            fits.append(fit_of(with_last_weights(settings), bare, NAME))
-        for fit in {one.folder: one for one in fits}.values():  # one may make several classes
-            if fit.folder in self._coming or fit.is_there():
-                job.gans_there += 1
-                continue
-            self._coming.add(fit.folder)
-            model, config, counts = settings.model, fit.config, fit.splits.train.counts()
-            kind = Kind(model.called, None)
-            if isinstance(model, GanSettings):
-                kind = Kind(f"GAN {model.name}", partial(time_gan, config, fit.splits))
-            n_images = sum(counts[name] for name in fit.made)
-            batches = (config.trainer.max_epochs or 0) * per_epoch(n_images, config.data.batch_size)
-            what = [model, config.trainer.precision, config.data.image_size, config.data.channels]
-            job.gans.append(Work(self._kind(kind, what), batches))
+def _add_gans(plan: Planned, job: PlannedJob, splits: Splits) -> None:
+    settings, each = job.settings, job.settings.study.gan_fits or 1
+    numbers = [(name, r * each + k) for name, r in own_gans(settings.arms) for k in range(each)]
+    fits = [fit_of(settings, splits, *one) for one in numbers]
+    if any(map(needs_gan, settings.arms.values())):
+        bare = of_one_class(splits, unlabelled_of(settings, splits))
+        fits.append(fit_of(with_last_weights(settings), bare, NAME))
+    for fit in {one.folder: one for one in fits}.values():  # one may make several classes
+        if fit.folder in plan.coming or fit.is_there():
+            job.gans_there += 1
+            continue
+        plan.coming.add(fit.folder)
+        model, config, counts = settings.model, fit.config, fit.splits.train.counts()
+        title, time = model.called, None
+        if isinstance(model, GanSettings):
+            title, time = f"GAN {model.name}", partial(time_gan, config, fit.splits)
+        n_images = sum(counts[name] for name in fit.made)
+        batches = (config.trainer.max_epochs or 0) * per_epoch(n_images, config.data.batch_size)
+        what = [model, config.trainer.precision, config.data.image_size, config.data.channels]
+        job.gans.append(Work(plan.kind(title, time, what), batches))
 
-    def _add_fits(self, job: PlannedJob, splits: Splits, images: DrawImages) -> None:
-        settings, study = job.settings, job.settings.study
-        fits = DrawFits(settings, splits, images.folder)
-        kept = sum(map(len, fits.tables.values())) * (2 if study.steps.chosen else 1)
-        predicted = kept + study.steps.max // study.validate_every * len(splits.validation)
-        data, to_do = settings.data, list[str]()
-        for name, arm in settings.arms.items():
-            # Which images a GAN makes, or a classifier picks, nobody knows before.
-            known = arm.added.source != "gan" and not source_of(arm).predicts(arm)
-            of_arm = images.of_arm(arm) if known else None
-            for repeat in range(study.repeats):
-                shared = fits.shared(name, repeat, of_arm) if of_arm is not None else None
-                there = shared is not None and (shared in self._coming or shared.exists())
-                if there or fits.own(name, repeat).exists():
-                    job.fits_there += 1
-                else:
-                    to_do.append(name)
-                if shared is not None:
-                    self._coming.add(shared)
-        if any(source_of(arm).predicts(arm) for arm in settings.arms.values()):
-            to_do.append("real")  # to judge added images
-        for name in to_do:
-            mixing = mixing_of(arm := settings.arms[name])
-            added_augment = arm.augment if arm.added.source == "none" else arm.added.augment
-            what = [settings.classifier, settings.trainer, data.batch_size, data.image_size]
-            what += [data.channels, arm.augment, added_augment]
-            what += [type(mixing).__name__, mixing.of_arm and mixing]
-            kind = Kind(f"classifier, arms like {name}", partial(time_arm, settings, name, splits))
-            job.fits.append(Work(self._kind(kind, what), study.steps.max, predicted))
-        made = own_gans(settings.arms)
-        shown = 4 * GRID_SIDE**2 * len(made)  # real and made, as files and in TensorBoard
-        pixels = (sum(made.values()) + shown) * data.channels * data.image_size**2
-        job.size = len(settings.arms) * study.repeats * (_PER_FIT + kept * _PER_PREDICTION)
-        job.size += int(pixels * _PNG)
 
-    def _add_reference(self, job: PlannedJob, splits: Splits) -> None:
-        quality, table = job.settings.quality, reference_classifier_images(splits)
-        path = reference_path(quality, table, splits.fingerprint)
-        if path not in self._coming and not path.exists():
-            self._coming.add(path)
-            kind = Kind("reference classifier", partial(time_reference, quality, table))
-            job.others.append(Work(self._kind(kind, [str(path)]), quality.reference_steps))
+def _add_fits(plan: Planned, job: PlannedJob, images: DrawImages) -> None:
+    settings, study, splits = job.settings, job.settings.study, images.splits
+    fits = DrawFits(settings, splits, images.folder)
+    kept = sum(map(len, fits.tables.values())) * (2 if study.steps.chosen else 1)
+    predicted = kept + study.steps.max // study.validate_every * len(splits.validation)
+    data, to_do = settings.data, list[str]()
+    for name, arm in settings.arms.items():
+        # Which images a GAN makes, or a classifier picks, nobody knows before.
+        known = arm.added.source != "gan" and not source_of(arm).predicts(arm)
+        of_arm = images.of_arm(arm) if known else None
+        for repeat in range(study.repeats):
+            shared = fits.shared(name, repeat, of_arm) if of_arm is not None else None
+            there = shared is not None and (shared in plan.coming or shared.exists())
+            if there or fits.own(name, repeat).exists():
+                job.fits_there += 1
+            else:
+                to_do.append(name)
+            if shared is not None:
+                plan.coming.add(shared)
+    if any(source_of(arm).predicts(arm) for arm in settings.arms.values()):
+        to_do.append("real")  # to judge added images
+    for name in to_do:
+        mixing = mixing_of(arm := settings.arms[name])
+        added_augment = arm.augment if arm.added.source == "none" else arm.added.augment
+        what = [settings.classifier, settings.trainer, data.batch_size, data.image_size]
+        what += [data.channels, arm.augment, added_augment]
+        what += [type(mixing).__name__, mixing.of_arm and mixing]
+        time = partial(time_arm, settings, name, splits)
+        kind = plan.kind(f"classifier, arms like {name}", time, what)
+        job.fits.append(Work(kind, study.steps.max, predicted))
+    made = own_gans(settings.arms)
+    shown = 4 * GRID_SIDE**2 * len(made)  # real and made, as files and in TensorBoard
+    pixels = (sum(made.values()) + shown) * data.channels * data.image_size**2
+    job.size = len(settings.arms) * study.repeats * (_PER_FIT + kept * _PER_PREDICTION)
+    job.size += int(pixels * _PNG)
 
-    def _kind(self, kind: Kind, what: list[Any]) -> Kind:
-        """Return the kind of a fit; those of the same kind differ in nothing of `what`."""
-        key = json.dumps(what, default=lambda one: one.model_dump(mode="json"), sort_keys=True)
-        return self.kinds.setdefault(key, kind)
 
-    def _count_images(self, settings: SettledStudy, splits: Splits) -> None:
-        train, unused = splits.train.counts(), splits.unused.counts()
-        self.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
-        every = [arm.added for arm in settings.arms.values()]
-        added = [one for one in every if one.source == "real" and not one.unlabelled]
-        more = {n: max((one.count[n] for one in added), default=0) for n in unused}
-        self.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
-        if unlabelled := settings.study.unlabelled:
-            self.count("unlabelled", {ANY: (unlabelled, sum(unused.values()))})
-        for name in settings.study.splits:
-            self.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
+def _add_reference(plan: Planned, job: PlannedJob, splits: Splits) -> None:
+    quality, table = job.settings.quality, reference_classifier_images(splits)
+    path = reference_path(quality, table, splits.fingerprint)
+    if path not in plan.coming and not path.exists():
+        plan.coming.add(path)
+        time = partial(time_reference, quality, table)
+        kind = plan.kind("reference classifier", time, [str(path)])
+        job.others.append(Work(kind, quality.reference_steps))
+
+
+def _count_images(plan: Planned, settings: SettledStudy, splits: Splits) -> None:
+    train, unused = splits.train.counts(), splits.unused.counts()
+    plan.count("training", {n: (k, k + unused[n]) for n, k in train.items()})
+    every = [arm.added for arm in settings.arms.values()]
+    added = [one for one in every if one.source == "real" and not one.unlabelled]
+    more = {n: max((one.count[n] for one in added), default=0) for n in unused}
+    plan.count("further, for arms", {n: (k, unused[n]) for n, k in more.items()})
+    if unlabelled := settings.study.unlabelled:
+        plan.count("unlabelled", {ANY: (unlabelled, sum(unused.values()))})
+    for name in settings.study.splits:
+        plan.count(name, {n: (k, k) for n, k in splits.table(name).counts().items()})
 
 
 @contextmanager

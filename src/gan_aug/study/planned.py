@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,6 +91,7 @@ class Planned:
 
     Attributes:
         finished: how many others are done.
+        coming: what jobs leave for later ones.
         kinds: of their fits, by what makes them differ.
         images: what they need and what is there, by class; of several jobs the most and the fewest,
             and the least that one needs.
@@ -97,6 +100,7 @@ class Planned:
 
     finished: int
     jobs: list[PlannedJob] = field(default_factory=list)
+    coming: set[Path] = field(default_factory=set)
     kinds: dict[str, Kind] = field(default_factory=dict)
     images: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
     compared: set[Compared] = field(default_factory=set)
@@ -107,6 +111,11 @@ class Planned:
         for name, (needed, there) in of_class.items():
             most, fewest, least = row.get(name, (needed, there, needed))
             row[name] = max(most, needed), min(fewest, there), min(least, needed)
+
+    def kind(self, title: str, time: Callable[[float], Cost] | None, what: list[Any]) -> Kind:
+        """Return the kind of a fit; those of the same kind differ in nothing of `what`."""
+        key = json.dumps(what, default=lambda one: one.model_dump(mode="json"), sort_keys=True)
+        return self.kinds.setdefault(key, Kind(title, time))
 
     def fits_of(self, kind: Kind) -> list[Work]:
         """Return the fits of a kind."""
