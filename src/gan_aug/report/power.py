@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from scipy import stats
@@ -16,8 +15,7 @@ from gan_aug.report.read import read_study
 from gan_aug.report.statistics import CONFIDENCE, Comparison, draws_needed, visible_difference
 from gan_aug.report.study import Condition
 from gan_aug.runtime.errors import GanAugError
-from gan_aug.runtime.find import find_runs
-from gan_aug.runtime.run_record import read_record
+from gan_aug.runtime.find import find_runs, has_results
 from gan_aug.settings.design import Endpoint, Question
 
 FIRST = 5
@@ -69,7 +67,7 @@ def _known(
     folder: Path, endpoint: Endpoint, question: Question, planned: Collection[Compared]
 ) -> tuple[list[Pair], int]:
     """Return the asked arms under each condition with two draws or more; and all comparisons."""
-    if not any(_is_finished(run) for run in find_runs(folder).runs):
+    if not any(map(has_results, find_runs(folder).runs)):
         return [], len(set(planned))
     study = read_study(folder)
     every = family(study, [endpoint.where], OverPatients(study))
@@ -84,13 +82,6 @@ def _levels(comparisons: int) -> dict[str, float]:
     # Conditions may have fits in common, which the report counts once.
     corrected = f"corrected for up to {comparisons} comparisons: "
     return {"": LEVEL} | ({corrected: LEVEL / comparisons} if comparisons > 1 else {})
-
-
-def _is_finished(run: Path) -> bool:
-    with suppress(GanAugError):  # a report names what is damaged
-        record = read_record(run)
-        return record is not None and record.finished
-    return False
 
 
 def _of_pair(pair: Comparison, effect: float, comparisons: int) -> str:

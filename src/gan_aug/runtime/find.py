@@ -74,7 +74,7 @@ def find_runs(root: Path) -> Found:
 @contextmanager
 def report_due(study_dir: Path) -> Iterator[bool]:
     """Tell whether a study has results that its report lacks; none other writes it meanwhile."""
-    finished = [run for run in find_runs(study_dir).runs if _has_results(run)]
+    finished = [run for run in find_runs(study_dir).runs if has_results(run)]
     if not finished:
         yield False
         return
@@ -88,7 +88,8 @@ def report_due(study_dir: Path) -> Iterator[bool]:
         yield not report.exists() or not latest <= report.stat().st_mtime <= time.time()
 
 
-def _has_results(run: Path) -> bool:
+def has_results(run: Path) -> bool:
+    """Tell whether a run is finished and has measured something; a damaged one has not."""
     with suppress(GanAugError):  # a report names what is damaged
         record = read_record(run)
         return record is not None and record.finished and (run / RESULT).exists()
