@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from support import (
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import ImageFolder
 
+import gan_aug
 from gan_aug import demo
 from gan_aug.__main__ import COMMANDS
 from gan_aug.runtime.arguments import for_hydra, with_list
@@ -614,17 +614,15 @@ def test_demo(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The commands that it starts, for fewer epochs."""
+    """The commands that it runs, for fewer epochs."""
+    less = ("trainer.max_epochs=2", "quality.reference_steps=20")
 
-    def run(command: list[str], stdout: Any, check: bool) -> Any:
-        name = command[2].removeprefix("gan_aug.")
-        less = ("trainer.max_epochs=2", "quality.reference_steps=20")
-        done = run_command(cache_home, name, *command[3:], *less, cwd=tmp_path, check=True)
-        stdout.write(done.stdout)
-        return done
+    def train(command: str, arguments: list[str]) -> gan_aug.Result:
+        return gan_aug.run(command, [*arguments, *less])
 
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(demo, "run", train)
     demo.main()
     printed = capsys.readouterr().out
     assert "data=phantom" in printed.splitlines()[0]
@@ -634,3 +632,18 @@ def test_demo(
     named = re.findall(r"(?:samples|synthetic|checkpoint|logdir) +(\S+)", summary)
     assert len(named) == 4
     assert all((tmp_path / path).exists() for path in named)
+    for output in (Path(named[-1]) / name / "output.txt" for name in ("dcgan", "cnn_real")):
+        assert "data=phantom" in output.read_text(), "what a command prints"
+
+
+def test_a_demo_that_cannot_go_on_says_why_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise gan_aug.GanAugError("data.cache_dir: cannot be written")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "run", refuse)
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+    assert ended.value.code == "error: data.cache_dir: cannot be written"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from datetime import datetime
 from pathlib import Path
+
+from gan_aug.api import run
+from gan_aug.runtime.errors import GanAugError, error_line, one_line
 
 SYNTHETIC_COUNT = 100
 GAN = ("trainer.max_epochs=125", "model.width=16")  # a small one, trained briefly
@@ -38,16 +41,18 @@ def main() -> None:
 
 
 def _train(folder: Path, *overrides: str) -> None:
-    """Run one training command; its progress is shown, what it prints goes to a file."""
+    """Run one training; its progress is shown, what it prints goes to a file."""
     arguments = [*overrides, "data=phantom", f"hydra.run.dir={folder}"]
     print(f"\n$ python -m gan_aug.train {' '.join(arguments)}", flush=True)
     folder.mkdir(parents=True)
     started = time.monotonic()
-    with (folder / "output.txt").open("w") as output:
-        command = [sys.executable, "-m", "gan_aug.train", *arguments]
-        code = subprocess.run(command, stdout=output, check=False).returncode
-    if code:
-        sys.exit(code)  # the command has said why on stderr
+    with (folder / "output.txt").open("w") as output, redirect_stdout(output):
+        try:
+            run("train", arguments)
+        except GanAugError as error:
+            sys.exit(error_line(one_line(error), error.paragraph))
+        except KeyboardInterrupt:
+            sys.exit("error: stopped by hand")
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 
