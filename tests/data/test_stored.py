@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from support import ORIGIN, settings_of
 
-from gan_aug.data.stored import check_stored_data
+from gan_aug.data.stored import check_stored_data, classes_in
 from gan_aug.evaluation.subject import with_data
 from gan_aug.runtime.errors import GanAugError
 
@@ -105,3 +107,17 @@ def test_a_group_of_conf_may_say_the_pattern(tmp_path: Path) -> None:
     cfg = settings_of("evaluate", *overrides)
     data = with_data(cfg, {"synthetic.dir", "data", "data.root"}).data
     assert (data.root, data.source.patient_regex) == ("here", stored["patient_regex"])
+
+
+@pytest.mark.parametrize("content", ["import a_package_that_is_missing\n", "def f(:\n"])
+def test_a_file_among_ours_that_cannot_be_imported_is_named(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that somebody is writing stops each command that reads a checkpoint."""
+    (tmp_path / "half_written.py").write_text(content)
+    package = ModuleType("some_networks")
+    package.__path__ = [str(tmp_path)]
+    monkeypatch.setitem(sys.modules, "some_networks", package)
+    said = r"^some_networks\.half_written: cannot be imported \(.*\); mend that file, or take it"
+    with pytest.raises(GanAugError, match=said):
+        classes_in(package)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import gan_aug.data.sources
-from gan_aug.runtime.errors import GanAugError
+from gan_aug.runtime.errors import GanAugError, said
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.wording import line_of
@@ -40,9 +40,13 @@ def data_settings(data: Mapping[str, Any], root: str | None, download: bool = Fa
 
 
 def classes_in(*packages: ModuleType) -> dict[str, type[Any]]:
-    """Return the classes that the files of some packages define, by their dotted names."""
+    """Return the classes that the files of some packages define, by their dotted names.
+
+    Raises:
+        GanAugError: one of them, which somebody is writing perhaps, cannot be imported.
+    """
     modules = [
-        importlib.import_module(f"{package.__name__}.{info.name}")
+        _imported(f"{package.__name__}.{info.name}")
         for package in packages
         for info in pkgutil.iter_modules(package.__path__)
     ]
@@ -52,6 +56,16 @@ def classes_in(*packages: ModuleType) -> dict[str, type[Any]]:
         for kind in vars(module).values()
         if inspect.isclass(kind) and kind.__module__ == module.__name__
     }
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {said(error, 200)}"
+        raise GanAugError(
+            f"{name}: cannot be imported ({reason}); mend that file, or take it away"
+        ) from error
 
 
 @functools.cache
