@@ -168,6 +168,7 @@ def test_inspect_names_what_the_data_set_has_too(
     shutil.copy(home / "images" / "benign" / "7.png", made / "benign" / "=7.png")
     shutil.copy(made / "malignant" / "1.png", made / "malignant" / "again.png")
     (made / "malignant" / "notes.txt").write_text("x")
+    write_image(made / "loose.png", 1)
     typed = ("external.dir=made", *of_data(home), "hydra.run.dir=out")
     done = run_command(cache_home, "inspect", *typed, cwd=tmp_path, check=True)
     facts = read_json(tmp_path / "out" / "inspect.json")
@@ -175,6 +176,7 @@ def test_inspect_names_what_the_data_set_has_too(
     assert facts["alike"] == {"benign": 0, "malignant": 1}
     assert facts["sizes"] == {"50 x 40": 26}
     assert "not read malignant/notes.txt" in done.stdout
+    assert "not read loose.png: an image outside the class folders" in done.stdout
     with (tmp_path / "out" / "copies.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["path"], row["real"]) == ("benign/=7.png", "benign/7.png")

@@ -311,6 +311,17 @@ def test_maps_of_a_blob_detector_point_at_the_blob() -> None:
     assert abs(red[28, 2]) < 1e-6
 
 
+@pytest.mark.parametrize(("side", "cells"), [(8, 8), (28, 28), (50, 25), (64, 16)])
+def test_no_pixel_is_left_out_of_a_map(side: int, cells: int) -> None:
+    """Of a linear network the gradients are exact: what lacks was not summed."""
+    torch.manual_seed(0)
+    network = explainable(Chain(nn.Flatten(), nn.Linear(side**2, 1)))
+    images, baseline = random_images(3, side), torch.zeros(1, 1, side, side)
+    maps = integrated_gradients(network, images, baseline)
+    assert maps.shape == (3, cells, cells)
+    assert completeness_error(network, images, baseline, maps) < 1e-4
+
+
 def test_a_classifiers_maps_change_sign_with_the_class() -> None:
     torch.manual_seed(0)
     network = SmallCNN(32, 1, 2, 4, 8)

@@ -29,7 +29,7 @@ from gan_aug.metrics.judged import judged
 from gan_aug.metrics.kid import kid
 from gan_aug.metrics.membership import membership
 from gan_aug.metrics.memorisation import closer, closest_pairs, memorisation
-from gan_aug.metrics.ms_ssim import KERNEL, WEIGHTS, mean_similarity, ms_ssim, scales
+from gan_aug.metrics.ms_ssim import KERNEL, WEIGHTS, ms_ssim, scales
 from gan_aug.metrics.precision_recall import precision_recall
 from gan_aug.metrics.sample import Context, Predict, Sample
 from gan_aug.metrics.sliced_wasserstein import (
@@ -40,6 +40,7 @@ from gan_aug.metrics.sliced_wasserstein import (
     pyramid,
     sliced_wasserstein,
 )
+from gan_aug.runtime.errors import GanAugError
 
 SIDE, FEATURES = 32, 12
 CLOSE = 1e-4
@@ -293,7 +294,8 @@ def of_pair(a: Images, b: Images) -> float:
 
 def test_ms_ssim_of_two_images_is_that_of_torchmetrics() -> None:
     two = images(2, 0)
-    assert mean_similarity(two, 7, seed=3) == pytest.approx(of_pair(*two), abs=CLOSE)
+    found = ms_ssim(REAL, sample(two), context(), pairs=7)["ms_ssim"]
+    assert found == pytest.approx(of_pair(*two), abs=CLOSE)
 
 
 def test_ms_ssim_is_the_mean_over_pairs_of_different_images() -> None:
@@ -304,7 +306,6 @@ def test_ms_ssim_is_the_mean_over_pairs_of_different_images() -> None:
     second = (first + random.integers(1, 6, 20)) % 6
     assert (first != second).all()
     single = [of_pair(content[i], content[j]) for i, j in zip(first, second, strict=True)]
-    assert mean_similarity(content, 20, seed=5) == pytest.approx(np.mean(single), abs=CLOSE)
     found = ms_ssim(REAL, sample(content), context(seed=5), pairs=20)
     assert found["ms_ssim"] == pytest.approx(np.mean(single), abs=CLOSE)
     assert max(single) - min(single) > 0.1
@@ -323,6 +324,15 @@ def test_small_images_have_fewer_scales(side: int, count: int) -> None:
         blank, blank, kernel_size=KERNEL, data_range=255.0, betas=used
     )
     assert same.item() == pytest.approx(1)
+
+
+def test_too_small_images_and_too_few_are_refused() -> None:
+    with pytest.raises(GanAugError, match="ms_ssim takes images of 11 pixels a side or more"):
+        ms_ssim(REAL, sample(FAKE.images[..., :10, :10]), context())
+    few = sample(REAL.images[:5])
+    for metric in (precision_recall, density_coverage):
+        with pytest.raises(GanAugError, match="k=5 nearest neighbours are asked for among 5 im"):
+            metric(few, FAKE, context(), k=5)
 
 
 @pytest.mark.parametrize("label", [0, 1])

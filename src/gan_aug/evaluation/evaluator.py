@@ -195,9 +195,9 @@ class Evaluator:
             names = self._splits.classes.names
             if empty := [names[k] for k in images if not len(images[k])]:
                 raise GanAugError(
-                    f"quality.use: {purpose} trains a classifier and the generator's draw has no "
-                    f"{empty[0]} training images; add data.subset.{empty[0]}=400, or leave "
-                    "gan_train and gan_test out of quality.use"
+                    "quality.use: gan_train and gan_test train a classifier, and the generator's "
+                    f"draw has no {empty[0]} training images; add data.subset.{empty[0]}=400, or "
+                    "leave them out of quality.use"
                 )
             fitted = fit_on_images(self._quality, images, self._quality.fit_steps, purpose)
             self._fits[key] = partial(probabilities, fitted)

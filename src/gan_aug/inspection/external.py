@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich import box
 from rich.table import Table
 
-from gan_aug.data.external_files import decode_set, files_by_class, find_set
+from gan_aug.data.external_files import decode_set, files_by_class, find_set, unread_of
 from gan_aug.data.external_set import LOOKED_AT, load_small
 from gan_aug.data.image_table import concatenate
 from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
@@ -103,7 +103,7 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
         alike={name: int(later[of_class == name].sum()) for name in files},
         sizes=dict(Counter("{} x {}".format(*each["size"]) for each in known)),
         modes=dict(Counter(each["mode"] for each in known)),
-        unread={path: why for path, why in tree.others.items() if "/" in path},
+        unread={path: why for path, why in tree.others.items() if "/" in path} | unread_of(tree),
         copies=copies,
     )
     facts.write(run.folder / FACTS)

@@ -24,8 +24,8 @@ from gan_aug.settings.base import Plain
 LEAST_SIDE = 8
 """Coarser feature maps say little about where."""
 CELLS = 16
-"""Integrated gradients are summed over a grid of so many cells a side: those of single pixels
-alternate in sign with the strides of the convolutions."""
+"""Integrated gradients are summed over about so many cells a side, all of one size: those of
+single pixels alternate in sign with the strides of the convolutions."""
 STEPS = 16
 BATCH = 8
 
@@ -147,7 +147,7 @@ def integrated_gradients(network: nn.Module, images: Tensor, baseline: Tensor) -
     """Return integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365, equation 1).
 
     The path to each image (N, C, H, W) in [-1, 1] begins at the baseline (1, C, H, W). Returned is
-    (N, CELLS, CELLS), summed over channels and over the pixels of a cell. The sum over a map is the
+    (N, h, h), summed over channels and over the pixels of a cell. The sum over a map is the
     output for the image less that for the baseline, up to the error of `STEPS` steps of
     Gauss-Legendre quadrature.
     """
@@ -157,7 +157,8 @@ def integrated_gradients(network: nn.Module, images: Tensor, baseline: Tensor) -
         for batch in torch.split(images, BATCH)
     ]
     pixels = torch.cat(parts).detach().sum(dim=1, keepdim=True)
-    side = images.shape[-1] // CELLS
+    width = images.shape[-1]
+    side = next(n for n in range(max(1, width // CELLS), 0, -1) if width % n == 0)  # none is lost
     return F.avg_pool2d(pixels, side)[:, 0].float() * side**2
 
 

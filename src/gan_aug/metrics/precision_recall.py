@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_aug.metrics.sample import Context, Sample
+from gan_aug.runtime.errors import GanAugError
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
@@ -14,7 +15,16 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 
 
 def radii(features: Tensor, k: int) -> Tensor:
-    """Return each row's distance to its k-th nearest neighbour, itself not counted."""
+    """Return each row's distance to its k-th nearest neighbour, itself not counted.
+
+    Raises:
+        GanAugError: there are not as many.
+    """
+    if k >= len(features):
+        raise GanAugError(
+            f"quality.metrics: k={k} nearest neighbours are asked for among {len(features)} "
+            "images; lower k, or leave more images to measure with"
+        )
     return distances(features, features).kthvalue(k + 1, dim=1).values
 
 
