@@ -34,15 +34,16 @@ def main(settings: GenerateSettings) -> None:
     from gan_aug.data.synthetic import write_set
     from gan_aug.evaluation.subject import training_images
     from gan_aug.models.restore import load_gan
-    from gan_aug.models.synthesis import images_by_class, manifest_head, translates
+    from gan_aug.models.synthesis import images_by_class, manifest_head
 
     take_threads()
-    gan, origin, config = load_gan(checkpoint)
-    train = training_images(settings, origin, typed_settings()) if translates(origin) else None
+    saved = load_gan(checkpoint)
+    origin, seed = saved.origin, settings.seed
+    train = training_images(settings, origin, typed_settings())
     write_set(
         folder,
-        images_by_class(gan, origin, settings.count, settings.seed, train),
-        manifest_head(origin, config, checkpoint, settings.seed),
+        images_by_class(saved.gan, origin, settings.count, seed, train),
+        manifest_head(origin, saved.config, saved.checkpoint_sha256, seed),
     )
     model = printable(origin.model)
     print(f"{folder}: {settings.count} images of each class that {model} makes")

@@ -217,7 +217,7 @@ def test_no_generator_may_have_seen_it(loaded: Loaded, cut: Any, nih: Path, tmp_
         origin = ORIGIN | {"seen_hashes": [str(seen)], "classes": list(splits.classes)}
         write_set(tmp_path / folder, images, origin)
         with pytest.raises(GanAugError, match=part):
-            read_set(tmp_path / folder, None, 32, splits)
+            read_set(tmp_path / folder, splits)
 
 
 def test_another_content_has_another_fingerprint(loaded: Loaded, nih: Path) -> None:

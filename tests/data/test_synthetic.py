@@ -53,12 +53,12 @@ def folder(tmp_path: Path, images: dict[str, np.ndarray], splits: Splits) -> Pat
 
 
 def test_round_trip(images: dict[str, np.ndarray], folder: Path, splits: Splits) -> None:
-    made = read_set(folder, 5, 16, splits).by_class
+    made = read_set(folder, splits, 5).by_class
     np.testing.assert_array_equal(made["pneumonia"].images, images["pneumonia"][:5])
     assert len(made["normal"]) == 0
     assert made["pneumonia"].sources is made["pneumonia"].first(3).sources is None
-    assert len(read_set(folder, None, 16, splits).by_class["pneumonia"]) == 9
-    assert len(read_set(folder, 0, 16, splits).by_class["pneumonia"]) == 0
+    assert len(read_set(folder, splits).by_class["pneumonia"]) == 9
+    assert len(read_set(folder, splits, 0).by_class["pneumonia"]) == 0
 
 
 def in_colour(table: ImageTable) -> ImageTable:
@@ -69,7 +69,7 @@ def test_colour_round_trip(tmp_path: Path, splits: Splits) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16), np.uint8)
     folder = write(tmp_path / "set", {"normal": images}, splits)
     coloured = replace(splits, train=in_colour(splits.train))
-    made = read_set(folder, None, 16, coloured).by_class["normal"]
+    made = read_set(folder, coloured).by_class["normal"]
     np.testing.assert_array_equal(made.images, images)
 
 
@@ -97,7 +97,7 @@ def test_a_generator_that_saw_one_held_out_image_is_refused(
     seen = [*splits.train.hashes.tolist(), str(getattr(splits, split).hashes[0])]
     folder = write(tmp_path / "set", images, splits, seen_hashes=seen)
     with pytest.raises(GanAugError, match=f"its generator saw 1 {split} images"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
 
 
 def test_a_generator_of_another_draw_is_refused(
@@ -105,23 +105,21 @@ def test_a_generator_of_another_draw_is_refused(
 ) -> None:
     folder = write(tmp_path / "set", images, splits, draw=7, seen_hashes=["f" * 64])
     with pytest.raises(GanAugError, match="not training images of draw=0"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
+
+
+def twice_as_large(table: ImageTable) -> ImageTable:
+    return replace(table, images=table.images.repeat(2, axis=2).repeat(2, axis=3))
 
 
 @pytest.mark.parametrize(
-    ("size", "channels", "message"),
-    [(32, 1, "data.image_size=32"), (16, 3, "data.channels=3")],
+    ("other", "message"), [(twice_as_large, "data.image_size=32"), (in_colour, "data.channels=3")]
 )
 def test_another_shape_is_refused(
-    size: int,
-    channels: int,
-    message: str,
-    folder: Path,
-    splits: Splits,
+    other: Callable[[ImageTable], ImageTable], message: str, folder: Path, splits: Splits
 ) -> None:
-    coloured = replace(splits, train=in_colour(splits.train))
     with pytest.raises(GanAugError, match=message):
-        read_set(folder, None, size, splits if channels == 1 else coloured)
+        read_set(folder, replace(splits, train=other(splits.train)))
 
 
 def test_an_unknown_class_is_refused(
@@ -129,7 +127,7 @@ def test_an_unknown_class_is_refused(
 ) -> None:
     folder = write(tmp_path / "set", {"cat": images["pneumonia"]}, splits)
     with pytest.raises(GanAugError, match="has class cat"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
 
 
 def test_too_few_images_are_refused_before_any_is_read(
@@ -139,7 +137,7 @@ def test_too_few_images_are_refused_before_any_is_read(
     folder = write(tmp_path / "set", both, splits)
     (folder / "normal" / "00000.png").write_bytes(b"")
     with pytest.raises(GanAugError, match=r"data\.synthetic\.count=10.*has 9 pneumonia"):
-        read_set(folder, 10, 16, splits)
+        read_set(folder, splits, 10)
 
 
 @pytest.fixture
@@ -163,9 +161,9 @@ def test_sources_come_back_image_by_image(translated: Path, splits: Splits) -> N
     }
     manifest = json.loads((translated / "manifest.json").read_text())
     assert manifest["sources"].keys() == manifest["files"].keys()
-    made = read_set(translated, None, 16, splits).by_class
+    made = read_set(translated, splits).by_class
     assert {name: images.sources for name, images in made.items()} == wanted
-    few = read_set(translated, 4, 16, splits).by_class
+    few = read_set(translated, splits, 4).by_class
     assert {n: images.sources for n, images in few.items()} == {n: s[:4] for n, s in wanted.items()}
     assert few["normal"].first(2).sources == wanted["normal"][:2]
 
@@ -178,14 +176,14 @@ def test_a_held_out_image_as_a_source_is_refused(
     leaked = str(getattr(splits, split).hashes[0])
     edit(translated, lambda m: m["sources"].update({"normal/00002.png": leaked}))
     with pytest.raises(GanAugError, match=f"its generator saw 1 {split} images"):
-        read_set(translated, None, 16, splits)
+        read_set(translated, splits)
 
 
 def test_a_source_outside_the_draw_is_refused(translated: Path, splits: Splits) -> None:
     unused = str(splits.unused.hashes[0])
     edit(translated, lambda m: m["sources"].update({"normal/00002.png": unused}))
     with pytest.raises(GanAugError, match="saw 1 images that are not training images of draw=0"):
-        read_set(translated, None, 16, splits)
+        read_set(translated, splits)
 
 
 def a_circle(folder: Path) -> None:
@@ -224,7 +222,7 @@ def a_fifo(folder: Path) -> None:
 def test_damaged_sets(break_it: Any, message: str, folder: Path, splits: Splits) -> None:
     break_it(folder)
     with pytest.raises(GanAugError, match=message):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -280,7 +278,7 @@ def test_what_a_manifest_must_not_say(
     change, message = SAID[what]
     edit(translated, change)
     with pytest.raises(GanAugError, match=rf"manifest\.json: is no manifest .*{message}"):
-        read_set(translated, None, 16, splits)
+        read_set(translated, splits)
 
 
 @pytest.mark.parametrize("what", ["class folder", "image"])
@@ -291,7 +289,7 @@ def test_links_that_lead_out_of_the_set_are_refused(
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(GanAugError, match="is a link that leads out of the set"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
 
 
 @pytest.mark.parametrize("split", ["test", "validation", "development"])
@@ -303,7 +301,7 @@ def test_real_held_out_images_are_no_synthetic_set(
     passed[4] = getattr(splits, split).images[0]
     folder = write(tmp_path / "set", {"pneumonia": passed}, splits)
     with pytest.raises(GanAugError, match=rf"00004\.png: is the {split} image .* pixel for pixel"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)
 
 
 @pytest.mark.parametrize("kind", ["larger", "colour", "jpeg"])
@@ -317,4 +315,4 @@ def test_an_image_that_is_not_what_the_manifest_says(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     edit(folder, lambda m: m["files"].update({"pneumonia/00000.png": digest}))
     with pytest.raises(GanAugError, match=r"00000\.png: is no PNG of 16x16 pixels in mode L"):
-        read_set(folder, None, 16, splits)
+        read_set(folder, splits)

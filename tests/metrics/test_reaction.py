@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from support import BINARY, ROOT, settings_of
 from torch import Tensor
 
-from gan_aug.data.held_out import HeldOut, cut_held_out, reference_classifier_images
+from gan_aug.data.held_out import HeldOut, cut_held_out
 from gan_aug.data.image_table import Images
 from gan_aug.data.prepare import load, prepare
 from gan_aug.data.settle import settle_training
@@ -295,8 +295,7 @@ def test_the_same_images_give_the_same_values_and_no_global_random_number_is_dra
     assert states() == before
     assert again == {row: pneumonia[row] for row in (BASELINE, "noise")}
 
-    table = reference_classifier_images(splits)
-    find_or_fit_reference(elsewhere(quality, tmp_path), table, splits.fingerprint)
+    find_or_fit_reference(elsewhere(quality, tmp_path), splits)
     assert states() == before
 
 
@@ -305,7 +304,7 @@ def test_a_classifier_is_found_again(
 ) -> None:
     files = sorted(Path(quality.reference_dir).glob("*.safetensors"))
     changed = [f.stat().st_mtime_ns for f in files]
-    found = find_or_fit_reference(quality, reference_classifier_images(splits), splits.fingerprint)
+    found = find_or_fit_reference(quality, splits)
     assert found.facts() == evaluator.classifier.facts()
     assert found.sha256 == weights_hash(found.module)
     assert [f.stat().st_mtime_ns for f in files] == changed
@@ -319,8 +318,7 @@ def test_a_classifier_does_not_depend_on_where_or_for_which_draw_it_is_fitted(
 
     def fitted(folder: str, draw: Splits, steps: int) -> str:
         asked = elsewhere(settings.quality, tmp_path / folder, steps)
-        table = reference_classifier_images(draw)
-        return find_or_fit_reference(asked, table, draw.fingerprint).sha256
+        return find_or_fit_reference(asked, draw).sha256
 
     one = fitted("a", splits, 3)
     assert fitted("b", prepare(data).splits, 3) == one
@@ -332,9 +330,9 @@ def test_a_classifier_of_the_same_files_shown_otherwise_is_another(
 ) -> None:
     """`data.fit=pad` after `squeeze`: its opinions are of other pixels."""
     quality = elsewhere(quality, tmp_path)
-    table = reference_classifier_images(splits)
-    for images in (table.images, 255 - np.asarray(table.images)):
-        find_or_fit_reference(quality, replace(table, images=images), splits.fingerprint)
+    negative = replace(splits.unused, images=255 - np.asarray(splits.unused.images))
+    for draw in (splits, replace(splits, unused=negative)):
+        find_or_fit_reference(quality, draw)
     assert len([path for path in tmp_path.iterdir() if path.suffix != ".lease"]) == 2
 
 
@@ -349,8 +347,7 @@ def test_a_damaged_classifier_is_fitted_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     quality = elsewhere(quality, tmp_path)
-    table = reference_classifier_images(splits)
-    sound = find_or_fit_reference(quality, table, splits.fingerprint)
+    sound = find_or_fit_reference(quality, splits)
     (path,) = tmp_path.glob("*.safetensors")
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
@@ -367,12 +364,12 @@ def test_a_damaged_classifier_is_fitted_again(
         next(iter(weights.values()))[0] += float("nan") if damage == "nan" else 1
         save_file(weights, path, notes)
     capsys.readouterr()
-    again = find_or_fit_reference(quality, table, splits.fingerprint)
+    again = find_or_fit_reference(quality, splits)
     assert (again.sha256, again.feature_scale) == (sound.sha256, sound.feature_scale)
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("warning: ")]
     assert line.startswith(f"warning: {path}: ")
     assert line.endswith("; fitting the reference classifier again")
-    find_or_fit_reference(quality, table, splits.fingerprint)
+    find_or_fit_reference(quality, splits)
     assert "warning" not in capsys.readouterr().err
 
 

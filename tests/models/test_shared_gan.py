@@ -17,7 +17,7 @@ from support import ORIGIN
 
 from gan_aug.data.origin import Origin
 from gan_aug.models import restore
-from gan_aug.models.restore import NAME, checkpoint_sha256, load_gan, rebuild_gan, write_shared
+from gan_aug.models.restore import NAME, SavedGAN, load_gan, rebuild_gan, write_shared
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import sha256_of
 
@@ -32,7 +32,7 @@ def share(model: str, folder: Path, *overrides: str) -> tuple[Any, Any, Path]:
     origin = Origin(**{name: facts[name] for name in Origin.model_fields})
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     path = folder / NAME
-    write_shared(path, gan.eval(), origin, config, "c" * 64)
+    write_shared(path, SavedGAN(gan.eval(), origin, config, "c" * 64))
     return cfg, gan, path
 
 
@@ -41,7 +41,8 @@ def test_a_gan_is_the_same_from_what_travels_and_from_a_checkpoint(
     model: str, tmp_path: Path
 ) -> None:
     cfg, gan, path = share(model, tmp_path)
-    again, origin, config = load_gan(path)
+    saved = load_gan(path)
+    again, origin, config = saved.gan, saved.origin, saved.config
     assert type(again) is type(gan)
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     by_checkpoint = rebuild_gan(plain, gan.state_dict(), "a test")
@@ -51,7 +52,7 @@ def test_a_gan_is_the_same_from_what_travels_and_from_a_checkpoint(
         label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))
     assert (config["data"]["name"], config["quality"]["select"]) == ("phantom", None)
-    assert checkpoint_sha256(path) == "c" * 64
+    assert saved.checkpoint_sha256 == "c" * 64
     stored = load_file(path)
     assert not [name for name in stored if name.startswith(("generator.", "augment.", "pools."))]
     assert path.with_suffix(".json").stat().st_size < 5000

@@ -17,7 +17,7 @@ from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.models import synthesis
 from gan_aug.models.gans.base import Request
-from gan_aug.models.synthesis import images_by_class, images_of, translates
+from gan_aug.models.synthesis import images_by_class, images_of
 from gan_aug.runtime.errors import GanAugError
 
 CLASSES = ["normal", "bacteria", "virus"]
@@ -95,9 +95,7 @@ def test_sources_are_those_of_the_classes_named(
     sources: list[str], labels: set[int], train: ImageTable
 ) -> None:
     gan = Spy()
-    makes = {"virus": sources}
-    assert translates(origin(makes))
-    found = made(gan, makes, "virus", 10, 0, train)
+    found = made(gan, {"virus": sources}, "virus", 10, 0, train)
     (asked,) = gan.asked
     assert asked.label == 2
     assert asked.sources is not None

@@ -149,5 +149,5 @@ def _of_gan(draw: Draw) -> dict[str, Images]:
     sets = {name: ClassImages(images) for name, images in by_class.items() if len(images)}
     write_set(folder, sets, head)
     # As any set is read: it refuses what has seen an image that it must not.
-    read_set(folder, None, settings.data.image_size, replace(draw.splits, train=table))
+    read_set(folder, replace(draw.splits, train=table))
     return by_class

@@ -80,7 +80,7 @@ def prepare(data: DataSettings, source: Source | None = None) -> Prepared:
     synthetic = None
     if data.synthetic.dir is not None:
         folder = Path(data.synthetic.dir).expanduser()
-        synthetic = read_set(folder, data.synthetic.count, data.image_size, splits)
+        synthetic = read_set(folder, splits, data.synthetic.count)
     elif data.synthetic.count:
         raise GanAugError(
             f"data.synthetic.count={data.synthetic.count}: needs data.synthetic.dir=DIR, "

@@ -73,6 +73,11 @@ class WithTraining:
         """1 for grey images, 3 for RGB."""
         return int(self.train.images.shape[1])
 
+    @property
+    def image_size(self) -> int:
+        """Pixels of a side."""
+        return int(self.train.images.shape[-1])
+
 
 @dataclass(frozen=True)
 class Source(WithTraining):

@@ -94,15 +94,11 @@ def _write_files(
 
 @see("held-out")
 def read_set(
-    folder: Path,
-    count: int | None,
-    image_size: int,
-    splits: Splits,
-    key: str = "data.synthetic.dir",
+    folder: Path, splits: Splits, count: int | None = None, key: str = "data.synthetic.dir"
 ) -> SyntheticSet:
-    """Read the first `count` images of each class in a set, None: all, in the order of file names.
+    """Read a set that is to join a draw; `key` is the setting that named the folder.
 
-    `splits` are the draw that they are to join; `key` is the setting that named the folder.
+    Of each class these are the first `count` images, None: all, in the order of file names.
 
     Raises:
         DamagedSet: a file was changed or is gone.
@@ -110,7 +106,7 @@ def read_set(
             that saw images it must not have seen.
     """
     manifest = Manifest.of(folder, key)
-    _check_manifest(f"{key}={folder}", manifest, image_size, splits)
+    _check_manifest(f"{key}={folder}", manifest, splits)
     files_of = {
         name: sorted(file for file in manifest.files if file.startswith(f"{name}/"))
         for name in splits.classes
@@ -123,7 +119,7 @@ def read_set(
             )
     held, by_class = held_out_pixels(splits), dict[str, ClassImages]()
     for name, files in files_of.items():
-        images = [np.zeros((0, splits.channels, image_size, image_size), np.uint8)]
+        images = [splits.train.images[:0]]
         for file in files[:count]:  # no memory for files that the manifest alone claims
             image = _read_image(folder, file, manifest)
             if real := held.get(image.tobytes()):
@@ -173,12 +169,10 @@ def held_out_pixels(splits: Splits) -> dict[bytes, str]:
     return held
 
 
-def _check_manifest(where: str, manifest: Manifest, image_size: int, splits: Splits) -> None:
+def _check_manifest(where: str, manifest: Manifest, splits: Splits) -> None:
     """Refuse a set that does not fit, or whose generator saw more than the draw's training."""
-    for name, own, wanted in (
-        ("image_size", manifest.image_size, image_size),
-        ("channels", manifest.channels, splits.channels),
-    ):
+    for name in ("image_size", "channels"):
+        own, wanted = getattr(manifest, name), getattr(splits, name)
         if own != wanted:
             raise GanAugError(
                 f"{where}: its {name} is {own}, training uses data.{name}={wanted}; fit "

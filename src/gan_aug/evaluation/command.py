@@ -42,9 +42,9 @@ def evaluate(settings: EvaluateSettings, subject: Subject, run: Run) -> None:
     evaluator = Evaluator(settings.quality, subject.splits)
     classes: dict[str, ClassQuality] = {}
     for name, made in subject.generated.items():
-        gan, train = subject.gan, subject.splits.train
+        saved, train = subject.saved, subject.splits.train
         label = subject.splits.classes.label(name)
-        discriminator = None if gan is None else discriminator_of(gan, label)
+        discriminator = None if saved is None else discriminator_of(saved.gan, label)
         rows, unseen = {GENERATED: made.images}, held_out.baseline.of_class(name).images
         if settings.controls:
             rows |= broken_generators(train.of_class(name).images, unseen, settings.quality.seed)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from gan_aug.data.batches import to_float
-from gan_aug.data.held_out import FEWEST, HeldOut, reference_classifier_images
+from gan_aug.data.held_out import FEWEST, HeldOut
 from gan_aug.data.image_table import Images, ImageTable, concatenate
 from gan_aug.data.splits import Splits
 from gan_aug.evaluation.extractors import Extractor, in_parts
@@ -60,9 +60,7 @@ class Evaluator:
         self._quality, self._splits = quality, splits
         self._metrics = metrics_of(quality)
         self._fits: dict[tuple[str, str], Predict] = {}
-        self.classifier: ReferenceClassifier = find_or_fit_reference(
-            quality, reference_classifier_images(splits), splits.fingerprint
-        )
+        self.classifier: ReferenceClassifier = find_or_fit_reference(quality, splits)
         self.extractor: Extractor = quality.extractor.build("quality.extractor")(self.classifier)
 
     def sample(self, images: Images) -> Sample:

@@ -14,7 +14,9 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_aug.data.batches import Pool, in_order, shuffled
 from gan_aug.data.datamodule import DataModule
-from gan_aug.data.image_table import Images, ImageTable
+from gan_aug.data.held_out import reference_classifier_images
+from gan_aug.data.image_table import Images
+from gan_aug.data.splits import Splits
 from gan_aug.evaluation.measured import ReferenceFacts
 from gan_aug.models.classifier import Classifier, probabilities, weights_hash
 from gan_aug.models.fit import fit_classifier
@@ -97,36 +99,36 @@ def fit_on_images(
         torch.backends.cudnn.benchmark = benchmark
 
 
-def reference_path(quality: QualitySettings, table: ImageTable, fingerprint: str) -> Path:
+def reference_path(quality: QualitySettings, splits: Splits) -> Path:
     """Return where the reference classifier of a data set is kept; see `find_or_fit_reference`."""
+    table = reference_classifier_images(splits)
     settings, steps = quality.classifier.module.plain(), quality.reference_steps
     # A file is other pixels with another data.fit or data.window.
     pixels = hashlib.sha256(f"{table.images.shape[1:]}".encode())
     for i in np.argsort(table.hashes):
         pixels.update(np.asarray(table.images[i]).tobytes())
     hashes = sorted(table.hashes.tolist())
-    key = sha256_of_json([settings, steps, BATCH, fingerprint, hashes, pixels.hexdigest()])[:20]
+    known = [settings, steps, BATCH, splits.fingerprint, hashes, pixels.hexdigest()]
+    key = sha256_of_json(known)[:20]
     return Path(quality.reference_dir).expanduser() / f"{key}.safetensors"
 
 
-def find_or_fit_reference(
-    quality: QualitySettings, table: ImageTable, fingerprint: str
-) -> ReferenceClassifier:
-    """Return the reference classifier of a data set, fitting it unless some command has.
+def find_or_fit_reference(quality: QualitySettings, splits: Splits) -> ReferenceClassifier:
+    """Return the reference classifier of a draw's data set, fitting it unless some command has.
 
-    `table` is of `gan_aug.data.held_out.reference_classifier_images`, `fingerprint` of the data
-    set. A damaged file is said to be so, and the classifier fitted again: the same, bit for bit on
-    a CPU.
+    It is the same for every draw (`gan_aug.data.held_out.reference_classifier_images`). A damaged
+    file is said to be so, and the classifier fitted again: the same, bit for bit on a CPU.
 
     Raises:
         GanAugError: a class without images.
     """
+    table = reference_classifier_images(splits)
     counts = table.counts()
     if empty := [name for name, n in counts.items() if not n]:
         raise GanAugError(
             f"the reference classifier needs images of each class, there are no {empty[0]} ones"
         )
-    path = reference_path(quality, table, fingerprint)
+    path = reference_path(quality, splits)
     path.parent.mkdir(parents=True, exist_ok=True)
     with isolate_rng(include_cuda=False):
         module: Classifier = quality.classifier.module.build("quality.classifier")

@@ -17,8 +17,7 @@ from gan_aug.data.settle import named, with_other_classes
 from gan_aug.data.splits import Splits
 from gan_aug.data.stored import data_of_file
 from gan_aug.data.synthetic import read_set
-from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import SUFFIX, load_gan, read_config
+from gan_aug.models.restore import SUFFIX, SavedGAN, chosen_by, load_gan, read_config
 from gan_aug.models.synthesis import images_by_class
 from gan_aug.runtime.arguments import typed_settings
 from gan_aug.runtime.errors import GanAugError, warn
@@ -40,7 +39,8 @@ class Subject:
 
     generated: dict[str, ClassImages]
     splits: Splits
-    gan: GAN | None
+    saved: SavedGAN | None
+    """The GAN that made them; None: of a set nothing else is known."""
     chosen: bool
     """Whether validation images may have chosen the generator's weights."""
     data: DataSettings
@@ -122,13 +122,12 @@ def load_subject(settings: SubjectSettings) -> Subject:
         splits = prepare(data).splits
     count = settings.quality.count
     if settings.checkpoint is not None:
-        gan, origin, config = load_gan(Path(settings.checkpoint).expanduser())
-        _check_draw(f"checkpoint={settings.checkpoint}", origin, splits)
-        made = images_by_class(gan, origin, count, settings.seed, splits.train)
-        chosen = (config.get("quality") or {}).get("select") is not None
-        return Subject(made, splits, gan, chosen, data)
+        saved = load_gan(Path(settings.checkpoint).expanduser())
+        _check_draw(f"checkpoint={settings.checkpoint}", saved.origin, splits)
+        made = images_by_class(saved.gan, saved.origin, count, settings.seed, splits.train)
+        return Subject(made, splits, saved, chosen_by(saved.config) is not None, data)
     folder = _synthetic_folder(settings)
-    kept = read_set(folder, None, data.image_size, splits, "synthetic.dir")
+    kept = read_set(folder, splits, key="synthetic.dir")
     _check_draw(f"synthetic.dir={folder}", kept.manifest, splits)
     remedy = "generate more, or measure the checkpoint, which makes any number"
     generated = _enough(f"synthetic.dir={folder}", kept.by_class, count, remedy)
@@ -192,12 +191,16 @@ def _synthetic_folder(settings: Whole) -> Path:
 
 def training_images(
     settings: GenerateSettings, origin: Origin, typed: Collection[str]
-) -> ImageTable:
-    """Return the training images of the draw that a checkpoint's GAN was fitted on.
+) -> ImageTable | None:
+    """Return the draw's training images, for a checkpoint's GAN that translates some of them.
+
+    None for one that needs none: then no data is read.
 
     Raises:
         GanAugError: the data is not what the GAN was fitted on.
     """
+    if not any(origin.makes.values()):
+        return None
     splits = prepare(with_data(settings, typed).data).splits
     _check_draw(f"checkpoint={settings.checkpoint}", origin, splits)
     return splits.train

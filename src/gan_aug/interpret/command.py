@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from gan_aug.data.batches import to_float
-from gan_aug.data.held_out import reference_classifier_images
 from gan_aug.data.image_table import Images
 from gan_aug.evaluation.reference_classifier import find_or_fit_reference
 from gan_aug.evaluation.subject import Subject
@@ -34,7 +33,6 @@ from gan_aug.interpret.maps import (
 from gan_aug.interpret.sheets import LARGEST_DIFFERENCE
 from gan_aug.models.classifier import Classifier
 from gan_aug.models.rebuild import untrained_gan
-from gan_aug.models.restore import read_config
 from gan_aug.pages import html
 from gan_aug.pages.figure import figure_png, numbered_names
 from gan_aug.runtime.files import replace_file, write_json, write_text
@@ -63,10 +61,10 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
             fitted.
     """
     quieten()
-    gan, checkpoint = subject.gan, settings.checkpoint
-    assert gan is not None
+    saved, checkpoint, splits = subject.saved, settings.checkpoint, subject.splits
+    assert saved is not None
     assert checkpoint is not None
-    splits = subject.splits
+    gan, config = saved.gan, saved.config
     # One class at a time: the positive one, or the first that the GAN makes.
     positive = splits.classes.positive
     shown = positive if positive in subject.generated else next(iter(subject.generated))
@@ -83,10 +81,7 @@ def explain(settings: SettledExplain, subject: Subject, run: Run) -> None:
     groups = {title: images for title, images in groups.items() if len(images)}
 
     where = f"checkpoint={checkpoint}"
-    config = read_config(Path(checkpoint).expanduser())
-    classifier = find_or_fit_reference(
-        settings.quality, reference_classifier_images(splits), splits.fingerprint
-    )
+    classifier = find_or_fit_reference(settings.quality, splits)
     # The positive class, or the one that the GAN makes.
     named = positive or shown
     others = [name for name in splits.classes if name != named]

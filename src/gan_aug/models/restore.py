@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -86,6 +87,28 @@ class Description(Stored):
         return {"model": self.model.model_dump(), "data": self.data, "quality": chosen}
 
 
+@dataclass(frozen=True)
+class SavedGAN:
+    """A GAN as it lies in a file, and what the file says of it.
+
+    Attributes:
+        origin: what it was fitted on (`models.synthesis.origin_of`).
+        config: of its run; of one that travels `model`, `data` and `quality`.
+        checkpoint_sha256: of its checkpoint, or of the one that its generator.safetensors is of.
+    """
+
+    gan: GAN
+    origin: Origin
+    config: Plain
+    checkpoint_sha256: str
+
+
+def chosen_by(config: Mapping[str, Any]) -> str | None:
+    """Return the metric that chose a GAN's weights; None: none did, they are the last."""
+    select: str | None = (config.get("quality") or {}).get("select")
+    return select
+
+
 @see("checkpoint")
 def read_checkpoint(checkpoint: Path) -> Mapping[str, Any]:
     """Read a checkpoint that a run wrote, whole or not at all; `gan_aug` says what it is.
@@ -136,21 +159,11 @@ def read_config(path: Path) -> Plain:
     return config
 
 
-def checkpoint_sha256(path: Path) -> str:
-    """Return the hash of a GAN's checkpoint, or of the one that its generator.safetensors is of."""
-    if path.suffix == SUFFIX:
-        return read_description(path, f"checkpoint={path}").checkpoint_sha256
-    return sha256_of(path)
-
-
 @see("checkpoint")
-def load_gan(path: Path) -> tuple[GAN, Origin, Plain]:
+def load_gan(path: Path) -> SavedGAN:
     """Load a GAN on the CPU, from a run's checkpoint or as it travels, in evaluation mode.
 
     The file says what it is, and can only name classes of gan_aug.
-
-    Returns:
-        The GAN, what it was fitted on (`models.synthesis.origin_of`), its run's configuration.
 
     Raises:
         GanAugError: not such a file, or a damaged one.
@@ -158,11 +171,12 @@ def load_gan(path: Path) -> tuple[GAN, Origin, Plain]:
     where = f"checkpoint={path}"
     if path.suffix == SUFFIX:
         described = read_description(path, where)
-        return _read_shared(path, where, described), described.origin, described.config
+        gan, digest = _read_shared(path, where, described), described.checkpoint_sha256
+        return SavedGAN(gan, described.origin, described.config, digest)
     content = read_checkpoint(path)
     own = content["gan_aug"]
     gan = rebuild_gan(own["config"], content["state_dict"], where)
-    return gan, Origin(**own["origin"]), own["config"]
+    return SavedGAN(gan, Origin(**own["origin"]), own["config"], sha256_of(path))
 
 
 def rebuild_gan(config: Plain, state: Mapping[str, Tensor], where: str) -> GAN:
@@ -177,27 +191,22 @@ def rebuild_gan(config: Plain, state: Mapping[str, Tensor], where: str) -> GAN:
     return gan.eval()
 
 
-def write_shared(
-    path: Path, gan: GAN, origin: Origin, config: Plain, checkpoint_sha256: str
-) -> None:
-    """Write a GAN as it travels: its weights to `path`, which ends in .safetensors, and its .json.
-
-    `config` is of its run, whose checkpoint's hash is `checkpoint_sha256`.
-    """
-    write_weights(path, gan.lasting_state(), {})
-    model = config["model"]
+def write_shared(path: Path, saved: SavedGAN) -> None:
+    """Write a GAN as it travels: weights to `path`, which ends in .safetensors, and its .json."""
+    write_weights(path, saved.gan.lasting_state(), {})
+    model = saved.config["model"]
     Description(
         weights_sha256=sha256_of(path),
-        checkpoint_sha256=checkpoint_sha256,
-        origin=origin,
+        checkpoint_sha256=saved.checkpoint_sha256,
+        origin=saved.origin,
         model=DescribedModel(
             name=model["name"],
             kind=model["kind"],
             pair=model.get("pair"),
             module=without_training(model["module"]),
         ),
-        data=data_settings(config["data"], None),
-        chosen_by=(config.get("quality") or {}).get("select"),
+        data=data_settings(saved.config["data"], None),
+        chosen_by=chosen_by(saved.config),
     ).write(path.with_suffix(".json"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
 from gan_aug.models.gans.base import GAN, Request
-from gan_aug.models.restore import checkpoint_sha256
+from gan_aug.models.restore import chosen_by
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.progress import track
 from gan_aug.runtime.seeds import stream_seed
@@ -51,11 +50,6 @@ def origin_of(config: Mapping[str, Any], prepared: Prepared, real: ImageTable) -
         seen_hashes=sorted(real.hashes.tolist()),
         synthetic=None if synthetic is None else synthetic.facts(),
     )
-
-
-def translates(origin: Origin) -> bool:
-    """Tell whether a GAN needs real images to make others from."""
-    return any(origin.makes.values())
 
 
 def images_by_class(
@@ -114,15 +108,17 @@ def images_of(
     return ClassImages(torch.cat(images).numpy(), hashes)
 
 
-def manifest_head(origin: Origin, config: Mapping[str, Any], checkpoint: Path, seed: int) -> Plain:
-    """Return what a manifest says of the generator that a file holds, and of its latents' seed.
+def manifest_head(
+    origin: Origin, config: Mapping[str, Any], checkpoint_sha256: str, seed: int
+) -> Plain:
+    """Return what a manifest says of a generator, and of the seed of its images.
 
-    `config` is that of the run which fitted it.
+    `config` is that of the run which fitted it; the hash is what it is known by.
     """
     return {
         **origin.model_dump(),
-        "checkpoint_sha256": checkpoint_sha256(checkpoint),
+        "checkpoint_sha256": checkpoint_sha256,
         "seed": seed,
-        "chosen_by": (config.get("quality") or {}).get("select"),
+        "chosen_by": chosen_by(config),
         "data_settings": data_settings(config["data"], None),
     }

@@ -229,11 +229,10 @@ class _OfGAN(GANFit):
         return described.checkpoint_sha256
 
     def images(self, count: int, seed: int) -> Made:
-        checkpoint, splits = self._checkpoint, self.splits
-        gan, origin, config = load_gan(checkpoint)
-        made = images_of(gan, origin, self.name, count, seed, splits.train)
-        head = manifest_head(origin, config, checkpoint, seed)
-        return made, head, discriminator_of(gan, splits.classes.label(self.name))
+        saved, splits = load_gan(self._checkpoint), self.splits
+        made = images_of(saved.gan, saved.origin, self.name, count, seed, splits.train)
+        head = manifest_head(saved.origin, saved.config, saved.checkpoint_sha256, seed)
+        return made, head, discriminator_of(saved.gan, splits.classes.label(self.name))
 
 
 class _OfGenerator(GANFit):
@@ -262,9 +261,8 @@ class _OfGenerator(GANFit):
         return manifest.checkpoint_sha256
 
     def images(self, count: int, seed: int) -> Made:
-        side = self.settings.data.image_size
         with self._lease():  # another job may be adding images, and then writes the set anew
-            kept = read_set(self.folder / SET, None, side, self.splits, "gans_dir")
+            kept = read_set(self.folder / SET, self.splits, key="gans_dir")
         of_set = {"format", "count", "image_size", "channels", "files", "sources"}
         head = kept.manifest.model_dump(exclude=of_set)
         return kept.by_class[self.name].first(count), head, None

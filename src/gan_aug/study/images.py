@@ -114,7 +114,7 @@ class DrawImages(Draw):
         wanted = (gan.facts.checkpoint_sha256, [gan.name], seed)
         if says != wanted or manifest.count[gan.name] < count:  # of more the first are taken
             raise GanAugError(f"{folder}: holds images of another GAN; remove this draw's folder")
-        written = read_set(folder, None, self.settings.data.image_size, self.splits)
+        written = read_set(folder, self.splits)
         return written.by_class[gan.name]
 
     def made_of(

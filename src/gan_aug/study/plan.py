@@ -196,7 +196,7 @@ def _add_fits(plan: Planned, job: PlannedJob, images: DrawImages) -> None:
 
 def _add_reference(plan: Planned, job: PlannedJob, splits: Splits) -> None:
     quality, table = job.settings.quality, reference_classifier_images(splits)
-    path = reference_path(quality, table, splits.fingerprint)
+    path = reference_path(quality, splits)
     if path not in plan.coming and not path.exists():
         plan.coming.add(path)
         time = partial(time_reference, quality, table)

@@ -13,11 +13,10 @@ from gan_aug.data.image_table import ClassImages, Images
 from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.splits import Splits
-from gan_aug.data.stored import data_settings
 from gan_aug.data.synthetic import read_set, write_set
 from gan_aug.models.generators.base import AT_ONCE
 from gan_aug.models.generators.fitted import FittedGenerator
-from gan_aug.models.synthesis import origin_of
+from gan_aug.models.synthesis import manifest_head, origin_of
 from gan_aug.runtime.errors import GanAugError, warn
 from gan_aug.runtime.files import read_json, remove_folder, sha256_of_json, write_json
 from gan_aug.runtime.progress import reporting, stage
@@ -81,13 +80,7 @@ def fit_generator(
         if identity is None:
             first = hashlib.sha256(there[min(there)][:1].tobytes()).hexdigest()
             identity = sha256_of_json([origin.model_dump(), first])
-        head = {
-            **origin.model_dump(),
-            "checkpoint_sha256": identity,
-            "seed": settings.generate.seed,
-            "chosen_by": None,
-            "data_settings": data_settings(run.config["data"], None),
-        }
+        head = manifest_head(origin, run.config, identity, settings.generate.seed)
         if folder.exists():
             remove_folder(folder)
         in_order = {name: ClassImages(there[name]) for name in splits.classes if name in there}
@@ -121,7 +114,7 @@ def _made_before(folder: Path, splits: Splits) -> tuple[dict[str, Images], str |
     if not folder.exists():
         return {}, None
     try:
-        kept = read_set(folder, None, splits.train.images.shape[-1], splits)
+        kept = read_set(folder, splits)
     except GanAugError as error:
         warn(f"{error}: fitting again")
         return {}, None
@@ -132,7 +125,7 @@ def _made_before(folder: Path, splits: Splits) -> tuple[dict[str, Images], str |
 def enough(folder: Path, splits: Splits, wanted: Mapping[str, int]) -> bool:
     """Tell whether a finished run's folder holds so many sound images of each class."""
     try:
-        kept = read_set(folder / SET, None, splits.train.images.shape[-1], splits)
+        kept = read_set(folder / SET, splits)
     except GanAugError:  # `fit_generator` says which
         return False
     return all(len(kept.by_class[name]) >= count for name, count in wanted.items())

@@ -29,7 +29,7 @@ from gan_aug.metrics.classification import (
 from gan_aug.models.classifier import Classifier, logits
 from gan_aug.models.fit import fit
 from gan_aug.models.gans.base import GAN
-from gan_aug.models.restore import NAME, read_checkpoint, write_shared
+from gan_aug.models.restore import NAME, SavedGAN, read_checkpoint, write_shared
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.models.synthesis import images_by_class, manifest_head, origin_of
 from gan_aug.pages.confusion import confusion_figure
@@ -180,10 +180,10 @@ def _finish_gan(
             "diverged": diverged,
         }
     sha256, shared = sha256_of(checkpoint), checkpoint.with_name(NAME)
-    write_shared(shared, module, origin, run.config, sha256)
+    write_shared(shared, SavedGAN(module, origin, run.config, sha256))
     if not folder.exists():  # it appears only when complete, so an earlier attempt's is whole
         images = images_by_class(module, origin, generate.count, generate.seed, train)
-        write_set(folder, images, manifest_head(origin, run.config, checkpoint, generate.seed))
+        write_set(folder, images, manifest_head(origin, run.config, sha256, generate.seed))
     shown = ("loss/d", "loss/g", "score/D(x)", "stability/spread_of_fakes_to_reals")
     headline = {name: module.latest[name] for name in shown if name in module.latest}
     metrics = {
