@@ -14,6 +14,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from support import ROOT, composed
+from torch import Tensor, nn
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
 from gan_aug.models.gans.base import GAN, Request
@@ -78,6 +79,23 @@ def toy_images(
             images.append(np.repeat(noisy[None], cfg.data.channels, axis=0).astype(np.uint8))
             labels.append(label)
     return torch.from_numpy(np.stack(images)), torch.tensor(labels)
+
+
+def some(n: int = 6, size: int = 32, classes: int = 1) -> tuple[dict[str, Tensor], Tensor]:
+    """Return a batch of random images, of the classes in turn, and as many generated ones."""
+    images = torch.rand((2, n, 1, size, size), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return {"image": images[0], "label": torch.arange(n) % classes}, images[1]
+
+
+class Times(nn.Module):
+    """In place of an augmentation or a layer: what it is given, times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.factor * images
 
 
 def batches(cfg: DictConfig, gan: GAN, per_epoch: int) -> Batches:

@@ -79,7 +79,7 @@ def loaded(root: Path, cache: Path, *overrides: str) -> Source:
     return source
 
 
-def test_a_class_that_lacks_a_split_can_be_tree(root: Path, tmp_path: Path) -> None:
+def test_a_class_that_lacks_a_split_can_be_left_out(root: Path, tmp_path: Path) -> None:
     with pytest.raises(GanAugError, match="test has no images of c"):
         loaded(root, tmp_path)
     source = loaded(root, tmp_path, "data.classes=[a,b]")

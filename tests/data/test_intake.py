@@ -14,11 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from odd_files import dicom
-from omegaconf import DictConfig, OmegaConf
-from support import ROOT, write_image
+from support import ROOT, settings_of, write_image
 
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import load, prepare, print_left_out
@@ -33,7 +30,6 @@ from gan_aug.data.stored import check_stored_data
 from gan_aug.runtime.arguments import _in_grammar
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import InspectSettings
-from gan_aug.settings.whole import validate
 
 Read = Callable[..., Source]
 NFC, NFD = (unicodedata.normalize(form, "폐렴") for form in ("NFC", "NFD"))
@@ -48,27 +44,11 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def composed() -> DictConfig:
-    """The settings that `inspect` has where nothing is typed."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        found: DictConfig = compose("inspect")
-    return found
-
-
 @pytest.fixture
-def settings(root: Path, composed: DictConfig) -> Callable[..., InspectSettings]:
+def settings(root: Path) -> Callable[..., InspectSettings]:
     """Return the settings of `inspect` for `root`, and those that are typed after it."""
-
-    def settings(*typed: str) -> DictConfig:
-        cfg = composed.copy()
-        cfg.data.update(root=str(root), image_size=16, cache_dir=str(root.parent / "cache"))
-        for override in map(_in_grammar, typed):
-            parsed = OverridesParser.create().parse_override(override)
-            OmegaConf.update(cfg, parsed.key_or_group, parsed.value())
-        return validate(cfg, InspectSettings)
-
-    return settings
+    own = (f"data.root={root}", "data.image_size=16", f"data.cache_dir={root.parent / 'cache'}")
+    return lambda *typed: settings_of("inspect", *own, *map(_in_grammar, typed))
 
 
 @pytest.fixture
@@ -156,11 +136,9 @@ def test_16_signed_values_need_a_window(root: Path, read: Read) -> None:
 
 
 @pytest.mark.parametrize("window", [[40], [40, 0], 40, "wide", ["a", "b"], [40, -1], [1, 2, 3]])
-def test_16_a_window_that_is_none(window: Any, composed: DictConfig) -> None:
-    cfg = composed.copy()
-    cfg.data.window = window
+def test_16_a_window_that_is_none(window: Any) -> None:
     with pytest.raises(GanAugError, match=r"data\.window=.*centre and width as \[40,400\]"):
-        validate(cfg, InspectSettings)
+        settings_of("inspect", data__window=window)
 
 
 def test_06_dicom_without_its_suffix(root: Path, read: Read) -> None:
@@ -628,8 +606,8 @@ def test_folders_may_be_nested_deeper_than_calls(root: Path) -> None:
     assert tree.reasons == {"A/": "unread (1 file)"}
 
 
-def test_a_checkpoint_may_say_what_was_left_out(composed: DictConfig) -> None:
-    settings: Any = OmegaConf.to_container(composed.data, resolve=True)
+def test_a_checkpoint_may_say_what_was_left_out() -> None:
+    settings = settings_of("inspect").plain()["data"]
     source = settings["source"] | {"exclude": ["*_mask*"], "columns": {"path": "file"}}
     assert check_stored_data(settings | {"source": source}, "x", own=True)["source"] == source
     bad = source | {"columns": {"_target_": "os.system"}}

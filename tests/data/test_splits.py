@@ -35,11 +35,6 @@ def test_counts_are_what_was_asked_for() -> None:
     assert splits.notes["available"]["train"] == {"normal": 84, "pneumonia": 84}
 
 
-def test_null_takes_all_that_are_left() -> None:
-    splits = cut(source(), subset={"normal": None, "pneumonia": None})
-    assert splits.train.counts() == {"normal": 72, "pneumonia": 72}
-
-
 def test_a_draw_is_fixed_by_its_number() -> None:
     same = [cut(source(), 3).train.hashes.tolist() for _ in range(2)]
     assert same[0] == same[1]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_training import build, request, settings, toy_images, train
+from gan_training import build, request, settings, some, toy_images, train
 from torch.nn import functional as F
 
 from gan_aug.models.gans.base import GAN
@@ -18,12 +18,6 @@ PAPER = ("model.spectral_norm=true", "model.loss=hinge", "model.real_label=1")
 
 def make(*overrides: str, classes: int = 3) -> GAN:
     return build(settings("cdcgan", PLAIN, *overrides, classes=classes))
-
-
-def batch(size: int = 6, classes: int = 3) -> dict[str, torch.Tensor]:
-    torch.manual_seed(5)
-    images = torch.rand(size, 1, 32, 32) * 2 - 1
-    return {"image": images, "label": torch.arange(size) % classes}
 
 
 def by_hand(discriminator: Any, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -43,7 +37,7 @@ def by_hand(discriminator: Any, images: torch.Tensor, labels: torch.Tensor) -> t
 
 def test_every_loss_term_is_the_hinge_of_equation_5() -> None:
     gan = make(*PAPER).eval()  # spectral norm estimates nothing meanwhile
-    real, fakes = batch(), torch.rand(6, 1, 32, 32)
+    real, fakes = some(classes=3)
     with torch.no_grad():
         gan.discriminator.linear.bias.fill_(0.3)  # type: ignore[union-attr]
         d_losses, g_losses = (
@@ -80,7 +74,7 @@ def test_conditional_batch_norm_is_its_formula() -> None:
 
 
 def test_images_are_made_and_judged_as_of_the_batchs_classes() -> None:
-    gan, real = make(), batch()
+    gan, (real, _) = make(), some(classes=3)
     torch.manual_seed(2)
     fakes = gan.fake(real)
     torch.manual_seed(2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gan_training import build, settings
-from torch import Tensor, nn
+from gan_training import Times, build, settings, some
+from torch import nn
 
 from gan_aug.models.adaptive_augment import AdaptiveAugment
 from gan_aug.models.gans.fastgan import (
@@ -20,11 +20,6 @@ def make(*overrides: str, **shape: int) -> FastGAN:
     gan = build(settings("fastgan", "model.augment=null", *overrides, **shape))  # type: ignore[arg-type]
     assert isinstance(gan, FastGAN)
     return gan
-
-
-def some(n: int = 6, size: int = 32) -> tuple[dict[str, Tensor], Tensor]:
-    images = torch.rand((2, n, 1, size, size), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return {"image": images[0], "label": torch.zeros(n, dtype=torch.int64)}, images[1]
 
 
 def test_gated_linear_units_are_torchs_and_stay_in_channels_last() -> None:
@@ -66,17 +61,12 @@ def test_small_maps_excite_those_eight_times_as_large(size: int, skips: int) -> 
     assert sides == [(4 * 2**i, 32 * 2**i) for i in range(skips)]
 
 
-class Shut(nn.Module):
-    def forward(self, maps: Tensor) -> Tensor:
-        return 0 * maps
-
-
 def test_a_gate_of_zero_shuts_what_it_gates() -> None:
     torch.manual_seed(0)
     generator = Generator(64, 1, 8, 4).eval()
     skip = generator.skips[1]
     assert isinstance(skip, SkipExcitation)
-    skip.gate[-1] = Shut()
+    skip.gate[-1] = Times(0)
     images = generator(torch.randn(2, 8))
     flat = torch.tanh(generator.last.bias)[:, None, None].expand_as(images)
     torch.testing.assert_close(images, flat)
@@ -117,7 +107,7 @@ def test_every_term_by_hand() -> None:
 def test_what_is_reconstructed_is_what_the_discriminator_saw() -> None:
     """The augmented image: of another, its maps would know nothing."""
     gan, (batch, fakes) = make(), some()
-    gan.augment = Negative()
+    gan.augment = Times(-1)
     torch.manual_seed(5)
     found = gan.discriminator_losses(batch, fakes)
     gan.augment = nn.Identity()
@@ -125,11 +115,6 @@ def test_what_is_reconstructed_is_what_the_discriminator_saw() -> None:
     by_hand = gan.discriminator_losses(batch | {"image": -batch["image"]}, -fakes)
     for name, loss in by_hand.items():
         torch.testing.assert_close(found[name], loss)
-
-
-class Negative(nn.Module):
-    def forward(self, images: Tensor) -> Tensor:
-        return -images
 
 
 def test_an_adaptive_augmentation_hears_of_the_logits() -> None:

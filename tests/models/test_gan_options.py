@@ -12,6 +12,7 @@ from gan_training import (
     KillAfter,
     Killed,
     Scalars,
+    Times,
     build,
     check_same,
     dcgan,
@@ -19,6 +20,7 @@ from gan_training import (
     request,
     saves,
     settings,
+    some,
     train,
 )
 from hydra.errors import InstantiationException
@@ -41,21 +43,16 @@ class Smooth(nn.Module):
         return self.last(self.layers(images).tanh()).flatten()
 
 
-def some_images(n: int, seed: int = 0) -> Tensor:
-    return torch.rand(n, 1, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-
-
 def test_r1_is_the_mean_squared_gradient_at_real_images() -> None:
     gan = dcgan(discriminator=Smooth(), r1_gamma=3.0, r1_every=4)
-    images = some_images(5)
-    lengths = []
-    for image in images:
+    batch, lengths = some(5)[0], []
+    for image in batch["image"]:
         alone = image[None].clone().requires_grad_(True)
         (gradient,) = torch.autograd.grad(gan.discriminator(alone).sum(), alone)
         lengths.append(gradient.square().sum())
     # Mescheder et al. eq. 9, times the steps that it stands for.
     expected = 3.0 / 2 * torch.stack(lengths).mean() * 4
-    found = gan._r1({"image": images, "label": torch.zeros(5, dtype=torch.int64)})
+    found = gan._r1(batch)
     torch.testing.assert_close(found.detach(), expected)
     assert expected > 0
     # It changes the discriminator: its gradient is that of the gradient's length.
@@ -64,21 +61,16 @@ def test_r1_is_the_mean_squared_gradient_at_real_images() -> None:
     step = 1e-2 * slope / slope.norm()
     with torch.no_grad():
         weight += step
-    after = gan._r1({"image": images, "label": torch.zeros(5, dtype=torch.int64)})
+    after = gan._r1(batch)
     assert float((after - found).detach()) == pytest.approx(1e-2 * float(slope.norm()), rel=0.05)
 
 
 def test_r1_is_of_what_the_discriminator_sees() -> None:
     """Augmented images, and the gradient with respect to the images before."""
     gan = dcgan(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)
-    batch = {"image": some_images(3), "label": torch.zeros(3, dtype=torch.int64)}
+    batch, _ = some(3)
     plain = gan._r1(batch)
-
-    class Half(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            return images / 2
-
-    gan.augment = Half()
+    gan.augment = Times(0.5)
     halved = dcgan(discriminator=Smooth(), r1_gamma=2.0, r1_every=1)._r1(
         batch | {"image": batch["image"] / 2}
     )
@@ -142,7 +134,7 @@ def test_rates_that_never_and_always_fall(decay_from: float, factors: list[float
 @pytest.mark.parametrize("model", ["dcgan", "cdcgan"])
 def test_spectral_norm_is_of_all_weights(model: str) -> None:
     """Of convolutions, fully connected layers and embeddings, whatever the network says of it."""
-    batch = {"image": some_images(6), "label": torch.arange(6) % 2}
+    batch, _ = some(classes=2)
     gan = build(settings(model, "model.augment=null", "model.spectral_norm=true"))
     with torch.no_grad():
         for name, parameter in gan.discriminator.named_parameters():
@@ -185,7 +177,7 @@ def test_truncated_latents_stay_within_bounds() -> None:
 
 def test_training_is_not_truncated() -> None:
     gan = dcgan(truncation=0.1)
-    gan.fake({"image": some_images(32), "label": torch.zeros(32, dtype=torch.int64)})
+    gan.fake(some(32)[0])
     assert gan._latents is not None
     assert gan._latents.abs().max() > 1
 
@@ -231,7 +223,7 @@ def test_strength_stays_within_bounds() -> None:
 
 
 def test_at_strength_0_nothing_is_changed() -> None:
-    images = some_images(4)
+    images = some(4)[1]
     before = torch.get_rng_state()
     assert torch.equal(adaptive()(images), images)
     assert torch.equal(torch.get_rng_state(), before)
@@ -239,7 +231,7 @@ def test_at_strength_0_nothing_is_changed() -> None:
 
 def test_some_images_are_spared_while_the_strength_is_low() -> None:
     torch.manual_seed(0)
-    images = some_images(400)
+    images = some(400)[1]
     same = (adaptive(p=0.05)(images) == images).flatten(1).all(dim=1)
     # Nine changes, the flip at half and so on: 0.95^9 = 0.63 see none at all.
     assert 0.5 < same.double().mean() < 0.75
@@ -248,7 +240,7 @@ def test_some_images_are_spared_while_the_strength_is_low() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_changes_can_be_differentiated(channels: int) -> None:
     torch.manual_seed(0)
-    images = some_images(6).repeat(1, channels, 1, 1).requires_grad_(True)
+    images = some(6)[1].repeat(1, channels, 1, 1).requires_grad_(True)
     changed = adaptive(p=1.0)(images)
     assert changed.shape == images.shape
     assert not torch.equal(changed, images)

@@ -63,32 +63,6 @@ def test_refusals() -> None:
 REALS, FAKES = torch.rand(2, 5, 2, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
-def test_penalty_has_a_slope_for_each_image() -> None:
-    """The gradient of half the squared length is the image, here at both ends of its line."""
-
-    def critic(images: torch.Tensor) -> torch.Tensor:
-        return 0.5 * images.square().sum(dim=(1, 2, 3))
-
-    lengths = [math.sqrt(sum(v * v for v in image.flatten().tolist())) for image in REALS]
-    expected = mean([(length - 1) ** 2 for length in lengths])
-    assert gradient_penalty(critic, REALS, REALS).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_penalty_is_taken_on_straight_lines() -> None:
-    seen: list[torch.Tensor] = []
-
-    def critic(images: torch.Tensor) -> torch.Tensor:
-        seen.append(images.detach())
-        return images.sum(dim=(1, 2, 3))
-
-    gradient_penalty(critic, REALS, FAKES)
-    shares = ((seen[0] - FAKES) / (REALS - FAKES)).flatten(1)
-    torch.testing.assert_close(shares, shares[:, :1].expand_as(shares), rtol=1e-3, atol=1e-3)
-    assert shares.min() >= -1e-3
-    assert shares.max() <= 1 + 1e-3
-    assert shares[:, 0].unique().numel() == len(REALS)  # a place of its own for each pair
-
-
 def test_penalty_reaches_the_critic_alone() -> None:
     critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 1))
     reals, fakes = REALS.clone().requires_grad_(True), FAKES.clone().requires_grad_(True)

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from gan_training import build, check_same, killed_and_resumed, request, settings, train
+from gan_training import build, check_same, killed_and_resumed, request, settings, some, train
 from omegaconf import DictConfig, OmegaConf
 from torch.nn import functional as F
 
@@ -204,7 +204,7 @@ def test_small_stages_are_computed_small() -> None:
     for module in gan.modules():
         if isinstance(module, EqualConv2d):
             module.register_forward_hook(note)
-    batch = {"image": normal(4, 1, 32, 32), "label": torch.zeros(4, dtype=torch.int64)}
+    batch, _ = some(4)
     fakes = gan.fake(batch)
     gan.discriminator_losses(batch, fakes.detach())
     gan.generator_losses(batch, fakes)
@@ -220,8 +220,7 @@ def test_losses_by_hand(growth: float) -> None:
     _, gan = pggan(NO_AUGMENT, "model.drift=0.5", "model.penalty=3")
     grown(gan, growth)
     critic, side = gan.discriminator, 4 * 2 ** math.ceil(growth)
-    batch = {"image": normal(4, 1, 32, 32), "label": torch.zeros(4, dtype=torch.int64)}
-    fakes = normal(4, 1, 32, 32, seed=1)
+    batch, fakes = some(4)
     torch.manual_seed(3)
     found = gan.discriminator_losses(batch, fakes)
     torch.manual_seed(3)
@@ -254,11 +253,10 @@ def test_what_the_discriminator_sees_is_augmented_at_the_stages_size() -> None:
             return images.flip(3)
 
     gan.augment = Note()
-    images = normal(4, 1, 32, 32)
-    batch = {"image": images, "label": torch.zeros(4, dtype=torch.int64)}
-    found = gan.discriminator_losses(batch, images)
+    batch, fakes = some(4)
+    found = gan.discriminator_losses(batch, fakes)
     assert shapes == [(4, 1, 8, 8)] * 2
-    expected = gan.discriminator(images.flip(3)).mean()
+    expected = gan.discriminator(fakes.flip(3)).mean()
     assert found["fake"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 

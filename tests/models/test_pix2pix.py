@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from gan_training import build, request, settings, toy_images, train
+from gan_training import build, request, settings, some, toy_images, train
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,16 +15,11 @@ from gan_aug.models.gans.pix2pix import CONDITIONS, Generator, hidden
 PLAIN = "model.augment=null"
 
 
-def a_batch(size: int = 32) -> dict[str, Tensor]:
-    torch.manual_seed(3)
-    return {"image": torch.rand(6, 1, size, size) * 2 - 1, "label": torch.zeros(6).long()}
-
-
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_losses_by_hand(condition: str) -> None:
     """Equations 1 and 4; the discriminator's is halved (section 3.3)."""
     gan: Any = build(settings("pix2pix", PLAIN, f"model.condition={condition}"))
-    batch = a_batch()
+    batch, _ = some()
     x = CONDITIONS[condition](batch["image"])
     fakes = gan.fake(batch).detach()
 
@@ -46,7 +41,7 @@ def test_an_image_and_its_condition_are_augmented_alike() -> None:
     gan: Any = build(settings("pix2pix", "model.condition=blur"))
     seen: list[Tensor] = []
     gan.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    batch = a_batch()
+    batch, _ = some()
     # An even image is its own blurred version: what differs was augmented in two ways.
     batch["image"] = torch.linspace(-0.9, 0.9, 6).view(6, 1, 1, 1).expand(6, 1, 32, 32)
     gan.real_logits(batch)
@@ -60,7 +55,7 @@ def test_noise_is_dropout() -> None:
     """The same as PyTorch's dropout, for the units that it happens to drop."""
     torch.manual_seed(0)
     network = Generator(32, 1, 4, 0.5)
-    conditions = a_batch()["image"]
+    conditions = some()[1]
     noise = torch.rand(6, network.noise_dim)
     expected, maps, skips = 0, conditions, []
     for layer in network.down:
@@ -105,7 +100,7 @@ def test_a_source_that_comes_twice_gives_two_images() -> None:
 
 def test_the_critic_derives_the_condition_from_the_image() -> None:
     gan: Any = build(settings("pix2pix"))
-    images = a_batch()["image"]
+    images = some()[1]
     pairs = torch.cat([CONDITIONS["lung_mask"](images), images], dim=1)
     expected = gan.discriminator.layers(pairs).mean(dim=(1, 2, 3))
     critic = gan.critic(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gan_training import build, settings
+from gan_training import Times, build, settings, some
 from hydra.errors import InstantiationException
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,12 +19,6 @@ def make(*overrides: str) -> R3GAN:
     gan = build(settings("r3gan", "model.augment=null", f"model.gamma={GAMMA}", *overrides))
     assert isinstance(gan, R3GAN)
     return gan
-
-
-def some(n: int = 6, seed: int = 0) -> tuple[dict[str, Tensor], Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    images = torch.rand((2, n, 1, 32, 32), generator=random) * 2 - 1
-    return {"image": images[0], "label": torch.zeros(n, dtype=torch.int64)}, images[1]
 
 
 def stir(network: nn.Module) -> None:
@@ -82,15 +76,10 @@ def test_penalties_and_their_gradients_by_hand() -> None:
 
 def test_the_penalties_are_of_the_images_before_augmentation() -> None:
     gan, (batch, fakes) = make(), some()
-    gan.discriminator, gan.augment = Quadratic(), Doubled()
+    gan.discriminator, gan.augment = Quadratic(), Times(2)
     slope = gan.discriminator.w.detach() + 0.3 * 2 * batch["image"]
     expected = GAMMA / 2 * (2 * slope).square().sum(dim=(1, 2, 3)).mean()
     torch.testing.assert_close(gan.discriminator_losses(batch, fakes)["r1"], expected)
-
-
-class Doubled(nn.Module):
-    def forward(self, images: Tensor) -> Tensor:
-        return 2 * images
 
 
 def test_images_are_bounded_only_where_they_are_used() -> None:

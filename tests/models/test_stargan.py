@@ -6,22 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from gan_training import build, request, settings, train
+from gan_training import build, request, settings, some, train
 from torch.nn import functional as F
 
-from gan_aug.models.gans.base import GAN, Batch
+from gan_aug.models.gans.base import GAN
 
 PLAIN = "model.augment=null"
 
 
 def make(*overrides: str, classes: int = 3) -> GAN:
     return build(settings("stargan", PLAIN, "model.blocks=1", *overrides, classes=classes))
-
-
-def batch(size: int = 6, classes: int = 3) -> Batch:
-    torch.manual_seed(5)
-    images = torch.rand(size, 1, 32, 32) * 2 - 1
-    return {"image": images, "label": torch.arange(size) % classes}
 
 
 def heads(discriminator: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,8 +36,7 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_discriminator_term_is_the_papers() -> None:
-    gan, real = make("model.class_weight=2", "model.penalty=7"), batch()
-    fakes = torch.rand(6, 1, 32, 32)
+    gan, (real, fakes) = make("model.class_weight=2", "model.penalty=7"), some(classes=3)
     torch.manual_seed(3)
     losses = gan.discriminator_losses(real, fakes)
     torch.manual_seed(3)
@@ -63,7 +56,8 @@ def test_every_discriminator_term_is_the_papers() -> None:
 
 
 def test_every_generator_term_is_the_papers_and_the_way_back_leads_to_the_original_class() -> None:
-    gan, real, asked = make("model.class_weight=2", "model.cycle_weight=3"), batch(), []
+    gan, asked = make("model.class_weight=2", "model.cycle_weight=3"), []
+    real, _ = some(classes=3)
     gan.generator.register_forward_pre_hook(lambda module, inputs: asked.append(inputs))
     torch.manual_seed(4)
     fakes = gan.fake(real)
@@ -89,7 +83,7 @@ def test_every_generator_term_is_the_papers_and_the_way_back_leads_to_the_origin
 
 
 def test_target_classes_are_drawn_evenly_and_their_own_is_among_them() -> None:
-    gan, real = make("model.width=1"), batch(300)
+    gan, (real, _) = make("model.width=1"), some(300, classes=3)
     targets = []
     gan.generator.register_forward_pre_hook(lambda module, inputs: targets.append(inputs[1]))
     gan.fake(real)
@@ -99,12 +93,12 @@ def test_target_classes_are_drawn_evenly_and_their_own_is_among_them() -> None:
 
 
 def test_the_critic_is_the_mean_over_patches_of_the_source_head() -> None:
-    gan, images = make(), batch()["image"]
+    gan, (batch, images) = make(), some(classes=3)
     with torch.no_grad():
         expected = heads(gan.discriminator, images)[0]
         for label in range(3):
             torch.testing.assert_close(gan.critic(label)(images), expected)
-        assert gan.logits(images, batch()).shape == (6, 4, 4)
+        assert gan.logits(images, batch).shape == (6, 4, 4)
 
 
 def size_and_place(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gan_training import batches, build, settings, train
+from gan_training import Times, batches, build, settings, train
 from torch import nn
 
 from gan_aug.models.gans.base import GAN, Batch
@@ -49,15 +49,6 @@ def test_an_images_score_does_not_depend_on_the_others(size: int) -> None:
     assert sum(isinstance(m, LayerNorm) for m in critic.modules()) == {32: 2, 64: 3}[size]
 
 
-class Scaled(nn.Module):
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.factor * images
-
-
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 def test_losses(factor: float) -> None:
     """Eq. 3: D(G(z)) - D(x) + 10 (slope - 1)^2, at a point of each straight line.
@@ -65,7 +56,7 @@ def test_losses(factor: float) -> None:
     All of it, the ends of the lines too, is of augmented images.
     """
     gan, batch, fakes = first_step("model.augment=null")
-    gan.augment = Scaled(factor)
+    gan.augment = Times(factor)
     torch.manual_seed(3)
     found = gan.discriminator_losses(batch, fakes.detach())
     torch.manual_seed(3)
