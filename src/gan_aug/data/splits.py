@@ -280,4 +280,7 @@ def check_disjoint(splits: Splits) -> None:
     for one, other in combinations(cuts, 2):
         if both := cuts[one] & cuts[other]:
             who = "patient" if splits.notes["patients_known"] else "the group of near duplicates"
-            raise GanAugError(f"{who} {min(both)} is in {one} and in {other}")
+            raise GanAugError(
+                f"{who} {min(both)} is in {one} and in {other}; mend the data set's own splits, or "
+                "call its val train too: validation is then cut anew"
+            )
