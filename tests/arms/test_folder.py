@@ -115,6 +115,18 @@ def test_copies_of_training_images_are_counted_and_said(
     assert "though it is declared that the generator saw nothing of this data set" in said
 
 
+def test_copies_that_are_small_are_told_by_their_pixels(
+    made: Path, cache_home: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enlarged to be compared, an exported image may be like no original."""
+    settled, _ = settle(cache_home)
+    none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    monkeypatch.setattr("gan_aug.data.external_set.nearest_alike", lambda *_: none)
+    write(made / "normal", np.asarray(splits.train.of_class("normal").images[:3]), "t{}.png")
+    there = read_external(made, "nothing", splits, settled.data, "x")
+    assert there.copies == {"normal": 3, "pneumonia": 0}
+
+
 BAD: dict[str, tuple[Callable[[Path, Splits], object], str, list[str]]] = {
     "no folder": (lambda m, s: shutil.rmtree(m), "", ["added.dir=made/draw_0", "no such"]),
     "a class is missing": (

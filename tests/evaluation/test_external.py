@@ -187,6 +187,21 @@ def test_inspect_names_what_the_data_set_has_too(
     assert bare.stderr.startswith("error: external.dir=made: needs the data set whose copies are")
 
 
+def test_inspect_finds_small_copies_by_their_pixels(
+    home: Path, made: Path, cache_home: Path, tmp_path: Path
+) -> None:
+    """As export writes them for training at 32 pixels; enlarged, they are like no original."""
+    typed = (*of_data(home), "data.image_size=32")
+    train = load(settings_of("inspect", *typed).data).train.of_class("benign")
+    Image.fromarray(np.asarray(train.images[0, 0])).save(made / "benign" / "small.png")
+    arguments = ("external.dir=made", *typed, "hydra.run.dir=out")
+    run_command(cache_home, "inspect", *arguments, cwd=tmp_path, check=True)
+    with (tmp_path / "out" / "copies.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    found = (row["path"], row["real"], row["split"], row["same_bytes"])
+    assert found == ("benign/small.png", train.paths[0], "train", "false")
+
+
 def test_inspect_counts_copies_in_folders_that_macos_named(
     cache_home: Path, tmp_path: Path
 ) -> None:

@@ -103,9 +103,15 @@ class ExternalSet:
     def copies(self) -> dict[str, int]:
         """How many added images of each class are one picture with a training image of the draw.
 
-        They are looked for when this is first asked.
+        They are looked for when this is first asked. Of images smaller than those compared the
+        same pixels tell: enlarged, they are like no original.
         """
-        found = {one.added for one in self._alike({"training": self._splits.train})}
+        train = self._splits.train
+        found = {one.added for one in self._alike({"training": train})}
+        pixels = {image.tobytes() for image in train.images}
+        for name, paths in self.paths.items():
+            made = zip(paths, self.by_class[name].images, strict=True)
+            found |= {path for path, image in made if image.tobytes() in pixels}
         return {name: len(found.intersection(paths)) for name, paths in self.paths.items()}
 
     def _alike(self, tables: Mapping[str, ImageTable]) -> list[NearDuplicate]:

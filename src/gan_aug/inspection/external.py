@@ -15,6 +15,7 @@ from gan_aug.data.external_files import decode_set, files_by_class, find_set, un
 from gan_aug.data.external_set import LOOKED_AT, load_small
 from gan_aug.data.image_table import concatenate
 from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
+from gan_aug.data.prepare import load
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.files import write_text
 from gan_aug.runtime.record import Run
@@ -79,10 +80,18 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
     splits = np.repeat(list(source.tables()), [len(t) for t in source.tables().values()])
     rows = {digest: row for row, digest in enumerate(every.hashes.tolist())}
     alike = zip(*nearest_alike(decoded.images, np.asarray(every.images)), strict=True)
-    # The file itself, where it is there; of one grey no picture is like any other.
-    same = ((row, rows.get(decoded.good[name]["sha256"])) for row, name in enumerate(names))
+    # The same pixels as they are trained on: those that are small are like no original, enlarged.
+    # And the file itself, where it is there; of one grey no picture is like any other.
+    own = load(data)
+    pixels = {
+        image.tobytes(): row for row, image in enumerate(concatenate(*own.tables().values()).images)
+    }
+    made = decode_set(where, folder, names, data, data.image_size, own.channels, data.fit).images
+    same_pixels = [pixels.get(image.tobytes()) for image in made]
+    same_file = [rows.get(decoded.good[name]["sha256"]) for name in names]
     found = {row: (other, correlation) for row, other, correlation in alike}
-    found |= {row: (other, 1.0) for row, other in same if other is not None}
+    for same in (same_pixels, same_file):
+        found |= {row: (other, 1.0) for row, other in enumerate(same) if other is not None}
     copies = [
         Copy(
             path=names[row],
