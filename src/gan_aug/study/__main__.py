@@ -41,13 +41,12 @@ def main(settings: StudySettings) -> None:
         plan_jobs(settings, [settings], at_once=1)
         return
     try:
-        redo = may_be_redone(settings)
-        with Run(settings, may_differ(settings), redo) as run:
+        with Run(settings, may_differ(settings), may_be_redone(settings)) as run:
             if run.finished:
                 check_finished(run.folder, settings)
                 print(f"{run.folder}: finished already, skipped")
                 return
-            settled, splits = settle_draw(settings, load, run.folder, run.before, redo)
+            settled, splits = settle_draw(settings, load, run)
             run.settled(settled)
             run.record(data=splits.notes)
             print_data(settled.data, Prepared(splits))

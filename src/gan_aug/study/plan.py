@@ -102,8 +102,7 @@ def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
 
     for settings in jobs:
         folder = Path(settings.study_dir).expanduser() / settings.study.folder
-        redo = may_be_redone(settings)
-        run = Run(settings, may_differ(settings), redo, folder=folder)
+        run = Run(settings, may_differ(settings), may_be_redone(settings), folder=folder)
         run.look()
         if run.finished:
             check_finished(folder, settings)
@@ -112,7 +111,7 @@ def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
         check_arms(settings)
         read(settings.data)  # which shows how far it is
         with _each_line_once(said):
-            settled, splits = settle_draw(settings, read, folder, run.before, redo)
+            settled, splits = settle_draw(settings, read, run)
             images = DrawImages(settled, splits, folder)
             for warning in splits.notes["warnings"]:
                 warn(warning)

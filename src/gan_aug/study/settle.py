@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from gan_aug.data.source import FEWEST_TRAINING, Source, lasting, without_confli
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, see
 from gan_aug.runtime.hardware import settle_precision
+from gan_aug.runtime.record import Run
+from gan_aug.settings.alike import may_be_redone
 from gan_aug.settings.base import Plain
 from gan_aug.settings.data import DataSettings
 from gan_aug.settings.design import ruler_arms
@@ -55,27 +57,21 @@ def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy,
 
 
 def settle_draw(
-    settings: StudySettings,
-    read: Callable[[DataSettings], Source],
-    folder: Path,
-    before: Iterable[Plain],
-    redo: tuple[str, ...],
+    settings: StudySettings, read: Callable[[DataSettings], Source], run: Run
 ) -> tuple[SettledStudy, Splits]:
     """Return what a draw is run with; refuse what does not fit its data or the study's other draws.
 
     Args:
         settings: as typed.
         read: gives the data set, once the arms are sound.
-        folder: of the draw.
-        before: configuration of an earlier part of it, if there is one.
-        redo: settings that may change on finished draws.
+        run: of the draw; an earlier part of it may have settled what is open.
     """
     check_arms(settings)
     settled, splits = settle_study(settings, read(settings.data))
     others = (record.config for _, record in other_draws(Path(settings.study_dir)))
-    settled = settle_precision(settled, chain(before, others))
+    settled = settle_precision(settled, chain(run.before, others))
     check_settled_arms(settled, splits)
-    check_goes_with(folder, settled.plain(), splits, redo)
+    check_goes_with(run.folder, settled.plain(), splits, may_be_redone(settings))
     return settled, splits
 
 
