@@ -175,7 +175,7 @@ def test_its_images_are_read_while_nobody_writes_them(
         locked.append(folder.with_name("key.lease").exists())
         raise GanAugError("enough")
 
-    monkeypatch.setattr(gans, "read_set", lambda folder, *_: read_json(folder.parent))
+    monkeypatch.setattr(gans, "read_set", lambda folder, *_, **__: read_json(folder.parent))
     fit = gans.fit_of(*settled_study(cache_home, *STUDY), "normal")
     fit.folder = tmp_path / "key"
     with pytest.raises(GanAugError, match="enough"):
