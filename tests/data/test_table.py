@@ -108,11 +108,26 @@ def test_the_case_of_its_columns_does_not_matter(root: Path) -> None:
         read(root, "path,Label,LABEL\nA/1.png,x,x")
 
 
+@pytest.mark.parametrize("twice", ["Split,SPLIT", "split,split"])
+def test_a_column_that_stands_twice_is_not_left_unread(root: Path, twice: str) -> None:
+    content = f"path,label,{twice}\nA/1.png,x,train,test\nB/3.png,y,test,train"
+    with pytest.raises(GanAugError, match=f"has the columns {twice.replace(',', ' and ')}; leave"):
+        read(root, content)
+    others = content.replace(twice, "split,Split")
+    assert [entry.split for entry in read(root, others)[0]] == ["train", "test"]
+
+
 @pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "<NA>", "None", "null", "n/a"])
 def test_what_programs_write_for_an_unknown_patient_is_none(root: Path, cell: str) -> None:
     """It would be one patient of many images, and the patients would count as known."""
     content = f"path,label,patient,split\nA/1.png,{cell},{cell},{cell}"
     assert read(root, content)[0] == [Entry("A/1.png", cell, None, None)]
+
+
+def test_a_site_may_be_called_na(root: Path) -> None:
+    """North America, say; its patients are not those of a row without a site."""
+    content = "path,label,patient,site\nA/1.png,x,7,NA\nB/3.png,y,7,"
+    assert [entry.patient for entry in read(root, content)[0]] == ["NA/7", "7"]
 
 
 def test_names_in_another_form_of_unicode(root: Path) -> None:

@@ -21,7 +21,7 @@ from gan_aug.settings.by_name import normal
 
 NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")
 _NOT_KNOWN = frozenset({"nan", "na", "n/a", "<na>", "none", "null"})
-"""What programs write for an empty cell; a label may be called so."""
+"""What programs write for an empty cell; a label, or a site, may be called so."""
 MOST_BYTES = 2**27
 """Tables of a million images are smaller."""
 _LONGEST_HEADER = 2**16
@@ -61,7 +61,8 @@ class Table:
         entries = []
         for line, cells in self._rows(reader):
             own = {name: normal(cells.get(called, "")) for name, called in names.items()}
-            own |= {name: "" for name in OPTIONAL if own[name].casefold() in _NOT_KNOWN}
+            unknown = (n for n in ("patient", "split") if own[n].casefold() in _NOT_KNOWN)
+            own |= dict.fromkeys(unknown, "")
             entry = self._entry(line, own, on_disk, pattern)
             # What a pattern leaves out is listed with the other files.
             if not tree.excludes(entry.path):
@@ -142,6 +143,13 @@ class Table:
                 "'data.columns={path: NAME, label: NAME}' (of a column for each finding, 0 or 1, "
                 "one can be the label)"
             )
+        for name in OPTIONAL:
+            like = [one for one in header if one.casefold() == name]
+            if len(like) > 1 and header.count(names[name]) != 1:
+                raise self._error(
+                    f"has the columns {' and '.join(like)}; leave one, or say which it is with "
+                    f"'data.columns={{{name}: NAME}}'"
+                )
         return reader, names
 
     def _called(self, header: list[str]) -> dict[str, str]:
