@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,9 +95,25 @@ def test_a_network_that_returns_no_logits_is_refused_before_its_fit(
         fit(module, data, settings_of("train", "data=phantom", "model=cnn").trainer)
 
 
+class Viewing(Own):
+    """Takes images whose channels come first alone."""
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.last(images.view(len(images), -1))
+
+
+def test_a_network_is_asked_about_images_as_batches_hold_them() -> None:
+    module = made("cnn", "data.channels=3")
+    module.network = Viewing(torch.relu, size=24)
+    pool = Pool(torch.zeros(6, 3, 8, 24, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64))
+    data = DataModule(pool, shuffled(6, 2, 0), 3)
+    with pytest.raises(GanAugError, match=r"cannot take images .* \(view size is not compatible"):
+        fit(module, data, settings_of("train", "data=phantom", "model=cnn").trainer)
+
+
 def test_asking_a_network_first_changes_nothing() -> None:
     module = made("cnn", "data.channels=1")
-    module.network = Own(torch.relu)
+    module.network = Own(lambda logits: logits + torch.rand_like(logits))  # as Monte Carlo dropout
     images = torch.rand(3, 1, 64, 64)
     before, state = weights_hash(module), torch.get_rng_state()
     module.try_on(images)
@@ -103,6 +121,18 @@ def test_asking_a_network_first_changes_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert module.network.training
     assert not module.network.dropped.training
+
+
+def test_a_network_that_cannot_be_copied_is_trained_all_the_same() -> None:
+    """Weights that are computed from others keep a module from being copied."""
+    module = made("cnn", "data.channels=1")
+    module.network = Own(torch.relu)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.nn.utils.weight_norm(module.network.last)
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(module.network)
+    module.try_on(torch.rand(3, 1, 64, 64))
 
 
 def test_weights_of_a_file_but_for_the_last_layer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.seed import isolate_rng
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -71,15 +72,20 @@ class Classifier(ResumableModule):
     def try_on(self, images: Tensor) -> None:
         """Ask the network about a few images (B, C, H, W) in [-1, 1], before it is trained.
 
-        A network of somebody's may return what trains and is measured, but is no logits.
+        A network of somebody's may return what trains and is measured, but is no logits. Weights
+        and random streams stay as they are.
 
         Raises:
             GanAugError: it does not take them, or returns something else.
         """
-        network, k = copy.deepcopy(self.network).eval(), len(self.classes)
+        try:
+            network, k = copy.deepcopy(self.network).eval(), len(self.classes)
+        except Exception:  # of torch.nn.utils.weight_norm, say: it can be trained all the same
+            return
         where = f"{type(network).__module__}.{type(network).__qualname__}"
         try:
-            alone, together = (network(some) for some in (images[:1], images))
+            with isolate_rng(include_cuda=False):
+                alone, together = (network(some) for some in (images[:1], images))
         except Exception as error:
             raise GanAugError(
                 f"{where}: forward cannot take images {tuple(images.shape)} "

@@ -46,7 +46,7 @@ def fit(
         GanAugError: a classifier's network does not map such images to logits.
     """
     if isinstance(module, Classifier):
-        module.try_on(to_float(data.pool.images[:_TRIED]))
+        module.try_on(to_float(data.pool.images[:_TRIED], torch.channels_last))  # as in batches
     trainer = make_trainer(settings, **own)
     trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
 
