@@ -389,6 +389,19 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path: Path) -> None:
     assert new_hashes[1] != hashes[1]
 
 
+def test_the_cache_tells_sets_apart_that_share_names_sizes_and_times(tmp_path: Path) -> None:
+    """BMP and DICOM have one size; archives may keep no times."""
+    names, found = [f"{i}.bmp" for i in range(70)], []
+    for value in (10, 200):
+        folder = tmp_path / str(value)
+        folder.mkdir()
+        for name in names:
+            Image.new("L", (16, 16), value).save(folder / name)
+            os.utime(folder / name, (0, 0))
+        found.append(decode_files(folder, names, 16, 1, tmp_path / "cache", "error").images)
+    assert [images.mean() for images in found] == [10, 200]
+
+
 def test_a_file_that_could_not_be_read_is_read_once_it_can(tmp_path: Path) -> None:
     """What the cache remembers must come from the file's content."""
     write_image(tmp_path / "a.png", 0)

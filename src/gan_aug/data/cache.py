@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -41,15 +40,6 @@ def cache_dir_of(data: DataSettings) -> Path:
             "data.cache_dir=DIR"
         ) from error
     return Path(home) / "gan_aug"
-
-
-def own_cache(cache_dir: Path, folder: Path) -> Path:
-    """Return the cache of a folder beside the data set's own.
-
-    The cache knows files by their names, sizes and times: two sets may share all of these.
-    """
-    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return cache_dir / f"external_{place}"
 
 
 def load_or_build(cache_dir: Path, key: Index, build: Callable[[], Built]) -> Built:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ MAX_BYTES = 2**30
 PREPROCESSING = "bilinear resize, 16-bit divided by 257, turned as EXIF says, version 5"
 """Part of every cache key: change it whenever pixels, or what is refused, would change."""
 
+KNOWN_BY_BYTES = 32
+"""Files of a set, spread over it, whose bytes the cache key has: at most so many."""
 COLOUR_LOOKED_AT = 64
 _COLOURED = 2.0
 """Mean difference of channels, of 255, from which an image counts as coloured."""
@@ -70,18 +73,23 @@ def decode_files(
 ) -> Decoded:
     """Decode files below a root through the cache; one that cannot be read at all is never cached.
 
+    The cache knows them by names, sizes and times, and some by their bytes: out of archives that
+    keep no times, another set may have the others in common.
+
     See `square` for `fit`, `read_dicom` for `window`.
 
     Raises:
         GanAugError: a file is bad and `on_bad_file` is not `skip`; the message names the file.
     """
-    stats: dict[str, tuple[int, int]] = {}
+    stats: dict[str, tuple[int, int, str | None]] = {}
     unreadable: dict[str, str] = {}
+    by_bytes = {*names[:: len(names) // KNOWN_BY_BYTES + 1]}
     for name in names:
         try:
             with open_regular(root / name, MAX_BYTES) as file:
                 status = os.fstat(file.fileno())
-            stats[name] = status.st_size, status.st_mtime_ns
+                sha256 = file_digest(file, "sha256").hexdigest() if name in by_bytes else None
+            stats[name] = status.st_size, status.st_mtime_ns, sha256
         except OSError as error:
             unreadable[name] = _cannot_be_read(error)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gan_aug.data.cache import cache_dir_of, own_cache
+from gan_aug.data.cache import cache_dir_of
 from gan_aug.data.decode import MAX_BYTES, Decoded, decode_files
 from gan_aug.data.sources.tree import HIDDEN, NAMED_BADLY, UNREADABLE, Tree, find_files
 from gan_aug.runtime.errors import GanAugError
@@ -90,11 +90,11 @@ def decode_set(
 ) -> Decoded:
     """Decode a set through the cache; refuse a file that is no sound image.
 
-    The cache knows files by names, sizes and times. Those of one set may be those of the next, out
-    of archives that keep no times: what is in the files has a cache of its own.
+    Names, sizes and times of one set may be those of the next, in which one file differs: what is
+    in the files has a cache of its own.
     """
     digest = _digest_of(where, folder, names)
-    cache_dir = own_cache(cache_dir_of(data), folder) / digest[:16]
+    cache_dir = cache_dir_of(data) / f"external_{digest[:16]}"
     decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
     if decoded.bad:
         path, why = next(iter(decoded.bad.items()))

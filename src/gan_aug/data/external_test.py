@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gan_aug.data.cache import own_cache
 from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable, concatenate
 from gan_aug.data.near_duplicates import nearest_alike
@@ -140,8 +139,7 @@ def _load(
         on_bad_file=data.on_bad_file,
         window=one.window,
     )
-    place = own_cache(cache_dir, Path(one.root or "").expanduser())
-    return folder.load(data.image_size, channels, place, whole=True)
+    return folder.load(data.image_size, channels, cache_dir, whole=True)
 
 
 @see("classes")
