@@ -127,7 +127,16 @@ def test_copies_that_are_small_are_told_by_their_pixels(
     assert there.copies == {"normal": 3, "pneumonia": 0}
 
 
+def shrink_values(folder: Path, splits: Splits) -> None:
+    """As a generator whose values are from 0 to 1, saved without a factor."""
+    write(folder, (np.asarray(splits.unused.of_class("normal").images[:12]) > 99).astype(np.uint8))
+
+
 BAD: dict[str, tuple[Callable[[Path, Splits], object], str, list[str]]] = {
+    "values from 0 to 1": (
+        lambda m, s: shrink_values(m / "normal", s), "",
+        ["made/draw_0: its normal images are black", "a generator's 0 to 1 times 255"],
+    ),
     "no folder": (lambda m, s: shutil.rmtree(m), "", ["added.dir=made/draw_0", "no such"]),
     "a class is missing": (
         lambda m, s: shutil.rmtree(m / "normal"), "",

@@ -181,8 +181,8 @@ def read_external(
 
     Raises:
         GanAugError: no such folder, one with other classes, a link out of it, a file that cannot
-            be decoded, a draw.json that is missing or of something else; or an image that is a
-            held-out one.
+            be decoded, a class of black images, a draw.json that is missing or of something else;
+            or an image that is a held-out one.
     """
     where, folder = f"{key}={folder}", folder.expanduser()
     tree = find_set(where, folder)
@@ -195,6 +195,11 @@ def read_external(
     images = np.split(np.array(decoded.images), ends)  # no longer of the cache, read-only
     pixels, digests = hashlib.sha256(), {n: facts["sha256"] for n, facts in decoded.good.items()}
     for name, of_class in zip(files, images, strict=True):
+        if len(of_class) and of_class.max() <= 1:
+            raise GanAugError(
+                f"{where}: its {name} images are black, no pixel is above 1 of 255; write pixels "
+                "from 0 to 255, a generator's 0 to 1 times 255"
+            )
         pixels.update(f"{name} {of_class.shape} ".encode())
         pixels.update(np.ascontiguousarray(of_class).tobytes())
 
