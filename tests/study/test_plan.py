@@ -17,8 +17,9 @@ from support import TINY_STUDY, read_json, settings_of
 from gan_aug.report.power import _of_pair, lines_on_power
 from gan_aug.report.statistics import compare, draws_needed
 from gan_aug.runtime.errors import GanAugError, warn
+from gan_aug.runtime.sweep_table import print_table
 from gan_aug.settings.design import Endpoint, Question
-from gan_aug.study import timing
+from gan_aug.study import ending, timing
 from gan_aug.study.ending import RememberStudy, finish
 from gan_aug.study.plan import _each_line_once, plan_jobs, planned
 from gan_aug.study.planned import Planned, _of
@@ -172,6 +173,27 @@ def test_a_study_without_new_draws_says_where_its_report_is(tmp_path: Path, caps
     finish()
     assert f"report      {page}" in capsys.readouterr().out
     assert page.read_text() == "as it was"
+
+
+def test_the_table_of_a_multirun_that_is_stopped_as_it_waits_is_not_the_next_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A notebook would show the study in place of what it ran next."""
+
+    def stop(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    write_study(tmp_path / "s", {"real": 0, "gan": 0.01}, 2)
+    config = {"plan": False, "study_dir": str(tmp_path / "s")}
+    config |= {"hydra": {"sweep": {"dir": str(tmp_path / "s")}}}
+    RememberStudy().on_multirun_start(OmegaConf.create(config))
+    monkeypatch.setattr(ending, "wait_until_free", stop)
+    assert ending._running is not None
+    ending._running.with_others.append(tmp_path / "s" / "draw_1")
+    with pytest.raises(KeyboardInterrupt):
+        finish()
+    assert "skipped, finished before" in capsys.readouterr().out
+    assert print_table() is None
 
 
 def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> None:

@@ -89,10 +89,12 @@ def finish() -> Path | None:
     failed = sys.exception()
     stopped = isinstance(failed, KeyboardInterrupt | SystemExit)
     with_others = [] if stopped else study.with_others
-    for folder in with_others:
-        print(f"{folder}: waiting for the other process", flush=True)
-        wait_until_free(folder)
-    print_table()
+    try:
+        for folder in with_others:
+            print(f"{folder}: waiting for the other process", flush=True)
+            wait_until_free(folder)
+    finally:  # also of a multirun that is stopped here
+        print_table()
     if not stopped:
         with report_due(study.folder) as due:
             if due:
