@@ -109,6 +109,7 @@ def recompute(folder: Path) -> None:
             "declaration": None,
             "worth": [],
             "gate": [],
+            "quality": [],
         }
         | summary
         | {"splits": splits, "question": study.first.question, "rules": [], "unfinished": []}
