@@ -61,10 +61,9 @@ def leave_to_the_other(busy: Busy) -> None:
     Raises:
         Busy: this is no multirun.
     """
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
+    if HydraConfig.get().mode != RunMode.MULTIRUN or _running is None:
         raise busy
     print(f"{busy.folder}: another process is running this draw; going on with the others")
-    assert _running is not None
     _running.with_others.append(busy.folder)
 
 
