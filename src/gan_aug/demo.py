@@ -52,7 +52,8 @@ def _train(folder: Path, *overrides: str) -> None:
         except GanAugError as error:
             sys.exit(error_line(one_line(error), error.paragraph))
         except KeyboardInterrupt:
-            sys.exit("error: stopped by hand")
+            print("error: stopped by hand", file=sys.stderr)
+            sys.exit(130)
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -90,7 +90,7 @@ def test_copies_of_training_images_are_told_beside_the_gate(
     )  # fmt: skip
     found = [one for one in limits(replace(summary, quality=[row])) if "copies of tr" in one]
     assert found == said * [
-        "The GAN images of normal, with hospital=a are copies of training images, or nearly: "
+        "The GAN images of normal, with hospital=a, are copies of training images, or nearly: "
         "half of them differ from one by 0.5 of 255 grey levels at most, half of unseen real "
         "images by 27.3."
     ]

@@ -25,7 +25,7 @@ MAX_BYTES = 2**30
 PREPROCESSING = "bilinear resize, 16-bit divided by 257, turned as EXIF says, version 5"
 """Part of every cache key: change it whenever pixels, or what is refused, would change."""
 
-KNOWN_BY_BYTES = 32
+_KNOWN_BY_BYTES = 32
 """Files of a set, spread over it, whose bytes the cache key has: at most so many."""
 COLOUR_LOOKED_AT = 64
 _COLOURED = 2.0
@@ -83,7 +83,7 @@ def decode_files(
     """
     stats: dict[str, tuple[int, int, str | None]] = {}
     unreadable: dict[str, str] = {}
-    by_bytes = {*names[:: len(names) // KNOWN_BY_BYTES + 1]}
+    by_bytes = {*names[:: len(names) // _KNOWN_BY_BYTES + 1]}
     for name in names:
         try:
             with open_regular(root / name, MAX_BYTES) as file:

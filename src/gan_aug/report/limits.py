@@ -172,8 +172,9 @@ def _copies(summary: Summary) -> Iterator[str]:
         if row.value != "nearest_pixel" or row.baseline is None:
             continue
         if row.generated < _COPY * row.baseline:
+            where = f"{trailing(row.condition)}," if row.condition else ""
             yield (
-                f"The {summary.maker} images of {row.class_}{trailing(row.condition)} are copies "
+                f"The {summary.maker} images of {row.class_}{where} are copies "
                 "of training images, or nearly: half of them differ from one by "
                 f"{row.generated:.1f} of 255 grey levels at most, half of unseen real images by "
                 f"{row.baseline:.1f}."
