@@ -126,7 +126,10 @@ class DataSettings(Settings):
     development_per_class: Index = Field(
         description="training and test images of each class set aside"
     )
-    val_per_class: Positive = Field(description="validation images of each class, cut by patient")
+    val_per_class: Positive = Field(
+        description="validation images of each class, cut by patient; not used where the data set "
+        "has its own, as data=folder does"
+    )
     internal_per_class: Index | Auto = Field(
         description="images of each class for the internal test"
     )

@@ -99,7 +99,7 @@ class NetworkSettings(Settings):
 
     name: str = Field(description="name in reports and folders")
     module: Node = Field(description="what is trained")
-    batch_size: BatchSize = own("images in a batch, in studies")
+    batch_size: BatchSize = own("images in a batch, in studies and with +experiment=")
     width: Annotated[int, Field(ge=1, le=4096)] = own("feature maps of the layer next to the image")
     hidden: Units = own("units of the hidden layer")
     latent_dim: Units = own("latent numbers that an image is made from")
@@ -129,8 +129,10 @@ class GanSettings(NetworkSettings):
 
     kind: Literal["gan"]
     balanced: bool = Field(description="as many images of each class in every batch")
-    batch_size: BatchSize = Field(description="images in a batch, in studies")
-    batches: Positive = Field(description="batches that a GAN is trained on, in studies")
+    batch_size: BatchSize = Field(description="images in a batch, in studies and with +experiment=")
+    batches: Positive = Field(
+        description="batches that a GAN is trained on, where trainer.max_epochs is null"
+    )
     d_steps: Positive = Field(description="discriminator steps in a cycle")
     g_steps: Positive = Field(description="generator steps that follow")
     lr_g: Above0 = Field(description="learning rate of the generator")
