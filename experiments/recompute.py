@@ -25,7 +25,7 @@ from gan_aug.data.classes import Classes
 from gan_aug.report import figures
 from gan_aug.report.answer import answer_of
 from gan_aug.report.comparisons import Verdict, verdicts
-from gan_aug.report.study import Study
+from gan_aug.report.study import Condition, Study
 from gan_aug.report.summary import Block, blocks, declared_families, power
 from gan_aug.runtime.files import write_json
 from gan_aug.settings.design import Endpoint
@@ -78,14 +78,14 @@ class Published(Study):
         return [Endpoint(split=self.primary, metric="accuracy")]
 
     @cached_property
-    def conditions(self) -> list[tuple[Any, ...]]:
-        return [tuple(block["condition"].values()) for block in self.blocks]
+    def conditions(self) -> list[Condition]:
+        return [block["condition"] for block in self.blocks]
 
-    def rows(self, condition: tuple[Any, ...]) -> pl.DataFrame:
-        wanted = [pl.col(k).eq_missing(v) for k, v in zip(self.keys, condition, strict=True)]
+    def rows(self, condition: Condition) -> pl.DataFrame:
+        wanted = [pl.col(key).eq_missing(value) for key, value in condition.items()]
         return self.table.filter(wanted) if wanted else self.table
 
-    def of(self, condition: tuple[Any, ...]) -> list[Any]:
+    def of(self, condition: Condition) -> list[Any]:
         return [SimpleNamespace(data=SimpleNamespace(used={"train": {}}))]
 
 

@@ -235,7 +235,7 @@ def uncorrected(tables: Any) -> list[list[bool]]:
     """Return where README's table says so: an interval without 0 and no difference shown."""
     found: dict[Any, list[bool]] = {}
     for condition in tables.study.conditions:
-        size, model = (tables.study.named(condition)[key] for key in ("per_class", "model"))
+        size, model = (condition[key] for key in ("per_class", "model"))
         for arm in ("gan", "duplicate", "classic"):
             judged = tables.verdict(condition, arm, "real")
             apart = judged.low > 0 or judged.high < 0
@@ -247,7 +247,7 @@ def uncorrected(tables: Any) -> list[list[bool]]:
 def facts(study: str, tables: Any) -> dict[str, str]:
     """Return what the answer says in words of a study, by what it is."""
     found: dict[str, str] = {}
-    conditions = {tuple(tables.study.named(c).values()): c for c in tables.study.conditions}
+    conditions = {(c["per_class"], c["model"]): c for c in tables.study.conditions}
     for size, model, arm, reference, in_words in COMPARED[study]:
         judged = tables.verdict(conditions[size, model], arm, reference)
         key = f"{size} {model}: {arm} less {reference}"

@@ -59,8 +59,7 @@ class Tables:
 
     def verdict(self, condition: Condition, arm: str, reference: str) -> Verdict | None:
         """Return what is said of two arms on the primary endpoint; None: they are not compared."""
-        named = self.study.named(condition)
-        wanted = (named, self.study.endpoints[0], arm, reference)
+        wanted = (condition, self.study.endpoints[0], arm, reference)
         found = (
             v for v in self.verdicts if (v.condition, v.endpoint, v.arm, v.reference) == wanted
         )
@@ -68,15 +67,14 @@ class Tables:
 
     def measure(self, condition: Condition, split: str, metric: str) -> Measure:
         """Return the ruler under a condition on an endpoint."""
-        found = measure_on(self.worth, self.study.named(condition), split, metric)
+        found = measure_on(self.worth, condition, split, metric)
         assert found is not None
         return found
 
     def comparison(self, condition: Condition, where: Where, *arms: str) -> Comparison:
         """Compare two arms, of the ruler too."""
-        named = self.study.named(condition)
         pairs = compare_on(self.study, where, self.over, [arms])
-        return next(pair for pair in pairs if pair.condition == named)
+        return next(pair for pair in pairs if pair.condition == condition)
 
     def differences(self, condition: Condition, arm: str, reference: str) -> str:
         """Return a pair's cells: difference, p and verdict on the primary endpoint, then others."""
@@ -96,11 +94,10 @@ class Tables:
         assert facts is not None
         first, *others = study.endpoints
         primary = self.measure(condition, first.split, first.name)
-        named = study.named(condition)
         titles = [study.title_of(one).removesuffix(" at 0.5") for one in (first, *others)]
         yield f"\n{primary.draws} draws:\n"
         yield (
-            f"| {named['model']}, on {facts.own} real images of each class "
+            f"| {condition['model']}, on {facts.own} real images of each class "
             "| worth, further real images of each class "
             f"| {titles[0]} | p (Holm) | verdict | {' | '.join(titles[1:])} |"
         )

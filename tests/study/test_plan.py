@@ -213,16 +213,17 @@ def test_a_clock_goes_to_each_place_and_ends_the_training(monkeypatch: Any) -> N
 
 def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", {"real": 0, "duplicate": 0, "gan": 0.01}, 8, noise=0.01)
-    endpoint, own = Endpoint.model_validate(ENDPOINT), ((), ("gan", "real"))
-    heading, line = lines_on_power(folder, endpoint, ASKED, {own})
+    endpoint, own = Endpoint.model_validate(ENDPOINT), ({}, ("gan", "real"))
+    heading, line = lines_on_power(folder, endpoint, ASKED, [own])
     assert "1 point of test accuracy, gan less real" in heading
     values = [json.loads(path.read_text()) for path in sorted(folder.glob("draw_*/run.json"))]
     assert len(values) == 8
     assert "over 8 draws: " in line
     assert "corrected for up to 3 comparisons" in line
     # Of conditions that have no draws yet: the report will correct over them too.
-    coming = {((size,), pair) for size in (25, 50) for pair in (("gan", "real"), ("a", "real"))}
-    (_, line_of_all) = lines_on_power(folder, endpoint, ASKED, {own} | coming)
+    pairs = [("gan", "real"), ("a", "real")]
+    coming = [({"per_class": size}, pair) for size in (25, 50) for pair in pairs]
+    (_, line_of_all) = lines_on_power(folder, endpoint, ASKED, [own, *coming])
     assert "corrected for up to 7 comparisons" in line_of_all
     (low, high) = (float(x) for x in line.partition("interval ")[2].partition(")")[0].split(" to "))
     sd = float(line.partition("SD ")[2].partition(" ")[0])
@@ -232,7 +233,7 @@ def test_draws_are_those_of_the_standard_deviation(tmp_path: Path) -> None:
 
 def test_equal_draws_tell_no_number(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "s", {"real": 0, "gan": 0.01}, 2, noise=0)
-    _, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED, {})
+    _, line = lines_on_power(folder, Endpoint.model_validate(ENDPOINT), ASKED, [])
     assert "over 2 draws, all with the same difference: no number is known yet" in line
 
 
@@ -244,13 +245,13 @@ def test_nearly_equal_draws_are_not_called_equal(tmp_path: Path) -> None:
 
 def test_without_draws_it_says_so(tmp_path: Path) -> None:
     endpoint = Endpoint.model_validate(ENDPOINT)
-    asked = {((), ("gan", "real"))}
+    asked = [({}, ("gan", "real"))]
     _, nothing, table, advice = lines_on_power(tmp_path / "none", endpoint, ASKED, asked)
     assert "nothing is known yet" in nothing
     assert table.endswith("0.5, 1, 2, 3 points: 6, 10, 34, 73 draws")
     assert [draws_needed(sd, 1.0) for sd in (0.5, 1, 2, 3)] == [6, 10, 34, 73]
     assert "run 5 draws" in advice
-    several = {((size,), ("gan", "real")) for size in range(20)}
+    several = [({"per_class": size}, ("gan", "real")) for size in range(20)]
     table = [*lines_on_power(tmp_path / "none", endpoint, ASKED, several)][2]
     needed = ", ".join(str(draws_needed(sd, 1.0, 0.05 / 20)) for sd in (0.5, 1, 2, 3))
     assert table.endswith(f"73 draws; corrected for up to 20 comparisons: {needed} draws")

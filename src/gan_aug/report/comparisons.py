@@ -25,7 +25,7 @@ from gan_aug.report.statistics import (
     hypothesis,
     visible_difference,
 )
-from gan_aug.report.study import Study, Swept, label_of
+from gan_aug.report.study import Condition, Study, label_of
 from gan_aug.report.worth import Measure, measure_on
 from gan_aug.settings.design import Endpoint, Question
 
@@ -46,7 +46,7 @@ class Pair(Comparison):
 
     arm: str
     reference: str
-    condition: Annotated[Swept, Field(exclude=True)]
+    condition: Annotated[Condition, Field(exclude=True)]
     where: Annotated[Where, Field(exclude=True)]
     tests: Annotated[Hashable, Field(exclude=True)]  # equal ones count once in a correction
 
@@ -118,7 +118,7 @@ def compare_on(
                 **vars(compared),
                 arm=arm,
                 reference=reference,
-                condition=study.named(condition),
+                condition=condition,
                 where=where,
                 tests=(where, hypothesis(arm, reference, both)),
             )
@@ -128,7 +128,7 @@ def compare_on(
 class Verdict(Pair):
     """A pair on a declared endpoint."""
 
-    condition: Swept
+    condition: Condition
     label: str  # the condition in words
     endpoint: Endpoint
     # Of two one-sided tests that the difference is within the smallest effect (Schuirmann 1987,

@@ -127,8 +127,9 @@ class OverPatients:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._kept: dict[tuple[Condition, str, str, int], Mapping[str, Numbers] | None] = {}
-        self._patients: dict[tuple[Condition, str], NDArray[np.int64]] = {}
+        # By the number of the condition.
+        self._kept: dict[tuple[int, str, str, int], Mapping[str, Numbers] | None] = {}
+        self._patients: dict[tuple[int, str], NDArray[np.int64]] = {}
 
     def means(
         self, condition: Condition, split: str, metric: str, arms: Sequence[str], draws: list[int]
@@ -148,19 +149,20 @@ class OverPatients:
         """
         if not fixed(read_name(split)[0]) or len(draws) < 2:
             return None
+        number = self._study.conditions.index(condition)
         jobs = {job.result.draw: job for job in self._study.of(condition)}
-        kept = [[self._of(condition, split, arm, jobs[draw]) for draw in draws] for arm in arms]
+        kept = [[self._of(number, split, arm, jobs[draw]) for draw in draws] for arm in arms]
         by_image = [[one[metric] for one in of_arm if one is not None] for of_arm in kept]
         if any(len(of_arm) < len(draws) for of_arm in by_image):
             return None
-        patients = self._patients[condition, split]
+        patients = self._patients[number, split]
         return (np.array(by_image), patients) if len({*patients.tolist()}) > 1 else None
 
     def _of(
-        self, condition: Condition, split: str, arm: str, job: FinishedDraw
+        self, number: int, split: str, arm: str, job: FinishedDraw
     ) -> Mapping[str, Numbers] | None:
         """Return the means over an arm's repeats in a draw; None: it has other patients."""
-        key = (condition, split, arm, job.result.draw)
+        key = (number, split, arm, job.result.draw)
         if key in self._kept:
             return self._kept[key]
         self._kept[key] = None
@@ -172,7 +174,7 @@ class OverPatients:
                 predictions = job.with_groups(predictions)
             if (one := predictions.get(name)) is None:
                 return None
-            patients = self._patients.setdefault((condition, split), one.patients)
+            patients = self._patients.setdefault((number, split), one.patients)
             if not np.array_equal(one.patients, patients):
                 return None
             measured, last = self._study.measured[fit.predictions]

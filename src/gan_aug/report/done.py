@@ -9,7 +9,7 @@ import numpy as np
 
 from gan_aug.report.external import sentences
 from gan_aug.report.records import GANFacts
-from gan_aug.report.study import FinishedDraw, Study, Swept
+from gan_aug.report.study import Condition, FinishedDraw, Study
 
 SPLITS = {
     "train": "for training",
@@ -24,7 +24,7 @@ _COLOURS = {"1": " in grey", "3": " in colour"}
 class GANCosts:
     """What the GANs of a condition took."""
 
-    condition: Swept
+    condition: Condition
     gans: int  # those that `study.gan_fits` fits for one count as one
     seconds: float  # mean of each
     batches: float | None  # mean that each was trained on; None of generators that are no GANs
@@ -54,7 +54,7 @@ def costs_of(study: Study) -> Costs:
             batches = [gan.batches for gan in of_condition if gan.batches is not None]
             by_condition.append(
                 GANCosts(
-                    condition=study.named(condition),
+                    condition=condition,
                     gans=len(of_condition),
                     seconds=float(np.mean([gan.seconds for gan in of_condition])),
                     batches=float(np.mean(batches)) if batches else None,

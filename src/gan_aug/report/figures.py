@@ -168,7 +168,7 @@ def gain_by_size(study: Study, summary: Summary) -> Figure | None:
     for condition in study.conditions:
         used = (study.of(condition)[0].data.used or {})["train"]
         every = f"all: {' + '.join(map(str, used.values()))}"
-        ticks.append(every if condition == (None,) else str(condition[0]))
+        ticks.append(every if condition["per_class"] is None else str(condition["per_class"]))
     for axes in (left, right):
         axes.set_xticks(places, ticks)
         axes.set_xlabel("training images of each class")

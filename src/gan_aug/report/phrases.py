@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gan_aug.report.comparisons import Verdict
 from gan_aug.report.metrics import titles_of
-from gan_aug.report.study import Swept, label_of
+from gan_aug.report.study import Condition, label_of
 from gan_aug.report.summary import Summary
 from gan_aug.settings.design import Endpoint
 
@@ -31,12 +31,12 @@ def titled(summary: Summary, split: str, metric: str) -> str:
     return f"{split} {titles_of(summary.data_classes)[metric]}"
 
 
-def leading(condition: Swept) -> str:
+def leading(condition: Condition) -> str:
     """Return a condition before what holds under it; nothing where nothing is swept."""
     return f"{label_of(condition)}: " if condition else ""
 
 
-def trailing(condition: Swept) -> str:
+def trailing(condition: Condition) -> str:
     """Return a condition behind what holds under it."""
     return f", with {label_of(condition)}" if condition else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scipy import stats
@@ -29,7 +29,7 @@ Compared = tuple[Condition, tuple[str, str]]
 
 
 def lines_on_power(
-    folder: Path, endpoint: Endpoint, question: Question, planned: Collection[Compared]
+    folder: Path, endpoint: Endpoint, question: Question, planned: Sequence[Compared]
 ) -> Iterator[str]:
     """Yield lines on the draws that show the smallest effect of the primary endpoint.
 
@@ -64,16 +64,16 @@ def lines_on_power(
 
 
 def _known(
-    folder: Path, endpoint: Endpoint, question: Question, planned: Collection[Compared]
+    folder: Path, endpoint: Endpoint, question: Question, planned: Sequence[Compared]
 ) -> tuple[list[Pair], int]:
     """Return the asked arms under each condition with two draws or more; and all comparisons."""
     if not any(map(has_results, find_runs(folder).runs)):
-        return [], len(set(planned))
+        return [], len(planned)
     study = read_study(folder)
     every = family(study, [endpoint.where], OverPatients(study))
     asked = (question.arm, question.reference)
     pairs = [one for one in every.pairs if (one.arm, one.reference) == asked]
-    more = {one for one in planned if one[0] not in study.conditions}
+    more = [one for one in planned if one[0] not in study.conditions]
     return [one for one in pairs if one.sd is not None], every.planned + len(more)
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 from gan_aug.evaluation.measured import BASELINE, GENERATED, Quality, Values, misses, real_share
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.statistics import LEAST_DRAWS, holm_once
-from gan_aug.report.study import Condition, FinishedDraw, Study, Swept
+from gan_aug.report.study import Condition, FinishedDraw, Study
 
 NAMES = {
     "kid": "KID",
@@ -58,7 +58,7 @@ class QualityRow:
     baseline_sd: float | None
     rho: float | None  # Spearman's, with the gain; None where nothing varies, or with few draws
     p: float | None  # of the correlation
-    condition: Swept
+    condition: Condition
     p_holm: float | None  # `p` after Holm's correction over the rows of the condition and class
 
 
@@ -94,7 +94,7 @@ class GateRow:
     alike, not less.
     """
 
-    condition: Swept
+    condition: Condition
     class_: Annotated[str, Field(serialization_alias="class")]
     gate: Values  # value to its largest distance from that of unseen real images
     draws: int  # that were measured
@@ -124,8 +124,7 @@ def summarise_gate(study: Study) -> list[GateRow]:
                         if one.extractor == other.extractor
                     ]
                 )
-                named = study.named(condition)
-                rows.append(GateRow(named, name, gate, len(gated), passed, missed, real))
+                rows.append(GateRow(condition, name, gate, len(gated), passed, missed, real))
     return rows
 
 
@@ -169,6 +168,6 @@ def _row(study: Study, condition: Condition, name: str, value: str) -> QualityRo
         baseline_sd=float(baseline.std(ddof=1)) if len(baseline) > 1 else None,
         rho=rho,
         p=p,
-        condition=study.named(condition),
+        condition=condition,
         p_holm=None,
     )

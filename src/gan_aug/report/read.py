@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from gan_aug.report.metrics import MeasuredFit, measure_fit
 from gan_aug.report.predictions import PredictionTables
 from gan_aug.report.records import DECLARATION, REMEDY, DrawResult
-from gan_aug.report.study import LEFT_OUT, Condition, FinishedDraw, Study
+from gan_aug.report.study import LEFT_OUT, FinishedDraw, Study
 from gan_aug.runtime.errors import GanAugError, one_line
 from gan_aug.runtime.files import sha256_of
 from gan_aug.runtime.find import find_runs
@@ -61,16 +60,16 @@ def read_study(folder: Path, progress: Callable[[int, int], object] = lambda *_:
         raise GanAugError(
             f"study_dir={folder}: holds no finished draw{reason}; run python -m gan_aug.study first"
         )
-    first: dict[Condition, FinishedDraw] = {}
     for job in study.jobs:
-        for differs in _differences(study.jobs[0], job, first.setdefault(job.condition, job)):
+        for differs in _differences(study.jobs[0], job, study.of(job.result.condition)[0]):
             raise GanAugError(f"{job.folder}: {differs}")
     for arm in study.first.arms:
-        for condition, job in first.items():
-            if not any(one.result.fits_of(arm) for one in study.of(condition)):
-                raise GanAugError(f"{job.folder / RESULT}: no draw has a fit of {arm}; {REMEDY}")
-    order = {condition: i for i, condition in enumerate(study.conditions)}
-    study.jobs.sort(key=lambda job: (order[job.condition], job.result.draw))
+        for jobs in map(study.of, study.conditions):
+            if not any(job.result.fits_of(arm) for job in jobs):
+                path = jobs[0].folder / RESULT
+                raise GanAugError(f"{path}: no draw has a fit of {arm}; {REMEDY}")
+    order = study.conditions.index
+    study.jobs.sort(key=lambda job: (order(job.result.condition), job.result.draw))
     return study
 
 
@@ -116,13 +115,15 @@ def _measure(
 
 def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw]:
     """Return the jobs without those that hold another one's results, which are listed instead."""
-    draws: dict[Any, FinishedDraw] = {}
+    kept: list[FinishedDraw] = []
     predictions: dict[str, FinishedDraw] = {}
     # The one that lies where it was run comes first, and is kept.
     for job in sorted(jobs, key=lambda job: job.folder != study.folder / job.result.folder):
         name, draw = job.folder.relative_to(study.folder), job.result.draw
+        own = (job.result.condition, draw)
         hashes = [fit.predictions for fit in job.result.fits]
-        other, what = draws.get((job.condition, draw)), f"is draw {draw} once more"
+        same = (one for one in kept if (one.result.condition, one.result.draw) == own)
+        other, what = next(same, None), f"is draw {draw} once more"
         if other is None:
             # Under another condition the same draw may have the same fits, of `real` say.
             sharing = (predictions[one] for one in hashes if one in predictions)
@@ -133,9 +134,9 @@ def _without_copies(study: Study, jobs: list[FinishedDraw]) -> list[FinishedDraw
             reason = f"{name}: {what}, as {where} has it; remove one of the two"
             _leave_out(study, job.folder, reason)
             continue
-        draws[job.condition, draw] = job
+        kept.append(job)
         predictions |= dict.fromkeys(hashes, job)
-    return [job for job in jobs if job in draws.values()]
+    return [job for job in jobs if job in kept]
 
 
 def _differences(one: FinishedDraw, other: FinishedDraw, alike: FinishedDraw) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,17 +27,25 @@ from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint
 from gan_aug.settings.values import SPLITS
 
-Condition = tuple[Any, ...]
-"""The swept settings' values."""
-Swept = Plain
-"""A condition: the swept settings to their values."""
+T = TypeVar("T")
+Condition = Plain
+"""The swept settings to their values."""
 LEFT_OUT = "left out"
 """The status of a draw that cannot be read, or whose files disagree."""
 STAND_INS = "images or groups of near duplicates"
 """What counts as a patient where not all are known."""
 
 
-def label_of(condition: Swept) -> str:
+def each(values: Iterable[T]) -> list[T]:
+    """Return every value that occurs, once; equal ones need not be hashable."""
+    found: list[T] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def label_of(condition: Condition) -> str:
     """Return a condition: `per_class=50, model=dcgan`; empty where nothing is swept."""
     return ", ".join(f"{k}={'all' if v is None else v}" for k, v in condition.items())
 
@@ -51,11 +59,6 @@ class FinishedDraw:
     data: DataNotes  # what that notes of the data set
     result: DrawResult  # its metrics.json
     tables: PredictionTables  # of fits that have no file of their own in it, as in an archive
-
-    @property
-    def condition(self) -> Condition:
-        """The swept settings' values."""
-        return tuple(self.result.condition.values())
 
     def predictions(self, fit: FitResult) -> Predictions:
         """Read what a fit predicts.
@@ -205,17 +208,13 @@ class Study:
 
     @cached_property
     def conditions(self) -> list[Condition]:
-        """The swept settings' values, in ascending order, null last."""
-        conditions = {job.condition for job in self.jobs}
-        return sorted(conditions, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c])
-
-    def named(self, condition: Condition) -> Swept:
-        """Return a condition as swept setting to its value."""
-        return dict(zip(self.keys, condition, strict=True))
+        """Every condition once, their values in ascending order, null last."""
+        found = each(job.result.condition for job in self.jobs)
+        return sorted(found, key=lambda c: [(v is None, str(type(v)), v or 0) for v in c.values()])
 
     def of(self, condition: Condition) -> list[FinishedDraw]:
         """Return the jobs of one condition."""
-        return [job for job in self.jobs if job.condition == condition]
+        return [job for job in self.jobs if job.result.condition == condition]
 
     @cached_property
     def table(self) -> pl.DataFrame:
@@ -257,7 +256,7 @@ class Study:
     def rows(self, condition: Condition) -> pl.DataFrame:
         """Return the part of the table that belongs to one condition."""
         # A column of a setting that is `auto` here and 50 there holds text: compare no columns.
-        wanted = [job.condition == condition for job in self.jobs for _ in job.result.fits]
+        wanted = [job.result.condition == condition for job in self.jobs for _ in job.result.fits]
         return self.table.filter(pl.Series(wanted, dtype=pl.Boolean))
 
     def by_draw(self, condition: Condition, split: str, metric: str) -> pl.DataFrame:

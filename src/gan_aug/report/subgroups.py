@@ -15,7 +15,7 @@ from gan_aug.report.crossed import OverPatients
 from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.records import Place
 from gan_aug.report.statistics import correct
-from gan_aug.report.study import Condition, FinishedDraw, Study, Swept, label_of
+from gan_aug.report.study import Condition, FinishedDraw, Study, label_of
 
 K = TypeVar("K", Place, str)
 Span = tuple[int, int]
@@ -29,7 +29,7 @@ class GroupRow:
     A draw with fewer than `FEWEST` images of a class in the group has no number of it.
     """
 
-    condition: Swept
+    condition: Condition
     split: str
     column: str | None  # None: all images of the split
     name: str | None
@@ -50,7 +50,7 @@ class GroupRow:
 class Worst:
     """Of the groups of a column: which is worst off, by the metric of the primary endpoint."""
 
-    condition: Swept
+    condition: Condition
     split: str
     column: str
     lowest: str  # group in which the arm `Subgroups.base` does worst
@@ -163,11 +163,11 @@ def _row(
     base: str,
     pairs: Sequence[Pair],
 ) -> GroupRow:
-    named, where = study.named(condition), (place.images, metric)
+    where = (place.images, metric)
     values, asked = study.by_draw(condition, *where), study.first.question.arm
     means = {arm: values[arm].drop_nulls().mean() for arm in (base, asked)}
     return GroupRow(
-        condition=named,
+        condition=condition,
         **place._asdict(),
         metric=metric,
         declared=any(one.where == where for one in study.endpoints),
@@ -175,7 +175,7 @@ def _row(
         draws=len(values[asked].drop_nulls()),
         base=_number(means[base]),
         asked=_number(means[asked]),
-        comparisons=[one for one in pairs if (one.condition, one.where) == (named, where)],
+        comparisons=[one for one in pairs if (one.condition, one.where) == (condition, where)],
     )
 
 

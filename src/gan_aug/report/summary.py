@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,13 +21,12 @@ from gan_aug.report.quality import GateRow, QualityRow, summarise_gate, summaris
 from gan_aug.report.records import DECLARATION, Declaration
 from gan_aug.report.rules import StudyCheck, rules
 from gan_aug.report.statistics import EQUAL, draws_needed, visible_difference
-from gan_aug.report.study import FinishedDraw, Study, Swept
+from gan_aug.report.study import Condition, FinishedDraw, Study, each
 from gan_aug.report.subgroups import Subgroups, subgroups_of
 from gan_aug.report.worth import Measure, measure_worth
 from gan_aug.settings.base import Plain
 from gan_aug.settings.design import Endpoint, Question
 
-T = TypeVar("T")
 POINTS = (1, 3)
 """Differences of the primary endpoint, in points, that the power is computed for."""
 
@@ -46,7 +45,7 @@ class ArmStatistics:
 class Block:
     """A metric on a split under one condition: of each arm, and of each pair that is compared."""
 
-    condition: Swept
+    condition: Condition
     arms: dict[str, ArmStatistics]
     comparisons: list[Pair]
 
@@ -60,7 +59,7 @@ class Block:
 class Power:
     """What so many draws can show of an arm against `real`, on the primary endpoint."""
 
-    condition: Swept
+    condition: Condition
     arm: str
     sd: float  # of the differences
     # Points to the draws that show such a difference, in one test; None: not a million do, or it is
@@ -84,7 +83,7 @@ class Power:
 class StepsOfArm:
     """At which steps, of all fits, validation chose an arm's weights under a condition."""
 
-    condition: Swept
+    condition: Condition
     arm: str
     mean: float
     fewest: int
@@ -183,7 +182,7 @@ def summarise(study: Study) -> Summary:
     asked, over = study.first.question, OverPatients(study)
     # Beside the endpoints' splits, the test that is like the training images, and external ones.
     like_training = {"internal"} & study.first.splits.keys()
-    splits = _each([*(one.split for one in study.endpoints), *like_training, *study.side_by_side])
+    splits = each([*(one.split for one in study.endpoints), *like_training, *study.side_by_side])
     of_groups: dict[str, list[str]] = {}  # declared ones, to the metrics that were
     for one in study.endpoints:
         if one.group is not None:
@@ -265,7 +264,7 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
     pairs = pairs or family(study, [where], over).pairs
     every = []
     for condition in study.conditions:
-        named, arms = study.named(condition), {}
+        arms = {}
         values, rows = study.by_draw(condition, *where), study.rows(condition)
         for arm in study.arms:
             of_draws = values[arm].drop_nulls().to_numpy()
@@ -280,7 +279,9 @@ def blocks(study: Study, where: Where, declared: Sequence[Pair], over: OverPatie
                 sd=float(of_draws.std(ddof=1)) if len(of_draws) > 1 else None,
                 sd_between_repeats=float(np.sqrt(variance.mean())) if len(variance) else None,
             )
-        every.append(Block(named, arms, [pair for pair in pairs if pair.condition == named]))
+        every.append(
+            Block(condition, arms, [pair for pair in pairs if pair.condition == condition])
+        )
     return every
 
 
@@ -328,20 +329,11 @@ def _chosen_steps(study: Study, over: OverPatients) -> ChosenSteps | None:
         for arm in study.first.arms:
             of_arm = [fit for job in study.of(condition) for fit in job.result.fits_of(arm)]
             chosen = [fit.chosen for fit in of_arm if fit.chosen is not None]
-            mean, named = float(np.mean(chosen)), study.named(condition)
-            arms.append(StepsOfArm(named, arm, mean, min(chosen), max(chosen)))
+            mean = float(np.mean(chosen))
+            arms.append(StepsOfArm(condition, arm, mean, min(chosen), max(chosen)))
     places = [(last_of(one.images), one.name) for one in study.endpoints]
     last = [blocks(study, where, [], over) for where in places]
     return ChosenSteps(max(fit.steps for fit in study.fits), arms, last)
-
-
-def _each(values: Iterable[T]) -> list[T]:
-    """Return every value that occurs, once."""
-    found: list[T] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
 
 
 def _provenance(study: Study) -> Provenance:
@@ -351,10 +343,10 @@ def _provenance(study: Study) -> Provenance:
     return Provenance(
         fingerprint=study.jobs[0].data.fingerprint,
         data=study.first.method.data,
-        images=_each(job.data.used for job in study.jobs),
-        versions=_each(one.versions for one in records),
-        python=_each(one.python for one in records),
-        machine=_each(one.machine for one in records),
+        images=each(job.data.used for job in study.jobs),
+        versions=each(one.versions for one in records),
+        python=each(one.python for one in records),
+        machine=each(one.machine for one in records),
         git_commit=sorted(commit for commit in commits if commit is not None),
         commands=sorted({shlex.join(one.command) for one in records}),
     )

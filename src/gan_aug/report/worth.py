@@ -26,7 +26,7 @@ from gan_aug.report.metrics import LOWER_IS_BETTER
 from gan_aug.report.predictions import Numbers
 from gan_aug.report.records import RulerFacts
 from gan_aug.report.statistics import LEAST_DRAWS, Comparison, compare
-from gan_aug.report.study import Condition, Study, Swept, label_of
+from gan_aug.report.study import Condition, Study, label_of
 
 SHOWN = ("accuracy", "auroc")
 """Metrics that are looked up on the ruler, besides those of the endpoints."""
@@ -79,7 +79,7 @@ class ArmWorth:
 class Measure:
     """A ruler under one condition, on one endpoint."""
 
-    condition: Swept
+    condition: Condition
     label: str  # the condition in words
     split: str
     metric: str
@@ -100,7 +100,7 @@ class Measure:
 
 
 def measure_on(
-    worth: Sequence[Measure], condition: Swept, split: str, metric: str
+    worth: Sequence[Measure], condition: Condition, split: str, metric: str
 ) -> Measure | None:
     """Return the ruler on an endpoint under a condition; None where none was laid on it."""
     where = (condition, split, metric)
@@ -147,10 +147,9 @@ def _measure(
             arms[arm] = ArmWorth(float(means.values[:, -1].mean()), rate, words(rate, facts))
     seen = means_of([*further])
     ends = np.array([-1.0, *[0.0] * (len(further) - 2), 1.0])
-    named = study.named(condition)
     return Measure(
-        condition=named,
-        label=label_of(named),
+        condition=condition,
+        label=label_of(condition),
         split=split,
         metric=metric,
         draws=len(whole),

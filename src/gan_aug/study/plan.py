@@ -117,10 +117,11 @@ def planned(jobs: Sequence[StudySettings], finished: int = 0) -> Planned:
                 warn(warning)
             quality = DrawQuality(images)
             check_first(settled)
-        design, condition = settled.study, tuple(settled.study.condition.values())
+        design = settled.study
         arms = [name for name in settled.arms if name in settings.arms]  # none of the ruler
         pairs = to_compare(arms, design.question, design.comparisons, control_of(settled))
-        plan.compared |= {(condition, pair) for pair in pairs}
+        compared = [(design.condition, pair) for pair in pairs]
+        plan.compared += [one for one in compared if one not in plan.compared]
         job = PlannedJob(settled)
         plan.jobs.append(job)
         _add_gans(plan, job, splits)

@@ -95,7 +95,7 @@ class Planned:
         kinds: of their fits, by what makes them differ.
         images: what they need and what is there, by class; of several jobs the most and the fewest,
             and the least that one needs.
-        compared: what a report of them compares on an endpoint.
+        compared: what a report of them compares on an endpoint, once each.
     """
 
     finished: int
@@ -103,7 +103,7 @@ class Planned:
     coming: set[Path] = field(default_factory=set)
     kinds: dict[str, Kind] = field(default_factory=dict)
     images: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
-    compared: set[Compared] = field(default_factory=set)
+    compared: list[Compared] = field(default_factory=list)
 
     def count(self, title: str, of_class: Mapping[str, tuple[int, int]]) -> None:
         """Note images that a job needs, and those that are there."""
