@@ -67,7 +67,7 @@ class Tables:
 
     def measure(self, condition: Condition, split: str, metric: str) -> Measure:
         """Return the ruler under a condition on an endpoint."""
-        found = measure_on(self.worth, condition, split, metric)
+        found = measure_on(self.worth, condition, (split, metric))
         assert found is not None
         return found
 

@@ -66,7 +66,7 @@ def asked_verdicts(summary: Summary) -> list[Verdict]:
 
 def measure_of(summary: Summary, verdict: Verdict) -> Measure | None:
     """Return the ruler on a verdict's endpoint and condition; None where none was laid on it."""
-    return measure_on(summary.worth, verdict.condition, *verdict.where)
+    return measure_on(summary.worth, verdict.condition, verdict.where)
 
 
 def worth_of(summary: Summary, verdict: Verdict, arm: str | None) -> str | None:

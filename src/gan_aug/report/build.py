@@ -37,7 +37,8 @@ from gan_aug.runtime.terminal import cell
 def answered(study: Study) -> tuple[Summary, Answer]:
     """Return all numbers of a study's report, and what is said of them first."""
     summary = summarise(study)
-    return summary, answer_of(summary, study.titles, what_was_done(study, summary.costs))
+    done = what_was_done(study, summary.external, summary.costs)
+    return summary, answer_of(summary, study.titles, done)
 
 
 def as_csv(table: pl.DataFrame) -> str:

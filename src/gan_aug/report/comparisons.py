@@ -165,7 +165,7 @@ def verdicts(study: Study, families: Sequence[Family], worth: list[Measure]) -> 
         )
         level = LEVEL / family.planned
         for one, endpoint, p in zip(family.pairs, endpoints, equivalent, strict=True):
-            measure = measure_on(worth, one.condition, *one.where)
+            measure = measure_on(worth, one.condition, one.where)
             word = _word(one, p, measure is None or measure.sensitivity.seen)
             settles = limit = None
             if word == INCONCLUSIVE and endpoint.smallest_effect and one.sd is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gan_aug.report.external import sentences
+from gan_aug.report.external import ExternalRow, origin_of
 from gan_aug.report.records import GANFacts
 from gan_aug.report.study import Condition, FinishedDraw, Study
 
@@ -87,19 +87,18 @@ def _gans(jobs: list[FinishedDraw]) -> list[GANFacts]:
     return list({gan.checkpoint_sha256: gan for gan in gans}.values())
 
 
-def what_was_done(study: Study, costs: Costs) -> list[str]:
+def what_was_done(study: Study, external: list[ExternalRow], costs: Costs) -> list[str]:
     """Return what was trained, on what, for how long and where, as far as records tell."""
-    parts = (
+    return [
         _images(study),
-        sentences(study),
-        _models(study, costs),
-        _chosen_by(study),
+        *map(origin_of, external),
+        *_models(study, costs),
+        *_chosen_by(study),
         _where(study, costs),
-    )
-    return [sentence for part in parts for sentence in part]
+    ]
 
 
-def _images(study: Study) -> Iterator[str]:
+def _images(study: Study) -> str:
     draws = len(study.draws)
     said = f"{draws} draw{'' if draws == 1 else 's'} of the data set {study.first.method.data}"
     external = {name: f"for the external test {name}" for name in study.external_tests}
@@ -109,7 +108,7 @@ def _images(study: Study) -> Iterator[str]:
         said += f", images in each ({' + '.join(study.classes.names)}): {named}"
     size = _or(f"{one.image_size}x{one.image_size}" for one in study.methods)
     channels = _or(one.channels for one in study.methods)
-    yield f"{said}. They are {size} pixels{_COLOURS.get(channels, '')}."
+    return f"{said}. They are {size} pixels{_COLOURS.get(channels, '')}."
 
 
 def _models(study: Study, costs: Costs) -> Iterator[str]:
@@ -160,12 +159,12 @@ def _chosen_by(study: Study) -> Iterator[str]:
         yield " ".join(said)
 
 
-def _where(study: Study, costs: Costs) -> Iterator[str]:
+def _where(study: Study, costs: Costs) -> str:
     machine = _or((job.record.machine for job in study.jobs), "; ")
     took = [f"a {study.maker} {minutes(costs.gan_seconds_mean)}"] if costs.gans else []
     if costs.fits:
         took.append(f"a fit {minutes(costs.fit_seconds_total / costs.fits)}")
-    yield f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
+    return f"Machine: {machine or 'not recorded'}. It took: {', '.join(took)}."
 
 
 def minutes(seconds: float) -> str:

@@ -121,13 +121,12 @@ def limits_of(row: ExternalRow) -> Iterator[str]:
         )
 
 
-def sentences(study: Study) -> Iterator[str]:
-    """Yield where the images came from."""
-    for row in summarise_external(study):
-        shown, more = row.folders[:_MOST_FOLDERS], len(row.folders) - _MOST_FOLDERS
-        where = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-        counts = " or ".join(" + ".join(map(str, one.values())) for one in row.images[:2])
-        yield (
-            f"Images of {' and '.join(row.arms)}: of a generator that gan_aug did not fit, from "
-            f"{where} ({counts} there); {DECLARED[row.seen].replace('this draw', 'its draw')}."
-        )
+def origin_of(row: ExternalRow) -> str:
+    """Return where the images came from."""
+    shown, more = row.folders[:_MOST_FOLDERS], len(row.folders) - _MOST_FOLDERS
+    where = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    counts = " or ".join(" + ".join(map(str, one.values())) for one in row.images[:2])
+    return (
+        f"Images of {' and '.join(row.arms)}: of a generator that gan_aug did not fit, from "
+        f"{where} ({counts} there); {DECLARED[row.seen].replace('this draw', 'its draw')}."
+    )

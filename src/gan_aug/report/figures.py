@@ -29,6 +29,7 @@ from gan_aug.report.quality import gains_of, name_of, values_of
 from gan_aug.report.ruler_figure import ruler_figure
 from gan_aug.report.study import Study, label_of
 from gan_aug.report.summary import Summary
+from gan_aug.report.worth import measures_on
 
 STYLES = ("-", "--", ":", "-.")
 """Of arms that differ in a count, and so have one colour."""
@@ -48,12 +49,7 @@ APART = 0.14
 
 def all_figures(study: Study, summary: Summary) -> dict[str, Figure | None]:
     """Draw the figures, by the name of their file; None where the study has no numbers for one."""
-    declared = [
-        one
-        for endpoint in summary.endpoints
-        for one in summary.worth
-        if (one.split, one.metric) == endpoint.where
-    ]
+    declared = [m for e in summary.endpoints for m in measures_on(summary.worth, e.where)]
     return {
         "ruler": ruler_figure(declared, study.titles),
         "paired_differences": paired_differences(study, summary),

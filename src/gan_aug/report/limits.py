@@ -12,8 +12,7 @@ from gan_aug.report.phrases import effect, ends_of, leading, points, titled, tra
 from gan_aug.report.statistics import LEAST_DRAWS
 from gan_aug.report.study import LEFT_OUT, STAND_INS
 from gan_aug.report.summary import Summary
-from gan_aug.report.worth import Measure
-from gan_aug.settings.design import Endpoint
+from gan_aug.report.worth import measures_on
 
 GENERATED = ("gan", "folder")
 """Where added images are from that a generator made."""
@@ -101,7 +100,8 @@ def _patients(summary: Summary) -> Iterator[str]:
 
 def _blind(summary: Summary) -> Iterator[str]:
     """Yield a sentence for each endpoint on which even real images are not seen."""
-    for endpoint, measures in _by_endpoint(summary):
+    for endpoint in summary.endpoints:
+        measures = measures_on(summary.worth, endpoint.where)
         unseen = [
             f"{leading(one.condition)}{points(one.sensitivity.gain)} points a doubling "
             f"(95% interval {ends_of(interval)}, from {one.sensitivity.start} to {one.sizes[-1]} "
@@ -121,7 +121,7 @@ def _blind(summary: Summary) -> Iterator[str]:
 
 def _says_little(summary: Summary) -> Iterator[str]:
     """Yield a sentence where even the ruler's end is equivalent to the arms' own real images."""
-    for endpoint, measures in _by_endpoint(summary):
+    for endpoint in summary.endpoints:
         least = endpoint.smallest_effect
         if least is None:
             continue
@@ -134,7 +134,7 @@ def _says_little(summary: Summary) -> Iterator[str]:
             f"{one.sizes[-1]} real images of {one.varied} are equivalent to {one.own} within "
             f"{effect(least)} too ({leading(one.condition)}{points(one.most.mean)}, "
             f"90% interval {ends_of(interval)})"
-            for one in measures
+            for one in measures_on(summary.worth, endpoint.where)
             if one.condition in called
             and (p := equivalence_p(one.most, least)) is not None
             and p < LEVEL
@@ -179,9 +179,3 @@ def _copies(summary: Summary) -> Iterator[str]:
                 f"{row.generated:.1f} of 255 grey levels at most, half of unseen real images by "
                 f"{row.baseline:.1f}."
             )
-
-
-def _by_endpoint(summary: Summary) -> Iterator[tuple[Endpoint, list[Measure]]]:
-    for endpoint in summary.endpoints:
-        where = endpoint.where
-        yield endpoint, [one for one in summary.worth if (one.split, one.metric) == where]

@@ -68,12 +68,12 @@ def summarise_quality(study: Study) -> list[QualityRow]:
         return []
     rows: list[QualityRow] = []
     for condition in study.conditions:
-        jobs = study.of(condition)
+        jobs, gains = study.of(condition), gains_of(study, condition)
         first, *others = _qualities(jobs)
         for name in first.classes:
             # Draws may have been measured with other settings.
             common = [
-                _row(study, condition, name, value)
+                _row(condition, jobs, gains, name, value)
                 for value in first.good
                 if all(
                     name in one.classes and value in one.classes[name].values[GENERATED]
@@ -144,8 +144,9 @@ def _qualities(jobs: list[FinishedDraw]) -> list[Quality]:
     return [job.result.quality for job in jobs if job.result.quality is not None]
 
 
-def _row(study: Study, condition: Condition, name: str, value: str) -> QualityRow:
-    jobs, gains = study.of(condition), gains_of(study, condition)
+def _row(
+    condition: Condition, jobs: list[FinishedDraw], gains: Numbers, name: str, value: str
+) -> QualityRow:
     measured = _qualities(jobs)
     generated, baseline = (values_of(jobs, name, i, value) for i in (GENERATED, BASELINE))
     counts = [one.classes[name].images["measured"] for one in measured]

@@ -99,12 +99,16 @@ class Measure:
         return "each class" if len(self.classes) > 1 else f"the class {self.classes[0]}"
 
 
+def measures_on(worth: Sequence[Measure], where: tuple[str, str]) -> list[Measure]:
+    """Return the rulers on an endpoint, under each condition that has one."""
+    return [one for one in worth if (one.split, one.metric) == where]
+
+
 def measure_on(
-    worth: Sequence[Measure], condition: Condition, split: str, metric: str
+    worth: Sequence[Measure], condition: Condition, where: tuple[str, str]
 ) -> Measure | None:
     """Return the ruler on an endpoint under a condition; None where none was laid on it."""
-    where = (condition, split, metric)
-    return next((one for one in worth if (one.condition, one.split, one.metric) == where), None)
+    return next((one for one in measures_on(worth, where) if one.condition == condition), None)
 
 
 def measure_worth(study: Study, splits: list[str], over: OverPatients) -> list[Measure]:

@@ -166,15 +166,12 @@ class DrawLogs:
         The tab HParams shows the first names of the alphabet, capital letters before others.
         """
         final: dict[str, float] = {}
-        usual, *others = decisions(self._classes)
-        for split in self._settings.study.splits:
-            primary = split == self._settings.study.primary
-            names = metric_names(self._classes) if primary else ("accuracy", "auroc")
-            group = "Primary" if primary else split
-            final |= {f"{group}/{name}": fit.splits[split][usual][name] for name in names}
-            final |= {
-                f"{group}/accuracy_{how}": fit.splits[split][how]["accuracy"] for how in others
-            }
+        for tag, value in self._final(fit).items():
+            split, _, name = tag.partition("/")
+            if split == self._settings.study.primary:
+                final[f"Primary/{name}"] = value
+            elif name == "auroc" or name.startswith("accuracy"):
+                final[tag] = value
         return final
 
     def _final(self, fit: MeasuredFit) -> dict[str, float]:
