@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_aug.data.batches import Even, Groups, Pool, shuffled, to_float
+from gan_aug.data.batches import Even, FixedShares, Pool, shuffled, to_float
 from gan_aug.data.datamodule import DataModule, Serving, draw_data
 from gan_aug.data.image_table import ClassImages
 from gan_aug.data.prepare import Prepared
@@ -162,7 +162,7 @@ def test_a_class_without_images(prepared: Prepared, tmp_path: Path) -> None:
 
 
 def test_a_group_may_have_no_place(prepared: Prepared) -> None:
-    plan = Groups([(torch.arange(0), 0), (torch.arange(5, 8), 3)], [0, 1])
+    plan = FixedShares([(torch.arange(0), 0), (torch.arange(5, 8), 3)], [0, 1])
     assert sorted(plan.rows(0).tolist()) == [5, 6, 7]
 
 

@@ -122,7 +122,7 @@ class Plan(ABC):
         return batch
 
 
-class Groups(Plan):
+class FixedShares(Plan):
     """Each group of rows has a fixed share of every batch, from a stream of its own.
 
     A stream is all rows shuffled, then all shuffled anew, and so on; what it gives is a function of
@@ -170,12 +170,12 @@ def epochs_of(batches: int, n: int, batch_size: int) -> int:
     return -(-batches // per_epoch(n, batch_size))
 
 
-def shuffled(n: int, batch_size: int, seed: int) -> Groups:
+def shuffled(n: int, batch_size: int, seed: int) -> FixedShares:
     """Return the plan that takes all of n images alike."""
-    return Groups([(torch.arange(n), batch_size)], [seed])
+    return FixedShares([(torch.arange(n), batch_size)], [seed])
 
 
-class Even(Groups):
+class Even(FixedShares):
     """Gives groups of rows equal shares of a batch; first ones may get one more."""
 
     def __init__(self, groups: Sequence[Tensor], batch_size: int, seed: int) -> None:

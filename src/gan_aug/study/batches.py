@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.arms.base import ArmImages, Rows, mixing_of
-from gan_aug.data.batches import Batch, Groups, Plan, Pool, even_shares
+from gan_aug.data.batches import Batch, FixedShares, Plan, Pool, even_shares
 from gan_aug.data.classes import Classes
 from gan_aug.report.records import Shown, Unlabelled, Used
 from gan_aug.runtime.seeds import stream_seed
@@ -82,14 +82,14 @@ class ArmPlan(Plan):
 
 def _groups(
     parts: Sequence[tuple[Rows, int]], labels: Rows | None, seed: int, phase: int
-) -> Groups:
+) -> FixedShares:
     """Return groups with streams of their own; where `labels` are given, one for each class."""
     groups: list[tuple[Tensor, int]] = []
     for rows, size in parts:
         of_rows = np.zeros(len(rows)) if labels is None else labels[rows]
         classes = [torch.from_numpy(rows[of_rows == label]) for label in np.unique(of_rows)]
         groups += zip(classes, even_shares(size, len(classes)), strict=True)
-    return Groups(groups, [stream_seed(seed, phase, j) for j in range(len(groups))])
+    return FixedShares(groups, [stream_seed(seed, phase, j) for j in range(len(groups))])
 
 
 def used(shown: Tensor, pool: Pool, classes: Classes) -> Used:
