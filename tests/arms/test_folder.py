@@ -17,11 +17,14 @@ from PIL import Image
 from support import FP32, TINY_STUDY, check_study, read_json, refused, settled_study
 
 from gan_aug.arms.check import check_settled_arms
-from gan_aug.data.external_files import digest_of
+from gan_aug.data.external_files import digest_of_set
 from gan_aug.data.external_set import read_external
+from gan_aug.data.prepare import load
+from gan_aug.data.source import Source
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.arguments import for_hydra
 from gan_aug.settings.alike import first_difference
+from gan_aug.settings.data import DataSettings
 from gan_aug.settings.study import SettledStudy
 from gan_aug.study.external import external_sets
 from gan_aug.study.images import DrawImages
@@ -86,7 +89,7 @@ def test_files_of_the_same_names_sizes_and_times_are_not_taken_for_the_former_on
         for path in (made / "normal").iterdir():
             os.utime(path, ns=(10**18, 10**18))
         assert np.array_equal(read().by_class["normal"].images, images)
-        assert read().files_sha256 == digest_of(made, "x")
+        assert read().files_sha256 == digest_of_set(made, "x")
 
 
 def test_a_folder_that_changes_after_the_check_gives_no_fewer_images(
@@ -100,9 +103,16 @@ def test_a_folder_that_changes_after_the_check_gives_no_fewer_images(
 
 
 def test_copies_of_training_images_are_counted_and_said(
-    made: Path, cache_home: Path, splits: Splits
+    made: Path, cache_home: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled, _ = settle(cache_home)
+    loaded: list[int] = []
+
+    def counted(data: DataSettings) -> Source:
+        loaded.append(data.image_size)
+        return load(data)
+
+    monkeypatch.setattr("gan_aug.data.external_set.load", counted)
     read = partial(read_external, made, "nothing", splits, settled.data, "x")
     assert read().copies == {"normal": 0, "pneumonia": 0}
     for name, image in zip("ab", alike(splits.train.of_class("normal").images[0]), strict=True):
@@ -110,6 +120,7 @@ def test_copies_of_training_images_are_counted_and_said(
     there = read()
     facts = there.facts(["mine"])
     assert (facts.copies, facts.near) == ({"normal": 2, "pneumonia": 0}, [])
+    assert loaded == [64, 64]  # once for each set that was read
     (said,) = there.warnings("run.json")
     assert "2 of 26 images of" in said
     assert "though it is declared that the generator saw nothing of this data set" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from gan_aug.data.cache import cache_dir_of
@@ -83,6 +83,7 @@ def decode_set(
     where: str,
     folder: Path,
     names: list[str],
+    digest: str,
     data: DataSettings,
     image_size: int,
     channels: int,
@@ -90,10 +91,9 @@ def decode_set(
 ) -> Decoded:
     """Decode a set through the cache; refuse a file that is no sound image.
 
-    Names, sizes and times of one set may be those of the next, in which one file differs: what is
-    in the files has a cache of its own.
+    Names, sizes and times of one set may be those of the next, in which one file differs: each
+    `digest` of a set's files has a cache of its own.
     """
-    digest = _digest_of(where, folder, names)
     cache_dir = cache_dir_of(data) / f"external_{digest[:16]}"
     decoded = decode_files(folder, names, image_size, channels, cache_dir, "skip", fit, data.window)
     if decoded.bad:
@@ -103,31 +103,25 @@ def decode_set(
     return decoded
 
 
-def digest_of(folder: Path, key: str) -> str:
+def digest_of_set(folder: Path, key: str) -> str:
     """Return the `files_sha256` of the external set in a folder, without decoding any image.
 
     Raises:
         GanAugError: it cannot be read.
     """
-    root = folder.expanduser()
-    tree = find_set(f"{key}={folder}", root)
-    return _digest_of(f"{key}={folder}", root, [path for path in tree.images if "/" in path])
+    where, root = f"{key}={folder}", folder.expanduser()
+    return digest_of(where, root, [path for path in find_set(where, root).images if "/" in path])
 
 
-def _digest_of(where: str, folder: Path, names: list[str]) -> str:
-    files = dict[str, str]()
-    for path in names:
+def digest_of(where: str, folder: Path, names: list[str]) -> str:
+    """Return the SHA-256 of the paths and bytes of files below a folder."""
+    lines = []
+    for path in sorted(names):
         try:
             with open_regular(folder / path, MAX_BYTES) as file:
-                files[path] = hashlib.file_digest(file, "sha256").hexdigest()
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()} {path}\n")
         except OSError as error:
             raise GanAugError(
                 f"{where}: {path}: cannot be read ({error.strerror}); mend it, or take it away"
             ) from error
-    return digest(files)
-
-
-def digest(files: Mapping[str, str]) -> str:
-    """Return the SHA-256 of paths and the hashes of their files."""
-    lines = (f"{digest} {path}\n" for path, digest in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -24,8 +24,8 @@ import numpy as np
 from pydantic import Field
 
 from gan_aug.data.decode import Decoded
-from gan_aug.data.external_files import decode_set, digest, files_by_class, find_set, unread_of
-from gan_aug.data.image_table import ClassImages, Images, ImageTable
+from gan_aug.data.external_files import decode_set, digest_of, files_by_class, find_set, unread_of
+from gan_aug.data.image_table import ClassImages, Images, concatenate
 from gan_aug.data.near_duplicates import nearest_alike
 from gan_aug.data.origin import DRAW_FILE, ExportedDraw
 from gan_aug.data.prepare import load
@@ -77,7 +77,7 @@ class ExternalSet:
         by_class: every class of the data set to its images; there may be none.
         paths: likewise to where each lies below the folder.
         sha256: of all pixels.
-        files_sha256: of all paths and the bytes of their files, see `digest_of`.
+        files_sha256: see `digest_of`.
         unread: path of a file in a class folder, or of an image beside these, to why not.
     """
 
@@ -97,7 +97,7 @@ class ExternalSet:
 
         They are looked for when this is first asked.
         """
-        return self._alike(self._splits.held_out)
+        return self._alike(*self._splits.held_out)
 
     @cached_property
     def copies(self) -> dict[str, int]:
@@ -106,21 +106,27 @@ class ExternalSet:
         They are looked for when this is first asked. Of images smaller than those compared the
         same pixels tell: enlarged, they are like no original.
         """
-        train = self._splits.train
-        found = {one.added for one in self._alike({"training": train})}
-        pixels = {image.tobytes() for image in train.images}
+        found = {one.added for one in self._alike("train")}
+        pixels = {image.tobytes() for image in self._splits.train.images}
         for name, paths in self.paths.items():
             made = zip(paths, self.by_class[name].images, strict=True)
             found |= {path for path, image in made if image.tobytes() in pixels}
         return {name: len(found.intersection(paths)) for name, paths in self.paths.items()}
 
-    def _alike(self, tables: Mapping[str, ImageTable]) -> list[NearDuplicate]:
-        """Find near duplicates of a draw's images, in pictures of one size, grey and squeezed."""
+    @cached_property
+    def _compared(self) -> tuple[list[str], Images, dict[str, Images]]:
+        """Its paths, its pictures and those of the draw by part: of one size, grey and squeezed."""
         names = [path for paths in self.paths.values() for path in paths]
-        added = decode_set(str(self.folder), self.folder, names, self._data, **LOOKED_AT).images
-        of = [name for name, table in tables.items() for _ in range(len(table))]
-        paths = [path for table in tables.values() for path in table.paths.tolist()]
-        found = nearest_alike(added, _small(tables, self._splits.channels, self._data))
+        where, digest = str(self.folder), self.files_sha256
+        added = decode_set(where, self.folder, names, digest, self._data, **LOOKED_AT).images
+        return names, added, _small(self._splits, self._data)
+
+    def _alike(self, *parts: str) -> list[NearDuplicate]:
+        """Find near duplicates of the images of some parts of the draw."""
+        names, added, small = self._compared
+        of = [part for part in parts for _ in range(len(small[part]))]
+        paths = [path for part in parts for path in self._splits.table(part).paths.tolist()]
+        found = nearest_alike(added, np.concatenate([small[part] for part in parts]))
         return [
             NearDuplicate(
                 added=names[row],
@@ -189,11 +195,12 @@ def read_external(
     files = files_by_class(where, tree, splits.classes)
     _check_seen(where, folder, seen, splits, key)
     names = [path for paths in files.values() for path in paths]
-    decoded = decode_set(where, folder, names, data, data.image_size, splits.channels, data.fit)
+    sha256, size = digest_of(where, folder, names), data.image_size
+    decoded = decode_set(where, folder, names, sha256, data, size, splits.channels, data.fit)
     _refuse_held_out(folder, decoded, splits)
     ends = np.cumsum([len(paths) for paths in files.values()])[:-1]
     images = np.split(np.array(decoded.images), ends)  # no longer of the cache, read-only
-    pixels, digests = hashlib.sha256(), {n: facts["sha256"] for n, facts in decoded.good.items()}
+    pixels = hashlib.sha256()
     for name, of_class in zip(files, images, strict=True):
         if len(of_class) and of_class.max() <= 1:
             raise GanAugError(
@@ -209,7 +216,7 @@ def read_external(
         by_class=dict(zip(files, map(ClassImages, images), strict=True)),
         paths=files,
         sha256=pixels.hexdigest(),
-        files_sha256=digest(digests),
+        files_sha256=sha256,
         unread=unread_of(tree),
         _splits=splits,
         _data=data,
@@ -283,23 +290,16 @@ def load_small(data: DataSettings) -> Source:
     return load(data.model_copy(update=LOOKED_AT | {"source": source}))
 
 
-def _small(tables: Mapping[str, ImageTable], channels: int, data: DataSettings) -> Images:
-    """Return images of a draw as near duplicates are looked for."""
-    if {"image_size": data.image_size, "channels": channels, "fit": data.fit} == LOOKED_AT:
-        return np.concatenate([table.images for table in tables.values()])
-    small = load_small(data)
-    # Paths are below the root of each test's own folder.
-    of_own = {"": [*small.tables().values()]}
-    there = of_own | {name: [one.table] for name, one in small.external.items()}
-    of_path = {
-        (name, path): image
-        for name, of_root in there.items()
-        for table in of_root
-        for path, image in zip(table.paths.tolist(), table.images, strict=True)
-    }
-    images = [
-        of_path[name if name in small.external else "", path]
-        for name, table in tables.items()
-        for path in table.paths.tolist()
-    ]
-    return np.stack(images) if images else np.zeros((0, 1, 64, 64), np.uint8)
+def _small(splits: Splits, data: DataSettings) -> dict[str, Images]:
+    """Return the images of a draw's parts as near duplicates are looked for."""
+    tables = {"train": splits.train} | splits.held_out
+    if {"image_size": data.image_size, "channels": splits.channels, "fit": data.fit} == LOOKED_AT:
+        return {name: table.images for name, table in tables.items()}
+    small, found = load_small(data), dict[str, Images]()
+    of_own = concatenate(*small.tables().values())
+    for name, table in tables.items():
+        # Paths are below the root of each test's own folder.
+        there = small.external[name].table if name in small.external else of_own
+        row_of = {path: row for row, path in enumerate(there.paths.tolist())}
+        found[name] = there.images[[row_of[path] for path in table.paths.tolist()]]
+    return found

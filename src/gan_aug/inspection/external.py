@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rich import box
 from rich.table import Table
 
-from gan_aug.data.external_files import decode_set, files_by_class, find_set, unread_of
+from gan_aug.data.external_files import decode_set, digest_of, files_by_class, find_set, unread_of
 from gan_aug.data.external_set import LOOKED_AT, load_small
 from gan_aug.data.image_table import concatenate
 from gan_aug.data.near_duplicates import near_duplicates, nearest_alike
@@ -73,7 +73,8 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
     source = load_small(data)
     files = files_by_class(where, tree, source.classes)
     names = [path for paths in files.values() for path in paths]
-    decoded = decode_set(where, folder, names, data, **LOOKED_AT)
+    digest = digest_of(where, folder, names)
+    decoded = decode_set(where, folder, names, digest, data, **LOOKED_AT)
     run.record(data={"root": source.notes.root, "fingerprint": source.fingerprint()})
 
     every = concatenate(*source.tables().values())
@@ -86,7 +87,8 @@ def inspect_external(settings: InspectSettings, run: Run) -> None:
     pixels = {
         image.tobytes(): row for row, image in enumerate(concatenate(*own.tables().values()).images)
     }
-    made = decode_set(where, folder, names, data, data.image_size, own.channels, data.fit).images
+    size, channels = data.image_size, own.channels
+    made = decode_set(where, folder, names, digest, data, size, channels, data.fit).images
     same_pixels = [pixels.get(image.tobytes()) for image in made]
     same_file = [rows.get(decoded.good[name]["sha256"]) for name in names]
     found = {row: (other, correlation) for row, other, correlation in alike}

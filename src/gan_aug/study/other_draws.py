@@ -9,7 +9,7 @@ from typing import Any
 
 from gan_aug.arms.base import source_of
 from gan_aug.arms.folder import FolderImages
-from gan_aug.data.external_files import digest_of
+from gan_aug.data.external_files import digest_of_set
 from gan_aug.data.prepare import load
 from gan_aug.data.splits import Splits
 from gan_aug.runtime.errors import GanAugError, as_typed
@@ -89,7 +89,7 @@ def check_finished(folder: Path, settings: StudySettings) -> None:
         if isinstance(source, FolderImages) and source.dir is not None and name in before:
             there = Path(source.dir)
             if there.expanduser().is_dir():
-                digest = digest_of(there, f"arms.{name}.added.dir")
+                digest = digest_of_set(there, f"arms.{name}.added.dir")
                 check_same_files(there, folder, digest, before[name])
 
 
