@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from support import BINARY
 
+from gan_aug.data.classes import Classes
 from gan_aug.data.image_table import ImageTable
 
 
@@ -22,6 +23,14 @@ def table(per_class: int, name: str) -> ImageTable:
         hashes=np.array([f"hash-{name}-{i}" for i in range(n)]),
         classes=BINARY,
     )
+
+
+def of_counts(split: str, counts: dict[str, int]) -> ImageTable:
+    """Return so many images of each class, each of a patient of its own."""
+    labels = np.repeat(np.arange(len(counts)), list(counts.values())).astype(np.int64)
+    names = np.array([f"{split}-{i}" for i in range(len(labels))])
+    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
+    return ImageTable(images, labels, names, names, names, Classes(tuple(counts)))
 
 
 def with_values(t: ImageTable, column: str, rows: dict[int, str]) -> ImageTable:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from support import settings_of
+from tables import of_counts
 
-from gan_aug.data.classes import Classes
 from gan_aug.data.held_out import left_to_measure
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.settle import say_what_is_left, settle_training
 from gan_aug.data.source import Source
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.settings.commands import TrainSettings
 
 
-def table(split: str, counts: dict[str, int]) -> ImageTable:
-    labels = np.repeat(np.arange(len(counts)), list(counts.values())).astype(np.int64)
-    names = np.array([f"{split}-{i}" for i in range(len(labels))])
-    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
-    return ImageTable(images, labels, names, names, names, Classes(tuple(counts)))
-
-
 def source(train: dict[str, int], validation: int) -> Source:
-    test, val = (table(name, dict.fromkeys(train, validation)) for name in ("test", "val"))
-    return Source(table("train", train), test, val)
+    test, val = (of_counts(name, dict.fromkeys(train, validation)) for name in ("test", "val"))
+    return Source(of_counts("train", train), test, val)
 
 
 def gan(model: str = "dcgan", **changes: Any) -> TrainSettings:

@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from support import composed, read_json, refused, settings_of
+from tables import of_counts
 
 from gan_aug.arms.check import check_settled_arms
-from gan_aug.data.classes import Classes
-from gan_aug.data.image_table import ImageTable
 from gan_aug.data.prepare import prepare
 from gan_aug.data.source import Source
 from gan_aug.settings.study import StudySettings
@@ -20,18 +18,10 @@ from gan_aug.study.draw import declare
 from gan_aug.study.settle import derive, settle_study
 
 
-def table(split: str, counts: dict[str, int]) -> ImageTable:
-    classes = Classes(tuple(counts))
-    labels = np.repeat(np.arange(len(counts)), list(counts.values())).astype(np.int64)
-    names = np.array([f"{split}-{i}" for i in range(len(labels))])
-    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
-    return ImageTable(images, labels, names, names, names, classes)
-
-
 def source(**counts: int) -> Source:
     """A data set with so many training images, and a fifth and a tenth of it beside them."""
     parts = {
-        split: table(split, {name: n // part for name, n in counts.items()})
+        split: of_counts(split, {name: n // part for name, n in counts.items()})
         for split, part in (("train", 1), ("test", 5), ("val", 10))
     }
     return Source(parts["train"], parts["test"], parts["val"])
@@ -122,6 +112,17 @@ def test_too_few_images_to_measure_gans_with(capsys: pytest.CaptureFixture[str])
             {"a": 24, "b": 90},
             "only 24 training images of a, a study needs 25 of each class beside test",
         ),
+        (
+            {"data__development_per_class": 30},
+            {"a": 24, "b": 90},
+            "there are only 0 training images of a, a study needs 25",
+        ),
+        (
+            {"data__internal_per_class": 58},
+            {"a": 60, "b": 90},
+            "data.internal_per_class=58: there are only 60 training images of a, and a draw needs",
+        ),
+        ({"data__subset__a": 0}, {"a": 60, "b": 90}, "data.subset.a=0: a classifier needs images"),
         ({"study__rare": "c"}, {"a": 40, "b": 90}, "study.rare=c: c is none of the classes a, b"),
         (
             {"study__rare": "a", "data__subset": 30},

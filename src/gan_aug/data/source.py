@@ -201,4 +201,4 @@ def lasting(source: Source, development_per_class: int, val_per_class: int) -> d
     """
     new = ~held_out_copies(source, source.train) & ~extra_copies(source.train)
     aside = development_per_class + (val_per_class if source.validation is None else 0)
-    return {name: n - aside for name, n in source.train.take(new).counts().items()}
+    return {name: max(0, n - aside) for name, n in source.train.take(new).counts().items()}

@@ -27,6 +27,8 @@ from gan_aug.study.groups import check_groups, settle_groups
 from gan_aug.study.other_draws import check_goes_with, other_draws
 
 _MOST_INTERNAL, _MOST_WITHOUT_RARE = 100, 50
+_FEWEST_LEFT = 3
+"""Training images of a class beside the internal test: a draw takes a third, its ruler goes on."""
 
 
 def settle_study(settings: StudySettings, source: Source) -> tuple[SettledStudy, Splits]:
@@ -126,8 +128,15 @@ def derive(settings: StudySettings, source: Source) -> StudySettings:
     usual = min(_MOST_INTERNAL, have[scarce] // 5)
     internal = usual if data.internal_per_class == AUTO else data.internal_per_class
     left = {name: n - internal for name, n in have.items()}
+    if left[scarce] < _FEWEST_LEFT:
+        raise GanAugError(
+            f"data.internal_per_class={internal}: there are only {have[scarce]} training images of "
+            f"{scarce}, and a draw needs some of them; choose a smaller number"
+        )
     typed = None if data.subset == AUTO else data.subset
-    subset, count = _numbers(classes.numbers(typed, "data.subset"), left, rare)
+    given = classes.numbers(typed, "data.subset")
+    check_all_classes(given)
+    subset, count = _numbers(given, left, rare)
     values: Plain = {"data.internal_per_class": internal}
     if study.takes_from_data:
         values["study.rare"] = rare
