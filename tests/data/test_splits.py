@@ -175,12 +175,14 @@ def test_an_official_validation_split_is_used_as_it_is() -> None:
     ("changes", "key"),
     [
         ({"subset": {"normal": 30, "pneumonia": 73}}, "data.subset.pneumonia=73: only 72"),
-        ({"val_per_class": 100}, "data.val_per_class=100"),
+        ({"val_per_class": 100}, "data.val_per_class=100: there are only 84 normal"),
+        ({"internal_per_class": 72}, "data.internal_per_class=72: there are only 72 normal"),
         ({"development_per_class": 21}, "data.development_per_class=21"),
-        ({"internal_per_class": 1}, "data.internal_per_class=1"),
+        ({"internal_per_class": 1}, "data.internal_per_class=1: each normal patient has more"),
+        ({"val_per_class": 2}, "data.val_per_class=2: each normal patient has more"),
     ],
 )
-def test_too_much_asked(changes: dict[str, Any], key: str) -> None:
+def test_too_much_or_too_little_asked(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(GanAugError, match=key):
         cut(source(), **changes)
 

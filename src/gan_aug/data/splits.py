@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
@@ -83,19 +83,35 @@ class Splits(WithTraining):
         return {name: getattr(self, name) for name in _HELD_OUT} | dict(self.external)
 
 
-def _take_units(
-    table: ImageTable, group: NDArray[np.int64], label: int, order: NDArray[np.int64], wanted: int
-) -> tuple[NDArray[np.bool_], int]:
-    """Take whole units of a class in an order: bool (N,), and how many images are still wanted."""
+def _take(
+    table: ImageTable,
+    group: NDArray[np.int64],
+    orders: Iterable[NDArray[np.int64]],
+    per_class: int,
+    key: str,
+) -> NDArray[np.bool_]:
+    """Take whole units of each class in an order: `per_class` images of it, or the next fewer."""
     chosen = np.zeros(len(table), bool)
-    for unit in order:
-        if wanted == 0:
-            break
-        rows = group == unit
-        if (table.labels[rows] == label).all() and rows.sum() <= wanted:
-            chosen |= rows
-            wanted -= int(rows.sum())
-    return chosen, wanted
+    for label, (name, order) in enumerate(zip(table.classes, orders, strict=True)):
+        n, wanted = int((table.labels == label).sum()), per_class
+        for unit in order:
+            if wanted == 0:
+                break
+            rows = group == unit
+            if (table.labels[rows] == label).all() and rows.sum() <= wanted:
+                chosen |= rows
+                wanted -= int(rows.sum())
+        if per_class and per_class >= n:
+            raise GanAugError(
+                f"{key}={per_class}: there are only {n} {name} images to set these aside from; "
+                f"choose a smaller {key}"
+            )
+        if per_class and wanted == per_class:
+            raise GanAugError(
+                f"{key}={per_class}: each {name} patient has more images, or some of another "
+                f"class; choose a larger {key}"
+            )
+    return chosen
 
 
 def _pick(
@@ -105,40 +121,26 @@ def _pick(
     seed: np.random.SeedSequence,
     key: str,
 ) -> NDArray[np.bool_]:
-    """Choose whole units at random with `per_class` images of each class, or the next fewer."""
-    chosen = np.zeros(len(table), bool)
-    for label, name in enumerate(table.classes):
-        of_class = table.labels == label
-        if per_class >= of_class.sum():
-            raise GanAugError(
-                f"{key}={per_class}: there are only {int(of_class.sum())} {name} images to set "
-                f"these aside from; choose a smaller {key}"
-            )
-        order = np.random.default_rng(seed.spawn(1)[0]).permutation(np.unique(group[of_class]))
-        chosen |= _take_units(table, group, label, order, per_class)[0]
-    return chosen
+    """Take units at random."""
+    orders = [
+        np.random.default_rng(stream).permutation(np.unique(group[table.labels == label]))
+        for label, stream in enumerate(seed.spawn(len(table.classes)))
+    ]
+    return _take(table, group, orders, per_class, key)
 
 
 def _last_units(
     table: ImageTable, group: NDArray[np.int64], order: list[NDArray[np.int64]], per_class: int
 ) -> NDArray[np.bool_]:
-    """Choose whole units from the end of each class's order, about `per_class` images of each.
+    """Take units from the end of each class's order; the start, which training takes, stays.
 
-    The start, which training takes, stays as it is. A unit is as early as its earliest image, so
-    units of a single image are taken more often than others.
+    A unit is as early as its earliest image, so units of one image are taken more often.
     """
-    chosen = np.zeros(len(table), bool)
-    for label, members in enumerate(order):
+    orders = []
+    for members in order:
         numbers, first = np.unique(group[members], return_index=True)
-        taken, left = _take_units(table, group, label, numbers[np.argsort(-first)], per_class)
-        chosen |= taken
-        if per_class and (left == per_class or per_class >= len(members)):
-            raise GanAugError(
-                f"data.internal_per_class={per_class}: only {len(members)} "
-                f"{table.classes.names[label]} images are left to take it from, and training "
-                "needs some; choose a smaller number"
-            )
-    return chosen
+        orders.append(numbers[np.argsort(-first)])
+    return _take(table, group, orders, per_class, "data.internal_per_class")
 
 
 @see("too-few")
