@@ -41,6 +41,7 @@ def load(root: Path, header: str = COLUMNS, test: bool = True) -> Source:
     for i in range(60):
         row = cells(i)
         row["split"] = ("test" if i % 3 == 0 else "train") if test else ""
+        row["subset"] = row["split"].title()
         lines.append(",".join(row[name] for name in names))
     (root.parent / "table.csv").write_text("\n".join(lines))
     table = str(root.parent / "table.csv")
@@ -79,6 +80,14 @@ def test_columns_that_tell_no_groups_are_left_out_with_a_reason(root: Path) -> N
         "empty": "has no value in any row",
         "view": "stands twice in the first line of data.table",
     }
+
+
+def test_a_column_that_looks_like_splits_is_named(root: Path) -> None:
+    """They would be cut anew, and the table's own test images trained on."""
+    (said,) = load(root, "path,label,patient,sex,subset").notes.warnings
+    assert "its column subset looks like splits" in said
+    assert "set 'data.columns={split: subset}'" in said
+    assert load(root, COLUMNS + ",subset").notes.warnings == []
 
 
 def test_further_columns_change_neither_data_nor_cache(root: Path) -> None:

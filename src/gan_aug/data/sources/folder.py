@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from gan_aug.data.classes import Classes
 from gan_aug.data.decode import channels_of, decode_files
 from gan_aug.data.dicom import Window
-from gan_aug.data.groups import ColumnsRead
+from gan_aug.data.groups import ColumnsRead, GroupsByColumn
 from gan_aug.data.image_table import ImageTable
 from gan_aug.data.source import Source, units
 from gan_aug.data.sources.entries import (
+    SPLITS,
     Entry,
     check_splits,
     chosen_classes,
@@ -121,6 +122,7 @@ class Folder:
         warnings = [
             *warn_of_masks([entry.path for entry in entries]),
             *warn_of_patients(entries, pattern, one_patient),
+            *(_warn_of_splits(groups) if to_cut and entries[0].split is None else ()),
         ]
         notes = notes_of(root, entries, decoded, tree, *warnings)
         parts = tables(entries, patients, decoded, classes, groups)
@@ -154,6 +156,17 @@ class Folder:
         check_splits(f"data.table={self.table}" if self.table else where, entries)
         pattern.check(entries, of_table=bool(self.table))
         return entries, columns
+
+
+def _warn_of_splits(groups: GroupsByColumn) -> Iterator[str]:
+    """Say which columns of a table look like splits that nobody asked to take."""
+    for column, of in groups.items():
+        splits = {SPLITS.get(name.casefold()) for name in of.names}
+        if {"train"} < splits and None not in splits:
+            yield (
+                f"data.table: its column {column} looks like splits, and the images are cut anew; "
+                f"if it is, set 'data.columns={{split: {column}}}'"
+            )
 
 
 def _set_aside(
