@@ -117,8 +117,8 @@ def test_a_column_that_stands_twice_is_not_left_unread(root: Path, twice: str) -
     assert [entry.split for entry in read(root, others)[0]] == ["train", "test"]
 
 
-@pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "<NA>", "None", "null", "n/a"])
-def test_what_programs_write_for_an_unknown_patient_is_none(root: Path, cell: str) -> None:
+@pytest.mark.parametrize("cell", ["nan", "NA", "<NA>", "None", "null", "n/a", "Unknown", "-", "?"])
+def test_what_is_written_for_an_unknown_patient_is_none(root: Path, cell: str) -> None:
     """It would be one patient of many images, and the patients would count as known."""
     content = f"path,label,patient,split\nA/1.png,{cell},{cell},{cell}"
     assert read(root, content)[0] == [Entry("A/1.png", cell, None, None)]

@@ -20,8 +20,8 @@ from gan_aug.runtime.files import open_regular
 from gan_aug.settings.by_name import normal
 
 NEEDED, OPTIONAL = ("path", "label"), ("patient", "site", "split")
-_NOT_KNOWN = frozenset({"nan", "na", "n/a", "<na>", "none", "null"})
-"""What programs write for an empty cell; a label, or a site, may be called so."""
+_NOT_KNOWN = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "unknown", "-", "?"})
+"""What is written for an empty cell; a label, or a site, may be called so."""
 MOST_BYTES = 2**27
 """Tables of a million images are smaller."""
 _LONGEST_HEADER = 2**16
