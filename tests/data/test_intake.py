@@ -24,7 +24,7 @@ from gan_aug.data.source import Source
 from gan_aug.data.sources.chest_xray import NOT_IN_LAYOUT, ChestXray
 from gan_aug.data.sources.layout import find_entries
 from gan_aug.data.sources.patients import PatientPattern
-from gan_aug.data.sources.tree import Tree
+from gan_aug.data.sources.tree import OTHER_ENDING, Tree
 from gan_aug.data.splits import check_disjoint, make_splits
 from gan_aug.data.stored import check_stored_data
 from gan_aug.runtime.arguments import _in_grammar
@@ -230,6 +230,9 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
     (root / ".git" / "objects" / "1a").write_bytes(b"x")
     (root / "B" / "notes.txt").write_text("x")
     (root / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    for suffix, name in ((".jpg", "x.jfif"), (".png", "x.1")):
+        pictures(root, 1, "new", suffix)
+        (root / f"new00{suffix}").rename(root / "B" / name)
     source = read()
     assert counts(source) == {"A": 10, "B": 10}
     assert source.notes.files_skipped == {
@@ -241,10 +244,12 @@ def test_07_hidden_folders(root: Path, read: Read, capsys: pytest.CaptureFixture
         "B/._b01.png": ISOLATED,
         "B/Thumbs.db": ISOLATED,
         "B/notes.txt": "no image by its name or first bytes",
+        "B/x.1": OTHER_ENDING,
+        "B/x.jfif": OTHER_ENDING,
     }
     print_left_out(source)
     (line,) = capsys.readouterr().out.splitlines()
-    assert f"not read: 1 (a DICOM directory); 18 ({ISOLATED}); 1 (no image by its name" in line
+    assert f"not read: 1 (a DICOM directory); 2 ({OTHER_ENDING}); 18 ({ISOLATED}); 1 (no im" in line
 
 
 def test_08_linked_folders_and_images_above_the_classes(root: Path, read: Read) -> None:

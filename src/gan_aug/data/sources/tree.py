@@ -37,6 +37,8 @@ EXCLUDED = "data.exclude="
 """What the reason of files that a pattern leaves out begins with."""
 HIDDEN = "hidden, or of the system"
 NAMED_BADLY = "a name that is not UTF-8"
+OTHER_ENDING = "an image by its first bytes, not by its name: end it in .jpg or .png"
+_JPEG_OR_PNG = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 UNREADABLE = "cannot be read"
 
 
@@ -187,7 +189,11 @@ def _reason(file: Path, path: str, is_folder: bool, exclude: Sequence[str]) -> s
         if not file.is_file():  # to open a FIFO is to wait for ever
             return "a link to nowhere" if file.is_symlink() else "neither a file nor a folder"
         with file.open("rb") as opened:
-            return None if is_dicom(opened.read(132)) else "no image by its name or first bytes"
+            start = opened.read(132)
+        if is_dicom(start):
+            return None
+        no_image = "no image by its name or first bytes"
+        return OTHER_ENDING if start.startswith(_JPEG_OR_PNG) else no_image
     except OSError:
         return None
 
