@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from gan_aug.jobs.submission import ASKED, Submission, submissions
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.find import find_runs
+from gan_aug.runtime.lock import is_held
 from gan_aug.runtime.progress import PROGRESS, Progress
 from gan_aug.runtime.record import LOCK, is_busy
 from gan_aug.runtime.run_record import RECORD, read_record
@@ -224,7 +225,7 @@ def _state_of(
         return State.RUNNING, None
     if run is None or (submission is not None and run.written < submission.submitted):
         assert submission is not None
-        if submission.launcher == "local" and not submission.is_attended():
+        if submission.launcher == "local" and not is_held(submission.lock.path):
             return State.STOPPED, _NEVER_STARTED
         return State.WAITING, None
     if run.status == "failed":

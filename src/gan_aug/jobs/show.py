@@ -166,7 +166,7 @@ def line(sweep: Sweep) -> str:
 
 
 def _is_done(sweep: Sweep) -> bool:
-    return not sweep.damaged and exit_code([sweep]) == ALL_DONE
+    return exit_code([sweep]) == ALL_DONE
 
 
 def _sums(sweep: Sweep) -> str:

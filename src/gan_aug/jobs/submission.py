@@ -20,7 +20,7 @@ from pydantic import PrivateAttr, field_validator
 from gan_aug.runtime.arguments import quoted
 from gan_aug.runtime.find import JOBS
 from gan_aug.runtime.launched import COMMAND
-from gan_aug.runtime.lock import Lock, is_held
+from gan_aug.runtime.lock import Lock
 from gan_aug.runtime.record import new_record
 from gan_aug.runtime.run_record import RunRecord
 from gan_aug.runtime.stored_model import Part, Stored
@@ -92,10 +92,6 @@ class Submission(Stored):
     def lock(self) -> Lock:
         """What the command holds while it starts jobs and waits for them."""
         return Lock(self._folder / ".lease", guards=self._folder)
-
-    def is_attended(self) -> bool:
-        """Tell whether the command that starts the jobs still runs."""
-        return is_held(self._folder / ".lease")
 
     def run_folder(self, k: int) -> Path:
         """Return the run folder of job k of this submission."""
