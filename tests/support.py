@@ -238,6 +238,20 @@ def settled_study(
     return settle_study(settings, load(settings.data))
 
 
+def assert_one_line(result: Any, *parts: str) -> None:
+    """Assert that a command failed with one line, which has all these parts: no traceback.
+
+    Warnings, and how far images are decoded, may stand beside it.
+    """
+    told = (line for line in result.stderr.splitlines() if "first use" not in line)
+    lines = [line for line in told if not line.startswith("warning: ")]
+    assert result.returncode == 1
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    for part in parts:
+        assert part in lines[0]
+
+
 @contextmanager
 def refused(*parts: str) -> Iterator[None]:
     """Assert that what is done inside is refused in one line, which has all these parts."""

@@ -15,18 +15,23 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 from odd_files import png
+from omegaconf.errors import OmegaConfBaseException
 from support import (
     TINY_CNN,
     TINY_DATA,
     TINY_GAN,
+    assert_one_line,
     composed,
     environment,
     read_json,
+    refused,
     run_command,
+    settings_of,
     start,
     write_image,
 )
 
+from gan_aug import generate
 from gan_aug.data.prepare import load, print_data
 from gan_aug.data.settle import settle_training
 from gan_aug.runtime.arguments import for_hydra
@@ -42,30 +47,6 @@ XRAYS = (
     *("+experiment=cnn_baseline", *SMALL),
     *("data.development_per_class=0", "data.subset.pneumonia=16", "trainer.max_epochs=1"),
 )
-
-
-def assert_one_line(result: Any, *parts: str) -> None:
-    """One line of error that holds `parts`, exit code not 0, no traceback."""
-    told = (line for line in result.stderr.splitlines() if "first use" not in line)
-    lines = [line for line in told if not line.startswith("warning: ")]
-    assert result.returncode != 0
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error: ")
-    for part in parts:
-        assert part in lines[0]
-
-
-BAD_SETTINGS = [
-    (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
-    (["++resume=true"], ["resume=true", "holds no run"]),
-    (["model.loss=hinge"], ["model.real_label=0.9", "model.real_label=1"]),
-    (["resume=true"], ["resume=true", "no run of this command"]),
-]
-
-
-@pytest.mark.parametrize(("overrides", "parts"), BAD_SETTINGS, ids=lambda v: str(v[0])[:40])
-def test_bad_settings(overrides: list[str], parts: list[str], command: Command) -> None:
-    assert_one_line(command("train", *TINY_GAN, *overrides), *parts)
 
 
 def settle(arguments: Sequence[str]) -> Plain:
@@ -96,6 +77,7 @@ def _cache(cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REFUSED = [
+    (["model.d_steps=0"], ["model.d_steps=0", "whole number from 1"]),
     (["model.lrr=1"], ["model.lrr=1", "no such setting; model has"]),
     (["trainer=tpu"], ["trainer=tpu", "cpu", "gpu"]),
     (["data.subset.pneumonia=5000"], ["data.subset.pneumonia=5000", "only"]),
@@ -138,8 +120,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("overrides", "parts"), REFUSED, ids=lambda v: str(v[0])[:40])
 def test_settings_that_are_refused(overrides: list[str], parts: list[str]) -> None:
-    """As `model.d_steps=0` above, but in this process."""
+    """In this process; what a command makes of them is in test_status.py."""
     assert_refused([*TINY_GAN, *overrides], parts)
+
+
+def test_what_the_networks_alone_know_is_refused_too(command: Command) -> None:
+    result = command("train", *TINY_GAN, "model.loss=hinge")
+    assert_one_line(result, "model.real_label=0.9", "model.real_label=1")
 
 
 def test_a_size_that_phantoms_cannot_have() -> None:
@@ -257,7 +244,9 @@ def test_somebody_elses_run_json_is_left_alone(command: Command, tmp_path: Path)
     (tmp_path / "runs" / "x").mkdir(parents=True)
     (tmp_path / "runs" / "x" / "run.json").write_text("hello")
     result = command("train", *TINY_CNN, "resume=true")
-    assert_one_line(result, "no run of this command")
+    assert_one_line(result, "resume=true", "no run of this command")
+    result = command("train", *TINY_CNN, "++resume=true")
+    assert_one_line(result, "resume=true", "holds no run")
     result = command("train", *TINY_CNN, "hydra.run.dir=runs/x")
     assert_one_line(result, "runs/x/run.json", "cannot be read")
     assert (tmp_path / "runs" / "x" / "run.json").read_text() == "hello"
@@ -330,11 +319,10 @@ def test_what_must_be_given_is_named(command: Command) -> None:
     assert not result.stdout, "no empty table"
 
 
-def test_what_is_no_setting(command: Command) -> None:
-    assert_one_line(command("train", "김=3"), "김=3: is no setting", "KEY=VALUE")
-    assert_one_line(
-        command("train", "model=cnn", "--draw", "3"), "unrecognized", "--draw", "--help"
-    )
+def test_what_is_no_setting() -> None:
+    assert refusal("김=3").startswith("김=3: is no setting; write KEY=VALUE")
+    with refused("unrecognized", "--draw", "--help"):
+        for_hydra(["model=cnn", "--draw", "3"], "")
 
 
 def test_names_that_are_not_read_as_utf8(tmp_path: Path, cache_home: Path) -> None:
@@ -393,8 +381,7 @@ def test_memory_in_a_line_of_ours_is_none_of_it() -> None:
 def test_a_full_disk_is_named_and_recorded(kind: str, tmp_path: Path, cache_home: Path) -> None:
     settings = TINY_GAN if kind == "gan" else TINY_CNN
     arguments = [*settings, "trainer.max_epochs=1"]
-    # The first fills the cache.
-    run_command(cache_home, "train", *arguments, "hydra.run.dir=first", cwd=tmp_path, check=True)
+    settle(arguments)  # images are in the cache by now
     process = start(cache_home, *arguments, "hydra.run.dir=run", cwd=tmp_path)
     limit = 30_000  # bytes of a file, as on a full disk; before it has written any so large
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
@@ -471,10 +458,17 @@ def test_traceback_on_request(tmp_path: Path, cache_home: Path) -> None:
         (["checkpoint=text.ckpt", "output_dir=x", "count=0"], ["count=0", "from 1"]),
     ],
 )
-def test_generate(arguments: list[str], parts: list[str], command: Command, tmp_path: Path) -> None:
-    (tmp_path / "text.ckpt").write_text("hello")
-    (tmp_path / "there").mkdir()
-    assert_one_line(command("generate", *arguments), *parts)
+def test_generate(
+    arguments: list[str], parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.ckpt").write_text("hello")
+    Path("there").mkdir()
+    with pytest.raises((GanAugError, OmegaConfBaseException)) as caught:
+        generate.main.task(settings_of("generate", *arguments))
+    (line,) = message_of(caught.value).splitlines()
+    for part in parts:
+        assert part in line
 
 
 def test_hidden_files_and_other_names_are_not_images(

@@ -76,7 +76,6 @@ BAD = [
     "data.image_size=4096",
     "data.batch_size=100000000",
     "data.source.train_per_class=10000000",
-    "gans_dir=null",
 ]
 
 

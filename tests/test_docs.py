@@ -19,6 +19,9 @@ from gan_aug.__main__ import COMMANDS
 from gan_aug.settings.design import METRICS
 
 DOCS = ROOT / "docs"
+STOPS = DOCS / "how-to" / "when_it_stops.md"
+LEAST = 20
+"""Letters in a row of a line that must stand in the source; what is between them is filled in."""
 WIRING = {"_target_", "_partial_", "_recursive_", "kind", "module", "defaults", "hydra"}
 """Keys that say which class is built, and what it is built from."""
 PLACES = {
@@ -136,9 +139,21 @@ def test_error_lines_point_to_paragraphs_that_are_there() -> None:
     named = {*re.findall(r'\bsee\("([\w-]+)"\)', source)}
     named |= {*re.findall(r'^    paragraph = "([\w-]+)"', source, flags=re.M)}
     assert len(named) == 10
-    page = DOCS / "how-to" / "when_it_stops.md"
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.M)
+    headings = re.findall(r"^#+ (.*)$", STOPS.read_text(), flags=re.M)
     assert named <= {one.lower().replace(" ", "-") for one in headings}
+
+
+def test_the_lines_are_those_that_commands_print() -> None:
+    """What to do when it stops quotes them."""
+    sources = (path.read_text() for path in (ROOT / "src" / "gan_aug").rglob("*.py"))
+    source = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))  # a text of several literals
+    lines = re.findall(r"^(?:error|warning): (.*)$", STOPS.read_text(), flags=re.M)
+    assert len(lines) > 30
+
+    def is_said(line: str) -> bool:
+        return any(line[i : i + LEAST] in source for i in range(0, len(line) - LEAST + 1, 4))
+
+    assert [line for line in lines if not is_said(line)] == []
 
 
 @pytest.mark.parametrize(

@@ -91,19 +91,24 @@ def test_a_kept_choice_that_is_slow_here_is_told_of(
     assert not capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_its_first_choice(command: Command, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_its_first_choice_and_its_threads(
+    command: Command, tmp_path: Path
+) -> None:
     """As if the first part had run on another kind of machine."""
     other = FULL if choose_precision("cpu") == MIXED else MIXED
     arguments = (*TINY_CNN, "hydra.run.dir=r", "trainer.max_epochs=1")
-    result = command("train", *arguments, f"trainer.precision={other}")
+    result = command("train", *arguments, f"trainer.precision={other}", "trainer.threads=2")
     assert result.returncode == 0, result.stderr
     path = tmp_path / "r" / "run.json"
-    given = read_json(path)["given"]
-    given["trainer"]["precision"] = "auto"
-    rewrite(path, status="interrupted", given=given)
+    first = read_json(path)
+    assert first["threads"] == 2
+    first["given"]["trainer"]["precision"] = "auto"  # threads may be left open by who goes on
+    rewrite(path, status="interrupted", given=first["given"])
     result = command("train", *arguments, "trainer.precision=auto")
     assert result.returncode == 0, result.stderr
+    assert "begun with 2 threads and keeps them" in result.stderr  # OMP_NUM_THREADS is 1 here
     record = read_json(path)
+    assert record["threads"] == 2
     assert record["status"] == "finished"
     assert record["resumed"] == 1
     assert record["config"]["trainer"]["precision"] == other

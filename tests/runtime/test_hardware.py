@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +14,12 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support import TINY_CNN, read_json, rewrite, settings_of
+from support import settings_of
 
 from gan_aug.runtime import hardware as module
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.hardware import allowed, cores, free, use_threads
 from gan_aug.runtime.launched import COMMAND
-
-Command = Callable[..., Any]
 
 
 class FakeRun:
@@ -186,19 +184,6 @@ print(torch.__config__.parallel_info())
     counted = re.findall(r"(?:get_num|get_max)_threads\(\) : (\d+)", printed)
     assert len(counted) >= 2
     assert set(counted) == {"1"}
-
-
-def test_a_run_goes_on_with_the_threads_it_had(command: Command, tmp_path: Path) -> None:
-    """The same command with another number is the same run, and says so."""
-    arguments = (*TINY_CNN, "trainer.max_epochs=1", "hydra.run.dir=run")
-    assert command("train", *arguments, "trainer.threads=2").returncode == 0
-    path = tmp_path / "run" / "run.json"
-    assert read_json(path)["threads"] == 2
-    rewrite(path, status="interrupted")
-    result = command("train", *arguments)
-    assert result.returncode == 0
-    assert "begun with 2 threads and keeps them" in result.stderr  # OMP_NUM_THREADS is 1 here
-    assert read_json(path)["threads"] == 2
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "all", "1.5", "null", "true"])
