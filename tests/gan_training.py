@@ -17,7 +17,7 @@ from support import ROOT, composed
 from torch import Tensor, nn
 
 from gan_aug.data.batches import Batches, Even, Pairs, Pool, shuffled
-from gan_aug.models.gans.base import GAN, Request
+from gan_aug.models.gans.base import GAN
 from gan_aug.models.gans.dcgan import DCGAN, Discriminator, Generator
 from gan_aug.settings.class_facts import classes_made, gan_facts
 from gan_aug.training.callbacks import Checkpoints
@@ -137,8 +137,10 @@ def train(
     return trainer
 
 
-def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
-    """Ask for images of a class, from toy images where it takes sources."""
+def request(
+    cfg: DictConfig, name: str, count: int, seed: int = 0
+) -> tuple[int, int, torch.Generator, Tensor | None]:
+    """Return what `synthesise` is given for images of a class; sources are toy images."""
     classes = list(cfg.data.classes)
     sources = None
     if wanted := made_by(cfg)[name]:
@@ -147,7 +149,7 @@ def request(cfg: DictConfig, name: str, count: int, seed: int = 0) -> Request:
         rows = torch.isin(labels, torch.tensor([classes.index(n) for n in wanted]))
         order = np.resize(np.flatnonzero(rows.numpy()), count)
         sources = images[order].float().div(127.5).sub(1.0)
-    return Request(classes.index(name), count, torch.Generator().manual_seed(seed), sources)
+    return classes.index(name), count, torch.Generator().manual_seed(seed), sources
 
 
 def dcgan(lr: float = 2e-4, **changes: Any) -> DCGAN:
@@ -200,7 +202,7 @@ class KillAfter(pl.Callback):
 def distance_to_mean(cfg: DictConfig, gan: GAN) -> float:
     """Return how far the mean of what a GAN makes is from that of its toy images, in [0, 2]."""
     mean = (toy_images(cfg)[0].float() / 127.5 - 1).mean(dim=0)
-    made = gan.eval().synthesise(request(cfg, "class0", 64))
+    made = gan.eval().synthesise(*request(cfg, "class0", 64))
     gan.train()
     return float((made.mean(dim=0) - mean).abs().mean())
 

@@ -101,5 +101,5 @@ def test_it_learns_the_size_of_each_classs_discs() -> None:
     gan.eval()
     for label, name in enumerate(cfg.data.classes):
         real = (images[labels == label] > 127).float().mean().item()
-        made = (gan.synthesise(request(cfg, name, 64)) > 0).float().mean().item()
+        made = (gan.synthesise(*request(cfg, name, 64)) > 0).float().mean().item()
         assert made == pytest.approx(real, abs=0.1)  # real: 0.05 and 0.32

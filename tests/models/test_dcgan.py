@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from torch.nn import functional as F
 
 from gan_aug.data.batches import Batches, Pool, shuffled, to_float
-from gan_aug.models.gans.base import Request
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.runtime.errors import GanAugError
 
@@ -162,7 +161,7 @@ def test_it_learns_by_every_loss(loss: str, spectral_norm: bool) -> None:
     mean = to_float(images).mean(0)
 
     def distance() -> float:
-        made = gan.synthesise(Request(0, 64, torch.Generator().manual_seed(0)))
+        made = gan.synthesise(0, 64, torch.Generator().manual_seed(0), None)
         return (made.mean(0) - mean).abs().mean().item()
 
     start = distance()

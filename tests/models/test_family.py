@@ -101,7 +101,7 @@ def test_images_of_any_shape_and_number_of_classes(
     gan = build(cfg)
     train(cfg, gan, gan.d_steps)
     for name, sources in made_by(cfg).items():
-        made = gan.eval().synthesise(request(cfg, name, 5))
+        made = gan.eval().synthesise(*request(cfg, name, 5))
         assert made.shape == (5, channels, size, size)
         assert made.abs().max() <= 1
         assert made.std(dim=0).mean() > 0
@@ -120,10 +120,10 @@ def test_synthesis_is_fixed_by_the_seed_and_not_by_the_count(model: str) -> None
     cfg = settings(model)
     gan = build(cfg).eval()
     for name, sources in made_by(cfg).items():
-        few, many = (gan.synthesise(request(cfg, name, n, seed=3)) for n in (10, 70))
+        few, many = (gan.synthesise(*request(cfg, name, n, seed=3)) for n in (10, 70))
         torch.testing.assert_close(few, many[:10], rtol=1e-4, atol=1e-5)
         if not sources:
-            other = gan.synthesise(request(cfg, name, 10, seed=4))
+            other = gan.synthesise(*request(cfg, name, 10, seed=4))
             assert not torch.equal(few, other)
 
 
@@ -193,7 +193,9 @@ def test_it_learns(model: str, own: tuple[str, ...], batches: int, share: float)
     start = distance_to_mean(cfg, gan)
     train(cfg, gan, batches)
     assert distance_to_mean(cfg, gan) < share * start
-    assert gan.eval().synthesise(request(cfg, "class0", 64)).std(dim=0).mean() > 0.05  # they differ
+    assert (
+        gan.eval().synthesise(*request(cfg, "class0", 64)).std(dim=0).mean() > 0.05
+    )  # they differ
     # The slope of a critic comes close to 1; its penalty is some hundreds at first.
     assert gan.latest.get("loss/d_penalty", 0) < 5
     # Decoders make the real images again: 0.04 and 0.06 were seen.

@@ -31,7 +31,7 @@ def test_any_image_size(size: int, channels: int) -> None:
     cfg = settings("gan", size=size, channels=channels)
     gan = build(cfg)
     train(cfg, gan, 2)
-    assert gan.synthesise(request(cfg, "class0", 3)).shape == (3, channels, size, size)
+    assert gan.synthesise(*request(cfg, "class0", 3)).shape == (3, channels, size, size)
 
 
 def test_its_loss_is_the_papers() -> None:

@@ -159,7 +159,7 @@ def test_truncated_latents_stay_within_bounds() -> None:
     for gan in gans.values():
         gan.ema_generator.register_forward_pre_hook(lambda _, given: latents.append(given[0]))
     made = {
-        (bound, count): gan.synthesise(request(cfg, "class0", count, seed=5))
+        (bound, count): gan.synthesise(*request(cfg, "class0", count, seed=5))
         for bound, gan in gans.items()
         for count in (10, 150)
     }

@@ -341,8 +341,8 @@ def test_a_checkpoint_alone_makes_images_of_its_stage() -> None:
     for growth, side in ((0, 4), (1.5, 16), (2, 16)):
         again = rebuild_gan(config, grown(gan, growth).state_dict(), "a test")
         asked = request(cfg, "class0", 4)
-        images = again.eval().synthesise(asked)
-        assert torch.equal(images, gan.eval().synthesise(request(cfg, "class0", 4)))
+        images = again.eval().synthesise(*asked)
+        assert torch.equal(images, gan.eval().synthesise(*request(cfg, "class0", 4)))
         assert torch.equal(images, doubled(images[..., :: 32 // side, :: 32 // side], 32 // side))
 
 

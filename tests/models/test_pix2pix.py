@@ -80,21 +80,22 @@ def test_noise_of_synthesis_comes_from_the_request_alone() -> None:
     cfg = settings("pix2pix")
     gan = build(cfg).eval()
     torch.manual_seed(1)
-    first = gan.synthesise(request(cfg, "class0", 8, seed=3))
+    first = gan.synthesise(*request(cfg, "class0", 8, seed=3))
     before = torch.get_rng_state()
-    again = gan.synthesise(request(cfg, "class0", 8, seed=3))
+    again = gan.synthesise(*request(cfg, "class0", 8, seed=3))
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), before)
-    other = gan.synthesise(request(cfg, "class0", 8, seed=4))
+    other = gan.synthesise(*request(cfg, "class0", 8, seed=4))
     assert not torch.equal(first, other)  # the same sources
 
 
 def test_a_source_that_comes_twice_gives_two_images() -> None:
     cfg = settings("pix2pix")
     asked = request(cfg, "class0", 48)
-    assert asked.sources is not None
-    assert torch.equal(asked.sources[:24], asked.sources[24:])
-    made = build(cfg).eval().synthesise(asked)
+    sources = asked[-1]
+    assert sources is not None
+    assert torch.equal(sources[:24], sources[24:])
+    made = build(cfg).eval().synthesise(*asked)
     assert not torch.equal(made[:24], made[24:])
 
 
@@ -115,11 +116,11 @@ def test_it_fills_in_what_is_hidden_in_the_manner_of_its_class() -> None:
     gan = build(cfg)
     train(cfg, gan, 60)
     asked = request(cfg, "class0", 24)
-    assert asked.sources is not None
-    made = gan.eval().synthesise(asked)
+    sources = asked[-1]
+    assert sources is not None
+    made = gan.eval().synthesise(*asked)
     images, _ = toy_images(cfg)
     real = images.float() / 127.5 - 1
-    sources = asked.sources
     assert (made.mean() - real.mean()).abs() < 0.5 * (sources.mean() - real.mean())
 
 

@@ -47,7 +47,7 @@ def test_a_gan_is_the_same_from_what_travels_and_from_a_checkpoint(
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     by_checkpoint = rebuild_gan(plain, gan.state_dict(), "a test")
     for name in made_by(cfg):
-        here, *there = (g.synthesise(request(cfg, name, 4)) for g in (gan, again, by_checkpoint))
+        here, *there = (g.synthesise(*request(cfg, name, 4)) for g in (gan, again, by_checkpoint))
         assert all(torch.equal(here, made) for made in there)
         label = origin.classes.index(name)
         assert torch.equal(*(g.critic(label).eval()(here) for g in (gan, again)))

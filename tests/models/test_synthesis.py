@@ -16,7 +16,6 @@ from gan_aug.data.origin import Origin
 from gan_aug.data.sources.phantom import Phantom
 from gan_aug.data.splits import make_splits
 from gan_aug.models import synthesis
-from gan_aug.models.gans.base import Request
 from gan_aug.models.synthesis import images_by_class, images_of
 from gan_aug.runtime.errors import GanAugError
 
@@ -27,16 +26,18 @@ class Spy:
     """A GAN that remembers what it was asked for; it darkens its sources, or draws noise."""
 
     def __init__(self) -> None:
-        self.asked: list[Request] = []
+        self.asked: list[tuple[int, int, torch.Tensor | None]] = []
 
     def eval(self) -> Spy:
         return self
 
-    def synthesise(self, request: Request) -> torch.Tensor:
-        self.asked.append(request)
-        if request.sources is None:
-            return torch.rand(request.count, 1, 16, 16, generator=request.random) * 2 - 1
-        return (request.sources - 0.25).clamp(-1, 1)
+    def synthesise(
+        self, label: int, count: int, random: torch.Generator, sources: torch.Tensor | None
+    ) -> torch.Tensor:
+        self.asked.append((label, count, sources))
+        if sources is None:
+            return torch.rand(count, 1, 16, 16, generator=random) * 2 - 1
+        return (sources - 0.25).clamp(-1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +68,7 @@ def test_what_is_asked_for_is_the_label() -> None:
     gan = Spy()
     found = images_by_class(gan, origin({"virus": [], "normal": []}), 3, 0, None)  # type: ignore[arg-type]
     assert list(found) == ["virus", "normal"]
-    assert [(r.label, r.count) for r in gan.asked] == [(2, 3), (0, 3)]
-    assert all(r.sources is None for r in gan.asked)
+    assert gan.asked == [(2, 3, None), (0, 3, None)]
     for of_class in found.values():
         assert of_class.images.shape == (3, 1, 16, 16)
         assert of_class.images.dtype == np.uint8
@@ -96,14 +96,14 @@ def test_sources_are_those_of_the_classes_named(
 ) -> None:
     gan = Spy()
     found = made(gan, {"virus": sources}, "virus", 10, 0, train)
-    (asked,) = gan.asked
-    assert asked.label == 2
-    assert asked.sources is not None
+    ((label, _, given),) = gan.asked
+    assert label == 2
+    assert given is not None
     rows = [train.hashes.tolist().index(digest) for digest in found.sources]
     assert set(train.labels[rows].tolist()) <= labels
     # Each image is the one its hash names, and each result was made from it.
     wanted = to_float(torch.from_numpy(np.asarray(train.images)[rows]))
-    torch.testing.assert_close(asked.sources, wanted, rtol=0, atol=0)
+    torch.testing.assert_close(given, wanted, rtol=0, atol=0)
     dark = to_uint8((wanted - 0.25).clamp(-1, 1)).numpy()
     np.testing.assert_array_equal(found.images, dark)
 
@@ -132,7 +132,7 @@ def test_the_first_images_do_not_depend_on_the_count(
     monkeypatch.setattr(synthesis, "AT_ONCE", 16)
     gan = Spy()
     parts = made(gan, makes, "virus", 40, 5, train)
-    assert [r.count for r in gan.asked] == [16, 16, 8]
+    assert [count for _, count, _ in gan.asked] == [16, 16, 8]
     np.testing.assert_array_equal(parts.images, many.images)
     assert parts.sources == many.sources
     other = made(Spy(), makes, "virus", 9, 6, train)

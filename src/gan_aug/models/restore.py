@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gan_aug.data.origin import Origin, Sha256
 from gan_aug.data.stored import check_plain, check_stored_data, data_settings
-from gan_aug.models.gans.base import GAN, Request
+from gan_aug.models.gans.base import GAN
 from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
 from gan_aug.models.weights_file import (
     Damaged,
@@ -269,7 +269,7 @@ def _try(gan: GAN, described: Description, where: str) -> None:
         given = torch.zeros(shape) if sources else None
         random = torch.Generator().manual_seed(0)
         try:
-            made = gan.synthesise(Request(label, 1, random, given))
+            made = gan.synthesise(label, 1, random, given)
             logits: Tensor = gan.critic(label).eval()(made)
         except Exception as error:  # networks that do not go together raise almost anything
             reason = said(error, 200)

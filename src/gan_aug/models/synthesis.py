@@ -13,7 +13,7 @@ from gan_aug.data.image_table import ClassImages, ImageTable
 from gan_aug.data.origin import Origin
 from gan_aug.data.prepare import Prepared
 from gan_aug.data.stored import data_settings
-from gan_aug.models.gans.base import GAN, Request
+from gan_aug.models.gans.base import GAN
 from gan_aug.models.restore import chosen_by
 from gan_aug.runtime.errors import GanAugError
 from gan_aug.runtime.progress import track
@@ -96,14 +96,13 @@ def images_of(
     starts: Iterable[int] = range(0, count, AT_ONCE)
     if count > SHOWN_FROM:
         starts = track(starts, f"Generating {count} images", len(range(0, count, AT_ONCE)))
-    images = []
+    images, label = [], origin.classes.index(name)
     for start in starts:
         end = min(start + AT_ONCE, count)
         part = None
         if sources is not None:
             part = to_float(torch.tensor(sources.images[start:end]), torch.channels_last)
-        request = Request(origin.classes.index(name), end - start, random, part)
-        images.append(to_uint8(gan.synthesise(request)))
+        images.append(to_uint8(gan.synthesise(label, end - start, random, part)))
     hashes = None if sources is None else sources.hashes.tolist()
     return ClassImages(torch.cat(images).numpy(), hashes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -30,18 +29,6 @@ COLLAPSE_PATIENCE = 5
 """Logged steps in a row below it that end a run (a fresh generator starts above it)."""
 AT_ONCE = 64
 """Images synthesised at once; fixed, so that a seed gives the same images for any count."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a GAN is asked for: `count` images of the class `label`."""
-
-    label: int
-    count: int
-    random: torch.Generator
-    """On the CPU; what latents are drawn from."""
-    sources: Tensor | None = None
-    """(count, C, H, W) in [-1, 1], to translate; None for a GAN that makes images from nothing."""
 
 
 class GAN(ResumableModule):
@@ -151,11 +138,14 @@ class GAN(ResumableModule):
         return {"adversarial": self.loss.generator(self.seen_logits(fakes, batch))}
 
     @abstractmethod
-    def synthesise(self, request: Request) -> Tensor:
-        """Return images (count, C, H, W) in [-1, 1] of the EMA generator in evaluation mode.
+    def synthesise(
+        self, label: int, count: int, random: torch.Generator, sources: Tensor | None
+    ) -> Tensor:
+        """Return images (count, C, H, W) in [-1, 1] of a class, of the EMA generator in evaluation.
 
-        They are on the CPU, those made from sources in the order of these. Calls of 1024 and a last
-        of fewer, with the same random generator, give what one call would.
+        Latents are drawn from `random`, on the CPU. `sources` (count, C, H, W) in [-1, 1] are
+        translated, in their order; None: the images are made from nothing. The result is on the
+        CPU. Calls of 1024 and a last of fewer, with the same `random`, give what one call would.
         """
 
     def lasting_state(self) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_aug.models.adaptive_augment import refuse_adaptive
-from gan_aug.models.gans.base import AT_ONCE, GAN, Batch, Request
+from gan_aug.models.gans.base import AT_ONCE, GAN, Batch
 from gan_aug.models.losses import adversarial_loss
 
 
@@ -70,16 +70,17 @@ class LatentGAN(GAN):
         return scores
 
     @torch.no_grad()
-    def synthesise(self, request: Request) -> Tensor:
+    def synthesise(
+        self, label: int, count: int, random: torch.Generator, sources: Tensor | None
+    ) -> Tensor:
         """Generate from fresh latents; there are no sources."""
         self.ema_generator.eval()
-        images, random, truncation = [], request.random, self.truncation
-        decode = self.decoder(request.label)
-        for start in range(0, request.count, AT_ONCE):
+        images, truncation, decode = [], self.truncation, self.decoder(label)
+        for start in range(0, count, AT_ONCE):
             latents = torch.randn(AT_ONCE, self.latent_dim, generator=random)
             while truncation is not None and (beyond := latents.abs() > truncation).any():
                 latents[beyond] = torch.randn(int(beyond.sum()), generator=random)
-            images.append(decode(latents.to(self.device))[: request.count - start].cpu())
+            images.append(decode(latents.to(self.device))[: count - start].cpu())
         return torch.cat(images)
 
     def critic(self, label: int) -> nn.Module:

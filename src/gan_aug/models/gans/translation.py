@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from gan_aug.models.gans.base import AT_ONCE, GAN, Request
+from gan_aug.models.gans.base import AT_ONCE, GAN
 
 
 class TranslationGAN(GAN):
@@ -25,12 +25,14 @@ class TranslationGAN(GAN):
         """
 
     @torch.no_grad()
-    def synthesise(self, request: Request) -> Tensor:
+    def synthesise(
+        self, label: int, count: int, random: torch.Generator, sources: Tensor | None
+    ) -> Tensor:
         """Translate the sources."""
-        assert request.sources is not None
+        assert sources is not None
         generator = self.ema_generator.eval()
         made = [
-            self.translate(generator, part.to(self.device), request.label, request.random).cpu()
-            for part in torch.split(request.sources, AT_ONCE)
+            self.translate(generator, part.to(self.device), label, random).cpu()
+            for part in torch.split(sources, AT_ONCE)
         ]
         return torch.cat(made)
