@@ -80,7 +80,7 @@ class Own(ImageClassifier):
         (Own(torch.squeeze), "returned (5,) for a batch of 1, not (1, 5); return a logit for each"),
         (Own(lambda logits: (logits, None)), "returned tuple for a batch of 1, not (1, 5)"),
         (Own(lambda logits: logits.softmax(dim=1)), "returned probabilities, whose sum is 1;"),
-        (Own(torch.relu, size=224), "cannot take images (4, 1, 64, 64) (mat1 and mat2 shapes"),
+        (Own(torch.relu, size=224), "cannot take images (4, 1, 64, 64) on the CPU, where it "),
     ],
 )
 def test_a_network_that_returns_no_logits_is_refused_before_its_fit(
@@ -107,8 +107,22 @@ def test_a_network_is_asked_about_images_as_batches_hold_them() -> None:
     module.network = Viewing(torch.relu, size=24)
     pool = Pool(torch.zeros(6, 3, 8, 24, dtype=torch.uint8), torch.zeros(6, dtype=torch.int64))
     data = DataModule(pool, shuffled(6, 2, 0), 3)
-    with pytest.raises(GanAugError, match=r"cannot take images .* \(view size is not compatible"):
+    with pytest.raises(GanAugError, match=r"cannot take images .* measured \(view size is not"):
         fit(module, data, settings_of("train", "data=phantom", "model=cnn").trainer)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")],
+)
+def test_too_little_memory_is_no_fault_of_a_network(error: Exception) -> None:
+    def runs_out(logits: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    module = made("cnn", "data.channels=1")
+    module.network = Own(runs_out)
+    with pytest.raises(type(error)):  # the command line tells what to do
+        module.try_on(torch.rand(3, 1, 64, 64))
 
 
 def test_asking_a_network_first_changes_nothing() -> None:

@@ -15,8 +15,10 @@ from omegaconf import DictConfig
 from torch.nn import functional as F
 
 from gan_aug.data.batches import Batches, Pool, shuffled, to_float
+from gan_aug.data.origin import Origin
 from gan_aug.models.gans.dcgan import Discriminator, Generator
 from gan_aug.runtime.errors import GanAugError
+from gan_aug.training.resume import find_start
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,21 @@ def test_a_good_training_is_saved(cfg: DictConfig, tmp_path: Path) -> None:
     before = torch.load(tmp_path / "previous.ckpt", weights_only=True)
     assert 0 < before["batches_done"] <= 4
     assert {p.name for p in tmp_path.iterdir()} == {"last.ckpt", "previous.ckpt"}
+
+
+def test_too_little_memory_is_no_fault_of_a_checkpoint(
+    cfg: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gan, origin = dcgan(), Origin.model_construct()
+    train(cfg, gan, 2, [saves(tmp_path)])
+
+    def run_out(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "load", run_out)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        find_start(tmp_path, gan, origin)
+    assert not (tmp_path / "damaged.ckpt").exists()
 
 
 def test_two_checkpoints_are_two_files_while_a_third_is_written(

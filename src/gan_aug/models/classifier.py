@@ -32,6 +32,7 @@ from gan_aug.models.learners.base import Learner
 from gan_aug.models.networks.base import ImageClassifier
 from gan_aug.models.resumable import ResumableModule
 from gan_aug.runtime.errors import GanAugError, said
+from gan_aug.runtime.hardware import lacks_memory
 
 _ROUNDING = 1e-5
 """Of a sum of probabilities in single precision."""
@@ -72,8 +73,9 @@ class Classifier(ResumableModule):
     def try_on(self, images: Tensor) -> None:
         """Ask the network about a few images (B, C, H, W) in [-1, 1], before it is trained.
 
-        A network of somebody's may return what trains and is measured, but is no logits. Weights
-        and random streams stay as they are.
+        A network of somebody's may return what trains and is measured, but is no logits. It is
+        asked on the CPU, wherever it trains: there every fitted classifier is measured. Weights and
+        random streams stay as they are.
 
         Raises:
             GanAugError: it does not take them, or returns something else.
@@ -87,10 +89,12 @@ class Classifier(ResumableModule):
             with isolate_rng(include_cuda=False):
                 alone, together = (network(some) for some in (images[:1], images))
         except Exception as error:
+            if lacks_memory(error):  # no fault of the network's
+                raise
             raise GanAugError(
-                f"{where}: forward cannot take images {tuple(images.shape)} "
-                f"({said(error, 200) or type(error).__name__}); mend it, or choose another "
-                "data.image_size"
+                f"{where}: forward cannot take images {tuple(images.shape)} on the CPU, where it "
+                f"is measured ({said(error, 200) or type(error).__name__}); mend it, or choose "
+                "another data.image_size"
             ) from error
         for given, made in ((1, alone), (len(images), together)):
             shape = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__

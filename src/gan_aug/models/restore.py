@@ -30,6 +30,7 @@ from gan_aug.models.weights_file import (
     shapes_of,
     write_weights,
 )
+from gan_aug.runtime.hardware import lacks_memory
 from gan_aug.runtime.errors import GanAugError, said, see
 from gan_aug.runtime.files import read_json, sha256_of
 from gan_aug.runtime.stored_model import Part, Stored, first_fault
@@ -135,6 +136,8 @@ def read_checkpoint(checkpoint: Path) -> Mapping[str, Any]:
         own, state = content["gan_aug"], content["state_dict"]
         config = own["config"]
         described = isinstance(config["model"]["module"], dict) and "source" in config["data"]
+        if lacks_memory(error):  # no fault of the file's: `resume` would set it aside
+            raise
         sound = described and all(isinstance(tensor, Tensor) for tensor in state.values())
     except Exception as error:  # and so does torch.load on a foreign file
         what = f"is not a checkpoint of gan_aug ({type(error).__name__})"

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import ENOMEM
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
@@ -33,6 +32,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_aug.runtime.arguments import for_hydra, quoting, with_list
 from gan_aug.runtime.errors import Diverged, GanAugError, error_line, innermost, one_line, see
+from gan_aug.runtime.hardware import lacks_memory
 from gan_aug.runtime.launched import BUSY, DIVERGED, end_with_launcher, is_job
 from gan_aug.runtime.record import Busy
 from gan_aug.runtime.sweep_table import print_table
@@ -188,7 +188,7 @@ def message_of(error: Exception) -> str:
             "hydra.run.dir: the name of the run's folder holds a NUL character; set "
             "hydra.run.dir=DIR"
         )
-    if not isinstance(error, GanAugError) and _lacks_memory(error):
+    if not isinstance(error, GanAugError) and lacks_memory(error):
         return (
             f"not enough memory ({message}); lower data.image_size, data.batch_size, the widths or "
             "the number of images, or raise the limit (ulimit -v, a cluster's mem_gb)"
@@ -212,14 +212,6 @@ def _unknown(argument: str, cause: BaseException | None) -> str | None:
     parent, _, name = str(cause.full_key or "").rpartition(".")
     adds = f"; +{argument} adds one" if "_target_" in known or parent in _OPEN else ""
     return f"{argument}: {unknown(parent, name, known)}{adds}"
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Tell whether there was too little memory, which libraries say in words of their own."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
-        return True
-    said = ("can't allocate memory", "out of memory", "failed to map segment", "new thread")
-    return any(words in str(error) for words in said)
 
 
 def _refused_file(error: Exception) -> OSError | None:
@@ -326,7 +318,7 @@ def _paragraph_of(error: Exception) -> str | None:
         return ours.paragraph
     if isinstance(error, HydraException | OmegaConfBaseException):
         return "settings"
-    return "disk" if _lacks_memory(error) or _refused_file(error) else None
+    return "disk" if lacks_memory(error) or _refused_file(error) else None
 
 
 def _fail(message: str, code: int, paragraph: str | None) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
+from errno import ENOMEM
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -176,3 +177,11 @@ def _limit_of(folder: Path) -> float:
         return int(quota) / int(period) if int(quota) > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):  # none here, or "max"
         return math.inf
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether there was too little memory, which libraries say in words of their own."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == ENOMEM):
+        return True
+    said = ("can't allocate memory", "out of memory", "failed to map segment", "new thread")
+    return any(words in str(error) for words in said)
