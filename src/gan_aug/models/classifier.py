@@ -149,9 +149,8 @@ class Classifier(ResumableModule):
             loss = F.cross_entropy(logits, batch["label"])
         if learned is not None:
             loss = loss + learned.loss
-        logs = self.logs_this_batch
         self.batches_done += 1
-        if logs:
+        if self.logs_this_batch:
             right = (logits.argmax(dim=1) == batch["label"]).float().mean()
             speed = {"speed/images_per_second": self.images_per_second(len(batch["label"]))}
             self.log_now({"train/loss": loss.item(), "train/accuracy": right.item()} | speed)

@@ -23,16 +23,14 @@ from gan_aug.models.gans.base import GAN
 from gan_aug.models.rebuild import at_most, check_makes, untrained_gan, without_training
 from gan_aug.models.weights_file import (
     Damaged,
-    check_finite,
-    check_fits,
+    check_weights,
     read_shapes,
     read_weights,
-    shapes_of,
     write_weights,
 )
-from gan_aug.runtime.hardware import lacks_memory
 from gan_aug.runtime.errors import GanAugError, said, see
 from gan_aug.runtime.files import read_json, sha256_of
+from gan_aug.runtime.hardware import lacks_memory
 from gan_aug.runtime.stored_model import Part, Stored, first_fault
 from gan_aug.settings.base import Plain, Settings
 from gan_aug.settings.models import GanSettings
@@ -136,10 +134,10 @@ def read_checkpoint(checkpoint: Path) -> Mapping[str, Any]:
         own, state = content["gan_aug"], content["state_dict"]
         config = own["config"]
         described = isinstance(config["model"]["module"], dict) and "source" in config["data"]
-        if lacks_memory(error):  # no fault of the file's: `resume` would set it aside
-            raise
         sound = described and all(isinstance(tensor, Tensor) for tensor in state.values())
     except Exception as error:  # and so does torch.load on a foreign file
+        if lacks_memory(error):  # no fault of the file's: `resume` would set it aside
+            raise
         what = f"is not a checkpoint of gan_aug ({type(error).__name__})"
         raise Damaged(where, what, checkpoint) from error
     if not sound:
@@ -187,8 +185,7 @@ def rebuild_gan(config: Plain, state: Mapping[str, Tensor], where: str) -> GAN:
     with torch.device("meta"):  # widths that do not fit take no memory
         sketch = untrained_gan(config, where)
     kept = {n: t for n, t in state.items() if not n.startswith(sketch.ONLY_TRAINED_WITH)}
-    check_fits(sketch.lasting_state(), shapes_of(kept), where)
-    check_finite(kept, where)
+    check_weights(sketch.lasting_state(), kept, where)
     gan = untrained_gan(config, where)
     gan.load_state_dict(kept, strict=False)
     return gan.eval()

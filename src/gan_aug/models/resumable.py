@@ -34,8 +34,8 @@ class ResumableModule(LightningModule):
 
     @property
     def logs_this_batch(self) -> bool:
-        """Whether the batch in hand is one of every `log_every_n_steps`."""
-        return (self.batches_done + 1) % int(self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
+        """Whether the batch just done is one of every `log_every_n_steps`."""
+        return self.batches_done % int(self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
 
     @property
     def finite(self) -> bool:

@@ -36,11 +36,6 @@ class Damaged(GanAugError):
         self.what = what
 
 
-def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
-    """Return the types and shapes of tensors."""
-    return {name: (tensor.dtype, list(tensor.shape)) for name, tensor in tensors.items()}
-
-
 def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
     """Raise Damaged unless saved weights have a module's types and shapes; it may be on `meta`."""
     for name in [*own, *saved]:
@@ -58,9 +53,10 @@ def check_fits(own: Mapping[str, Tensor], saved: Shapes, where: str) -> None:
             raise Damaged(where, f"{what} ({name} {difference})")
 
 
-def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise Damaged where a weight is infinite or not a number."""
-    for name, tensor in tensors.items():
+def check_weights(own: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: str) -> None:
+    """Raise Damaged unless weights are a module's, see `check_fits`, and all of them finite."""
+    check_fits(own, {name: (t.dtype, list(t.shape)) for name, t in saved.items()}, where)
+    for name, tensor in saved.items():
         if not bool(torch.isfinite(tensor).all()):
             raise Damaged(where, f"{name} holds weights that are not finite")
 
@@ -106,5 +102,5 @@ def read_weights(
     with safe_open(path, framework="pt") as weights:
         tensors = {name: weights.get_tensor(name) for name in own}
         notes = dict(weights.metadata() or {})
-    check_finite(tensors, where)
+    check_weights(own, tensors, where)
     return tensors, notes

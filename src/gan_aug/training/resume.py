@@ -10,7 +10,7 @@ from typing import Any
 from gan_aug.data.origin import Origin
 from gan_aug.models.restore import read_checkpoint
 from gan_aug.models.resumable import ResumableModule
-from gan_aug.models.weights_file import Damaged, check_finite, check_fits, shapes_of
+from gan_aug.models.weights_file import Damaged, check_weights
 from gan_aug.runtime.errors import GanAugError, see, warn
 from gan_aug.runtime.files import keep_again
 from gan_aug.training.callbacks import Checkpoints
@@ -49,8 +49,7 @@ def find_start(folder: Path, module: ResumableModule, origin: Origin) -> Start:
             continue
         try:
             content = read_checkpoint(path)
-            check_fits(module.state_dict(), shapes_of(content["state_dict"]), str(path))
-            check_finite(content["state_dict"], str(path))
+            check_weights(module.state_dict(), content["state_dict"], str(path))
             if missing := _NEEDED - content.keys():
                 raise Damaged(str(path), f"lacks {min(missing)}")
         except Damaged as error:

@@ -219,9 +219,8 @@ class GAN(ResumableModule):
                 self._update_ema()
             terms |= {f"loss/g_{name}": loss for name, loss in g_losses.items()}
             norms |= {"g": self.generator}
-        logs = self.logs_this_batch
         self.batches_done += 1
-        if logs:
+        if self.logs_this_batch:
             self._check_health(terms, fakes.detach(), batch["image"])
             # A network with dropout draws random numbers there, which training must not miss.
             with torch.random.fork_rng([self.device] if self.on_gpu else []):

@@ -58,8 +58,8 @@ class FastGAN(LatentGAN):
     def _reconstruction(self, images: Tensor, middle: Tensor, last: Tensor) -> Losses:
         """Compare what the decoders make of maps with the images that they are of."""
         row, column = torch.randint(0, MIDDLE - LAST + 1, (2,)).tolist()
-        whole = self.discriminator.decode_whole(last)
-        part = self.discriminator.decode_part(middle, row, column)
+        whole = self.discriminator.whole(last)
+        part = self.discriminator.part(middle[:, :, row : row + LAST, column : column + LAST])
         cell, half = images.shape[-1] // MIDDLE, images.shape[-1] // 2
         quarter = images[:, :, row * cell :, column * cell :][:, :, :half, :half]
         return {
@@ -169,6 +169,7 @@ class Discriminator(nn.Module):
     """Images to logits of 5x5 overlapping parts, and back to images by two decoders (figure 4).
 
     From half the image's resolution, with twice `width` feature maps, they double down to 8x8.
+    The decoders `whole` and `part` map (B, F, 8, 8) to images (B, C, H / 2, W / 2) in [-1, 1].
     """
 
     def __init__(self, image_size: int, channels: int, width: int) -> None:
@@ -193,17 +194,6 @@ class Discriminator(nn.Module):
     def logits(self, last: Tensor) -> Tensor:
         """Map the maps (B, G, 8, 8) of `features` to logits (B, 5, 5): large means real."""
         return self.head(last)[:, 0].float()  # their mean is not to be rounded to bfloat16
-
-    def decode_whole(self, last: Tensor) -> Tensor:
-        """Map the maps (B, G, 8, 8) to images (B, C, H / 2, W / 2) in [-1, 1]."""
-        return self.whole(last)
-
-    def decode_part(self, middle: Tensor, row: int, column: int) -> Tensor:
-        """Map a quarter of the maps (B, F, 16, 16) to (B, C, H / 2, W / 2) in [-1, 1].
-
-        Its first cell is in `row` and `column`, 0 to 8.
-        """
-        return self.part(middle[:, :, row : row + LAST, column : column + LAST])
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, C, H, W) in [-1, 1] to the means (B,) of their logits."""
