@@ -115,6 +115,10 @@ REFUSED = [
     (["trainer.devices=2"], ["trainer.devices=2", "one of 1"]),
     (["data.synthetic.dir=x"], ["data.synthetic.dir=x", "real images only"]),
     (["model.balanced=true"], ["model.balanced=true", "fitted on one of the classes"]),
+    (
+        ["model.loss=wasserstein", "model.real_label=1"],
+        ["model.loss=wasserstein", "bounds the slope"],
+    ),
 ]
 
 

@@ -190,6 +190,16 @@ class GanSettings(NetworkSettings):
         return self
 
     @model_validator(mode="after")
+    def _critic_is_bounded(self) -> Self:
+        """Without a bound on its slope a Wasserstein critic's logits only grow."""
+        if self.loss == "wasserstein" and not (self.spectral_norm or self.r1.gamma):
+            raise GanAugError(
+                "model.loss=wasserstein: nothing bounds the slope of the discriminator; set "
+                "model.spectral_norm=true or model.r1.gamma=1, or choose model=wgan_gp"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_read_back(self) -> Self:
         for key, name in foreign_networks(self.module.plain()).items():
             raise GanAugError(
