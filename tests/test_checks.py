@@ -66,6 +66,7 @@ BAD = [
     "data.subset.normal=-1",
     "arms.gan.title=[a]",
     "study.comparisons=[gan]",
+    "++study.condition.pair=[gan,classic]",
     "study.splits=test",
     "study.repeats=0",
     "study.count.pneumonia=-1",

@@ -129,6 +129,11 @@ def test_too_few_images_to_measure_gans_with(capsys: pytest.CaptureFixture[str])
             {"a": 60, "b": 90},
             "study.rare=a: a draw has 30 images of it and 30 of another class",
         ),
+        (
+            {"study__rare": "a", "data__subset__b": 1},
+            {"a": 60, "b": 90},
+            "as of another class, and half of 1 is none; raise data.subset",
+        ),
         ({"data__subset": 60}, {"a": 60, "b": 90}, "lower data.subset"),
     ],
 )

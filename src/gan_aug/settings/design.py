@@ -134,11 +134,17 @@ def _steps(value: Any) -> Any:
     return value
 
 
+_Setting = Annotated[
+    str | int | float | bool | None,
+    Wanted("text, a number, true, false or null: one cell of a table"),
+]
+
+
 class Design(Settings):
     """What all draws of a study share, as typed."""
 
     folder: str = Field(description="folder of this job, inside study_dir")
-    condition: dict[str, Any] = Field(
+    condition: dict[str, _Setting] = Field(
         description="settings that differ between jobs, apart from the draw"
     )
     question: Question

@@ -173,6 +173,11 @@ def _numbers(
     own = given[rare]
     if own is None:  # half of what there is: the ruler needs further ones
         own = min(left[rare], level) // 2
+    if not own:
+        raise GanAugError(
+            f"study.rare={rare}: a draw gets half as many images of it as of another class, and "
+            f"half of {level} is none; raise data.subset"
+        )
     if own >= level:
         raise GanAugError(
             f"study.rare={rare}: a draw has {own} images of it and {level} of another class, so "
